@@ -1,0 +1,63 @@
+"""The command line: parse, call, print. Each command is a module that is imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from costmodel import __version__
+from costmodel.errors import CostModelError
+
+COMMANDS = {
+    "admissible": "Is a flush strategy safe for a guest type at a trigger, and why.",
+    "audit": "Check every number in data/: source, unit, checksum, quote, use.",
+    "breakeven": "Where one strategy becomes cheaper than another.",
+    "calibrate": "Fit the cost parameters to data/ and print the diagnostics.",
+    "cost": "What each strategy costs at each trigger.",
+    "formula": "Print a cost formula as text, LaTeX, Python or C.",
+    "list": "List guests, machines, workloads, strategies, triggers, kernels or formulas.",
+    "recommend": "Recommend a flush strategy for a guest type on a machine.",
+    "report": "Build the reports (HTML, text, JSON) or check that they are current.",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports costmodel.cli.NAME only when NAME is called, so that --help answers fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        return importlib.import_module(f"costmodel.cli.{cmd_name}_command").command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="costmodel")
+def cli() -> None:
+    """What a CPU cache flush costs a KVM host, and which flush strategy each guest type should use.
+
+    \b
+    Examples:
+      costmodel recommend --guest sev --machine epyc-7763-2s --workload ksm-default
+      costmodel admissible --guest sev-snp-gmem --trigger gmem_punch_hole
+      costmodel report --guest sev --machine epyc-7763-2s --out /tmp/reports
+    """
+
+
+def main() -> None:
+    """Run the command line; bad input is one line on stderr and exit code 2."""
+    try:
+        cli(standalone_mode=True)
+    except CostModelError as error:
+        click.echo(f"costmodel: {error}", err=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(141)

@@ -1,0 +1,1 @@
+"""Totals per guest, machine, workload and strategy."""

@@ -1,0 +1,1 @@
+"""Admissible first, then cost, confidence, flips, remedies and what to measure next."""

@@ -1,0 +1,194 @@
+"""The result of a decision: what `recommend --json` prints and what a report shows.
+
+All quantities are in SI units with the unit in the name; an interval is a central 90 % prediction interval.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Basis = Literal["forced", "dominated", "cost"]
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Interval(Frozen):
+    """Median and central 90 % interval of a quantity; `extrapolated` if any prior by rule went into it."""
+
+    low: float
+    median: float
+    high: float
+    unit: str
+    extrapolated: bool
+
+
+class Flip(Frozen):
+    """Where the choice changes: `parameter` at `at` (SI `unit`); beyond it `winner` is cheapest."""
+
+    parameter: str
+    unit: str
+    current: float
+    at: float
+    winner: str
+    objective: str
+    sentence: str
+
+
+class CostRow(Frozen):
+    """Cost of one strategy at one trigger. A quantity that is refused is null and `refused` names the gap."""
+
+    trigger: str
+    strategy: str
+    admissible: Literal["yes", "conditional", "no"]
+    state: Literal["admissible", "inadmissible", "undecided"]
+    reason: str
+    source: str
+    placement: str
+    event_time_s: Interval | None
+    event_p99_s: Interval | None
+    stolen_cpu_s_per_event: Interval | None
+    irq_off_s: Interval | None
+    rate_per_s: Interval | None
+    host_cpu_s_per_s: Interval | None
+    standstill_fraction: Interval | None
+    guest_stall_fraction: Interval | None
+    in_progress_fraction: Interval | None
+    saturation_rate_per_s: Interval | None
+    refused: str | None
+    extrapolated: bool
+
+
+class PolicyEntry(Frozen):
+    """What to run at one trigger, on the kernel in question, and why."""
+
+    trigger: str
+    trigger_title: str
+    strategy: str | None
+    strategy_title: str
+    basis: Basis | None
+    placement: str
+    running: bool
+    p_best: float | None
+    p_best_note: str
+    regret_cpu_s_per_event: float | None
+    worst_regret_cpu_s_per_event: float | None
+    worst_corner: str
+    flips: list[Flip]
+    reason: str
+    source: str
+    extrapolated: bool
+    gap: str | None
+
+
+class Advice(Frozen):
+    """One DO NOW or WORTH PATCHING item. `saves_cpu_s_per_s` is what it takes off the host's loss."""
+
+    id: str
+    kind: Literal["kernel", "remedy", "patch", "upgrade", "guest"]
+    title: str
+    triggers: list[str]
+    saves_cpu_s_per_s: Interval | None
+    saves_fraction: float | None
+    caveat: str
+    status: str
+    source: str
+
+
+class Sensitivity(Frozen):
+    """First-order Sobol index of a parameter for the headline cost, and its elasticity."""
+
+    parameter: str
+    description: str
+    sobol_first: float
+    sobol_total: float
+    elasticity: float
+    prior: str
+
+
+class Objective(Frozen):
+    """The winner for one named objective at the headline trigger."""
+
+    name: str
+    unit: str
+    winner: str
+    value: Interval | None
+    runner_up: str | None
+    note: str
+
+
+class Corner(Frozen):
+    """The cheapest strategy at one corner of the stated prior."""
+
+    corner: str
+    winner: str
+    regret_cpu_s_per_event: float
+
+
+class UpstreamRow(Frozen):
+    """What a kernel range does at a trigger, beside what the model recommends."""
+
+    trigger: str
+    kernel: str
+    strategy: str
+    locator: str
+    agrees: Literal["yes", "no", "n/a"]
+    why: str
+
+
+class SourceRow(Frozen):
+    """Provenance of one number used."""
+
+    id: str
+    quantity: str
+    value: str
+    unit: str
+    kind: str
+    use: str
+    title: str
+    author: str
+    date: str
+    locator: str
+
+
+class Recommendation(Frozen):
+    """The answer for one guest type on one machine under one workload and kernel."""
+
+    schema_version: Literal["1"] = "1"
+    costmodel_version: str
+    guest: str
+    guest_title: str
+    machine: str
+    machine_title: str
+    workload: str
+    workload_title: str
+    kernel: str
+    scenario: dict[str, float]
+    applicable: bool
+    not_applicable_reason: str | None
+    headline: str
+    headline_trigger: str | None
+    headline_strategy: str | None
+    headline_cost: str
+    confidence: str
+    policy: list[PolicyEntry]
+    do_now: list[Advice]
+    worth_patching: list[Advice]
+    remedies: list[Advice]
+    costs: list[CostRow]
+    objectives: list[Objective]
+    corners: list[Corner]
+    sensitivities: list[Sensitivity]
+    measure_next: list[str]
+    assumptions: list[str]
+    warnings: list[str]
+    gaps: list[str]
+    extrapolated: bool
+    upstream: list[UpstreamRow]
+    sources: list[SourceRow]
+    data_hash: str
+    code_hash: str
+    parameter_hash: str

@@ -1,0 +1,1 @@
+"""Evidence: every number with its source, as records loaded from data/."""

@@ -1,0 +1,25 @@
+"""Where data/ and notebooks/ lie: in a checkout beside the package, in a wheel inside it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def _beside_or_inside(name: str, variable: str) -> Path:
+    if override := os.environ.get(variable):
+        return Path(override)
+    checkout = PACKAGE.parent / name
+    return checkout if checkout.is_dir() else PACKAGE / f"_{name}"
+
+
+def data_dir() -> Path:
+    """The data package; COSTMODEL_DATA overrides it."""
+    return _beside_or_inside("data", "COSTMODEL_DATA")
+
+
+def notebooks_dir() -> Path:
+    """The source notebooks; COSTMODEL_NOTEBOOKS overrides it."""
+    return _beside_or_inside("notebooks", "COSTMODEL_NOTEBOOKS")

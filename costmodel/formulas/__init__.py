@@ -1,0 +1,1 @@
+"""Symbolic cost terms: one module per term."""

@@ -1,0 +1,1 @@
+"""Notebooks run by papermill into pages, text and JSON."""
