@@ -177,6 +177,7 @@ class Recommendation(Frozen):
     policy: list[PolicyEntry]
     do_now: list[Advice]
     worth_patching: list[Advice]
+    saturation: list[str] = []
     remedies: list[Advice]
     costs: list[CostRow]
     objectives: list[Objective]

@@ -1,0 +1,55 @@
+"""costmodel cost"""
+
+from __future__ import annotations
+
+import click
+
+from costmodel.cli import options
+from costmodel.errors import UnknownName
+from costmodel.numbers import interval
+
+
+@click.command(name="cost", epilog="""\b
+Examples:
+  costmodel cost --guest sev --machine epyc-7763-2s --trigger ksm_write_protect --workload ksm-default
+  costmodel cost --guest sev-snp-gmem --machine epyc-7763-2s --trigger gmem_punch_hole --json
+""")
+@options.guest
+@options.machine
+@options.workload
+@options.kernel
+@click.option("--trigger", help="One trigger only (see `costmodel list triggers`).")
+@options.scenario_numbers
+@options.as_json
+def command(guest: str, machine: str, workload: str, kernel: str, trigger: str | None, vcpus: int | None,
+            resident_bytes: float | None, cpus_that_ran: int | None, event_fraction: float | None,
+            as_json: bool) -> None:
+    """What each strategy costs at each trigger: time per event, CPU time taken, host CPUs lost (median [90 %])."""
+    from costmodel.decision.recommend import recommend
+
+    result = recommend(guest, machine, workload, kernel, vcpus=vcpus, resident_bytes=resident_bytes,
+                       cpus_that_ran=cpus_that_ran, event_fraction=event_fraction)
+    names = list(dict.fromkeys(row.trigger for row in result.costs))
+    if trigger is not None and trigger not in names:
+        raise UnknownName(f"trigger of {guest}", trigger, names)
+    rows = [row for row in result.costs if trigger in (None, row.trigger)]
+    if as_json:
+        options.print_json([row.model_dump(mode="json") for row in rows])
+        return
+    if not rows:
+        click.echo(result.headline)
+        return
+    widths = (22, 22, 22)
+    for name in (trigger,) if trigger else names:
+        click.echo(f"\n{name}  ({guest} on {machine}, {workload}, {result.kernel})")
+        click.echo(f"  {'strategy':<22}{'per event':<22}{'CPU time per event':<22}{'host CPUs lost':<22}note")
+        for row in (r for r in rows if r.trigger == name):
+            cells = [_cell(part) for part in (row.event_time_s, row.stolen_cpu_s_per_event, row.host_cpu_s_per_s)]
+            note = row.refused or ("EXTRAPOLATED" if row.extrapolated else "")
+            state = "" if row.state == "admissible" else f" ({row.state})"
+            text = "".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True))
+            click.echo(f"  {row.strategy:<22}{text}{note}{state}")
+
+
+def _cell(part: object) -> str:
+    return interval(part.low, part.median, part.high, part.unit) if part is not None else "-"

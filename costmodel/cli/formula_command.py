@@ -1,0 +1,33 @@
+"""costmodel formula"""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(name="formula", epilog="""\b
+Examples:
+  costmodel formula domain_flush
+  costmodel formula range_flush --latex
+  costmodel list formulas
+""")
+@click.argument("name")
+@click.option("--latex", "form", flag_value="latex", help="LaTeX.")
+@click.option("--python", "form", flag_value="python", help="A numpy function.")
+@click.option("--c", "form", flag_value="c", help="A C99 function.")
+def command(name: str, form: str | None) -> None:
+    """Print the cost formula NAME with its symbols, units, source and validity."""
+    from costmodel.formulas import render
+    from costmodel.formulas.registry import formula
+
+    item = formula(name)
+    if form:
+        click.echo(getattr(render, form)(name).rstrip("\n"))
+        return
+    click.echo(f"{item.id}: {item.title} [{item.unit}]\n")
+    click.echo(render.text(name))
+    click.echo()
+    width = max(len(symbol) for symbol in item.symbols)
+    for symbol, quantity in item.symbols.items():
+        click.echo(f"  {symbol:<{width}}  [{quantity.unit}] {quantity.description}")
+    click.echo(f"\nSource: {item.source}\nHolds: {item.validity}")

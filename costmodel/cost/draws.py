@@ -1,0 +1,57 @@
+"""Joint draws of a parameter set. Each parameter has its own stream of random numbers, named by the parameter, so that
+two machines or two strategies share their draws and differ only where their distributions do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy
+
+from costmodel.calibration.parameters import ParameterSet
+
+DRAWS = 4096
+
+
+def uniforms(name: str, n: int) -> numpy.ndarray:
+    """`n` stratified uniform numbers in (0, 1) for the parameter `name`, the same in every run."""
+    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+    random = numpy.random.default_rng(seed)
+    return (random.permutation(n) + random.random(n)) / n
+
+
+class Draws:
+    """Values of the parameters, drawn when first asked for; records which were used."""
+
+    def __init__(self, parameters: ParameterSet, n: int = DRAWS, *, fixed: dict[str, numpy.ndarray] | None = None):
+        self.parameters = parameters
+        self.n = n
+        self.used: set[str] = set()
+        self._values = dict(fixed or {})
+
+    def __getitem__(self, name: str) -> numpy.ndarray:
+        """Values of shape (n,); raises MissingNumber with the gap if no rule gives the parameter."""
+        self.used.add(name)
+        if name not in self._values:
+            parameter = self.parameters[name]
+            self._values[name] = parameter.distribution.quantile(uniforms(name, self.n))
+        return self._values[name]
+
+    def with_values(self, **values: numpy.ndarray) -> Draws:
+        """The same draws with some parameters replaced (arrays that broadcast with the rest)."""
+        return Draws(self.parameters, self.n, fixed={**self._values, **values})
+
+    def tracking(self) -> Draws:
+        """The same values with an empty record of use."""
+        return Draws(self.parameters, self.n, fixed=self._values)
+
+    @property
+    def extrapolated(self) -> bool:
+        """Whether a parameter used so far rests on a prior by rule."""
+        return any(self.parameters[name].extrapolated for name in self.used)
+
+
+def medians(parameters: ParameterSet) -> Draws:
+    """A single draw at the median of every parameter."""
+    values = {name: numpy.array([entry.distribution.median]) for name, entry in parameters.parameters.items()}
+    return Draws(parameters, 1, fixed=values)

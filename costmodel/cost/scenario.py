@@ -1,0 +1,70 @@
+"""What is asked: a guest on a machine under a workload and a kernel, with the numbers a user may set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from costmodel.errors import BadInput
+from costmodel.evidence.records import Machine, TriggerLoad, Workload
+from costmodel.evidence.store import Evidence
+from costmodel.kvm import guests, kernels
+
+MASK_KERNEL = "v6.17-v7.2"
+"""First kernel range that keeps a mask of the CPUs that ran the guest (commit 6f38f8c57464)."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`cpus_that_ran` is the size of the mask of CPUs that ran the guest since it was created; it only grows, so an
+    unpinned guest has all online CPUs. `range_bytes` and `rate_per_s` override the workload where a sweep sets them.
+    """
+
+    machine: Machine
+    guest: str
+    workload: Workload
+    kernel: str
+    vcpus: int
+    resident_bytes: float
+    cpus_that_ran: float
+    event_fraction: float | None = None
+    range_bytes: float | None = None
+    rate_per_s: float | None = None
+
+    def load(self, trigger: str) -> TriggerLoad | None:
+        """The workload's load on `trigger`, with the event fraction of the scenario."""
+        load = self.workload.load(trigger)
+        if load is None or self.event_fraction is None:
+            return load
+        return replace(load, event_fraction=replace(load.event_fraction, value=self.event_fraction))
+
+    def ranges(self, trigger: str) -> tuple[tuple[float, float], ...]:
+        """Range lengths of the trigger as (bytes, weight); one 4 KiB page where the workload says nothing."""
+        if self.range_bytes is not None:
+            return ((self.range_bytes, 1.0),)
+        load = self.workload.load(trigger)
+        return load.range_bytes if load else ((PAGE_BYTES, 1.0),)
+
+
+PAGE_BYTES = 4096.0
+
+
+def scenario(evidence: Evidence, guest: str, machine: str, workload: str, kernel: str = "newest", *,
+             vcpus: int | None = None, resident_bytes: float | None = None,
+             cpus_that_ran: int | None = None, event_fraction: float | None = None) -> Scenario:
+    """Look up the ids and check the numbers. Raises UnknownName or BadInput."""
+    host = evidence.machine(machine)
+    load = evidence.workload(workload)
+    guests.guest(guest)
+    cpus = vcpus if vcpus is not None else int(load.vcpus.value)
+    if cpus < 1:
+        raise BadInput("must be at least 1", field="vcpus", remedy="give the number of vCPUs")
+    ran = cpus_that_ran if cpus_that_ran is not None else host.logical_cpus
+    if not 1 <= ran <= host.logical_cpus:
+        raise BadInput(f"{ran} is not between 1 and the {host.logical_cpus} CPUs of {host.id}", field="cpus_that_ran",
+                       remedy="give the number of CPUs that ran the guest")
+    if event_fraction is not None and not 0 <= event_fraction <= 1:
+        raise BadInput(f"{event_fraction} is not in [0, 1]", field="event_fraction", remedy="give a fraction")
+    resident = resident_bytes if resident_bytes is not None else load.resident_bytes.value
+    if not resident > 0:
+        raise BadInput("must be positive", field="resident_bytes", remedy="give the guest's memory in bytes")
+    return Scenario(host, guest, load, kernels.resolve(kernel), cpus, float(resident), float(ran), event_fraction)

@@ -1,0 +1,83 @@
+"""Totals of one strategy at one trigger, as intervals; refused, with the gap named, where a term is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy
+
+from costmodel.cost.draws import Draws
+from costmodel.cost.flush import EventCost
+from costmodel.cost.rates import event_rate, is_closed
+from costmodel.cost.scenario import Scenario
+from costmodel.cost.strategy import mixed_cost
+from costmodel.errors import MissingNumber
+from costmodel.formulas.compiled import value
+from costmodel.kvm.strategies import STRATEGIES
+
+
+@dataclass(frozen=True)
+class Total:
+    """Cost over the draws. `rate_per_s` is None where nobody published a rate; `refused` names a missing number.
+
+    `parameters` are the names of the parameters that went in.
+    """
+
+    trigger: str
+    strategy: str
+    event: EventCost | None
+    p99_s: numpy.ndarray | None
+    rate_per_s: numpy.ndarray | None
+    closed: bool
+    parameters: tuple[str, ...]
+    extrapolated: bool
+    refused: str | None
+
+    @property
+    def host_cpu_s_per_s(self) -> numpy.ndarray | None:
+        """Host CPU-seconds lost per second of wall time."""
+        if self.event is None or self.rate_per_s is None:
+            return None
+        return value("host_loss", rate_per_s=self.rate_per_s, stolen_cpu_s_per_event=self.event.stolen_s)
+
+    @property
+    def guest_stall_fraction(self) -> numpy.ndarray | None:
+        """Share of time a vCPU of the guest stands still (lower bound)."""
+        if self.event is None or self.rate_per_s is None:
+            return None
+        return numpy.minimum(1.0, self.rate_per_s * self.event.guest_s)
+
+    @property
+    def in_progress_fraction(self) -> numpy.ndarray | None:
+        """Share of time the flush keeps an invalidation in progress."""
+        if self.event is None or self.rate_per_s is None:
+            return None
+        if self.closed:
+            return numpy.minimum(1.0, self.rate_per_s * self.event.time_s)
+        return value("in_progress", rate_per_s=self.rate_per_s, window_s=self.event.time_s)
+
+    @property
+    def saturation_rate_per_s(self) -> numpy.ndarray | None:
+        """Rate at which an open trigger would spend all its time in the flush: one over the event time."""
+        if self.event is None or not numpy.all(self.event.time_s > 0):
+            return None
+        return 1.0 / self.event.time_s
+
+
+def total(trigger: str, strategy: str, scenario: Scenario, draws: Draws) -> Total:
+    """Cost of `strategy` at `trigger` (ids) in `scenario`."""
+    entry = STRATEGIES[strategy]
+    tracked = draws.tracking()
+    try:
+        event, p99_s = mixed_cost(entry, trigger, scenario, tracked)
+        rate = event_rate(entry, trigger, scenario, tracked)
+    except MissingNumber as gap:
+        return Total(trigger, strategy, None, None, None, False, tuple(sorted(tracked.used)), False, gap.gap)
+    return Total(trigger, strategy, event, p99_s, rate, is_closed(scenario, trigger), tuple(sorted(tracked.used)),
+                 tracked.extrapolated, None)
+
+
+def totals(trigger: str, strategies: list[str], scenario: Scenario, draws: Draws) -> Mapping[str, Total]:
+    """`total` of each strategy, by id."""
+    return {strategy: total(trigger, strategy, scenario, draws) for strategy in strategies}

@@ -1,0 +1,141 @@
+"""What to do now (kernel, remedies, upgrade) and what would be worth patching, with what each saves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy
+
+from costmodel.cost.scenario import MASK_KERNEL
+from costmodel.cost.totals import Total, total
+from costmodel.decision.intervals import interval_of
+from costmodel.decision.model import Advice
+from costmodel.decision.policy import Study
+from costmodel.kvm import kernels
+from costmodel.kvm.remedies import Remedy, remedies
+from costmodel.kvm.strategies import STRATEGIES
+
+
+def _loss(costs: Sequence[Total]) -> numpy.ndarray | None:
+    """Host CPU-seconds per second over the triggers that have a number."""
+    rows = [cost.host_cpu_s_per_s for cost in costs if cost.host_cpu_s_per_s is not None]
+    return sum(rows) if rows else None
+
+
+def _advice(studies: Sequence[Study], saved: numpy.ndarray | None, extrapolated: bool, **fields: object) -> Advice:
+    loss = _loss([s.cost(s.chosen.strategy) for s in studies if s.chosen])
+    share = float(numpy.median(saved) / numpy.median(loss)) if saved is not None and numpy.median(loss) > 0 else None
+    return Advice(
+        saves_cpu_s_per_s=interval_of(saved, "1", extrapolated) if saved is not None else None,
+        saves_fraction=share, triggers=[s.trigger.id for s in studies], **fields,
+    )
+
+
+def remedy_advice(studies: Sequence[Study]) -> list[Advice]:
+    """Non-flush remedies that apply to a trigger whose flush costs something here."""
+    costly = [s for s in studies if s.chosen and STRATEGIES[s.chosen.strategy].instruction != "none"]
+    found = []
+    for remedy in remedies():
+        hit = [s for s in costly if remedy.applies_to(s.scenario.guest, s.trigger)]
+        if not hit or not remedy.works_in(hit[0].scenario.kernel):
+            continue
+        saved = _pinning(hit) if remedy.effect == "pin_vcpus" else _stopped(hit, remedy)
+        marked = any(s.cost(s.chosen.strategy).extrapolated for s in hit)
+        found.append(_advice(hit, saved, marked, id=remedy.id, kind="remedy", title=remedy.title,
+                             caveat=remedy.caveat, status="available now", source=remedy.source))
+    return sorted(found, key=lambda a: -(a.saves_cpu_s_per_s.median if a.saves_cpu_s_per_s else 0.0))
+
+
+def _stopped(studies: Sequence[Study], remedy: Remedy) -> numpy.ndarray | None:
+    if remedy.effect != "stops":
+        return None
+    return _loss([s.cost(s.chosen.strategy) for s in studies])
+
+
+def _pinning(studies: Sequence[Study]) -> numpy.ndarray | None:
+    """Loss with the mask of an unpinned guest minus the loss with one CPU per vCPU."""
+    masked = [s for s in studies if STRATEGIES[s.chosen.strategy].scope == "mask"]
+    before = _loss([s.cost(s.chosen.strategy) for s in masked])
+    if before is None:
+        return None
+    pinned = [
+        total(s.trigger.id, s.chosen.strategy,
+              replace(s.scenario, cpus_that_ran=float(min(s.scenario.vcpus, s.scenario.machine.logical_cpus))), s.draws)
+        for s in masked
+    ]
+    return before - _loss(pinned)
+
+
+def upgrade_advice(studies: Sequence[Study]) -> list[Advice]:
+    """A newer catalogued kernel, if it does something cheaper or safer at a trigger."""
+    if not studies or studies[0].scenario.kernel == kernels.newest():
+        return []
+    changed, saved, extrapolated, unsafe = [], [], False, []
+    for study in studies:
+        newer = Study(study.trigger, replace(study.scenario, kernel=kernels.newest()), study.parameters, study.draws, {})
+        if newer.chosen is None:
+            continue
+        if study.unsafe_running:
+            unsafe.append(study)
+            changed.append(study)
+            continue
+        if study.chosen is None or newer.chosen.strategy == study.chosen.strategy:
+            continue
+        changed.append(study)
+        old, new = study.cost(study.chosen.strategy), newer.cost(newer.chosen.strategy)
+        if old.host_cpu_s_per_s is not None and new.host_cpu_s_per_s is not None:
+            saved.append(old.host_cpu_s_per_s - new.host_cpu_s_per_s)
+            extrapolated = extrapolated or old.extrapolated or new.extrapolated
+    if not changed:
+        return []
+    firsts = sorted({_first_kernel(s) for s in changed})
+    title = f"Upgrade the host kernel to {firsts[-1]} or newer"
+    caveat = "the mask of CPUs that ran the guest only grows: it helps pinned guests most" if MASK_KERNEL in firsts else ""
+    if unsafe:
+        caveat = f"needed for correctness: this kernel can lose a flush at {', '.join(s.trigger.id for s in unsafe)}"
+    return [_advice(changed, sum(saved) if saved else None, extrapolated, id="upgrade-kernel", kind="upgrade",
+                    title=title, caveat=caveat, status="released" if "rc" not in firsts[-1] else "release candidate",
+                    source="data/kvm/upstream_behaviour.csv")]
+
+
+def _first_kernel(study: Study) -> str:
+    """First kernel range that does what the newest one does at this trigger."""
+    newest = kernels.upstream(study.scenario.guest, study.trigger.id, kernels.newest())
+    return kernels.first_range_with(study.scenario.guest, study.trigger.id, newest.strategies[0]) or kernels.newest()
+
+
+def patch_advice(studies: Sequence[Study]) -> list[Advice]:
+    """Strategies that the kernel does not have at a trigger and that would cost less: worth patching, never a headline."""
+    grouped: dict[str, list[Study]] = {}
+    for study in studies:
+        if study.chosen is None or study.cost(study.chosen.strategy).refused:
+            continue
+        own = study.cost(study.chosen.strategy)
+        for candidate in study.candidates:
+            if candidate.running or candidate.verdict.label == "no" or candidate.verdict.state == "inadmissible":
+                continue
+            cost = study.cost(candidate.strategy)
+            if cost.refused or not numpy.median(cost.event.stolen_s) < numpy.median(own.event.stolen_s):
+                continue
+            grouped.setdefault(candidate.strategy, []).append(study)
+    return [_patch(strategy, hit) for strategy, hit in sorted(grouped.items())]
+
+
+def _patch(strategy: str, studies: Sequence[Study]) -> Advice:
+    verdicts: Mapping[str, str] = {
+        s.trigger.id: next(c.verdict for c in s.candidates if c.strategy == strategy) for s in studies
+    }
+    open_ones = sorted({name for verdict in verdicts.values() for name in verdict.unknown})
+    rows = [
+        s.cost(s.chosen.strategy).host_cpu_s_per_s - s.cost(strategy).host_cpu_s_per_s
+        for s in studies
+        if s.cost(s.chosen.strategy).host_cpu_s_per_s is not None and s.cost(strategy).host_cpu_s_per_s is not None
+    ]
+    marked = any(s.cost(s.chosen.strategy).extrapolated or s.cost(strategy).extrapolated for s in studies)
+    entry = STRATEGIES[strategy]
+    caveat = "; ".join(sorted({verdict.reason for verdict in verdicts.values()}))
+    if open_ones:
+        caveat += f" (must hold: {', '.join(open_ones)})"
+    return _advice(studies, sum(rows) if rows else None, marked, id=strategy, kind="patch", title=entry.title,
+                   caveat=caveat, status=entry.list_status, source=entry.source)

@@ -1,0 +1,178 @@
+"""Sentences: what to do, what it gains, how sure it is, what was assumed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy
+
+from costmodel.cost.scenario import MASK_KERNEL, Scenario
+from costmodel.decision.model import Advice
+from costmodel.decision.policy import Study
+from costmodel.formulas.compiled import value
+from costmodel.kvm import kernels
+from costmodel.kvm.strategies import STRATEGIES
+from costmodel.numbers import interval, quantity, significant
+
+LOSSES = (0.01, 0.10)
+
+
+def headline_study(studies: Sequence[Study]) -> Study | None:
+    """The trigger that costs most: by host time lost per second where there is a rate, else by one event."""
+    def weight(study: Study) -> tuple[float, float, float]:
+        if study.chosen is None:
+            return (2.0 if study.unsafe_running else -1.0, 0.0, 0.0)
+        cost = study.cost(study.chosen.strategy)
+        if cost.refused:
+            return (0.0, 0.0, 0.0)
+        lost = cost.host_cpu_s_per_s
+        pulled = study.scenario.workload.load(study.trigger.id) is not None
+        return (1.0 if lost is not None and numpy.median(lost) > 0 else 0.0,
+                float(numpy.median(lost)) if lost is not None else float(pulled),
+                float(numpy.median(cost.event.stolen_s)))
+
+    return max(studies, key=weight, default=None)
+
+
+def sentence(case: Scenario, lead: Study | None, remedies: Sequence[Advice], upgrades: Sequence[Advice],
+             reason: str | None) -> str:
+    """What to do now, in one or two sentences. Never an unmerged patch."""
+    if reason:
+        return f"Not applicable: {reason}."
+    if lead is None:
+        return "No trigger of this guest type needs a flush."
+    if lead.chosen is None:
+        title = upgrades[0].title if upgrades else "Move to a guest type and kernel with a safe strategy"
+        return f"{title}: {case.kernel} can lose a flush at {lead.trigger.title}."
+    chosen = STRATEGIES[lead.chosen.strategy]
+    if chosen.instruction == "none":
+        return f"Nothing to change: no flush is needed ({chosen.title})."
+    parts = [upgrades[0].title if upgrades else f"Keep {chosen.title}, what {case.kernel} does"]
+    useful = next((r for r in remedies if r.saves_cpu_s_per_s and r.saves_cpu_s_per_s.median > 0
+                   and lead.trigger.id in r.triggers), None)
+    if useful:
+        saved = useful.saves_cpu_s_per_s
+        parts.append(f"and {useful.title[0].lower()}{useful.title[1:]}, which saves "
+                     f"{interval(saved.low, saved.median, saved.high, '1')} host CPUs")
+    return " ".join(parts) + "."
+
+
+def cost_text(lead: Study | None) -> str:
+    """The headline trigger's cost with its interval."""
+    if lead is None or lead.chosen is None:
+        return "no cost: nothing is recommended"
+    cost = lead.cost(lead.chosen.strategy)
+    if cost.refused:
+        return f"total refused: {cost.refused}"
+    mark = ", EXTRAPOLATED" if cost.extrapolated else ""
+    if float(numpy.median(cost.event.stolen_s)) == 0:
+        return "0 (no flush)"
+    low, middle, high = numpy.quantile(cost.event.stolen_s, (0.05, 0.5, 0.95))
+    event = f"{interval(low, middle, high, 's')} CPU time per event"
+    lost = cost.host_cpu_s_per_s
+    if lost is None:
+        return f"{event} at {lead.trigger.title}{mark}; no rate is published"
+    low, middle, high = numpy.quantile(lost, (0.05, 0.5, 0.95))
+    share = middle / lead.scenario.machine.logical_cpus
+    return (f"{interval(low, middle, high, '1')} host CPUs ({significant(100 * share, 1)} % of the host) at "
+            f"{lead.trigger.title}, {event}{mark}")
+
+
+def confidence(lead: Study | None) -> str:
+    """How sure the choice is: by rule, by dominance, or with a probability and its condition."""
+    if lead is None or lead.basis is None:
+        return "no choice to be made" if lead is None else "not a question of cost: a flush can be lost"
+    if lead.basis == "forced":
+        return "certain: the only safe strategy that this kernel offers here"
+    if lead.basis == "dominated":
+        return "certain: it does a part of what every other safe strategy does"
+    entry = lead.entry()
+    if entry.p_best is None:
+        return entry.p_best_note
+    return f"P(best) = {entry.p_best:.2f} ({entry.p_best_note})"
+
+
+def kernel_advice(lead: Study | None) -> list[Advice]:
+    """What the running kernel does at the headline trigger."""
+    if lead is None or lead.chosen is None:
+        return []
+    cost = lead.cost(lead.chosen.strategy)
+    return [Advice(
+        id="kernel-does", kind="kernel", title=f"{lead.scenario.kernel} runs {STRATEGIES[lead.chosen.strategy].title}",
+        triggers=[lead.trigger.id], saves_cpu_s_per_s=None, saves_fraction=None, caveat=cost.refused or "",
+        status="in this kernel", source=lead.chosen.verdict.source,
+    )]
+
+
+def saturation(study: Study) -> list[str]:
+    """Whether the flush saturates the trigger, and the rates at which 1 % and 10 % of the host are lost.
+
+    Covers the strategy of this kernel and the WBINVD on all CPUs of the kernels up to v6.16 (the 2023 thread).
+    """
+    if study.scenario.workload.load(study.trigger.id) is None:
+        return []
+    names = [study.chosen.strategy] if study.chosen else []
+    if any(c.strategy == "WBINVD_ALL" and c.verdict.label != "no" for c in study.candidates):
+        names.append("WBINVD_ALL")
+    return [text for name in dict.fromkeys(names) if (text := _saturation(study, name))]
+
+
+def _saturation(study: Study, strategy: str) -> str | None:
+    cost = study.cost(strategy)
+    if cost.refused or float(numpy.median(cost.event.stolen_s)) == 0:
+        return None
+    rate = numpy.quantile(cost.saturation_rate_per_s, (0.05, 0.5, 0.95))
+    losses = [
+        numpy.median(value("rate_at_loss", lost_fraction=share, logical_cpus=study.scenario.machine.logical_cpus,
+                           stolen_cpu_s_per_event=cost.event.stolen_s))
+        for share in LOSSES
+    ]
+    tail = (f"an open trigger would saturate at {interval(*rate, '1/s')}; 1 % of the host is lost at "
+            f"{quantity(losses[0], '1/s')}, 10 % at {quantity(losses[1], '1/s')}")
+    if cost.closed:
+        share = numpy.quantile(cost.in_progress_fraction, (0.05, 0.5, 0.95))
+        mean = numpy.quantile(cost.rate_per_s, (0.05, 0.5, 0.95))
+        return (f"{study.trigger.title}, {strategy}: does not saturate (closed loop, slows itself down to "
+                f"{interval(*mean, '1/s')} events, a flush runs {interval(*(100 * share), '1')} % of the time); {tail}")
+    return f"{study.trigger.title}, {strategy}: {tail}"
+
+
+def open_rates(study: Study) -> list[str]:
+    """Gap of a trigger whose rate nobody published."""
+    load = study.scenario.workload.load(study.trigger.id)
+    if load is None or load.loop != "axis" or study.chosen is None:
+        return []
+    if STRATEGIES[study.chosen.strategy].instruction == "none":
+        return []
+    return [f"rate of {study.trigger.title}: nobody published one; see the break-even rates"]
+
+
+def assumptions(case: Scenario, studies: Sequence[Study]) -> list[str]:
+    """What the numbers rest on, one line each."""
+    lines = [
+        f"{case.vcpus} vCPUs, {quantity(case.resident_bytes, 'B')} resident; {int(case.cpus_that_ran)} of "
+        f"{case.machine.logical_cpus} CPUs ran the guest since it was created"
+        + (" (unpinned: the mask only grows)" if case.cpus_that_ran == case.machine.logical_cpus else ""),
+        "rates are ceilings from the kernel's tunables: no work but the flush slows the trigger",
+    ]
+    for study in studies:
+        load = case.load(study.trigger.id)
+        if load is None or study.chosen is None:
+            continue
+        if STRATEGIES[study.chosen.strategy].instruction != "none":
+            lines.append(f"{study.trigger.title}: event fraction {load.event_fraction.value:g}, lines of a range are "
+                         f"{load.residency} ({load.residency_reason})")
+    if kernels.KERNEL_RANGES.index(case.kernel) >= kernels.KERNEL_RANGES.index(MASK_KERNEL):
+        lines.append("CPUs that flush are packed: they fill one last-level-cache domain after the other")
+    return lines
+
+
+def warnings(case: Scenario, studies: Sequence[Study]) -> list[str]:
+    """Inputs outside what was measured, bits that the dump shows off, features that must be checked."""
+    found = list(case.machine.notes)
+    if case.machine.features_off:
+        found.append(f"the CPUID dump of this machine shows {', '.join(case.machine.features_off)} switched off; another "
+                     "dump of the same silicon has it: check the BIOS")
+    if any(s.cost(s.chosen.strategy).extrapolated for s in studies if s.chosen):
+        found.append("no whole-cache flush was ever timed in public on this machine: the prior decides (EXTRAPOLATED)")
+    return found

@@ -1,0 +1,45 @@
+"""Which rows of data/ stand behind a recommendation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from costmodel.cost.scenario import Scenario
+from costmodel.decision.model import SourceRow
+from costmodel.decision.policy import Study
+from costmodel.evidence.store import Evidence
+
+
+def source_rows(evidence: Evidence, scenario: Scenario, studies: Iterable[Study]) -> list[SourceRow]:
+    """Provenance of every number used, in the order of the row ids; CPUID dumps last."""
+    ids: set[str] = set()
+    for study in studies:
+        for candidate in study.candidates:
+            if candidate.verdict.label != "no":
+                for name in study.cost(candidate.strategy).parameters:
+                    if name in study.parameters.parameters:
+                        ids.update(study.parameters[name].sources)
+        load = scenario.workload.load(study.trigger.id)
+        if load:
+            ids.update(load.sources)
+            numbers = [load.threads, load.events_per_cycle, load.sleep_s, load.event_fraction, *load.tunables.values()]
+            ids.update(row for number in numbers if number is not None for row in number.sources)
+    for number in (scenario.workload.vcpus, scenario.workload.resident_bytes):
+        ids.update(number.sources)
+    for rows in scenario.machine.provenance.values():
+        ids.update(rows)
+    measured = [_row(evidence, name) for name in sorted(ids) if name in evidence.measurements]
+    dumps = [
+        SourceRow(id=name, quantity="CPUID dump: features and cache geometry", value="", unit="", kind="specified",
+                  use="machine", title="InstLatx64 CPUID dumps", author="InstLatx64", date="", locator=name)
+        for name in sorted(ids) if name not in evidence.measurements
+    ]
+    return measured + dumps
+
+
+def _row(evidence: Evidence, name: str) -> SourceRow:
+    row = evidence.one(name)
+    return SourceRow(
+        id=row.id, quantity=row.quantity, value=f"{row.value:g}", unit=row.unit, kind=row.kind, use=row.use,
+        title=row.source_title, author=row.source_author, date=row.source_date, locator=row.source_locator,
+    )

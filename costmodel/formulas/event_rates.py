@@ -1,0 +1,89 @@
+"""How often a trigger fires: closed loops that wait for their own flush, and NUMA balancing.
+
+A kernel thread that makes E events per cycle, waits for each (T) and sleeps Z has the rate E/(Z + E T): it slows itself
+down and never saturates.
+"""
+
+from __future__ import annotations
+
+import sympy
+
+from costmodel.formulas.formula import Formula, Quantity, symbol
+
+E, f, N = symbol("events_per_cycle"), symbol("event_fraction"), symbol("threads")
+Z, T = symbol("sleep_s"), symbol("cycle_flush_s")
+R, S, W = symbol("resident_bytes"), symbol("numa_scan_size_bytes"), symbol("numa_max_scan_window_bytes_per_s")
+p_min, F, n = symbol("numa_scan_period_min_s"), symbol("numa_limiter_factor"), symbol("vcpus")
+T_e = symbol("event_flush_s")
+stolen, lam, n_cpu = symbol("stolen_cpu_s_per_event"), symbol("rate_per_s"), symbol("logical_cpus")
+
+CLOSED_RATE = Formula(
+    id="closed_rate",
+    title="Event rate of a kernel thread that waits for its own flushes",
+    expression=N * f * E / (Z + f * T),
+    unit="1 / second",
+    symbols={
+        "threads": Quantity("dimensionless", "kernel threads in the loop"),
+        "event_fraction": Quantity("dimensionless", "share of the scanned pages that lead to an event"),
+        "events_per_cycle": Quantity("dimensionless", "events of this kind per cycle at event fraction 1"),
+        "sleep_s": Quantity("second", "sleep between cycles"),
+        "cycle_flush_s": Quantity("second", "flush time of all events of one full cycle of the thread"),
+    },
+    source="ksm_do_scan(): pages_to_scan, sleep_millisecs (rows N10, N11); khugepaged (rows N12, N13)",
+    validity="closed loop: the thread waits for each flush; work other than flushing is not counted (rate ceiling)",
+)
+NUMA_PERIOD = Formula(
+    id="numa_scan_period",
+    title="Shortest NUMA-balancing scan period of a task",
+    expression=sympy.Max(S / W, p_min / sympy.ceiling(R / S)),
+    unit="second",
+    symbols={
+        "numa_scan_size_bytes": Quantity("byte", "bytes per scan pass"),
+        "numa_max_scan_window_bytes_per_s": Quantity("byte / second", "MAX_SCAN_WINDOW"),
+        "numa_scan_period_min_s": Quantity("second", "scan_period_min for the whole task"),
+        "resident_bytes": Quantity("byte", "resident memory of the VM"),
+    },
+    source="task_scan_min() in kernel/sched/fair.c (rows N05, N07, N09)",
+    validity="one pass per period and mm; hint faults lengthen the period up to scan_period_max",
+)
+NUMA_RATE = Formula(
+    id="numa_rate",
+    title="Ceiling of NUMA-balancing invalidations per second of one VM",
+    expression=f / sympy.Max(symbol("numa_scan_period_s"), F * T_e / n),
+    unit="1 / second",
+    symbols={
+        "event_fraction": Quantity("dimensionless", "share of the passes that find something to update"),
+        "numa_scan_period_s": Quantity("second", "shortest scan period"),
+        "numa_limiter_factor": Quantity("dimensionless", "node_stamp advances by this many times the pass"),
+        "event_flush_s": Quantity("second", "flush time of one pass"),
+        "vcpus": Quantity("dimensionless", "threads of the VM that take turns to scan"),
+    },
+    source="task_numa_work(): one pass per numa_scan_period, overhead limiter node_stamp += 32 * diff",
+    validity="one range_start per pass (>= v6.12; up to v6.11 two where a pass straddles 1 GiB)",
+)
+HOST_LOSS = Formula(
+    id="host_loss",
+    title="Host CPU-seconds lost per second",
+    expression=lam * stolen,
+    unit="dimensionless",
+    symbols={
+        "rate_per_s": Quantity("1 / second", "events"),
+        "stolen_cpu_s_per_event": Quantity("second", "CPU time that one event takes from all CPUs it stops"),
+    },
+    source="sum over every CPU that stands still, times how long",
+    validity="rates add over VMs",
+)
+RATE_AT_LOSS = Formula(
+    id="rate_at_loss",
+    title="Event rate at which a given share of the host is lost",
+    expression=symbol("lost_fraction") * n_cpu / stolen,
+    unit="1 / second",
+    symbols={
+        "lost_fraction": Quantity("dimensionless", "share of all CPU time of the host"),
+        "logical_cpus": Quantity("dimensionless", "online logical CPUs"),
+        "stolen_cpu_s_per_event": Quantity("second", "CPU time that one event takes"),
+    },
+    source="host_loss solved for the rate",
+    validity="open triggers; a closed loop may never reach it",
+)
+FORMULAS = (CLOSED_RATE, NUMA_PERIOD, NUMA_RATE, HOST_LOSS, RATE_AT_LOSS)

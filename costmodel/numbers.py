@@ -1,0 +1,60 @@
+"""Numbers as people read them: no more digits than the uncertainty carries, engineering units, ASCII only."""
+
+from __future__ import annotations
+
+import math
+
+_SCALES = {
+    "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")),
+    "B": ((2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B")),
+    "B/s": ((1e9, "GB/s"), (1e6, "MB/s"), (1.0, "B/s")),
+}
+
+
+def significant(value: float, digits: int = 2) -> str:
+    """`value` with `digits` significant digits, without an exponent between 0.001 and 1e6.
+
+    >>> significant(0.012345), significant(1234.5), significant(3.0, 2), significant(0.0)
+    ('0.012', '1200', '3.0', '0')
+    """
+    if value == 0 or not math.isfinite(value):
+        return "0" if value == 0 else str(value)
+    exponent = math.floor(math.log10(abs(value)))
+    rounded = round(value, digits - 1 - exponent)
+    exponent = math.floor(math.log10(abs(rounded)))
+    if not -4 < exponent < 6:
+        return f"{rounded:.{digits - 1}e}"
+    return f"{rounded:.{max(0, digits - 1 - exponent)}f}"
+
+
+def scale_of(value: float, unit: str) -> tuple[float, str]:
+    """Factor and name of the engineering unit in which `value` (SI `unit`) is best read."""
+    for factor, name in _SCALES.get(unit, ((1.0, "" if unit == "1" else unit),)):
+        if abs(value) >= factor:
+            return factor, name
+    return _SCALES[unit][-1] if unit in _SCALES else (1.0, "" if unit == "1" else unit)
+
+
+def quantity(value: float, unit: str, digits: int = 2) -> str:
+    """`value` in SI `unit` with an engineering unit.
+
+    >>> quantity(0.0034, "s"), quantity(2**21, "B"), quantity(512, "1")
+    ('3.4 ms', '2.0 MiB', '510')
+    """
+    factor, name = scale_of(value, unit)
+    return f"{significant(value / factor, digits)} {name}".rstrip()
+
+
+def interval(low: float, median: float, high: float, unit: str) -> str:
+    """Median and 90 % interval in one unit, with the digits that the width carries: one where it spans a factor of 4.
+
+    >>> interval(0.0011, 0.0034, 0.0102, "s")
+    '3 [1, 10] ms'
+    >>> interval(0.00331, 0.0034, 0.00349, "s")
+    '3.4 [3.3, 3.5] ms'
+    """
+    factor, name = scale_of(median, unit)
+    wide = low <= 0 or high / low > 4
+    digits = 1 if wide else 2
+    texts = [significant(value / factor, digits) for value in (low, median, high)]
+    return f"{texts[1]} [{texts[0]}, {texts[2]}] {name}".rstrip()

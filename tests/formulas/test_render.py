@@ -1,0 +1,57 @@
+"""Text, LaTeX, MathML, Python and C of a formula say the same thing."""
+
+import html
+import subprocess
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from costmodel.errors import UnknownName
+from costmodel.formulas import render
+from costmodel.formulas.compiled import value
+from costmodel.formulas.registry import FORMULAS, formula
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_python_form_runs_and_agrees(name):
+    import numpy
+
+    space = {"numpy": numpy}
+    exec(render.python(name), space)
+    arguments = {symbol: 0.5 + 0.1 * i for i, symbol in enumerate(FORMULAS[name].symbols)}
+    assert float(space[name](**arguments)) == pytest.approx(float(value(name, **arguments)))
+
+
+def test_c_form_compiles_and_agrees(tmp_path):
+    names = list(FORMULAS)
+    main = ["#include <math.h>", "#include <stdio.h>", *(render.c(name) for name in names), "int main(void) {"]
+    expected = []
+    for name in names:
+        numbers = [0.5 + 0.1 * i for i in range(len(FORMULAS[name].symbols))]
+        main.append(f'printf("%.17g\\n", {name}({", ".join(map(str, numbers))}));')
+        expected.append(float(value(name, **dict(zip(FORMULAS[name].symbols, numbers, strict=True)))))
+    main.append("return 0; }")
+    source, binary = tmp_path / "formulas.c", tmp_path / "formulas"
+    source.write_text("\n".join(main))
+    try:
+        subprocess.run(["cc", "-std=c99", "-o", str(binary), str(source), "-lm"], check=True)
+    except FileNotFoundError:
+        pytest.skip("no C compiler on this machine")
+    printed = subprocess.run([str(binary)], check=True, capture_output=True, text=True).stdout.split()
+    assert [float(x) for x in printed] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_mathml_is_well_formed(name):
+    assert ElementTree.fromstring(html.unescape(render.mathml(name))).tag.endswith("math")
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_text_is_ascii_and_latex_is_not_empty(name):
+    assert render.text(name).isascii()
+    assert render.latex(name).strip()
+
+
+def test_unknown_formula_suggests_a_near_one():
+    with pytest.raises(UnknownName, match="did you mean 'range_flush'"):
+        formula("rangeflush")
