@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 
-from costmodel.calibration.parameters import ParameterSet, parameter_set
+from costmodel.calibration.parameters import Calibration, ParameterSet, parameter_set
 from costmodel.evidence.store import Evidence
 from costmodel.hashing import cache_dir, code_hash, value_hash, write_beside
 
@@ -17,7 +17,8 @@ def _all(evidence: Evidence) -> dict[str, ParameterSet]:
     if path.is_file():
         stored = json.loads(path.read_text())
         return {name: ParameterSet.model_validate(entry) for name, entry in stored.items()}
-    sets = {name: parameter_set(evidence, machine) for name, machine in evidence.machines.items()}
+    calibration = Calibration(evidence)
+    sets = {name: parameter_set(calibration, machine) for name, machine in evidence.machines.items()}
     write_beside(path, json.dumps({name: entry.model_dump() for name, entry in sets.items()}))
     return sets
 

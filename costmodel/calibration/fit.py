@@ -73,8 +73,14 @@ class Problem:
             for u in self.unknowns
         )
         pick = [i for i in range(n) if keep[i]]
-        return Problem(self.formula, self.observed[keep], known, unknowns,
-                       tuple(self.groups[i] for i in pick), tuple(self.ids[i] for i in pick))
+        return Problem(
+            self.formula,
+            self.observed[keep],
+            known,
+            unknowns,
+            tuple(self.groups[i] for i in pick),
+            tuple(self.ids[i] for i in pick),
+        )
 
 
 @dataclass(frozen=True)

@@ -79,5 +79,13 @@ def leave_groups_out(problem: Problem) -> HoldOut:
         interval = binomtest(covered, len(inside)).proportion_ci(0.95)
         low, high = float(interval.low), float(interval.high)
     errors = numpy.abs(numpy.expm1(logs))
-    return HoldOut(len(groups) - len(refused), len(logs), float(numpy.median(errors)), float(numpy.mean(logs)),
-                   covered, low, high, tuple(refused))
+    return HoldOut(
+        len(groups) - len(refused),
+        len(logs),
+        float(numpy.median(errors)),
+        float(numpy.mean(logs)),
+        covered,
+        low,
+        high,
+        tuple(refused),
+    )

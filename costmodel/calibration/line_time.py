@@ -34,7 +34,9 @@ def problem(evidence: Evidence, instruction: str = "CLFLUSHOPT", *, doubtful: bo
             mask = numpy.array([row.vendor == vendor and row.line_state == state for row in used])
             if mask.any():
                 middle = float(numpy.exp(numpy.mean(numpy.log(observed[mask]))))
-                unknowns.append(Unknown(f"{vendor}_{state}_s", "line_reference_s", middle, middle / 30, middle * 30, mask))
+                unknowns.append(
+                    Unknown(f"{vendor}_{state}_s", "line_reference_s", middle, middle / 30, middle * 30, mask)
+                )
     unknowns.append(Unknown("two_socket_factor", "two_socket_factor", 2.0, 0.2, 20.0))
     groups = tuple(row.hardware for row in used)
     return Problem("line_time", observed, {"two_sockets": two}, tuple(unknowns), groups, tuple(row.id for row in used))

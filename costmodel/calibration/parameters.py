@@ -7,12 +7,14 @@ from rows that bound it, marked as extrapolated; else missing, and the gap is na
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
+import numpy
 from pydantic import BaseModel, ConfigDict
 
 from costmodel.calibration import broadcast, line_time, whole_cache
 from costmodel.calibration.distribution import Distribution, fixed, lognormal, uniform
-from costmodel.calibration.fit import prediction_factor
+from costmodel.calibration.fit import Fit, prediction_factor
 from costmodel.errors import MissingNumber
 from costmodel.evidence.records import Machine
 from costmodel.evidence.store import Evidence
@@ -56,14 +58,34 @@ class ParameterSet(BaseModel):
         return self.parameters[name]
 
 
-def parameter_set(evidence: Evidence, machine: Machine, *, doubtful: bool = False) -> ParameterSet:
-    """Calibrate every parameter of `machine` from `evidence`; `doubtful` also uses the excluded rows."""
+class Calibration:
+    """The fits that all machines share, each done when first asked for; `doubtful` also uses the excluded rows."""
+
+    def __init__(self, evidence: Evidence, *, doubtful: bool = False) -> None:
+        self.evidence = evidence
+        self.doubtful = doubtful
+
+    @cached_property
+    def anchors(self) -> list[whole_cache.Anchor]:
+        return whole_cache.anchors(self.evidence)
+
+    @cached_property
+    def line_time(self) -> Fit:
+        return line_time.calibrate(self.evidence, doubtful=self.doubtful)
+
+    @cached_property
+    def broadcast(self) -> Fit:
+        return broadcast.calibrate(self.evidence)
+
+
+def parameter_set(calibration: Calibration, machine: Machine) -> ParameterSet:
+    """Every parameter of `machine` from the shared fits."""
     builders = (_walk, _sharing, _dirt, _bandwidth, _lines, _broadcast, _snp, _tdx)
     found: dict[str, Parameter] = {}
     missing: dict[str, str] = {}
     for build in builders:
         try:
-            for parameter in build(evidence, machine, doubtful):
+            for parameter in build(calibration, machine):
                 found[parameter.name] = parameter
         except MissingNumber as gap:
             for name in PROVIDES[build]:
@@ -71,10 +93,27 @@ def parameter_set(evidence: Evidence, machine: Machine, *, doubtful: bool = Fals
     return ParameterSet(machine=machine.id, parameters=found, missing=missing)
 
 
-def _parameter(name: str, unit: str, description: str, distribution: Distribution, rule: str,
-               sources: tuple[str, ...], next_measurement: str, *, extrapolated: bool = True) -> Parameter:
-    return Parameter(name=name, unit=unit, description=description, distribution=distribution, rule=rule,
-                     sources=sources, extrapolated=extrapolated, next_measurement=next_measurement)
+def _parameter(
+    name: str,
+    unit: str,
+    description: str,
+    distribution: Distribution,
+    rule: str,
+    sources: tuple[str, ...],
+    next_measurement: str,
+    *,
+    extrapolated: bool = True,
+) -> Parameter:
+    return Parameter(
+        name=name,
+        unit=unit,
+        description=description,
+        distribution=distribution,
+        rule=rule,
+        sources=sources,
+        extrapolated=extrapolated,
+        next_measurement=next_measurement,
+    )
 
 
 def _require(evidence: Evidence, *ids: str) -> None:
@@ -86,51 +125,74 @@ def _require(evidence: Evidence, *ids: str) -> None:
 TIME_WBINVD = "time WBINVD and WBNOINVD on one CPU and on all CPUs of one domain, at 0, 50 and 100 % dirty cache"
 
 
-def _walk(evidence: Evidence, machine: Machine, doubtful: bool) -> list[Parameter]:
-    _require(evidence, "W01", "W02", "W08", "W09")
-    values = [anchor.result.values["line_walk_s"] for anchor in whole_cache.anchors(evidence)]
+def _walk(calibration: Calibration, machine: Machine) -> list[Parameter]:
+    _require(calibration.evidence, "W01", "W02", "W08", "W09")
+    values = [anchor.result.values["line_walk_s"] for anchor in calibration.anchors]
     middle = math.sqrt(min(values) * max(values))
     amd = machine.vendor == "amd"
     return [
         _parameter(
-            "line_walk_s", "s", "walk over one cache line by WBINVD/WBNOINVD", lognormal(middle, WALK_FACTOR),
+            "line_walk_s",
+            "s",
+            "walk over one cache line by WBINVD/WBNOINVD",
+            lognormal(middle, WALK_FACTOR),
             f"Skylake-SP anchor, {min(values) * 1e9:.1f} to {max(values) * 1e9:.1f} ns/line over the open geometry; "
-            "log-normal, factor 3 either way", ("W01", "W02"), TIME_WBINVD,
+            "log-normal, factor 3 either way",
+            ("W01", "W02"),
+            TIME_WBINVD,
         ),
         _parameter(
-            "vendor_factor", "1", "walk time of this vendor against Intel",
+            "vendor_factor",
+            "1",
+            "walk time of this vendor against Intel",
             lognormal(1.0, VENDOR_FACTOR) if amd else fixed(1.0),
-            "no EPYC timing is public: median 1, factor 3 either way" if amd else "the anchors are Intel's", (),
-            TIME_WBINVD, extrapolated=amd,
+            "no EPYC timing is public: median 1, factor 3 either way" if amd else "the anchors are Intel's",
+            (),
+            TIME_WBINVD,
+            extrapolated=amd,
         ),
         _parameter(
-            "walk_start_s", "s", "part of WBINVD that does not grow with the cache", fixed(0.0),
-            "the anchors cannot tell it from the walk (rank test)", (), TIME_WBINVD, extrapolated=False,
+            "walk_start_s",
+            "s",
+            "part of WBINVD that does not grow with the cache",
+            fixed(0.0),
+            "the anchors cannot tell it from the walk (rank test)",
+            (),
+            TIME_WBINVD,
+            extrapolated=False,
         ),
     ]
 
 
-def _sharing(evidence: Evidence, machine: Machine, doubtful: bool) -> list[Parameter]:
-    _require(evidence, "W01", "W02", "W08", "W09", "W10")
-    results = [anchor.result.values for anchor in whole_cache.anchors(evidence)]
+def _sharing(calibration: Calibration, machine: Machine) -> list[Parameter]:
+    _require(calibration.evidence, "W01", "W02", "W08", "W09", "W10")
+    results = [anchor.result.values for anchor in calibration.anchors]
     exponents = [values["serial_exponent"] for values in results]
-    smt = sorted((results[0]["smt_factor"], evidence.one("W10").si))
+    smt = sorted((results[0]["smt_factor"], calibration.evidence.one("W10").si))
     same_core = machine.microarchitecture in GOLDEN_COVE
     return [
         _parameter(
-            "serial_exponent", "1", "how far cores of one domain flush one after another (0 parallel, 1 serial)",
+            "serial_exponent",
+            "1",
+            "how far cores of one domain flush one after another (0 parallel, 1 serial)",
             uniform(min(exponents), max(exponents)) if same_core else uniform(0.0, 1.0),
             f"Sapphire Rapids anchor: {min(exponents):.2f} to {max(exponents):.2f} over the open geometry"
-            if same_core else "unpublished for this family: uniform on [0, 1]",
-            ("W01", "W02", "W08", "W09") if same_core else (), "time WBNOINVD on 1, 2, 4 ... cores of one domain",
+            if same_core
+            else "unpublished for this family: uniform on [0, 1]",
+            ("W01", "W02", "W08", "W09") if same_core else (),
+            "time WBNOINVD on 1, 2, 4 ... cores of one domain",
             extrapolated=True,
         ),
         _parameter(
-            "smt_factor", "1", "slow-down when both SMT siblings flush",
+            "smt_factor",
+            "1",
+            "slow-down when both SMT siblings flush",
             fixed(1.0) if machine.threads_per_core == 1 else uniform(*smt) if same_core else uniform(1.0, max(smt)),
-            "no SMT siblings" if machine.threads_per_core == 1 else
-            f"Sapphire Rapids: {smt[0]:.2f} (W08/W09) to {smt[1]:.2f} (W10)" if same_core else
-            f"between free and the {max(smt):.1f}x seen on Sapphire Rapids",
+            "no SMT siblings"
+            if machine.threads_per_core == 1
+            else f"Sapphire Rapids: {smt[0]:.2f} (W08/W09) to {smt[1]:.2f} (W10)"
+            if same_core
+            else f"between free and the {max(smt):.1f}x seen on Sapphire Rapids",
             () if machine.threads_per_core == 1 else ("W08", "W09", "W10"),
             "time WBNOINVD with one and with both siblings of each core",
             extrapolated=machine.threads_per_core > 1 and not same_core,
@@ -138,53 +200,83 @@ def _sharing(evidence: Evidence, machine: Machine, doubtful: bool) -> list[Param
     ]
 
 
-def _dirt(evidence: Evidence, machine: Machine, doubtful: bool) -> list[Parameter]:
+def _dirt(calibration: Calibration, machine: Machine) -> list[Parameter]:
     return [
-        _parameter("dirty_fraction", "1", "share of the cached bytes that are dirty", uniform(0.0, 1.0),
-                   "unpublished: uniform on [0, 1]", (), "count write-backs during a flush (uncore counters)"),
-        _parameter("reused_fraction", "1", "share of the evicted bytes that would have been used again",
-                   uniform(0.0, 1.0), "unpublished: uniform on [0, 1]", (),
-                   "slow-down of a streaming neighbour after a flush"),
-        _parameter("presence_position", "1", "where the cached share of a range lies between cold and hot",
-                   uniform(0.0, 1.0), "unpublished: uniform between the cold and the hot end", (),
-                   "range flush of guest pages that a vCPU has just written"),
-        _parameter("fence_lines", "1", "time of a fence in units of one present line", uniform(0.0, 1.0),
-                   "a fence waits for the youngest flush: at most one present line", (),
-                   "range flush of 1 and 2 lines"),
+        _parameter(
+            "dirty_fraction",
+            "1",
+            "share of the cached bytes that are dirty",
+            uniform(0.0, 1.0),
+            "unpublished: uniform on [0, 1]",
+            (),
+            "count write-backs during a flush (uncore counters)",
+        ),
+        _parameter(
+            "reused_fraction",
+            "1",
+            "share of the evicted bytes that would have been used again",
+            uniform(0.0, 1.0),
+            "unpublished: uniform on [0, 1]",
+            (),
+            "slow-down of a streaming neighbour after a flush",
+        ),
+        _parameter(
+            "presence_position",
+            "1",
+            "where the cached share of a range lies between cold and hot",
+            uniform(0.0, 1.0),
+            "unpublished: uniform between the cold and the hot end",
+            (),
+            "range flush of guest pages that a vCPU has just written",
+        ),
+        _parameter(
+            "fence_lines",
+            "1",
+            "time of a fence in units of one present line",
+            uniform(0.0, 1.0),
+            "a fence waits for the youngest flush: at most one present line",
+            (),
+            "range flush of 1 and 2 lines",
+        ),
     ]
 
 
-def _bandwidth(evidence: Evidence, machine: Machine, doubtful: bool) -> list[Parameter]:
+def _bandwidth(calibration: Calibration, machine: Machine) -> list[Parameter]:
     peak = machine.dram_peak_bytes_per_s_per_socket
     if peak is None:
         reason = machine.missing.get("dram_peak_bytes_per_s_per_socket", "no source")
         raise MissingNumber(f"memory bandwidth of {machine.title}: {reason}")
-    practice = evidence.rows(observable="bandwidth.dram_practice_bytes_per_s")
+    practice = calibration.evidence.rows(observable="bandwidth.dram_practice_bytes_per_s")
     if not practice:
         raise MissingNumber("no row of bandwidth.dram_practice_bytes_per_s in data/measurements.csv")
     shares = [row.si / row.high_si for row in practice]
     ids = (*machine.provenance.get("dram_peak_bytes_per_s_per_socket", ()), *(row.id for row in practice))
     return [
         _parameter(
-            "writeback_bytes_per_s", "B/s", "sustained write-back bandwidth of one socket",
+            "writeback_bytes_per_s",
+            "B/s",
+            "sustained write-back bandwidth of one socket",
             uniform(peak * min(shares) / 2, peak * min(shares)),
             f"peak times the lowest practice share {min(shares):.2f}; writes lie below reads: half of it to all of it",
-            ids, "write-back bandwidth per thread count",
+            ids,
+            "write-back bandwidth per thread count",
         ),
         _parameter(
-            "read_bytes_per_s", "B/s", "memory read bandwidth of one socket",
+            "read_bytes_per_s",
+            "B/s",
+            "memory read bandwidth of one socket",
             uniform(peak * min(shares), peak * max(shares)),
-            f"peak times the practice share {min(shares):.2f} to {max(shares):.2f}", ids, "stream read bandwidth",
+            f"peak times the practice share {min(shares):.2f} to {max(shares):.2f}",
+            ids,
+            "stream read bandwidth",
         ),
     ]
 
 
-def _lines(evidence: Evidence, machine: Machine, doubtful: bool) -> list[Parameter]:
-    result = line_time.calibrate(evidence, doubtful=doubtful)
+def _lines(calibration: Calibration, machine: Machine) -> list[Parameter]:
+    result = calibration.line_time
     if result.covariance is None:
         raise MissingNumber(f"time per flushed line: {result.withheld}")
-    import numpy
-
     two = 1.0 if machine.sockets > 1 else 0.0
     names = [unknown.name for unknown in result.problem.unknowns]
     found = []
@@ -194,8 +286,10 @@ def _lines(evidence: Evidence, machine: Machine, doubtful: bool) -> list[Paramet
             raise MissingNumber(f"no row times a {state} line on {machine.vendor} (range_flush.line_time_s)")
         gradient = numpy.array([1.0 if n == name else two if n == "two_socket_factor" else 0.0 for n in names])
         own = [
-            row for row in line_time.rows(evidence, "CLFLUSHOPT")
-            if row.microarchitecture == machine.microarchitecture and row.line_state == state
+            row
+            for row in line_time.rows(calibration.evidence, "CLFLUSHOPT")
+            if row.microarchitecture == machine.microarchitecture
+            and row.line_state == state
             and (row.sockets or 1) == machine.sockets
         ]
         if own:
@@ -208,10 +302,18 @@ def _lines(evidence: Evidence, machine: Machine, doubtful: bool) -> list[Paramet
             rule = f"fit over {len(result.residuals)} machines by vendor, state and sockets; interval for a new machine"
         beyond = not own and (state == "absent" or machine.microarchitecture not in FITTED[machine.vendor])
         ids = tuple(row.id for row in own) if own else result.problem.ids
-        found.append(_parameter(
-            f"line_{state}_s", "s", f"CLFLUSHOPT of a line that is {state}", lognormal(middle, factor), rule, ids,
-            f"CLFLUSHOPT of {state} lines over 4 KiB to 64 MiB (needs no privilege)", extrapolated=beyond,
-        ))
+        found.append(
+            _parameter(
+                f"line_{state}_s",
+                "s",
+                f"CLFLUSHOPT of a line that is {state}",
+                lognormal(middle, factor),
+                rule,
+                ids,
+                f"CLFLUSHOPT of {state} lines over 4 KiB to 64 MiB (needs no privilege)",
+                extrapolated=beyond,
+            )
+        )
     return found
 
 
@@ -219,34 +321,54 @@ FITTED = {"amd": ("zen1", "zen+", "zen2", "zen3"), "intel": ("skylake-sp", "casc
 """Families with a row for present lines; outside them the fit is extrapolated."""
 
 
-def _broadcast(evidence: Evidence, machine: Machine, doubtful: bool) -> list[Parameter]:
-    result = broadcast.calibrate(evidence)
+def _broadcast(calibration: Calibration, machine: Machine) -> list[Parameter]:
+    result = calibration.broadcast
     same = machine.microarchitecture == "zen3"
     rule = "linear fit to the shoot-down loop of a 72-CPU Milan (contains mmap_lock contention: upper bound)"
     next_one = "time an empty smp_call_function_many() to k CPUs"
     ids = result.problem.ids
     return [
-        _parameter("broadcast_start_s", "s", "fixed part of an interrupt round",
-                   lognormal(result.values["broadcast_start_s"], CLAIM_FACTOR), rule + "; factor 3 either way", ids,
-                   next_one, extrapolated=not same),
-        _parameter("broadcast_per_cpu_s", "s", "interrupt round, per target CPU",
-                   lognormal(result.values["broadcast_per_cpu_s"], CLAIM_FACTOR), rule + "; factor 3 either way", ids,
-                   next_one, extrapolated=not same),
+        _parameter(
+            "broadcast_start_s",
+            "s",
+            "fixed part of an interrupt round",
+            lognormal(result.values["broadcast_start_s"], CLAIM_FACTOR),
+            rule + "; factor 3 either way",
+            ids,
+            next_one,
+            extrapolated=not same,
+        ),
+        _parameter(
+            "broadcast_per_cpu_s",
+            "s",
+            "interrupt round, per target CPU",
+            lognormal(result.values["broadcast_per_cpu_s"], CLAIM_FACTOR),
+            rule + "; factor 3 either way",
+            ids,
+            next_one,
+            extrapolated=not same,
+        ),
     ]
 
 
-def _snp(evidence: Evidence, machine: Machine, doubtful: bool) -> list[Parameter]:
+def _snp(calibration: Calibration, machine: Machine) -> list[Parameter]:
     if not machine.features.get("sev_snp"):
         return []
-    _require(evidence, "S01")
-    return [_parameter(
-        "rmpupdate_s", "s", "RMPUPDATE of one 4 KiB page", lognormal(evidence.one("S01").si, CLAIM_FACTOR),
-        "AMD's claim of about 1 us bounds a log-normal, factor 3 either way", ("S01",),
-        "time RMPUPDATE around guest_memfd release",
-    )]
+    _require(calibration.evidence, "S01")
+    return [
+        _parameter(
+            "rmpupdate_s",
+            "s",
+            "RMPUPDATE of one 4 KiB page",
+            lognormal(calibration.evidence.one("S01").si, CLAIM_FACTOR),
+            "AMD's claim of about 1 us bounds a log-normal, factor 3 either way",
+            ("S01",),
+            "time RMPUPDATE around guest_memfd release",
+        )
+    ]
 
 
-def _tdx(evidence: Evidence, machine: Machine, doubtful: bool) -> list[Parameter]:
+def _tdx(calibration: Calibration, machine: Machine) -> list[Parameter]:
     raise MissingNumber("no timing of TDH.PHYMEM.PAGE.WBINVD or TDH.PHYMEM.CACHE.WB is public")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from costmodel.calibration import line_time
-from costmodel.calibration.parameters import ParameterSet, parameter_set
+from costmodel.calibration.parameters import Calibration, ParameterSet, parameter_set
 from costmodel.evidence.store import Evidence
 from costmodel.hashing import cache_dir, code_hash, value_hash, write_beside
 
@@ -22,9 +22,10 @@ def variations(evidence: Evidence, machine: str) -> dict[str, ParameterSet]:
     host = evidence.machine(machine)
     rows = [row.id for row in line_time.rows(evidence, "CLFLUSHOPT")]
     found = {
-        f"without {row}": parameter_set(evidence.without(row), host)
-        for row in (*ANCHORS, *rows) if row in evidence.measurements
+        f"without {row}": parameter_set(Calibration(evidence.without(row)), host)
+        for row in (*ANCHORS, *rows)
+        if row in evidence.measurements
     }
-    found["with doubtful rows"] = parameter_set(evidence, host, doubtful=True)
+    found["with doubtful rows"] = parameter_set(Calibration(evidence, doubtful=True), host)
     write_beside(path, json.dumps({label: entry.model_dump() for label, entry in found.items()}))
     return found

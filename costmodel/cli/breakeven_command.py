@@ -8,23 +8,40 @@ from costmodel.cli import options
 from costmodel.numbers import interval, quantity
 
 
-@click.command(name="breakeven", epilog="""\b
+@click.command(
+    name="breakeven",
+    epilog="""\b
 Examples:
   costmodel breakeven --machine epyc-7763-2s --between WBNOINVD_ALL CLFLUSHOPT_DM_GMEM --over range_bytes
   costmodel breakeven --machine xeon-6330-2s --between WBINVD_ALL CLFLUSHOPT_UVA --over cpus --json
-""")
+""",
+)
 @options.machine
 @click.option("--between", nargs=2, required=True, metavar="S1 S2", help="Two strategies.")
-@click.option("--over", required=True, type=click.Choice(["range_bytes", "cpus", "rate_per_s", "cache_bytes"]),
-              help="Axis along which the cheaper one changes.")
+@click.option(
+    "--over",
+    required=True,
+    type=click.Choice(["range_bytes", "cpus", "rate_per_s", "cache_bytes"]),
+    help="Axis along which the cheaper one changes.",
+)
 @click.option("--guest", default="sev-snp-gmem", show_default=True, help="Guest type.")
 @click.option("--trigger", default="gmem_punch_hole", show_default=True, help="Trigger (sets which lines are cached).")
 @options.workload
 @options.scenario_numbers
 @options.as_json
-def command(machine: str, between: tuple[str, str], over: str, guest: str, trigger: str, workload: str,
-            vcpus: int | None, resident_bytes: float | None, cpus_that_ran: int | None, event_fraction: float | None,
-            as_json: bool) -> None:
+def command(
+    machine: str,
+    between: tuple[str, str],
+    over: str,
+    guest: str,
+    trigger: str,
+    workload: str,
+    vcpus: int | None,
+    resident_bytes: float | None,
+    cpus_that_ran: int | None,
+    event_fraction: float | None,
+    as_json: bool,
+) -> None:
     """Where one strategy becomes cheaper than the other, with the 90 % interval of the break-even.
 
     Compared is the CPU time that one event takes from the host. Over rate_per_s both costs grow alike, so it gives the
@@ -35,8 +52,16 @@ def command(machine: str, between: tuple[str, str], over: str, guest: str, trigg
     from costmodel.evidence.store import load
 
     evidence = load()
-    case = scenario(evidence, guest, machine, workload, vcpus=vcpus, resident_bytes=resident_bytes,
-                    cpus_that_ran=cpus_that_ran, event_fraction=event_fraction)
+    case = scenario(
+        evidence,
+        guest,
+        machine,
+        workload,
+        vcpus=vcpus,
+        resident_bytes=resident_bytes,
+        cpus_that_ran=cpus_that_ran,
+        event_fraction=event_fraction,
+    )
     result = break_even(evidence, case, trigger, between, over)
     if as_json:
         options.print_json(result.as_dict())
@@ -48,7 +73,9 @@ def command(machine: str, between: tuple[str, str], over: str, guest: str, trigg
         if row.share < 1:
             click.echo(f"    in {row.share:.0%} of the draws; elsewhere no break-even inside the swept range")
     if not result.rows:
-        click.echo(f"  no break-even between {quantity(result.low, result.unit)} and {quantity(result.high, result.unit)}: "
-                   f"{result.always} is cheaper throughout")
+        click.echo(
+            f"  no break-even between {quantity(result.low, result.unit)} and {quantity(result.high, result.unit)}: "
+            f"{result.always} is cheaper throughout"
+        )
     if result.extrapolated:
         click.echo("  EXTRAPOLATED: rests on a prior by rule")

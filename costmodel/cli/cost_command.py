@@ -9,11 +9,14 @@ from costmodel.errors import UnknownName
 from costmodel.numbers import interval
 
 
-@click.command(name="cost", epilog="""\b
+@click.command(
+    name="cost",
+    epilog="""\b
 Examples:
   costmodel cost --guest sev --machine epyc-7763-2s --trigger ksm_write_protect --workload ksm-default
   costmodel cost --guest sev-snp-gmem --machine epyc-7763-2s --trigger gmem_punch_hole --json
-""")
+""",
+)
 @options.guest
 @options.machine
 @options.workload
@@ -21,14 +24,31 @@ Examples:
 @click.option("--trigger", help="One trigger only (see `costmodel list triggers`).")
 @options.scenario_numbers
 @options.as_json
-def command(guest: str, machine: str, workload: str, kernel: str, trigger: str | None, vcpus: int | None,
-            resident_bytes: float | None, cpus_that_ran: int | None, event_fraction: float | None,
-            as_json: bool) -> None:
+def command(
+    guest: str,
+    machine: str,
+    workload: str,
+    kernel: str,
+    trigger: str | None,
+    vcpus: int | None,
+    resident_bytes: float | None,
+    cpus_that_ran: int | None,
+    event_fraction: float | None,
+    as_json: bool,
+) -> None:
     """What each strategy costs at each trigger: time per event, CPU time taken, host CPUs lost (median [90 %])."""
     from costmodel.decision.recommend import recommend
 
-    result = recommend(guest, machine, workload, kernel, vcpus=vcpus, resident_bytes=resident_bytes,
-                       cpus_that_ran=cpus_that_ran, event_fraction=event_fraction)
+    result = recommend(
+        guest,
+        machine,
+        workload,
+        kernel,
+        vcpus=vcpus,
+        resident_bytes=resident_bytes,
+        cpus_that_ran=cpus_that_ran,
+        event_fraction=event_fraction,
+    )
     names = list(dict.fromkeys(row.trigger for row in result.costs))
     if trigger is not None and trigger not in names:
         raise UnknownName(f"trigger of {guest}", trigger, names)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import click
 
 
-@click.command(name="formula", epilog="""\b
+@click.command(
+    name="formula",
+    epilog="""\b
 Examples:
   costmodel formula domain_flush
   costmodel formula range_flush --latex
   costmodel list formulas
-""")
+""",
+)
 @click.argument("name")
 @click.option("--latex", "form", flag_value="latex", help="LaTeX.")
 @click.option("--python", "form", flag_value="python", help="A numpy function.")

@@ -9,8 +9,9 @@ import click
 
 guest = click.option("--guest", required=True, help="Guest type: plain, sev, sev-es, sev-snp, sev-snp-gmem, tdx.")
 machine = click.option("--machine", required=True, help="Machine id (see `costmodel list machines`).")
-workload = click.option("--workload", default="autonuma-default", show_default=True,
-                        help="Workload id (see `costmodel list workloads`).")
+workload = click.option(
+    "--workload", default="autonuma-default", show_default=True, help="Workload id (see `costmodel list workloads`)."
+)
 kernel = click.option("--kernel", default="newest", show_default=True, help="Host kernel version, such as 6.6 or 6.17.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -18,8 +19,12 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def scenario_numbers(command: Callable) -> Callable:
     """Numbers of the guest that a user may set."""
     for option in (
-        click.option("--event-fraction", type=click.FloatRange(0, 1), help="Share of scanned pages that cause an event."),
-        click.option("--cpus-that-ran", type=click.IntRange(1), help="CPUs that ran the guest [default: all, unpinned]."),
+        click.option(
+            "--event-fraction", type=click.FloatRange(0, 1), help="Share of scanned pages that cause an event."
+        ),
+        click.option(
+            "--cpus-that-ran", type=click.IntRange(1), help="CPUs that ran the guest [default: all, unpinned]."
+        ),
         click.option("--resident-bytes", type=click.FloatRange(0, min_open=True), help="Resident bytes of the guest."),
         click.option("--vcpus", type=click.IntRange(1), help="vCPUs of the guest."),
     ):

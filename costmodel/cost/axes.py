@@ -45,14 +45,39 @@ def _with_cpus(scenario: Scenario, value: float) -> Scenario:
 AXES = {
     axis.id: axis
     for axis in (
-        Axis("range_bytes", "range length", "B", lambda s, v: replace(s, range_bytes=v),
-             lambda s: (float(s.machine.line_bytes), 64 * 2.0**30), _mean_range),
-        Axis("cpus", "CPUs that ran the guest", "1", _with_cpus,
-             lambda s: (1.0, float(s.machine.logical_cpus)), lambda s, _: s.cpus_that_ran, integer=True),
-        Axis("rate_per_s", "invalidations per second", "1/s", lambda s, v: replace(s, rate_per_s=v),
-             lambda s: (0.01, 1e5), lambda s, _: s.rate_per_s or float("nan")),
-        Axis("cache_bytes", "last-level cache per domain", "B", _with_llc,
-             lambda s: (2.0**20, 2.0**30), lambda s, _: s.machine.llc_bytes_per_domain),
+        Axis(
+            "range_bytes",
+            "range length",
+            "B",
+            lambda s, v: replace(s, range_bytes=v),
+            lambda s: (float(s.machine.line_bytes), 64 * 2.0**30),
+            _mean_range,
+        ),
+        Axis(
+            "cpus",
+            "CPUs that ran the guest",
+            "1",
+            _with_cpus,
+            lambda s: (1.0, float(s.machine.logical_cpus)),
+            lambda s, _: s.cpus_that_ran,
+            integer=True,
+        ),
+        Axis(
+            "rate_per_s",
+            "invalidations per second",
+            "1/s",
+            lambda s, v: replace(s, rate_per_s=v),
+            lambda s: (0.01, 1e5),
+            lambda s, _: s.rate_per_s or float("nan"),
+        ),
+        Axis(
+            "cache_bytes",
+            "last-level cache per domain",
+            "B",
+            _with_llc,
+            lambda s: (2.0**20, 2.0**30),
+            lambda s, _: s.machine.llc_bytes_per_domain,
+        ),
     )
 }
 

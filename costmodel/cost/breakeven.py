@@ -65,7 +65,9 @@ def break_even(evidence: Evidence, case: Scenario, trigger: str, strategies: Seq
     costs = [_checked(trigger, name, case, draws) for name in strategies]
     extrapolated = any(cost.extrapolated for cost in costs)
     if over == "rate_per_s":
-        rows = [row for cost in costs for row in _loss_rates(case, cost, _checked(trigger, cost.strategy, case, middle))]
+        rows = [
+            row for cost in costs for row in _loss_rates(case, cost, _checked(trigger, cost.strategy, case, middle))
+        ]
         return BreakEven((first, second), over, line.unit, low, high, tuple(rows), None, extrapolated)
     roots = _roots(trigger, strategies, case, draws, line)
     found = roots[numpy.isfinite(roots)]

@@ -89,10 +89,16 @@ def sweep(scenario: Scenario, trigger: str, strategies: Sequence[str], parameter
     here = axis.here(scenario, trigger)
     per_second = over == "rate_per_s"
     return Curves(
-        trigger=trigger, x=x, x_label=axis.label, x_unit=axis.unit,
+        trigger=trigger,
+        x=x,
+        x_label=axis.label,
+        x_unit=axis.unit,
         y_label="host CPU-seconds lost per second" if per_second else "CPU time taken per event",
-        y_unit="1" if per_second else "s", series=series, crossings=_crossings(x, series),
-        marks={"this case": here} if numpy.isfinite(here) else {}, refused=refused,
+        y_unit="1" if per_second else "s",
+        series=series,
+        crossings=_crossings(x, series),
+        marks={"this case": here} if numpy.isfinite(here) else {},
+        refused=refused,
     )
 
 
@@ -126,5 +132,15 @@ def winner_map(scenario: Scenario, trigger: str, strategies: Sequence[str], para
         there = replace(y_axis.at(scenario, float(value)), range_bytes=x)
         costs = [total(trigger, s, there, at).event.stolen_s for s in costed]
         rows.append(numpy.argmin(numpy.stack([numpy.broadcast_to(cost, x.shape) for cost in costs]), axis=0))
-    return HeatMap(trigger, x, y, x_axis.label, x_axis.unit, y_axis.label, y_axis.unit, numpy.stack(rows), costed,
-                   (x_axis.here(scenario, trigger), y_axis.here(scenario, trigger)))
+    return HeatMap(
+        trigger,
+        x,
+        y,
+        x_axis.label,
+        x_axis.unit,
+        y_axis.label,
+        y_axis.unit,
+        numpy.stack(rows),
+        costed,
+        (x_axis.here(scenario, trigger), y_axis.here(scenario, trigger)),
+    )

@@ -48,8 +48,14 @@ class Spread:
         )
 
 
-def whole_cache(draws: Draws, machine: Machine, cpus: numpy.ndarray | float, *, invalidates: bool,
-                llc_bytes: numpy.ndarray | float | None = None) -> EventCost:
+def whole_cache(
+    draws: Draws,
+    machine: Machine,
+    cpus: numpy.ndarray | float,
+    *,
+    invalidates: bool,
+    llc_bytes: numpy.ndarray | float | None = None,
+) -> EventCost:
     """WBINVD (`invalidates`) or WBNOINVD on `cpus` CPUs, sent by broadcast."""
     spread = Spread.packed(machine, cpus)
     llc = machine.llc_bytes_per_domain if llc_bytes is None else llc_bytes
@@ -61,26 +67,40 @@ def whole_cache(draws: Draws, machine: Machine, cpus: numpy.ndarray | float, *, 
         "writeback_bytes_per_s": draws["writeback_bytes_per_s"],
     }
     domain_s = value(
-        "domain_flush", walk_start_s=draws["walk_start_s"], line_bytes=machine.line_bytes,
-        line_walk_s=draws["line_walk_s"] * draws["vendor_factor"], serial_exponent=draws["serial_exponent"],
-        smt_factor=draws["smt_factor"], both_siblings=spread.both_siblings, **geometry,
+        "domain_flush",
+        walk_start_s=draws["walk_start_s"],
+        line_bytes=machine.line_bytes,
+        line_walk_s=draws["line_walk_s"] * draws["vendor_factor"],
+        serial_exponent=draws["serial_exponent"],
+        smt_factor=draws["smt_factor"],
+        both_siblings=spread.both_siblings,
+        **geometry,
     )
-    flush_s = value("whole_cache_flush", domain_flush_s=domain_s, domains_per_socket=spread.domains_per_socket, **geometry)
+    flush_s = value(
+        "whole_cache_flush", domain_flush_s=domain_s, domains_per_socket=spread.domains_per_socket, **geometry
+    )
     broadcast_s = value(
-        "broadcast", broadcast_start_s=draws["broadcast_start_s"], broadcast_per_cpu_s=draws["broadcast_per_cpu_s"],
+        "broadcast",
+        broadcast_start_s=draws["broadcast_start_s"],
+        broadcast_per_cpu_s=draws["broadcast_per_cpu_s"],
         target_cpus=numpy.asarray(cpus, float) - 1,
     )
     stolen_s = value("stolen_whole_cache", cpus_stopped=cpus, flush_s=flush_s, broadcast_s=broadcast_s)
     guest_s = flush_s
     if invalidates:
         evicted = spread.domains_per_socket * (llc + spread.cores_per_domain * machine.l2_bytes_per_core)
-        guest_s = flush_s + value("refill_floor", evicted_bytes=evicted, reused_fraction=draws["reused_fraction"],
-                                  read_bytes_per_s=draws["read_bytes_per_s"])
+        guest_s = flush_s + value(
+            "refill_floor",
+            evicted_bytes=evicted,
+            reused_fraction=draws["reused_fraction"],
+            read_bytes_per_s=draws["read_bytes_per_s"],
+        )
     return EventCost(flush_s + broadcast_s, stolen_s, flush_s, guest_s)
 
 
-def present_fraction(draws: Draws, machine: Machine, resident_bytes: float, residency: str,
-                     range_bytes: numpy.ndarray | float) -> numpy.ndarray:
+def present_fraction(
+    draws: Draws, machine: Machine, resident_bytes: float, residency: str, range_bytes: numpy.ndarray | float
+) -> numpy.ndarray:
     """Share of the range that is cached: cold at most cache / resident bytes, hot all, unknown log-uniform between.
 
     Never more than the caches hold.
@@ -95,20 +115,34 @@ def present_fraction(draws: Draws, machine: Machine, resident_bytes: float, resi
     return numpy.minimum(share, machine.cache_bytes / numpy.maximum(range_bytes, machine.line_bytes))
 
 
-def range_flush(draws: Draws, machine: Machine, range_bytes: numpy.ndarray | float, present: numpy.ndarray,
-                vcpus: int) -> EventCost:
+def range_flush(
+    draws: Draws, machine: Machine, range_bytes: numpy.ndarray | float, present: numpy.ndarray, vcpus: int
+) -> EventCost:
     """CLFLUSHOPT over a range on one CPU, one fence pair."""
     lines = value("range_lines", range_bytes=range_bytes, offset_bytes=0.0, line_bytes=machine.line_bytes)
     time_s = value(
-        "range_flush", fence_s=draws["fence_lines"] * draws["line_present_s"], lines=lines, present_fraction=present,
-        line_present_s=draws["line_present_s"], line_absent_s=draws["line_absent_s"], line_bytes=machine.line_bytes,
-        dirty_fraction=draws["dirty_fraction"], writeback_bytes_per_s=draws["writeback_bytes_per_s"],
+        "range_flush",
+        fence_s=draws["fence_lines"] * draws["line_present_s"],
+        lines=lines,
+        present_fraction=present,
+        line_present_s=draws["line_present_s"],
+        line_absent_s=draws["line_absent_s"],
+        line_bytes=machine.line_bytes,
+        dirty_fraction=draws["dirty_fraction"],
+        writeback_bytes_per_s=draws["writeback_bytes_per_s"],
     )
     return _on_one_cpu(draws, time_s, range_bytes, present, vcpus)
 
 
-def paged_flush(draws: Draws, machine: Machine, range_bytes: numpy.ndarray | float, present: numpy.ndarray,
-                vcpus: int, *, rmpupdate: bool) -> EventCost:
+def paged_flush(
+    draws: Draws,
+    machine: Machine,
+    range_bytes: numpy.ndarray | float,
+    present: numpy.ndarray,
+    vcpus: int,
+    *,
+    rmpupdate: bool,
+) -> EventCost:
     """Range flush page by page, each 4 KiB page with its own fence pair; with RMPUPDATE for guest_memfd (SNP)."""
     page_s = range_flush(draws, machine, PAGE_BYTES, present, vcpus).time_s
     pages = numpy.ceil(numpy.asarray(range_bytes, float) / PAGE_BYTES)
@@ -119,10 +153,15 @@ def paged_flush(draws: Draws, machine: Machine, range_bytes: numpy.ndarray | flo
     return _on_one_cpu(draws, time_s, range_bytes, present, vcpus)
 
 
-def _on_one_cpu(draws: Draws, time_s: numpy.ndarray, range_bytes: numpy.ndarray | float, present: numpy.ndarray,
-                vcpus: int) -> EventCost:
-    refill_s = value("refill_floor", evicted_bytes=present * range_bytes, reused_fraction=draws["reused_fraction"],
-                     read_bytes_per_s=draws["read_bytes_per_s"])
+def _on_one_cpu(
+    draws: Draws, time_s: numpy.ndarray, range_bytes: numpy.ndarray | float, present: numpy.ndarray, vcpus: int
+) -> EventCost:
+    refill_s = value(
+        "refill_floor",
+        evicted_bytes=present * range_bytes,
+        reused_fraction=draws["reused_fraction"],
+        read_bytes_per_s=draws["read_bytes_per_s"],
+    )
     return EventCost(time_s, time_s, numpy.zeros_like(time_s), (time_s + refill_s) / vcpus)
 
 

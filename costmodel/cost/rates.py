@@ -21,8 +21,11 @@ def event_rate(strategy: Strategy, trigger: str, scenario: Scenario, draws: Draw
         return None
     if load.loop == "closed_batch":
         return value(
-            "closed_rate", threads=load.threads.value, event_fraction=load.event_fraction.value,
-            events_per_cycle=load.events_per_cycle.value, sleep_s=load.sleep_s.value,
+            "closed_rate",
+            threads=load.threads.value,
+            event_fraction=load.event_fraction.value,
+            events_per_cycle=load.events_per_cycle.value,
+            sleep_s=load.sleep_s.value,
             cycle_flush_s=_cycle_flush_s(strategy, load, scenario, draws),
         )
     return _numa(strategy, load, scenario, draws)
@@ -33,20 +36,27 @@ def _cycle_flush_s(strategy: Strategy, load: TriggerLoad, scenario: Scenario, dr
     total = numpy.zeros(draws.n)
     for other in scenario.workload.triggers:
         if other.loop == "closed_batch" and other.thread == load.thread:
-            total = total + other.events_per_cycle.value * mixed_cost(strategy, other.trigger, scenario, draws)[0].time_s
+            total = (
+                total + other.events_per_cycle.value * mixed_cost(strategy, other.trigger, scenario, draws)[0].time_s
+            )
     return total
 
 
 def _numa(strategy: Strategy, load: TriggerLoad, scenario: Scenario, draws: Draws) -> numpy.ndarray:
     tunables = {name: sourced.value for name, sourced in load.tunables.items()}
     period_s = value(
-        "numa_scan_period", numa_scan_size_bytes=tunables["numa_scan_size_bytes"],
+        "numa_scan_period",
+        numa_scan_size_bytes=tunables["numa_scan_size_bytes"],
         numa_max_scan_window_bytes_per_s=tunables["numa_max_scan_window_bytes_per_s"],
-        numa_scan_period_min_s=tunables["numa_scan_period_min_s"], resident_bytes=scenario.resident_bytes,
+        numa_scan_period_min_s=tunables["numa_scan_period_min_s"],
+        resident_bytes=scenario.resident_bytes,
     )
     return value(
-        "numa_rate", event_fraction=load.event_fraction.value, numa_scan_period_s=period_s,
-        numa_limiter_factor=tunables["numa_limiter_factor"], vcpus=scenario.vcpus,
+        "numa_rate",
+        event_fraction=load.event_fraction.value,
+        numa_scan_period_s=period_s,
+        numa_limiter_factor=tunables["numa_limiter_factor"],
+        vcpus=scenario.vcpus,
         event_flush_s=mixed_cost(strategy, load.trigger, scenario, draws)[0].time_s,
     )
 

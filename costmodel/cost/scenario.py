@@ -48,9 +48,18 @@ class Scenario:
 PAGE_BYTES = 4096.0
 
 
-def scenario(evidence: Evidence, guest: str, machine: str, workload: str, kernel: str = "newest", *,
-             vcpus: int | None = None, resident_bytes: float | None = None,
-             cpus_that_ran: int | None = None, event_fraction: float | None = None) -> Scenario:
+def scenario(
+    evidence: Evidence,
+    guest: str,
+    machine: str,
+    workload: str,
+    kernel: str = "newest",
+    *,
+    vcpus: int | None = None,
+    resident_bytes: float | None = None,
+    cpus_that_ran: int | None = None,
+    event_fraction: float | None = None,
+) -> Scenario:
     """Look up the ids and check the numbers. Raises UnknownName or BadInput."""
     host = evidence.machine(machine)
     load = evidence.workload(workload)
@@ -60,8 +69,11 @@ def scenario(evidence: Evidence, guest: str, machine: str, workload: str, kernel
         raise BadInput("must be at least 1", field="vcpus", remedy="give the number of vCPUs")
     ran = cpus_that_ran if cpus_that_ran is not None else host.logical_cpus
     if not 1 <= ran <= host.logical_cpus:
-        raise BadInput(f"{ran} is not between 1 and the {host.logical_cpus} CPUs of {host.id}", field="cpus_that_ran",
-                       remedy="give the number of CPUs that ran the guest")
+        raise BadInput(
+            f"{ran} is not between 1 and the {host.logical_cpus} CPUs of {host.id}",
+            field="cpus_that_ran",
+            remedy="give the number of CPUs that ran the guest",
+        )
     if event_fraction is not None and not 0 <= event_fraction <= 1:
         raise BadInput(f"{event_fraction} is not in [0, 1]", field="event_fraction", remedy="give a fraction")
     resident = resident_bytes if resident_bytes is not None else load.resident_bytes.value

@@ -14,7 +14,7 @@ from costmodel.kvm.strategies import Strategy
 GAPS = {
     "wrmsr": "no timing of the VM_PAGE_FLUSH MSR (0xC001011E) is public",
     "seamcall": "no timing of TDH.PHYMEM.PAGE.WBINVD or TDH.PHYMEM.CACHE.WB is public "
-                "(rows S06, S07 bound the whole removal chain from above)",
+    "(rows S06, S07 bound the whole removal chain from above)",
     "df_flush": "no timing of DF_FLUSH or SNP_DF_FLUSH is public",
     "defer": "how many events share one flush is not published",
     "guest": "the guest's own reads are not timed by any source",
@@ -27,8 +27,9 @@ def cpus_flushed(strategy: Strategy, scenario: Scenario) -> float:
     return float(scenario.machine.logical_cpus) if strategy.scope == "all_cpus" else scenario.cpus_that_ran
 
 
-def event_cost(strategy: Strategy, trigger: str, scenario: Scenario, draws: Draws,
-               range_bytes: numpy.ndarray | float) -> EventCost:
+def event_cost(
+    strategy: Strategy, trigger: str, scenario: Scenario, draws: Draws, range_bytes: numpy.ndarray | float
+) -> EventCost:
     """Cost of one event of `trigger` with a range of `range_bytes`. Raises MissingNumber with the gap."""
     if strategy.instruction in ("wbinvd", "wbnoinvd") and strategy.scope in ("all_cpus", "mask"):
         invalidates = strategy.instruction == "wbinvd" or not scenario.machine.features.get("wbnoinvd", False)
@@ -40,8 +41,9 @@ def event_cost(strategy: Strategy, trigger: str, scenario: Scenario, draws: Draw
     raise MissingNumber(GAPS.get(strategy.instruction, GAPS["other"]))
 
 
-def _range(strategy: Strategy, trigger: str, scenario: Scenario, draws: Draws,
-           range_bytes: numpy.ndarray | float) -> EventCost:
+def _range(
+    strategy: Strategy, trigger: str, scenario: Scenario, draws: Draws, range_bytes: numpy.ndarray | float
+) -> EventCost:
     load = scenario.workload.load(trigger)
     residency = load.residency if load else "unknown"
     present = flush.present_fraction(draws, scenario.machine, scenario.resident_bytes, residency, range_bytes)
@@ -57,10 +59,12 @@ def mixed_cost(strategy: Strategy, trigger: str, scenario: Scenario, draws: Draw
     ranges = scenario.ranges(trigger)
     costs = [event_cost(strategy, trigger, scenario, draws, size) for size, _ in ranges]
     weights = numpy.array([weight for _, weight in ranges])
-    mean = EventCost(*(
-        sum(weight * getattr(cost, part) for weight, cost in zip(weights, costs, strict=True))
-        for part in ("time_s", "stolen_s", "irq_off_s", "guest_s")
-    ))
+    mean = EventCost(
+        *(
+            sum(weight * getattr(cost, part) for weight, cost in zip(weights, costs, strict=True))
+            for part in ("time_s", "stolen_s", "irq_off_s", "guest_s")
+        )
+    )
     times = numpy.stack(numpy.broadcast_arrays(*(numpy.atleast_1d(cost.time_s) for cost in costs)))
     order = numpy.argsort(times, axis=0)
     reached = numpy.cumsum(weights[order], axis=0) >= 0.99 - 1e-12

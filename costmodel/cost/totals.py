@@ -74,8 +74,17 @@ def total(trigger: str, strategy: str, scenario: Scenario, draws: Draws) -> Tota
         rate = event_rate(entry, trigger, scenario, tracked)
     except MissingNumber as gap:
         return Total(trigger, strategy, None, None, None, False, tuple(sorted(tracked.used)), False, gap.gap)
-    return Total(trigger, strategy, event, p99_s, rate, is_closed(scenario, trigger), tuple(sorted(tracked.used)),
-                 tracked.extrapolated, None)
+    return Total(
+        trigger,
+        strategy,
+        event,
+        p99_s,
+        rate,
+        is_closed(scenario, trigger),
+        tuple(sorted(tracked.used)),
+        tracked.extrapolated,
+        None,
+    )
 
 
 def totals(trigger: str, strategies: list[str], scenario: Scenario, draws: Draws) -> Mapping[str, Total]:

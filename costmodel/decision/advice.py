@@ -28,7 +28,9 @@ def _advice(studies: Sequence[Study], saved: numpy.ndarray | None, extrapolated:
     share = float(numpy.median(saved) / numpy.median(loss)) if saved is not None and numpy.median(loss) > 0 else None
     return Advice(
         saves_cpu_s_per_s=interval_of(saved, "1", extrapolated) if saved is not None else None,
-        saves_fraction=share, triggers=[s.trigger.id for s in studies], **fields,
+        saves_fraction=share,
+        triggers=[s.trigger.id for s in studies],
+        **fields,
     )
 
 
@@ -42,8 +44,19 @@ def remedy_advice(studies: Sequence[Study]) -> list[Advice]:
             continue
         saved = _pinning(hit) if remedy.effect == "pin_vcpus" else _stopped(hit, remedy)
         marked = any(s.cost(s.chosen.strategy).extrapolated for s in hit)
-        found.append(_advice(hit, saved, marked, id=remedy.id, kind="remedy", title=remedy.title,
-                             caveat=remedy.caveat, status="available now", source=remedy.source))
+        found.append(
+            _advice(
+                hit,
+                saved,
+                marked,
+                id=remedy.id,
+                kind="remedy",
+                title=remedy.title,
+                caveat=remedy.caveat,
+                status="available now",
+                source=remedy.source,
+            )
+        )
     return sorted(found, key=lambda a: -(a.saves_cpu_s_per_s.median if a.saves_cpu_s_per_s else 0.0))
 
 
@@ -60,8 +73,12 @@ def _pinning(studies: Sequence[Study]) -> numpy.ndarray | None:
     if before is None:
         return None
     pinned = [
-        total(s.trigger.id, s.chosen.strategy,
-              replace(s.scenario, cpus_that_ran=float(min(s.scenario.vcpus, s.scenario.machine.logical_cpus))), s.draws)
+        total(
+            s.trigger.id,
+            s.chosen.strategy,
+            replace(s.scenario, cpus_that_ran=float(min(s.scenario.vcpus, s.scenario.machine.logical_cpus))),
+            s.draws,
+        )
         for s in masked
     ]
     return before - _loss(pinned)
@@ -73,7 +90,9 @@ def upgrade_advice(studies: Sequence[Study]) -> list[Advice]:
         return []
     changed, saved, extrapolated, unsafe = [], [], False, []
     for study in studies:
-        newer = Study(study.trigger, replace(study.scenario, kernel=kernels.newest()), study.parameters, study.draws, {})
+        newer = Study(
+            study.trigger, replace(study.scenario, kernel=kernels.newest()), study.parameters, study.draws, {}
+        )
         if newer.chosen is None:
             continue
         if study.unsafe_running:
@@ -91,12 +110,24 @@ def upgrade_advice(studies: Sequence[Study]) -> list[Advice]:
         return []
     firsts = sorted({_first_kernel(s) for s in changed})
     title = f"Upgrade the host kernel to {firsts[-1]} or newer"
-    caveat = "the mask of CPUs that ran the guest only grows: it helps pinned guests most" if MASK_KERNEL in firsts else ""
+    caveat = (
+        "the mask of CPUs that ran the guest only grows: it helps pinned guests most" if MASK_KERNEL in firsts else ""
+    )
     if unsafe:
         caveat = f"needed for correctness: this kernel can lose a flush at {', '.join(s.trigger.id for s in unsafe)}"
-    return [_advice(changed, sum(saved) if saved else None, extrapolated, id="upgrade-kernel", kind="upgrade",
-                    title=title, caveat=caveat, status="released" if "rc" not in firsts[-1] else "release candidate",
-                    source="data/kvm/upstream_behaviour.csv")]
+    return [
+        _advice(
+            changed,
+            sum(saved) if saved else None,
+            extrapolated,
+            id="upgrade-kernel",
+            kind="upgrade",
+            title=title,
+            caveat=caveat,
+            status="released" if "rc" not in firsts[-1] else "release candidate",
+            source="data/kvm/upstream_behaviour.csv",
+        )
+    ]
 
 
 def _first_kernel(study: Study) -> str:
@@ -137,5 +168,14 @@ def _patch(strategy: str, studies: Sequence[Study]) -> Advice:
     caveat = "; ".join(sorted({verdict.reason for verdict in verdicts.values()}))
     if open_ones:
         caveat += f" (must hold: {', '.join(open_ones)})"
-    return _advice(studies, sum(rows) if rows else None, marked, id=strategy, kind="patch", title=entry.title,
-                   caveat=caveat, status=entry.list_status, source=entry.source)
+    return _advice(
+        studies,
+        sum(rows) if rows else None,
+        marked,
+        id=strategy,
+        kind="patch",
+        title=entry.title,
+        caveat=caveat,
+        status=entry.list_status,
+        source=entry.source,
+    )

@@ -47,8 +47,9 @@ def compare(costs: Mapping[str, Total]) -> Comparison:
     )
 
 
-def corners(strategies: Sequence[str], chosen: str, trigger: str, scenario: Scenario,
-            parameters: ParameterSet) -> list[Corner]:
+def corners(
+    strategies: Sequence[str], chosen: str, trigger: str, scenario: Scenario, parameters: ParameterSet
+) -> list[Corner]:
     """Cheapest strategy at each corner of the prior: the parameters that matter most at 5 % and 95 %, the rest median."""
     names = influential(strategies, trigger, scenario, parameters)[:CORNER_PARAMETERS]
     ends = [(parameters[name].distribution.low, parameters[name].distribution.high) for name in names]
@@ -56,17 +57,29 @@ def corners(strategies: Sequence[str], chosen: str, trigger: str, scenario: Scen
     if not names:
         return []
     values = {name: numpy.array([point[i] for point in grid]) for i, name in enumerate(names)}
-    at = Draws(parameters, len(grid), fixed={
-        **{name: numpy.full(len(grid), entry.distribution.median) for name, entry in parameters.parameters.items()},
-        **values,
-    })
+    at = Draws(
+        parameters,
+        len(grid),
+        fixed={
+            **{name: numpy.full(len(grid), entry.distribution.median) for name, entry in parameters.parameters.items()},
+            **values,
+        },
+    )
     stolen = numpy.stack([total(trigger, name, scenario, at).event.stolen_s for name in strategies])
     own = stolen[list(strategies).index(chosen)]
-    labels = [", ".join(f"{name} {'high' if value == end[1] else 'low'}" for name, value, end in
-                        zip(names, point, ends, strict=True)) for point in grid]
+    labels = [
+        ", ".join(
+            f"{name} {'high' if value == end[1] else 'low'}"
+            for name, value, end in zip(names, point, ends, strict=True)
+        )
+        for point in grid
+    ]
     return [
-        Corner(corner=label, winner=strategies[int(numpy.argmin(stolen[:, i]))],
-               regret_cpu_s_per_event=float(own[i] - stolen[:, i].min()))
+        Corner(
+            corner=label,
+            winner=strategies[int(numpy.argmin(stolen[:, i]))],
+            regret_cpu_s_per_event=float(own[i] - stolen[:, i].min()),
+        )
         for i, label in enumerate(labels)
     ]
 
@@ -90,8 +103,9 @@ def influential(strategies: Sequence[str], trigger: str, scenario: Scenario, par
     return sorted(swings, key=lambda name: (-swings[name], name))
 
 
-def winners_elsewhere(strategies: Sequence[str], trigger: str, scenario: Scenario,
-                      variations: Mapping[str, ParameterSet]) -> dict[str, str]:
+def winners_elsewhere(
+    strategies: Sequence[str], trigger: str, scenario: Scenario, variations: Mapping[str, ParameterSet]
+) -> dict[str, str]:
     """Cheapest strategy at the medians of each varied parameter set (a row left out, the doubtful rows in).
 
     A variation that cannot give a number is left out: it refuses, it does not choose.

@@ -23,5 +23,4 @@ def dominates(first: str, second: str) -> bool:
         return False
     if one.instruction not in _INSTRUCTION or other.instruction not in _INSTRUCTION:
         return False
-    return (_SCOPE[one.scope] <= _SCOPE[other.scope]
-            and _INSTRUCTION[one.instruction] <= _INSTRUCTION[other.instruction])
+    return _SCOPE[one.scope] <= _SCOPE[other.scope] and _INSTRUCTION[one.instruction] <= _INSTRUCTION[other.instruction]

@@ -19,8 +19,9 @@ FLIP_AXES = ("range_bytes", "cpus", "cache_bytes")
 PARAMETER_SPAN = 100.0
 
 
-def stolen_at(strategy: str, trigger: str, scenario: Scenario, parameters: ParameterSet,
-              name: str, value: float) -> float:
+def stolen_at(
+    strategy: str, trigger: str, scenario: Scenario, parameters: ParameterSet, name: str, value: float
+) -> float:
     """CPU-seconds that one event of `strategy` steals at the medians, with axis or parameter `name` at `value`."""
     at = medians(parameters)
     if name in AXES:
@@ -30,14 +31,21 @@ def stolen_at(strategy: str, trigger: str, scenario: Scenario, parameters: Param
     return float(total(trigger, strategy, scenario, at).event.stolen_s[0])
 
 
-def winner_at(strategies: Sequence[str], trigger: str, scenario: Scenario, parameters: ParameterSet,
-              name: str, value: float) -> str:
+def winner_at(
+    strategies: Sequence[str], trigger: str, scenario: Scenario, parameters: ParameterSet, name: str, value: float
+) -> str:
     """Cheapest of `strategies` with axis or parameter `name` at `value`."""
     return min(strategies, key=lambda s: stolen_at(s, trigger, scenario, parameters, name, value))
 
 
-def flips(strategies: Sequence[str], winner: str, trigger: str, scenario: Scenario, parameters: ParameterSet,
-          names: Sequence[str]) -> list[Flip]:
+def flips(
+    strategies: Sequence[str],
+    winner: str,
+    trigger: str,
+    scenario: Scenario,
+    parameters: ParameterSet,
+    names: Sequence[str],
+) -> list[Flip]:
     """Where `winner` stops being the cheapest along each axis and along the parameters `names`, nearest first."""
     found = []
     for name in (*FLIP_AXES, *names):
@@ -57,8 +65,19 @@ def flips(strategies: Sequence[str], winner: str, trigger: str, scenario: Scenar
     return found
 
 
-def _along(strategies: Sequence[str], winner: str, trigger: str, scenario: Scenario, parameters: ParameterSet,
-           name: str, label: str, unit: str, current: float, low: float, high: float) -> list[Flip]:
+def _along(
+    strategies: Sequence[str],
+    winner: str,
+    trigger: str,
+    scenario: Scenario,
+    parameters: ParameterSet,
+    name: str,
+    label: str,
+    unit: str,
+    current: float,
+    low: float,
+    high: float,
+) -> list[Flip]:
     """Crossings next to the current value, one on each side at most."""
     others = [s for s in strategies if s != winner]
 
@@ -78,8 +97,15 @@ def _along(strategies: Sequence[str], winner: str, trigger: str, scenario: Scena
         if other == inside:
             continue
         word = "below" if side < 1 else "above"
-        found.append(Flip(
-            parameter=name, unit=unit, current=current, at=root, winner=other, objective="host CPU-seconds per event",
-            sentence=f"{other} is cheaper {word} {label} {quantity(root, unit)} (now {quantity(current, unit)})",
-        ))
+        found.append(
+            Flip(
+                parameter=name,
+                unit=unit,
+                current=current,
+                at=root,
+                winner=other,
+                objective="host CPU-seconds per event",
+                sentence=f"{other} is cheaper {word} {label} {quantity(root, unit)} (now {quantity(current, unit)})",
+            )
+        )
     return found

@@ -19,6 +19,7 @@ LOSSES = (0.01, 0.10)
 
 def headline_study(studies: Sequence[Study]) -> Study | None:
     """The trigger that costs most: by host time lost per second where there is a rate, else by one event."""
+
     def weight(study: Study) -> tuple[float, float, float]:
         if study.chosen is None:
             return (2.0 if study.unsafe_running else -1.0, 0.0, 0.0)
@@ -27,15 +28,18 @@ def headline_study(studies: Sequence[Study]) -> Study | None:
             return (0.0, 0.0, 0.0)
         lost = cost.host_cpu_s_per_s
         pulled = study.scenario.workload.load(study.trigger.id) is not None
-        return (1.0 if lost is not None and numpy.median(lost) > 0 else 0.0,
-                float(numpy.median(lost)) if lost is not None else float(pulled),
-                float(numpy.median(cost.event.stolen_s)))
+        return (
+            1.0 if lost is not None and numpy.median(lost) > 0 else 0.0,
+            float(numpy.median(lost)) if lost is not None else float(pulled),
+            float(numpy.median(cost.event.stolen_s)),
+        )
 
     return max(studies, key=weight, default=None)
 
 
-def sentence(case: Scenario, lead: Study | None, remedies: Sequence[Advice], upgrades: Sequence[Advice],
-             reason: str | None) -> str:
+def sentence(
+    case: Scenario, lead: Study | None, remedies: Sequence[Advice], upgrades: Sequence[Advice], reason: str | None
+) -> str:
     """What to do now, in one or two sentences. Never an unmerged patch."""
     if reason:
         return f"Not applicable: {reason}."
@@ -48,12 +52,20 @@ def sentence(case: Scenario, lead: Study | None, remedies: Sequence[Advice], upg
     if chosen.instruction == "none":
         return f"Nothing to change: no flush is needed ({chosen.title})."
     parts = [upgrades[0].title if upgrades else f"Keep {chosen.title}, what {case.kernel} does"]
-    useful = next((r for r in remedies if r.saves_cpu_s_per_s and r.saves_cpu_s_per_s.median > 0
-                   and lead.trigger.id in r.triggers), None)
+    useful = next(
+        (
+            r
+            for r in remedies
+            if r.saves_cpu_s_per_s and r.saves_cpu_s_per_s.median > 0 and lead.trigger.id in r.triggers
+        ),
+        None,
+    )
     if useful:
         saved = useful.saves_cpu_s_per_s
-        parts.append(f"and {useful.title[0].lower()}{useful.title[1:]}, which saves "
-                     f"{interval(saved.low, saved.median, saved.high, '1')} host CPUs")
+        parts.append(
+            f"and {useful.title[0].lower()}{useful.title[1:]}, which saves "
+            f"{interval(saved.low, saved.median, saved.high, '1')} host CPUs"
+        )
     return " ".join(parts) + "."
 
 
@@ -74,8 +86,10 @@ def cost_text(lead: Study | None) -> str:
         return f"{event} at {lead.trigger.title}{mark}; no rate is published"
     low, middle, high = numpy.quantile(lost, (0.05, 0.5, 0.95))
     share = middle / lead.scenario.machine.logical_cpus
-    return (f"{interval(low, middle, high, '1')} host CPUs ({significant(100 * share, 1)} % of the host) at "
-            f"{lead.trigger.title}, {event}{mark}")
+    return (
+        f"{interval(low, middle, high, '1')} host CPUs ({significant(100 * share, 1)} % of the host) at "
+        f"{lead.trigger.title}, {event}{mark}"
+    )
 
 
 def confidence(lead: Study | None) -> str:
@@ -97,11 +111,19 @@ def kernel_advice(lead: Study | None) -> list[Advice]:
     if lead is None or lead.chosen is None:
         return []
     cost = lead.cost(lead.chosen.strategy)
-    return [Advice(
-        id="kernel-does", kind="kernel", title=f"{lead.scenario.kernel} runs {STRATEGIES[lead.chosen.strategy].title}",
-        triggers=[lead.trigger.id], saves_cpu_s_per_s=None, saves_fraction=None, caveat=cost.refused or "",
-        status="in this kernel", source=lead.chosen.verdict.source,
-    )]
+    return [
+        Advice(
+            id="kernel-does",
+            kind="kernel",
+            title=f"{lead.scenario.kernel} runs {STRATEGIES[lead.chosen.strategy].title}",
+            triggers=[lead.trigger.id],
+            saves_cpu_s_per_s=None,
+            saves_fraction=None,
+            caveat=cost.refused or "",
+            status="in this kernel",
+            source=lead.chosen.verdict.source,
+        )
+    ]
 
 
 def saturation(study: Study) -> list[str]:
@@ -123,17 +145,27 @@ def _saturation(study: Study, strategy: str) -> str | None:
         return None
     rate = numpy.quantile(cost.saturation_rate_per_s, (0.05, 0.5, 0.95))
     losses = [
-        numpy.median(value("rate_at_loss", lost_fraction=share, logical_cpus=study.scenario.machine.logical_cpus,
-                           stolen_cpu_s_per_event=cost.event.stolen_s))
+        numpy.median(
+            value(
+                "rate_at_loss",
+                lost_fraction=share,
+                logical_cpus=study.scenario.machine.logical_cpus,
+                stolen_cpu_s_per_event=cost.event.stolen_s,
+            )
+        )
         for share in LOSSES
     ]
-    tail = (f"an open trigger would saturate at {interval(*rate, '1/s')}; 1 % of the host is lost at "
-            f"{quantity(losses[0], '1/s')}, 10 % at {quantity(losses[1], '1/s')}")
+    tail = (
+        f"an open trigger would saturate at {interval(*rate, '1/s')}; 1 % of the host is lost at "
+        f"{quantity(losses[0], '1/s')}, 10 % at {quantity(losses[1], '1/s')}"
+    )
     if cost.closed:
         share = numpy.quantile(cost.in_progress_fraction, (0.05, 0.5, 0.95))
         mean = numpy.quantile(cost.rate_per_s, (0.05, 0.5, 0.95))
-        return (f"{study.trigger.title}, {strategy}: does not saturate (closed loop, slows itself down to "
-                f"{interval(*mean, '1/s')} events, a flush runs {interval(*(100 * share), '1')} % of the time); {tail}")
+        return (
+            f"{study.trigger.title}, {strategy}: does not saturate (closed loop, slows itself down to "
+            f"{interval(*mean, '1/s')} events, a flush runs {interval(*(100 * share), '1')} % of the time); {tail}"
+        )
     return f"{study.trigger.title}, {strategy}: {tail}"
 
 
@@ -160,8 +192,10 @@ def assumptions(case: Scenario, studies: Sequence[Study]) -> list[str]:
         if load is None or study.chosen is None:
             continue
         if STRATEGIES[study.chosen.strategy].instruction != "none":
-            lines.append(f"{study.trigger.title}: event fraction {load.event_fraction.value:g}, lines of a range are "
-                         f"{load.residency} ({load.residency_reason})")
+            lines.append(
+                f"{study.trigger.title}: event fraction {load.event_fraction.value:g}, lines of a range are "
+                f"{load.residency} ({load.residency_reason})"
+            )
     if kernels.KERNEL_RANGES.index(case.kernel) >= kernels.KERNEL_RANGES.index(MASK_KERNEL):
         lines.append("CPUs that flush are packed: they fill one last-level-cache domain after the other")
     return lines
@@ -171,8 +205,10 @@ def warnings(case: Scenario, studies: Sequence[Study]) -> list[str]:
     """Inputs outside what was measured, bits that the dump shows off, features that must be checked."""
     found = list(case.machine.notes)
     if case.machine.features_off:
-        found.append(f"the CPUID dump of this machine shows {', '.join(case.machine.features_off)} switched off; another "
-                     "dump of the same silicon has it: check the BIOS")
+        found.append(
+            f"the CPUID dump of this machine shows {', '.join(case.machine.features_off)} switched off; another "
+            "dump of the same silicon has it: check the BIOS"
+        )
     if any(s.cost(s.chosen.strategy).extrapolated for s in studies if s.chosen):
         found.append("no whole-cache flush was ever timed in public on this machine: the prior decides (EXTRAPOLATED)")
     return found

@@ -28,11 +28,16 @@ def objectives(study: Study) -> list[Objective]:
         if not ranked:
             continue
         winner = study.cost(ranked[0])
-        found.append(Objective(
-            name=name, unit=unit, winner=ranked[0], value=interval_of(measure(winner), unit, winner.extrapolated),
-            runner_up=ranked[1] if len(ranked) > 1 else None,
-            note="lower bound: the refill after an eviction is only known as a floor" if "guest" in name else "",
-        ))
+        found.append(
+            Objective(
+                name=name,
+                unit=unit,
+                winner=ranked[0],
+                value=interval_of(measure(winner), unit, winner.extrapolated),
+                runner_up=ranked[1] if len(ranked) > 1 else None,
+                note="lower bound: the refill after an eviction is only known as a floor" if "guest" in name else "",
+            )
+        )
     return [_with_weight(study, found[0], found[1]), *found[1:]] if len(found) > 1 else found
 
 
@@ -40,6 +45,7 @@ def _with_weight(study: Study, cpu: Objective, latency: Objective) -> Objective:
     """Say how dear a second of latency must be before the latency winner wins overall."""
     if cpu.winner == latency.winner:
         return cpu
+
     def middle(strategy: str, name: str) -> float:
         return float(numpy.median(OBJECTIVES[name][1](study.cost(strategy))))
 

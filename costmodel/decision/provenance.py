@@ -30,9 +30,20 @@ def source_rows(evidence: Evidence, scenario: Scenario, studies: Iterable[Study]
         ids.update(rows)
     measured = [_row(evidence, name) for name in sorted(ids) if name in evidence.measurements]
     dumps = [
-        SourceRow(id=name, quantity="CPUID dump: features and cache geometry", value="", unit="", kind="specified",
-                  use="machine", title="InstLatx64 CPUID dumps", author="InstLatx64", date="", locator=name)
-        for name in sorted(ids) if name not in evidence.measurements
+        SourceRow(
+            id=name,
+            quantity="CPUID dump: features and cache geometry",
+            value="",
+            unit="",
+            kind="specified",
+            use="machine",
+            title="InstLatx64 CPUID dumps",
+            author="InstLatx64",
+            date="",
+            locator=name,
+        )
+        for name in sorted(ids)
+        if name not in evidence.measurements
     ]
     return measured + dumps
 
@@ -40,6 +51,14 @@ def source_rows(evidence: Evidence, scenario: Scenario, studies: Iterable[Study]
 def _row(evidence: Evidence, name: str) -> SourceRow:
     row = evidence.one(name)
     return SourceRow(
-        id=row.id, quantity=row.quantity, value=f"{row.value:g}", unit=row.unit, kind=row.kind, use=row.use,
-        title=row.source_title, author=row.source_author, date=row.source_date, locator=row.source_locator,
+        id=row.id,
+        quantity=row.quantity,
+        value=f"{row.value:g}",
+        unit=row.unit,
+        kind=row.kind,
+        use=row.use,
+        title=row.source_title,
+        author=row.source_author,
+        date=row.source_date,
+        locator=row.source_locator,
     )

@@ -26,17 +26,35 @@ from costmodel.kvm.triggers import triggers_of
 DEFAULT_WORKLOAD = "autonuma-default"
 
 
-def recommend(guest: str, machine: str, workload: str = DEFAULT_WORKLOAD, kernel: str = "newest", *,
-              vcpus: int | None = None, resident_bytes: float | None = None, cpus_that_ran: int | None = None,
-              event_fraction: float | None = None, evidence: Evidence | None = None) -> Recommendation:
+def recommend(
+    guest: str,
+    machine: str,
+    workload: str = DEFAULT_WORKLOAD,
+    kernel: str = "newest",
+    *,
+    vcpus: int | None = None,
+    resident_bytes: float | None = None,
+    cpus_that_ran: int | None = None,
+    event_fraction: float | None = None,
+    evidence: Evidence | None = None,
+) -> Recommendation:
     """Recommend a flush strategy for each trigger of `guest` on `machine` under `workload` and `kernel`.
 
     `kernel` is a version or `newest`; `cpus_that_ran` is the size of the mask of CPUs that ran the guest (default: all,
     the fate of an unpinned guest). Raises UnknownName or BadInput.
     """
     evidence = evidence or load()
-    case = scenario(evidence, guest, machine, workload, kernel, vcpus=vcpus, resident_bytes=resident_bytes,
-                    cpus_that_ran=cpus_that_ran, event_fraction=event_fraction)
+    case = scenario(
+        evidence,
+        guest,
+        machine,
+        workload,
+        kernel,
+        vcpus=vcpus,
+        resident_bytes=resident_bytes,
+        cpus_that_ran=cpus_that_ran,
+        event_fraction=event_fraction,
+    )
     parameters = parameters_of(evidence, machine)
     reason = not_applicable(case, guest_of(guest))
     studies = [] if reason else study_all(evidence, case, parameters)
@@ -62,8 +80,9 @@ def not_applicable(case: Scenario, guest: Guest) -> str | None:
     return None
 
 
-def _assemble(evidence: Evidence, case: Scenario, parameters: ParameterSet, studies: list[Study],
-              reason: str | None) -> Recommendation:
+def _assemble(
+    evidence: Evidence, case: Scenario, parameters: ParameterSet, studies: list[Study], reason: str | None
+) -> Recommendation:
     lead = headline.headline_study(studies)
     remedies = remedy_advice(studies)
     upgrades = upgrade_advice(studies)
@@ -72,28 +91,46 @@ def _assemble(evidence: Evidence, case: Scenario, parameters: ParameterSet, stud
     gaps = sorted({g for entry in policy if (g := entry.gap)} | {g for s in studies for g in headline.open_rates(s)})
     return Recommendation(
         costmodel_version=__version__,
-        guest=case.guest, guest_title=guest_of(case.guest).title,
-        machine=case.machine.id, machine_title=case.machine.title,
-        workload=case.workload.id, workload_title=case.workload.title,
+        guest=case.guest,
+        guest_title=guest_of(case.guest).title,
+        machine=case.machine.id,
+        machine_title=case.machine.title,
+        workload=case.workload.id,
+        workload_title=case.workload.title,
         kernel=case.kernel,
         scenario={
-            "vcpus": float(case.vcpus), "resident_bytes": case.resident_bytes, "cpus_that_ran": case.cpus_that_ran,
+            "vcpus": float(case.vcpus),
+            "resident_bytes": case.resident_bytes,
+            "cpus_that_ran": case.cpus_that_ran,
             "logical_cpus": float(case.machine.logical_cpus),
-        } | ({"event_fraction": case.event_fraction} if case.event_fraction is not None else {}),
-        applicable=reason is None, not_applicable_reason=reason,
+        }
+        | ({"event_fraction": case.event_fraction} if case.event_fraction is not None else {}),
+        applicable=reason is None,
+        not_applicable_reason=reason,
         headline=headline.sentence(case, lead, remedies, upgrades, reason),
         headline_trigger=lead.trigger.id if lead else None,
         headline_strategy=lead.chosen.strategy if lead and lead.chosen else None,
-        headline_cost=headline.cost_text(lead), confidence=headline.confidence(lead),
-        policy=policy, do_now=now, worth_patching=patch_advice(studies), remedies=remedies,
+        headline_cost=headline.cost_text(lead),
+        confidence=headline.confidence(lead),
+        policy=policy,
+        do_now=now,
+        worth_patching=patch_advice(studies),
+        remedies=remedies,
         saturation=[text for s in studies for text in headline.saturation(s)],
         costs=[row for s in studies for row in cost_rows(s)],
-        objectives=objectives(lead) if lead else [], corners=lead.corners if lead else [],
-        sensitivities=_sensitivities(lead, parameters), measure_next=_measure_next(lead, parameters),
-        assumptions=headline.assumptions(case, studies), warnings=headline.warnings(case, studies),
-        gaps=gaps, extrapolated=any(entry.extrapolated for entry in policy),
-        upstream=upstream_rows(studies), sources=source_rows(evidence, case, studies) if studies else [],
-        data_hash=evidence.data_hash, code_hash=code_hash(), parameter_hash=value_hash(parameters.model_dump()),
+        objectives=objectives(lead) if lead else [],
+        corners=lead.corners if lead else [],
+        sensitivities=_sensitivities(lead, parameters),
+        measure_next=_measure_next(lead, parameters),
+        assumptions=headline.assumptions(case, studies),
+        warnings=headline.warnings(case, studies),
+        gaps=gaps,
+        extrapolated=any(entry.extrapolated for entry in policy),
+        upstream=upstream_rows(studies),
+        sources=source_rows(evidence, case, studies) if studies else [],
+        data_hash=evidence.data_hash,
+        code_hash=code_hash(),
+        parameter_hash=value_hash(parameters.model_dump()),
     )
 
 
@@ -108,4 +145,3 @@ def _measure_next(lead: Study | None, parameters: ParameterSet) -> list[str]:
     ranked = _sensitivities(lead, parameters)
     texts = [parameters[s.parameter].next_measurement for s in ranked if s.sobol_total > 0.05]
     return list(dict.fromkeys(texts))
-

@@ -14,8 +14,14 @@ def cost_rows(study: Study) -> list[CostRow]:
     """Rows of one trigger, cheapest event first, refused totals last."""
     shown = [c for c in study.candidates if c.verdict.label != "no"]
     rows = [_row(study, candidate) for candidate in shown]
-    return sorted(rows, key=lambda r: (r.refused is not None,
-                                       r.stolen_cpu_s_per_event.median if r.stolen_cpu_s_per_event else 0.0, r.strategy))
+    return sorted(
+        rows,
+        key=lambda r: (
+            r.refused is not None,
+            r.stolen_cpu_s_per_event.median if r.stolen_cpu_s_per_event else 0.0,
+            r.strategy,
+        ),
+    )
 
 
 def _row(study: Study, candidate: Candidate) -> CostRow:
@@ -24,8 +30,12 @@ def _row(study: Study, candidate: Candidate) -> CostRow:
     event = cost.event
     closed = cost.closed or STRATEGIES[candidate.strategy].instruction == "none"
     return CostRow(
-        trigger=study.trigger.id, strategy=candidate.strategy, admissible=candidate.verdict.label,
-        state=candidate.verdict.state, reason=candidate.verdict.reason, source=candidate.verdict.source,
+        trigger=study.trigger.id,
+        strategy=candidate.strategy,
+        admissible=candidate.verdict.label,
+        state=candidate.verdict.state,
+        reason=candidate.verdict.reason,
+        source=candidate.verdict.source,
         placement=placement_for(study.scenario.guest, study.trigger.id, study.scenario.kernel),
         event_time_s=interval_of(event.time_s if event else None, "s", marked),
         event_p99_s=interval_of(cost.p99_s, "s", marked),
@@ -35,9 +45,12 @@ def _row(study: Study, candidate: Candidate) -> CostRow:
         host_cpu_s_per_s=interval_of(cost.host_cpu_s_per_s, "1", marked),
         standstill_fraction=interval_of(
             None if cost.host_cpu_s_per_s is None else cost.host_cpu_s_per_s / study.scenario.machine.logical_cpus,
-            "1", marked),
+            "1",
+            marked,
+        ),
         guest_stall_fraction=interval_of(cost.guest_stall_fraction, "1", marked),
         in_progress_fraction=interval_of(cost.in_progress_fraction, "1", marked),
         saturation_rate_per_s=None if closed else interval_of(cost.saturation_rate_per_s, "1/s", marked),
-        refused=cost.refused, extrapolated=marked,
+        refused=cost.refused,
+        extrapolated=marked,
     )

@@ -25,8 +25,11 @@ def sensitivities(strategy: str, trigger: str, scenario: Scenario, parameters: P
     first, whole = _sobol(strategy, trigger, scenario, parameters, names)
     found = [
         Sensitivity(
-            parameter=name, description=parameters[name].description, sobol_first=_index(first[i]),
-            sobol_total=_index(whole[i]), elasticity=_elasticity(strategy, trigger, scenario, parameters, name),
+            parameter=name,
+            description=parameters[name].description,
+            sobol_first=_index(first[i]),
+            sobol_total=_index(whole[i]),
+            elasticity=_elasticity(strategy, trigger, scenario, parameters, name),
             prior=parameters[name].rule,
         )
         for i, name in enumerate(names)
@@ -39,20 +42,24 @@ def _index(value: float) -> float:
     return round(min(1.0, max(0.0, float(value))), 3)
 
 
-def _sobol(strategy: str, trigger: str, scenario: Scenario, parameters: ParameterSet,
-           names: list[str]) -> tuple[numpy.ndarray, numpy.ndarray]:
+def _sobol(
+    strategy: str, trigger: str, scenario: Scenario, parameters: ParameterSet, names: list[str]
+) -> tuple[numpy.ndarray, numpy.ndarray]:
     from scipy.stats import sobol_indices, uniform
 
     def log_cost(u: numpy.ndarray) -> numpy.ndarray:
         n = u.shape[1]
         values = {name: numpy.full(n, p.distribution.median) for name, p in parameters.parameters.items()}
-        values |= {name: parameters[name].distribution.quantile(numpy.clip(row, 1e-9, 1 - 1e-9))
-                   for name, row in zip(names, u, strict=True)}
+        values |= {
+            name: parameters[name].distribution.quantile(numpy.clip(row, 1e-9, 1 - 1e-9))
+            for name, row in zip(names, u, strict=True)
+        }
         cost = total(trigger, strategy, scenario, Draws(parameters, n, fixed=values))
         return numpy.log(numpy.broadcast_to(cost.event.stolen_s, (n,)))
 
-    result = sobol_indices(func=log_cost, n=SAMPLES, dists=[uniform()] * len(names),
-                           random_state=numpy.random.default_rng(7))
+    result = sobol_indices(
+        func=log_cost, n=SAMPLES, dists=[uniform()] * len(names), random_state=numpy.random.default_rng(7)
+    )
     return result.first_order, result.total_order
 
 

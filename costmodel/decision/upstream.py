@@ -21,8 +21,16 @@ def upstream_rows(studies: Sequence[Study]) -> list[UpstreamRow]:
             if done is None or not done.strategies:
                 continue
             agrees, why = _agreement(study, kernel, done.strategies)
-            rows.append(UpstreamRow(trigger=trigger, kernel=kernel, strategy="|".join(done.strategies),
-                                    locator=done.locator, agrees=agrees, why=why))
+            rows.append(
+                UpstreamRow(
+                    trigger=trigger,
+                    kernel=kernel,
+                    strategy="|".join(done.strategies),
+                    locator=done.locator,
+                    agrees=agrees,
+                    why=why,
+                )
+            )
     return rows
 
 

@@ -126,6 +126,8 @@ class TriggerLoad:
       axis:         nobody published a rate: reports give break-even rates over `axis_per_s`;
       once:         once in a VM's lifetime (teardown, ASID recycling ...).
     `range_bytes` is the distribution of range lengths as (bytes, weight) pairs, weights sum to 1.
+    `whole_vm` says that the range is the whole guest: it follows `resident_bytes` where the user sets another.
+    Loads with the same `thread` share one loop: they wait for each other's flushes.
     `residency` is cold (present bytes <= cache / resident), hot (all present) or unknown (between).
     """
 
@@ -141,7 +143,9 @@ class TriggerLoad:
     residency_reason: str
     rate_reason: str
     sources: tuple[str, ...]
+    thread: str = ""
     tunables: dict[str, Sourced] = field(default_factory=dict)
+    whole_vm: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,212 @@
+"""The model held against every published number: inside its interval, outside, or not checkable, with the count.
+
+This is the "lore versus model" table too: claimed figures stand beside the model's own and are never fitted.
+A row without an uncertainty gets the scatter between machines of its family.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy
+
+from costmodel.calibration.fit import prediction_factor
+from costmodel.calibration.parameters import CLAIM_FACTOR, Calibration
+from costmodel.calibration.whole_cache import per_flush_s
+from costmodel.errors import CostModelError
+from costmodel.evidence.records import Measurement
+from costmodel.formulas.compiled import value
+
+CYCLES = "cycles"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One published number beside the model's interval, in `unit`. `verdict`: met, missed, or cannot check."""
+
+    id: str
+    quantity: str
+    kind: str
+    use: str
+    published: float
+    unit: str
+    low: float | None
+    high: float | None
+    verdict: str
+    note: str
+
+
+def checks(calibration: Calibration) -> list[Check]:
+    """Every measured, claimed and threshold row against the model; geometry, limits and tunables are inputs."""
+    rows = [row for row in calibration.evidence.measurements.values() if row.term not in ("geometry", "limits")]
+    return [_check(calibration, row) for row in rows if row.kind != "specified"]
+
+
+def _check(calibration: Calibration, row: Measurement) -> Check:
+    predict = PREDICTORS.get(row.observable)
+    interval, note = None, "the model has no term for it"
+    if predict is not None:
+        try:
+            interval, note = predict(calibration, row)
+        except CostModelError as gap:
+            interval, note = None, str(gap)
+    low, high = interval or (None, None)
+    verdict = "cannot check" if interval is None else "met" if _meets(row, low, high) else "missed"
+    return Check(row.id, row.quantity, row.kind, row.use, row.si, row.si_unit, low, high, verdict, note)
+
+
+def _meets(row: Measurement, low: float, high: float) -> bool:
+    """Overlap of the published range (value, or low to high, or a bound) with the model's interval."""
+    bottom, top = row.low_si or row.si, row.high_si or row.si
+    if row.bound == "upper":
+        bottom = 0.0
+    if row.bound == "lower":
+        top = math.inf
+    return bottom <= high and top >= low
+
+
+def _line_time(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
+    from costmodel.calibration import line_time
+
+    if row.line_state not in line_time.STATES or row.instruction not in line_time.INSTRUCTIONS:
+        return None, "line state undocumented"
+    result = line_time.calibrate(calibration.evidence, row.instruction)
+    name = f"{row.vendor}_{row.line_state}_s"
+    two = 1.0 if (row.sockets or 1) > 1 else 0.0
+    names = [unknown.name for unknown in result.problem.unknowns]
+    if name not in names or result.covariance is None:
+        return None, "no fit for this vendor and state"
+    gradient = numpy.array([1.0 if n == name else two if n == "two_socket_factor" else 0.0 for n in names])
+    middle = result.values[name] * result.values["two_socket_factor"] ** two
+    factor = prediction_factor(result, gradient)
+    return (middle / factor, middle * factor), "interval for a new machine of the vendor"
+
+
+def _range_time(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float], str]:
+    from costmodel.calibration import line_time
+
+    result = line_time.calibrate(calibration.evidence, "CLFLUSH")
+    lines = row.range_bytes / 64.0
+    scatter = prediction_factor(result, numpy.zeros(len(result.theta)))
+    absent, present = result.values["intel_absent_s"], result.values["intel_present_s"]
+    return (lines * absent / scatter, lines * present * scatter), "CLFLUSH on Intel, from all absent to all present"
+
+
+def _range_bandwidth(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
+    from costmodel.calibration import line_time
+
+    result = line_time.calibrate(calibration.evidence, row.instruction)
+    if "intel_absent_s" not in result.values:
+        return None, "no row for absent lines"
+    scatter = prediction_factor(result, numpy.zeros(len(result.theta)))
+    rate = 64.0 / result.values["intel_absent_s"]
+    return (rate / scatter, rate * scatter), "absent lines on Intel"
+
+
+def _serial_procedure(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
+    """Haswell is the outlier: its caches are smaller than any catalogued part, so the walk predicts far less."""
+    if row.id != "W03":
+        return None, "anchor of the walk time: fitted, not checked"
+    smallest = min(dump.l3_bytes + dump.l2_bytes for dump in calibration.evidence.dumps.values())
+    walks = [anchor.result.values["line_walk_s"] for anchor in calibration.anchors]
+    one = smallest / 64.0 * max(walks) * CLAIM_FACTOR
+    seen = per_flush_s(calibration.evidence, "W03", "W04")
+    top = row.si - (seen - one) * row.cpus * 2
+    return (0.0, top), f"{seen * 1e3:.0f} ms per flush against at most {one * 1e3:.1f} ms: the unexplained outlier"
+
+
+def _broadcast_flush(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
+    if row.use == "fit":
+        return None, "anchor of the serial exponent and the SMT factor: fitted, not checked"
+    results = [anchor.result.values for anchor in calibration.anchors]
+    dump = max(calibration.evidence.geometry("000606A6"), key=lambda d: d.l3_bytes)
+    cores = row.cpus / 4  # two sockets, two threads per core
+    ends = [
+        float(value("domain_flush", walk_start_s=0, llc_bytes_per_domain=dump.l3_bytes, l2_bytes_per_core=dump.l2_bytes,
+                    line_bytes=64, line_walk_s=walk, cores_flushing=cores, serial_exponent=exponent,
+                    smt_factor=factor, both_siblings=1, dirty_fraction=0, writeback_bytes_per_s=1))
+        for walk, exponent, factor in (
+            (min(r["line_walk_s"] for r in results) / CLAIM_FACTOR, 0.0, 1.0),
+            (max(r["line_walk_s"] for r in results) * CLAIM_FACTOR, 1.0, calibration.evidence.one("W10").si),
+        )
+    ]
+    return (ends[0], ends[1]), "upper bound; Ice Lake-SP geometry, exponent 0 to 1"
+
+
+def _smt_ratio(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float], str]:
+    fitted = calibration.anchors[0].result.values["smt_factor"]
+    scatter = 1.2
+    return (fitted / scatter, fitted * scatter), "W08/W09, to 20 % (the row says ~2x)"
+
+
+def _loops(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
+    result = calibration.broadcast
+    if result.covariance is None:
+        return None, result.withheld
+    round_s = float(value("broadcast", target_cpus=row.cpus - 1, **{
+        name: result.values[name] for name in ("broadcast_start_s", "broadcast_per_cpu_s")}))
+    factor = prediction_factor(result, numpy.zeros(2))
+    rate = row.cpus / round_s
+    return (rate / factor, rate * factor), "linear fit"
+
+
+def _one_round(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
+    """A host round, or a rule of thumb for k CPUs, against the fitted line with factor 3 either way."""
+    if row.cpus is None:
+        return None, "CPU count not stated"
+    values = calibration.broadcast.values
+    targets = max(1, row.cpus - 1)
+    middle = values["broadcast_start_s"] + values["broadcast_per_cpu_s"] * targets
+    return (middle / CLAIM_FACTOR, middle * CLAIM_FACTOR), "fitted line, factor 3 either way"
+
+
+def _flush_share(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float], str]:
+    rows = [calibration.evidence.one(name).si for name in ("W01", "W02", "W03", "W04")]
+    shares = sorted((1 - rows[1] / rows[0], 1 - rows[3] / rows[2]))
+    return (shares[0] - 0.005, shares[1] + 0.005), "(with - without) / with of rows W01 to W04, rounded to 1 %"
+
+
+def _one_cpu_walk(calibration: Calibration) -> tuple[float, float]:
+    """One WBINVD over the smallest and the largest catalogued last-level cache, seconds."""
+    sizes = [dump.l3_bytes + dump.l2_bytes for dump in calibration.evidence.dumps.values()]
+    walks = [anchor.result.values["line_walk_s"] for anchor in calibration.anchors]
+    return min(sizes) / 64 * min(walks) / CLAIM_FACTOR, max(sizes) / 64 * max(walks) * CLAIM_FACTOR
+
+
+def _stall(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float], str]:
+    return _one_cpu_walk(calibration), "one WBINVD on the smallest to the largest catalogued cache"
+
+
+def _switch(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float], str]:
+    """Range at which flushing present lines costs as much as one WBINVD, over the catalogued Intel geometry."""
+    walk = _one_cpu_walk(calibration)
+    values = calibration.line_time.values
+    dear = values["intel_present_s"] * values["two_socket_factor"]
+    ends = [float(value("break_even_range", whole_cache_s=whole, range_start_s=0, line_s=line, line_bytes=64))
+            for whole, line in ((walk[0], dear), (walk[1], values["intel_absent_s"]))]
+    return (ends[0], ends[1]), "break-even with one WBINVD, from all present to all absent"
+
+
+def _guest_total(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float], str]:
+    middle = row.range_bytes / 4096 * calibration.evidence.one("S01").si if row.range_bytes else 16e9 / 4096 * 1e-6
+    return (middle / CLAIM_FACTOR, middle * CLAIM_FACTOR), "4 KiB pages of the guest times row S01, factor 3 either way"
+
+
+PREDICTORS: dict[str, Callable[[Calibration, Measurement], tuple[tuple[float, float] | None, str]]] = {
+    "range_flush.line_time_s": _line_time,
+    "range_flush.range_time_s": _range_time,
+    "range_flush.bandwidth_bytes_per_s": _range_bandwidth,
+    "whole_cache.procedure_with_flush_s": _serial_procedure,
+    "whole_cache.broadcast_s": _broadcast_flush,
+    "whole_cache.smt_ratio": _smt_ratio,
+    "whole_cache.flush_share_fraction": _flush_share,
+    "whole_cache.stall_s": _stall,
+    "threshold.switch_bytes": _switch,
+    "gmem_release.guest_total_s": _guest_total,
+    "broadcast.loops_per_s": _loops,
+    "broadcast.total_s": _one_round,
+    "broadcast.rule_s": _one_round,
+    "broadcast.virtual_s": _one_round,
+}

@@ -1,0 +1,63 @@
+"""The calibration as a record: every fit with residual, held-out error, bias, coverage; every parameter of a machine."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from costmodel.calibration import broadcast, line_time, range_shape
+from costmodel.calibration.fit import Fit, fit
+from costmodel.calibration.holdout import leave_groups_out
+from costmodel.calibration.parameters import Calibration, ParameterSet
+from costmodel.calibration.published import checks
+
+
+def fits(calibration: Calibration) -> list[dict[str, object]]:
+    """One record per regression: values, residual, rank, error bars or why there are none, held-out errors."""
+    evidence = calibration.evidence
+    problems = {
+        "time per line, CLFLUSHOPT": line_time.problem(evidence, "CLFLUSHOPT"),
+        "time per line, CLFLUSH": line_time.problem(evidence, "CLFLUSH"),
+        "range length, linear": range_shape.problem(evidence),
+        "broadcast, linear": broadcast.problem(evidence, "broadcast"),
+        "broadcast, tree (rival)": broadcast.problem(evidence, "broadcast_tree"),
+    }
+    records = [_record(name, fit(problem), leave_groups_out(problem).sentence()) for name, problem in problems.items()]
+    for anchor in calibration.anchors:
+        name = (f"whole-cache anchors, Skylake LLC {anchor.skylake_llc_bytes / 2**20:g} MiB, Sapphire Rapids LLC "
+                f"{anchor.sapphire_llc_bytes / 2**20:g} MiB, {anchor.sapphire_cores_per_socket} cores per socket")
+        records.append(_record(name, anchor.result, "three rows, three parameters: nothing can be held out"))
+    return records
+
+
+def _record(name: str, result: Fit, held_out: str) -> dict[str, object]:
+    errors = {}
+    if result.covariance is not None:
+        errors = {u.name: float(e) for u, e in zip(result.problem.unknowns, result.covariance.diagonal() ** 0.5,
+                                                   strict=True)}
+    return {
+        "fit": name, "formula": result.problem.formula, "rows": list(result.problem.ids), "values": result.values,
+        "standard_errors_of_logs": errors, "error_bars_withheld": result.withheld,
+        "rms_log_residual": result.root_mean_square, "rank": result.rank, "parameters": len(result.problem.unknowns),
+        "degrees_of_freedom": result.degrees_of_freedom, "held_out": held_out,
+    }
+
+
+def record(calibration: Calibration, sets: list[ParameterSet]) -> dict[str, object]:
+    """Everything `costmodel calibrate` prints."""
+    return {
+        "fits": fits(calibration),
+        "machines": {entry.machine: _parameters(entry) for entry in sets},
+        "published": [asdict(check) for check in checks(calibration)],
+        "data_hash": calibration.evidence.data_hash,
+    }
+
+
+def _parameters(entry: ParameterSet) -> dict[str, object]:
+    return {
+        "parameters": {
+            name: {"low": p.distribution.low, "median": p.distribution.median, "high": p.distribution.high,
+                   "unit": p.unit, "rule": p.rule, "sources": list(p.sources), "extrapolated": p.extrapolated}
+            for name, p in entry.parameters.items()
+        },
+        "missing": entry.missing,
+    }

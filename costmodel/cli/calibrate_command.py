@@ -1,0 +1,72 @@
+"""costmodel calibrate"""
+
+from __future__ import annotations
+
+import click
+
+from costmodel.cli import options
+from costmodel.numbers import interval, quantity, significant
+
+
+@click.command(name="calibrate", epilog="""\b
+Examples:
+  costmodel calibrate
+  costmodel calibrate --machine epyc-7763-2s
+  costmodel calibrate --json > calibration.json
+""")
+@click.option("--machine", help="Print the parameters of this machine only [default: the fits and all checks].")
+@options.as_json
+def command(machine: str | None, as_json: bool) -> None:
+    """Fit the cost parameters to data/ and print residuals, held-out errors, bias and coverage.
+
+    Then hold the model against every published number and count what is met, missed and cannot be checked.
+    """
+    from costmodel.calibration.parameters import Calibration, parameter_set
+    from costmodel.calibration.report import record
+    from costmodel.evidence.store import load
+
+    evidence = load()
+    hosts = [evidence.machine(machine)] if machine else list(evidence.machines.values())
+    calibration = Calibration(evidence)
+    result = record(calibration, [parameter_set(calibration, host) for host in hosts])
+    if as_json:
+        options.print_json(result)
+        return
+    if machine:
+        _print_machine(machine, result["machines"][machine])
+        return
+    for entry in result["fits"]:
+        _print_fit(entry)
+    _print_published(result["published"])
+
+
+def _print_fit(entry: dict) -> None:
+    click.echo(f"{entry['fit']}  ({entry['formula']}, {len(entry['rows'])} rows)")
+    for name, value in entry["values"].items():
+        error = entry["standard_errors_of_logs"].get(name)
+        spread = f"  +- {100 * error:.0f} %" if error is not None else ""
+        click.echo(f"  {name:<22}{quantity(value, 's') if name.endswith('_s') else significant(value, 3)}{spread}")
+    if entry["error_bars_withheld"]:
+        click.echo(f"  error bars withheld: {entry['error_bars_withheld']}")
+    click.echo(f"  residual {entry['rms_log_residual']:.1%} (rms of logs), rank {entry['rank']} of {entry['parameters']}")
+    click.echo(f"  {entry['held_out']}\n")
+
+
+def _print_machine(machine: str, entry: dict) -> None:
+    click.echo(f"Parameters of {machine} (median [90 %]):")
+    for name, p in entry["parameters"].items():
+        mark = "  EXTRAPOLATED" if p["extrapolated"] else ""
+        click.echo(f"  {name:<22}{interval(p['low'], p['median'], p['high'], p['unit']):<26}{mark}")
+        click.echo(f"    {p['rule']}" + (f" [{', '.join(p['sources'])}]" if p["sources"] else ""))
+    for name, gap in entry["missing"].items():
+        click.echo(f"  {name:<22}missing: {gap}")
+
+
+def _print_published(rows: list[dict]) -> None:
+    counts = {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in ("met", "missed", "cannot check")}
+    click.echo("Published numbers: " + ", ".join(f"{n} {verdict}" for verdict, n in counts.items()))
+    for row in rows:
+        if row["verdict"] == "missed":
+            model = interval(row["low"], (row["low"] * row["high"]) ** 0.5 or row["high"], row["high"], row["unit"])
+            click.echo(f"  missed {row['id']:<6}{quantity(row['published'], row['unit']):<10} model {model}: {row['note']}"
+                       f" ({row['kind']}, {row['quantity']})")

@@ -1,0 +1,121 @@
+"""All evidence in one frozen object, with copies that differ in one number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from costmodel.errors import BadInput, UnknownName
+from costmodel.evidence import cpuid, machines, measurements, paths, workloads
+from costmodel.evidence.cpuid import CpuidRow
+from costmodel.evidence.files import data_files
+from costmodel.evidence.records import Machine, Measurement, Sourced, Workload
+from costmodel.hashing import files_hash, value_hash
+
+SCALED = ("llc_bytes_per_domain", "l2_bytes_per_core", "dram_peak_bytes_per_s_per_socket")
+"""Numbers of a machine that follow a scaled row; counts do not."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Everything under `root` (data/). Compared by identity; `data_hash` names the content, changed copies included."""
+
+    measurements: dict[str, Measurement]
+    dumps: dict[str, CpuidRow]
+    machines: dict[str, Machine]
+    workloads: dict[str, Workload]
+    data_hash: str
+    root: Path
+
+    def one(self, id: str) -> Measurement:
+        """The measurement `id`. Raises UnknownName."""
+        if id not in self.measurements:
+            raise UnknownName("measurement", id, self.measurements)
+        return self.measurements[id]
+
+    def rows(self, observable: str | None = None, **covariates: object) -> list[Measurement]:
+        """Measurements of `observable` whose fields equal `covariates`, in the order of the file."""
+        wanted = dict(covariates) if observable is None else {"observable": observable, **covariates}
+        return [row for row in self.measurements.values()
+                if all(getattr(row, field) == value for field, value in wanted.items())]
+
+    def geometry(self, signature: str) -> list[CpuidRow]:
+        """CPUID dumps of the signature. Raises UnknownName."""
+        found = [row for row in self.dumps.values() if row.signature == signature]
+        if not found:
+            raise UnknownName("signature", signature, sorted({row.signature for row in self.dumps.values()}))
+        return found
+
+    def machine(self, id: str) -> Machine:
+        """The catalogued machine `id`. Raises UnknownName."""
+        if id not in self.machines:
+            raise UnknownName("machine", id, self.machines)
+        return self.machines[id]
+
+    def workload(self, id: str) -> Workload:
+        """The catalogued workload `id`. Raises UnknownName."""
+        if id not in self.workloads:
+            raise UnknownName("workload", id, self.workloads)
+        return self.workloads[id]
+
+    def with_value(self, id: str, si_factor: float) -> Evidence:
+        """A copy with measurement `id` times `si_factor`, and so the numbers of machines and workloads that name it."""
+        rows = {**self.measurements, id: measurements.scaled(self.one(id), si_factor)}
+
+        def follow(_: str, number: Sourced) -> Sourced:
+            return replace(number, value=number.value * si_factor) if id in number.sources else number
+
+        return self._copy(
+            ("value", id, si_factor), measurements=rows,
+            machines={name: _scaled(machine, id, si_factor) for name, machine in self.machines.items()},
+            workloads={name: workloads.map_numbers(load, follow) for name, load in self.workloads.items()},
+        )
+
+    def without(self, id: str) -> Evidence:
+        """A copy that lacks measurement `id`; machines and workloads keep their numbers."""
+        self.one(id)
+        return self._copy(("without", id),
+                          measurements={name: row for name, row in self.measurements.items() if name != id})
+
+    def with_machine(self, machine: Machine) -> Evidence:
+        """A copy in which `machine` takes the place of the one with its id."""
+        return self._copy(("machine", repr(machine)), machines={**self.machines, machine.id: machine})
+
+    def with_workload(self, workload: Workload) -> Evidence:
+        """A copy in which `workload` takes the place of the one with its id."""
+        return self._copy(("workload", repr(workload)), workloads={**self.workloads, workload.id: workload})
+
+    def _copy(self, change: tuple, **fields: object) -> Evidence:
+        return replace(self, data_hash=value_hash([self.data_hash, *change]), **fields)
+
+
+def _scaled(machine: Machine, id: str, factor: float) -> Machine:
+    changed = {field: getattr(machine, field) * factor for field in SCALED
+               if id in machine.provenance.get(field, ())}
+    return replace(machine, **changed) if changed else machine
+
+
+def load(data_dir: Path | None = None) -> Evidence:
+    """The evidence under `data_dir` (default: paths.data_dir()), read once per process. Raises BadInput."""
+    return _load((data_dir or paths.data_dir()).resolve())
+
+
+@lru_cache(maxsize=8)
+def _load(root: Path) -> Evidence:
+    return read(root)
+
+
+def read(root: Path) -> Evidence:
+    """The evidence under `root` as it stands on disk now. Raises BadInput."""
+    if not root.is_dir():
+        raise BadInput("is no directory", file=root, remedy="point --data or COSTMODEL_DATA at the data package")
+    dumps = cpuid.read(root / cpuid.FILE)
+    return Evidence(
+        measurements=measurements.read(root / measurements.FILE),
+        dumps=dumps,
+        machines={path.stem: machines.read(path, dumps) for path in sorted((root / machines.FOLDER).glob("*.toml"))},
+        workloads={path.stem: workloads.read(path) for path in sorted((root / workloads.FOLDER).glob("*.toml"))},
+        data_hash=files_hash(data_files(root), root),
+        root=root,
+    )

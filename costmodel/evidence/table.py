@@ -1,0 +1,108 @@
+"""Strict reader of CSV files: what a spreadsheet, a browser or a sum could trip over is refused with its place."""
+
+from __future__ import annotations
+
+import csv
+import math
+import unicodedata
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from costmodel.errors import BadInput
+
+CELL_MAX = 10_000
+FORMULA_START = ("=", "+", "-", "@")
+
+
+def read_table(path: Path, columns: Sequence[str], key: str, numeric: Collection[str] = ()) -> list[dict[str, str]]:
+    """Rows of a CSV file as dicts of stripped cells.
+
+    `columns` are all columns the file must have, `key` the one whose cells name the rows and must differ; cells of
+    the `numeric` columns may begin with a sign. Raises BadInput with file, row, field, problem and remedy.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            reader = csv.reader(stream, strict=True)
+            header = next(reader, [])
+            _check_header(path, header, columns)
+            lines = list(reader)
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror}", file=path.name, remedy="restore the file") from None
+    except UnicodeDecodeError:
+        raise BadInput("is not UTF-8", file=path.name, remedy="save it as UTF-8 without a byte-order mark") from None
+    except csv.Error as error:
+        raise BadInput(f"is no CSV: {error}", file=path.name, remedy="quote cells that hold commas or quotes") from None
+    rows, seen = [], set()
+    for number, cells in enumerate(lines, start=2):
+        if len(cells) != len(header):
+            raise BadInput(f"has {len(cells)} cells, the header has {len(header)}", file=path.name, row=number,
+                           remedy="quote cells that hold commas")
+        row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
+        name = row[key]
+        for field, cell in row.items():
+            check_cell(cell, file=path.name, row=name[:40] or number, field=field, signed=field in numeric)
+        if not name:
+            raise BadInput("is empty", file=path.name, row=number, field=key, remedy="name the row")
+        if name in seen:
+            raise BadInput("is there twice", file=path.name, row=name, field=key, remedy="give each row its own name")
+        seen.add(name)
+        rows.append(row)
+    return rows
+
+
+def _check_header(path: Path, header: list[str], columns: Sequence[str]) -> None:
+    for name in columns:
+        if name not in header:
+            raise BadInput("column is missing", file=path.name, field=name, remedy="add the column")
+    for name in header:
+        if name not in columns or header.count(name) > 1:
+            raise BadInput("column is unknown or there twice", file=path.name, field=name[:40],
+                           remedy="remove the column")
+
+
+def check_cell(cell: str, *, file: str, row: object, field: str, signed: bool = False) -> None:
+    """Raise BadInput for text that is too long, or that a spreadsheet or browser would run."""
+    if len(cell) > CELL_MAX:
+        problem = f"is longer than {CELL_MAX} characters"
+    elif any(unicodedata.category(character) in ("Cc", "Cf") for character in cell):
+        problem = "holds a control character"
+    elif not signed and cell.startswith(FORMULA_START):
+        problem = f"begins with {cell[0]!r}, which a spreadsheet takes for a formula"
+    elif "<script" in cell.lower():
+        problem = "holds a script tag"
+    else:
+        return
+    raise BadInput(problem, file=file, row=row, field=field, remedy="rewrite the cell as plain text")
+
+
+def number(row: dict[str, str], field: str, *, file: str, name: str, required: bool = False) -> float | None:
+    """The cell as a finite number above zero, None where it is empty. Raises BadInput."""
+    cell = row[field]
+    if not cell:
+        if required:
+            raise BadInput("is empty", file=file, row=name, field=field, remedy="give a number or leave the row out")
+        return None
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or value <= 0:
+        raise BadInput(f"{cell[:40]!r} is not a finite number above zero", file=file, row=name, field=field,
+                       remedy="correct the number or leave the row out")
+    return value
+
+
+def whole(row: dict[str, str], field: str, *, file: str, name: str) -> int | None:
+    """The cell as a whole number above zero, None where it is empty. Raises BadInput."""
+    value = number(row, field, file=file, name=name)
+    if value is not None and value != int(value):
+        raise BadInput(f"{value} is not a whole number", file=file, row=name, field=field, remedy="correct it")
+    return None if value is None else int(value)
+
+
+def choice(row: dict[str, str], field: str, allowed: Collection[str], *, file: str, name: str) -> str:
+    """The cell if it is one of `allowed`. Raises BadInput."""
+    if row[field] not in allowed:
+        raise BadInput(f"{row[field][:40]!r} is not one of {', '.join(repr(a) for a in sorted(allowed))}", file=file,
+                       row=name, field=field, remedy="use one of these")
+    return row[field]

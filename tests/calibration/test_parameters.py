@@ -1,0 +1,71 @@
+"""Parameter sets: measured where measured, a prior by a named rule elsewhere, missing with the gap named."""
+
+import pytest
+
+from costmodel.calibration.cached import parameters_of
+from costmodel.calibration.parameters import Calibration, parameter_set
+from costmodel.errors import MissingNumber
+from costmodel.evidence.store import load
+
+
+@pytest.fixture(scope="module")
+def evidence():
+    return load()
+
+
+@pytest.fixture(scope="module")
+def milan(evidence):
+    return parameters_of(evidence, "epyc-7763-2s")
+
+
+def test_epyc_walk_prior_is_factor_three_times_a_vendor_factor(milan):
+    walk, vendor = milan["line_walk_s"].distribution, milan["vendor_factor"].distribution
+    assert walk.high / walk.median == pytest.approx(3)
+    assert (vendor.low, vendor.median, vendor.high) == pytest.approx((1 / 3, 1, 3))
+    assert milan["line_walk_s"].extrapolated and milan["vendor_factor"].extrapolated
+
+
+def test_intel_needs_no_vendor_factor(evidence):
+    parameter = parameters_of(evidence, "xeon-8160-2s")["vendor_factor"]
+    assert parameter.distribution.shape == "fixed"
+    assert not parameter.extrapolated
+
+
+def test_unpublished_shares_are_uniform_on_the_unit_interval(milan):
+    for name in ("serial_exponent", "dirty_fraction", "reused_fraction"):
+        distribution = milan[name].distribution
+        assert (distribution.shape, distribution.a, distribution.b) == ("uniform", 0.0, 1.0)
+
+
+def test_a_part_that_was_measured_keeps_its_own_time(evidence):
+    rome = parameters_of(evidence, "epyc-7742-2s")["line_present_s"]
+    assert rome.distribution.median == pytest.approx(124.89e-9)
+    assert rome.sources == ("C121",)
+    assert not rome.extrapolated
+
+
+def test_a_missing_bandwidth_is_a_gap_not_a_guess(evidence):
+    emerald = parameters_of(evidence, "xeon-5520-2s")
+    with pytest.raises(MissingNumber, match="Gold 5520"):
+        emerald["writeback_bytes_per_s"]
+
+
+def test_removing_an_anchor_removes_the_parameter(evidence):
+    poorer = parameter_set(Calibration(evidence.without("W01")), evidence.machine("epyc-7763-2s"))
+    with pytest.raises(MissingNumber, match="row W01 of data/measurements.csv is missing"):
+        poorer["line_walk_s"]
+    assert "line_present_s" in poorer.parameters
+
+
+def test_every_parameter_says_how_it_was_made(evidence):
+    for machine in evidence.machines:
+        for parameter in parameters_of(evidence, machine).parameters.values():
+            assert parameter.rule and parameter.next_measurement
+            assert parameter.sources or parameter.extrapolated or parameter.distribution.shape == "fixed"
+            for row in parameter.sources:
+                assert row in evidence.measurements or row.endswith(".txt")
+
+
+def test_tdx_operations_have_no_public_timing(evidence):
+    with pytest.raises(MissingNumber, match=r"TDH\.PHYMEM"):
+        parameters_of(evidence, "xeon-8570-2s")["tdx_page_wbinvd_s"]

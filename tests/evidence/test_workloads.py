@@ -1,0 +1,86 @@
+"""data/workloads: loops, ranges and sources."""
+
+import pytest
+
+from costmodel.errors import BadInput
+from costmodel.evidence import store
+from costmodel.evidence.workloads import TRIGGERS
+
+
+@pytest.fixture(scope="module")
+def evidence():
+    return store.load()
+
+
+def test_catalogue(evidence):
+    assert set(evidence.workloads) == {
+        "idle", "ksm-default", "ksm-aggressive", "autonuma-default", "compaction-thp", "swap-pressure", "teardown",
+    }
+    used = {load.trigger for workload in evidence.workloads.values() for load in workload.triggers}
+    assert used <= TRIGGERS
+
+
+@pytest.mark.parametrize(("workload", "row"), [("ksm-default", "N10"), ("ksm-aggressive", "N15")])
+def test_both_ksm_notifiers_share_the_one_thread(evidence, workload, row):
+    loads = [evidence.workload(workload).load(name) for name in ("ksm_write_protect", "ksm_replace_page")]
+    assert {load.thread for load in loads} == {"ksmd"}
+    for load in loads:
+        assert load.loop == "closed_batch"
+        assert load.events_per_cycle.value == evidence.one(row).si
+        assert load.sleep_s.value == evidence.one("N11").si
+        assert load.range_bytes == ((4096.0, 1.0),)
+
+
+def test_numa_balancing_takes_its_tunables_from_the_rows(evidence):
+    load = evidence.workload("autonuma-default").load("autonuma_prot_none_scan")
+    assert load.range_bytes == ((evidence.one("N07").si, 1.0),)
+    for name, number in load.tunables.items():
+        assert number.value == evidence.one(number.sources[0]).si
+        assert evidence.one(number.sources[0]).observable == f"event_rates.{name}"
+
+
+def test_collapse_is_eight_huge_pages_per_ten_seconds(evidence):
+    load = evidence.workload("compaction-thp").load("thp_collapse")
+    assert (load.events_per_cycle.value, load.sleep_s.value, load.range_bytes) == (8, 10, ((2.0**21, 1.0),))
+
+
+def test_whole_vm_ranges_are_the_resident_bytes(evidence):
+    for workload in evidence.workloads.values():
+        for load in workload.triggers:
+            if load.whole_vm:
+                assert load.range_bytes == ((workload.resident_bytes.value, 1.0),)
+    assert evidence.workload("teardown").load("vm_destroy").whole_vm
+    assert not evidence.workload("teardown").load("vmsa_page_free").whole_vm
+
+
+def test_rates_that_nobody_published_are_an_axis(evidence):
+    load = evidence.workload("swap-pressure").load("swap_reclaim")
+    assert load.axis_per_s == (0.1, 1, 10, 100, 1e3, 1e4, 1e5)
+    assert load.sleep_s is None
+
+
+def test_event_fraction_is_a_named_ceiling(evidence):
+    load = evidence.workload("ksm-default").load("ksm_write_protect")
+    assert load.event_fraction.value == 1.0
+    assert load.event_fraction.sources == ("scenario",)
+    assert load.event_fraction.note.startswith("ceiling: every scanned page merges")
+
+
+SWAP = "workloads/swap-pressure.toml"
+KHUGEPAGED = 'sleep_s = { value = 10000, unit = "ms", source = "N13" }'
+
+
+@pytest.mark.parametrize(("name", "old", "new", "field"), [
+    (SWAP, '"swap_reclaim"', '"sleep"', "trigger"), (SWAP, '"axis"', '"sometimes"', "loop"),
+    (SWAP, "[0.1, 1, 10", "[-0.1, 1, 10", "axis_per_s"), (SWAP, "[[4096, 1.0]]", "[[4096, 0.5]]", "range_bytes"),
+    (SWAP, "[[4096, 1.0]]", "[[-4096, 1.0]]", "range_bytes"), (SWAP, "[[4096, 1.0]]", '"all"', "range_bytes"),
+    (SWAP, 'residency = "cold"', 'residency = "warm"', "residency"), (SWAP, "value = 1.0", "value = 1.5", "event_fraction"),
+    (SWAP, 'sources = []', 'sources = []\nmood = 1', "mood"), (SWAP, 'vms = { value = 1,', 'vms = { value = 0,', "vms"),
+    ("workloads/compaction-thp.toml", KHUGEPAGED, "", "loop"),
+])
+def test_bad_workload_is_refused_with_its_place(edit, name, old, new, field):
+    root = edit(name, old, new)
+    with pytest.raises(BadInput) as caught:
+        store.read(root)
+    assert f"workloads/{caught.value.file}" == name
+    assert caught.value.field == field

@@ -1,0 +1,59 @@
+"""Data flows one way: evidence -> calibration -> cost -> decision -> report -> cli. No module imports against it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import costmodel
+
+ROOT = Path(costmodel.__file__).parent
+ORDER = ("evidence", "kvm", "formulas", "calibration", "cost", "decision", "report", "cli")
+# kvm is facts: it may read where data/ lies, and nothing else of the evidence.
+LEAVES = ("errors", "hashing", "numbers")
+SOURCES = sorted(ROOT.rglob("*.py"))
+
+
+def imported(path):
+    """costmodel subpackages that the module imports, at any depth of nesting."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names = [node.module] if node.module != "costmodel" else [f"costmodel.{a.name}" for a in node.names]
+        yield from (name.split(".")[1] for name in names if name.startswith("costmodel."))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_imports_point_backwards(path):
+    parts = path.relative_to(ROOT).parts
+    if parts[0] not in ORDER:
+        assert not set(imported(path)) - set(LEAVES) - {"cli"}
+        return
+    here = ORDER.index(parts[0])
+    later = [name for name in imported(path) if name in ORDER and ORDER.index(name) > here]
+    assert not later, f"{path.name} imports {later}"
+
+
+def test_every_subpackage_has_its_place():
+    found = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert found == set(ORDER)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_modules_stay_small(path):
+    assert len(path.read_text().splitlines()) <= 500
+
+
+def test_nothing_reads_outside_the_project():
+    for path in [*SOURCES, *(ROOT.parent / "notebooks").glob("*.ipynb")]:
+        text = path.read_text()
+        assert "../shared" not in text and "/work/" not in text, path
+
+
+def test_version_is_the_one_of_the_package():
+    import tomllib
+
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
+    assert project["version"] == costmodel.__version__

@@ -1,0 +1,34 @@
+"""Hashes name content, not order or time; a write is seen whole or not at all."""
+
+import pytest
+
+from costmodel.hashing import code_hash, files_hash, value_hash, write_beside
+
+
+def test_files_hash_depends_on_names_and_contents_only(tmp_path):
+    one, two = tmp_path / "a", tmp_path / "b"
+    one.write_text("x")
+    two.write_text("y")
+    first = files_hash([one, two], tmp_path)
+    assert first == files_hash([two, one], tmp_path)
+    two.write_text("z")
+    assert first != files_hash([one, two], tmp_path)
+
+
+def test_value_hash_ignores_the_order_of_keys():
+    assert value_hash({"a": 1, "b": 2}) == value_hash({"b": 2, "a": 1})
+    assert value_hash({"a": 1}) != value_hash({"a": 2})
+
+
+def test_code_hash_tells_subpackages_apart():
+    assert code_hash("formulas") != code_hash("calibration") != code_hash()
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    target = tmp_path / "report.txt"
+    target.write_text("old")
+    monkeypatch.setattr("pathlib.Path.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        write_beside(target, "new")
+    assert target.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["report.txt"]

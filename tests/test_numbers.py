@@ -1,0 +1,35 @@
+"""Numbers carry no more digits than their uncertainty, and never an exponent where a unit serves."""
+
+import doctest
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from costmodel import numbers
+
+
+def test_doctests():
+    assert doctest.testmod(numbers).failed == 0
+
+
+@given(st.floats(1e-9, 1e9), st.integers(1, 4))
+def test_significant_is_close_and_short(value, digits):
+    text = numbers.significant(value, digits)
+    assert math.isclose(float(text), value, rel_tol=0.51 * 10 ** (1 - digits))
+    assert text.isascii()
+
+
+@given(st.floats(1e-9, 1e3))
+def test_quantity_keeps_the_value(seconds):
+    number, unit = numbers.quantity(seconds, "s").split()
+    factor = {"s": 1, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}[unit]
+    assert math.isclose(float(number) * factor, seconds, rel_tol=0.06)
+
+
+@pytest.mark.parametrize(("low", "median", "high", "text"), [
+    (0.001, 0.01, 0.1, "10 [1, 100] ms"), (0.0098, 0.01, 0.0102, "10 [9.8, 10] ms"), (0.0, 0.0, 0.0, "0 [0, 0] ns"),
+])
+def test_interval_digits_follow_the_width(low, median, high, text):
+    assert numbers.interval(low, median, high, "s") == text
