@@ -21,6 +21,7 @@ Examples:
 def command(name: str, form: str | None) -> None:
     """Print the cost formula NAME with its symbols, units, source and validity."""
     from costmodel.formulas import render
+    from costmodel.formulas.notation import NOTATION
     from costmodel.formulas.registry import formula
 
     item = formula(name)
@@ -32,5 +33,5 @@ def command(name: str, form: str | None) -> None:
     click.echo()
     width = max(len(symbol) for symbol in item.symbols)
     for symbol, quantity in item.symbols.items():
-        click.echo(f"  {symbol:<{width}}  [{quantity.unit}] {quantity.description}")
+        click.echo(f"  {NOTATION[symbol]:<6} {symbol:<{width}}  [{quantity.unit}] {quantity.description}")
     click.echo(f"\nSource: {item.source}\nHolds: {item.validity}")

@@ -6,6 +6,7 @@ import sympy
 from sympy.printing.mathml import mathml as sympy_mathml
 from sympy.printing.numpy import NumPyPrinter
 
+from costmodel.formulas.notation import NOTATION
 from costmodel.formulas.registry import formula
 
 
@@ -31,21 +32,18 @@ def numpy_code(expression: sympy.Expr) -> str:
 
 
 def text(name: str) -> str:
-    """Plain ASCII, two-dimensional where it helps."""
-    return sympy.pretty(formula(name).expression, use_unicode=False, wrap_line=False)
+    """Plain ASCII, two-dimensional, in short notation (see `notation`)."""
+    return sympy.pretty(_short(formula(name).expression), use_unicode=False, wrap_line=False)
 
 
 def latex(name: str) -> str:
-    """LaTeX of the expression."""
-    item = formula(name)
-    names = {s: r"\mathrm{" + str(s).replace("_", r"\_") + "}" for s in item.expression.free_symbols}
-    return sympy.latex(item.expression, symbol_names=names)
+    """LaTeX of the expression in short notation (see `notation`)."""
+    return sympy.latex(_short(formula(name).expression))
 
 
 def mathml(name: str) -> str:
-    """Presentation MathML that a browser shows without any script."""
-    item = formula(name)
-    body = sympy_mathml(_short(item.expression), printer="presentation")
+    """Presentation MathML in short notation; a browser shows it without any script."""
+    body = sympy_mathml(_short(formula(name).expression), printer="presentation")
     return f'<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">{body}</math>'
 
 
@@ -64,5 +62,5 @@ def c(name: str) -> str:
 
 
 def _short(expression: sympy.Expr) -> sympy.Expr:
-    """Symbols without underscores, which sympy's MathML would read as subscripts of subscripts."""
-    return expression.subs({s: sympy.Symbol(str(s).replace("_", " ")) for s in expression.free_symbols})
+    """The expression with the short names of `notation`."""
+    return expression.subs({s: sympy.Symbol(NOTATION[str(s)], nonnegative=True) for s in expression.free_symbols})

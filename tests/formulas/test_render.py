@@ -9,6 +9,7 @@ import pytest
 from costmodel.errors import UnknownName
 from costmodel.formulas import render
 from costmodel.formulas.compiled import value
+from costmodel.formulas.notation import NOTATION
 from costmodel.formulas.registry import FORMULAS, formula
 
 
@@ -50,6 +51,17 @@ def test_mathml_is_well_formed(name):
 def test_text_is_ascii_and_latex_is_not_empty(name):
     assert render.text(name).isascii()
     assert render.latex(name).strip()
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_notation_is_unambiguous_within_a_formula(name):
+    short = [NOTATION[symbol] for symbol in FORMULAS[name].symbols]
+    assert len(set(short)) == len(short)
+
+
+def test_notation_has_no_symbol_without_a_formula():
+    used = {symbol for item in FORMULAS.values() for symbol in item.symbols}
+    assert set(NOTATION) == used
 
 
 def test_unknown_formula_suggests_a_near_one():
