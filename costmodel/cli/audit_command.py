@@ -15,17 +15,20 @@ import click
 @click.pass_context
 def command(context: click.Context, data_dir: Path | None, as_json: bool) -> None:
     """One line per finding; exit code 1 if there is any."""
+    from costmodel.errors import BadInput
     from costmodel.evidence import audit, paths, store
     from costmodel.evidence.finding import Finding
 
     root = data_dir or paths.data_dir()
     findings = audit.audit(root)
-    numbers = 0
+    try:
+        evidence = store.load(root)
+        numbers = audit.count_numbers(evidence)
+    except BadInput:
+        numbers = 0
     if not findings:
         from costmodel.cost.outputs import audit_outputs
 
-        evidence = store.load(root)
-        numbers = audit.count_numbers(evidence)
         findings = [Finding("data", name, "", "nothing uses this number")
                     for name in audit.unused_rows(evidence, audit_outputs)]
     if as_json:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from costmodel.errors import BadInput
 from costmodel.evidence.cpuid import FEATURES, CpuidRow
-from costmodel.evidence.numbers import Number, parse, read_toml, text
+from costmodel.evidence.numbers import Number, parse, read_toml, subtable, text, texts
 from costmodel.evidence.records import Machine
 
 FOLDER = "machines"
@@ -23,8 +23,8 @@ KEYS = {"id", "title", "vendor", "microarchitecture", "signature", "dump", "note
 def read_numbers(path: Path) -> dict[str, Number]:
     """The sourced numbers of one machine by attribute. Raises BadInput."""
     document = read_toml(path)
-    tables = document.get("numbers", {})
-    missing = document.get("missing", {})
+    tables = subtable(document, "numbers", file=path.name)
+    missing = subtable(document, "missing", file=path.name)
     for field in tables:
         if field not in REQUIRED and field != OPTIONAL:
             raise BadInput("is unknown", file=path.name, field=field, remedy="remove it")
@@ -58,7 +58,8 @@ def read(path: Path, dumps: Mapping[str, CpuidRow]) -> Machine:
     dump = text(document, "dump", file=file, allowed=dumps)
     signature = text(document, "signature", file=file, allowed={row.signature for row in dumps.values()})
     vendor = text(document, "vendor", file=file, allowed={"amd", "intel"})
-    missing = dict(document.get("missing", {}))
+    stated = subtable(document, "missing", file=file)
+    missing = {field: text(stated, field, file=file, row="missing") for field in stated}
     features, off, sources = _features(dumps, dump, signature)
     features["tdx"], sources["tdx"] = _tdx(document, vendor, missing, file)
     return Machine(
@@ -67,7 +68,7 @@ def read(path: Path, dumps: Mapping[str, CpuidRow]) -> Machine:
         domains=values["logical_cpus"] // values["cpus_per_domain"], features=features, features_off=off,
         provenance={**{field: number.sources for field, number in numbers.items()},
                     **{f"features.{name}": found for name, found in sources.items()}},
-        missing=missing, notes=tuple(document.get("notes", ())),
+        missing=missing, notes=texts(document, "notes", file=file),
         **{field: values.get(field) for field in (*REQUIRED, OPTIONAL)},
     )
 
@@ -87,7 +88,7 @@ def _tdx(document: dict, vendor: str, missing: dict[str, str], file: str) -> tup
             raise BadInput("needs a sourced statement or a reason under [missing]", file=file, field="tdx",
                            remedy="add one of them")
         return False, ()
-    stated = document["tdx"]
+    stated = subtable(document, "tdx", file=file)
     for field in ("source_title", "source_locator", "quote"):
         text(stated, field, file=file, row="tdx")
     if not isinstance(stated.get("value"), bool):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ SCENARIO = "scenario"
 """The source of a number that the user may choose."""
 
 FILE_MAX = 200_000
+VALUE_MAX = 1e300
 KEYS = frozenset({"value", "unit", "source", "column", "arithmetic", "note"})
 
 
@@ -67,6 +67,23 @@ def _check_texts(node: object, file: str, place: str) -> None:
         check_cell(node, file=file, row=place, field=place.rpartition(".")[2])
 
 
+def subtable(table: dict, field: str, *, file: str, row: str = "") -> dict[str, object]:
+    """The table under `field`, empty where there is none. Raises BadInput where it is something else."""
+    value = table.get(field, {})
+    if not isinstance(value, dict):
+        raise BadInput("is no table", file=file, row=row or None, field=field,
+                       remedy=f"write [{field}] and its entries")
+    return value
+
+
+def texts(table: dict, field: str, *, file: str, row: str = "") -> tuple[str, ...]:
+    """The list of strings under `field`, empty where there is none. Raises BadInput."""
+    value = table.get(field, [])
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise BadInput("is no list of texts", file=file, row=row or None, field=field, remedy="write [\"a\", \"b\"]")
+    return tuple(value)
+
+
 def text(table: dict, field: str, *, file: str, row: str = "", allowed: Collection[str] | None = None) -> str:
     """A string of the table, non-empty and one of `allowed`. Raises BadInput."""
     value = table.get(field)
@@ -84,12 +101,13 @@ def parse(table: object, *, file: str, field: str, row: str = "") -> Number:
     if not isinstance(table, dict) or not {"value", "unit", "source"} <= table.keys() or table.keys() - KEYS:
         raise refuse("is no number with value, unit and source", "write { value = 1, unit = \"1\", source = \"W01\" }")
     value, unit, source = table["value"], table["unit"], table["source"]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
-        raise refuse(f"{value!r} is not a finite number above zero", "correct the number")
-    if unit not in UNITS:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < VALUE_MAX:
+        raise refuse(f"{str(value)[:40]} is not a finite number above zero", "correct the number")
+    if not isinstance(unit, str) or unit not in UNITS:
         raise refuse(f"unit {unit!r} is unknown", f"use one of {', '.join(UNITS)}")
     sources = (source,) if isinstance(source, str) else tuple(source) if isinstance(source, list) else ()
     if not sources or not all(isinstance(one, str) and one for one in sources):
         raise refuse("names no source", f"name a row, a CPUID dump or {SCENARIO!r}")
-    texts = {key: table.get(key, "") for key in ("column", "arithmetic", "note")}
-    return Number(float(value), unit, sources, **texts)
+    remarks = {key: text(table, key, file=file, row=row or field) for key in ("column", "arithmetic", "note")
+               if key in table}
+    return Number(float(value), unit, sources, **remarks)

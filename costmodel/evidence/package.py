@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import sys
 from pathlib import Path
@@ -47,7 +48,7 @@ def _resource(path: Path, root: Path) -> dict[str, object]:
         "bytes": len(content), "hash": f"sha256:{hashlib.sha256(content).hexdigest()}", "sources": OWN_SOURCES,
     }
     if kind == "csv":
-        rows = list(csv.DictReader(content.decode("utf-8").splitlines()))
+        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8"), newline=""), restval=""))
         resource["profile"] = "tabular-data-resource"
         columns = rows[0] if rows else ()
         resource["schema"] = {"fields": [_field(name, [row[name] for row in rows]) for name in columns]}

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from costmodel.errors import BadInput
-from costmodel.evidence.numbers import Number, parse, read_toml, text
+from costmodel.evidence.numbers import VALUE_MAX, Number, parse, read_toml, subtable, text, texts
 from costmodel.evidence.records import Sourced, TriggerLoad, Workload
 
 FOLDER = "workloads"
@@ -36,14 +36,14 @@ TRIGGERS = frozenset({
 def read_numbers(path: Path) -> dict[str, Number]:
     """The sourced numbers of one workload by place, `vcpus` or `ksm_write_protect.sleep_s`. Raises BadInput."""
     document, file = read_toml(path), path.name
-    scenario = document.get("scenario", {})
+    scenario = subtable(document, "scenario", file=file)
     found = {field: parse(scenario.get(field), file=file, field=field) for field in SCENARIO_FIELDS}
-    for load in document.get("triggers", []):
+    for load in _loads(document, file):
         name = text(load, "trigger", file=file, allowed=TRIGGERS)
         for field in LOAD_NUMBERS:
             if field in load:
                 found[f"{name}.{field}"] = parse(load[field], file=file, row=name, field=field)
-        for field, table in load.get("tunables", {}).items():
+        for field, table in subtable(load, "tunables", file=file, row=name).items():
             found[f"{name}.tunables.{field}"] = parse(table, file=file, row=name, field=field)
     return found
 
@@ -53,7 +53,7 @@ def read(path: Path) -> Workload:
     document, file = read_toml(path), path.name
     numbers = {place: Sourced(n.si, n.sources, n.note) for place, n in read_numbers(path).items()}
     resident = numbers["resident_bytes"].value
-    loads = tuple(_load(load, numbers, resident, file) for load in document.get("triggers", []))
+    loads = tuple(_load(load, numbers, resident, file) for load in _loads(document, file))
     names = [load.trigger for load in loads]
     for name in names:
         if names.count(name) > 1:
@@ -63,6 +63,13 @@ def read(path: Path) -> Workload:
         description=text(document, "description", file=file), triggers=loads,
         **{field: numbers[field] for field in SCENARIO_FIELDS},
     )
+
+
+def _loads(document: dict, file: str) -> list[dict]:
+    loads = document.get("triggers", [])
+    if not isinstance(loads, list) or not all(isinstance(load, dict) for load in loads):
+        raise BadInput("is no list of tables", file=file, field="triggers", remedy="begin each one with [[triggers]]")
+    return loads
 
 
 def _load(load: dict, numbers: dict[str, Sourced], resident_bytes: float, file: str) -> TriggerLoad:
@@ -76,20 +83,22 @@ def _load(load: dict, numbers: dict[str, Sourced], resident_bytes: float, file: 
     if loop == "closed_batch" and not all(own.values()):
         raise BadInput("a closed loop needs threads, events_per_cycle and sleep_s", file=file, row=name, field="loop",
                        remedy="give the three numbers")
-    axis = tuple(float(rate) for rate in load.get("axis_per_s", ()))
-    if (loop == "axis") != bool(axis) or any(not math.isfinite(rate) or rate <= 0 for rate in axis):
+    axis = load.get("axis_per_s", [])
+    numeric = isinstance(axis, list) and all(type(rate) in (int, float) and 0 < rate < VALUE_MAX for rate in axis)
+    if not numeric or (loop == "axis") != bool(axis):
         raise BadInput("an axis of rates above zero goes with loop = \"axis\", and only with it", file=file, row=name,
                        field="axis_per_s", remedy="correct the rates or the loop")
     prefix = f"{name}.tunables."
     tunables = {place.removeprefix(prefix): n for place, n in numbers.items() if place.startswith(prefix)}
     lengths = {RESIDENT: resident_bytes, **{key: number.value for key, number in tunables.items()}}
     return TriggerLoad(
-        trigger=name, loop=loop, axis_per_s=axis, thread=load.get("thread", ""),
+        trigger=name, loop=loop, axis_per_s=tuple(float(rate) for rate in axis),
+        thread=text(load, "thread", file=file, row=name) if "thread" in load else "",
         range_bytes=_ranges(load.get("range_bytes"), lengths, file, name),
         whole_vm=load.get("range_bytes") == RESIDENT,
         residency=text(load, "residency", file=file, row=name, allowed=("cold", "hot", "unknown")),
         residency_reason=text(load, "residency_reason", file=file, row=name),
-        rate_reason=text(load, "rate_reason", file=file, row=name), sources=tuple(load.get("sources", ())),
+        rate_reason=text(load, "rate_reason", file=file, row=name), sources=texts(load, "sources", file=file, row=name),
         tunables=tunables, **own,
     )
 
@@ -100,7 +109,7 @@ def _ranges(table: object, lengths: dict[str, float], file: str, name: str) -> t
         return ((lengths[table], 1.0),)
     try:
         pairs = tuple((float(size), float(weight)) for size, weight in table)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pairs = ()
     if not pairs or any(not (math.isfinite(size) and size > 0 and weight > 0) for size, weight in pairs) \
             or not math.isclose(sum(weight for _, weight in pairs), 1.0):

@@ -11,7 +11,6 @@ def test_the_data_of_the_repository_have_no_findings():
 
 
 W05 = 'As per measurements, around 98% of the time'
-SKX = "use,reason"
 MILAN = "machines/epyc-7763-2s.toml"
 ROWS = "measurements.csv"
 
@@ -26,12 +25,13 @@ ROWS = "measurements.csv"
      '"e.g., A set_memory_wc call in Linux: before: 4097 us after: 47 us"\nW07',
      'David Vrabel (Citrix),2016-03-10,,"e.g., A set_memory_wc call in Linux: before: 4097 us after: 47 us"\nW07',
      "W06", "source_locator", "provenance is missing"),
-    (ROWS, "18*60+35", "18*60+36", "N03", "value", "arithmetic gives 1116"),
+    (ROWS, "18*60+35", "18*60+60", "N03", "value", "arithmetic gives 1140"),
     (ROWS, "18*60+35", "18*62-1", "N03", "value", "uses 62"),
-    (ROWS, "18*60+35", "high: 18*60+35", "N03", "arithmetic", "names 'high'"),
+    (ROWS, "18*60+35", "18*60+35; high: 1+1", "N03", "arithmetic", "names 'high'"),
     (ROWS, "uncertainty: 357635*4.11/100", "uncertainty: 357635*4.11/1000", "N04", "uncertainty", "arithmetic gives"),
     (ROWS, "18*60+35", "eighteen", "N03", "value", "only numbers"),
-    (ROWS, ",measured,fit,upper end of the slow-down", ",guessed,fit,upper end of the slow-down", "W10", "kind", "guessed"),
+    (ROWS, ",measured,fit,upper end of the slow-down", ",guessed,fit,upper end of the slow-down", "W10", "kind",
+     "guessed"),
     (MILAN, 'value = 204.8, unit = "GB/s", source = "M13"', 'value = 205.8, unit = "GB/s", source = "M13"',
      "dram_peak_bytes_per_s_per_socket", "source", "differs from row M13"),
     (MILAN, 'value = 204.8, unit = "GB/s", source = "M13"', 'value = 204.8, unit = "GB", source = "M13"',
@@ -40,17 +40,12 @@ ROWS = "measurements.csv"
     (MILAN, "value = 32768", "value = 16384", "llc_bytes_per_domain", "source", "differs from l3_kib = 32768"),
     (MILAN, 'column = "l3_kib"', 'column = "model"', "llc_bytes_per_domain", "source", "holds no number"),
     (MILAN, 'arithmetic = "256/128"', 'arithmetic = "384/192"', "sockets", "source", "uses 192, 384"),
-    ("workloads/ksm-default.toml", "\ntrigger = \"ksm_replace_page\"\n",
-     "\ntrigger = \"munmap_or_discard\"\n", "", "", ""),
     ("workloads/swap-pressure.toml", "sources = []", 'sources = ["Z9"]', "swap_reclaim", "sources", "does not exist"),
     ("workloads/swap-pressure.toml", ', note = "the guest size that row S02 speaks of; the user may set it"', "",
      "resident_bytes", "source", "needs a note"),
 ])
 def test_seeded_defect_is_found(edit, name, old, new, row, field, problem):
     findings = audit.audit(edit(name, old, new))
-    if not problem:
-        assert findings == []
-        return
     assert [(found.file, found.row, found.field) for found in findings] == [(name, row, field)]
     assert problem in findings[0].problem
     assert str(findings[0]).startswith(f"{name}: {row}: {field}: ")

@@ -43,3 +43,11 @@ def test_json_names_each_finding(run, data):
     assert json.loads(result.output)["findings"] == [
         {"file": "more.csv", "row": "", "field": "hash", "problem": "is not listed in datapackage.json"},
     ]
+
+
+def test_data_that_cannot_be_loaded_is_a_finding(run, edit):
+    root = edit("measurements.csv", "W05,whole_cache", "W05,magic")
+    result = run(everything, "--data", str(root))
+    assert result.exit_code == 1
+    assert result.output.startswith("measurements.csv: W05: term: 'magic' is not one of ")
+    assert result.output.endswith("0 numbers checked, 1 findings\n")

@@ -91,6 +91,9 @@ FILE = "machines/epyc-7763-2s.toml"
     ('vendor = "amd"', 'vendor = "via"', "vendor"), ('vendor = "amd"', 'vendor = "intel"', "tdx"),
     ('title = "2 x AMD EPYC 7763 (Milan)"', 'title = "<script>"', "title"),
     ('signature = "00A00F11"', 'signature = "none"', "signature"),
+    ('signature = "00A00F11"', 'signature = "00A00F11"\ntdx = 1', "tdx"),
+    ("[numbers]", '[tdx]\nvalue = true\n[numbers]', "source_title"), ("[numbers]", "notes = 1\n[numbers]", "notes"),
+    ("[numbers]", "[missing]\ntdx = 1\n[numbers]", "tdx"),
 ])
 def test_bad_machine_is_refused_with_its_place(edit, old, new, field):
     root = edit(FILE, old, new)

@@ -59,6 +59,14 @@ def test_differences_are_found(data, change, path, problem):
     assert problem in what
 
 
+def test_cells_with_newlines_and_short_rows_are_described(data):
+    (data / "more.csv").write_text('name,count_s\n"a\nb",1\nc\n')
+    entry = next(entry for entry in package.describe(data)["resources"] if entry["path"] == "more.csv")
+    assert entry["schema"]["fields"] == [
+        {"name": "name", "type": "string"}, {"name": "count_s", "type": "integer", "unit": "s"},
+    ]
+
+
 def test_no_directory(tmp_path):
     with pytest.raises(BadInput):
         package.main([str(tmp_path / "none")])

@@ -1,6 +1,8 @@
 """Hostile and broken CSV files are refused with their place."""
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from costmodel.errors import BadInput
 from costmodel.evidence.table import CELL_MAX, read_table
@@ -20,7 +22,8 @@ def test_reads_rows(tmp_path):
 
 @pytest.mark.parametrize(("cell", "problem"), [
     ("=cmd|' /C calc'!A0", "formula"), ("+1", "formula"), ("-1", "formula"), ("@SUM(A1)", "formula"),
-    ("<script>alert(1)</script>", "script"), ("<SCRIPT src=x>", "script"), ("a\x07b", "control"), ("a\u202eb", "control"),
+    ("<script>alert(1)</script>", "script"), ("<SCRIPT src=x>", "script"), ("a\x07b", "control"),
+    ("a\u202eb", "control"),
     ("x" * (CELL_MAX + 1), "longer"),
 ])
 def test_hostile_cell_is_refused_with_its_place(tmp_path, cell, problem):
@@ -48,3 +51,14 @@ def test_broken_file_is_refused(tmp_path, content, problem):
 def test_missing_file_is_refused(tmp_path):
     with pytest.raises(BadInput, match="cannot be read"):
         read_table(tmp_path / "none.csv", COLUMNS, "id")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=60))
+def test_any_bytes_are_read_or_refused(tmp_path, content):
+    try:
+        rows = read(tmp_path, b"id,value,text\n" + content)
+    except BadInput as error:
+        assert error.file == "t.csv"
+    else:
+        assert all(set(row) == set(COLUMNS) and row["id"] for row in rows)
