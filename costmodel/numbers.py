@@ -53,8 +53,26 @@ def interval(low: float, median: float, high: float, unit: str) -> str:
     >>> interval(0.00331, 0.0034, 0.00349, "s")
     '3.4 [3.3, 3.5] ms'
     """
+    if low == median == high == 0:
+        return "0"
     factor, name = scale_of(median, unit)
     wide = low <= 0 or high / low > 4
     digits = 1 if wide else 2
     texts = [significant(value / factor, digits) for value in (low, median, high)]
     return f"{texts[1]} [{texts[0]}, {texts[2]}] {name}".rstrip()
+
+
+def shortened(value: object, digits: int = 6) -> object:
+    """`value` (JSON-like) with every float rounded to `digits` significant digits, so that the last bits of a libm
+    do not show.
+
+    >>> shortened({"a": [0.1 + 0.2, 1]})
+    {'a': [0.3, 1]}
+    """
+    if isinstance(value, float):
+        return float(f"{value:.{digits}g}")
+    if isinstance(value, dict):
+        return {key: shortened(entry, digits) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [shortened(entry, digits) for entry in value]
+    return value

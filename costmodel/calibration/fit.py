@@ -13,6 +13,7 @@ from costmodel.formulas import compiled
 MINIMUM_DEGREES_OF_FREEDOM = 6
 """Below six samples an interval is refused (the rule of benchstat)."""
 STARTS = 8
+SEED = 1
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,16 @@ class Problem:
             columns.append(compiled.slope(self.formula, unknown.symbol, **arguments) * inner * mask / predicted)
         return numpy.stack(columns, axis=1)
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Everything that the solution depends on, hashable."""
+        known = tuple((name, numpy.asarray(entry, float).tobytes()) for name, entry in sorted(self.known.items()))
+        unknowns = tuple(
+            (u.name, u.symbol, u.start, u.low, u.high, None if u.mask is None else u.mask.tobytes(), u.log)
+            for u in self.unknowns
+        )
+        return self.formula, self.observed.tobytes(), known, unknowns, self.groups, self.ids
+
     def take(self, keep: numpy.ndarray) -> Problem:
         """The same problem on the rows where `keep` is true."""
         n = len(self.observed)
@@ -110,8 +121,21 @@ class Fit:
         return float(numpy.sqrt(numpy.mean(self.residuals**2)))
 
 
-def fit(problem: Problem, seed: int = 1) -> Fit:
-    """Fit `problem` from several starts and keep the best; error bars only behind passed diagnostics."""
+_SOLVED: dict[tuple[object, ...], Fit] = {}
+
+
+def fit(problem: Problem) -> Fit:
+    """Fit `problem` from several starts and keep the best; error bars only behind passed diagnostics.
+
+    The same problem is solved once per process: reruns with one row changed repeat most fits.
+    """
+    key = problem.key
+    if key not in _SOLVED:
+        _SOLVED[key] = _solve(problem)
+    return _SOLVED[key]
+
+
+def _solve(problem: Problem) -> Fit:
     from scipy.optimize import least_squares
 
     observed = numpy.log(problem.observed)
@@ -119,7 +143,7 @@ def fit(problem: Problem, seed: int = 1) -> Fit:
         numpy.array([math.log(getattr(u, side)) if u.log else getattr(u, side) for u in problem.unknowns])
         for side in ("low", "high", "start")
     )
-    random = numpy.random.default_rng(seed)
+    random = numpy.random.default_rng(SEED)
     starts = [start, *(low + (high - low) * random.random(len(start)) for _ in range(STARTS - 1))]
 
     def residual(theta: numpy.ndarray) -> numpy.ndarray:

@@ -353,7 +353,7 @@ def _broadcast(calibration: Calibration, machine: Machine) -> list[Parameter]:
 
 def _snp(calibration: Calibration, machine: Machine) -> list[Parameter]:
     if not machine.features.get("sev_snp"):
-        return []
+        raise MissingNumber(f"{machine.title} has no reverse map table, so no RMPUPDATE")
     _require(calibration.evidence, "S01")
     return [
         _parameter(

@@ -42,6 +42,8 @@ class Scenario:
         if self.range_bytes is not None:
             return ((self.range_bytes, 1.0),)
         load = self.workload.load(trigger)
+        if load is not None and load.whole_vm:
+            return ((self.resident_bytes, 1.0),)
         return load.range_bytes if load else ((PAGE_BYTES, 1.0),)
 
 

@@ -9,6 +9,7 @@ from costmodel.cost.draws import Draws
 from costmodel.cost.flush import EventCost
 from costmodel.cost.scenario import Scenario
 from costmodel.errors import MissingNumber
+from costmodel.kvm.guests import guest
 from costmodel.kvm.strategies import Strategy
 
 GAPS = {
@@ -47,10 +48,9 @@ def _range(
     load = scenario.workload.load(trigger)
     residency = load.residency if load else "unknown"
     present = flush.present_fraction(draws, scenario.machine, scenario.resident_bytes, residency, range_bytes)
-    if strategy.address_source == "gmem":
-        return flush.paged_flush(draws, scenario.machine, range_bytes, present, scenario.vcpus, rmpupdate=True)
-    if strategy.address_source == "pinned":
-        return flush.paged_flush(draws, scenario.machine, range_bytes, present, scenario.vcpus, rmpupdate=False)
+    if strategy.address_source in ("gmem", "pinned"):
+        rmp = strategy.address_source == "gmem" and guest(scenario.guest).has("rmp_enforced")
+        return flush.paged_flush(draws, scenario.machine, range_bytes, present, scenario.vcpus, rmpupdate=rmp)
     return flush.range_flush(draws, scenario.machine, range_bytes, present, scenario.vcpus)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy
@@ -30,6 +29,7 @@ class Total:
     p99_s: numpy.ndarray | None
     rate_per_s: numpy.ndarray | None
     closed: bool
+    logical_cpus: int
     parameters: tuple[str, ...]
     extrapolated: bool
     refused: str | None
@@ -39,7 +39,12 @@ class Total:
         """Host CPU-seconds lost per second of wall time."""
         if self.event is None or self.rate_per_s is None:
             return None
-        return value("host_loss", rate_per_s=self.rate_per_s, stolen_cpu_s_per_event=self.event.stolen_s)
+        return value(
+            "host_loss",
+            rate_per_s=self.rate_per_s,
+            stolen_cpu_s_per_event=self.event.stolen_s,
+            logical_cpus=self.logical_cpus,
+        )
 
     @property
     def guest_stall_fraction(self) -> numpy.ndarray | None:
@@ -69,24 +74,12 @@ def total(trigger: str, strategy: str, scenario: Scenario, draws: Draws) -> Tota
     """Cost of `strategy` at `trigger` (ids) in `scenario`."""
     entry = STRATEGIES[strategy]
     tracked = draws.tracking()
+    cpus = scenario.machine.logical_cpus
     try:
         event, p99_s = mixed_cost(entry, trigger, scenario, tracked)
         rate = event_rate(entry, trigger, scenario, tracked)
     except MissingNumber as gap:
-        return Total(trigger, strategy, None, None, None, False, tuple(sorted(tracked.used)), False, gap.gap)
-    return Total(
-        trigger,
-        strategy,
-        event,
-        p99_s,
-        rate,
-        is_closed(scenario, trigger),
-        tuple(sorted(tracked.used)),
-        tracked.extrapolated,
-        None,
-    )
-
-
-def totals(trigger: str, strategies: list[str], scenario: Scenario, draws: Draws) -> Mapping[str, Total]:
-    """`total` of each strategy, by id."""
-    return {strategy: total(trigger, strategy, scenario, draws) for strategy in strategies}
+        return Total(trigger, strategy, None, None, None, False, cpus, tuple(sorted(tracked.used)), False, gap.gap)
+    closed = is_closed(scenario, trigger)
+    used = tuple(sorted(tracked.used))
+    return Total(trigger, strategy, event, p99_s, rate, closed, cpus, used, tracked.extrapolated, None)

@@ -109,7 +109,7 @@ def upgrade_advice(studies: Sequence[Study]) -> list[Advice]:
     if not changed:
         return []
     firsts = sorted({_first_kernel(s) for s in changed})
-    title = f"Upgrade the host kernel to {firsts[-1]} or newer"
+    title = f"Upgrade the host kernel to {firsts[-1].split('-')[0]} or newer"
     caveat = (
         "the mask of CPUs that ran the guest only grows: it helps pinned guests most" if MASK_KERNEL in firsts else ""
     )
@@ -140,17 +140,27 @@ def patch_advice(studies: Sequence[Study]) -> list[Advice]:
     """Strategies that the kernel does not have at a trigger and that would cost less: worth patching, never a headline."""
     grouped: dict[str, list[Study]] = {}
     for study in studies:
-        if study.chosen is None or study.cost(study.chosen.strategy).refused:
-            continue
-        own = study.cost(study.chosen.strategy)
-        for candidate in study.candidates:
-            if candidate.running or candidate.verdict.label == "no" or candidate.verdict.state == "inadmissible":
-                continue
-            cost = study.cost(candidate.strategy)
-            if cost.refused or not numpy.median(cost.event.stolen_s) < numpy.median(own.event.stolen_s):
-                continue
-            grouped.setdefault(candidate.strategy, []).append(study)
+        for strategy in _cheaper(study):
+            grouped.setdefault(strategy, []).append(study)
     return [_patch(strategy, hit) for strategy, hit in sorted(grouped.items())]
+
+
+SKIP_PREFERENCE = ("unreachable", "event", "coherent", "always")
+"""Several reasons to flush nothing cost the same; the first that holds is named."""
+
+
+def _cheaper(study: Study) -> list[str]:
+    """Strategies that are not ruled out, not used here, and cheaper at the medians than what the kernel does."""
+    if study.chosen is None or study.cost(study.chosen.strategy).refused:
+        return []
+    own = numpy.median(study.cost(study.chosen.strategy).event.stolen_s)
+    open_ones = [
+        c.strategy for c in study.candidates
+        if not c.running and c.verdict.label != "no" and c.verdict.state != "inadmissible"
+        and study.cost(c.strategy).refused is None and numpy.median(study.cost(c.strategy).event.stolen_s) < own
+    ]
+    skips = sorted((s for s in open_ones if STRATEGIES[s].skips), key=lambda s: SKIP_PREFERENCE.index(STRATEGIES[s].skips))
+    return [s for s in open_ones if not STRATEGIES[s].skips] + skips[:1]
 
 
 def _patch(strategy: str, studies: Sequence[Study]) -> Advice:

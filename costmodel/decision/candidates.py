@@ -13,7 +13,9 @@ from costmodel.kvm.strategies import STRATEGIES
 
 @dataclass(frozen=True)
 class Candidate:
-    """A strategy at a trigger with its verdict. `offered`: the kernel has it somewhere; `running`: it does it here."""
+    """A strategy at a trigger with its verdict. `running`: the kernel does it here; `offered`: it does, or it has
+    the machinery (skipping a flush is no machinery).
+    """
 
     strategy: str
     verdict: Verdict
@@ -34,7 +36,7 @@ def candidates(scenario: Scenario, trigger: str) -> list[Candidate]:
         Candidate(
             strategy=name,
             verdict=judge(scenario.guest, trigger, name, known),
-            offered=_offered(strategy.first_version, scenario.kernel),
+            offered=name in running or (not strategy.skips and _offered(strategy.first_version, scenario.kernel)),
             running=name in running,
         )
         for name, strategy in STRATEGIES.items()
@@ -50,9 +52,10 @@ def running_strategies(scenario: Scenario, trigger: str) -> tuple[str, ...]:
 def _offered(first_version: str | None, kernel: str) -> bool:
     if first_version is None:
         return False
-    return _order(first_version) <= _order(kernel.split("-")[-1] if kernel[0] == "v" else kernel)
+    return _newest(first_version) <= _newest(kernel)
 
 
-def _order(version: str) -> tuple[int, int]:
-    major, minor = re.match(r"v?(\d+)\.(\d+)", version).groups()
+def _newest(versions: str) -> tuple[int, int]:
+    """Last version of a range such as `v6.17-v7.2`."""
+    major, minor = re.findall(r"v(\d+)\.(\d+)", versions)[-1]
     return int(major), int(minor)

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 import numpy
 
+from costmodel.cost.limits import distances
 from costmodel.cost.scenario import MASK_KERNEL, Scenario
+from costmodel.cost.strategy import cpus_flushed
 from costmodel.decision.model import Advice
 from costmodel.decision.policy import Study
+from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
 from costmodel.kvm import kernels
 from costmodel.kvm.strategies import STRATEGIES
@@ -21,13 +24,13 @@ def headline_study(studies: Sequence[Study]) -> Study | None:
     """The trigger that costs most: by host time lost per second where there is a rate, else by one event."""
 
     def weight(study: Study) -> tuple[float, float, float]:
+        pulled = study.scenario.workload.load(study.trigger.id) is not None
         if study.chosen is None:
-            return (2.0 if study.unsafe_running else -1.0, 0.0, 0.0)
+            return (2.0 if study.unsafe_running and pulled else -1.0, 0.0, 0.0)
         cost = study.cost(study.chosen.strategy)
         if cost.refused:
-            return (0.0, 0.0, 0.0)
+            return (0.0, float(pulled), 0.0)
         lost = cost.host_cpu_s_per_s
-        pulled = study.scenario.workload.load(study.trigger.id) is not None
         return (
             1.0 if lost is not None and numpy.median(lost) > 0 else 0.0,
             float(numpy.median(lost)) if lost is not None else float(pulled),
@@ -51,22 +54,25 @@ def sentence(
     chosen = STRATEGIES[lead.chosen.strategy]
     if chosen.instruction == "none":
         return f"Nothing to change: no flush is needed ({chosen.title})."
-    parts = [upgrades[0].title if upgrades else f"Keep {chosen.title}, what {case.kernel} does"]
-    useful = next(
-        (
-            r
-            for r in remedies
-            if r.saves_cpu_s_per_s and r.saves_cpu_s_per_s.median > 0 and lead.trigger.id in r.triggers
-        ),
-        None,
+    first = upgrades[0].title if upgrades else f"Keep {chosen.title} (what {case.kernel} does)"
+    useful = next((r for r in remedies if _helps(r, lead)), None)
+    if useful is None:
+        return f"{first}."
+    saved = useful.saves_cpu_s_per_s
+    return (
+        f"{first}, and {_lower_first(useful.title)}: that saves "
+        f"{interval(saved.low, saved.median, saved.high, '1')} host CPUs."
     )
-    if useful:
-        saved = useful.saves_cpu_s_per_s
-        parts.append(
-            f"and {useful.title[0].lower()}{useful.title[1:]}, which saves "
-            f"{interval(saved.low, saved.median, saved.high, '1')} host CPUs"
-        )
-    return " ".join(parts) + "."
+
+
+def _helps(remedy: Advice, lead: Study) -> bool:
+    saved = remedy.saves_cpu_s_per_s
+    return saved is not None and saved.median > 0 and lead.trigger.id in remedy.triggers
+
+
+def _lower_first(text: str) -> str:
+    """Lower the first letter unless the first word is an acronym."""
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
 def cost_text(lead: Study | None) -> str:
@@ -101,9 +107,16 @@ def confidence(lead: Study | None) -> str:
     if lead.basis == "dominated":
         return "certain: it does a part of what every other safe strategy does"
     entry = lead.entry()
-    if entry.p_best is None:
-        return entry.p_best_note
-    return f"P(best) = {entry.p_best:.2f} ({entry.p_best_note})"
+    text = entry.p_best_note if entry.p_best is None else f"P(best) = {entry.p_best:.2f} ({entry.p_best_note})"
+    rival = lead.comparison.winner if lead.comparison else entry.strategy
+    if rival != entry.strategy and STRATEGIES[rival].whole_cache:
+        event = lead.cost(rival).event
+        stopped = cpus_flushed(STRATEGIES[rival], lead.scenario)
+        text += (
+            f"; {rival} takes less CPU time but stops {int(stopped)} CPUs for "
+            f"{quantity(float(numpy.median(event.irq_off_s)), 's')} at once, so every guest pays"
+        )
+    return text
 
 
 def kernel_advice(lead: Study | None) -> list[Advice]:
@@ -201,6 +214,19 @@ def assumptions(case: Scenario, studies: Sequence[Study]) -> list[str]:
     return lines
 
 
+def irq_off_lines(evidence: Evidence, lead: Study | None) -> list[str]:
+    """Longest time with interrupts off of the headline flush, and how many times it fits into each limit."""
+    if lead is None or lead.chosen is None:
+        return []
+    cost = lead.cost(lead.chosen.strategy)
+    if cost.refused or not float(numpy.median(cost.event.irq_off_s)) > 0:
+        return []
+    low, middle, high = numpy.quantile(cost.event.irq_off_s, (0.05, 0.5, 0.95))
+    fits = ", ".join(f"{significant(d.ratio, 1)}x below {quantity(d.limit_s, 's')} ({d.limit}, row {d.id})"
+                     for d in distances(evidence, float(high)))
+    return [f"interrupts are off on each CPU for {interval(low, middle, high, 's')} per flush; the upper end lies {fits}"]
+
+
 def warnings(case: Scenario, studies: Sequence[Study]) -> list[str]:
     """Inputs outside what was measured, bits that the dump shows off, features that must be checked."""
     found = list(case.machine.notes)
@@ -209,6 +235,9 @@ def warnings(case: Scenario, studies: Sequence[Study]) -> list[str]:
             f"the CPUID dump of this machine shows {', '.join(case.machine.features_off)} switched off; another "
             "dump of the same silicon has it: check the BIOS"
         )
+    for study in studies:
+        for candidate in study.unsafe_running:
+            found.append(f"{case.kernel} can lose a flush at {study.trigger.title}: {candidate.verdict.reason}")
     if any(s.cost(s.chosen.strategy).extrapolated for s in studies if s.chosen):
         found.append("no whole-cache flush was ever timed in public on this machine: the prior decides (EXTRAPOLATED)")
     return found

@@ -122,7 +122,7 @@ def _assemble(
         corners=lead.corners if lead else [],
         sensitivities=_sensitivities(lead, parameters),
         measure_next=_measure_next(lead, parameters),
-        assumptions=headline.assumptions(case, studies),
+        assumptions=[*headline.assumptions(case, studies), *headline.irq_off_lines(evidence, lead)],
         warnings=headline.warnings(case, studies),
         gaps=gaps,
         extrapolated=any(entry.extrapolated for entry in policy),

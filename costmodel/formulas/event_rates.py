@@ -64,14 +64,15 @@ NUMA_RATE = Formula(
 HOST_LOSS = Formula(
     id="host_loss",
     title="Host CPU-seconds lost per second",
-    expression=lam * stolen,
+    expression=sympy.Min(lam * stolen, n_cpu),
     unit="dimensionless",
     symbols={
         "rate_per_s": Quantity("1 / second", "events"),
         "stolen_cpu_s_per_event": Quantity("second", "CPU time that one event takes from all CPUs it stops"),
+        "logical_cpus": Quantity("dimensionless", "online logical CPUs: more cannot be lost"),
     },
     source="sum over every CPU that stands still, times how long",
-    validity="rates add over VMs",
+    validity="rates add over VMs; at the ceiling an open trigger is saturated",
 )
 RATE_AT_LOSS = Formula(
     id="rate_at_loss",

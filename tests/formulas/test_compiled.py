@@ -56,7 +56,7 @@ def test_broadcasting_and_constant_results_have_the_full_shape():
 def test_chunks_cover_the_array_once():
     n = 3 * compiled.CHUNK_POINTS + 5
     rate = numpy.linspace(1, 2, n)
-    parts = list(compiled.chunks("host_loss", n, rate_per_s=rate, stolen_cpu_s_per_event=2.0))
+    parts = list(compiled.chunks("gmem_release", n, pages=rate, rmpupdate_s=1.0, page_flush_s=1.0))
     assert [part.start for part, _ in parts] == [0, *(part.stop for part, _ in parts[:-1])]
     assert numpy.array_equal(numpy.concatenate([values for _, values in parts]), 2 * rate)
 
@@ -69,7 +69,7 @@ def test_a_wrong_argument_is_refused():
 def test_evaluation_does_not_import_sympy():
     code = (
         "import sys; from costmodel.formulas.compiled import value;"
-        "value('host_loss', rate_per_s=1, stolen_cpu_s_per_event=2); assert 'sympy' not in sys.modules"
+        "value('page_chain', pages=1, page_operation_s=2); assert 'sympy' not in sys.modules"
     )
-    compiled.value("host_loss", rate_per_s=1, stolen_cpu_s_per_event=2)  # the cache is warm
+    compiled.value("page_chain", pages=1, page_operation_s=2)  # the cache is warm
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -107,4 +107,8 @@ def test_in_progress_is_a_probability(rate, window, gfn):
 
 def test_rate_at_loss_inverts_the_loss():
     rate = value("rate_at_loss", lost_fraction=0.1, logical_cpus=256, stolen_cpu_s_per_event=2.5)
-    assert float(value("host_loss", rate_per_s=rate, stolen_cpu_s_per_event=2.5)) == pytest.approx(25.6)
+    assert float(value("host_loss", rate_per_s=rate, stolen_cpu_s_per_event=2.5, logical_cpus=256)) == pytest.approx(25.6)
+
+
+def test_no_more_than_the_host_is_lost():
+    assert float(value("host_loss", rate_per_s=1e6, stolen_cpu_s_per_event=3.0, logical_cpus=256)) == 256

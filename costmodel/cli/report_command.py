@@ -1,0 +1,66 @@
+"""costmodel report"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from costmodel.errors import BadInput
+
+
+@click.command(name="report", epilog="""\b
+Examples:
+  costmodel report --out reports --jobs 2
+  costmodel report --guest sev --machine epyc-7763-2s --workload ksm-default --out /tmp/reports
+  costmodel report --guest sev --machine epyc-7763-2s -p cpus_that_ran=8 --out /tmp/pinned
+  costmodel report --check --out reports
+""")
+@click.option("--guest", help="One guest type only [default: all].")
+@click.option("--machine", help="One machine only [default: all].")
+@click.option("--workload", default="autonuma-default", show_default=True, help="Workload id.")
+@click.option("--kernel", default="newest", show_default=True, help="Host kernel version.")
+@click.option("-p", "--parameter", "extra", multiple=True, metavar="NAME=VALUE",
+              help="Another parameter of the notebook: vcpus, cpus_that_ran, event_fraction.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("reports"), show_default=True,
+              help="Directory to write to.")
+@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Notebooks at a time.")
+@click.option("--check", "check_only", is_flag=True,
+              help="Write nothing; exit 1 if text, JSON, SVG or index differ from what the inputs give (runs no notebook).")
+def command(guest: str | None, machine: str | None, workload: str, kernel: str, extra: tuple[str, ...], out: Path,
+            jobs: int, check_only: bool) -> None:
+    """Build the reports: an HTML page, a text block and JSON for each guest type and machine, and the index."""
+    from costmodel.report import build, contract
+
+    values = {"workload": workload, "kernel": kernel, **_parse(extra)}
+    contract.check({**values, "guest": guest or "sev", "machine": machine or "epyc-7763-2s"})
+    todo = build.matrix([guest] if guest else [], [machine] if machine else [], values)
+    with click.progressbar(length=len(todo), label="costs ", file=sys.stderr) as bar:
+        files = build.artefacts(todo, lambda: bar.update(1))
+    if check_only:
+        stale = build.differences(files, out)
+        for line in stale:
+            click.echo(line)
+        click.echo(f"{len(files)} files checked, {len(stale)} stale" + ("; run `make report`" if stale else ""))
+        sys.exit(1 if stale else 0)
+    with click.progressbar(length=len(todo), label="pages ", file=sys.stderr) as bar:
+        build.build_pages(todo, out, jobs, lambda: bar.update(1))
+    build.write(files, out)
+    click.echo(f"{len(todo)} reports in {out}" + (f", overview {out / 'index.html'}" if len(todo) > 1 else ""))
+
+
+def _parse(extra: tuple[str, ...]) -> dict[str, object]:
+    """NAME=VALUE pairs as numbers where they are numbers; the contract checks names and types."""
+    values: dict[str, object] = {}
+    for item in extra:
+        name, separator, text = item.partition("=")
+        if not separator:
+            raise BadInput(f"{item!r} is not NAME=VALUE", field="--parameter", remedy="write -p cpus_that_ran=8")
+        for convert in (int, float, str):
+            try:
+                values[name] = convert(text)
+                break
+            except ValueError:
+                continue
+    return values

@@ -1,0 +1,52 @@
+"""What plots and the explorer show of a recommendation: the strategies worth drawing and their sweeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from costmodel.calibration.cached import parameters_of
+from costmodel.calibration.parameters import ParameterSet
+from costmodel.cost.axes import AXES
+from costmodel.cost.curves import Curves, HeatMap, sweep, winner_map
+from costmodel.cost.scenario import Scenario, scenario
+from costmodel.decision.model import Recommendation
+from costmodel.evidence.store import Evidence, load
+from costmodel.kvm.strategies import STRATEGIES
+
+DRAWN = 6
+
+
+@dataclass(frozen=True)
+class View:
+    """Scenario and parameters of a recommendation, at one trigger, with the strategies that have a cost there."""
+
+    scenario: Scenario
+    parameters: ParameterSet
+    trigger: str
+    strategies: list[str]
+
+    def sweeps(self) -> list[Curves]:
+        """One sweep per axis."""
+        return [sweep(self.scenario, self.trigger, self.strategies, self.parameters, over) for over in AXES]
+
+    def map(self) -> HeatMap:
+        """Cheapest strategy over range length and CPUs."""
+        return winner_map(self.scenario, self.trigger, self.strategies, self.parameters)
+
+
+def view(result: Recommendation, evidence: Evidence | None = None) -> View | None:
+    """The view at the headline trigger, or None where nothing flushes there."""
+    if not result.applicable or result.headline_trigger is None:
+        return None
+    evidence = evidence or load()
+    numbers = {name: result.scenario[name] for name in ("vcpus", "cpus_that_ran")}
+    case = scenario(
+        evidence, result.guest, result.machine, result.workload, result.kernel,
+        resident_bytes=result.scenario["resident_bytes"], event_fraction=result.scenario.get("event_fraction"),
+        **{name: int(value) for name, value in numbers.items()},
+    )
+    rows = [r for r in result.costs if r.trigger == result.headline_trigger and r.refused is None
+            and STRATEGIES[r.strategy].instruction != "none"]
+    rows.sort(key=lambda r: (r.strategy != result.headline_strategy, r.state != "admissible"))
+    names = [r.strategy for r in rows][:DRAWN]
+    return View(case, parameters_of(evidence, result.machine), result.headline_trigger, names) if names else None

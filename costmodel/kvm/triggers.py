@@ -1,0 +1,142 @@
+"""Triggers: the events at which a flush may be due, and the properties that decide about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from costmodel.errors import UnknownName
+from costmodel.kvm.guests import Guest
+from costmodel.kvm.guests import guest as guest_of
+
+NOTIFIER = "may_block && irqs_enabled && vcpu_sptes_zapped_and_tlb_flushed"
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """An event of the host or of KVM.
+
+    `path` is the code path, `event` the mmu_notifier event. `lines` says whose cache lines are at stake: of the guest
+    (a page goes back to the host), of the host (a page goes to the guest) or none. `pfn_source` is where the PFNs of
+    the range come from: vma (only behind user addresses), pinned, kernel_va, gmem, module or none. `context` is the
+    predicate that a flush of whole caches needs there. A guest has the trigger if it has all properties of `requires`
+    and none of `excludes`.
+    """
+
+    id: str
+    title: str
+    path: str
+    lines: str | None
+    pfn_source: str = "none"
+    event: str | None = None
+    context: str = "irqs_enabled"
+    requires: frozenset[str] = frozenset()
+    excludes: frozenset[str] = frozenset()
+    page_may_leave_vm: bool = False
+    page_stays_in_vm: bool = False
+    event_type_overloaded: bool = False
+    flushed_elsewhere: bool = False
+    user_abi: bool = False
+    firmware_rule: str | None = None
+    batched: bool = False
+    kvm_pointer: bool = True
+    vcpus_locked_out: bool = False
+    guest_validates: bool = False
+
+    @property
+    def by_hva(self) -> bool:
+        """Whether the event comes with user addresses of the memslots."""
+        return self.path in ("hva_notifier", "memslot")
+
+    def occurs_with(self, guest: Guest) -> bool:
+        """Whether the guest type has this trigger."""
+        return self.requires <= guest.properties and not self.excludes & guest.properties
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def _hva(id: str, title: str, event: str | None, path: str = "hva_notifier", *, leaves: bool = True,
+         stays: bool = False, overloaded: bool = False) -> Trigger:
+    """An event on user addresses: `stays` if the page normally stays in the VM, `leaves` if it may go elsewhere."""
+    return Trigger(id, title, path, "guest", "vma", event, NOTIFIER, page_may_leave_vm=leaves,
+                   page_stays_in_vm=stays, event_type_overloaded=overloaded)
+
+
+_SEV = _names("asid_keyed upstream")
+_SEV_VMA = _names("asid_keyed private_memory_vma_backed upstream")
+_SNP_GMEM = _names("guest_memfd rmp_enforced")
+_TDX = _names("keyid_keyed")
+
+TRIGGERS = {
+    trigger.id: trigger
+    for trigger in (
+        _hva("autonuma_prot_none_scan", "NUMA balancing scan", "PROTECTION_VMA", leaves=False, stays=True),
+        _hva("numa_or_compaction_migrate", "page migration", "CLEAR"),
+        _hva("ksm_write_protect", "KSM write protection", "CLEAR", leaves=False, stays=True, overloaded=True),
+        _hva("ksm_replace_page", "KSM merge", "CLEAR"),
+        _hva("thp_collapse", "khugepaged collapse", "CLEAR"),
+        _hva("thp_split", "huge page split", "CLEAR", stays=True, overloaded=True),
+        _hva("swap_reclaim", "swap-out", "CLEAR"),
+        _hva("munmap_or_discard", "munmap or discard", "UNMAP"),
+        _hva("mprotect_or_uffd_wp", "mprotect or userfaultfd write protection", "PROTECTION_VMA", leaves=False,
+             stays=True),
+        _hva("memslot_delete_or_move", "memslot deletion or move", None, "memslot"),
+        _hva("vm_teardown_mn_release", "address space exit", "RELEASE"),
+        Trigger("access_bit_aging", "access bit aging", "aging", None, requires=_SEV),
+        Trigger("vcpu_migration_between_pcpus", "vCPU moves to another CPU", "vcpu_move", None,
+                requires=_names("upstream")),
+        Trigger("guest_executes_wbinvd", "guest executes WBINVD", "guest_instruction", None,
+                excludes=_names("encrypted")),
+        Trigger("reg_region_or_launch_update", "region registration or launch update", "region_ioctl", "host",
+                "pinned", requires=_SEV_VMA),
+        Trigger("unreg_region", "region unregistration", "region_ioctl", "guest", "pinned",
+                context="irqs_enabled && kvm_lock_held", requires=_SEV, page_may_leave_vm=True, user_abi=True),
+        Trigger("intra_host_migration_move_ctx", "intra-host migration (source VM)", "context_move", "guest",
+                context="before_clearing_src_active", requires=_SEV_VMA, page_may_leave_vm=True,
+                vcpus_locked_out=True),
+        Trigger("vm_destroy", "VM destruction", "vm_destroy", "guest", requires=_SEV, page_may_leave_vm=True,
+                flushed_elsewhere=True),
+        Trigger("asid_recycle", "ASID recycling", "asid", "guest", requires=_SEV, firmware_rule="df_flush",
+                batched=True),
+        Trigger("vmsa_page_free", "VMSA page release", "vmsa", "guest", "kernel_va",
+                requires=_names("vmsa upstream"), page_may_leave_vm=True, vcpus_locked_out=True),
+        Trigger("rmp_ownership_change_to_hypervisor", "RMP ownership change to the hypervisor", "rmp", "guest", "pinned",
+                requires=_names("rmp_enforced private_memory_vma_backed"), page_may_leave_vm=True),
+        Trigger("snp_init", "SNP initialisation", "firmware_init", "guest",
+                requires=_names("rmp_enforced upstream"), firmware_rule="df_flush"),
+        Trigger("gmem_punch_hole", "guest_memfd punch hole", "gmem", "guest", "gmem",
+                context="irqs_enabled && flush_before_page_returned", requires=_names("guest_memfd"),
+                page_may_leave_vm=True, kvm_pointer=False),
+        Trigger("gmem_free_folio_teardown", "guest_memfd page release", "gmem", "guest", "gmem",
+                context="irqs_enabled && flush_before_page_returned", requires=_names("guest_memfd"),
+                page_may_leave_vm=True, kvm_pointer=False),
+        Trigger("convert_private_to_shared_in_place", "conversion to shared, in place", "conversion", "guest", "gmem",
+                requires=_SNP_GMEM, page_may_leave_vm=True, kvm_pointer=False),
+        Trigger("convert_private_to_shared_separate_backing", "conversion to shared, separate backing", "conversion",
+                "guest", requires=_SNP_GMEM, flushed_elsewhere=True),
+        Trigger("convert_shared_to_private", "conversion to private", "conversion", "host", requires=_SNP_GMEM,
+                guest_validates=True),
+        Trigger("convert_private_to_shared", "conversion to shared", "conversion", "guest", "gmem", requires=_TDX,
+                page_may_leave_vm=True),
+        Trigger("convert_shared_to_private_or_page_add", "conversion to private or page add", "conversion", "host",
+                "gmem", requires=_TDX),
+        Trigger("hkid_free_vm_teardown", "KeyID release", "hkid", "guest", requires=_TDX, firmware_rule="cache_wb"),
+        Trigger("tdr_page_free", "TD root page release", "tdr", "guest", "module", requires=_TDX,
+                page_may_leave_vm=True),
+        Trigger("kexec_or_virt_disable", "kexec or virtualisation off", "kexec", "guest", requires=_TDX),
+    )
+}
+
+
+def trigger(id: str) -> Trigger:
+    """The trigger `id`. Raises UnknownName."""
+    if id not in TRIGGERS:
+        raise UnknownName("trigger", id, TRIGGERS)
+    return TRIGGERS[id]
+
+
+def triggers_of(guest_id: str) -> tuple[Trigger, ...]:
+    """The triggers that a guest type has, in catalogue order. Raises UnknownName."""
+    guest = guest_of(guest_id)
+    return tuple(entry for entry in TRIGGERS.values() if entry.occurs_with(guest))

@@ -1,0 +1,90 @@
+"""The parts of a report page, as HTML fragments from one template with autoescape: text from data never is markup."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from markupsafe import Markup
+
+from costmodel.decision.model import Interval, Recommendation
+from costmodel.decision.views import View
+from costmodel.numbers import interval, quantity
+from costmodel.report import plots
+
+
+@lru_cache(maxsize=1)
+def _environment():
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(loader=PackageLoader("costmodel.report"), autoescape=True, undefined=StrictUndefined,
+                              trim_blocks=True, lstrip_blocks=True)
+    environment.filters["interval"] = cell
+    environment.filters["quantity"] = quantity
+    return environment
+
+
+def cell(value: Interval | None) -> str:
+    """An interval with its unit, marked where a prior by rule went in."""
+    if value is None:
+        return "\N{EN DASH}"
+    return interval(value.low, value.median, value.high, value.unit) + ("*" if value.extrapolated else "")
+
+
+def fragment(name: str, **values: object) -> str:
+    """The rendered template `name`.html.j2."""
+    return _environment().get_template(f"{name}.html.j2").render(**values)
+
+
+def answer(result: Recommendation) -> str:
+    """First screen: what to do, what it gains, how sure it is."""
+    return fragment("answer", r=result)
+
+
+def policy(result: Recommendation) -> str:
+    """Strategy, basis, P(best), regret and flips for each trigger."""
+    return fragment("policy", r=result)
+
+
+def costs(result: Recommendation) -> str:
+    """Cost table and plot at the headline trigger."""
+    rows = [row for row in result.costs if row.trigger == result.headline_trigger]
+    return fragment("costs", r=result, rows=rows, plot=Markup(plots.cost_bars(rows)))
+
+
+def curves(view: View | None) -> str:
+    """Break-even curves and the map of the cheapest strategy."""
+    if view is None:
+        return fragment("nothing", text="No flush at the headline trigger: there is no curve to draw.")
+    sweeps = view.sweeps()
+    return fragment("curves", view=view, sweeps=sweeps, plot=Markup(plots.break_even(sweeps)),
+                    map=Markup(plots.winner_map(view.map())))
+
+
+def admissibility(result: Recommendation) -> str:
+    """Every strategy that is not ruled out at each trigger, with predicates and reason."""
+    return fragment("admissibility", r=result)
+
+
+def uncertainty(result: Recommendation) -> str:
+    """Objectives, corners of the prior, sensitivities, what to measure next."""
+    return fragment("uncertainty", r=result)
+
+
+def upstream(result: Recommendation) -> str:
+    """What each kernel range does, beside the model's choice."""
+    return fragment("upstream", r=result)
+
+
+def formulas() -> str:
+    """The cost terms as MathML with symbols, source and validity."""
+    from costmodel.formulas import render
+    from costmodel.formulas.notation import NOTATION
+    from costmodel.formulas.registry import FORMULAS
+
+    items = [(item, Markup(render.mathml(name))) for name, item in FORMULAS.items()]
+    return fragment("formulas", items=items, notation=NOTATION)
+
+
+def provenance(result: Recommendation) -> str:
+    """Source of every number used, and the hashes."""
+    return fragment("provenance", r=result)

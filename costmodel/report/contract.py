@@ -1,0 +1,62 @@
+"""The parameters of the report notebook: names, types and ranges, checked before a kernel starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from costmodel.errors import BadInput, UnknownName
+from costmodel.evidence.store import load
+from costmodel.kvm import kernels
+from costmodel.kvm.guests import guest
+
+
+class ReportParameters(BaseModel):
+    """What a report is about. 0 means: the workload's own vCPUs, the mask of an unpinned guest; a negative event
+    fraction is no value, so -1 means the workload's own.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    guest: str
+    machine: str
+    workload: str
+    kernel: str
+    vcpus: int = Field(default=0, ge=0)
+    cpus_that_ran: int = Field(default=0, ge=0)
+    event_fraction: float = Field(default=-1.0, le=1.0)
+
+
+def check(values: Mapping[str, object]) -> ReportParameters:
+    """Validate `values`. Raises UnknownName or BadInput naming the parameter."""
+    for name in values:
+        if name not in ReportParameters.model_fields:
+            raise UnknownName("report parameter", name, ReportParameters.model_fields)
+    try:
+        parameters = ReportParameters(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadInput(f"{first['msg'].lower()}, got {first.get('input')!r}", field=str(first["loc"][0]),
+                       remedy="see `costmodel report --help`") from None
+    evidence = load()
+    guest(parameters.guest)
+    host = evidence.machine(parameters.machine)
+    evidence.workload(parameters.workload)
+    kernels.resolve(parameters.kernel)
+    if parameters.cpus_that_ran > host.logical_cpus:
+        raise BadInput(f"{parameters.cpus_that_ran} exceeds the {host.logical_cpus} CPUs of {host.id}",
+                       field="cpus_that_ran", remedy="give at most the CPUs of the machine")
+    if parameters.event_fraction < 0 and parameters.event_fraction != -1.0:
+        raise BadInput("is negative", field="event_fraction", remedy="give a fraction in [0, 1], or -1 for the default")
+    return parameters
+
+
+def arguments(parameters: ReportParameters) -> dict[str, object]:
+    """Keyword arguments for `recommend`, with the placeholders turned into None."""
+    return {
+        "guest": parameters.guest, "machine": parameters.machine, "workload": parameters.workload,
+        "kernel": parameters.kernel, "vcpus": parameters.vcpus or None,
+        "cpus_that_ran": parameters.cpus_that_ran or None,
+        "event_fraction": None if parameters.event_fraction < 0 else parameters.event_fraction,
+    }

@@ -1,0 +1,87 @@
+"""The overview: guest types x machines, the recommended strategy, its cost, its confidence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from costmodel.decision.model import Interval, Recommendation
+from costmodel.evidence.store import load
+from costmodel.kvm.guests import GUESTS
+from costmodel.report import page
+from costmodel.report.blocks import cell, fragment
+from costmodel.report.text import WIDTH, wrap
+
+Matrix = Mapping[tuple[str, str], Recommendation]
+
+
+def headline_cost(result: Recommendation) -> tuple[Interval | None, str]:
+    """Cost of the headline strategy and what it is: host CPUs lost, or CPU time per event."""
+    row = next((r for r in result.costs
+                if (r.trigger, r.strategy) == (result.headline_trigger, result.headline_strategy)), None)
+    if row is None or row.refused:
+        return None, "refused" if row else "none"
+    if row.host_cpu_s_per_s is not None:
+        return row.host_cpu_s_per_s, "host CPUs"
+    return row.stolen_cpu_s_per_event, "CPU time per event"
+
+
+def distinct_policies(matrix: Matrix) -> int:
+    """Number of distinct (strategy, basis at every trigger) in the matrix."""
+    return len({tuple((e.trigger, e.strategy, e.basis) for e in r.policy) for r in matrix.values() if r.applicable})
+
+
+def _cell(result: Recommendation) -> dict[str, object]:
+    value, unit = headline_cost(result)
+    lead = next((e for e in result.policy if e.trigger == result.headline_trigger), None)
+    sure = "" if lead is None else lead.basis or "no safe strategy"
+    if lead is not None and lead.p_best is not None:
+        sure += f", P(best) {lead.p_best:.2f}"
+    cost = "no flush" if value is not None and value.median == 0 else unit if value is None else f"{cell(value)} {unit}"
+    return {
+        "applicable": result.applicable, "reason": result.not_applicable_reason, "headline": result.headline,
+        "strategy": result.headline_strategy or "none is safe", "trigger": result.headline_trigger, "cost": cost,
+        "confidence": sure,
+    }
+
+
+def html(matrix: Matrix) -> str:
+    """reports/index.html"""
+    evidence = load()
+    any_one = next(iter(matrix.values()))
+    body = fragment(
+        "index", guests=list(GUESTS.values()), machines=list(evidence.machines.values()),
+        cells={key: _cell(result) for key, result in matrix.items()}, distinct=distinct_policies(matrix),
+        workload=any_one.workload_title, kernel=any_one.kernel, version=any_one.costmodel_version,
+        data_hash=any_one.data_hash, code_hash=any_one.code_hash,
+    )
+    return page.page("costmodel: which flush strategy for which guest type", body, "index.html")
+
+
+def as_json(matrix: Matrix) -> str:
+    """reports/index.json"""
+    cells = [{"guest": guest, "machine": machine, **_cell(result)} for (guest, machine), result in matrix.items()]
+    any_one = next(iter(matrix.values()))
+    return json.dumps({
+        "cells": cells, "distinct_policies": distinct_policies(matrix), "workload": any_one.workload,
+        "kernel": any_one.kernel, "data_hash": any_one.data_hash, "code_hash": any_one.code_hash,
+    }, indent=1, sort_keys=True) + "\n"
+
+
+def text(matrix: Matrix) -> str:
+    """reports/index.txt: one block per guest type, at most 72 columns."""
+    any_one = next(iter(matrix.values()))
+    lines = wrap(f"Flush strategy by guest type and machine: {any_one.workload_title}, kernel {any_one.kernel}")
+    for guest in GUESTS.values():
+        lines += ["", guest.title]
+        for (_, machine), result in ((k, r) for k, r in matrix.items() if k[0] == guest.id):
+            entry = _cell(result)
+            if not result.applicable:
+                lines += wrap(f"{machine:<17}n/a: {entry['reason']}", "  ", " " * 19)
+                continue
+            line = f"  {machine:<17}{entry['strategy']:<20}{entry['cost']}"
+            lines += [line] if len(line) <= WIDTH else wrap(line.strip(), "  ", " " * 19)
+    lines += ["", "MODEL, median [90 % interval]; * EXTRAPOLATED (a prior by rule went in).",
+              f"{distinct_policies(matrix)} distinct policies.",
+              f"data {any_one.data_hash}, code {any_one.code_hash}"]
+    return "\n".join(lines) + "\n"

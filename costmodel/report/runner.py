@@ -1,0 +1,116 @@
+"""Runs a notebook through papermill and believes nothing but evidence that every cell ran.
+
+papermill marks cells `completed` after a killed kernel, a timeout and `sys.exit`, so the run counts only if every code
+cell has an execution count and the last cell, tagged `sentinel`, printed the sentinel.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from costmodel.errors import CostModelError
+from costmodel.hashing import write_beside
+
+SENTINEL = "report complete"
+CELL_TIMEOUT_S = 120
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class ReportFailed(CostModelError):
+    """A notebook did not run to its end. `notebook`, `cell` (from 1, or None) and `reason` say where and why."""
+
+    def __init__(self, notebook: str, cell: int | None, reason: str) -> None:
+        self.notebook, self.cell, self.reason = notebook, cell, reason
+        place = f"{notebook}, cell {cell}" if cell else notebook
+        super().__init__(f"{place}: {reason}")
+
+
+def run(notebook: Path, parameters: Mapping[str, object], out: Path, *, timeout_s: int = CELL_TIMEOUT_S) -> dict:
+    """Execute `notebook` with `parameters` and write the normalised result to `out` (aside, then renamed).
+
+    Returns the executed notebook (nbformat 4 structure). Raises ReportFailed; `out` is then left as it was.
+    """
+    # jsonschema would compile IRI grammars for a second; notebooks never use them.
+    sys.modules.setdefault("rfc3987_syntax", None)
+    import nbformat
+    from traitlets.config import Config
+
+    with tempfile.TemporaryDirectory(prefix="cm") as scratch:
+        raw = Path(scratch) / "out.ipynb"
+        environment = _hermetic(Path(scratch))
+        config = Config({"KernelManager": {"transport": "ipc", "ip": f"{scratch}/k"}})
+        reason = _execute(notebook, parameters, raw, environment, config, timeout_s)
+        executed = nbformat.read(raw, as_version=4) if raw.exists() else None
+    _verify(notebook.name, executed, reason)
+    normalise(executed)
+    write_beside(out, nbformat.writes(executed) + "\n")
+    return executed
+
+
+def _hermetic(scratch: Path) -> dict[str, str]:
+    """Environment of the kernel: no user configuration, one thread of linear algebra."""
+    own = {name: str(scratch / name.lower()) for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "MPLCONFIGDIR")}
+    return {**own, **dict.fromkeys(THREADS, "1"), "SOURCE_DATE_EPOCH": "0"}
+
+
+def _execute(notebook: Path, parameters: Mapping[str, object], raw: Path, environment: Mapping[str, str],
+             config: object, timeout_s: int) -> str | None:
+    """Run papermill; the reason it gives for a failure, or None."""
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    try:
+        import papermill
+        from nbclient.exceptions import CellTimeoutError, DeadKernelError
+        from papermill.exceptions import PapermillExecutionError
+
+        try:
+            papermill.execute_notebook(
+                str(notebook), str(raw), parameters=dict(parameters), progress_bar=False, log_output=False,
+                execution_timeout=timeout_s, request_save_on_cell_execute=False, config=config, kernel_name="python3",
+            )
+        except PapermillExecutionError as error:
+            return f"{error.ename}: {error.evalue}"
+        except CellTimeoutError:
+            return f"a cell ran longer than {timeout_s} s"
+        except DeadKernelError:
+            return "the kernel died"
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+    return None
+
+
+def _verify(name: str, executed: dict | None, reason: str | None) -> None:
+    if executed is None:
+        raise ReportFailed(name, None, reason or "no notebook was written")
+    cells = [cell for cell in executed.cells if cell.cell_type == "code"]
+    for number, cell in enumerate(cells, start=1):
+        errors = [output for output in cell.outputs if output.output_type == "error"]
+        if errors:
+            raise ReportFailed(name, number, reason or f"{errors[0].ename}: {errors[0].evalue}")
+        if cell.execution_count is None:
+            raise ReportFailed(name, number, reason or "was never run")
+    if reason:
+        raise ReportFailed(name, None, reason)
+    last = cells[-1] if cells else None
+    printed = "".join(o.get("text", "") for o in last.outputs if o.output_type == "stream") if last else ""
+    if last is None or "sentinel" not in last.metadata.get("tags", []) or SENTINEL not in printed:
+        raise ReportFailed(name, len(cells) or None, "the sentinel cell was not reached")
+
+
+def normalise(executed: dict) -> None:
+    """Drop what differs between two runs of the same inputs: times, paths, random ids, versions."""
+    executed.metadata.pop("papermill", None)
+    executed.metadata.pop("widgets", None)
+    executed.metadata.get("language_info", {}).pop("version", None)
+    for number, cell in enumerate(executed.cells):
+        cell.id = f"cell-{number}"
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)

@@ -1,0 +1,26 @@
+import pytest
+
+from costmodel.calibration.cached import parameters_of
+from costmodel.cost.draws import Draws
+from costmodel.cost.scenario import scenario
+from costmodel.evidence.store import load
+
+
+@pytest.fixture(scope="session")
+def evidence():
+    return load()
+
+
+@pytest.fixture(scope="session")
+def milan_ksm(evidence):
+    return scenario(evidence, "sev", "epyc-7763-2s", "ksm-default", "6.6")
+
+
+@pytest.fixture(scope="session")
+def milan(evidence):
+    return parameters_of(evidence, "epyc-7763-2s")
+
+
+@pytest.fixture(scope="session")
+def draws(milan):
+    return Draws(milan)

@@ -1,0 +1,96 @@
+"""Event costs: scopes, instructions, residency, floors."""
+
+import numpy
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from costmodel.calibration.cached import parameters_of
+from costmodel.cost import flush
+from costmodel.cost.draws import Draws, medians
+from costmodel.evidence.store import load
+
+EVIDENCE = load()
+MILAN = EVIDENCE.machine("epyc-7763-2s")
+AT = medians(parameters_of(EVIDENCE, MILAN.id))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.floats(1, 255))
+def test_a_larger_mask_never_costs_less(cpus):
+    small = flush.whole_cache(AT, MILAN, cpus, invalidates=False)
+    large = flush.whole_cache(AT, MILAN, cpus + 1, invalidates=False)
+    assert large.time_s >= small.time_s
+    assert large.stolen_s > small.stolen_s
+
+
+def test_wbnoinvd_costs_the_guest_no_refill():
+    with_refill = flush.whole_cache(AT, MILAN, 256, invalidates=True)
+    without = flush.whole_cache(AT, MILAN, 256, invalidates=False)
+    assert with_refill.time_s == without.time_s
+    assert with_refill.guest_s > without.guest_s
+
+
+def test_every_cpu_of_the_mask_stands_still():
+    cost = flush.whole_cache(AT, MILAN, 256, invalidates=False)
+    assert float(cost.stolen_s[0]) == pytest.approx(256 * float(cost.irq_off_s[0]), rel=0.1)
+    assert cost.irq_off_s < cost.time_s
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(64, 2**34), st.sampled_from(["cold", "hot", "unknown"]))
+def test_range_flush_grows_with_the_range_and_shrinks_to_the_fences(size, residency):
+    present = flush.present_fraction(AT, MILAN, 16e9, residency, size)
+    one = flush.range_flush(AT, MILAN, size, present, 8)
+    more = flush.range_flush(AT, MILAN, size + 64, present, 8)
+    none = flush.range_flush(AT, MILAN, 0, present, 8)
+    assert more.time_s > one.time_s > none.time_s
+    assert none.time_s == pytest.approx(2 * AT["fence_lines"] * AT["line_present_s"])
+    assert numpy.all(one.irq_off_s == 0)
+
+
+@given(st.floats(4096, 2**40), st.floats(1e6, 1e12))
+def test_never_more_is_cached_than_the_caches_hold(size, resident):
+    for residency in ("cold", "hot", "unknown"):
+        share = flush.present_fraction(AT, MILAN, resident, residency, size)
+        assert 0 < float(share[0]) <= 1
+        assert float(share[0]) * size <= MILAN.cache_bytes * (1 + 1e-9) or float(share[0]) <= 1e-12
+
+
+def test_cold_unknown_and_hot_are_ordered(draws):
+    cold, unknown, hot = (
+        flush.present_fraction(draws, MILAN, 16e9, residency, 4096) for residency in ("cold", "unknown", "hot")
+    )
+    assert numpy.all(cold <= unknown + 1e-12)
+    assert numpy.all(unknown <= hot + 1e-12)
+
+
+def test_release_of_n_pages_is_n_calls():
+    one = flush.paged_flush(AT, MILAN, 4096, numpy.ones(1), 8, rmpupdate=True)
+    many = flush.paged_flush(AT, MILAN, 512 * 4096, numpy.ones(1), 8, rmpupdate=True)
+    assert float(many.time_s[0]) == pytest.approx(512 * float(one.time_s[0]))
+    plain = flush.paged_flush(AT, MILAN, 4096, numpy.ones(1), 8, rmpupdate=False)
+    assert float(one.time_s[0] - plain.time_s[0]) == pytest.approx(float(AT["rmpupdate_s"][0]))
+
+
+def test_a_present_page_takes_microseconds_and_a_whole_flush_milliseconds():
+    """Orders of magnitude of the sources: 4.5 to 10 us per present page, 3.4 ms per near-clean WBINVD."""
+    page = flush.range_flush(AT, MILAN, 4096, numpy.ones(1), 8)
+    whole = flush.whole_cache(AT, MILAN, 1, invalidates=False)
+    assert 4e-6 < float(page.time_s[0]) < 2e-5
+    assert 1e-3 < float(whole.time_s[0]) < 1e-2
+
+
+def test_serial_skylake_flush_is_reproduced():
+    """Row W01-W02: one CPU after another, near clean, 3.39 ms each."""
+    skylake = EVIDENCE.machine("xeon-8160-2s")
+    at = medians(parameters_of(EVIDENCE, skylake.id)).with_values(dirty_fraction=numpy.zeros(1))
+    one = flush.whole_cache(at, skylake, 1, invalidates=True)
+    assert float(one.irq_off_s[0]) == pytest.approx(3.39e-3, rel=0.2)
+
+
+def test_draws_broadcast_with_arrays_of_ranges():
+    draws = Draws(parameters_of(EVIDENCE, MILAN.id), 16)
+    sizes = numpy.geomspace(64, 2**30, 5)[:, None]
+    present = flush.present_fraction(draws, MILAN, 16e9, "hot", sizes)
+    assert flush.range_flush(draws, MILAN, sizes, present, 8).time_s.shape == (5, 16)

@@ -1,0 +1,159 @@
+"""What a user reads: the questions of the 2023 thread, asked of the tool."""
+
+import pytest
+
+from costmodel.decision.recommend import recommend
+from costmodel.errors import BadInput, UnknownName
+from costmodel.evidence.store import load
+from costmodel.kvm.strategies import STRATEGIES
+
+
+def entry(result, trigger):
+    return next(e for e in result.policy if e.trigger == trigger)
+
+
+def row(result, trigger, strategy):
+    return next(r for r in result.costs if (r.trigger, r.strategy) == (trigger, strategy))
+
+
+def test_newest_kernel_flushes_only_the_cpus_that_ran_the_guest(answer):
+    result = answer("sev")
+    chosen = entry(result, "autonuma_prot_none_scan")
+    assert (chosen.strategy, chosen.basis, chosen.p_best) == ("WBNOINVD_MASK", "dominated", None)
+    assert result.headline_trigger == "autonuma_prot_none_scan"
+
+
+def test_wbinvd_of_the_thread_slows_ksm_down_but_does_not_saturate(answer):
+    result = answer("sev", workload="ksm-default")
+    text = next(t for t in result.saturation if "WBINVD_ALL" in t and "KSM write protection" in t)
+    assert "does not saturate" in text
+    assert "an open trigger would saturate at" in text
+    wbinvd = row(result, "ksm_write_protect", "WBINVD_ALL")
+    # The closed loop spends 200 T / (20 ms + 200 T) of its time flushing; half of it at each of the two triggers.
+    flush_s = wbinvd.event_time_s.median
+    assert wbinvd.in_progress_fraction.median == pytest.approx(0.5 * 200 * flush_s / (0.02 + 200 * flush_s), rel=0.05)
+
+
+def test_unmerged_strategies_are_never_the_headline(answer):
+    for guest in ("sev", "sev-es", "sev-snp", "sev-snp-gmem"):
+        result = answer(guest)
+        if result.headline_strategy:
+            assert STRATEGIES[result.headline_strategy].first_version is not None
+
+
+def test_no_recommended_strategy_can_lose_a_flush(answer):
+    for guest in ("plain", "sev", "sev-es", "sev-snp", "sev-snp-gmem"):
+        for e in answer(guest).policy:
+            if e.strategy:
+                assert row(answer(guest), e.trigger, e.strategy).state == "admissible"
+
+
+def test_old_kernels_are_told_to_upgrade(answer):
+    result = answer("sev", kernel="6.6")
+    assert entry(result, "autonuma_prot_none_scan").strategy == "WBINVD_ALL"
+    upgrade = next(a for a in result.do_now if a.kind == "upgrade")
+    assert "v6.17" in upgrade.title
+    assert result.headline.startswith(upgrade.title)
+
+
+def test_the_first_kernel_can_lose_a_flush_and_says_so(answer):
+    result = answer("sev", kernel="5.11")
+    assert entry(result, "numa_or_compaction_migrate").strategy is None
+    assert any("can lose a flush" in w for w in result.warnings)
+
+
+def test_numa_balancing_off_saves_all_of_it(answer):
+    result = answer("sev")
+    off = next(a for a in result.remedies if "balancing" in a.title.lower())
+    lost = row(result, "autonuma_prot_none_scan", "WBNOINVD_MASK").host_cpu_s_per_s
+    assert off.saves_cpu_s_per_s.median == pytest.approx(lost.median)
+    assert off.title[1:] in result.headline
+
+
+def test_pinning_saves_most_of_the_masked_flush(answer):
+    result = answer("sev")
+    pinned = next(a for a in result.remedies if a.id and "pin" in a.id and "vcpu" in a.id)
+    assert 0.5 < pinned.saves_fraction < 1
+
+
+def test_guest_memfd_takes_the_notifier_out_of_the_picture(answer):
+    result = answer("sev-snp-gmem")
+    chosen = entry(result, "autonuma_prot_none_scan")
+    assert chosen.strategy == "SKIP_UNREACHABLE"
+    assert chosen.reason and chosen.source
+
+
+def test_large_guest_memfd_holes_are_where_cost_and_upstream_part(answer):
+    small = entry(answer("sev-snp-gmem", workload="idle"), "gmem_punch_hole")
+    assert (small.strategy, small.basis) == ("CLFLUSHOPT_DM_GMEM", "cost")
+    assert any(f.parameter == "range_bytes" and f.at > 2**20 for f in small.flips)
+
+
+def test_snp_on_genoa_warns_that_the_bit_is_off_in_the_dump(answer):
+    assert any("sev_snp" in w for w in answer("sev-snp-gmem", machine="epyc-9654-2s").warnings)
+
+
+def test_a_guest_that_the_cpu_cannot_run_is_refused_with_the_reason(answer):
+    result = answer("tdx")
+    assert not result.applicable
+    assert "INTEL" in result.not_applicable_reason
+    assert result.policy == []
+    assert not answer("sev-snp-gmem", machine="epyc-7742-2s").applicable
+
+
+def test_tdx_totals_are_refused_while_the_choice_stands(answer):
+    result = answer("tdx", machine="xeon-8570-2s", workload="teardown")
+    chosen = entry(result, "hkid_free_vm_teardown")
+    assert (chosen.strategy, chosen.basis) == ("TDX_CACHE_WB", "forced")
+    assert "TDH.PHYMEM" in chosen.gap
+    assert any("TDH.PHYMEM" in gap for gap in result.gaps)
+
+
+def test_removing_a_needed_number_is_refused_by_name():
+    poorer = load().without("W01")
+    result = recommend("sev", "epyc-7763-2s", evidence=poorer)
+    lost = row(result, "autonuma_prot_none_scan", "WBNOINVD_MASK")
+    assert "row W01 of data/measurements.csv is missing" in lost.refused
+    assert "W01" in result.headline_cost
+    # The unknown term is common to all whole-cache flushes, so the ranking stays.
+    assert entry(result, "autonuma_prot_none_scan").basis == "dominated"
+
+
+def test_a_missing_bandwidth_refuses_the_total(answer):
+    result = answer("plain", machine="xeon-5520-2s")
+    refused = [r for r in result.costs if r.refused and "Gold 5520" in r.refused]
+    assert refused
+
+
+def test_extrapolated_probabilities_stay_inside_the_bounds(answer):
+    for guest in ("sev", "sev-es", "sev-snp", "sev-snp-gmem"):
+        for workload in ("idle", "teardown", "autonuma-default"):
+            for e in answer(guest, workload=workload).policy:
+                if e.p_best is not None and e.extrapolated:
+                    assert 0.05 <= e.p_best <= 0.95
+
+
+def test_every_source_is_a_row_of_the_data(answer):
+    evidence = load()
+    for source in answer("sev").sources:
+        assert source.id in evidence.measurements or source.id in evidence.dumps
+
+
+@pytest.mark.parametrize(("numbers", "error"), [
+    ({"vcpus": 0}, BadInput), ({"cpus_that_ran": 10_000}, BadInput), ({"event_fraction": 2.0}, BadInput),
+    ({"resident_bytes": -1.0}, BadInput),
+])
+def test_impossible_numbers_are_refused(numbers, error):
+    with pytest.raises(error):
+        recommend("sev", "epyc-7763-2s", **numbers)
+
+
+@pytest.mark.parametrize("question", [("sevv", "epyc-7763-2s"), ("sev", "epyc-7763"), ("sev", "epyc-7763-2s", "ksm")])
+def test_unknown_names_are_refused(question):
+    with pytest.raises(UnknownName):
+        recommend(*question)
+
+
+def test_same_question_same_answer():
+    one, two = (recommend("sev-snp-gmem", "epyc-7763-2s", "teardown") for _ in range(2))
+    assert one == two
