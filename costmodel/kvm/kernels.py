@@ -1,0 +1,95 @@
+"""What each catalogued kernel range does at each trigger (data/kvm/upstream_behaviour.csv), and which range a version is in."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from costmodel.errors import BadInput
+from costmodel.evidence.paths import data_dir
+
+KERNEL_RANGES = ("v5.11", "v5.15.70+", "v5.18-v6.7", "v6.8-v6.10", "v6.11-v6.16", "v6.17-v7.2", "v7.3-rc")
+_LAST = ((5, 14), (5, 17), (6, 7), (6, 10), (6, 16), (7, 2), (7, 99))
+"""Last version that behaves as each range: v5.15.70 has the hook of v5.18 (stable backport)."""
+TDX_FIRST = "v6.16"
+"""Label of the facts for TDX in v6.16, the first kernel that has it; it stands for the range up to v6.16."""
+NOTHING_KNOWN = ("n/a", "unverified")
+OUT_OF_TREE = ("WBINVD_ALL",)
+"""Hosts of the 2023 thread ran SNP without guest_memfd out of tree, with the SEV hook (KVM list, 2022 to 2023)."""
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """Strategies of a kernel range at a trigger (several where the CPU decides) and where that was read."""
+
+    strategies: tuple[str, ...]
+    locator: str
+    note: str = ""
+
+
+def newest() -> str:
+    """The newest catalogued range."""
+    return KERNEL_RANGES[-1]
+
+
+def resolve(version: str) -> str:
+    """Range of a version such as `6.6`, `v6.17.3`, `7.3-rc5`, a range id, or `newest`. Raises BadInput."""
+    if version == "newest":
+        return newest()
+    if version in KERNEL_RANGES:
+        return version
+    match = re.fullmatch(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?:-rc\d*)?", version)
+    if not match:
+        raise BadInput(f"cannot read the kernel version {version!r}", field="kernel",
+                       remedy="write it as 6.6, 6.17.3 or newest")
+    major, minor, patch = (int(part or 0) for part in match.groups())
+    if (major, minor) < (5, 11):
+        raise BadInput(f"kernel {version} is older than v5.11, the first catalogued", field="kernel",
+                       remedy=f"choose one of {', '.join(KERNEL_RANGES)}")
+    if (major, minor) == (5, 15):
+        return "v5.15.70+" if patch >= 70 or match.group(3) is None else "v5.11"
+    if (5, 15) < (major, minor) < (5, 18):
+        return "v5.11"
+    found = next((name for name, last in zip(KERNEL_RANGES, _LAST, strict=True) if (major, minor) <= last), None)
+    if found is None:
+        raise BadInput(f"kernel {version} is newer than {newest()}, the last catalogued", field="kernel",
+                       remedy="use newest")
+    return found
+
+
+@lru_cache(maxsize=1)
+def _rows() -> dict[tuple[str, str, str], Upstream]:
+    with (data_dir() / "kvm" / "upstream_behaviour.csv").open(newline="", encoding="utf-8") as file:
+        return {
+            (row["guest_type"], row["trigger"], row["kernel_range"]):
+                Upstream(tuple(row["upstream_strategy"].split("|")), row["locator"])
+            for row in csv.DictReader(file)
+        }
+
+
+def upstream(guest: str, trigger: str, kernel: str) -> Upstream | None:
+    """What the range `kernel` does, or None where the guest did not exist or nothing was verified.
+
+    SNP without guest_memfd was never upstream: the out-of-tree hosts of the thread stand for it.
+    """
+    from costmodel.kvm.guests import guest as guest_of
+    from costmodel.kvm.triggers import trigger as trigger_of
+
+    if not guest_of(guest).has("upstream"):
+        event = trigger_of(trigger)
+        return Upstream(OUT_OF_TREE, "thread of 2023-08-18", "out of tree") if event.by_hva else None
+    row = _rows().get((guest, trigger, kernel))
+    if (row is None or row.strategies[0] in NOTHING_KNOWN) and kernel == "v6.11-v6.16":
+        row = _rows().get((guest, trigger, TDX_FIRST), row)
+    return None if row is None or row.strategies[0] in NOTHING_KNOWN else row
+
+
+def first_range_with(guest: str, trigger: str, strategy: str) -> str | None:
+    """First catalogued range that does `strategy` at the trigger."""
+    for kernel in KERNEL_RANGES:
+        done = upstream(guest, trigger, kernel)
+        if done and strategy in done.strategies:
+            return kernel
+    return None
