@@ -16,16 +16,25 @@ class BadInput(CostModelError):
     Attributes name the place (`file`, `row`, `field`), the `problem` and the `remedy`.
     """
 
-    def __init__(self, problem: str, *, file: object = None, row: object = None,
-                 field: str | None = None, remedy: str | None = None) -> None:
+    def __init__(
+        self,
+        problem: str,
+        *,
+        file: object = None,
+        row: object = None,
+        field: str | None = None,
+        remedy: str | None = None,
+    ) -> None:
         self.file, self.row, self.field = file, row, field
         self.problem, self.remedy = problem, remedy
         place = ", ".join(
-            text for text in (
+            text
+            for text in (
                 str(file) if file is not None else "",
                 f"row {row}" if row is not None else "",
                 f"field {field}" if field is not None else "",
-            ) if text
+            )
+            if text
         )
         super().__init__(f"{place}: {problem}" if place else problem)
         if remedy:

@@ -28,8 +28,13 @@ def test_quantity_keeps_the_value(seconds):
     assert math.isclose(float(number) * factor, seconds, rel_tol=0.06)
 
 
-@pytest.mark.parametrize(("low", "median", "high", "text"), [
-    (0.001, 0.01, 0.1, "10 [1, 100] ms"), (0.0098, 0.01, 0.0102, "10 [9.8, 10] ms"), (0.0, 0.0, 0.0, "0"),
-])
+@pytest.mark.parametrize(
+    ("low", "median", "high", "text"),
+    [
+        (0.001, 0.01, 0.1, "10 [1, 100] ms"),
+        (0.0098, 0.01, 0.0102, "10 [9.8, 10] ms"),
+        (0.0, 0.0, 0.0, "0"),
+    ],
+)
 def test_interval_digits_follow_the_width(low, median, high, text):
     assert numbers.interval(low, median, high, "s") == text

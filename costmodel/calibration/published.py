@@ -124,9 +124,22 @@ def _broadcast_flush(calibration: Calibration, row: Measurement) -> tuple[tuple[
     dump = max(calibration.evidence.geometry("000606A6"), key=lambda d: d.l3_bytes)
     cores = row.cpus / 4  # two sockets, two threads per core
     ends = [
-        float(value("domain_flush", walk_start_s=0, llc_bytes_per_domain=dump.l3_bytes, l2_bytes_per_core=dump.l2_bytes,
-                    line_bytes=64, line_walk_s=walk, cores_flushing=cores, serial_exponent=exponent,
-                    smt_factor=factor, both_siblings=1, dirty_fraction=0, writeback_bytes_per_s=1))
+        float(
+            value(
+                "domain_flush",
+                walk_start_s=0,
+                llc_bytes_per_domain=dump.l3_bytes,
+                l2_bytes_per_core=dump.l2_bytes,
+                line_bytes=64,
+                line_walk_s=walk,
+                cores_flushing=cores,
+                serial_exponent=exponent,
+                smt_factor=factor,
+                both_siblings=1,
+                dirty_fraction=0,
+                writeback_bytes_per_s=1,
+            )
+        )
         for walk, exponent, factor in (
             (min(r["line_walk_s"] for r in results) / CLAIM_FACTOR, 0.0, 1.0),
             (max(r["line_walk_s"] for r in results) * CLAIM_FACTOR, 1.0, calibration.evidence.one("W10").si),
@@ -145,8 +158,13 @@ def _loops(calibration: Calibration, row: Measurement) -> tuple[tuple[float, flo
     result = calibration.broadcast
     if result.covariance is None:
         return None, result.withheld
-    round_s = float(value("broadcast", target_cpus=row.cpus - 1, **{
-        name: result.values[name] for name in ("broadcast_start_s", "broadcast_per_cpu_s")}))
+    round_s = float(
+        value(
+            "broadcast",
+            target_cpus=row.cpus - 1,
+            **{name: result.values[name] for name in ("broadcast_start_s", "broadcast_per_cpu_s")},
+        )
+    )
     factor = prediction_factor(result, numpy.zeros(2))
     rate = row.cpus / round_s
     return (rate / factor, rate * factor), "linear fit"
@@ -184,8 +202,10 @@ def _switch(calibration: Calibration, row: Measurement) -> tuple[tuple[float, fl
     walk = _one_cpu_walk(calibration)
     values = calibration.line_time.values
     dear = values["intel_present_s"] * values["two_socket_factor"]
-    ends = [float(value("break_even_range", whole_cache_s=whole, range_start_s=0, line_s=line, line_bytes=64))
-            for whole, line in ((walk[0], dear), (walk[1], values["intel_absent_s"]))]
+    ends = [
+        float(value("break_even_range", whole_cache_s=whole, range_start_s=0, line_s=line, line_bytes=64))
+        for whole, line in ((walk[0], dear), (walk[1], values["intel_absent_s"]))
+    ]
     return (ends[0], ends[1]), "break-even with one WBINVD, from all present to all absent"
 
 

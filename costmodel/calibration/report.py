@@ -23,8 +23,10 @@ def fits(calibration: Calibration) -> list[dict[str, object]]:
     }
     records = [_record(name, fit(problem), leave_groups_out(problem).sentence()) for name, problem in problems.items()]
     for anchor in calibration.anchors:
-        name = (f"whole-cache anchors, Skylake LLC {anchor.skylake_llc_bytes / 2**20:g} MiB, Sapphire Rapids LLC "
-                f"{anchor.sapphire_llc_bytes / 2**20:g} MiB, {anchor.sapphire_cores_per_socket} cores per socket")
+        name = (
+            f"whole-cache anchors, Skylake LLC {anchor.skylake_llc_bytes / 2**20:g} MiB, Sapphire Rapids LLC "
+            f"{anchor.sapphire_llc_bytes / 2**20:g} MiB, {anchor.sapphire_cores_per_socket} cores per socket"
+        )
         records.append(_record(name, anchor.result, "three rows, three parameters: nothing can be held out"))
     return records
 
@@ -32,13 +34,21 @@ def fits(calibration: Calibration) -> list[dict[str, object]]:
 def _record(name: str, result: Fit, held_out: str) -> dict[str, object]:
     errors = {}
     if result.covariance is not None:
-        errors = {u.name: float(e) for u, e in zip(result.problem.unknowns, result.covariance.diagonal() ** 0.5,
-                                                   strict=True)}
+        errors = {
+            u.name: float(e) for u, e in zip(result.problem.unknowns, result.covariance.diagonal() ** 0.5, strict=True)
+        }
     return {
-        "fit": name, "formula": result.problem.formula, "rows": list(result.problem.ids), "values": result.values,
-        "standard_errors_of_logs": errors, "error_bars_withheld": result.withheld,
-        "rms_log_residual": result.root_mean_square, "rank": result.rank, "parameters": len(result.problem.unknowns),
-        "degrees_of_freedom": result.degrees_of_freedom, "held_out": held_out,
+        "fit": name,
+        "formula": result.problem.formula,
+        "rows": list(result.problem.ids),
+        "values": result.values,
+        "standard_errors_of_logs": errors,
+        "error_bars_withheld": result.withheld,
+        "rms_log_residual": result.root_mean_square,
+        "rank": result.rank,
+        "parameters": len(result.problem.unknowns),
+        "degrees_of_freedom": result.degrees_of_freedom,
+        "held_out": held_out,
     }
 
 
@@ -55,8 +65,15 @@ def record(calibration: Calibration, sets: list[ParameterSet]) -> dict[str, obje
 def _parameters(entry: ParameterSet) -> dict[str, object]:
     return {
         "parameters": {
-            name: {"low": p.distribution.low, "median": p.distribution.median, "high": p.distribution.high,
-                   "unit": p.unit, "rule": p.rule, "sources": list(p.sources), "extrapolated": p.extrapolated}
+            name: {
+                "low": p.distribution.low,
+                "median": p.distribution.median,
+                "high": p.distribution.high,
+                "unit": p.unit,
+                "rule": p.rule,
+                "sources": list(p.sources),
+                "extrapolated": p.extrapolated,
+            }
             for name, p in entry.parameters.items()
         },
         "missing": entry.missing,

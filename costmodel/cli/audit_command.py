@@ -9,8 +9,14 @@ import click
 
 
 @click.command(help="Check every number in data/: source, unit, checksum, quote, use.")
-@click.option("--data", "data_dir", type=click.Path(path_type=Path), default=None, metavar="DIR",
-              help="Data package to check; default: the one in use.")
+@click.option(
+    "--data",
+    "data_dir",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="DIR",
+    help="Data package to check; default: the one in use.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def command(context: click.Context, data_dir: Path | None, as_json: bool) -> None:
@@ -29,8 +35,9 @@ def command(context: click.Context, data_dir: Path | None, as_json: bool) -> Non
     if not findings:
         from costmodel.cost.outputs import audit_outputs
 
-        findings = [Finding("data", name, "", "nothing uses this number")
-                    for name in audit.unused_rows(evidence, audit_outputs)]
+        findings = [
+            Finding("data", name, "", "nothing uses this number") for name in audit.unused_rows(evidence, audit_outputs)
+        ]
     if as_json:
         click.echo(json.dumps({"numbers": numbers, "findings": [finding._asdict() for finding in findings]}, indent=1))
     else:

@@ -8,12 +8,15 @@ from costmodel.cli import options
 from costmodel.numbers import interval, quantity, significant
 
 
-@click.command(name="calibrate", epilog="""\b
+@click.command(
+    name="calibrate",
+    epilog="""\b
 Examples:
   costmodel calibrate
   costmodel calibrate --machine epyc-7763-2s
   costmodel calibrate --json > calibration.json
-""")
+""",
+)
 @click.option("--machine", help="Print the parameters of this machine only [default: the fits and all checks].")
 @options.as_json
 def command(machine: str | None, as_json: bool) -> None:
@@ -48,7 +51,9 @@ def _print_fit(entry: dict) -> None:
         click.echo(f"  {name:<22}{quantity(value, 's') if name.endswith('_s') else significant(value, 3)}{spread}")
     if entry["error_bars_withheld"]:
         click.echo(f"  error bars withheld: {entry['error_bars_withheld']}")
-    click.echo(f"  residual {entry['rms_log_residual']:.1%} (rms of logs), rank {entry['rank']} of {entry['parameters']}")
+    click.echo(
+        f"  residual {entry['rms_log_residual']:.1%} (rms of logs), rank {entry['rank']} of {entry['parameters']}"
+    )
     click.echo(f"  {entry['held_out']}\n")
 
 
@@ -68,5 +73,7 @@ def _print_published(rows: list[dict]) -> None:
     for row in rows:
         if row["verdict"] == "missed":
             model = interval(row["low"], (row["low"] * row["high"]) ** 0.5 or row["high"], row["high"], row["unit"])
-            click.echo(f"  missed {row['id']:<6}{quantity(row['published'], row['unit']):<10} model {model}: {row['note']}"
-                       f" ({row['kind']}, {row['quantity']})")
+            click.echo(
+                f"  missed {row['id']:<6}{quantity(row['published'], row['unit']):<10} model {model}: {row['note']}"
+                f" ({row['kind']}, {row['quantity']})"
+            )

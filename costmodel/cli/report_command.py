@@ -10,26 +10,52 @@ import click
 from costmodel.errors import BadInput
 
 
-@click.command(name="report", epilog="""\b
+@click.command(
+    name="report",
+    epilog="""\b
 Examples:
   costmodel report --out reports --jobs 2
   costmodel report --guest sev --machine epyc-7763-2s --workload ksm-default --out /tmp/reports
   costmodel report --guest sev --machine epyc-7763-2s -p cpus_that_ran=8 --out /tmp/pinned
   costmodel report --check --out reports
-""")
+""",
+)
 @click.option("--guest", help="One guest type only [default: all].")
 @click.option("--machine", help="One machine only [default: all].")
 @click.option("--workload", default="autonuma-default", show_default=True, help="Workload id.")
 @click.option("--kernel", default="newest", show_default=True, help="Host kernel version.")
-@click.option("-p", "--parameter", "extra", multiple=True, metavar="NAME=VALUE",
-              help="Another parameter of the notebook: vcpus, cpus_that_ran, event_fraction.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("reports"), show_default=True,
-              help="Directory to write to.")
+@click.option(
+    "-p",
+    "--parameter",
+    "extra",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Another parameter of the notebook: vcpus, cpus_that_ran, event_fraction.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("reports"),
+    show_default=True,
+    help="Directory to write to.",
+)
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Notebooks at a time.")
-@click.option("--check", "check_only", is_flag=True,
-              help="Write nothing; exit 1 if text, JSON, SVG or index differ from what the inputs give (runs no notebook).")
-def command(guest: str | None, machine: str | None, workload: str, kernel: str, extra: tuple[str, ...], out: Path,
-            jobs: int, check_only: bool) -> None:
+@click.option(
+    "--check",
+    "check_only",
+    is_flag=True,
+    help="Write nothing; exit 1 if text, JSON, SVG or index differ from what the inputs give (runs no notebook).",
+)
+def command(
+    guest: str | None,
+    machine: str | None,
+    workload: str,
+    kernel: str,
+    extra: tuple[str, ...],
+    out: Path,
+    jobs: int,
+    check_only: bool,
+) -> None:
     """Build the reports: an HTML page, a text block and JSON for each guest type and machine, and the index."""
     from costmodel.report import build, contract
 

@@ -9,6 +9,7 @@ import numpy
 
 from costmodel.cost.scenario import MASK_KERNEL
 from costmodel.cost.totals import Total, total
+from costmodel.decision.candidates import running_strategies
 from costmodel.decision.intervals import interval_of
 from costmodel.decision.model import Advice
 from costmodel.decision.policy import Study
@@ -39,7 +40,11 @@ def remedy_advice(studies: Sequence[Study]) -> list[Advice]:
     costly = [s for s in studies if s.chosen and STRATEGIES[s.chosen.strategy].instruction != "none"]
     found = []
     for remedy in remedies():
-        hit = [s for s in costly if remedy.applies_to(s.scenario.guest, s.trigger)]
+        hit = [
+            s
+            for s in costly
+            if remedy.applies_to(s.scenario.guest, s.trigger) and s.scenario.workload.load(s.trigger.id)
+        ]
         if not hit or not remedy.works_in(hit[0].scenario.kernel):
             continue
         saved = _pinning(hit) if remedy.effect == "pin_vcpus" else _stopped(hit, remedy)
@@ -108,7 +113,8 @@ def upgrade_advice(studies: Sequence[Study]) -> list[Advice]:
             extrapolated = extrapolated or old.extrapolated or new.extrapolated
     if not changed:
         return []
-    firsts = sorted({_first_kernel(s) for s in changed})
+    pulled = [s for s in changed if s.scenario.workload.load(s.trigger.id)] or changed
+    firsts = sorted({_first_kernel(s) for s in pulled}, key=kernels.KERNEL_RANGES.index)
     title = f"Upgrade the host kernel to {firsts[-1].split('-')[0]} or newer"
     caveat = (
         "the mask of CPUs that ran the guest only grows: it helps pinned guests most" if MASK_KERNEL in firsts else ""
@@ -154,12 +160,20 @@ def _cheaper(study: Study) -> list[str]:
     if study.chosen is None or study.cost(study.chosen.strategy).refused:
         return []
     own = numpy.median(study.cost(study.chosen.strategy).event.stolen_s)
+    latest = running_strategies(replace(study.scenario, kernel=kernels.newest()), study.trigger.id)
     open_ones = [
-        c.strategy for c in study.candidates
-        if not c.running and c.verdict.label != "no" and c.verdict.state != "inadmissible"
-        and study.cost(c.strategy).refused is None and numpy.median(study.cost(c.strategy).event.stolen_s) < own
+        c.strategy
+        for c in study.candidates
+        if not c.running
+        and c.strategy not in latest
+        and c.verdict.label != "no"
+        and c.verdict.state != "inadmissible"
+        and study.cost(c.strategy).refused is None
+        and numpy.median(study.cost(c.strategy).event.stolen_s) < own
     ]
-    skips = sorted((s for s in open_ones if STRATEGIES[s].skips), key=lambda s: SKIP_PREFERENCE.index(STRATEGIES[s].skips))
+    skips = sorted(
+        (s for s in open_ones if STRATEGIES[s].skips), key=lambda s: SKIP_PREFERENCE.index(STRATEGIES[s].skips)
+    )
     return [s for s in open_ones if not STRATEGIES[s].skips] + skips[:1]
 
 

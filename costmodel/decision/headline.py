@@ -22,22 +22,26 @@ LOSSES = (0.01, 0.10)
 
 def headline_study(studies: Sequence[Study]) -> Study | None:
     """The trigger that costs most: by host time lost per second where there is a rate, else by one event."""
+    return max(studies, key=_weight, default=None)
 
-    def weight(study: Study) -> tuple[float, float, float]:
-        pulled = study.scenario.workload.load(study.trigger.id) is not None
-        if study.chosen is None:
-            return (2.0 if study.unsafe_running and pulled else -1.0, 0.0, 0.0)
-        cost = study.cost(study.chosen.strategy)
-        if cost.refused:
-            return (0.0, float(pulled), 0.0)
-        lost = cost.host_cpu_s_per_s
-        return (
-            1.0 if lost is not None and numpy.median(lost) > 0 else 0.0,
-            float(numpy.median(lost)) if lost is not None else float(pulled),
-            float(numpy.median(cost.event.stolen_s)),
-        )
 
-    return max(studies, key=weight, default=None)
+def _weight(study: Study) -> tuple[int, float]:
+    """Rank of a trigger and its cost: a lost flush that the workload provokes, a loss per second, one event that the
+    workload makes, an unknown total of it, then the same for triggers outside the workload, then no cost.
+    """
+    pulled = study.scenario.workload.load(study.trigger.id) is not None
+    if study.chosen is None:
+        return (7, 0.0) if study.unsafe_running and pulled else (-1, 0.0)
+    cost = study.cost(study.chosen.strategy)
+    if cost.refused:
+        return (4 if pulled else 2, 0.0)
+    lost = float(numpy.median(cost.host_cpu_s_per_s)) if cost.host_cpu_s_per_s is not None else 0.0
+    if lost > 0:
+        return 6, lost
+    stolen = float(numpy.median(cost.event.stolen_s))
+    if stolen > 0:
+        return (5 if pulled else 3, stolen)
+    return (1 if pulled else 0, 0.0)
 
 
 def sentence(
@@ -53,7 +57,7 @@ def sentence(
         return f"{title}: {case.kernel} can lose a flush at {lead.trigger.title}."
     chosen = STRATEGIES[lead.chosen.strategy]
     if chosen.instruction == "none":
-        return f"Nothing to change: no flush is needed ({chosen.title})."
+        return f"Nothing to do: {lead.chosen.verdict.reason}."
     first = upgrades[0].title if upgrades else f"Keep {chosen.title} (what {case.kernel} does)"
     useful = next((r for r in remedies if _helps(r, lead)), None)
     if useful is None:
@@ -144,10 +148,11 @@ def saturation(study: Study) -> list[str]:
 
     Covers the strategy of this kernel and the WBINVD on all CPUs of the kernels up to v6.16 (the 2023 thread).
     """
-    if study.scenario.workload.load(study.trigger.id) is None:
+    load = study.scenario.workload.load(study.trigger.id)
+    if load is None or load.loop == "once":
         return []
     names = [study.chosen.strategy] if study.chosen else []
-    if any(c.strategy == "WBINVD_ALL" and c.verdict.label != "no" for c in study.candidates):
+    if any(c.strategy == "WBINVD_ALL" and c.verdict.label != "no" and c.verdict.needed for c in study.candidates):
         names.append("WBINVD_ALL")
     return [text for name in dict.fromkeys(names) if (text := _saturation(study, name))]
 
@@ -222,9 +227,13 @@ def irq_off_lines(evidence: Evidence, lead: Study | None) -> list[str]:
     if cost.refused or not float(numpy.median(cost.event.irq_off_s)) > 0:
         return []
     low, middle, high = numpy.quantile(cost.event.irq_off_s, (0.05, 0.5, 0.95))
-    fits = ", ".join(f"{significant(d.ratio, 1)}x below {quantity(d.limit_s, 's')} ({d.limit}, row {d.id})"
-                     for d in distances(evidence, float(high)))
-    return [f"interrupts are off on each CPU for {interval(low, middle, high, 's')} per flush; the upper end lies {fits}"]
+    fits = ", ".join(
+        f"{significant(d.ratio, 1)}x below {quantity(d.limit_s, 's')} ({d.limit}, row {d.id})"
+        for d in distances(evidence, float(high))
+    )
+    return [
+        f"interrupts are off on each CPU for {interval(low, middle, high, 's')} per flush; the upper end lies {fits}"
+    ]
 
 
 def warnings(case: Scenario, studies: Sequence[Study]) -> list[str]:
@@ -235,9 +244,11 @@ def warnings(case: Scenario, studies: Sequence[Study]) -> list[str]:
             f"the CPUID dump of this machine shows {', '.join(case.machine.features_off)} switched off; another "
             "dump of the same silicon has it: check the BIOS"
         )
+    lost: dict[str, list[str]] = {}
     for study in studies:
         for candidate in study.unsafe_running:
-            found.append(f"{case.kernel} can lose a flush at {study.trigger.title}: {candidate.verdict.reason}")
+            lost.setdefault(candidate.verdict.reason, []).append(study.trigger.title)
+    found += [f"{case.kernel} can lose a flush at {', '.join(where)}: {reason}" for reason, where in lost.items()]
     if any(s.cost(s.chosen.strategy).extrapolated for s in studies if s.chosen):
         found.append("no whole-cache flush was ever timed in public on this machine: the prior decides (EXTRAPOLATED)")
     return found

@@ -24,7 +24,7 @@ def objectives(study: Study) -> list[Objective]:
     names = [c.strategy for c in study.usable if study.cost(c.strategy).refused is None]
     found = []
     for name, (unit, measure) in OBJECTIVES.items():
-        ranked = sorted(names, key=lambda s: (float(numpy.median(measure(study.cost(s)))), names.index(s)))
+        ranked = _ranked(study, names, measure)
         if not ranked:
             continue
         winner = study.cost(ranked[0])
@@ -39,6 +39,16 @@ def objectives(study: Study) -> list[Objective]:
             )
         )
     return [_with_weight(study, found[0], found[1]), *found[1:]] if len(found) > 1 else found
+
+
+def _ranked(study: Study, names: list[str], measure: Callable[[Total], numpy.ndarray]) -> list[str]:
+    """Cheapest first; of equals (to 12 digits) the chosen strategy, then the order of the catalogue."""
+    own = study.chosen.strategy if study.chosen else None
+
+    def key(name: str) -> tuple[float, bool, int]:
+        return float(f"{numpy.median(measure(study.cost(name))):.12g}"), name != own, names.index(name)
+
+    return sorted(names, key=key)
 
 
 def _with_weight(study: Study, cpu: Objective, latency: Objective) -> Objective:

@@ -48,8 +48,8 @@ class Study:
 
     @cached_property
     def usable(self) -> list[Candidate]:
-        """Strategies that are safe here and that the kernel offers."""
-        return [c for c in self.candidates if c.safe and c.offered]
+        """Strategies that are safe here and that the kernel offers; batching needs one of them and is none itself."""
+        return [c for c in self.candidates if c.safe and c.offered and STRATEGIES[c.strategy].instruction != "defer"]
 
     @cached_property
     def chosen(self) -> Candidate | None:

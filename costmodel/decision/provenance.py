@@ -28,6 +28,7 @@ def source_rows(evidence: Evidence, scenario: Scenario, studies: Iterable[Study]
         ids.update(number.sources)
     for rows in scenario.machine.provenance.values():
         ids.update(rows)
+    ids.discard("scenario")
     measured = [_row(evidence, name) for name in sorted(ids) if name in evidence.measurements]
     dumps = [
         SourceRow(

@@ -62,11 +62,11 @@ def recommend(
 
 
 def study_all(evidence: Evidence, case: Scenario, parameters: ParameterSet) -> list[Study]:
-    """One study per trigger that the guest type has and at which the kernel or a strategy has something to do."""
+    """One study per trigger that the guest type has and at which the kernel's behaviour is catalogued."""
     draws = Draws(parameters)
     varied = variations(evidence, case.machine.id)
     studies = [Study(trigger, case, parameters, draws, varied) for trigger in triggers_of(case.guest)]
-    return [s for s in studies if s.chosen or s.unsafe_running or s.usable]
+    return [s for s in studies if s.chosen or s.unsafe_running]
 
 
 def not_applicable(case: Scenario, guest: Guest) -> str | None:

@@ -41,12 +41,20 @@ def view(result: Recommendation, evidence: Evidence | None = None) -> View | Non
     evidence = evidence or load()
     numbers = {name: result.scenario[name] for name in ("vcpus", "cpus_that_ran")}
     case = scenario(
-        evidence, result.guest, result.machine, result.workload, result.kernel,
-        resident_bytes=result.scenario["resident_bytes"], event_fraction=result.scenario.get("event_fraction"),
+        evidence,
+        result.guest,
+        result.machine,
+        result.workload,
+        result.kernel,
+        resident_bytes=result.scenario["resident_bytes"],
+        event_fraction=result.scenario.get("event_fraction"),
         **{name: int(value) for name, value in numbers.items()},
     )
-    rows = [r for r in result.costs if r.trigger == result.headline_trigger and r.refused is None
-            and STRATEGIES[r.strategy].instruction != "none"]
+    rows = [
+        r
+        for r in result.costs
+        if r.trigger == result.headline_trigger and r.refused is None and STRATEGIES[r.strategy].instruction != "none"
+    ]
     rows.sort(key=lambda r: (r.strategy != result.headline_strategy, r.state != "admissible"))
     names = [r.strategy for r in rows][:DRAWN]
     return View(case, parameters_of(evidence, result.machine), result.headline_trigger, names) if names else None

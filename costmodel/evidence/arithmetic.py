@@ -9,12 +9,24 @@ import re
 
 from costmodel.errors import BadInput
 
-CONSTANTS = frozenset({
-    1, 2, 100, 1000, 1024,  # counts, per cent, decimal and binary prefixes
-    60, 64, 512, 4096,      # seconds per minute, bytes per line, 4 KiB pages per 2 MiB, bytes per page
-    8,                      # bytes per memory transfer
-    12, 22, 0x3FF, 0xFFF,   # positions and masks of the cache fields in CPUID leaves 4 and 8000001D
-})
+CONSTANTS = frozenset(
+    {
+        1,
+        2,
+        100,
+        1000,
+        1024,  # counts, per cent, decimal and binary prefixes
+        60,
+        64,
+        512,
+        4096,  # seconds per minute, bytes per line, 4 KiB pages per 2 MiB, bytes per page
+        8,  # bytes per memory transfer
+        12,
+        22,
+        0x3FF,
+        0xFFF,  # positions and masks of the cache fields in CPUID leaves 4 and 8000001D
+    }
+)
 """Numbers that an expression may use although its quote lacks them."""
 
 WORDS = {"twice": 2.0, "doubles": 2.0, "four": 4.0, "tens": 10.0}
@@ -25,16 +37,24 @@ RELATIVE_TOLERANCE = 1e-5
 _NUMBER = re.compile(r"0x[0-9A-Fa-f]+|\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+")
 _REGISTER = re.compile(r"\b[0-9A-F]{8}\b")
 _OPERATORS = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
-    ast.RShift: operator.rshift, ast.LShift: operator.lshift, ast.BitAnd: operator.and_, ast.BitOr: operator.or_,
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.RShift: operator.rshift,
+    ast.LShift: operator.lshift,
+    ast.BitAnd: operator.and_,
+    ast.BitOr: operator.or_,
     ast.Pow: operator.pow,
 }
 
 
 def numbers_in(text: str) -> frozenset[float]:
     """Numbers that stand in `text`: decimal, with thousands commas, hexadecimal registers, and a few number words."""
-    found = {float(int(token, 16)) if token.startswith("0x") else float(token.replace(",", ""))
-             for token in _NUMBER.findall(text)}
+    found = {
+        float(int(token, 16)) if token.startswith("0x") else float(token.replace(",", ""))
+        for token in _NUMBER.findall(text)
+    }
     found |= {float(int(token, 16)) for token in _REGISTER.findall(text)}
     words = set(re.findall(r"[a-z]+", text.lower()))
     return frozenset(found | {value for word, value in WORDS.items() if word in words})

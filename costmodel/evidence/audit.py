@@ -71,6 +71,7 @@ def _perturbed(evidence: Evidence) -> Iterator[tuple[str, Evidence]]:
 
         workloads.map_numbers(load, note)
         for wanted in places:
+
             def larger_one(place: str, number: Sourced, wanted: str = wanted) -> Sourced:
                 return replace(number, value=number.value * PERTURBATION) if place == wanted else number
 

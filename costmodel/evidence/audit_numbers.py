@@ -37,7 +37,9 @@ def check(evidence: Evidence) -> list[Finding]:
     for load in evidence.workloads.values():
         found += [
             Finding(f"{workloads.FOLDER}/{load.id}.toml", trigger.trigger, "sources", f"row {source!r} does not exist")
-            for trigger in load.triggers for source in trigger.sources if source not in evidence.measurements
+            for trigger in load.triggers
+            for source in trigger.sources
+            if source not in evidence.measurements
         ]
     return found
 

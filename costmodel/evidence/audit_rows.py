@@ -17,6 +17,7 @@ FITTED_KINDS = ("measured", "specified")
 
 def check(row: Measurement) -> list[Finding]:
     """Findings about `row`."""
+
     def finding(field: str, problem: str) -> Finding:
         return Finding(FILE, row.id, field, problem)
 
@@ -55,13 +56,18 @@ def _quoted(row: Measurement) -> list[Finding]:
     factor = UNITS[row.unit].factor
     written = {
         "value": row.value,
-        **{field: value / factor for field, value in
-           (("low", row.low_si), ("high", row.high_si), ("uncertainty", row.uncertainty_si)) if value is not None},
+        **{
+            field: value / factor
+            for field, value in (("low", row.low_si), ("high", row.high_si), ("uncertainty", row.uncertainty_si))
+            if value is not None
+        },
     }
     quoted = numbers_in(row.quote)
     given = expressions(row.arithmetic)
-    found = [Finding(FILE, row.id, "arithmetic", f"names {field!r}, which the row does not give")
-             for field in given.keys() - written.keys()]
+    found = [
+        Finding(FILE, row.id, "arithmetic", f"names {field!r}, which the row does not give")
+        for field in given.keys() - written.keys()
+    ]
     for field, value in written.items():
         if field in given:
             problem = follows(given[field], value, quoted)

@@ -12,7 +12,12 @@ from costmodel.evidence.records import Machine
 
 FOLDER = "machines"
 REQUIRED = (
-    "sockets", "logical_cpus", "threads_per_core", "cpus_per_domain", "llc_bytes_per_domain", "l2_bytes_per_core",
+    "sockets",
+    "logical_cpus",
+    "threads_per_core",
+    "cpus_per_domain",
+    "llc_bytes_per_domain",
+    "l2_bytes_per_core",
     "line_bytes",
 )
 OPTIONAL = "dram_peak_bytes_per_s_per_socket"
@@ -32,8 +37,12 @@ def read_numbers(path: Path) -> dict[str, Number]:
         if field not in tables:
             raise BadInput("is missing", file=path.name, field=field, remedy="give the number with its source")
     if (OPTIONAL in tables) == (OPTIONAL in missing):
-        raise BadInput("needs a number or a reason under [missing], not both", file=path.name, field=OPTIONAL,
-                       remedy="keep one of them")
+        raise BadInput(
+            "needs a number or a reason under [missing], not both",
+            file=path.name,
+            field=OPTIONAL,
+            remedy="keep one of them",
+        )
     return {field: parse(value, file=path.name, field=field) for field, value in tables.items()}
 
 
@@ -50,11 +59,18 @@ def read(path: Path, dumps: Mapping[str, CpuidRow]) -> Machine:
             if number.si != int(number.si):
                 raise BadInput(f"{number.si} is not a whole number", file=file, field=field, remedy="correct it")
             values[field] = int(number.si)
-    for whole, part in (("logical_cpus", "sockets"), ("logical_cpus", "cpus_per_domain"),
-                        ("cpus_per_domain", "threads_per_core")):
+    for whole, part in (
+        ("logical_cpus", "sockets"),
+        ("logical_cpus", "cpus_per_domain"),
+        ("cpus_per_domain", "threads_per_core"),
+    ):
         if values[whole] % values[part]:
-            raise BadInput(f"{values[whole]} is no multiple of {part} = {values[part]}", file=file, field=whole,
-                           remedy="correct the topology")
+            raise BadInput(
+                f"{values[whole]} is no multiple of {part} = {values[part]}",
+                file=file,
+                field=whole,
+                remedy="correct the topology",
+            )
     dump = text(document, "dump", file=file, allowed=dumps)
     signature = text(document, "signature", file=file, allowed={row.signature for row in dumps.values()})
     vendor = text(document, "vendor", file=file, allowed={"amd", "intel"})
@@ -63,12 +79,19 @@ def read(path: Path, dumps: Mapping[str, CpuidRow]) -> Machine:
     features, off, sources = _features(dumps, dump, signature)
     features["tdx"], sources["tdx"] = _tdx(document, vendor, missing, file)
     return Machine(
-        id=document["id"], title=text(document, "title", file=file), vendor=vendor,
+        id=document["id"],
+        title=text(document, "title", file=file),
+        vendor=vendor,
         microarchitecture=text(document, "microarchitecture", file=file),
-        domains=values["logical_cpus"] // values["cpus_per_domain"], features=features, features_off=off,
-        provenance={**{field: number.sources for field, number in numbers.items()},
-                    **{f"features.{name}": found for name, found in sources.items()}},
-        missing=missing, notes=texts(document, "notes", file=file),
+        domains=values["logical_cpus"] // values["cpus_per_domain"],
+        features=features,
+        features_off=off,
+        provenance={
+            **{field: number.sources for field, number in numbers.items()},
+            **{f"features.{name}": found for name, found in sources.items()},
+        },
+        missing=missing,
+        notes=texts(document, "notes", file=file),
         **{field: values.get(field) for field in (*REQUIRED, OPTIONAL)},
     )
 
@@ -85,8 +108,12 @@ def _tdx(document: dict, vendor: str, missing: dict[str, str], file: str) -> tup
     """TDX does not stand in the dumps: a sourced statement, or a reason why it is taken as absent."""
     if "tdx" not in document:
         if vendor == "intel" and "tdx" not in missing:
-            raise BadInput("needs a sourced statement or a reason under [missing]", file=file, field="tdx",
-                           remedy="add one of them")
+            raise BadInput(
+                "needs a sourced statement or a reason under [missing]",
+                file=file,
+                field="tdx",
+                remedy="add one of them",
+            )
         return False, ()
     stated = subtable(document, "tdx", file=file)
     for field in ("source_title", "source_locator", "quote"):

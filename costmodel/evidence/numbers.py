@@ -51,8 +51,12 @@ def read_toml(path: Path) -> dict[str, object]:
         raise BadInput(f"is no TOML: {error}", file=path.name, remedy="correct the line") from None
     _check_texts(document, path.name, "")
     if document.get("id") != path.stem:
-        raise BadInput(f"{document.get('id')!r} is not the file's name", file=path.name, field="id",
-                       remedy=f"write id = {path.stem!r}")
+        raise BadInput(
+            f"{document.get('id')!r} is not the file's name",
+            file=path.name,
+            field="id",
+            remedy=f"write id = {path.stem!r}",
+        )
     return document
 
 
@@ -71,8 +75,9 @@ def subtable(table: dict, field: str, *, file: str, row: str = "") -> dict[str, 
     """The table under `field`, empty where there is none. Raises BadInput where it is something else."""
     value = table.get(field, {})
     if not isinstance(value, dict):
-        raise BadInput("is no table", file=file, row=row or None, field=field,
-                       remedy=f"write [{field}] and its entries")
+        raise BadInput(
+            "is no table", file=file, row=row or None, field=field, remedy=f"write [{field}] and its entries"
+        )
     return value
 
 
@@ -80,7 +85,7 @@ def texts(table: dict, field: str, *, file: str, row: str = "") -> tuple[str, ..
     """The list of strings under `field`, empty where there is none. Raises BadInput."""
     value = table.get(field, [])
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise BadInput("is no list of texts", file=file, row=row or None, field=field, remedy="write [\"a\", \"b\"]")
+        raise BadInput("is no list of texts", file=file, row=row or None, field=field, remedy='write ["a", "b"]')
     return tuple(value)
 
 
@@ -95,11 +100,12 @@ def text(table: dict, field: str, *, file: str, row: str = "", allowed: Collecti
 
 def parse(table: object, *, file: str, field: str, row: str = "") -> Number:
     """A number with its provenance from `{ value, unit, source, column, arithmetic, note }`. Raises BadInput."""
+
     def refuse(problem: str, remedy: str) -> BadInput:
         return BadInput(problem, file=file, row=row or None, field=field, remedy=remedy)
 
     if not isinstance(table, dict) or not {"value", "unit", "source"} <= table.keys() or table.keys() - KEYS:
-        raise refuse("is no number with value, unit and source", "write { value = 1, unit = \"1\", source = \"W01\" }")
+        raise refuse("is no number with value, unit and source", 'write { value = 1, unit = "1", source = "W01" }')
     value, unit, source = table["value"], table["unit"], table["source"]
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < VALUE_MAX:
         raise refuse(f"{str(value)[:40]} is not a finite number above zero", "correct the number")
@@ -108,6 +114,7 @@ def parse(table: object, *, file: str, field: str, row: str = "") -> Number:
     sources = (source,) if isinstance(source, str) else tuple(source) if isinstance(source, list) else ()
     if not sources or not all(isinstance(one, str) and one for one in sources):
         raise refuse("names no source", f"name a row, a CPUID dump or {SCENARIO!r}")
-    remarks = {key: text(table, key, file=file, row=row or field) for key in ("column", "arithmetic", "note")
-               if key in table}
+    remarks = {
+        key: text(table, key, file=file, row=row or field) for key in ("column", "arithmetic", "note") if key in table
+    }
     return Number(float(value), unit, sources, **remarks)

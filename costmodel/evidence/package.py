@@ -22,7 +22,8 @@ UNIT_BY_SUFFIX = {"_kib": "KiB", "_bytes": "B", "_s": "s", "_per_s": "1/s"}
 UNIT_IN_ROW = frozenset({"value", "low", "high", "uncertainty"})
 OWN_SOURCES = [{"title": "the rows, dumps and documents that the file names beside each number"}]
 LICENSE = {
-    "name": "Apache-2.0", "title": "selection and arrangement; quotes stay with their authors, see README.md",
+    "name": "Apache-2.0",
+    "title": "selection and arrangement; quotes stay with their authors, see README.md",
     "path": "https://www.apache.org/licenses/LICENSE-2.0",
 }
 
@@ -44,8 +45,13 @@ def _resource(path: Path, root: Path) -> dict[str, object]:
     kind = path.suffix.removeprefix(".")
     resource: dict[str, object] = {
         "name": relative.lower().replace("/", "-").replace(".", "-").replace("_", "-"),
-        "path": relative, "format": kind, "mediatype": MEDIA_TYPES.get(kind, "text/plain"), "encoding": "utf-8",
-        "bytes": len(content), "hash": f"sha256:{hashlib.sha256(content).hexdigest()}", "sources": OWN_SOURCES,
+        "path": relative,
+        "format": kind,
+        "mediatype": MEDIA_TYPES.get(kind, "text/plain"),
+        "encoding": "utf-8",
+        "bytes": len(content),
+        "hash": f"sha256:{hashlib.sha256(content).hexdigest()}",
+        "sources": OWN_SOURCES,
     }
     if kind == "csv":
         rows = list(csv.DictReader(io.StringIO(content.decode("utf-8"), newline=""), restval=""))
@@ -59,8 +65,14 @@ def _resource(path: Path, root: Path) -> dict[str, object]:
 
 def _field(name: str, cells: list[str]) -> dict[str, str]:
     field = {"name": name, "type": _type([cell for cell in cells if cell])}
-    unit = next((unit for suffix, unit in sorted(UNIT_BY_SUFFIX.items(), key=lambda pair: -len(pair[0]))
-                 if name.endswith(suffix)), "")
+    unit = next(
+        (
+            unit
+            for suffix, unit in sorted(UNIT_BY_SUFFIX.items(), key=lambda pair: -len(pair[0]))
+            if name.endswith(suffix)
+        ),
+        "",
+    )
     if name in UNIT_IN_ROW and field["type"] != "string":
         unit = "as the column unit says"
     return {**field, "unit": unit} if unit and field["type"] != "string" else field
@@ -95,8 +107,11 @@ def differences(root: Path) -> list[tuple[str, str]]:
     }
     found = [(path, "is listed in datapackage.json but missing") for path in sorted(listed.keys() - present.keys())]
     found += [(path, "is not listed in datapackage.json") for path in sorted(present.keys() - listed.keys())]
-    found += [(path, "checksum differs from datapackage.json")
-              for path in sorted(listed.keys() & present.keys()) if listed[path] != present[path]]
+    found += [
+        (path, "checksum differs from datapackage.json")
+        for path in sorted(listed.keys() & present.keys())
+        if listed[path] != present[path]
+    ]
     if not found and stated != json.loads(render(root)):
         found.append((DESCRIPTION, "differs from what the files say; run python -m costmodel.evidence.package"))
     return found

@@ -37,8 +37,11 @@ class Evidence:
     def rows(self, observable: str | None = None, **covariates: object) -> list[Measurement]:
         """Measurements of `observable` whose fields equal `covariates`, in the order of the file."""
         wanted = dict(covariates) if observable is None else {"observable": observable, **covariates}
-        return [row for row in self.measurements.values()
-                if all(getattr(row, field) == value for field, value in wanted.items())]
+        return [
+            row
+            for row in self.measurements.values()
+            if all(getattr(row, field) == value for field, value in wanted.items())
+        ]
 
     def geometry(self, signature: str) -> list[CpuidRow]:
         """CPUID dumps of the signature. Raises UnknownName."""
@@ -67,7 +70,8 @@ class Evidence:
             return replace(number, value=number.value * si_factor) if id in number.sources else number
 
         return self._copy(
-            ("value", id, si_factor), measurements=rows,
+            ("value", id, si_factor),
+            measurements=rows,
             machines={name: _scaled(machine, id, si_factor) for name, machine in self.machines.items()},
             workloads={name: workloads.map_numbers(load, follow) for name, load in self.workloads.items()},
         )
@@ -75,8 +79,9 @@ class Evidence:
     def without(self, id: str) -> Evidence:
         """A copy that lacks measurement `id`; machines and workloads keep their numbers."""
         self.one(id)
-        return self._copy(("without", id),
-                          measurements={name: row for name, row in self.measurements.items() if name != id})
+        return self._copy(
+            ("without", id), measurements={name: row for name, row in self.measurements.items() if name != id}
+        )
 
     def with_machine(self, machine: Machine) -> Evidence:
         """A copy in which `machine` takes the place of the one with its id."""
@@ -91,8 +96,7 @@ class Evidence:
 
 
 def _scaled(machine: Machine, id: str, factor: float) -> Machine:
-    changed = {field: getattr(machine, field) * factor for field in SCALED
-               if id in machine.provenance.get(field, ())}
+    changed = {field: getattr(machine, field) * factor for field in SCALED if id in machine.provenance.get(field, ())}
     return replace(machine, **changed) if changed else machine
 
 

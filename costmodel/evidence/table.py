@@ -35,8 +35,12 @@ def read_table(path: Path, columns: Sequence[str], key: str, numeric: Collection
     rows, seen = [], set()
     for number, cells in enumerate(lines, start=2):
         if len(cells) != len(header):
-            raise BadInput(f"has {len(cells)} cells, the header has {len(header)}", file=path.name, row=number,
-                           remedy="quote cells that hold commas")
+            raise BadInput(
+                f"has {len(cells)} cells, the header has {len(header)}",
+                file=path.name,
+                row=number,
+                remedy="quote cells that hold commas",
+            )
         row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
         name = row[key]
         for field, cell in row.items():
@@ -56,8 +60,9 @@ def _check_header(path: Path, header: list[str], columns: Sequence[str]) -> None
             raise BadInput("column is missing", file=path.name, field=name, remedy="add the column")
     for name in header:
         if name not in columns or header.count(name) > 1:
-            raise BadInput("column is unknown or there twice", file=path.name, field=name[:40],
-                           remedy="remove the column")
+            raise BadInput(
+                "column is unknown or there twice", file=path.name, field=name[:40], remedy="remove the column"
+            )
 
 
 def check_cell(cell: str, *, file: str, row: object, field: str, signed: bool = False) -> None:
@@ -87,8 +92,13 @@ def number(row: dict[str, str], field: str, *, file: str, name: str, required: b
     except ValueError:
         value = math.nan
     if not math.isfinite(value) or value <= 0:
-        raise BadInput(f"{cell[:40]!r} is not a finite number above zero", file=file, row=name, field=field,
-                       remedy="correct the number or leave the row out")
+        raise BadInput(
+            f"{cell[:40]!r} is not a finite number above zero",
+            file=file,
+            row=name,
+            field=field,
+            remedy="correct the number or leave the row out",
+        )
     return value
 
 
@@ -103,6 +113,11 @@ def whole(row: dict[str, str], field: str, *, file: str, name: str) -> int | Non
 def choice(row: dict[str, str], field: str, allowed: Collection[str], *, file: str, name: str) -> str:
     """The cell if it is one of `allowed`. Raises BadInput."""
     if row[field] not in allowed:
-        raise BadInput(f"{row[field][:40]!r} is not one of {', '.join(repr(a) for a in sorted(allowed))}", file=file,
-                       row=name, field=field, remedy="use one of these")
+        raise BadInput(
+            f"{row[field][:40]!r} is not one of {', '.join(repr(a) for a in sorted(allowed))}",
+            file=file,
+            row=name,
+            field=field,
+            remedy="use one of these",
+        )
     return row[field]

@@ -51,8 +51,14 @@ UNITS = {
 }
 
 PINT_SI = {
-    "s": "second", "B": "byte", "B/s": "byte / second", "1/s": "1 / second", "B/cycle": "byte",
-    "cycle": "dimensionless", "lines/cycle": "dimensionless", "1": "dimensionless",
+    "s": "second",
+    "B": "byte",
+    "B/s": "byte / second",
+    "1/s": "1 / second",
+    "B/cycle": "byte",
+    "cycle": "dimensionless",
+    "lines/cycle": "dimensionless",
+    "1": "dimensionless",
 }
 
 

@@ -18,19 +18,51 @@ RESIDENT = "resident"
 SCENARIO_FIELDS = ("vcpus", "resident_bytes", "vms")
 LOAD_NUMBERS = ("threads", "events_per_cycle", "sleep_s", "event_fraction")
 LOAD_KEYS = {
-    "trigger", "loop", "thread", *LOAD_NUMBERS, "axis_per_s", "range_bytes", "residency", "residency_reason",
-    "rate_reason", "sources", "tunables",
+    "trigger",
+    "loop",
+    "thread",
+    *LOAD_NUMBERS,
+    "axis_per_s",
+    "range_bytes",
+    "residency",
+    "residency_reason",
+    "rate_reason",
+    "sources",
+    "tunables",
 }
 LOOPS = ("closed_batch", "autonuma", "axis", "once")
-TRIGGERS = frozenset({
-    "autonuma_prot_none_scan", "numa_or_compaction_migrate", "ksm_write_protect", "ksm_replace_page", "thp_collapse",
-    "thp_split", "swap_reclaim", "munmap_or_discard", "mprotect_or_uffd_wp", "memslot_delete_or_move",
-    "vm_teardown_mn_release", "reg_region_or_launch_update", "unreg_region", "asid_recycle",
-    "intra_host_migration_move_ctx", "vmsa_page_free", "gmem_punch_hole", "gmem_free_folio_teardown",
-    "convert_private_to_shared_separate_backing", "convert_private_to_shared_in_place", "convert_shared_to_private",
-    "snp_init", "rmp_ownership_change_to_hypervisor", "convert_private_to_shared",
-    "convert_shared_to_private_or_page_add", "hkid_free_vm_teardown", "tdr_page_free", "vm_destroy",
-})
+TRIGGERS = frozenset(
+    {
+        "autonuma_prot_none_scan",
+        "numa_or_compaction_migrate",
+        "ksm_write_protect",
+        "ksm_replace_page",
+        "thp_collapse",
+        "thp_split",
+        "swap_reclaim",
+        "munmap_or_discard",
+        "mprotect_or_uffd_wp",
+        "memslot_delete_or_move",
+        "vm_teardown_mn_release",
+        "reg_region_or_launch_update",
+        "unreg_region",
+        "asid_recycle",
+        "intra_host_migration_move_ctx",
+        "vmsa_page_free",
+        "gmem_punch_hole",
+        "gmem_free_folio_teardown",
+        "convert_private_to_shared_separate_backing",
+        "convert_private_to_shared_in_place",
+        "convert_shared_to_private",
+        "snp_init",
+        "rmp_ownership_change_to_hypervisor",
+        "convert_private_to_shared",
+        "convert_shared_to_private_or_page_add",
+        "hkid_free_vm_teardown",
+        "tdr_page_free",
+        "vm_destroy",
+    }
+)
 
 
 def read_numbers(path: Path) -> dict[str, Number]:
@@ -59,8 +91,10 @@ def read(path: Path) -> Workload:
         if names.count(name) > 1:
             raise BadInput("is there twice", file=file, row=name, field="trigger", remedy="merge the two")
     return Workload(
-        id=document["id"], title=text(document, "title", file=file),
-        description=text(document, "description", file=file), triggers=loads,
+        id=document["id"],
+        title=text(document, "title", file=file),
+        description=text(document, "description", file=file),
+        triggers=loads,
         **{field: numbers[field] for field in SCENARIO_FIELDS},
     )
 
@@ -81,25 +115,39 @@ def _load(load: dict, numbers: dict[str, Sourced], resident_bytes: float, file: 
     if own["event_fraction"] is None or not own["event_fraction"].value <= 1:
         raise BadInput("must be a fraction in (0, 1]", file=file, row=name, field="event_fraction", remedy="give it")
     if loop == "closed_batch" and not all(own.values()):
-        raise BadInput("a closed loop needs threads, events_per_cycle and sleep_s", file=file, row=name, field="loop",
-                       remedy="give the three numbers")
+        raise BadInput(
+            "a closed loop needs threads, events_per_cycle and sleep_s",
+            file=file,
+            row=name,
+            field="loop",
+            remedy="give the three numbers",
+        )
     axis = load.get("axis_per_s", [])
     numeric = isinstance(axis, list) and all(type(rate) in (int, float) and 0 < rate < VALUE_MAX for rate in axis)
     if not numeric or (loop == "axis") != bool(axis):
-        raise BadInput("an axis of rates above zero goes with loop = \"axis\", and only with it", file=file, row=name,
-                       field="axis_per_s", remedy="correct the rates or the loop")
+        raise BadInput(
+            'an axis of rates above zero goes with loop = "axis", and only with it',
+            file=file,
+            row=name,
+            field="axis_per_s",
+            remedy="correct the rates or the loop",
+        )
     prefix = f"{name}.tunables."
     tunables = {place.removeprefix(prefix): n for place, n in numbers.items() if place.startswith(prefix)}
     lengths = {RESIDENT: resident_bytes, **{key: number.value for key, number in tunables.items()}}
     return TriggerLoad(
-        trigger=name, loop=loop, axis_per_s=tuple(float(rate) for rate in axis),
+        trigger=name,
+        loop=loop,
+        axis_per_s=tuple(float(rate) for rate in axis),
         thread=text(load, "thread", file=file, row=name) if "thread" in load else "",
         range_bytes=_ranges(load.get("range_bytes"), lengths, file, name),
         whole_vm=load.get("range_bytes") == RESIDENT,
         residency=text(load, "residency", file=file, row=name, allowed=("cold", "hot", "unknown")),
         residency_reason=text(load, "residency_reason", file=file, row=name),
-        rate_reason=text(load, "rate_reason", file=file, row=name), sources=texts(load, "sources", file=file, row=name),
-        tunables=tunables, **own,
+        rate_reason=text(load, "rate_reason", file=file, row=name),
+        sources=texts(load, "sources", file=file, row=name),
+        tunables=tunables,
+        **own,
     )
 
 
@@ -111,10 +159,18 @@ def _ranges(table: object, lengths: dict[str, float], file: str, name: str) -> t
         pairs = tuple((float(size), float(weight)) for size, weight in table)
     except (TypeError, ValueError, OverflowError):
         pairs = ()
-    if not pairs or any(not (math.isfinite(size) and size > 0 and weight > 0) for size, weight in pairs) \
-            or not math.isclose(sum(weight for _, weight in pairs), 1.0):
-        raise BadInput("is no list of [bytes, weight] with weights that sum to 1", file=file, row=name,
-                       field="range_bytes", remedy=f"write [[4096, 1.0]], {RESIDENT!r} or the name of a tunable")
+    if (
+        not pairs
+        or any(not (math.isfinite(size) and size > 0 and weight > 0) for size, weight in pairs)
+        or not math.isclose(sum(weight for _, weight in pairs), 1.0)
+    ):
+        raise BadInput(
+            "is no list of [bytes, weight] with weights that sum to 1",
+            file=file,
+            row=name,
+            field="range_bytes",
+            remedy=f"write [[4096, 1.0]], {RESIDENT!r} or the name of a tunable",
+        )
     return pairs
 
 
@@ -122,8 +178,11 @@ def map_numbers(workload: Workload, change: Callable[[str, Sourced], Sourced]) -
     """The workload with `change(place, number)` applied to each sourced number; places as in `read_numbers`."""
     loads = []
     for load in workload.triggers:
-        own = {field: change(f"{load.trigger}.{field}", getattr(load, field))
-               for field in LOAD_NUMBERS if getattr(load, field) is not None}
+        own = {
+            field: change(f"{load.trigger}.{field}", getattr(load, field))
+            for field in LOAD_NUMBERS
+            if getattr(load, field) is not None
+        }
         tunables = {key: change(f"{load.trigger}.tunables.{key}", n) for key, n in load.tunables.items()}
         loads.append(replace(load, tunables=tunables, **own))
     scenario = {field: change(field, getattr(workload, field)) for field in SCENARIO_FIELDS}

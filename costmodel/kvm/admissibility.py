@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from costmodel.kvm import predicates
 from costmodel.kvm.guests import guest
-from costmodel.kvm.rules import RULES, Rule
+from costmodel.kvm.rule import Rule
+from costmodel.kvm.rules import RULES
 from costmodel.kvm.strategies import strategy
 from costmodel.kvm.triggers import trigger
 
@@ -34,8 +35,18 @@ def judge(guest_id: str, trigger_id: str, strategy_id: str, known: Mapping[str, 
     """Judge by the rules. Raises UnknownName. A trigger that the guest type does not have is inadmissible."""
     g, t, s = guest(guest_id), trigger(trigger_id), strategy(strategy_id)
     if not t.occurs_with(g):
-        return Verdict("no", "false", "this guest type does not have this trigger", "by definition", "no-such-trigger",
-                       False, False, "inadmissible", (), ())
+        return Verdict(
+            "no",
+            "false",
+            "this guest type does not have this trigger",
+            "by definition",
+            "no-such-trigger",
+            False,
+            False,
+            "inadmissible",
+            (),
+            (),
+        )
     rule = next(rule for rule in RULES if rule.when(g, t, s))
     label, text = rule.verdict(g, t, s), rule.text(t, s)
     needed = t.lines is not None and not (t.by_hva and not g.has("private_memory_vma_backed"))

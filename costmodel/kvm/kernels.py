@@ -42,20 +42,25 @@ def resolve(version: str) -> str:
         return version
     match = re.fullmatch(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?:-rc\d*)?", version)
     if not match:
-        raise BadInput(f"cannot read the kernel version {version!r}", field="kernel",
-                       remedy="write it as 6.6, 6.17.3 or newest")
+        raise BadInput(
+            f"cannot read the kernel version {version!r}", field="kernel", remedy="write it as 6.6, 6.17.3 or newest"
+        )
     major, minor, patch = (int(part or 0) for part in match.groups())
     if (major, minor) < (5, 11):
-        raise BadInput(f"kernel {version} is older than v5.11, the first catalogued", field="kernel",
-                       remedy=f"choose one of {', '.join(KERNEL_RANGES)}")
+        raise BadInput(
+            f"kernel {version} is older than v5.11, the first catalogued",
+            field="kernel",
+            remedy=f"choose one of {', '.join(KERNEL_RANGES)}",
+        )
     if (major, minor) == (5, 15):
         return "v5.15.70+" if patch >= 70 or match.group(3) is None else "v5.11"
     if (5, 15) < (major, minor) < (5, 18):
         return "v5.11"
     found = next((name for name, last in zip(KERNEL_RANGES, _LAST, strict=True) if (major, minor) <= last), None)
     if found is None:
-        raise BadInput(f"kernel {version} is newer than {newest()}, the last catalogued", field="kernel",
-                       remedy="use newest")
+        raise BadInput(
+            f"kernel {version} is newer than {newest()}, the last catalogued", field="kernel", remedy="use newest"
+        )
     return found
 
 
@@ -63,8 +68,9 @@ def resolve(version: str) -> str:
 def _rows() -> dict[tuple[str, str, str], Upstream]:
     with (data_dir() / "kvm" / "upstream_behaviour.csv").open(newline="", encoding="utf-8") as file:
         return {
-            (row["guest_type"], row["trigger"], row["kernel_range"]):
-                Upstream(tuple(row["upstream_strategy"].split("|")), row["locator"])
+            (row["guest_type"], row["trigger"], row["kernel_range"]): Upstream(
+                tuple(row["upstream_strategy"].split("|")), row["locator"]
+            )
             for row in csv.DictReader(file)
         }
 

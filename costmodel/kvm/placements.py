@@ -23,10 +23,16 @@ PLACEMENTS = {
     placement.id: placement
     for placement in (
         Placement("under_mmu_lock", "under mmu_lock", "all page faults of the VM", True),
-        Placement("after_unlock", "after unlock, inside SRCU",
-                  "faults in the merged range; memslot updates also wait for SRCU", True),
+        Placement(
+            "after_unlock",
+            "after unlock, inside SRCU",
+            "faults in the merged range; memslot updates also wait for SRCU",
+            True,
+        ),
         Placement("after_srcu", "after SRCU is dropped", "faults in the merged range", True),
-        Placement("after_range_end", "after range_end", "nobody, but the page may already belong to someone else", False),
+        Placement(
+            "after_range_end", "after range_end", "nobody, but the page may already belong to someone else", False
+        ),
         Placement("outside_notifier", "outside the notifier", "whoever holds the lock of that path", True),
     )
 }

@@ -75,16 +75,42 @@ MEANING = {
     "module_clears_clflush_before_alloc": "module: reports that pages need no CLFLUSH before use",
 }
 FEATURES = {
-    "has_sme_coherent": "sme_coherent", "has_clflushopt": "clflushopt", "has_wbnoinvd": "wbnoinvd",
-    "has_vm_page_flush_msr": "vm_page_flush", "coherency_sfw_no": "coherency_sfw_no",
+    "has_sme_coherent": "sme_coherent",
+    "has_clflushopt": "clflushopt",
+    "has_wbnoinvd": "wbnoinvd",
+    "has_vm_page_flush_msr": "vm_page_flush",
+    "coherency_sfw_no": "coherency_sfw_no",
 }
-HOOK = ("may_block", "irqs_enabled", "vcpu_sptes_zapped_and_tlb_flushed", "fallback_to_wbinvd", "kvm_lock_held",
-        "flush_before_page_returned", "rmp_made_shared", "flush_done_before_invalidate_range_end", "kernel_va",
-        "sev_deactivate_lock_held", "wbinvd_on_all_online_cpus", "sev_reclaim_asid_bitmap", "one_cpu_per_package",
-        "all_vps_flushed", "tdx_lock", "followed_by_key_release", "hkid_assigned", "spte_removed", "tlb_tracked")
+HOOK = (
+    "may_block",
+    "irqs_enabled",
+    "vcpu_sptes_zapped_and_tlb_flushed",
+    "fallback_to_wbinvd",
+    "kvm_lock_held",
+    "flush_before_page_returned",
+    "rmp_made_shared",
+    "flush_done_before_invalidate_range_end",
+    "kernel_va",
+    "sev_deactivate_lock_held",
+    "wbinvd_on_all_online_cpus",
+    "sev_reclaim_asid_bitmap",
+    "one_cpu_per_package",
+    "all_vps_flushed",
+    "tdx_lock",
+    "followed_by_key_release",
+    "hkid_assigned",
+    "spte_removed",
+    "tlb_tracked",
+)
 """What every catalogued kernel does in its own hooks (KVM sources cited with the rules)."""
-NOBODY = ("invalidations_serialised", "flush_on_every_leaf_spte_zap", "new_mmu_notify_event_available",
-          "event_filter_in_kernel", "batch_inside_free", "flush_generation_started_after_zap")
+NOBODY = (
+    "invalidations_serialised",
+    "flush_on_every_leaf_spte_zap",
+    "new_mmu_notify_event_available",
+    "event_filter_in_kernel",
+    "batch_inside_free",
+    "flush_generation_started_after_zap",
+)
 """What no catalogued kernel provides."""
 MASK_KERNEL = "v6.17-v7.2"
 SOURCE_FLUSH_KERNEL = "v7.3-rc"
@@ -102,12 +128,13 @@ def known(guest_id: str, trigger_id: str, features: Mapping[str, bool], kernel: 
     facts = {name: bool(features.get(feature, False)) for name, feature in FEATURES.items()}
     facts |= dict.fromkeys(HOOK, True) | dict.fromkeys(NOBODY, False)
     facts |= {
-        "cpumask_complete": mask, "cpumask_monotonic": mask,
+        "cpumask_complete": mask,
+        "cpumask_monotonic": mask,
         "later_release_event_flushes": flushes,
         "earlier_release_flushed": flushes,
         "event_is_protection": bool(t.event and t.event.startswith("PROTECTION")),
         "page_stays_in_vm": t.page_stays_in_vm and not t.page_may_leave_vm,
-        "under_mmu_lock": t.by_hva and g.has("keyid_keyed"),
+        "under_mmu_lock": g.has("keyid_keyed") and not t.by_hva,
         "kvm_pointer_available": t.kvm_pointer,
         "before_clearing_src_active": in_place,
         "gmem_in_place_conversion": in_place and t.pfn_source == "gmem" and t.path == "conversion",
@@ -132,8 +159,11 @@ def _parse(text: str) -> tuple:
     while position < len(text.rstrip()):
         match = _TOKEN.match(text, position)
         if not match:
-            raise BadInput(f"cannot read {text[position:position + 20]!r}", field="predicates",
-                           remedy="join names with &&, ||, ! and parentheses")
+            raise BadInput(
+                f"cannot read {text[position : position + 20]!r}",
+                field="predicates",
+                remedy="join names with &&, ||, ! and parentheses",
+            )
         tokens.append(match.group(1))
         position = match.end()
 

@@ -40,7 +40,15 @@ def remedies() -> tuple[Remedy, ...]:
     """All remedies in the order of the file."""
     with (data_dir() / "kvm" / "remedies.csv").open(newline="", encoding="utf-8") as file:
         return tuple(
-            Remedy(row["id"], row["title"], row["effect"], frozenset(row["triggers"].split()),
-                   frozenset(row["guests"].split()), row["first_kernel"], row["caveat"], row["source"])
+            Remedy(
+                row["id"],
+                row["title"],
+                row["effect"],
+                frozenset(row["triggers"].split()),
+                frozenset(row["guests"].split()),
+                row["first_kernel"],
+                row["caveat"],
+                row["source"],
+            )
             for row in csv.DictReader(file)
         )

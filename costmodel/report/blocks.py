@@ -16,8 +16,13 @@ from costmodel.report import plots
 def _environment():
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(loader=PackageLoader("costmodel.report"), autoescape=True, undefined=StrictUndefined,
-                              trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=PackageLoader("costmodel.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters["interval"] = cell
     environment.filters["quantity"] = quantity
     return environment
@@ -56,8 +61,13 @@ def curves(view: View | None) -> str:
     if view is None:
         return fragment("nothing", text="No flush at the headline trigger: there is no curve to draw.")
     sweeps = view.sweeps()
-    return fragment("curves", view=view, sweeps=sweeps, plot=Markup(plots.break_even(sweeps)),
-                    map=Markup(plots.winner_map(view.map())))
+    return fragment(
+        "curves",
+        view=view,
+        sweeps=sweeps,
+        plot=Markup(plots.break_even(sweeps)),
+        map=Markup(plots.winner_map(view.map())),
+    )
 
 
 def admissibility(result: Recommendation) -> str:

@@ -26,7 +26,8 @@ def matrix(guests: Sequence[str], machines: Sequence[str], parameters: dict[str,
     """Parameters of every combination (empty sequences mean all)."""
     return [
         ReportParameters(**{**parameters, "guest": guest, "machine": machine})
-        for guest in guests or GUESTS for machine in machines or load().machines
+        for guest in guests or GUESTS
+        for machine in machines or load().machines
     ]
 
 
@@ -49,8 +50,11 @@ def artefacts(jobs: Sequence[ReportParameters], tick: Callable[[], None] = lambd
             files |= _plots(stem(job).replace("/", "-"), result)
         tick()
     if len(results) > 1:
-        files |= {"index.html": index.html(results), "index.json": index.as_json(results),
-                  "index.txt": index.text(results)}
+        files |= {
+            "index.html": index.html(results),
+            "index.json": index.as_json(results),
+            "index.txt": index.text(results),
+        }
     return files
 
 

@@ -37,16 +37,22 @@ def check(values: Mapping[str, object]) -> ReportParameters:
         parameters = ReportParameters(**values)
     except ValidationError as error:
         first = error.errors()[0]
-        raise BadInput(f"{first['msg'].lower()}, got {first.get('input')!r}", field=str(first["loc"][0]),
-                       remedy="see `costmodel report --help`") from None
+        raise BadInput(
+            f"{first['msg'].lower()}, got {first.get('input')!r}",
+            field=str(first["loc"][0]),
+            remedy="see `costmodel report --help`",
+        ) from None
     evidence = load()
     guest(parameters.guest)
     host = evidence.machine(parameters.machine)
     evidence.workload(parameters.workload)
     kernels.resolve(parameters.kernel)
     if parameters.cpus_that_ran > host.logical_cpus:
-        raise BadInput(f"{parameters.cpus_that_ran} exceeds the {host.logical_cpus} CPUs of {host.id}",
-                       field="cpus_that_ran", remedy="give at most the CPUs of the machine")
+        raise BadInput(
+            f"{parameters.cpus_that_ran} exceeds the {host.logical_cpus} CPUs of {host.id}",
+            field="cpus_that_ran",
+            remedy="give at most the CPUs of the machine",
+        )
     if parameters.event_fraction < 0 and parameters.event_fraction != -1.0:
         raise BadInput("is negative", field="event_fraction", remedy="give a fraction in [0, 1], or -1 for the default")
     return parameters
@@ -55,8 +61,11 @@ def check(values: Mapping[str, object]) -> ReportParameters:
 def arguments(parameters: ReportParameters) -> dict[str, object]:
     """Keyword arguments for `recommend`, with the placeholders turned into None."""
     return {
-        "guest": parameters.guest, "machine": parameters.machine, "workload": parameters.workload,
-        "kernel": parameters.kernel, "vcpus": parameters.vcpus or None,
+        "guest": parameters.guest,
+        "machine": parameters.machine,
+        "workload": parameters.workload,
+        "kernel": parameters.kernel,
+        "vcpus": parameters.vcpus or None,
         "cpus_that_ran": parameters.cpus_that_ran or None,
         "event_fraction": None if parameters.event_fraction < 0 else parameters.event_fraction,
     }

@@ -21,8 +21,13 @@ from costmodel.report.blocks import fragment
 def changed(case: Scenario, *, llc_mib: float, range_kib: float, cpus: int, rate_per_s: float) -> Scenario:
     """`case` with the sliders' values: cache per domain, range length, CPUs that ran the guest, invalidations per s."""
     machine = replace(case.machine, llc_bytes_per_domain=llc_mib * 2.0**20)
-    return replace(case, machine=machine, range_bytes=range_kib * 2.0**10, rate_per_s=rate_per_s,
-                   cpus_that_ran=float(min(cpus, machine.logical_cpus)))
+    return replace(
+        case,
+        machine=machine,
+        range_bytes=range_kib * 2.0**10,
+        rate_per_s=rate_per_s,
+        cpus_that_ran=float(min(cpus, machine.logical_cpus)),
+    )
 
 
 def explain(case: Scenario, trigger: str | None = None) -> str:
@@ -36,12 +41,18 @@ def explain(case: Scenario, trigger: str | None = None) -> str:
     lead = next((s for s in studies if s.trigger.id == trigger), None) or headline.headline_study(studies)
     if lead is None:
         return fragment("nothing", text="No trigger of this guest type needs a flush.")
-    names = [c.strategy for c in lead.candidates if c.verdict.label != "no" and lead.cost(c.strategy).refused is None
-             and STRATEGIES[c.strategy].instruction != "none"][:DRAWN]
+    names = [
+        c.strategy
+        for c in lead.candidates
+        if c.verdict.label != "no"
+        and lead.cost(c.strategy).refused is None
+        and STRATEGIES[c.strategy].instruction != "none"
+    ][:DRAWN]
     rows = [(name, _loss(lead, name)) for name in names]
     drawn = _curves(lead, names) if names else ""
-    return fragment("explore", lead=lead, cost=headline.cost_text(lead), sure=headline.confidence(lead), rows=rows,
-                    plot=drawn)
+    return fragment(
+        "explore", lead=lead, cost=headline.cost_text(lead), sure=headline.confidence(lead), rows=rows, plot=drawn
+    )
 
 
 def _loss(study: Study, strategy: str) -> str:
@@ -59,8 +70,10 @@ def _curves(study: Study, names: list[str]):
 
     from costmodel.cost.curves import sweep
 
-    sweeps = [sweep(study.scenario, study.trigger.id, names, study.parameters, over)
-              for over in ("range_bytes", "cpus", "cache_bytes", "rate_per_s")]
+    sweeps = [
+        sweep(study.scenario, study.trigger.id, names, study.parameters, over)
+        for over in ("range_bytes", "cpus", "cache_bytes", "rate_per_s")
+    ]
     return Markup(plots.break_even(sweeps))
 
 
@@ -72,16 +85,28 @@ def explorer(guest_id: str, machine_id: str, workload_id: str) -> object:
     start = evidence.machine(machine_id)
     layout, style = widgets.Layout(width="32rem"), {"description_width": "13rem"}
     shape = {"layout": layout, "style": style, "continuous_update": False}
-    guests = widgets.Dropdown(options=list(GUESTS), value=guest_id, description="Guest type", layout=layout, style=style)
-    machines = widgets.Dropdown(options=list(evidence.machines), value=machine_id, description="Machine", layout=layout,
-                                style=style)
-    llc = widgets.FloatLogSlider(value=start.llc_bytes_per_domain / 2**20, base=2, min=0, max=10, step=0.25,
-                                 description="Cache per domain (MiB)", **shape)
+    guests = widgets.Dropdown(
+        options=list(GUESTS), value=guest_id, description="Guest type", layout=layout, style=style
+    )
+    machines = widgets.Dropdown(
+        options=list(evidence.machines), value=machine_id, description="Machine", layout=layout, style=style
+    )
+    llc = widgets.FloatLogSlider(
+        value=start.llc_bytes_per_domain / 2**20,
+        base=2,
+        min=0,
+        max=10,
+        step=0.25,
+        description="Cache per domain (MiB)",
+        **shape,
+    )
     size = widgets.FloatLogSlider(value=4, base=2, min=-4, max=26, step=1, description="Range length (KiB)", **shape)
-    cpus = widgets.IntSlider(value=start.logical_cpus, min=1, max=start.logical_cpus, description="CPUs that ran the guest",
-                             **shape)
-    rate = widgets.FloatLogSlider(value=10, base=10, min=-2, max=5, step=0.25, description="Invalidations per second",
-                                  **shape)
+    cpus = widgets.IntSlider(
+        value=start.logical_cpus, min=1, max=start.logical_cpus, description="CPUs that ran the guest", **shape
+    )
+    rate = widgets.FloatLogSlider(
+        value=10, base=10, min=-2, max=5, step=0.25, description="Invalidations per second", **shape
+    )
     answer = widgets.HTML()
 
     def follow_machine(change: dict) -> None:
@@ -92,8 +117,9 @@ def explorer(guest_id: str, machine_id: str, workload_id: str) -> object:
 
     def follow(_: object = None) -> None:
         case = scenario(evidence, guests.value, machines.value, workload_id)
-        answer.value = explain(changed(case, llc_mib=llc.value, range_kib=size.value, cpus=cpus.value,
-                                       rate_per_s=rate.value))
+        answer.value = explain(
+            changed(case, llc_mib=llc.value, range_kib=size.value, cpus=cpus.value, rate_per_s=rate.value)
+        )
 
     machines.observe(follow_machine, names="value")
     for control in (guests, machines, llc, size, cpus, rate):

@@ -17,8 +17,10 @@ Matrix = Mapping[tuple[str, str], Recommendation]
 
 def headline_cost(result: Recommendation) -> tuple[Interval | None, str]:
     """Cost of the headline strategy and what it is: host CPUs lost, or CPU time per event."""
-    row = next((r for r in result.costs
-                if (r.trigger, r.strategy) == (result.headline_trigger, result.headline_strategy)), None)
+    row = next(
+        (r for r in result.costs if (r.trigger, r.strategy) == (result.headline_trigger, result.headline_strategy)),
+        None,
+    )
     if row is None or row.refused:
         return None, "refused" if row else "none"
     if row.host_cpu_s_per_s is not None:
@@ -39,8 +41,12 @@ def _cell(result: Recommendation) -> dict[str, object]:
         sure += f", P(best) {lead.p_best:.2f}"
     cost = "no flush" if value is not None and value.median == 0 else unit if value is None else f"{cell(value)} {unit}"
     return {
-        "applicable": result.applicable, "reason": result.not_applicable_reason, "headline": result.headline,
-        "strategy": result.headline_strategy or "none is safe", "trigger": result.headline_trigger, "cost": cost,
+        "applicable": result.applicable,
+        "reason": result.not_applicable_reason,
+        "headline": result.headline,
+        "strategy": result.headline_strategy or "none is safe",
+        "trigger": result.headline_trigger,
+        "cost": cost,
         "confidence": sure,
     }
 
@@ -50,10 +56,16 @@ def html(matrix: Matrix) -> str:
     evidence = load()
     any_one = next(iter(matrix.values()))
     body = fragment(
-        "index", guests=list(GUESTS.values()), machines=list(evidence.machines.values()),
-        cells={key: _cell(result) for key, result in matrix.items()}, distinct=distinct_policies(matrix),
-        workload=any_one.workload_title, kernel=any_one.kernel, version=any_one.costmodel_version,
-        data_hash=any_one.data_hash, code_hash=any_one.code_hash,
+        "index",
+        guests=list(GUESTS.values()),
+        machines=list(evidence.machines.values()),
+        cells={key: _cell(result) for key, result in matrix.items()},
+        distinct=distinct_policies(matrix),
+        workload=any_one.workload_title,
+        kernel=any_one.kernel,
+        version=any_one.costmodel_version,
+        data_hash=any_one.data_hash,
+        code_hash=any_one.code_hash,
     )
     return page.page("costmodel: which flush strategy for which guest type", body, "index.html")
 
@@ -62,10 +74,21 @@ def as_json(matrix: Matrix) -> str:
     """reports/index.json"""
     cells = [{"guest": guest, "machine": machine, **_cell(result)} for (guest, machine), result in matrix.items()]
     any_one = next(iter(matrix.values()))
-    return json.dumps({
-        "cells": cells, "distinct_policies": distinct_policies(matrix), "workload": any_one.workload,
-        "kernel": any_one.kernel, "data_hash": any_one.data_hash, "code_hash": any_one.code_hash,
-    }, indent=1, sort_keys=True) + "\n"
+    return (
+        json.dumps(
+            {
+                "cells": cells,
+                "distinct_policies": distinct_policies(matrix),
+                "workload": any_one.workload,
+                "kernel": any_one.kernel,
+                "data_hash": any_one.data_hash,
+                "code_hash": any_one.code_hash,
+            },
+            indent=1,
+            sort_keys=True,
+        )
+        + "\n"
+    )
 
 
 def text(matrix: Matrix) -> str:
@@ -81,7 +104,10 @@ def text(matrix: Matrix) -> str:
                 continue
             line = f"  {machine:<17}{entry['strategy']:<20}{entry['cost']}"
             lines += [line] if len(line) <= WIDTH else wrap(line.strip(), "  ", " " * 19)
-    lines += ["", "MODEL, median [90 % interval]; * EXTRAPOLATED (a prior by rule went in).",
-              f"{distinct_policies(matrix)} distinct policies.",
-              f"data {any_one.data_hash}, code {any_one.code_hash}"]
+    lines += [
+        "",
+        "MODEL, median [90 % interval]; * EXTRAPOLATED (a prior by rule went in).",
+        f"{distinct_policies(matrix)} distinct policies.",
+        f"data {any_one.data_hash}, code {any_one.code_hash}",
+    ]
     return "\n".join(lines) + "\n"

@@ -19,9 +19,19 @@ from costmodel.numbers import quantity
 INK = "#808080"
 PALETTE = ("#3b82c4", "#d9822b", "#3a9e5c", "#b04fb0", "#c0504d", "#7d7d3b", "#2aa5a5", "#8a6d5a")
 STYLE = {
-    "svg.hashsalt": "costmodel", "svg.fonttype": "none", "font.size": 9, "font.family": "sans-serif",
-    "text.color": INK, "axes.edgecolor": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK,
-    "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "figure.constrained_layout.use": True,
+    "svg.hashsalt": "costmodel",
+    "svg.fonttype": "none",
+    "font.size": 9,
+    "font.family": "sans-serif",
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
 }
 AXIS_UNITS = {"B": "", "1": "", "1/s": "", "s": "seconds"}
 
@@ -40,12 +50,13 @@ def _svg(figure: object, alt: str) -> str:
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     body = buffer.getvalue()
-    body = body[body.index("<svg"):]
+    body = body[body.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r"[ \t]+$", "", body, flags=re.MULTILINE)
     label = escape(alt, quote=True)
     return body.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1).replace(
-        ">", f"><title>{escape(alt)}</title>", 1)
+        ">", f"><title>{escape(alt)}</title>", 1
+    )
 
 
 def _log_x(axis: object, unit: str) -> None:
@@ -76,7 +87,8 @@ def cost_bars(rows: Sequence[CostRow]) -> str:
     shown = [r for r in rows if r.stolen_cpu_s_per_event is not None and r.stolen_cpu_s_per_event.median > 0]
     names = [r.strategy for r in shown]
     alt = "CPU time taken per event by strategy: " + "; ".join(
-        f"{r.strategy} {r.stolen_cpu_s_per_event.median:.2g} s" for r in shown)
+        f"{r.strategy} {r.stolen_cpu_s_per_event.median:.2g} s" for r in shown
+    )
     if not shown:
         return ""
     figure, axes = _figure(7.2, 0.9 + 0.32 * len(shown))
@@ -84,12 +96,23 @@ def cost_bars(rows: Sequence[CostRow]) -> str:
     for y, row in enumerate(reversed(shown)):
         cost = row.stolen_cpu_s_per_event
         colour = PALETTE[2] if row.state == "admissible" else INK
-        axis.plot([max(cost.low, cost.median * 1e-3), cost.high], [y, y], color=colour, linewidth=5, alpha=0.45,
-                  solid_capstyle="butt")
+        axis.plot(
+            [max(cost.low, cost.median * 1e-3), cost.high],
+            [y, y],
+            color=colour,
+            linewidth=5,
+            alpha=0.45,
+            solid_capstyle="butt",
+        )
         axis.plot([cost.median], [y], "o", color=colour, markersize=6)
     axis.set_xscale("log")
-    axis.set_yticks(range(len(shown)), [f"{n}{'' if r.state == 'admissible' else ' (' + r.state + ')'}"
-                                        for n, r in zip(reversed(names), reversed(shown), strict=True)])
+    axis.set_yticks(
+        range(len(shown)),
+        [
+            f"{n}{'' if r.state == 'admissible' else ' (' + r.state + ')'}"
+            for n, r in zip(reversed(names), reversed(shown), strict=True)
+        ],
+    )
     axis.set_xlabel("CPU time taken from the host per event (seconds), median and 90 % interval")
     axis.grid(axis="x", color=INK, alpha=0.25)
     return _svg(figure, alt)
@@ -115,16 +138,22 @@ def break_even(sweeps: Sequence[Curves]) -> str:
         axis.set_yscale("log")
         axis.set_xlabel(_label(sweep.x_label, sweep.x_unit))
         axis.set_ylabel(_label(sweep.y_label, sweep.y_unit))
-    for axis in list(axes.flat)[len(sweeps):]:
+    for axis in list(axes.flat)[len(sweeps) :]:
         axis.set_visible(False)
-    handles = {label: handle for axis in axes.flat
-               for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    handles = {
+        label: handle for axis in axes.flat for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
     if handles:
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
     alt = "Break-even curves; the cheapest strategy changes at " + "; ".join(
-        f"{s.x_label} {c.x:.3g} ({c.cheaper_below} to {c.cheaper_above})" for s in sweeps for c in s.crossings[:2])
-    return _svg(figure, alt if any(s.crossings for s in sweeps) else
-                "Cost curves; the cheapest strategy changes nowhere in the ranges shown")
+        f"{s.x_label} {c.x:.3g} ({c.cheaper_below} to {c.cheaper_above})" for s in sweeps for c in s.crossings[:2]
+    )
+    return _svg(
+        figure,
+        alt
+        if any(s.crossings for s in sweeps)
+        else "Cost curves; the cheapest strategy changes nowhere in the ranges shown",
+    )
 
 
 def winner_map(heat: HeatMap) -> str:
@@ -136,8 +165,18 @@ def winner_map(heat: HeatMap) -> str:
     axis = axes[0][0]
     colours = _colours(heat.strategies)
     palette = ListedColormap([colours[name] for name in heat.strategies])
-    axis.pcolormesh(heat.x, heat.y, heat.winner, cmap=palette, vmin=-0.5, vmax=len(heat.strategies) - 0.5,
-                    shading="nearest", alpha=0.75, rasterized=False, linewidth=0)
+    axis.pcolormesh(
+        heat.x,
+        heat.y,
+        heat.winner,
+        cmap=palette,
+        vmin=-0.5,
+        vmax=len(heat.strategies) - 0.5,
+        shading="nearest",
+        alpha=0.75,
+        rasterized=False,
+        linewidth=0,
+    )
     axis.plot(*heat.mark, "x", color="#000000", markersize=9, markeredgewidth=2.5)
     axis.plot(*heat.mark, "x", color="#ffffff", markersize=8, markeredgewidth=1.2)
     _log_x(axis, heat.x_unit)
@@ -145,7 +184,10 @@ def winner_map(heat: HeatMap) -> str:
     axis.set_xlabel(_label(heat.x_label, heat.x_unit))
     axis.set_ylabel(_label(heat.y_label, heat.y_unit))
     present = sorted(set(heat.winner.flat))
-    axis.legend(handles=[Patch(color=colours[heat.strategies[i]], label=heat.strategies[i]) for i in present],
-                loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    axis.legend(
+        handles=[Patch(color=colours[heat.strategies[i]], label=heat.strategies[i]) for i in present],
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.0),
+    )
     names = ", ".join(heat.strategies[i] for i in present)
     return _svg(figure, f"Cheapest strategy by {heat.x_label} and {heat.y_label}: {names}; the cross marks this case")

@@ -57,8 +57,14 @@ def _hermetic(scratch: Path) -> dict[str, str]:
     return {**own, **dict.fromkeys(THREADS, "1"), "SOURCE_DATE_EPOCH": "0"}
 
 
-def _execute(notebook: Path, parameters: Mapping[str, object], raw: Path, environment: Mapping[str, str],
-             config: object, timeout_s: int) -> str | None:
+def _execute(
+    notebook: Path,
+    parameters: Mapping[str, object],
+    raw: Path,
+    environment: Mapping[str, str],
+    config: object,
+    timeout_s: int,
+) -> str | None:
     """Run papermill; the reason it gives for a failure, or None."""
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
@@ -69,8 +75,15 @@ def _execute(notebook: Path, parameters: Mapping[str, object], raw: Path, enviro
 
         try:
             papermill.execute_notebook(
-                str(notebook), str(raw), parameters=dict(parameters), progress_bar=False, log_output=False,
-                execution_timeout=timeout_s, request_save_on_cell_execute=False, config=config, kernel_name="python3",
+                str(notebook),
+                str(raw),
+                parameters=dict(parameters),
+                progress_bar=False,
+                log_output=False,
+                execution_timeout=timeout_s,
+                request_save_on_cell_execute=False,
+                config=config,
+                kernel_name="python3",
             )
         except PapermillExecutionError as error:
             return f"{error.ename}: {error.evalue}"

@@ -20,8 +20,13 @@ def ascii_text(text: str) -> str:
 
 def wrap(text: str, first: str = "", rest: str | None = None) -> list[str]:
     """Lines of at most WIDTH columns; long words are broken rather than overflow."""
-    return textwrap.wrap(ascii_text(text), WIDTH, initial_indent=first, subsequent_indent=first if rest is None else rest,
-                         break_on_hyphens=False) or [first.rstrip()]
+    return textwrap.wrap(
+        ascii_text(text),
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=first if rest is None else rest,
+        break_on_hyphens=False,
+    ) or [first.rstrip()]
 
 
 def cell(value: Interval | None) -> str:
@@ -33,11 +38,17 @@ def render(result: Recommendation) -> str:
     """The whole block, ending with the one command that prints it again."""
     blocks = [_head(result)]
     if result.applicable:
-        blocks += [_policy(result.policy), _costs(result), _advice("DO NOW", result.do_now),
-                   _advice("WORTH PATCHING (not in this kernel)", result.worth_patching),
-                   _list("SATURATION", result.saturation), _list("ASSUMPTIONS", result.assumptions),
-                   _list("WARNINGS", result.warnings), _list("GAPS", result.gaps),
-                   _list("MEASURE NEXT", result.measure_next)]
+        blocks += [
+            _policy(result.policy),
+            _costs(result),
+            _advice("DO NOW", result.do_now),
+            _advice("WORTH PATCHING (not in this kernel)", result.worth_patching),
+            _list("SATURATION", result.saturation),
+            _list("ASSUMPTIONS", result.assumptions),
+            _list("WARNINGS", result.warnings),
+            _list("GAPS", result.gaps),
+            _list("MEASURE NEXT", result.measure_next),
+        ]
     blocks.append(_foot(result))
     return "\n".join("\n".join(block) + "\n" for block in blocks if block)
 
@@ -48,8 +59,13 @@ def _head(result: Recommendation) -> list[str]:
     if result.applicable:
         lines += wrap(f"Cost: {result.headline_cost}", "  ", "    ")
         lines += wrap(f"Confidence: {result.confidence}", "  ", "    ")
-        lines += ["", *wrap("Every number below is MODEL, median [90 % interval]; * marks EXTRAPOLATED (a prior by rule "
-                            "went in). (i) inadmissible here, (u) undecided: a condition is open.")]
+        lines += [
+            "",
+            *wrap(
+                "Every number below is MODEL, median [90 % interval]; * marks EXTRAPOLATED (a prior by rule "
+                "went in). (i) inadmissible here, (u) undecided: a condition is open."
+            ),
+        ]
     return lines
 
 
@@ -72,8 +88,11 @@ def _costs(result: Recommendation) -> list[str]:
     if not rows:
         return []
     head = _columns("strategy", "per event", "CPU time/event", "host CPUs lost")
-    return [f"COST at {rows[0].trigger} (hook {rows[0].placement})", *head,
-            *(line for row in rows for line in _cost_row(row))]
+    return [
+        f"COST at {rows[0].trigger} (hook {rows[0].placement})",
+        *head,
+        *(line for row in rows for line in _cost_row(row)),
+    ]
 
 
 def _columns(*cells: str) -> list[str]:
@@ -116,5 +135,8 @@ def _foot(result: Recommendation) -> list[str]:
     ids = ", ".join(source.id for source in result.sources if source.use != "machine")
     lines = wrap(f"Sources (rows of data/measurements.csv): {ids}") if ids else []
     lines += ["Again with:", *wrap(command, "  ", "    ")]
-    return [*lines, f"costmodel {result.costmodel_version}, data {result.data_hash}, code {result.code_hash},",
-            f"parameters {result.parameter_hash}"]
+    return [
+        *lines,
+        f"costmodel {result.costmodel_version}, data {result.data_hash}, code {result.code_hash},",
+        f"parameters {result.parameter_hash}",
+    ]

@@ -42,8 +42,9 @@ def test_error_bars_are_withheld_below_six_degrees_of_freedom():
 
 def test_parameters_that_the_data_cannot_tell_apart_are_named():
     problem = broadcast_problem(noise=0.1)
-    same = Problem("broadcast", problem.observed, {"target_cpus": numpy.ones(12)}, problem.unknowns, problem.groups,
-                   problem.ids)
+    same = Problem(
+        "broadcast", problem.observed, {"target_cpus": numpy.ones(12)}, problem.unknowns, problem.groups, problem.ids
+    )
     result = fit(same)
     assert result.rank == 1
     assert "rank 1 of 2" in result.withheld
@@ -67,6 +68,7 @@ def test_a_group_that_alone_carries_a_parameter_is_reported():
     lone = numpy.zeros(12, bool)
     lone[0] = True
     unknowns = (*problem.unknowns[:1], Unknown("per_cpu", "broadcast_per_cpu_s", 1e-6, 1e-9, 1e-3, mask=lone))
-    held_out = leave_groups_out(Problem("broadcast", problem.observed, problem.known, unknowns, problem.groups,
-                                        problem.ids))
+    held_out = leave_groups_out(
+        Problem("broadcast", problem.observed, problem.known, unknowns, problem.groups, problem.ids)
+    )
     assert held_out.refused == ("0",)

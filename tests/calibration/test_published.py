@@ -8,11 +8,18 @@ from costmodel.evidence.store import load
 
 KNOWN_MISSES = {
     "W03": "Haswell, 14 ms per flush, is unexplained",
-    "C124": "anomalous rows of the Genoa dump", "C125": "anomalous rows of the Genoa dump",
+    "C124": "anomalous rows of the Genoa dump",
+    "C125": "anomalous rows of the Genoa dump",
     "C04a": "the smallest array carries the fixed cost of the reader's loop, which is no fence cost",
-    "I01b": "virtual IPIs", "I01c": "virtual IPIs", "I02a": "virtual IPIs", "I02b": "virtual IPIs",
-    "I03a": "virtual IPIs", "I03b": "virtual IPIs",
-    "I08a": "rule of thumb", "I08b": "rule of thumb", "I08c": "rule of thumb",
+    "I01b": "virtual IPIs",
+    "I01c": "virtual IPIs",
+    "I02a": "virtual IPIs",
+    "I02b": "virtual IPIs",
+    "I03a": "virtual IPIs",
+    "I03b": "virtual IPIs",
+    "I08a": "rule of thumb",
+    "I08b": "rule of thumb",
+    "I08c": "rule of thumb",
 }
 
 

@@ -10,8 +10,9 @@ from costmodel.evidence.store import load
 from costmodel.kvm.guests import GUESTS
 
 EVIDENCE = load()
-CASES = [(guest, machine, workload) for guest in GUESTS for machine in EVIDENCE.machines
-         for workload in ("idle", "teardown")]
+CASES = [
+    (guest, machine, workload) for guest in GUESTS for machine in EVIDENCE.machines for workload in ("idle", "teardown")
+]
 
 
 def flips_of(guest, machine, workload):
@@ -25,8 +26,11 @@ def flips_of(guest, machine, workload):
 @pytest.mark.parametrize(("guest", "machine", "workload"), CASES)
 def test_the_winner_changes_within_one_percent(guest, machine, workload):
     for study, flip in flips_of(guest, machine, workload):
+
         def winner(value, study=study, flip=flip):
-            return winner_at(list(study.costed), study.trigger.id, study.scenario, study.parameters, flip.parameter, value)
+            return winner_at(
+                list(study.costed), study.trigger.id, study.scenario, study.parameters, flip.parameter, value
+            )
 
         below, above = winner(flip.at * 0.99), winner(flip.at * 1.01)
         assert below != above

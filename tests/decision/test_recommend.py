@@ -139,10 +139,15 @@ def test_every_source_is_a_row_of_the_data(answer):
         assert source.id in evidence.measurements or source.id in evidence.dumps
 
 
-@pytest.mark.parametrize(("numbers", "error"), [
-    ({"vcpus": 0}, BadInput), ({"cpus_that_ran": 10_000}, BadInput), ({"event_fraction": 2.0}, BadInput),
-    ({"resident_bytes": -1.0}, BadInput),
-])
+@pytest.mark.parametrize(
+    ("numbers", "error"),
+    [
+        ({"vcpus": 0}, BadInput),
+        ({"cpus_that_ran": 10_000}, BadInput),
+        ({"event_fraction": 2.0}, BadInput),
+        ({"resident_bytes": -1.0}, BadInput),
+    ],
+)
 def test_impossible_numbers_are_refused(numbers, error):
     with pytest.raises(error):
         recommend("sev", "epyc-7763-2s", **numbers)

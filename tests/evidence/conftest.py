@@ -18,6 +18,7 @@ def data(tmp_path):
 @pytest.fixture
 def edit(data):
     """Replace text in one file of the copy (exactly one place) and describe the copy anew."""
+
     def change(name, old, new):
         path = data / name
         text = path.read_text(encoding="utf-8")
@@ -25,4 +26,5 @@ def edit(data):
         path.write_text(text.replace(old, new), encoding="utf-8")
         package.main([str(data)])
         return data
+
     return change

@@ -13,9 +13,11 @@ from costmodel.cli.audit_command import command
 @pytest.fixture
 def run(monkeypatch):
     """Run the command with `outputs` in the place of the model."""
+
     def call(outputs, *arguments):
         monkeypatch.setitem(sys.modules, "costmodel.cost.outputs", types.SimpleNamespace(audit_outputs=outputs))
         return CliRunner().invoke(command, arguments)
+
     return call
 
 

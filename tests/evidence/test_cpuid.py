@@ -19,11 +19,14 @@ def test_empty_bits_of_intel_count_as_absent():
     assert row.bits == {"clflushopt", "clwb", "wbnoinvd"}
 
 
-@pytest.mark.parametrize(("old", "new", "field"), [
-    (",00830F10,256,64,1,", ",00830F10,256,64,2,", "clflushopt"),
-    ("K17_Rome_CPUID.txt", "K17_Rome_CPUID2.txt", "source"),
-    (",0,512,2,0,16384,8,1,2,128,", ",0,512,2,0,,8,1,2,128,", "l3_kib"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [
+        (",00830F10,256,64,1,", ",00830F10,256,64,2,", "clflushopt"),
+        ("K17_Rome_CPUID.txt", "K17_Rome_CPUID2.txt", "source"),
+        (",0,512,2,0,16384,8,1,2,128,", ",0,512,2,0,,8,1,2,128,", "l3_kib"),
+    ],
+)
 def test_bad_dump_is_refused(edit, old, new, field):
     root = edit(FILE, old, new)
     with pytest.raises(BadInput) as caught:

@@ -6,8 +6,17 @@ from costmodel.errors import BadInput
 from costmodel.evidence import store
 
 IDS = (
-    "epyc-7601-2s", "epyc-7742-2s", "epyc-7763-2s", "epyc-9654-2s", "epyc-9655-2s", "epyc-9965-2s", "xeon-5520-2s",
-    "xeon-6330-2s", "xeon-8160-2s", "xeon-8570-2s", "xeon-w9-3475x-1s",
+    "epyc-7601-2s",
+    "epyc-7742-2s",
+    "epyc-7763-2s",
+    "epyc-9654-2s",
+    "epyc-9655-2s",
+    "epyc-9965-2s",
+    "xeon-5520-2s",
+    "xeon-6330-2s",
+    "xeon-8160-2s",
+    "xeon-8570-2s",
+    "xeon-w9-3475x-1s",
 )
 
 
@@ -20,12 +29,22 @@ def test_catalogue(evidence):
     assert tuple(evidence.machines) == IDS
 
 
-@pytest.mark.parametrize(("id", "cpus", "domains", "per_domain", "llc_mib"), [
-    ("epyc-7601-2s", 128, 16, 8, 8), ("epyc-7742-2s", 256, 32, 8, 16), ("epyc-7763-2s", 256, 16, 16, 32),
-    ("epyc-9654-2s", 384, 24, 16, 32), ("epyc-9655-2s", 192, 24, 8, 32), ("epyc-9965-2s", 384, 24, 16, 32),
-    ("xeon-8160-2s", 96, 2, 48, 33), ("xeon-6330-2s", 112, 2, 56, 42), ("xeon-w9-3475x-1s", 72, 1, 72, 82.5),
-    ("xeon-8570-2s", 224, 2, 112, 300), ("xeon-5520-2s", 112, 2, 56, 52.5),
-])
+@pytest.mark.parametrize(
+    ("id", "cpus", "domains", "per_domain", "llc_mib"),
+    [
+        ("epyc-7601-2s", 128, 16, 8, 8),
+        ("epyc-7742-2s", 256, 32, 8, 16),
+        ("epyc-7763-2s", 256, 16, 16, 32),
+        ("epyc-9654-2s", 384, 24, 16, 32),
+        ("epyc-9655-2s", 192, 24, 8, 32),
+        ("epyc-9965-2s", 384, 24, 16, 32),
+        ("xeon-8160-2s", 96, 2, 48, 33),
+        ("xeon-6330-2s", 112, 2, 56, 42),
+        ("xeon-w9-3475x-1s", 72, 1, 72, 82.5),
+        ("xeon-8570-2s", 224, 2, 112, 300),
+        ("xeon-5520-2s", 112, 2, 56, 52.5),
+    ],
+)
 def test_topology(evidence, id, cpus, domains, per_domain, llc_mib):
     host = evidence.machine(id)
     assert (host.logical_cpus, host.domains, host.cpus_per_domain) == (cpus, domains, per_domain)
@@ -54,14 +73,17 @@ def test_bit_that_firmware_switched_off_is_a_capability(evidence):
     assert genoa.provenance["features.sev_snp"] == ("AuthenticAMD0A10F11_K19_Genoa_02_CPUID.txt",)
 
 
-@pytest.mark.parametrize(("feature", "having"), [
-    ("sev", {"epyc-7601-2s", "epyc-7742-2s", "epyc-7763-2s", "epyc-9654-2s", "epyc-9655-2s", "epyc-9965-2s"}),
-    ("sev_snp", {"epyc-7763-2s", "epyc-9654-2s", "epyc-9655-2s", "epyc-9965-2s"}),
-    ("vm_page_flush", {"epyc-7601-2s", "epyc-7742-2s", "epyc-7763-2s"}),
-    ("sme_coherent", {"epyc-7763-2s", "epyc-9654-2s", "epyc-9655-2s", "epyc-9965-2s"}),
-    ("wbnoinvd", set(IDS) - {"epyc-7601-2s", "xeon-8160-2s"}),
-    ("tdx", {"xeon-5520-2s", "xeon-8570-2s"}),
-])
+@pytest.mark.parametrize(
+    ("feature", "having"),
+    [
+        ("sev", {"epyc-7601-2s", "epyc-7742-2s", "epyc-7763-2s", "epyc-9654-2s", "epyc-9655-2s", "epyc-9965-2s"}),
+        ("sev_snp", {"epyc-7763-2s", "epyc-9654-2s", "epyc-9655-2s", "epyc-9965-2s"}),
+        ("vm_page_flush", {"epyc-7601-2s", "epyc-7742-2s", "epyc-7763-2s"}),
+        ("sme_coherent", {"epyc-7763-2s", "epyc-9654-2s", "epyc-9655-2s", "epyc-9965-2s"}),
+        ("wbnoinvd", set(IDS) - {"epyc-7601-2s", "xeon-8160-2s"}),
+        ("tdx", {"xeon-5520-2s", "xeon-8570-2s"}),
+    ],
+)
 def test_features(evidence, feature, having):
     assert {host.id for host in evidence.machines.values() if host.features[feature]} == having
 
@@ -76,25 +98,37 @@ def test_a_number_without_source_is_missing_with_a_reason(evidence):
 FILE = "machines/epyc-7763-2s.toml"
 
 
-@pytest.mark.parametrize(("old", "new", "field"), [
-    ('id = "epyc-7763-2s"', 'id = "other"', "id"),
-    ("sockets = { value = 2,", "sockets = { value = 3,", "logical_cpus"),
-    ("sockets = { value = 2,", "sockets = { value = 2.5,", "sockets"),
-    ("llc_bytes_per_domain = { value = 32768", "llc_bytes_per_domain = { value = -32768", "llc_bytes_per_domain"),
-    ("llc_bytes_per_domain = { value = 32768", "llc_bytes_per_domain = { value = nan", "llc_bytes_per_domain"),
-    ('unit = "KiB", source = "AuthenticAMD0A00F11_K19_Milan_CPUID2.txt", column = "l3_kib"',
-     'unit = "acre", source = "AuthenticAMD0A00F11_K19_Milan_CPUID2.txt", column = "l3_kib"', "llc_bytes_per_domain"),
-    (', source = "M13"', "", "dram_peak_bytes_per_s_per_socket"),
-    ('dram_peak_bytes_per_s_per_socket = { value = 204.8, unit = "GB/s", source = "M13" }', "",
-     "dram_peak_bytes_per_s_per_socket"),
-    ("[numbers]", "[numbers]\nspeed = 1", "speed"), ("[numbers]", "colour = 1\n[numbers]", "colour"),
-    ('vendor = "amd"', 'vendor = "via"', "vendor"), ('vendor = "amd"', 'vendor = "intel"', "tdx"),
-    ('title = "2 x AMD EPYC 7763 (Milan)"', 'title = "<script>"', "title"),
-    ('signature = "00A00F11"', 'signature = "none"', "signature"),
-    ('signature = "00A00F11"', 'signature = "00A00F11"\ntdx = 1', "tdx"),
-    ("[numbers]", '[tdx]\nvalue = true\n[numbers]', "source_title"), ("[numbers]", "notes = 1\n[numbers]", "notes"),
-    ("[numbers]", "[missing]\ntdx = 1\n[numbers]", "tdx"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [
+        ('id = "epyc-7763-2s"', 'id = "other"', "id"),
+        ("sockets = { value = 2,", "sockets = { value = 3,", "logical_cpus"),
+        ("sockets = { value = 2,", "sockets = { value = 2.5,", "sockets"),
+        ("llc_bytes_per_domain = { value = 32768", "llc_bytes_per_domain = { value = -32768", "llc_bytes_per_domain"),
+        ("llc_bytes_per_domain = { value = 32768", "llc_bytes_per_domain = { value = nan", "llc_bytes_per_domain"),
+        (
+            'unit = "KiB", source = "AuthenticAMD0A00F11_K19_Milan_CPUID2.txt", column = "l3_kib"',
+            'unit = "acre", source = "AuthenticAMD0A00F11_K19_Milan_CPUID2.txt", column = "l3_kib"',
+            "llc_bytes_per_domain",
+        ),
+        (', source = "M13"', "", "dram_peak_bytes_per_s_per_socket"),
+        (
+            'dram_peak_bytes_per_s_per_socket = { value = 204.8, unit = "GB/s", source = "M13" }',
+            "",
+            "dram_peak_bytes_per_s_per_socket",
+        ),
+        ("[numbers]", "[numbers]\nspeed = 1", "speed"),
+        ("[numbers]", "colour = 1\n[numbers]", "colour"),
+        ('vendor = "amd"', 'vendor = "via"', "vendor"),
+        ('vendor = "amd"', 'vendor = "intel"', "tdx"),
+        ('title = "2 x AMD EPYC 7763 (Milan)"', 'title = "<script>"', "title"),
+        ('signature = "00A00F11"', 'signature = "none"', "signature"),
+        ('signature = "00A00F11"', 'signature = "00A00F11"\ntdx = 1', "tdx"),
+        ("[numbers]", "[tdx]\nvalue = true\n[numbers]", "source_title"),
+        ("[numbers]", "notes = 1\n[numbers]", "notes"),
+        ("[numbers]", "[missing]\ntdx = 1\n[numbers]", "tdx"),
+    ],
+)
 def test_bad_machine_is_refused_with_its_place(edit, old, new, field):
     root = edit(FILE, old, new)
     with pytest.raises(BadInput) as caught:

@@ -9,9 +9,20 @@ from costmodel.evidence import paths
 from costmodel.evidence.measurements import COLUMNS, FILE, read, scaled
 
 ROW = {
-    **dict.fromkeys(COLUMNS, ""), "id": "X1", "term": "broadcast", "observable": "broadcast.total_s", "quantity": "q",
-    "value": "3", "unit": "ns per 100000", "uncertainty_kind": "none", "bound": "exact", "kind": "measured",
-    "use": "check", "reason": "r", "trust": "high", "quote": "3",
+    **dict.fromkeys(COLUMNS, ""),
+    "id": "X1",
+    "term": "broadcast",
+    "observable": "broadcast.total_s",
+    "quantity": "q",
+    "value": "3",
+    "unit": "ns per 100000",
+    "uncertainty_kind": "none",
+    "bound": "exact",
+    "kind": "measured",
+    "use": "check",
+    "reason": "r",
+    "trust": "high",
+    "quote": "3",
 }
 
 
@@ -25,8 +36,9 @@ def one(tmp_path, **cells):
 
 
 def test_converts_to_si(tmp_path):
-    row = one(tmp_path, low="1", high="4", uncertainty="0.5", uncertainty_kind="statistical", cpus="72",
-              range_bytes="4096")
+    row = one(
+        tmp_path, low="1", high="4", uncertainty="0.5", uncertainty_kind="statistical", cpus="72", range_bytes="4096"
+    )
     assert (row.value, row.si, row.si_unit) == (3.0, pytest.approx(3e-14), "s")
     assert (row.low_si, row.high_si, row.uncertainty_si) == pytest.approx((1e-14, 4e-14, 5e-15))
     assert (row.cpus, row.sockets, row.range_bytes) == (72, None, 4096.0)
@@ -37,13 +49,35 @@ def test_scaling_takes_the_interval_along(tmp_path):
     assert (row.value, row.si, row.low_si, row.high_si) == pytest.approx((6.0, 6e-14, 2e-14, 8e-14))
 
 
-@pytest.mark.parametrize("cells", [
-    {"value": "nan"}, {"value": "inf"}, {"value": "-1"}, {"value": "0"}, {"value": ""}, {"value": "1e999"},
-    {"value": "many"}, {"range_bytes": "-4096"}, {"cpus": "1.5"}, {"sockets": "0"}, {"unit": "furlong"},
-    {"kind": "guessed"}, {"use": "maybe"}, {"term": "magic"}, {"bound": "both"}, {"vendor": "via"},
-    {"line_state": "warm"}, {"low": "4"}, {"high": "2"}, {"uncertainty": "1"}, {"uncertainty_kind": "bound"},
-    {"observable": ""}, {"quote": "=cmd"}, {"reason": "<script>"},
-])
+@pytest.mark.parametrize(
+    "cells",
+    [
+        {"value": "nan"},
+        {"value": "inf"},
+        {"value": "-1"},
+        {"value": "0"},
+        {"value": ""},
+        {"value": "1e999"},
+        {"value": "many"},
+        {"range_bytes": "-4096"},
+        {"cpus": "1.5"},
+        {"sockets": "0"},
+        {"unit": "furlong"},
+        {"kind": "guessed"},
+        {"use": "maybe"},
+        {"term": "magic"},
+        {"bound": "both"},
+        {"vendor": "via"},
+        {"line_state": "warm"},
+        {"low": "4"},
+        {"high": "2"},
+        {"uncertainty": "1"},
+        {"uncertainty_kind": "bound"},
+        {"observable": ""},
+        {"quote": "=cmd"},
+        {"reason": "<script>"},
+    ],
+)
 def test_a_bad_cell_is_refused_with_its_place(tmp_path, cells):
     with pytest.raises(BadInput) as caught:
         one(tmp_path, **cells)
@@ -63,21 +97,46 @@ def test_observables_belong_to_one_si_unit(rows):
     assert {name: found for name, found in units.items() if len(found) > 1} == {}
 
 
-@pytest.mark.parametrize(("id", "si", "unit"), [
-    ("W01", 1.437, "s"), ("W05", 0.98, "1"), ("I04c", 25.69376682e-6, "s"), ("C03", 44717.4 * 2**20, "B/s"),
-    ("T01", 4 * 2**20, "B"), ("N07", 2**28, "B"), ("M112", 2**25, "B"), ("I06a", 315e3, "1/s"), ("N03", 1115, "s"),
-    ("L02", 20, "s"), ("L04", 5, "s"), ("C101", 72e-9, "s"), ("S06c", 5539, "s"),
-])
+@pytest.mark.parametrize(
+    ("id", "si", "unit"),
+    [
+        ("W01", 1.437, "s"),
+        ("W05", 0.98, "1"),
+        ("I04c", 25.69376682e-6, "s"),
+        ("C03", 44717.4 * 2**20, "B/s"),
+        ("T01", 4 * 2**20, "B"),
+        ("N07", 2**28, "B"),
+        ("M112", 2**25, "B"),
+        ("I06a", 315e3, "1/s"),
+        ("N03", 1115, "s"),
+        ("L02", 20, "s"),
+        ("L04", 5, "s"),
+        ("C101", 72e-9, "s"),
+        ("S06c", 5539, "s"),
+    ],
+)
 def test_known_rows(rows, id, si, unit):
     assert rows[id].si == pytest.approx(si)
     assert rows[id].si_unit == unit
 
 
-@pytest.mark.parametrize(("id", "use"), [
-    ("C124", "exclude"), ("C125", "exclude"), ("C127", "exclude"), ("W06", "exclude"), ("W07", "exclude"),
-    ("W03", "check"), ("W11", "check"), ("S01", "check"), ("W01", "fit"), ("W08", "fit"), ("I06h", "fit"),
-    ("C04k", "fit"),
-])
+@pytest.mark.parametrize(
+    ("id", "use"),
+    [
+        ("C124", "exclude"),
+        ("C125", "exclude"),
+        ("C127", "exclude"),
+        ("W06", "exclude"),
+        ("W07", "exclude"),
+        ("W03", "check"),
+        ("W11", "check"),
+        ("S01", "check"),
+        ("W01", "fit"),
+        ("W08", "fit"),
+        ("I06h", "fit"),
+        ("C04k", "fit"),
+    ],
+)
 def test_use_of_the_rows_that_the_model_treats_apart(rows, id, use):
     assert rows[id].use == use
 

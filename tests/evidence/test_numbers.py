@@ -16,11 +16,27 @@ def test_converts_to_si():
     assert parse({**GOOD, "source": ["X1", "X2"]}, file="f", field="x").sources == ("X1", "X2")
 
 
-@pytest.mark.parametrize("change", [
-    {"value": True}, {"value": "256"}, {"value": 0}, {"value": -1}, {"value": float("nan")}, {"value": float("inf")},
-    {"value": 10**400}, {"unit": "acre"}, {"unit": ["KiB"]}, {"source": ""}, {"source": []}, {"source": [1]},
-    {"source": 7}, {"note": 1}, {"column": ""}, {"extra": 1},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"value": True},
+        {"value": "256"},
+        {"value": 0},
+        {"value": -1},
+        {"value": float("nan")},
+        {"value": float("inf")},
+        {"value": 10**400},
+        {"unit": "acre"},
+        {"unit": ["KiB"]},
+        {"source": ""},
+        {"source": []},
+        {"source": [1]},
+        {"source": 7},
+        {"note": 1},
+        {"column": ""},
+        {"extra": 1},
+    ],
+)
 def test_bad_number_is_refused_with_its_place(change):
     with pytest.raises(BadInput) as caught:
         parse({**GOOD, **change}, file="f.toml", field="x")
@@ -34,8 +50,10 @@ def test_value_unit_and_source_are_all_needed(field):
         parse({key: value for key, value in GOOD.items() if key != field}, file="f", field="x")
 
 
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(list(GOOD)), inner))
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(list(GOOD)), inner),
+)
 
 
 @given(JSON)
@@ -46,9 +64,18 @@ def test_any_shape_is_read_or_refused(value):
         assert error.file == "f"
 
 
-@pytest.mark.parametrize(("read", "value"), [
-    (subtable, 1), (subtable, []), (texts, "a"), (texts, [1]), (text, ""), (text, 1), (text, None),
-])
+@pytest.mark.parametrize(
+    ("read", "value"),
+    [
+        (subtable, 1),
+        (subtable, []),
+        (texts, "a"),
+        (texts, [1]),
+        (text, ""),
+        (text, 1),
+        (text, None),
+    ],
+)
 def test_wrong_shape_is_refused(read, value):
     with pytest.raises(BadInput):
         read({"x": value}, "x", file="f")
@@ -59,11 +86,18 @@ def test_absent_tables_and_lists_are_empty():
     assert texts({}, "x", file="f") == ()
 
 
-@pytest.mark.parametrize(("content", "problem"), [
-    (b'id = "m"\nx = "' + b"x" * FILE_MAX + b'"', "longer than"), (b"id = ", "no TOML"), (b"\xff", "no TOML"),
-    (b'id = "other"', "not the file's name"), (b'id = "m"\nx = { y = ["=cmd"] }', "formula"),
-    (b'id = "m"\nx = "<script>"', "script"), (b"id = " + b"[" * 5000, "no TOML"),
-])
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b'id = "m"\nx = "' + b"x" * FILE_MAX + b'"', "longer than"),
+        (b"id = ", "no TOML"),
+        (b"\xff", "no TOML"),
+        (b'id = "other"', "not the file's name"),
+        (b'id = "m"\nx = { y = ["=cmd"] }', "formula"),
+        (b'id = "m"\nx = "<script>"', "script"),
+        (b"id = " + b"[" * 5000, "no TOML"),
+    ],
+)
 def test_bad_file_is_refused(tmp_path, content, problem):
     path = tmp_path / "m.toml"
     path.write_bytes(content)

@@ -42,16 +42,23 @@ def test_schema_has_types_and_units(data):
     assert cpuid["l3_kib"]["unit"] == "KiB"
 
 
-@pytest.mark.parametrize(("change", "path", "problem"), [
-    (lambda root: (root / "cpuid_features.csv").unlink(), "cpuid_features.csv", "missing"),
-    (lambda root: (root / "extra.csv").write_text("a\n1\n"), "extra.csv", "not listed"),
-    (lambda root: (root / "measurements.csv").open("a").write("\n"), "measurements.csv", "checksum differs"),
-    (lambda root: (root / "datapackage.json").unlink(), "datapackage.json", "missing"),
-    (lambda root: (root / "datapackage.json").write_text("[]"), "datapackage.json", "cannot be read"),
-    (lambda root: (root / "datapackage.json").write_text(
-        (root / "datapackage.json").read_text().replace('"type": "number"', '"type": "string"')),
-     "datapackage.json", "differs from what the files say"),
-])
+@pytest.mark.parametrize(
+    ("change", "path", "problem"),
+    [
+        (lambda root: (root / "cpuid_features.csv").unlink(), "cpuid_features.csv", "missing"),
+        (lambda root: (root / "extra.csv").write_text("a\n1\n"), "extra.csv", "not listed"),
+        (lambda root: (root / "measurements.csv").open("a").write("\n"), "measurements.csv", "checksum differs"),
+        (lambda root: (root / "datapackage.json").unlink(), "datapackage.json", "missing"),
+        (lambda root: (root / "datapackage.json").write_text("[]"), "datapackage.json", "cannot be read"),
+        (
+            lambda root: (root / "datapackage.json").write_text(
+                (root / "datapackage.json").read_text().replace('"type": "number"', '"type": "string"')
+            ),
+            "datapackage.json",
+            "differs from what the files say",
+        ),
+    ],
+)
 def test_differences_are_found(data, change, path, problem):
     change(data)
     [(where, what)] = package.differences(data)
@@ -63,7 +70,8 @@ def test_cells_with_newlines_and_short_rows_are_described(data):
     (data / "more.csv").write_text('name,count_s\n"a\nb",1\nc\n')
     entry = next(entry for entry in package.describe(data)["resources"] if entry["path"] == "more.csv")
     assert entry["schema"]["fields"] == [
-        {"name": "name", "type": "string"}, {"name": "count_s", "type": "integer", "unit": "s"},
+        {"name": "name", "type": "string"},
+        {"name": "count_s", "type": "integer", "unit": "s"},
     ]
 
 

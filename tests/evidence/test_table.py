@@ -20,12 +20,20 @@ def test_reads_rows(tmp_path):
     assert read(tmp_path, 'id,value,text\na,-1,"x, y"\n') == [{"id": "a", "value": "-1", "text": "x, y"}]
 
 
-@pytest.mark.parametrize(("cell", "problem"), [
-    ("=cmd|' /C calc'!A0", "formula"), ("+1", "formula"), ("-1", "formula"), ("@SUM(A1)", "formula"),
-    ("<script>alert(1)</script>", "script"), ("<SCRIPT src=x>", "script"), ("a\x07b", "control"),
-    ("a\u202eb", "control"),
-    ("x" * (CELL_MAX + 1), "longer"),
-])
+@pytest.mark.parametrize(
+    ("cell", "problem"),
+    [
+        ("=cmd|' /C calc'!A0", "formula"),
+        ("+1", "formula"),
+        ("-1", "formula"),
+        ("@SUM(A1)", "formula"),
+        ("<script>alert(1)</script>", "script"),
+        ("<SCRIPT src=x>", "script"),
+        ("a\x07b", "control"),
+        ("a\u202eb", "control"),
+        ("x" * (CELL_MAX + 1), "longer"),
+    ],
+)
 def test_hostile_cell_is_refused_with_its_place(tmp_path, cell, problem):
     with pytest.raises(BadInput) as caught:
         read(tmp_path, f'id,value,text\na,1,"{cell}"\n')
@@ -35,12 +43,22 @@ def test_hostile_cell_is_refused_with_its_place(tmp_path, cell, problem):
     assert error.remedy
 
 
-@pytest.mark.parametrize(("content", "problem"), [
-    ("id,value,text\na,1,x\na,2,y\n", "twice"), ("id,value\na,1\n", "missing"), ("id,value,text,more\n", "unknown"),
-    ("id,id,value,text\n", "twice"), ("id,value,text\na,1\n", "2 cells"), ("id,value,text\n,1,x\n", "empty"),
-    (b"id,value,text\n\xff,1,x\n", "UTF-8"), (b"id,value,text\na,1,\0\n", ""), ("", "missing"),
-    ('id,value,text\na,1,"open\n', "CSV"), ('id,value,text\na,1,"' + "x" * 10**6 + '"\n', "field larger"),
-])
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("id,value,text\na,1,x\na,2,y\n", "twice"),
+        ("id,value\na,1\n", "missing"),
+        ("id,value,text,more\n", "unknown"),
+        ("id,id,value,text\n", "twice"),
+        ("id,value,text\na,1\n", "2 cells"),
+        ("id,value,text\n,1,x\n", "empty"),
+        (b"id,value,text\n\xff,1,x\n", "UTF-8"),
+        (b"id,value,text\na,1,\0\n", ""),
+        ("", "missing"),
+        ('id,value,text\na,1,"open\n', "CSV"),
+        ('id,value,text\na,1,"' + "x" * 10**6 + '"\n', "field larger"),
+    ],
+)
 def test_broken_file_is_refused(tmp_path, content, problem):
     with pytest.raises(BadInput) as caught:
         read(tmp_path, content)

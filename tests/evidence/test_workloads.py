@@ -14,7 +14,13 @@ def evidence():
 
 def test_catalogue(evidence):
     assert set(evidence.workloads) == {
-        "idle", "ksm-default", "ksm-aggressive", "autonuma-default", "compaction-thp", "swap-pressure", "teardown",
+        "idle",
+        "ksm-default",
+        "ksm-aggressive",
+        "autonuma-default",
+        "compaction-thp",
+        "swap-pressure",
+        "teardown",
     }
     used = {load.trigger for workload in evidence.workloads.values() for load in workload.triggers}
     assert used <= TRIGGERS
@@ -70,18 +76,27 @@ SWAP = "workloads/swap-pressure.toml"
 KHUGEPAGED = 'sleep_s = { value = 10000, unit = "ms", source = "N13" }'
 
 
-@pytest.mark.parametrize(("name", "old", "new", "field"), [
-    (SWAP, '"swap_reclaim"', '"sleep"', "trigger"), (SWAP, '"axis"', '"sometimes"', "loop"),
-    (SWAP, "[0.1, 1, 10", "[-0.1, 1, 10", "axis_per_s"), (SWAP, "[[4096, 1.0]]", "[[4096, 0.5]]", "range_bytes"),
-    (SWAP, "[[4096, 1.0]]", "[[-4096, 1.0]]", "range_bytes"), (SWAP, "[[4096, 1.0]]", '"all"', "range_bytes"),
-    (SWAP, 'residency = "cold"', 'residency = "warm"', "residency"),
-    (SWAP, "value = 1.0", "value = 1.5", "event_fraction"),
-    (SWAP, 'sources = []', 'sources = []\nmood = 1', "mood"), (SWAP, 'vms = { value = 1,', 'vms = { value = 0,', "vms"),
-    (SWAP, "[0.1, 1, 10", '["0.1", 1, 10', "axis_per_s"), (SWAP, "[[4096, 1.0]]", "4096", "range_bytes"),
-    (SWAP, "sources = []", "sources = 1", "sources"), (SWAP, "[[triggers]]", "[triggers]", "triggers"),
-    (SWAP, "sources = []", "sources = []\ntunables = 1", "tunables"),
-    ("workloads/compaction-thp.toml", KHUGEPAGED, "", "loop"),
-])
+@pytest.mark.parametrize(
+    ("name", "old", "new", "field"),
+    [
+        (SWAP, '"swap_reclaim"', '"sleep"', "trigger"),
+        (SWAP, '"axis"', '"sometimes"', "loop"),
+        (SWAP, "[0.1, 1, 10", "[-0.1, 1, 10", "axis_per_s"),
+        (SWAP, "[[4096, 1.0]]", "[[4096, 0.5]]", "range_bytes"),
+        (SWAP, "[[4096, 1.0]]", "[[-4096, 1.0]]", "range_bytes"),
+        (SWAP, "[[4096, 1.0]]", '"all"', "range_bytes"),
+        (SWAP, 'residency = "cold"', 'residency = "warm"', "residency"),
+        (SWAP, "value = 1.0", "value = 1.5", "event_fraction"),
+        (SWAP, "sources = []", "sources = []\nmood = 1", "mood"),
+        (SWAP, "vms = { value = 1,", "vms = { value = 0,", "vms"),
+        (SWAP, "[0.1, 1, 10", '["0.1", 1, 10', "axis_per_s"),
+        (SWAP, "[[4096, 1.0]]", "4096", "range_bytes"),
+        (SWAP, "sources = []", "sources = 1", "sources"),
+        (SWAP, "[[triggers]]", "[triggers]", "triggers"),
+        (SWAP, "sources = []", "sources = []\ntunables = 1", "tunables"),
+        ("workloads/compaction-thp.toml", KHUGEPAGED, "", "loop"),
+    ],
+)
 def test_bad_workload_is_refused_with_its_place(edit, name, old, new, field):
     root = edit(name, old, new)
     with pytest.raises(BadInput) as caught:

@@ -11,21 +11,38 @@ share = st.floats(0, 1)
 line_s = st.floats(1e-10, 1e-6)
 
 WALK = {
-    "walk_start_s": 0, "llc_bytes_per_domain": 32 * 2**20, "l2_bytes_per_core": 2**19, "line_bytes": 64,
-    "line_walk_s": 5e-9, "writeback_bytes_per_s": 1e11,
+    "walk_start_s": 0,
+    "llc_bytes_per_domain": 32 * 2**20,
+    "l2_bytes_per_core": 2**19,
+    "line_bytes": 64,
+    "line_walk_s": 5e-9,
+    "writeback_bytes_per_s": 1e11,
 }
 
 
 def flush(**changes):
-    base = {"fence_s": 0, "lines": 1, "present_fraction": 1, "line_present_s": 7e-8, "line_absent_s": 5e-9,
-            "line_bytes": 64, "dirty_fraction": 0, "writeback_bytes_per_s": 1e11}
+    base = {
+        "fence_s": 0,
+        "lines": 1,
+        "present_fraction": 1,
+        "line_present_s": 7e-8,
+        "line_absent_s": 5e-9,
+        "line_bytes": 64,
+        "dirty_fraction": 0,
+        "writeback_bytes_per_s": 1e11,
+    }
     return value("range_flush", **{**base, **changes})
 
 
 @given(share, share, line_s, line_s)
 def test_range_flush_grows_with_the_range(present, dirty, present_s, absent_s):
-    times = flush(lines=numpy.arange(0, 4096, 64), present_fraction=present, dirty_fraction=dirty,
-                  line_present_s=present_s, line_absent_s=absent_s)
+    times = flush(
+        lines=numpy.arange(0, 4096, 64),
+        present_fraction=present,
+        dirty_fraction=dirty,
+        line_present_s=present_s,
+        line_absent_s=absent_s,
+    )
     assert numpy.all(numpy.diff(times) > 0)
     assert times[0] == 0
 
@@ -44,8 +61,15 @@ def test_dirty_bytes_over_bandwidth_is_a_floor():
 def test_more_cores_never_finish_a_domain_sooner(cores, exponent, smt, dirty):
     both = numpy.array([0.0, 1.0])
     one, many = (
-        value("domain_flush", **WALK, cores_flushing=k, serial_exponent=exponent, smt_factor=smt, both_siblings=both,
-              dirty_fraction=dirty)
+        value(
+            "domain_flush",
+            **WALK,
+            cores_flushing=k,
+            serial_exponent=exponent,
+            smt_factor=smt,
+            both_siblings=both,
+            dirty_fraction=dirty,
+        )
         for k in (1, cores)
     )
     assert numpy.all(many >= one * (1 - 1e-12))
@@ -54,8 +78,17 @@ def test_more_cores_never_finish_a_domain_sooner(cores, exponent, smt, dirty):
 
 def test_serial_exponent_ends_mean_parallel_and_serial():
     parallel, serial = (
-        float(value("domain_flush", **WALK, cores_flushing=8, serial_exponent=s, smt_factor=1, both_siblings=0,
-                    dirty_fraction=0))
+        float(
+            value(
+                "domain_flush",
+                **WALK,
+                cores_flushing=8,
+                serial_exponent=s,
+                smt_factor=1,
+                both_siblings=0,
+                dirty_fraction=0,
+            )
+        )
         for s in (0, 1)
     )
     assert serial == pytest.approx(8 * parallel)
@@ -63,14 +96,34 @@ def test_serial_exponent_ends_mean_parallel_and_serial():
 
 def test_a_cache_without_lines_costs_nothing():
     empty = {**WALK, "llc_bytes_per_domain": 0, "l2_bytes_per_core": 0}
-    assert float(value("domain_flush", **empty, cores_flushing=1, serial_exponent=0.5, smt_factor=2, both_siblings=1,
-                       dirty_fraction=1)) == 0
+    assert (
+        float(
+            value(
+                "domain_flush",
+                **empty,
+                cores_flushing=1,
+                serial_exponent=0.5,
+                smt_factor=2,
+                both_siblings=1,
+                dirty_fraction=1,
+            )
+        )
+        == 0
+    )
 
 
 @given(st.floats(1e-9, 10), share)
 def test_closed_loop_never_saturates(flush_s, fraction):
-    rate = float(value("closed_rate", threads=1, event_fraction=fraction, events_per_cycle=200, sleep_s=0.02,
-                       cycle_flush_s=200 * flush_s))
+    rate = float(
+        value(
+            "closed_rate",
+            threads=1,
+            event_fraction=fraction,
+            events_per_cycle=200,
+            sleep_s=0.02,
+            cycle_flush_s=200 * flush_s,
+        )
+    )
     assert rate * flush_s < 1
     assert rate <= 200 / 0.02 * fraction + 1e-9
 
@@ -78,23 +131,33 @@ def test_closed_loop_never_saturates(flush_s, fraction):
 def test_ksm_share_is_the_one_of_the_model_page():
     # MODEL: 200 T / (0.020 + 200 T)
     flush_s = 1e-3
-    rate = float(value("closed_rate", threads=1, event_fraction=1, events_per_cycle=200, sleep_s=0.02,
-                       cycle_flush_s=200 * flush_s))
+    rate = float(
+        value(
+            "closed_rate", threads=1, event_fraction=1, events_per_cycle=200, sleep_s=0.02, cycle_flush_s=200 * flush_s
+        )
+    )
     assert rate * flush_s == pytest.approx(200 * flush_s / (0.020 + 200 * flush_s))
 
 
 @pytest.mark.parametrize(("resident_gib", "passes"), [(4, 10), (16, 10), (150, 10)])
 def test_numa_passes_reach_ten_per_second(resident_gib, passes):
     # Table computed from task_scan_min(): any VM above 2.5 GiB can reach ten passes per second.
-    period = float(value("numa_scan_period", numa_scan_size_bytes=256 * 2**20,
-                         numa_max_scan_window_bytes_per_s=2560 * 2**20, numa_scan_period_min_s=1.0,
-                         resident_bytes=resident_gib * 2**30))
+    period = float(
+        value(
+            "numa_scan_period",
+            numa_scan_size_bytes=256 * 2**20,
+            numa_max_scan_window_bytes_per_s=2560 * 2**20,
+            numa_scan_period_min_s=1.0,
+            resident_bytes=resident_gib * 2**30,
+        )
+    )
     assert 1 / period == pytest.approx(passes)
 
 
 def test_numa_limiter_caps_the_share_of_run_time():
-    rate = float(value("numa_rate", event_fraction=1, numa_scan_period_s=0.1, numa_limiter_factor=32,
-                       event_flush_s=0.1, vcpus=8))
+    rate = float(
+        value("numa_rate", event_fraction=1, numa_scan_period_s=0.1, numa_limiter_factor=32, event_flush_s=0.1, vcpus=8)
+    )
     assert rate * 0.1 / 8 == pytest.approx(1 / 32)
 
 
@@ -107,7 +170,9 @@ def test_in_progress_is_a_probability(rate, window, gfn):
 
 def test_rate_at_loss_inverts_the_loss():
     rate = value("rate_at_loss", lost_fraction=0.1, logical_cpus=256, stolen_cpu_s_per_event=2.5)
-    assert float(value("host_loss", rate_per_s=rate, stolen_cpu_s_per_event=2.5, logical_cpus=256)) == pytest.approx(25.6)
+    assert float(value("host_loss", rate_per_s=rate, stolen_cpu_s_per_event=2.5, logical_cpus=256)) == pytest.approx(
+        25.6
+    )
 
 
 def test_no_more_than_the_host_is_lost():
