@@ -39,9 +39,9 @@ class Check:
 
 
 def checks(calibration: Calibration) -> list[Check]:
-    """Every measured, claimed and threshold row against the model; geometry, limits and tunables are inputs."""
-    rows = [row for row in calibration.evidence.measurements.values() if row.term not in ("geometry", "limits")]
-    return [_check(calibration, row) for row in rows if row.kind != "specified"]
+    """Every row that is not only an input: measured, claimed and threshold rows, and specified ones that check."""
+    rows = [row for row in calibration.evidence.measurements.values() if row.kind != "specified" or row.use == "check"]
+    return [_check(calibration, row) for row in rows]
 
 
 def _check(calibration: Calibration, row: Measurement) -> Check:
@@ -214,7 +214,31 @@ def _guest_total(calibration: Calibration, row: Measurement) -> tuple[tuple[floa
     return (middle / CLAIM_FACTOR, middle * CLAIM_FACTOR), "4 KiB pages of the guest times row S01, factor 3 either way"
 
 
+def _geometry(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
+    """Cache sizes against the CPUID dumps of the same model."""
+    level = row.quantity.split()[0]
+    column = {"L1D": "l1d_kib", "L2": "l2_kib", "L3": "l3_kib"}.get(level, "")
+    sizes = {
+        float(dump.cells[column]) * 1024
+        for dump in calibration.evidence.dumps.values()
+        if dump.dump in row.source_locator and dump.cells.get(column, "").isdigit()
+    }
+    return ((min(sizes), max(sizes)), "catalogued geometry, from the CPUID dump") if sizes else (None, "no such dump")
+
+
+def _llc_per_socket(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
+    """Last-level cache of a socket against the catalogued machine of that microarchitecture."""
+    sizes = [
+        machine.llc_bytes_per_domain * machine.domains_per_socket
+        for machine in calibration.evidence.machines.values()
+        if machine.microarchitecture == row.microarchitecture
+    ]
+    return ((min(sizes), max(sizes)), "catalogued machine") if sizes else (None, "no such machine")
+
+
 PREDICTORS: dict[str, Callable[[Calibration, Measurement], tuple[tuple[float, float] | None, str]]] = {
+    "geometry.cache_bytes": _geometry,
+    "geometry.llc_per_socket_bytes": _llc_per_socket,
     "range_flush.line_time_s": _line_time,
     "range_flush.range_time_s": _range_time,
     "range_flush.bandwidth_bytes_per_s": _range_bandwidth,

@@ -33,10 +33,10 @@ def command(context: click.Context, data_dir: Path | None, as_json: bool) -> Non
     except BadInput:
         numbers = 0
     if not findings:
-        from costmodel.cost.outputs import audit_outputs
+        from costmodel.cost.outputs import OUTPUTS
 
         findings = [
-            Finding("data", name, "", "nothing uses this number") for name in audit.unused_rows(evidence, audit_outputs)
+            Finding("data", name, "", "nothing uses this number") for name in audit.unused_rows(evidence, OUTPUTS)
         ]
     if as_json:
         click.echo(json.dumps({"numbers": numbers, "findings": [finding._asdict() for finding in findings]}, indent=1))

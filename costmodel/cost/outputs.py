@@ -1,8 +1,10 @@
-"""Everything that the evidence moves, in one comparable value: the audit changes one number and looks whether this changes."""
+"""What the evidence moves, as comparable values: the audit changes one number and looks whether one of them changes."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import math
+from dataclasses import replace
+from functools import cache
 
 import numpy
 
@@ -10,53 +12,79 @@ from costmodel.calibration.parameters import Calibration, ParameterSet, paramete
 from costmodel.calibration.published import checks
 from costmodel.cost.draws import medians
 from costmodel.cost.limits import distances
-from costmodel.cost.scenario import Scenario
+from costmodel.cost.scenario import MASK_KERNEL, Scenario
 from costmodel.cost.totals import Total, total
 from costmodel.evidence.records import Machine, Workload
 from costmodel.evidence.store import Evidence
 from costmodel.kvm.strategies import STRATEGIES
 
-CPUS_OF_A_GUEST = 8.0
+SMALL_GUEST_FRACTION = 1 / 16
+"""A guest of this part of the workload's memory is looked at too: some tunables count only for small guests."""
 
 
-class AuditOutputs:
-    """Callable for `evidence.audit.unused_rows`; keeps what an unchanged part of the evidence gave before."""
-
-    def __init__(self) -> None:
-        self._kept: dict[tuple[int, ...], tuple[object, ...]] = {}
-
-    def __call__(self, evidence: Evidence) -> tuple[object, ...]:
-        """Checks against published numbers, parameters of each machine, costs of each workload on each machine."""
-        calibration = Calibration(evidence)
-        published = self._keep((evidence.measurements, evidence.dumps), lambda: repr(checks(calibration)))
-        parts: list[object] = [published, distances(evidence, 1.0)]
-        for machine in evidence.machines.values():
-            parameters = self._keep(
-                (evidence.measurements, machine), lambda machine=machine: parameter_set(calibration, machine)
-            )
-            parts.append(parameters)
-            parts += [
-                self._keep((machine, parameters, load), lambda m=machine, p=parameters, w=load: _costs(m, p, w))
-                for load in evidence.workloads.values()
-            ]
-        return tuple(parts)
-
-    def _keep(self, inputs: tuple[object, ...], make) -> object:
-        """The value made from `inputs` before (by identity), or made now; the inputs stay alive with it."""
-        key = tuple(id(part) for part in inputs)
-        if key not in self._kept:
-            self._kept[key] = (inputs, make())
-        return self._kept[key][1]
+def published(evidence: Evidence) -> object:
+    """The checks against published numbers and the lock-up limits."""
+    return repr(checks(Calibration(evidence))), distances(evidence, 1.0)
 
 
-def _costs(machine: Machine, parameters: ParameterSet, load: Workload) -> list[object]:
-    """Costs and rates at the medians of every strategy at every trigger, and the workload's own numbers."""
-    found: list[object] = [asdict(load)["vms"]]
-    for entry in load.triggers:
-        for ran in (CPUS_OF_A_GUEST, float(machine.logical_cpus)):
-            case = Scenario(machine, "sev", load, "v6.17-v7.2", int(load.vcpus.value), load.resident_bytes.value, ran)
-            found += [_numbers(total(entry.trigger, name, case, medians(parameters))) for name in STRATEGIES]
+def parameters(evidence: Evidence) -> list[ParameterSet]:
+    """The parameter set of every machine."""
+    calibration = Calibration(evidence)
+    return [parameter_set(calibration, machine) for machine in evidence.machines.values()]
+
+
+def costs(evidence: Evidence) -> list[object]:
+    """Costs of every workload on every machine, at the medians of the parameters."""
+    found: list[object] = []
+    calibration = Calibration(evidence)
+    for machine in (_whole(machine, evidence) for machine in evidence.machines.values()):
+        own = parameter_set(calibration, machine)
+        text = own.model_dump_json()
+        found += [_costs(_Key(_whole(machine, evidence), text, own, load)) for load in evidence.workloads.values()]
     return found
+
+
+OUTPUTS = (published, parameters, costs)
+
+
+def _whole(machine: Machine, evidence: Evidence) -> Machine:
+    """The machine with the memory bandwidth of another where its own is unknown.
+
+    Its totals are refused as it is, and then none of its other numbers could show that it counts.
+    """
+    if machine.dram_peak_bytes_per_s_per_socket is not None:
+        return machine
+    known = (other.dram_peak_bytes_per_s_per_socket for other in evidence.machines.values())
+    return replace(machine, dram_peak_bytes_per_s_per_socket=next(value for value in known if value is not None))
+
+
+class _Key:
+    """Inputs of `_costs`, equal where machine, parameters and workload are."""
+
+    def __init__(self, machine: Machine, text: str, own: ParameterSet, load: Workload) -> None:
+        self.machine, self.own, self.load = machine, own, load
+        self._text = f"{machine!r}{text}{load!r}"
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and other._text == self._text
+
+
+@cache
+def _costs(key: _Key) -> tuple[object, ...]:
+    """Costs and rates of every strategy at every trigger, and the number of VMs."""
+    load, machine = key.load, key.machine
+    draws = medians(key.own)
+    vcpus = math.ceil(load.vcpus.value)
+    found: list[object] = [load.vms.value]
+    for entry in load.triggers:
+        for ran, share in ((vcpus, 1.0), (machine.logical_cpus, SMALL_GUEST_FRACTION)):
+            resident = load.resident_bytes.value * share
+            case = Scenario(machine, "sev", load, MASK_KERNEL, vcpus, resident, float(ran))
+            found += [_numbers(total(entry.trigger, name, case, draws)) for name in STRATEGIES]
+    return tuple(found)
 
 
 def _numbers(cost: Total) -> tuple[object, ...]:
@@ -64,6 +92,3 @@ def _numbers(cost: Total) -> tuple[object, ...]:
         return (cost.refused,)
     parts = (cost.event.time_s, cost.event.stolen_s, cost.event.guest_s, cost.rate_per_s)
     return tuple(None if part is None else numpy.asarray(part).tobytes() for part in parts)
-
-
-audit_outputs = AuditOutputs()

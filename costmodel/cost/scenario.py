@@ -33,7 +33,7 @@ class Scenario:
     def load(self, trigger: str) -> TriggerLoad | None:
         """The workload's load on `trigger`, with the event fraction of the scenario."""
         load = self.workload.load(trigger)
-        if load is None or self.event_fraction is None:
+        if load is None or load.event_fraction is None or self.event_fraction is None:
             return load
         return replace(load, event_fraction=replace(load.event_fraction, value=self.event_fraction))
 

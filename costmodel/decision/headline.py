@@ -211,8 +211,9 @@ def assumptions(case: Scenario, studies: Sequence[Study]) -> list[str]:
             continue
         if STRATEGIES[study.chosen.strategy].instruction != "none":
             lines.append(
-                f"{study.trigger.title}: event fraction {load.event_fraction.value:g}, lines of a range are "
-                f"{load.residency} ({load.residency_reason})"
+                f"{study.trigger.title}: "
+                + (f"event fraction {load.event_fraction.value:g}, " if load.event_fraction else "")
+                + f"lines of a range are {load.residency} ({load.residency_reason})"
             )
     if kernels.KERNEL_RANGES.index(case.kernel) >= kernels.KERNEL_RANGES.index(MASK_KERNEL):
         lines.append("CPUs that flush are packed: they fill one last-level-cache domain after the other")

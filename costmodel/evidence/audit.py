@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -35,33 +35,34 @@ def count_numbers(evidence: Evidence) -> int:
     return len(evidence.measurements) + cells + own
 
 
-def unused_rows(evidence: Evidence, outputs: Callable[[Evidence], object]) -> list[str]:
-    """Numbers that nothing uses: `outputs` stays the same when one grows by 10 % (a count by one).
+def unused_rows(evidence: Evidence, outputs: Sequence[Callable[[Evidence], object]]) -> list[str]:
+    """Numbers that nothing uses: every one of `outputs` stays the same when one grows by 10 % (a count of a machine
+    doubles or halves).
 
     Gives ids of measurements, and `machines/ID.FIELD` or `workloads/ID.PLACE` for the others. A change that makes
-    `outputs` refuse (CostModelError) counts as a use.
+    an output refuse (CostModelError) counts as a use. Outputs are asked in order, until one differs.
     """
-    before = outputs(evidence)
+    before = [output(evidence) for output in outputs]
 
     def same(changed: Evidence) -> bool:
         try:
-            return outputs(changed) == before
+            return all(output(changed) == old for output, old in zip(outputs, before, strict=True))
         except CostModelError:
             return False
 
-    return [name for name, changed in _perturbed(evidence) if same(changed)]
+    return [name for name, variants in _perturbed(evidence) if all(same(changed) for changed in variants)]
 
 
-def _perturbed(evidence: Evidence) -> Iterator[tuple[str, Evidence]]:
+def _perturbed(evidence: Evidence) -> Iterator[tuple[str, list[Evidence]]]:
     for id in evidence.measurements:
-        yield id, evidence.with_value(id, PERTURBATION)
+        yield id, [evidence.with_value(id, PERTURBATION)]
     for machine in evidence.machines.values():
         for field in fields(machine):
             value = getattr(machine, field.name)
             if field.name in machine.provenance and value is not None:
-                larger = value + 1 if isinstance(value, int) else value * PERTURBATION
-                changed = replace(machine, **{field.name: larger})
-                yield f"machines/{machine.id}.{field.name}", evidence.with_machine(changed)
+                others = (value * 2, max(1, value // 2)) if isinstance(value, int) else (value * PERTURBATION,)
+                changed = [evidence.with_machine(replace(machine, **{field.name: other})) for other in others]
+                yield f"machines/{machine.id}.{field.name}", changed
     for load in evidence.workloads.values():
         places: list[str] = []
 
@@ -75,4 +76,4 @@ def _perturbed(evidence: Evidence) -> Iterator[tuple[str, Evidence]]:
             def larger_one(place: str, number: Sourced, wanted: str = wanted) -> Sourced:
                 return replace(number, value=number.value * PERTURBATION) if place == wanted else number
 
-            yield f"workloads/{load.id}.{wanted}", evidence.with_workload(workloads.map_numbers(load, larger_one))
+            yield f"workloads/{load.id}.{wanted}", [evidence.with_workload(workloads.map_numbers(load, larger_one))]

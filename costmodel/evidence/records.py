@@ -125,6 +125,7 @@ class TriggerLoad:
       autonuma:     NUMA balancing passes, rate from the scan tunables and the guest's resident bytes;
       axis:         nobody published a rate: reports give break-even rates over `axis_per_s`;
       once:         once in a VM's lifetime (teardown, ASID recycling ...).
+    `event_fraction` scales the rate of the first two; the others have none.
     `range_bytes` is the distribution of range lengths as (bytes, weight) pairs, weights sum to 1.
     `whole_vm` says that the range is the whole guest: it follows `resident_bytes` where the user sets another.
     Loads with the same `thread` share one loop: they wait for each other's flushes.
@@ -136,7 +137,7 @@ class TriggerLoad:
     threads: Sourced | None
     events_per_cycle: Sourced | None
     sleep_s: Sourced | None
-    event_fraction: Sourced
+    event_fraction: Sourced | None
     axis_per_s: tuple[float, ...]
     range_bytes: tuple[tuple[float, float], ...]
     residency: Literal["cold", "hot", "unknown"]

@@ -112,8 +112,13 @@ def _load(load: dict, numbers: dict[str, Sourced], resident_bytes: float, file: 
         raise BadInput("is unknown", file=file, row=name, field=field, remedy="remove it")
     loop = text(load, "loop", file=file, row=name, allowed=LOOPS)
     own = {field: numbers.get(f"{name}.{field}") for field in LOAD_NUMBERS}
-    if own["event_fraction"] is None or not own["event_fraction"].value <= 1:
+    fraction, closed = own["event_fraction"], loop in ("closed_batch", "autonuma")
+    if closed and (fraction is None or not fraction.value <= 1):
         raise BadInput("must be a fraction in (0, 1]", file=file, row=name, field="event_fraction", remedy="give it")
+    if fraction is not None and not closed:
+        raise BadInput(
+            f"a {loop!r} trigger has no rate to scale", file=file, row=name, field="event_fraction", remedy="remove it"
+        )
     if loop == "closed_batch" and not all(own.values()):
         raise BadInput(
             "a closed loop needs threads, events_per_cycle and sleep_s",

@@ -144,7 +144,7 @@ def test_unused_numbers_are_named():
         load = changed.workload("ksm-default").load("ksm_write_protect")
         return changed.one("W01").si, host.sockets, host.llc_bytes_per_domain, load.sleep_s.value
 
-    unused = set(audit.unused_rows(evidence, outputs))
+    unused = set(audit.unused_rows(evidence, [outputs]))
     assert unused.isdisjoint(
         {
             "W01",
@@ -168,7 +168,7 @@ def test_nothing_is_unused_where_everything_counts():
     assert (
         audit.unused_rows(
             evidence,
-            lambda changed: ([row.si for row in changed.measurements.values()], changed.machines, changed.workloads),
+            [lambda changed: ([row.si for row in changed.measurements.values()], changed.machines, changed.workloads)],
         )
         == []
     )

@@ -15,7 +15,7 @@ def run(monkeypatch):
     """Run the command with `outputs` in the place of the model."""
 
     def call(outputs, *arguments):
-        monkeypatch.setitem(sys.modules, "costmodel.cost.outputs", types.SimpleNamespace(audit_outputs=outputs))
+        monkeypatch.setitem(sys.modules, "costmodel.cost.outputs", types.SimpleNamespace(OUTPUTS=[outputs]))
         return CliRunner().invoke(command, arguments)
 
     return call

@@ -1,0 +1,173 @@
+"""costmodel admissible"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from dataclasses import asdict
+from typing import TextIO
+
+import click
+
+from costmodel.cli import options
+from costmodel.errors import BadInput, CostModelError, UnknownName
+
+COLUMNS = ("guest_type", "trigger", "strategy")
+OUTPUT = (*COLUMNS, "admissible", "predicates", "reason")
+LONGEST_CELL = 10_000
+
+
+@click.command(
+    name="admissible",
+    epilog="""\b
+Examples:
+  costmodel admissible --guest sev-snp-gmem --trigger gmem_punch_hole
+  costmodel admissible --guest sev --trigger autonuma_prot_none_scan --strategy CLFLUSHOPT_UVA \\
+      --assume invalidations_serialised=true --assume has_sme_coherent=true
+  costmodel admissible --batch cells.csv > verdicts.csv
+  costmodel admissible --agreement
+""",
+)
+@click.option("--guest", help="Guest type.")
+@click.option("--trigger", help="Trigger (see `costmodel list triggers`).")
+@click.option("--strategy", help="One strategy [default: all].")
+@click.option("--machine", help="Fill the CPU predicates from this machine.")
+@click.option("--kernel", help="Fill the kernel predicates from this version.")
+@click.option(
+    "--assume", multiple=True, metavar="PREDICATE=BOOL", help="Take a predicate as true or false; repeatable."
+)
+@click.option(
+    "--batch",
+    type=click.File(encoding="utf-8"),
+    metavar="FILE.csv",
+    help="Judge each row of a CSV file (guest_type,trigger,strategy); - reads standard input.",
+)
+@click.option("--agreement", is_flag=True, help="Print how the rules agree with the facts they were written from.")
+@options.as_json
+def command(
+    guest: str | None,
+    trigger: str | None,
+    strategy: str | None,
+    machine: str | None,
+    kernel: str | None,
+    assume: tuple[str, ...],
+    batch: TextIO | None,
+    agreement: bool,
+    as_json: bool,
+) -> None:
+    """Is a flush strategy safe for a guest type at a trigger, under which predicates, and why.
+
+    yes, conditional and no are the rules' labels; with --machine, --kernel or --assume the predicates are evaluated:
+    admissible, inadmissible or undecided, with those that fail and those that nobody told.
+    """
+    if agreement:
+        _print_agreement(as_json)
+    elif batch is not None:
+        _batch(batch)
+    elif guest is None or trigger is None:
+        raise BadInput("is missing", field="--guest or --trigger", remedy="give both, or --batch FILE.csv")
+    else:
+        _one(guest, trigger, strategy, _known(guest, trigger, machine, kernel, assume), as_json)
+
+
+def _known(guest: str, trigger: str, machine: str | None, kernel: str | None, assume: tuple[str, ...]) -> dict | None:
+    """Truth values from machine, kernel and assumptions; None if nothing was given."""
+    from costmodel.kvm import kernels, predicates
+
+    found: dict[str, bool] = {}
+    if machine or kernel:
+        features = {}
+        if machine:
+            from costmodel.evidence.store import load
+
+            features = load().machine(machine).features
+        found = predicates.known(guest, trigger, features, kernels.resolve(kernel or "newest"))
+        if not machine:
+            for name in predicates.FEATURES:
+                found.pop(name)
+    for item in assume:
+        name, separator, text = item.partition("=")
+        if not separator or text.lower() not in ("true", "false"):
+            raise BadInput(f"{item!r} is not PREDICATE=true or PREDICATE=false", field="--assume", remedy="write it so")
+        if name not in predicates.MEANING:
+            raise UnknownName("predicate", name, predicates.MEANING)
+        found[name] = text.lower() == "true"
+    return found if machine or kernel or assume else None
+
+
+def _one(guest: str, trigger: str, strategy: str | None, known: dict | None, as_json: bool) -> None:
+    from costmodel.kvm.admissibility import judge
+    from costmodel.kvm.strategies import STRATEGIES
+
+    verdicts = {name: judge(guest, trigger, name, known) for name in ([strategy] if strategy else STRATEGIES)}
+    if as_json:
+        options.print_json(
+            [{"guest": guest, "trigger": trigger, "strategy": n, **asdict(v)} for n, v in verdicts.items()]
+        )
+        return
+    for name, verdict in verdicts.items():
+        state = f" -> {verdict.state}" if known is not None else ""
+        click.echo(f"{name:<22}{verdict.label}{state}: {verdict.reason} [{verdict.source}]")
+        if verdict.label != "no" and verdict.predicates != "true":
+            click.echo(f"{'':<22}if {verdict.predicates}")
+        for title, names in (("fails", verdict.unmet), ("unknown", verdict.unknown)):
+            if known is not None and names:
+                click.echo(f"{'':<22}{title}: {', '.join(names)}")
+
+
+def _batch(file: TextIO) -> None:
+    """Same rows in the same order, with admissible, predicates and reason; nothing is printed if a row is bad."""
+    from costmodel.kvm.admissibility import judge
+
+    name = getattr(file, "name", "-")
+    try:
+        reader = csv.DictReader(file)
+        missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+        if missing:
+            raise BadInput(
+                f"has no column {', '.join(missing)}",
+                file=name,
+                row=1,
+                remedy=f"the first line must name {','.join(COLUMNS)}",
+            )
+        rows = list(reader)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise BadInput(f"is not CSV text: {error}", file=name, remedy="save it as UTF-8 CSV") from None
+    out = []
+    for number, row in enumerate(rows, start=2):
+        cells = [(row[column] or "").strip() for column in COLUMNS]
+        if any(len(cell) > LONGEST_CELL for cell in cells):
+            raise BadInput(
+                f"a cell is longer than {LONGEST_CELL} characters", file=name, row=number, remedy="shorten it"
+            )
+        try:
+            verdict = judge(*cells)
+        except CostModelError as error:
+            raise BadInput(str(error), file=name, row=number, remedy="see `costmodel list`") from None
+        out.append((*cells, verdict.label, verdict.predicates, verdict.reason))
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(OUTPUT)
+    writer.writerows(out)
+
+
+def _print_agreement(as_json: bool) -> None:
+    from costmodel.kvm.agreement import disagreements, scores
+    from costmodel.kvm.rules import RULES
+
+    if as_json:
+        options.print_json(
+            {
+                "rules": len(RULES),
+                "scores": {name: {"agree": s.agree, "cells": s.cells} for name, s in scores().items()},
+                "disagreements": [asdict(d) for d in disagreements()],
+            }
+        )
+        return
+    click.echo(f"{len(RULES)} rules")
+    for name, score in scores().items():
+        click.echo(f"  {name:<28}{score.agree:>5} of {score.cells:<5} {score.share:.1%}")
+    for d in disagreements():
+        click.echo(
+            f"  {d.guest} / {d.trigger} / {d.strategy}: facts {d.facts_label}, rule {d.rule} says {d.rule_label}: "
+            f"{d.why or 'no reason documented'}"
+        )
