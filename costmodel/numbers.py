@@ -62,6 +62,21 @@ def interval(low: float, median: float, high: float, unit: str) -> str:
     return f"{texts[1]} [{texts[0]}, {texts[2]}] {name}".rstrip()
 
 
+P_BOUNDS = (0.05, 0.95)
+"""P(best) is never printed beyond these where a prior by rule decides (MODEL.md section 5.3)."""
+
+
+def probability(share: float, *, extrapolated: bool) -> str:
+    """A probability as text; at the bounds it says that it is one.
+
+    >>> probability(0.95, extrapolated=True), probability(0.95, extrapolated=False), probability(0.374, extrapolated=True)
+    ('>= 0.95', '0.95', '0.37')
+    """
+    if extrapolated and share in P_BOUNDS:
+        return f"{'<=' if share == P_BOUNDS[0] else '>='} {share:.2f}"
+    return f"{share:.2f}"
+
+
 def shortened(value: object, digits: int = 6) -> object:
     """`value` (JSON-like) with every float rounded to `digits` significant digits, so that the last bits of a libm
     do not show.

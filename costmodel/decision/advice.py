@@ -10,6 +10,7 @@ import numpy
 from costmodel.cost.scenario import MASK_KERNEL
 from costmodel.cost.totals import Total, total
 from costmodel.decision.candidates import running_strategies
+from costmodel.decision.dominance import dominates
 from costmodel.decision.intervals import interval_of
 from costmodel.decision.model import Advice
 from costmodel.decision.policy import Study
@@ -174,7 +175,8 @@ def _cheaper(study: Study) -> list[str]:
     skips = sorted(
         (s for s in open_ones if STRATEGIES[s].skips), key=lambda s: SKIP_PREFERENCE.index(STRATEGIES[s].skips)
     )
-    return [s for s in open_ones if not STRATEGIES[s].skips] + skips[:1]
+    flushing = [s for s in open_ones if not STRATEGIES[s].skips]
+    return [s for s in flushing if not any(dominates(other, s) for other in flushing)] + skips[:1]
 
 
 def _patch(strategy: str, studies: Sequence[Study]) -> Advice:

@@ -13,9 +13,8 @@ from costmodel.cost.draws import Draws, medians
 from costmodel.cost.scenario import Scenario
 from costmodel.cost.totals import Total, total
 from costmodel.decision.model import Corner
+from costmodel.numbers import P_BOUNDS
 
-P_BOUNDS_EXTRAPOLATED = (0.05, 0.95)
-"""Where a prior by rule decides, P(best) is never printed beyond these (MODEL.md section 5.3)."""
 CORNER_PARAMETERS = 4
 
 
@@ -35,7 +34,7 @@ def compare(costs: Mapping[str, Total]) -> Comparison:
     stolen = numpy.stack([costs[name].event.stolen_s for name in names])
     best = stolen.min(axis=0)
     extrapolated = any(costs[name].extrapolated for name in names)
-    low, high = P_BOUNDS_EXTRAPOLATED if extrapolated else (0.0, 1.0)
+    low, high = P_BOUNDS if extrapolated else (0.0, 1.0)
     shares = {name: float(numpy.mean(row <= best)) for name, row in zip(names, stolen, strict=True)}
     regret = {name: float(numpy.mean(row - best)) for name, row in zip(names, stolen, strict=True)}
     middle = numpy.median(stolen, axis=1)

@@ -15,7 +15,7 @@ from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
 from costmodel.kvm import kernels
 from costmodel.kvm.strategies import STRATEGIES
-from costmodel.numbers import interval, quantity, significant
+from costmodel.numbers import interval, probability, quantity, significant
 
 LOSSES = (0.01, 0.10)
 
@@ -79,8 +79,8 @@ def _lower_first(text: str) -> str:
     return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
-def cost_text(lead: Study | None) -> str:
-    """The headline trigger's cost with its interval."""
+def cost_text(lead: Study | None, studies: Sequence[Study]) -> str:
+    """The cost of the headline trigger, and of all triggers that have a rate, with their intervals."""
     if lead is None or lead.chosen is None:
         return "no cost: nothing is recommended"
     cost = lead.cost(lead.chosen.strategy)
@@ -96,10 +96,16 @@ def cost_text(lead: Study | None) -> str:
         return f"{event} at {lead.trigger.title}{mark}; no rate is published"
     low, middle, high = numpy.quantile(lost, (0.05, 0.5, 0.95))
     share = middle / lead.scenario.machine.logical_cpus
-    return (
-        f"{interval(low, middle, high, '1')} host CPUs ({significant(100 * share, 1)} % of the host) at "
+    text = (
+        f"{interval(low, middle, high, '1')} host CPUs ({significant(100 * share)} % of the host) at "
         f"{lead.trigger.title}, {event}{mark}"
     )
+    losses = [s.cost(s.chosen.strategy).host_cpu_s_per_s for s in studies if s.chosen]
+    losing = [loss for loss in losses if loss is not None and numpy.median(loss) > 0]
+    if len(losing) < 2:
+        return text
+    low, middle, high = numpy.quantile(sum(losing), (0.05, 0.5, 0.95))
+    return f"{text}; {interval(low, middle, high, '1')} host CPUs at all {len(losing)} triggers of the workload"
 
 
 def confidence(lead: Study | None) -> str:
@@ -111,7 +117,10 @@ def confidence(lead: Study | None) -> str:
     if lead.basis == "dominated":
         return "certain: it does a part of what every other safe strategy does"
     entry = lead.entry()
-    text = entry.p_best_note if entry.p_best is None else f"P(best) = {entry.p_best:.2f} ({entry.p_best_note})"
+    text = entry.p_best_note
+    if entry.p_best is not None:
+        chance = probability(entry.p_best, extrapolated=lead.comparison.extrapolated)
+        text = f"P(best) {chance} ({entry.p_best_note})"
     rival = lead.comparison.winner if lead.comparison else entry.strategy
     if rival != entry.strategy and STRATEGIES[rival].whole_cache:
         event = lead.cost(rival).event
@@ -203,8 +212,10 @@ def assumptions(case: Scenario, studies: Sequence[Study]) -> list[str]:
         f"{case.vcpus} vCPUs, {quantity(case.resident_bytes, 'B')} resident; {int(case.cpus_that_ran)} of "
         f"{case.machine.logical_cpus} CPUs ran the guest since it was created"
         + (" (unpinned: the mask only grows)" if case.cpus_that_ran == case.machine.logical_cpus else ""),
-        "rates are ceilings from the kernel's tunables: no work but the flush slows the trigger",
     ]
+    loads = [case.load(study.trigger.id) for study in studies]
+    if any(load.event_fraction for load in loads if load is not None):
+        lines.append("rates are ceilings from the kernel's tunables: no work but the flush slows the trigger")
     for study in studies:
         load = case.load(study.trigger.id)
         if load is None or study.chosen is None:

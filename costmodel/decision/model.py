@@ -63,7 +63,11 @@ class CostRow(Frozen):
 
 
 class PolicyEntry(Frozen):
-    """What to run at one trigger, on the kernel in question, and why."""
+    """What to run at one trigger, on the kernel in question, and why.
+
+    `cheapest` is the strategy with the lowest median CPU time where cost is the basis: another than `strategy` where
+    the kernel offers it elsewhere but does not run it at this trigger.
+    """
 
     trigger: str
     trigger_title: str
@@ -74,6 +78,8 @@ class PolicyEntry(Frozen):
     running: bool
     p_best: float | None
     p_best_note: str
+    cheapest: str | None
+    p_best_of_cheapest: float | None
     regret_cpu_s_per_event: float | None
     worst_regret_cpu_s_per_event: float | None
     worst_corner: str

@@ -134,8 +134,10 @@ class Study:
             basis=self.basis,
             placement=placement,
             running=chosen is not None,
-            p_best=self._p_best(),
+            p_best=self._p_best(chosen.strategy) if chosen else None,
             p_best_note=self._p_best_note(),
+            cheapest=self.comparison.winner if self.comparison else None,
+            p_best_of_cheapest=self._p_best(self.comparison.winner) if self.comparison else None,
             regret_cpu_s_per_event=self.comparison.regret_s[chosen.strategy] if self.comparison else None,
             worst_regret_cpu_s_per_event=worst.regret_cpu_s_per_event if worst else None,
             worst_corner=worst.corner if worst else "",
@@ -146,10 +148,10 @@ class Study:
             gap=cost.refused if cost else None,
         )
 
-    def _p_best(self) -> float | None:
+    def _p_best(self, strategy: str) -> float | None:
         if self.comparison is None or self.disagreeing:
             return None
-        return self.comparison.p_best[self.chosen.strategy]
+        return self.comparison.p_best[strategy]
 
     def _p_best_note(self) -> str:
         if self.basis == "cost" and self.comparison is None:
@@ -159,8 +161,8 @@ class Study:
             rows = ", ".join(f"{label}: {winner}" for label, winner in sorted(self.disagreeing.items())[:3])
             return f"undecided: another strategy is cheapest {rows}"
         if self.comparison is not None:
-            bound = ", stated prior; never beyond 0.05/0.95" if self.comparison.extrapolated else ""
-            return f"P(best | model{bound}), lowest host CPU time per event"
+            bound = " and its stated prior, never beyond 0.05/0.95" if self.comparison.extrapolated else ""
+            return f"lowest host CPU time per event, given the model{bound}"
         return "no probability needed" if self.basis == "dominated" else "no choice" if self.basis else ""
 
     def _reason(self) -> str:

@@ -110,7 +110,7 @@ def _assemble(
         headline=headline.sentence(case, lead, remedies, upgrades, reason),
         headline_trigger=lead.trigger.id if lead else None,
         headline_strategy=lead.chosen.strategy if lead and lead.chosen else None,
-        headline_cost=headline.cost_text(lead),
+        headline_cost=headline.cost_text(lead, studies),
         confidence=headline.confidence(lead),
         policy=policy,
         do_now=now,

@@ -8,8 +8,8 @@ from markupsafe import Markup
 
 from costmodel.decision.model import Interval, Recommendation
 from costmodel.decision.views import View
-from costmodel.numbers import interval, quantity
-from costmodel.report import plots
+from costmodel.numbers import interval, probability, quantity
+from costmodel.report import grouping, plots
 
 
 @lru_cache(maxsize=1)
@@ -47,7 +47,7 @@ def answer(result: Recommendation) -> str:
 
 def policy(result: Recommendation) -> str:
     """Strategy, basis, P(best), regret and flips for each trigger."""
-    return fragment("policy", r=result)
+    return fragment("policy", r=result, groups=grouping.groups(result.policy), probability=probability)
 
 
 def costs(result: Recommendation) -> str:

@@ -51,7 +51,12 @@ def explain(case: Scenario, trigger: str | None = None) -> str:
     rows = [(name, _loss(lead, name)) for name in names]
     drawn = _curves(lead, names) if names else ""
     return fragment(
-        "explore", lead=lead, cost=headline.cost_text(lead), sure=headline.confidence(lead), rows=rows, plot=drawn
+        "explore",
+        lead=lead,
+        cost=headline.cost_text(lead, studies),
+        sure=headline.confidence(lead),
+        rows=rows,
+        plot=drawn,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from costmodel.decision.model import Interval, Recommendation
 from costmodel.evidence.store import load
 from costmodel.kvm.guests import GUESTS
+from costmodel.numbers import probability
 from costmodel.report import page
 from costmodel.report.blocks import cell, fragment
 from costmodel.report.text import WIDTH, wrap
@@ -38,7 +39,7 @@ def _cell(result: Recommendation) -> dict[str, object]:
     lead = next((e for e in result.policy if e.trigger == result.headline_trigger), None)
     sure = "" if lead is None else lead.basis or "no safe strategy"
     if lead is not None and lead.p_best is not None:
-        sure += f", P(best) {lead.p_best:.2f}"
+        sure += f", P(best) {probability(lead.p_best, extrapolated=lead.extrapolated)}"
     cost = "no flush" if value is not None and value.median == 0 else unit if value is None else f"{cell(value)} {unit}"
     return {
         "applicable": result.applicable,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import textwrap
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from costmodel.decision.model import Advice, CostRow, Interval, PolicyEntry, Recommendation
-from costmodel.numbers import interval
+from costmodel.numbers import interval, probability
+from costmodel.report.grouping import groups
 
 WIDTH = 72
 
@@ -63,53 +64,64 @@ def _head(result: Recommendation) -> list[str]:
             "",
             *wrap(
                 "Every number below is MODEL, median [90 % interval]; * marks EXTRAPOLATED (a prior by rule "
-                "went in). (i) inadmissible here, (u) undecided: a condition is open."
+                "went in). Before a strategy: - it can lose a flush here, ? a condition is open."
             ),
         ]
     return lines
 
 
-def _policy(policy: Iterable[PolicyEntry]) -> list[str]:
-    lines = ["POLICY", f"  {'trigger':<28}{'strategy':<23}{'basis':<10}P(best)"]
-    for entry in policy:
-        chance = "-" if entry.p_best is None else f"{entry.p_best:.2f}"
-        name = entry.strategy or "none is safe"
-        lines.append(f"  {entry.trigger[:27]:<28}{name:<23}{entry.basis or '-':<10}{chance}")
+def _policy(policy: Sequence[PolicyEntry]) -> list[str]:
+    lines = ["POLICY"]
+    for same in groups(policy):
+        entry = same[0]
+        basis = f" ({entry.basis})" if entry.basis else ""
+        lines += wrap(f"{entry.strategy or 'none is safe'}{basis}, hook {entry.placement}", "  ")
+        lines += wrap(f"at {', '.join(e.trigger for e in same)}", "      ", "         ")
+        if entry.p_best is not None:
+            lines += wrap(f"P(best) {probability(entry.p_best, extrapolated=entry.extrapolated)}", "      ")
+        if entry.cheapest not in (None, entry.strategy):
+            chance = entry.p_best_of_cheapest
+            sure = f", P(best) {probability(chance, extrapolated=entry.extrapolated)}" if chance is not None else ""
+            lines += wrap(f"cheapest: {entry.cheapest}{sure}; this kernel does not use it here", "      ", "        ")
         for flip in entry.flips[:3]:
             lines += wrap(f"flips: {flip.sentence}", "      ", "        ")
+        if entry.gap:
+            lines += wrap(f"total refused: {entry.gap}", "      ", "        ")
     return lines
 
 
-COLUMNS = (20, 16, 16)
+STATE_MARKS = {"admissible": " ", "inadmissible": "-", "undecided": "?"}
+COST_HEAD = ("  strategy", "per event", "CPU time/event", "host CPUs lost")
 
 
 def _costs(result: Recommendation) -> list[str]:
     rows = [row for row in result.costs if row.trigger == result.headline_trigger]
     if not rows:
         return []
-    head = _columns("strategy", "per event", "CPU time/event", "host CPUs lost")
-    return [
-        f"COST at {rows[0].trigger} (hook {rows[0].placement})",
-        *head,
-        *(line for row in rows for line in _cost_row(row)),
-    ]
+    known = [_cost_cells(row) for row in rows if not row.refused]
+    widths = [max(map(len, column)) + 1 for column in zip(COST_HEAD, *known, strict=True)]
+    lines = [f"COST at {rows[0].trigger} (hook {rows[0].placement})", *_columns(COST_HEAD, widths)]
+    for cells in known:
+        lines += _columns(cells, widths)
+    for row in rows:
+        if row.refused:
+            lines += wrap(f"{row.strategy}: refused, {row.refused}", f"  {STATE_MARKS[row.state]} ", "      ")
+    return lines
 
 
-def _columns(*cells: str) -> list[str]:
+def _cost_cells(row: CostRow) -> tuple[str, ...]:
+    mark = "*" if row.extrapolated and row.host_cpu_s_per_s is not None else ""
+    name = f"{STATE_MARKS[row.state]} {row.strategy}"
+    return name, cell(row.event_time_s), cell(row.stolen_cpu_s_per_event), cell(row.host_cpu_s_per_s) + mark
+
+
+def _columns(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
     """One table line; the last cell goes to a line of its own where it does not fit."""
     *first, last = cells
-    line = "  " + "".join(f"{text:<{width}}" for text, width in zip(first, COLUMNS, strict=True))
+    line = "  " + "".join(f"{text:<{width}}" for text, width in zip(first, widths, strict=False))
     if len(line) + len(last) <= WIDTH:
         return [(line + last).rstrip()]
     return [line.rstrip(), f"{last:>{WIDTH}}"]
-
-
-def _cost_row(row: CostRow) -> list[str]:
-    if row.refused:
-        return wrap(f"{row.strategy}: refused, {row.refused}", "  ", "      ")
-    mark = "*" if row.extrapolated else ""
-    name = row.strategy if row.state == "admissible" else f"{row.strategy} ({row.state[0]})"
-    return _columns(name, cell(row.event_time_s), cell(row.stolen_cpu_s_per_event), cell(row.host_cpu_s_per_s) + mark)
 
 
 def _advice(title: str, advice: Iterable[Advice]) -> list[str]:
