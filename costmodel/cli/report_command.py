@@ -65,6 +65,7 @@ def command(
     with click.progressbar(length=len(todo), label="costs ", file=sys.stderr) as bar:
         files = build.artefacts(todo, lambda: bar.update(1))
     if check_only:
+        files = build.committed(files)
         stale = build.differences(files, out)
         for line in stale:
             click.echo(line)
@@ -73,7 +74,7 @@ def command(
     with click.progressbar(length=len(todo), label="pages ", file=sys.stderr) as bar:
         build.build_pages(todo, out, jobs, lambda: bar.update(1))
     build.write(files, out)
-    click.echo(f"{len(todo)} reports in {out}" + (f", overview {out / 'index.html'}" if len(todo) > 1 else ""))
+    click.echo(f"{len(todo)} reports in {out}" + ("" if guest or machine else f", overview {out / 'index.html'}"))
 
 
 def _parse(extra: tuple[str, ...]) -> dict[str, object]:

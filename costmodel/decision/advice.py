@@ -15,6 +15,7 @@ from costmodel.decision.intervals import interval_of
 from costmodel.decision.model import Advice
 from costmodel.decision.policy import Study
 from costmodel.kvm import kernels
+from costmodel.kvm.guests import Guest, guest
 from costmodel.kvm.remedies import Remedy, remedies
 from costmodel.kvm.strategies import STRATEGIES
 
@@ -91,14 +92,17 @@ def _pinning(studies: Sequence[Study]) -> numpy.ndarray | None:
 
 
 def upgrade_advice(studies: Sequence[Study]) -> list[Advice]:
-    """A newer catalogued kernel, if it does something cheaper or safer at a trigger."""
-    if not studies or studies[0].scenario.kernel == kernels.newest():
+    """A newer catalogued kernel, or the guest type that mainline has instead, if it does something cheaper or safer."""
+    if not studies:
+        return []
+    case = studies[0].scenario
+    successor = guest(case.guest).successor
+    newest = replace(case, kernel=kernels.newest(), guest=successor or case.guest)
+    if newest == case:
         return []
     changed, saved, extrapolated, unsafe = [], [], False, []
     for study in studies:
-        newer = Study(
-            study.trigger, replace(study.scenario, kernel=kernels.newest()), study.parameters, study.draws, {}
-        )
+        newer = Study(study.trigger, newest, study.parameters, study.draws, {})
         if newer.chosen is None:
             continue
         if study.unsafe_running:
@@ -114,6 +118,8 @@ def upgrade_advice(studies: Sequence[Study]) -> list[Advice]:
             extrapolated = extrapolated or old.extrapolated or new.extrapolated
     if not changed:
         return []
+    if successor:
+        return [_move(guest(successor), changed, saved, extrapolated)]
     pulled = [s for s in changed if s.scenario.workload.load(s.trigger.id)] or changed
     firsts = sorted({_first_kernel(s) for s in pulled}, key=kernels.KERNEL_RANGES.index)
     title = f"Upgrade the host kernel to {firsts[-1].split('-')[0]} or newer"
@@ -135,6 +141,20 @@ def upgrade_advice(studies: Sequence[Study]) -> list[Advice]:
             source="data/kvm/upstream_behaviour.csv",
         )
     ]
+
+
+def _move(successor: Guest, studies: Sequence[Study], saved: list[numpy.ndarray], extrapolated: bool) -> Advice:
+    return _advice(
+        studies,
+        sum(saved) if saved else None,
+        extrapolated,
+        id="move-guest-type",
+        kind="guest",
+        title=f"Move to {successor.title}",
+        caveat=f"{successor.note}; {guest(studies[0].scenario.guest).note}",
+        status="in mainline",
+        source="data/kvm/upstream_behaviour.csv",
+    )
 
 
 def _first_kernel(study: Study) -> str:

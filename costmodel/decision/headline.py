@@ -14,10 +14,13 @@ from costmodel.decision.policy import Study
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
 from costmodel.kvm import kernels
+from costmodel.kvm.guests import guest
 from costmodel.kvm.strategies import STRATEGIES
 from costmodel.numbers import interval, probability, quantity, significant
 
 LOSSES = (0.01, 0.10)
+ENOUGH = 0.9
+"""An upgrade that saves this share of the loss needs no remedy beside it in the headline."""
 
 
 def headline_study(studies: Sequence[Study]) -> Study | None:
@@ -59,14 +62,17 @@ def sentence(
     if chosen.instruction == "none":
         return f"Nothing to do: {lead.chosen.verdict.reason}."
     first = upgrades[0].title if upgrades else f"Keep {chosen.title} (what {case.kernel} does)"
+    if upgrades and (upgrades[0].saves_fraction or 0) > ENOUGH:
+        return f"{first}: that saves {_saved(upgrades[0])}."
     useful = next((r for r in remedies if _helps(r, lead)), None)
     if useful is None:
         return f"{first}."
-    saved = useful.saves_cpu_s_per_s
-    return (
-        f"{first}, and {_lower_first(useful.title)}: that saves "
-        f"{interval(saved.low, saved.median, saved.high, '1')} host CPUs."
-    )
+    return f"{first}, and {_lower_first(useful.title)}: that saves {_saved(useful)}."
+
+
+def _saved(advice: Advice) -> str:
+    saved = advice.saves_cpu_s_per_s
+    return f"{interval(saved.low, saved.median, saved.high, '1')} host CPUs"
 
 
 def _helps(remedy: Advice, lead: Study) -> bool:
@@ -141,7 +147,7 @@ def kernel_advice(lead: Study | None) -> list[Advice]:
         Advice(
             id="kernel-does",
             kind="kernel",
-            title=f"{lead.scenario.kernel} runs {STRATEGIES[lead.chosen.strategy].title}",
+            title=f"{_who(lead.scenario)} runs {STRATEGIES[lead.chosen.strategy].title}",
             triggers=[lead.trigger.id],
             saves_cpu_s_per_s=None,
             saves_fraction=None,
@@ -150,6 +156,10 @@ def kernel_advice(lead: Study | None) -> list[Advice]:
             source=lead.chosen.verdict.source,
         )
     ]
+
+
+def _who(case: Scenario) -> str:
+    return case.kernel if guest(case.guest).has("upstream") else "The out-of-tree kernel of the 2023 thread"
 
 
 def saturation(study: Study) -> list[str]:
@@ -251,6 +261,8 @@ def irq_off_lines(evidence: Evidence, lead: Study | None) -> list[str]:
 def warnings(case: Scenario, studies: Sequence[Study]) -> list[str]:
     """Inputs outside what was measured, bits that the dump shows off, features that must be checked."""
     found = list(case.machine.notes)
+    if not guest(case.guest).has("upstream"):
+        found.append(f"{guest(case.guest).title}: {guest(case.guest).note}")
     if case.machine.features_off:
         found.append(
             f"the CPUID dump of this machine shows {', '.join(case.machine.features_off)} switched off; another "

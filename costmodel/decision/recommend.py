@@ -69,14 +69,17 @@ def study_all(evidence: Evidence, case: Scenario, parameters: ParameterSet) -> l
     return [s for s in studies if s.chosen or s.unsafe_running]
 
 
+VENDORS = {"amd": "an AMD", "intel": "an Intel"}
+
+
 def not_applicable(case: Scenario, guest: Guest) -> str | None:
     """Why the machine cannot host the guest type, or None."""
     if guest.vendor and guest.vendor != case.machine.vendor:
-        return f"{guest.title} needs a CPU of {guest.vendor.upper()}; {case.machine.title} is not one"
+        return f"{guest.title} needs {VENDORS[guest.vendor]} CPU"
     for feature in guest.requires:
         if not case.machine.features.get(feature, False):
             why = case.machine.missing.get(f"features.{feature}", case.machine.missing.get(feature, ""))
-            return f"{case.machine.title} has no {feature.replace('_', '-')}" + (f" ({why})" if why else "")
+            return f"the CPU has no {feature.replace('_', '-')}" + (f" ({why})" if why else "")
     return None
 
 

@@ -20,7 +20,9 @@ PROPERTIES = {
 
 @dataclass(frozen=True)
 class Guest:
-    """A guest type. `requires` names the machine features without which it cannot run; `vendor` is amd, intel or None."""
+    """A guest type. `requires` names the machine features without which it cannot run; `vendor` is amd, intel or None;
+    `successor` is the guest type that mainline has in its place.
+    """
 
     id: str
     title: str
@@ -28,14 +30,17 @@ class Guest:
     properties: frozenset[str]
     requires: tuple[str, ...]
     note: str
+    successor: str = ""
 
     def has(self, name: str) -> bool:
         """Whether the guest type has the property `name` of PROPERTIES."""
         return name in self.properties
 
 
-def _guest(id: str, title: str, vendor: str | None, properties: str, requires: tuple[str, ...], note: str) -> Guest:
-    return Guest(id, title, vendor, frozenset(properties.split()), requires, note)
+def _guest(
+    id: str, title: str, vendor: str | None, properties: str, requires: tuple[str, ...], note: str, successor: str = ""
+) -> Guest:
+    return Guest(id, title, vendor, frozenset(properties.split()), requires, note, successor)
 
 
 GUESTS = {
@@ -65,6 +70,7 @@ GUESTS = {
             "encrypted asid_keyed private_memory_vma_backed rmp_enforced vmsa",
             ("sev_snp",),
             "never in mainline: KVM requires guest_memfd for SNP; hosts of the 2023 thread ran it out of tree",
+            successor="sev-snp-gmem",
         ),
         _guest(
             "sev-snp-gmem",

@@ -33,12 +33,15 @@ def matrix(guests: Sequence[str], machines: Sequence[str], parameters: dict[str,
 
 def stem(parameters: ReportParameters) -> str:
     """guest/machine, with the workload where it is not the default."""
-    name = f"{parameters.guest}/{parameters.machine}"
-    return name if parameters.workload == DEFAULT_WORKLOAD else f"{name}.{parameters.workload}"
+    return _suffixed(f"{parameters.guest}/{parameters.machine}", parameters.workload)
+
+
+def _suffixed(name: str, workload: str) -> str:
+    return name if workload == DEFAULT_WORKLOAD else f"{name}.{workload}"
 
 
 def artefacts(jobs: Sequence[ReportParameters], tick: Callable[[], None] = lambda: None) -> dict[str, str]:
-    """Committed files by relative path: text, JSON, schema, SVG, index. Needs no kernel."""
+    """Files that need no kernel, by relative path: text, JSON, schema, SVG, index (of the whole matrix). All but the HTML are committed."""
     files: dict[str, str] = {"schema/recommendation.schema.json": jsonout.schema()}
     results: dict[tuple[str, str], Recommendation] = {}
     for job in jobs:
@@ -49,11 +52,12 @@ def artefacts(jobs: Sequence[ReportParameters], tick: Callable[[], None] = lambd
         if (job.guest, job.machine) in COMMITTED_PLOTS:
             files |= _plots(stem(job).replace("/", "-"), result)
         tick()
-    if len(results) > 1:
+    if len(results) == len(GUESTS) * len(load().machines):
+        name = _suffixed("index", jobs[0].workload)
         files |= {
-            "index.html": index.html(results),
-            "index.json": index.as_json(results),
-            "index.txt": index.text(results),
+            f"{name}.html": index.html(results, {(job.guest, job.machine): f"{stem(job)}.html" for job in jobs}),
+            f"{name}.json": index.as_json(results),
+            f"{name}.txt": index.text(results),
         }
     return files
 
@@ -75,7 +79,7 @@ def build_page(parameters: ReportParameters, out: Path) -> Path:
     executed = runner.run(notebooks_dir() / NOTEBOOK, parameters.model_dump(), notebook)
     title = f"{parameters.guest} on {parameters.machine}: flush strategy"
     html = target.with_name(target.name + ".html")
-    write_beside(html, page.page(title, page.body_of(executed), "../index.html"))
+    write_beside(html, page.page(title, page.body_of(executed), f"../{_suffixed('index', parameters.workload)}.html"))
     return html
 
 
@@ -101,8 +105,13 @@ def write(files: dict[str, str], out: Path) -> None:
         write_beside(path, content)
 
 
+def committed(files: dict[str, str]) -> dict[str, str]:
+    """The artefacts that are kept in the repository."""
+    return {name: content for name, content in files.items() if not name.endswith(".html")}
+
+
 def differences(files: dict[str, str], out: Path) -> list[str]:
-    """Names of artefacts that are missing or differ, with the first line that does."""
+    """Names of committed artefacts that are missing or differ, with the first line that does."""
     found = []
     for name, content in sorted(files.items()):
         path = out / name

@@ -52,8 +52,8 @@ def _cell(result: Recommendation) -> dict[str, object]:
     }
 
 
-def html(matrix: Matrix) -> str:
-    """reports/index.html"""
+def html(matrix: Matrix, pages: Mapping[tuple[str, str], str]) -> str:
+    """reports/index.html; `pages` are the addresses of the reports."""
     evidence = load()
     any_one = next(iter(matrix.values()))
     body = fragment(
@@ -61,6 +61,7 @@ def html(matrix: Matrix) -> str:
         guests=list(GUESTS.values()),
         machines=list(evidence.machines.values()),
         cells={key: _cell(result) for key, result in matrix.items()},
+        pages=pages,
         distinct=distinct_policies(matrix),
         workload=any_one.workload_title,
         kernel=any_one.kernel,
@@ -98,13 +99,16 @@ def text(matrix: Matrix) -> str:
     lines = wrap(f"Flush strategy by guest type and machine: {any_one.workload_title}, kernel {any_one.kernel}")
     for guest in GUESTS.values():
         lines += ["", guest.title]
+        reasons: dict[str, list[str]] = {}
         for (_, machine), result in ((k, r) for k, r in matrix.items() if k[0] == guest.id):
             entry = _cell(result)
             if not result.applicable:
-                lines += wrap(f"{machine:<17}n/a: {entry['reason']}", "  ", " " * 19)
+                reasons.setdefault(str(entry["reason"]), []).append(machine)
                 continue
             line = f"  {machine:<17}{entry['strategy']:<20}{entry['cost']}"
             lines += [line] if len(line) <= WIDTH else wrap(line.strip(), "  ", " " * 19)
+        for reason, machines in reasons.items():
+            lines += wrap(f"not on {', '.join(machines)}: {reason}", "  ", "    ")
     lines += [
         "",
         "MODEL, median [90 % interval]; * EXTRAPOLATED (a prior by rule went in).",

@@ -10,7 +10,19 @@ from costmodel.numbers import shortened
 
 def render(result: Recommendation) -> str:
     """JSON with sorted keys and a final newline; floats with six digits, more than any interval here carries."""
-    return json.dumps(shortened(result.model_dump(mode="json")), indent=1, sort_keys=True, allow_nan=False) + "\n"
+    fields = shortened(result.model_dump(mode="json"))
+    return "{\n" + ",\n".join(f"{_dumps(name)}: {_rows(fields[name])}" for name in sorted(fields)) + "\n}\n"
+
+
+def _rows(value: object) -> str:
+    """A list with one entry per line, so that a diff shows what changed; anything else on one line."""
+    if isinstance(value, list) and value:
+        return "[\n" + ",\n".join(_dumps(entry) for entry in value) + "\n]"
+    return _dumps(value)
+
+
+def _dumps(value: object) -> str:
+    return json.dumps(value, sort_keys=True, allow_nan=False)
 
 
 def schema() -> str:
