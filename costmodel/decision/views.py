@@ -14,24 +14,37 @@ from costmodel.evidence.store import Evidence, load
 from costmodel.kvm.strategies import STRATEGIES
 
 DRAWN = 6
+INADMISSIBLE = "(inadmissible)"
 
 
 @dataclass(frozen=True)
 class View:
-    """Scenario and parameters of a recommendation, at one trigger, with the strategies that have a cost there."""
+    """Scenario and parameters of a recommendation, at one trigger, with the strategies that have a cost there.
+
+    `labels` marks those that are not admissible: their curves show what they would cost, never a choice.
+    """
 
     scenario: Scenario
     parameters: ParameterSet
     trigger: str
-    strategies: list[str]
+    labels: dict[str, str]
+
+    @property
+    def strategies(self) -> list[str]:
+        return list(self.labels)
+
+    @property
+    def choices(self) -> list[str]:
+        """Strategies that cannot be ruled out here."""
+        return [name for name, label in self.labels.items() if INADMISSIBLE not in label]
 
     def sweeps(self) -> list[Curves]:
         """One sweep per axis."""
         return [sweep(self.scenario, self.trigger, self.strategies, self.parameters, over) for over in AXES]
 
     def map(self) -> HeatMap:
-        """Cheapest strategy over range length and CPUs."""
-        return winner_map(self.scenario, self.trigger, self.strategies, self.parameters)
+        """Cheapest of the strategies that cannot be ruled out, over range length and CPUs."""
+        return winner_map(self.scenario, self.trigger, self.choices, self.parameters)
 
 
 def view(result: Recommendation, evidence: Evidence | None = None) -> View | None:
@@ -56,5 +69,5 @@ def view(result: Recommendation, evidence: Evidence | None = None) -> View | Non
         if r.trigger == result.headline_trigger and r.refused is None and STRATEGIES[r.strategy].instruction != "none"
     ]
     rows.sort(key=lambda r: (r.strategy != result.headline_strategy, r.state != "admissible"))
-    names = [r.strategy for r in rows][:DRAWN]
-    return View(case, parameters_of(evidence, result.machine), result.headline_trigger, names) if names else None
+    labels = {r.strategy: r.strategy + ("" if r.state == "admissible" else f" ({r.state})") for r in rows[:DRAWN]}
+    return View(case, parameters_of(evidence, result.machine), result.headline_trigger, labels) if labels else None

@@ -47,7 +47,7 @@ def answer(result: Recommendation) -> str:
 
 def policy(result: Recommendation) -> str:
     """Strategy, basis, P(best), regret and flips for each trigger."""
-    return fragment("policy", r=result, groups=grouping.groups(result.policy), probability=probability)
+    return fragment("policy", r=result, groups=grouping.policies(result.policy), probability=probability)
 
 
 def costs(result: Recommendation) -> str:
@@ -65,14 +65,14 @@ def curves(view: View | None) -> str:
         "curves",
         view=view,
         sweeps=sweeps,
-        plot=Markup(plots.break_even(sweeps)),
+        plot=Markup(plots.break_even(sweeps, view.labels)),
         map=Markup(plots.winner_map(view.map())),
     )
 
 
 def admissibility(result: Recommendation) -> str:
     """Every strategy that is not ruled out at each trigger, with predicates and reason."""
-    return fragment("admissibility", r=result)
+    return fragment("admissibility", r=result, groups=grouping.verdicts(result.costs))
 
 
 def uncertainty(result: Recommendation) -> str:

@@ -67,7 +67,7 @@ def _plots(name: str, result: Recommendation) -> dict[str, str]:
     drawn = {f"svg/{name}-cost.svg": plots.cost_bars(rows)}
     seen = view(result)
     if seen is not None:
-        drawn[f"svg/{name}-break-even.svg"] = plots.break_even(seen.sweeps())
+        drawn[f"svg/{name}-break-even.svg"] = plots.break_even(seen.sweeps(), seen.labels)
     return {path: svg for path, svg in drawn.items() if svg}
 
 

@@ -79,7 +79,9 @@ def _curves(study: Study, names: list[str]):
         sweep(study.scenario, study.trigger.id, names, study.parameters, over)
         for over in ("range_bytes", "cpus", "cache_bytes", "rate_per_s")
     ]
-    return Markup(plots.break_even(sweeps))
+    states = {c.strategy: c.verdict.state for c in study.candidates}
+    labels = {n: n if states[n] == "admissible" else f"{n} ({states[n]})" for n in names}
+    return Markup(plots.break_even(sweeps, labels))
 
 
 def explorer(guest_id: str, machine_id: str, workload_id: str) -> object:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import numpy
@@ -91,7 +91,7 @@ def cost_bars(rows: Sequence[CostRow]) -> str:
     )
     if not shown:
         return ""
-    figure, axes = _figure(7.2, 0.9 + 0.32 * len(shown))
+    figure, axes = _figure(8.2, 0.9 + 0.32 * len(shown))
     axis = axes[0][0]
     for y, row in enumerate(reversed(shown)):
         cost = row.stolen_cpu_s_per_event
@@ -113,13 +113,16 @@ def cost_bars(rows: Sequence[CostRow]) -> str:
             for n, r in zip(reversed(names), reversed(shown), strict=True)
         ],
     )
-    axis.set_xlabel("CPU time taken from the host per event (seconds), median and 90 % interval")
+    axis.set_xlabel("CPU time per event (seconds), median and 90 % interval")
     axis.grid(axis="x", color=INK, alpha=0.25)
     return _svg(figure, alt)
 
 
-def break_even(sweeps: Sequence[Curves]) -> str:
-    """One panel per axis: a band per strategy, dots where the cheapest changes, a line at this case."""
+def break_even(sweeps: Sequence[Curves], labels: Mapping[str, str]) -> str:
+    """One panel per axis: a band per strategy, dots where the cheapest changes, a line at this case.
+
+    `labels` are the texts of the legend; a strategy that is not admissible gets a dashed line.
+    """
     columns = 2
     lines = -(-len(sweeps) // columns)
     figure, axes = _figure(9.0, 3.3 * lines + 0.6, lines, columns)
@@ -129,7 +132,8 @@ def break_even(sweeps: Sequence[Curves]) -> str:
             if not numpy.any(band.median > 0):
                 continue
             axis.fill_between(sweep.x, band.low, band.high, color=colours[name], alpha=0.18, linewidth=0)
-            axis.plot(sweep.x, band.median, color=colours[name], label=name)
+            style = "-" if labels[name] == name else "--"
+            axis.plot(sweep.x, band.median, style, color=colours[name], label=labels[name])
         for crossing in sweep.crossings:
             axis.axvline(crossing.x, color=INK, linewidth=0.8, linestyle=":")
         for value in sweep.marks.values():
@@ -146,7 +150,9 @@ def break_even(sweeps: Sequence[Curves]) -> str:
     if handles:
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
     alt = "Break-even curves; the cheapest strategy changes at " + "; ".join(
-        f"{s.x_label} {c.x:.3g} ({c.cheaper_below} to {c.cheaper_above})" for s in sweeps for c in s.crossings[:2]
+        f"{s.x_label} {c.x:.3g} ({labels[c.cheaper_below]} to {labels[c.cheaper_above]})"
+        for s in sweeps
+        for c in s.crossings[:2]
     )
     return _svg(
         figure,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from costmodel.decision.model import Advice, CostRow, Interval, PolicyEntry, Recommendation
 from costmodel.numbers import interval, probability
-from costmodel.report.grouping import groups
+from costmodel.report.grouping import policies
 
 WIDTH = 72
 
@@ -72,7 +72,7 @@ def _head(result: Recommendation) -> list[str]:
 
 def _policy(policy: Sequence[PolicyEntry]) -> list[str]:
     lines = ["POLICY"]
-    for same in groups(policy):
+    for same in policies(policy):
         entry = same[0]
         basis = f" ({entry.basis})" if entry.basis else ""
         lines += wrap(f"{entry.strategy or 'none is safe'}{basis}, hook {entry.placement}", "  ")
