@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from costmodel.errors import BadInput
 from costmodel.evidence.records import Machine, TriggerLoad, Workload
@@ -17,6 +18,7 @@ MASK_KERNEL = "v6.17-v7.2"
 class Scenario:
     """`cpus_that_ran` is the size of the mask of CPUs that ran the guest since it was created; it only grows, so an
     unpinned guest has all online CPUs. `range_bytes` and `rate_per_s` override the workload where a sweep sets them.
+    `elsewhere` holds loads of other workloads: they tell the range of a trigger that this workload does not pull.
     """
 
     machine: Machine
@@ -29,6 +31,7 @@ class Scenario:
     event_fraction: float | None = None
     range_bytes: float | None = None
     rate_per_s: float | None = None
+    elsewhere: Mapping[str, TriggerLoad] = field(default_factory=dict, compare=False)
 
     def load(self, trigger: str) -> TriggerLoad | None:
         """The workload's load on `trigger`, with the event fraction of the scenario."""
@@ -37,11 +40,15 @@ class Scenario:
             return load
         return replace(load, event_fraction=replace(load.event_fraction, value=self.event_fraction))
 
+    def shape(self, trigger: str) -> TriggerLoad | None:
+        """The load that tells range lengths and residency: the workload's own, else that of another workload."""
+        return self.workload.load(trigger) or self.elsewhere.get(trigger)
+
     def ranges(self, trigger: str) -> tuple[tuple[float, float], ...]:
-        """Range lengths of the trigger as (bytes, weight); one 4 KiB page where the workload says nothing."""
+        """Range lengths of the trigger as (bytes, weight); one 4 KiB page where no workload says anything."""
         if self.range_bytes is not None:
             return ((self.range_bytes, 1.0),)
-        load = self.workload.load(trigger)
+        load = self.shape(trigger)
         if load is not None and load.whole_vm:
             return ((self.resident_bytes, 1.0),)
         return load.range_bytes if load else ((PAGE_BYTES, 1.0),)
@@ -81,4 +88,14 @@ def scenario(
     resident = resident_bytes if resident_bytes is not None else load.resident_bytes.value
     if not resident > 0:
         raise BadInput("must be positive", field="resident_bytes", remedy="give the guest's memory in bytes")
-    return Scenario(host, guest, load, kernels.resolve(kernel), cpus, float(resident), float(ran), event_fraction)
+    return Scenario(
+        host,
+        guest,
+        load,
+        kernels.resolve(kernel),
+        cpus,
+        float(resident),
+        float(ran),
+        event_fraction,
+        elsewhere={t.trigger: t for other in reversed(evidence.workloads.values()) for t in other.triggers},
+    )

@@ -45,7 +45,7 @@ def event_cost(
 def _range(
     strategy: Strategy, trigger: str, scenario: Scenario, draws: Draws, range_bytes: numpy.ndarray | float
 ) -> EventCost:
-    load = scenario.workload.load(trigger)
+    load = scenario.shape(trigger)
     residency = load.residency if load else "unknown"
     present = flush.present_fraction(draws, scenario.machine, scenario.resident_bytes, residency, range_bytes)
     if strategy.address_source in ("gmem", "pinned"):

@@ -23,6 +23,10 @@ class Candidate:
     running: bool
 
     @property
+    def flushes(self) -> bool:
+        return STRATEGIES[self.strategy].instruction != "none"
+
+    @property
     def safe(self) -> bool:
         """Every predicate is known to hold."""
         return self.verdict.state == "admissible"

@@ -30,21 +30,26 @@ def headline_study(studies: Sequence[Study]) -> Study | None:
 
 def _weight(study: Study) -> tuple[int, float]:
     """Rank of a trigger and its cost: a lost flush that the workload provokes, a loss per second, one event that the
-    workload makes, an unknown total of it, then the same for triggers outside the workload, then no cost.
+    workload makes, an unknown total of it, no cost, then the same for triggers outside the workload.
     """
     pulled = study.scenario.workload.load(study.trigger.id) is not None
     if study.chosen is None:
         return (7, 0.0) if study.unsafe_running and pulled else (-1, 0.0)
     cost = study.cost(study.chosen.strategy)
     if cost.refused:
-        return (4 if pulled else 2, 0.0)
+        return (4 if pulled else 1, 0.0)
     lost = float(numpy.median(cost.host_cpu_s_per_s)) if cost.host_cpu_s_per_s is not None else 0.0
     if lost > 0:
         return 6, lost
     stolen = float(numpy.median(cost.event.stolen_s))
     if stolen > 0:
-        return (5 if pulled else 3, stolen)
-    return (1 if pulled else 0, 0.0)
+        return (5 if pulled else 2, stolen)
+    return (3 if pulled else 0, 0.0)
+
+
+def costliest_study(studies: Sequence[Study]) -> Study | None:
+    """The flush that the cost sections show: the headline's, or where that needs none the costliest of all triggers."""
+    return headline_study([s for s in studies if s.chosen is None or s.chosen.flushes])
 
 
 def sentence(
@@ -60,7 +65,7 @@ def sentence(
         return f"{title}: {case.kernel} can lose a flush at {lead.trigger.title}."
     chosen = STRATEGIES[lead.chosen.strategy]
     if chosen.instruction == "none":
-        return f"Nothing to do: {lead.chosen.verdict.reason}."
+        return f"Nothing to do under this workload: {lead.chosen.verdict.reason}."
     first = upgrades[0].title if upgrades else f"Keep {chosen.title} (what {case.kernel} does)"
     if upgrades and (upgrades[0].saves_fraction or 0) > ENOUGH:
         return f"{first}: that saves {_saved(upgrades[0])}."
@@ -94,7 +99,13 @@ def cost_text(lead: Study | None, studies: Sequence[Study]) -> str:
         return f"total refused: {cost.refused}"
     mark = ", EXTRAPOLATED" if cost.extrapolated else ""
     if float(numpy.median(cost.event.stolen_s)) == 0:
-        return "0 (no flush)"
+        other = costliest_study(studies)
+        if other is None or other.chosen is None:
+            return "0 (no flush)"
+        return (
+            f"0 (no flush); outside this workload the costliest flush is {STRATEGIES[other.chosen.strategy].title}: "
+            + (cost_text(other, studies))
+        )
     low, middle, high = numpy.quantile(cost.event.stolen_s, (0.05, 0.5, 0.95))
     event = f"{interval(low, middle, high, 's')} CPU time per event"
     lost = cost.host_cpu_s_per_s

@@ -116,7 +116,7 @@ class Sensitivity(Frozen):
 
 
 class Objective(Frozen):
-    """The winner for one named objective at the headline trigger."""
+    """The winner for one named objective at the costliest flush."""
 
     name: str
     unit: str
@@ -178,6 +178,8 @@ class Recommendation(Frozen):
     headline: str
     headline_trigger: str | None
     headline_strategy: str | None
+    costliest_trigger: str | None
+    costliest_strategy: str | None
     headline_cost: str
     confidence: str
     policy: list[PolicyEntry]

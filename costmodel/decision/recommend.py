@@ -87,6 +87,7 @@ def _assemble(
     evidence: Evidence, case: Scenario, parameters: ParameterSet, studies: list[Study], reason: str | None
 ) -> Recommendation:
     lead = headline.headline_study(studies)
+    flush = headline.costliest_study(studies)
     remedies = remedy_advice(studies)
     upgrades = upgrade_advice(studies)
     now = [*headline.kernel_advice(lead), *upgrades, *remedies]
@@ -113,6 +114,8 @@ def _assemble(
         headline=headline.sentence(case, lead, remedies, upgrades, reason),
         headline_trigger=lead.trigger.id if lead else None,
         headline_strategy=lead.chosen.strategy if lead and lead.chosen else None,
+        costliest_trigger=flush.trigger.id if flush else None,
+        costliest_strategy=flush.chosen.strategy if flush and flush.chosen else None,
         headline_cost=headline.cost_text(lead, studies),
         confidence=headline.confidence(lead),
         policy=policy,
@@ -121,11 +124,11 @@ def _assemble(
         remedies=remedies,
         saturation=[text for s in studies for text in headline.saturation(s)],
         costs=[row for s in studies for row in cost_rows(s)],
-        objectives=objectives(lead) if lead else [],
-        corners=lead.corners if lead else [],
-        sensitivities=_sensitivities(lead, parameters),
-        measure_next=_measure_next(lead, parameters),
-        assumptions=[*headline.assumptions(case, studies), *headline.irq_off_lines(evidence, lead)],
+        objectives=objectives(flush) if flush else [],
+        corners=flush.corners if flush else [],
+        sensitivities=_sensitivities(flush, parameters),
+        measure_next=_measure_next(flush, parameters),
+        assumptions=[*headline.assumptions(case, studies), *headline.irq_off_lines(evidence, flush)],
         warnings=headline.warnings(case, studies),
         gaps=gaps,
         extrapolated=any(entry.extrapolated for entry in policy),

@@ -48,8 +48,8 @@ class View:
 
 
 def view(result: Recommendation, evidence: Evidence | None = None) -> View | None:
-    """The view at the headline trigger, or None where nothing flushes there."""
-    if not result.applicable or result.headline_trigger is None:
+    """The view at the costliest trigger, or None where nothing flushes there."""
+    if not result.applicable or result.costliest_trigger is None:
         return None
     evidence = evidence or load()
     numbers = {name: result.scenario[name] for name in ("vcpus", "cpus_that_ran")}
@@ -66,8 +66,8 @@ def view(result: Recommendation, evidence: Evidence | None = None) -> View | Non
     rows = [
         r
         for r in result.costs
-        if r.trigger == result.headline_trigger and r.refused is None and STRATEGIES[r.strategy].instruction != "none"
+        if r.trigger == result.costliest_trigger and r.refused is None and STRATEGIES[r.strategy].instruction != "none"
     ]
-    rows.sort(key=lambda r: (r.strategy != result.headline_strategy, r.state != "admissible"))
+    rows.sort(key=lambda r: (r.strategy != result.costliest_strategy, r.state != "admissible"))
     labels = {r.strategy: r.strategy + ("" if r.state == "admissible" else f" ({r.state})") for r in rows[:DRAWN]}
-    return View(case, parameters_of(evidence, result.machine), result.headline_trigger, labels) if labels else None
+    return View(case, parameters_of(evidence, result.machine), result.costliest_trigger, labels) if labels else None

@@ -51,15 +51,15 @@ def policy(result: Recommendation) -> str:
 
 
 def costs(result: Recommendation) -> str:
-    """Cost table and plot at the headline trigger."""
-    rows = [row for row in result.costs if row.trigger == result.headline_trigger]
+    """Cost table and plot at the costliest flush."""
+    rows = [row for row in result.costs if row.trigger == result.costliest_trigger]
     return fragment("costs", r=result, rows=rows, plot=Markup(plots.cost_bars(rows)))
 
 
 def curves(view: View | None) -> str:
     """Break-even curves and the map of the cheapest strategy."""
     if view is None:
-        return fragment("nothing", text="No flush at the headline trigger: there is no curve to draw.")
+        return fragment("nothing", text="No flush at any trigger: there is no curve to draw.")
     sweeps = view.sweeps()
     return fragment(
         "curves",

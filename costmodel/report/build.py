@@ -63,7 +63,7 @@ def artefacts(jobs: Sequence[ReportParameters], tick: Callable[[], None] = lambd
 
 
 def _plots(name: str, result: Recommendation) -> dict[str, str]:
-    rows = [row for row in result.costs if row.trigger == result.headline_trigger]
+    rows = [row for row in result.costs if row.trigger == result.costliest_trigger]
     drawn = {f"svg/{name}-cost.svg": plots.cost_bars(rows)}
     seen = view(result)
     if seen is not None:

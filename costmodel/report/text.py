@@ -95,7 +95,7 @@ COST_HEAD = ("  strategy", "per event", "CPU time/event", "host CPUs lost")
 
 
 def _costs(result: Recommendation) -> list[str]:
-    rows = [row for row in result.costs if row.trigger == result.headline_trigger]
+    rows = [row for row in result.costs if row.trigger == result.costliest_trigger]
     if not rows:
         return []
     known = [_cost_cells(row) for row in rows if not row.refused]
