@@ -1,0 +1,96 @@
+"""Break-evens per draw, against the closed form and against costs on either side."""
+
+import numpy
+import pytest
+
+from costmodel.cost.axes import AXES, axis
+from costmodel.cost.breakeven import break_even
+from costmodel.cost.draws import medians
+from costmodel.cost.scenario import scenario
+from costmodel.cost.totals import total
+from costmodel.errors import MissingNumber, UnknownName
+from costmodel.formulas.compiled import value
+
+PAIR = ("WBNOINVD_MASK", "CLFLUSHOPT_DM_SPTE")
+TRIGGER = "ksm_replace_page"
+
+
+def stolen(case, strategy, draws):
+    return float(total(TRIGGER, strategy, case, draws).event.stolen_s[0])
+
+
+@pytest.fixture(scope="module")
+def by_range(evidence, milan_ksm):
+    return break_even(evidence, milan_ksm, TRIGGER, PAIR, "range_bytes")
+
+
+def test_the_cheaper_strategy_changes_at_the_break_even(by_range, milan_ksm, milan):
+    at, draws = by_range.rows[0].at_medians, medians(milan)
+    below, above = (AXES["range_bytes"].at(milan_ksm, at * f) for f in (0.95, 1.05))
+    assert stolen(below, PAIR[1], draws) < stolen(below, PAIR[0], draws)
+    assert stolen(above, PAIR[1], draws) > stolen(above, PAIR[0], draws)
+
+
+def test_the_closed_form_agrees(by_range, milan_ksm, milan):
+    """Where every line is absent or present alike the range at the break-even is linear in the whole-cache time."""
+    draws = medians(milan)
+    here = AXES["range_bytes"].at(milan_ksm, by_range.rows[0].at_medians)
+    present = milan_ksm.machine.cache_bytes / by_range.rows[0].at_medians
+    line_s = float(present * draws["line_present_s"][0] + (1 - present) * draws["line_absent_s"][0])
+    closed = float(
+        value(
+            "break_even_range",
+            whole_cache_s=stolen(here, PAIR[0], draws),
+            range_start_s=float(2 * draws["fence_lines"][0] * draws["line_present_s"][0]),
+            line_s=line_s,
+            line_bytes=milan_ksm.machine.line_bytes,
+        )
+    )
+    assert closed == pytest.approx(by_range.rows[0].at_medians, rel=0.25)
+
+
+def test_the_interval_holds_the_median(by_range):
+    row = by_range.rows[0]
+    assert row.low < row.median < row.high
+    assert 0 < row.share <= 1
+    assert by_range.extrapolated
+
+
+def test_swapping_the_strategies_moves_nothing(evidence, milan_ksm, by_range):
+    other = break_even(evidence, milan_ksm, TRIGGER, PAIR[::-1], "range_bytes")
+    assert other.rows == by_range.rows
+
+
+def test_the_cheaper_one_is_named_where_there_is_no_break_even(evidence, milan_ksm):
+    result = break_even(evidence, milan_ksm, TRIGGER, PAIR, "cpus")
+    assert result.rows == ()
+    assert result.always == "CLFLUSHOPT_DM_SPTE"
+
+
+def test_rates_are_those_at_which_a_share_of_the_host_is_lost(evidence, milan_ksm, milan):
+    result = break_even(evidence, milan_ksm, TRIGGER, PAIR, "rate_per_s")
+    row = next(r for r in result.rows if r.label.startswith("WBNOINVD_MASK costs 1%"))
+    lost = row.at_medians * stolen(milan_ksm, "WBNOINVD_MASK", medians(milan))
+    assert lost == pytest.approx(0.01 * milan_ksm.machine.logical_cpus)
+
+
+def test_an_unknown_term_is_named(evidence, milan_ksm):
+    with pytest.raises(MissingNumber, match="VM_PAGE_FLUSH"):
+        break_even(evidence, milan_ksm, TRIGGER, ("WBNOINVD_MASK", "VM_PAGE_FLUSH"), "range_bytes")
+
+
+def test_unknown_names_are_refused(evidence, milan_ksm):
+    with pytest.raises(UnknownName):
+        break_even(evidence, milan_ksm, TRIGGER, ("WBNOINVD_MASK", "FLUSH"), "range_bytes")
+    with pytest.raises(UnknownName):
+        axis("latency")
+
+
+@pytest.mark.parametrize("name", AXES)
+def test_an_axis_sets_what_it_shows(name, evidence):
+    case = scenario(evidence, "sev", "epyc-7763-2s", "ksm-default")
+    low, high = AXES[name].span(case)
+    values = AXES[name].values(case, 9)
+    assert values[0] == pytest.approx(low) and values[-1] == pytest.approx(high)
+    assert numpy.all(numpy.diff(values) > 0)
+    assert AXES[name].here(AXES[name].at(case, 32.0), TRIGGER) == 32.0

@@ -1,0 +1,78 @@
+"""Curves and maps are the totals, taken along an axis."""
+
+import numpy
+import pytest
+
+from costmodel.cost.axes import AXES
+from costmodel.cost.curves import CURVE_DRAWS, sweep, winner_map
+from costmodel.cost.draws import Draws, medians
+from costmodel.cost.totals import total
+
+NAMES = ["WBNOINVD_MASK", "WBNOINVD_ALL", "CLFLUSHOPT_DM_SPTE", "VM_PAGE_FLUSH"]
+TRIGGER = "ksm_replace_page"
+
+
+@pytest.fixture(scope="module")
+def curves(milan_ksm, milan):
+    return {over: sweep(milan_ksm, TRIGGER, NAMES, milan, over) for over in AXES}
+
+
+def test_a_strategy_without_a_number_is_named_not_drawn(curves):
+    for curve in curves.values():
+        assert "VM_PAGE_FLUSH" in curve.refused
+        assert set(curve.series) == set(NAMES[:3])
+
+
+def test_bands_are_ordered(curves):
+    for curve in curves.values():
+        for band in curve.series.values():
+            assert numpy.all(band.low <= band.median) and numpy.all(band.median <= band.high)
+
+
+def test_a_curve_passes_through_the_total(curves, milan_ksm, milan):
+    curve = curves["range_bytes"]
+    draws = Draws(milan, CURVE_DRAWS)
+    at = AXES["range_bytes"].at(milan_ksm, float(curve.x[20]))
+    expected = numpy.median(total(TRIGGER, "CLFLUSHOPT_DM_SPTE", at, draws).event.stolen_s)
+    assert curve.series["CLFLUSHOPT_DM_SPTE"].median[20] == pytest.approx(expected)
+
+
+def test_a_longer_range_never_costs_less(curves):
+    assert numpy.all(numpy.diff(curves["range_bytes"].series["CLFLUSHOPT_DM_SPTE"].median) >= 0)
+
+
+def test_more_cpus_that_ran_cost_the_mask_more_and_the_rest_nothing(curves):
+    series = curves["cpus"].series
+    assert numpy.all(numpy.diff(series["WBNOINVD_MASK"].median) > 0)
+    assert numpy.ptp(series["WBNOINVD_ALL"].median) == 0
+
+
+def test_a_larger_cache_costs_a_whole_cache_flush_more(curves):
+    assert numpy.all(numpy.diff(curves["cache_bytes"].series["WBNOINVD_ALL"].median) > 0)
+
+
+def test_the_loss_never_exceeds_the_host(curves, milan_ksm):
+    for band in curves["rate_per_s"].series.values():
+        assert band.high.max() <= milan_ksm.machine.logical_cpus
+
+
+def test_a_crossing_lies_between_the_points_that_it_separates(curves):
+    curve = curves["range_bytes"]
+    assert curve.crossings
+    for crossing in curve.crossings:
+        i = int(numpy.searchsorted(curve.x, crossing.x))
+        lower, upper = (
+            min(curve.series, key=lambda name, j=j: curve.series[name].median[j]) for j in (i - 1, i)
+        )
+        assert (lower, upper) == (crossing.cheaper_below, crossing.cheaper_above)
+
+
+def test_the_map_shows_the_cheapest_at_every_point(milan_ksm, milan):
+    heat = winner_map(milan_ksm, TRIGGER, NAMES, milan)
+    assert heat.strategies == NAMES[:3]
+    assert heat.winner.shape == (len(heat.y), len(heat.x))
+    at = medians(milan)
+    for i, j in ((0, 0), (-1, -1), (0, -1), (5, 20)):
+        there = AXES["cpus"].at(AXES["range_bytes"].at(milan_ksm, float(heat.x[j])), float(heat.y[i]))
+        costs = [float(total(TRIGGER, name, there, at).event.stolen_s[0]) for name in heat.strategies]
+        assert costs[heat.winner[i, j]] == pytest.approx(min(costs))
