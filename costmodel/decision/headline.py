@@ -49,7 +49,7 @@ def _weight(study: Study) -> tuple[int, float]:
 
 def costliest_study(studies: Sequence[Study]) -> Study | None:
     """The flush that the cost sections show: the headline's, or where that needs none the costliest of all triggers."""
-    return headline_study([s for s in studies if s.chosen is None or s.chosen.flushes])
+    return headline_study([s for s in studies if s.unsafe_running or (s.chosen and s.chosen.flushes)])
 
 
 def sentence(

@@ -173,6 +173,7 @@ class Recommendation(Frozen):
     workload_title: str
     kernel: str
     scenario: dict[str, float]
+    command: str
     applicable: bool
     not_applicable_reason: str | None
     headline: str

@@ -20,6 +20,7 @@ from costmodel.kvm.strategies import STRATEGIES
 from costmodel.kvm.triggers import Trigger
 
 FLIP_PARAMETERS = 3
+NOT_CATALOGUED = "what this kernel does here is not catalogued"
 
 
 @dataclass
@@ -130,7 +131,7 @@ class Study:
             trigger=self.trigger.id,
             trigger_title=self.trigger.title,
             strategy=chosen.strategy if chosen else None,
-            strategy_title=STRATEGIES[chosen.strategy].title if chosen else "no safe strategy in this kernel",
+            strategy_title=self._title(),
             basis=self.basis,
             placement=placement,
             running=chosen is not None,
@@ -145,8 +146,13 @@ class Study:
             reason=self._reason(),
             source=chosen.verdict.source if chosen else "; ".join(c.verdict.source for c in self.unsafe_running),
             extrapolated=bool(cost and cost.extrapolated),
-            gap=cost.refused if cost else None,
+            gap=cost.refused if cost else None if self.unsafe_running else f"{self.trigger.title}: {NOT_CATALOGUED}",
         )
+
+    def _title(self) -> str:
+        if self.chosen is not None:
+            return STRATEGIES[self.chosen.strategy].title
+        return "no safe strategy in this kernel" if self.unsafe_running else "not catalogued"
 
     def _p_best(self, strategy: str) -> float | None:
         if self.comparison is None or self.disagreeing:
@@ -168,7 +174,7 @@ class Study:
     def _reason(self) -> str:
         if self.chosen is None:
             lost = "; ".join(f"{c.strategy}: {c.verdict.reason}" for c in self.unsafe_running)
-            return f"this kernel can lose a flush here ({lost})" if lost else "nothing is known of this kernel here"
+            return f"this kernel can lose a flush here ({lost})" if lost else NOT_CATALOGUED
         better = [n for n in self.rivals if dominates(n, self.chosen.strategy)]
         text = self.chosen.verdict.reason
         if better:

@@ -19,6 +19,7 @@ from costmodel.decision.sensitivity import sensitivities
 from costmodel.decision.upstream import upstream_rows
 from costmodel.evidence.store import Evidence, load
 from costmodel.hashing import code_hash, value_hash
+from costmodel.kvm import kernels
 from costmodel.kvm.guests import Guest
 from costmodel.kvm.guests import guest as guest_of
 from costmodel.kvm.triggers import triggers_of
@@ -62,24 +63,41 @@ def recommend(
 
 
 def study_all(evidence: Evidence, case: Scenario, parameters: ParameterSet) -> list[Study]:
-    """One study per trigger that the guest type has and at which the kernel's behaviour is catalogued."""
+    """One study per trigger that the guest type has."""
     draws = Draws(parameters)
     varied = variations(evidence, case.machine.id)
-    studies = [Study(trigger, case, parameters, draws, varied) for trigger in triggers_of(case.guest)]
-    return [s for s in studies if s.chosen or s.unsafe_running]
+    return [Study(trigger, case, parameters, draws, varied) for trigger in triggers_of(case.guest)]
+
+
+def _command(case: Scenario) -> str:
+    """The command line that gives this answer again."""
+    words = ["costmodel recommend", f"--guest {case.guest}", f"--machine {case.machine.id}"]
+    words += [f"--workload {case.workload.id}", f"--kernel {case.kernel}"]
+    if case.vcpus != case.workload.vcpus.value:
+        words.append(f"--vcpus {case.vcpus}")
+    if case.resident_bytes != case.workload.resident_bytes.value:
+        words.append(f"--resident-bytes {case.resident_bytes:.17g}")
+    if case.cpus_that_ran != case.machine.logical_cpus:
+        words.append(f"--cpus-that-ran {case.cpus_that_ran:g}")
+    if case.event_fraction is not None:
+        words.append(f"--event-fraction {case.event_fraction:.17g}")
+    return " ".join(words)
 
 
 VENDORS = {"amd": "an AMD", "intel": "an Intel"}
 
 
 def not_applicable(case: Scenario, guest: Guest) -> str | None:
-    """Why the machine cannot host the guest type, or None."""
+    """Why machine or kernel cannot host the guest type, or None."""
     if guest.vendor and guest.vendor != case.machine.vendor:
         return f"{guest.title} needs {VENDORS[guest.vendor]} CPU"
     for feature in guest.requires:
         if not case.machine.features.get(feature, False):
             why = case.machine.missing.get(f"features.{feature}", case.machine.missing.get(feature, ""))
             return f"the CPU has no {feature.replace('_', '-')}" + (f" ({why})" if why else "")
+    if not kernels.hosts(guest.id, case.kernel):
+        first = next(kernel for kernel in kernels.KERNEL_RANGES if kernels.hosts(guest.id, kernel))
+        return f"kernel {case.kernel} does not run {guest.title}; the first catalogued one that does is {first}"
     return None
 
 
@@ -109,6 +127,7 @@ def _assemble(
             "logical_cpus": float(case.machine.logical_cpus),
         }
         | ({"event_fraction": case.event_fraction} if case.event_fraction is not None else {}),
+        command=_command(case),
         applicable=reason is None,
         not_applicable_reason=reason,
         headline=headline.sentence(case, lead, remedies, upgrades, reason),

@@ -40,7 +40,7 @@ def _agreement(study: Study, kernel: str, strategies: Sequence[str]) -> tuple[st
     if "admissible" not in states and "inadmissible" in states:
         return "no", "can lose a flush"
     if study.chosen is None:
-        return "n/a", "no safe strategy in the kernel asked for"
+        return "n/a", "no safe strategy is known of the kernel asked for"
     if study.chosen.strategy in strategies:
         return "yes", "same strategy"
     return "no", f"model: {study.chosen.strategy} ({study.basis})"

@@ -92,6 +92,13 @@ def upstream(guest: str, trigger: str, kernel: str) -> Upstream | None:
     return None if row is None or row.strategies[0] in NOTHING_KNOWN else row
 
 
+def hosts(guest: str, kernel: str) -> bool:
+    """Whether anything is catalogued of `guest` on the range `kernel`: the guest type exists there."""
+    from costmodel.kvm.triggers import triggers_of
+
+    return any(upstream(guest, trigger.id, kernel) for trigger in triggers_of(guest))
+
+
 def first_range_with(guest: str, trigger: str, strategy: str) -> str | None:
     """First catalogued range that does `strategy` at the trigger."""
     for kernel in KERNEL_RANGES:

@@ -75,7 +75,7 @@ def _policy(policy: Sequence[PolicyEntry]) -> list[str]:
     for same in policies(policy):
         entry = same[0]
         basis = f" ({entry.basis})" if entry.basis else ""
-        lines += wrap(f"{entry.strategy or 'none is safe'}{basis}, hook {entry.placement}", "  ")
+        lines += wrap(f"{entry.strategy or entry.strategy_title}{basis}, hook {entry.placement}", "  ")
         lines += wrap(f"at {', '.join(e.trigger for e in same)}", "      ", "         ")
         if entry.p_best is not None:
             lines += wrap(f"P(best) {probability(entry.p_best, extrapolated=entry.extrapolated)}", "      ")
@@ -143,10 +143,9 @@ def _list(title: str, texts: Iterable[str]) -> list[str]:
 
 
 def _foot(result: Recommendation) -> list[str]:
-    command = f"costmodel recommend --guest {result.guest} --machine {result.machine} --workload {result.workload}"
     ids = ", ".join(source.id for source in result.sources if source.use != "machine")
     lines = wrap(f"Sources (rows of data/measurements.csv): {ids}") if ids else []
-    lines += ["Again with:", *wrap(command, "  ", "    ")]
+    lines += ["Again with:", *wrap(result.command, "  ", "    ")]
     return [
         *lines,
         f"costmodel {result.costmodel_version}, data {result.data_hash}, code {result.code_hash},",

@@ -61,9 +61,7 @@ def test_a_crossing_lies_between_the_points_that_it_separates(curves):
     assert curve.crossings
     for crossing in curve.crossings:
         i = int(numpy.searchsorted(curve.x, crossing.x))
-        lower, upper = (
-            min(curve.series, key=lambda name, j=j: curve.series[name].median[j]) for j in (i - 1, i)
-        )
+        lower, upper = (min(curve.series, key=lambda name, j=j: curve.series[name].median[j]) for j in (i - 1, i))
         assert (lower, upper) == (crossing.cheaper_below, crossing.cheaper_above)
 
 

@@ -162,3 +162,31 @@ def test_unknown_names_are_refused(question):
 def test_same_question_same_answer():
     one, two = (recommend("sev-snp-gmem", "epyc-7763-2s", "teardown") for _ in range(2))
     assert one == two
+
+
+def test_the_command_gives_the_same_answer_again(answer):
+    import json
+    import shlex
+
+    from click.testing import CliRunner
+
+    from costmodel.cli import cli
+
+    result = answer("sev", kernel="6.6", vcpus=4, cpus_that_ran=12, resident_bytes=2e9, event_fraction=0.3)
+    words = shlex.split(result.command)
+    again = json.loads(CliRunner().invoke(cli, [*words[1:], "--json"]).output)
+    assert again["parameter_hash"] == result.parameter_hash
+    assert (again["headline_cost"], again["scenario"]) == (result.headline_cost, result.scenario)
+
+
+def test_a_kernel_without_the_guest_type_is_not_applicable(answer):
+    result = answer("sev-snp-gmem", kernel="6.6")
+    assert not result.applicable
+    assert "v6.11" in result.not_applicable_reason
+
+
+def test_what_is_not_catalogued_is_a_gap(answer):
+    result = answer("sev-snp-gmem")
+    entry_of = entry(result, "access_bit_aging")
+    assert entry_of.strategy is None and "not catalogued" in entry_of.gap
+    assert entry_of.gap in result.gaps

@@ -1,0 +1,54 @@
+"""Reruns without a row and with the doubtful ones, and the cache of parameter sets."""
+
+import pytest
+
+from costmodel.calibration import cached
+from costmodel.calibration.parameters import Calibration, parameter_set
+from costmodel.calibration.variations import ANCHORS, variations
+from costmodel.evidence.store import load
+
+MACHINE = "epyc-9654-2s"
+
+
+@pytest.fixture(scope="module")
+def evidence():
+    return load()
+
+
+@pytest.fixture(scope="module")
+def varied(evidence):
+    return variations(evidence, MACHINE)
+
+
+def test_every_anchor_is_left_out_once(varied):
+    assert {f"without {row}" for row in ANCHORS} < set(varied)
+
+
+def test_a_row_left_out_moves_its_parameter_only(evidence, varied):
+    usual = cached.parameters_of(evidence, MACHINE)
+    without = varied["without C121"]
+    assert without["line_present_s"].distribution != usual["line_present_s"].distribution
+    assert without["line_walk_s"] == usual["line_walk_s"]
+
+
+def test_a_needed_anchor_left_out_is_missing(varied):
+    assert "W01" in varied["without W01"].missing["line_walk_s"]
+
+
+def test_the_doubtful_rows_move_the_line_time(evidence, varied):
+    """C124 and C125 say 2 ns where the rest of the family says 100 ns and more."""
+    usual = cached.parameters_of(evidence, MACHINE)
+    doubtful = varied["with doubtful rows"]
+    assert doubtful["line_present_s"].distribution.median < usual["line_present_s"].distribution.median
+
+
+def test_the_cache_gives_what_the_calibration_gives(evidence, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    fresh = parameter_set(Calibration(evidence), evidence.machine(MACHINE))
+    cached._all.cache_clear()
+    first = cached.parameters_of(evidence, MACHINE)
+    cached._all.cache_clear()
+    second = cached.parameters_of(evidence, MACHINE)
+    cached._all.cache_clear()
+    assert len(list(tmp_path.rglob("parameters-*.json"))) == 1
+    assert first == second == fresh

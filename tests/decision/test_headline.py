@@ -1,0 +1,77 @@
+"""The sentence on top: what to do here and now."""
+
+import pytest
+
+from costmodel.cost.scenario import scenario
+from costmodel.decision.recommend import not_applicable
+from costmodel.evidence.store import load
+from costmodel.kvm.guests import GUESTS
+from costmodel.kvm.strategies import STRATEGIES
+
+EVIDENCE = load()
+ALL = [
+    (guest, machine)
+    for guest in GUESTS
+    for machine in EVIDENCE.machines
+    if not not_applicable(scenario(EVIDENCE, guest, machine, "ksm-default"), GUESTS[guest])
+]
+
+
+@pytest.mark.parametrize(("guest", "machine"), ALL)
+def test_the_headline_names_a_trigger_of_the_workload(answer, guest, machine):
+    result = answer(guest, machine, workload="ksm-default")
+    assert result.headline_trigger in {"ksm_write_protect", "ksm_replace_page"}
+
+
+@pytest.mark.parametrize("guest", ["plain", "sev-snp-gmem"])
+def test_no_flush_in_the_workload_means_nothing_to_do(answer, guest):
+    result = answer(guest)
+    assert result.headline.startswith("Nothing to do under this workload")
+    assert STRATEGIES[result.headline_strategy].instruction == "none"
+
+
+def test_the_costliest_flush_outside_the_workload_is_still_told(answer):
+    result = answer("sev-snp-gmem")
+    assert result.costliest_trigger == "gmem_free_folio_teardown"
+    assert "outside this workload" in result.headline_cost
+    assert result.objectives and result.sensitivities
+
+
+def test_a_plain_guest_has_no_flush_anywhere(answer):
+    result = answer("plain")
+    assert result.costliest_trigger is None
+    assert result.headline_cost == "0 (no flush)"
+
+
+def test_a_guest_type_out_of_tree_is_told_to_move(answer):
+    result = answer("sev-snp")
+    assert result.headline.startswith("Move to AMD SEV-SNP with guest_memfd")
+    move = next(a for a in result.do_now if a.kind == "guest")
+    lost = next(
+        r for r in result.costs if (r.trigger, r.strategy) == (result.headline_trigger, result.headline_strategy)
+    )
+    assert move.saves_cpu_s_per_s.median == pytest.approx(lost.host_cpu_s_per_s.median)
+    assert any("never in mainline" in warning for warning in result.warnings)
+
+
+def test_all_triggers_of_the_workload_are_summed(answer):
+    result = answer("sev", workload="ksm-default")
+    cpus = [
+        r.host_cpu_s_per_s.median
+        for r in result.costs
+        if r.strategy == "WBNOINVD_MASK" and r.trigger in ("ksm_write_protect", "ksm_replace_page")
+    ]
+    saved = next(a for a in result.remedies if "KSM" in a.title).saves_cpu_s_per_s.median
+    assert saved == pytest.approx(sum(cpus), rel=0.05)
+    assert "at all 2 triggers" in result.headline_cost
+
+
+def test_an_upgrade_that_saves_nearly_all_needs_no_remedy_beside_it(answer):
+    assert " and " not in answer("sev-snp").headline
+    assert ", and " in answer("sev", kernel="6.6").headline
+
+
+def test_interrupts_off_are_held_against_the_limits(answer):
+    text = next(t for t in answer("sev").assumptions if "interrupts are off" in t)
+    for row in ("L01", "L02", "L03", "L04"):
+        assert row in text
