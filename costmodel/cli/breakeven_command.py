@@ -36,11 +36,8 @@ def command(
     guest: str,
     trigger: str,
     workload: str,
-    vcpus: int | None,
-    resident_bytes: float | None,
-    cpus_that_ran: int | None,
-    event_fraction: float | None,
     as_json: bool,
+    **numbers: float | None,
 ) -> None:
     """Where one strategy becomes cheaper than the other, with the 90 % interval of the break-even.
 
@@ -52,16 +49,7 @@ def command(
     from costmodel.evidence.store import load
 
     evidence = load()
-    case = scenario(
-        evidence,
-        guest,
-        machine,
-        workload,
-        vcpus=vcpus,
-        resident_bytes=resident_bytes,
-        cpus_that_ran=cpus_that_ran,
-        event_fraction=event_fraction,
-    )
+    case = scenario(evidence, guest, machine, workload, **numbers)
     result = break_even(evidence, case, trigger, between, over)
     if as_json:
         options.print_json(result.as_dict())

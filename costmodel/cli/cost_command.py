@@ -30,25 +30,13 @@ def command(
     workload: str,
     kernel: str,
     trigger: str | None,
-    vcpus: int | None,
-    resident_bytes: float | None,
-    cpus_that_ran: int | None,
-    event_fraction: float | None,
     as_json: bool,
+    **numbers: float | None,
 ) -> None:
     """What each strategy costs at each trigger: time per event, CPU time taken, host CPUs lost (median [90 %])."""
     from costmodel.decision.recommend import recommend
 
-    result = recommend(
-        guest,
-        machine,
-        workload,
-        kernel,
-        vcpus=vcpus,
-        resident_bytes=resident_bytes,
-        cpus_that_ran=cpus_that_ran,
-        event_fraction=event_fraction,
-    )
+    result = recommend(guest, machine, workload, kernel, **numbers)
     names = list(dict.fromkeys(row.trigger for row in result.costs))
     if trigger is not None and trigger not in names:
         raise UnknownName(f"trigger of {guest}", trigger, names)

@@ -26,11 +26,8 @@ def command(
     machine: str,
     workload: str,
     kernel: str,
-    vcpus: int | None,
-    resident_bytes: float | None,
-    cpus_that_ran: int | None,
-    event_fraction: float | None,
     as_json: bool,
+    **numbers: float | None,
 ) -> None:
     """Recommend a flush strategy for each trigger of a guest type on a machine.
 
@@ -38,16 +35,7 @@ def command(
     """
     from costmodel.decision.recommend import recommend
 
-    result = recommend(
-        guest,
-        machine,
-        workload,
-        kernel,
-        vcpus=vcpus,
-        resident_bytes=resident_bytes,
-        cpus_that_ran=cpus_that_ran,
-        event_fraction=event_fraction,
-    )
+    result = recommend(guest, machine, workload, kernel, **numbers)
     if as_json:
         options.print_json(result.model_dump(mode="json"))
         return

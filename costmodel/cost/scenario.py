@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -86,8 +87,8 @@ def scenario(
     if event_fraction is not None and not 0 <= event_fraction <= 1:
         raise BadInput(f"{event_fraction} is not in [0, 1]", field="event_fraction", remedy="give a fraction")
     resident = resident_bytes if resident_bytes is not None else load.resident_bytes.value
-    if not resident > 0:
-        raise BadInput("must be positive", field="resident_bytes", remedy="give the guest's memory in bytes")
+    if not 0 < resident < math.inf:
+        raise BadInput("must be positive and finite", field="resident_bytes", remedy="give the guest's memory in bytes")
     return Scenario(
         host,
         guest,

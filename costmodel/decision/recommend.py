@@ -33,29 +33,16 @@ def recommend(
     workload: str = DEFAULT_WORKLOAD,
     kernel: str = "newest",
     *,
-    vcpus: int | None = None,
-    resident_bytes: float | None = None,
-    cpus_that_ran: int | None = None,
-    event_fraction: float | None = None,
     evidence: Evidence | None = None,
+    **numbers: float | None,
 ) -> Recommendation:
     """Recommend a flush strategy for each trigger of `guest` on `machine` under `workload` and `kernel`.
 
-    `kernel` is a version or `newest`; `cpus_that_ran` is the size of the mask of CPUs that ran the guest (default: all,
-    the fate of an unpinned guest). Raises UnknownName or BadInput.
+    `kernel` is a version or `newest`; `numbers` are those of `scenario`: vcpus, resident_bytes, cpus_that_ran (default:
+    all, the fate of an unpinned guest), event_fraction. Raises UnknownName or BadInput.
     """
     evidence = evidence or load()
-    case = scenario(
-        evidence,
-        guest,
-        machine,
-        workload,
-        kernel,
-        vcpus=vcpus,
-        resident_bytes=resident_bytes,
-        cpus_that_ran=cpus_that_ran,
-        event_fraction=event_fraction,
-    )
+    case = scenario(evidence, guest, machine, workload, kernel, **numbers)
     parameters = parameters_of(evidence, machine)
     reason = not_applicable(case, guest_of(guest))
     studies = [] if reason else study_all(evidence, case, parameters)
