@@ -8,7 +8,7 @@ import pytest
 import costmodel
 
 ROOT = Path(costmodel.__file__).parent
-ORDER = ("evidence", "kvm", "formulas", "calibration", "cost", "decision", "report", "cli")
+ORDER = ("evidence", "measure", "kvm", "formulas", "calibration", "cost", "decision", "report", "cli")
 # kvm is facts: it may read where data/ lies, and nothing else of the evidence.
 LEAVES = ("errors", "hashing", "numbers")
 SOURCES = sorted(ROOT.rglob("*.py"))

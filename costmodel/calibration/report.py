@@ -56,13 +56,14 @@ def record(calibration: Calibration, sets: list[ParameterSet]) -> dict[str, obje
     """Everything `costmodel calibrate` prints."""
     return {
         "fits": fits(calibration),
-        "machines": {entry.machine: _parameters(entry) for entry in sets},
+        "machines": {entry.machine: parameters_record(entry) for entry in sets},
         "published": [asdict(check) for check in checks(calibration)],
         "data_hash": calibration.evidence.data_hash,
     }
 
 
-def _parameters(entry: ParameterSet) -> dict[str, object]:
+def parameters_record(entry: ParameterSet) -> dict[str, object]:
+    """Every parameter of a machine with its interval, rule and sources, and what is missing."""
     return {
         "parameters": {
             name: {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 from costmodel.calibration import line_time
-from costmodel.calibration.parameters import Calibration, ParameterSet, parameter_set
+from costmodel.calibration.host import parameter_set
+from costmodel.calibration.parameters import Calibration, ParameterSet
 from costmodel.evidence.store import Evidence
 from costmodel.hashing import cache_dir, code_hash, value_hash, write_beside
 

@@ -14,24 +14,31 @@ from costmodel.numbers import interval, quantity, significant
 Examples:
   costmodel calibrate
   costmodel calibrate --machine epyc-7763-2s
+  costmodel calibrate --host my-host
   costmodel calibrate --json > calibration.json
 """,
 )
 @click.option("--machine", help="Print the parameters of this machine only [default: the fits and all checks].")
+@click.option("--host", help="Calibrate a measured host (data/hosts or COSTMODEL_HOSTS) and print its diagnostics.")
+@click.option("--against", help="With --host: another profile of the same host, predicted from the first.")
 @options.as_json
-def command(machine: str | None, as_json: bool) -> None:
+def command(machine: str | None, host: str | None, against: str | None, as_json: bool) -> None:
     """Fit the cost parameters to data/ and print residuals, held-out errors, bias and coverage.
 
     Then hold the model against every published number and count what is met, missed and cannot be checked.
     """
-    from costmodel.calibration.parameters import Calibration, parameter_set
+    if host is not None:
+        _host(host, against, as_json)
+        return
+    from costmodel.calibration.host import parameter_set
+    from costmodel.calibration.parameters import Calibration
     from costmodel.calibration.report import record
     from costmodel.evidence.store import load
 
     evidence = load()
-    hosts = [evidence.machine(machine)] if machine else list(evidence.machines.values())
+    wanted = [evidence.machine(machine)] if machine else list(evidence.machines.values())
     calibration = Calibration(evidence)
-    result = record(calibration, [parameter_set(calibration, host) for host in hosts])
+    result = record(calibration, [parameter_set(calibration, entry) for entry in wanted])
     if as_json:
         options.print_json(result)
         return
@@ -41,6 +48,43 @@ def command(machine: str | None, as_json: bool) -> None:
     for entry in result["fits"]:
         _print_fit(entry)
     _print_published(result["published"])
+
+
+def _host(name: str, against: str | None, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from costmodel.calibration.cached import parameters_of
+    from costmodel.calibration.host_holdout import held_out, repeat_run, rivals
+    from costmodel.calibration.report import parameters_record
+    from costmodel.evidence.store import load
+
+    evidence = load()
+    profile = evidence.host(name)
+    trials = held_out(profile)
+    if against is not None and (again := repeat_run(profile, evidence.host(against))):
+        trials.append(again)
+    forms = rivals(profile)
+    entry = parameters_record(parameters_of(evidence, name))
+    if as_json:
+        options.print_json(
+            {
+                "host": name,
+                "held_out": [asdict(trial) for trial in trials],
+                "median_error_of_forms": forms,
+                "findings": list(profile.findings),
+                **entry,
+            }
+        )
+        return
+    click.echo(f"Time per flushed line on {name}, median error on ranges left out one at a time:")
+    for form, error in sorted(forms.items(), key=lambda item: item[1]):
+        click.echo(f"  {form:<24}{error:.1%}")
+    for trial in trials:
+        click.echo(f"  {trial.sentence()}")
+    for text in profile.findings:
+        click.echo(f"  {text}")
+    click.echo()
+    _print_machine(name, entry)
 
 
 def _print_fit(entry: dict) -> None:

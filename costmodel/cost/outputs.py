@@ -8,7 +8,8 @@ from functools import cache
 
 import numpy
 
-from costmodel.calibration.parameters import Calibration, ParameterSet, parameter_set
+from costmodel.calibration.host import parameter_set
+from costmodel.calibration.parameters import Calibration, ParameterSet
 from costmodel.calibration.published import checks
 from costmodel.cost.draws import medians
 from costmodel.cost.limits import distances
@@ -53,6 +54,8 @@ def _whole(machine: Machine, evidence: Evidence) -> Machine:
     Its totals are refused as it is, and then none of its other numbers could show that it counts.
     """
     if machine.dram_peak_bytes_per_s_per_socket is not None:
+        return machine
+    if machine.id in evidence.hosts:
         return machine
     known = (other.dram_peak_bytes_per_s_per_socket for other in evidence.machines.values())
     return replace(machine, dram_peak_bytes_per_s_per_socket=next(value for value in known if value is not None))

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from costmodel.cost.scenario import Scenario
 from costmodel.decision.model import SourceRow
 from costmodel.decision.policy import Study
+from costmodel.evidence.hosts import FOLDER
 from costmodel.evidence.store import Evidence
 
 
@@ -30,6 +31,7 @@ def source_rows(evidence: Evidence, scenario: Scenario, studies: Iterable[Study]
         ids.update(rows)
     ids.discard("scenario")
     measured = [_row(evidence, name) for name in sorted(ids) if name in evidence.measurements]
+    hosts = [_host(evidence, name) for name in sorted(ids) if name.startswith(f"{FOLDER}/")]
     dumps = [
         SourceRow(
             id=name,
@@ -44,9 +46,25 @@ def source_rows(evidence: Evidence, scenario: Scenario, studies: Iterable[Study]
             locator=name,
         )
         for name in sorted(ids)
-        if name not in evidence.measurements
+        if name not in evidence.measurements and not name.startswith(f"{FOLDER}/")
     ]
-    return measured + dumps
+    return measured + hosts + dumps
+
+
+def _host(evidence: Evidence, name: str) -> SourceRow:
+    profile = evidence.hosts[name.removeprefix(f"{FOLDER}/")]
+    return SourceRow(
+        id=name,
+        quantity="profile of a measured host: every repetition of each probe",
+        value="",
+        unit="",
+        kind="measured",
+        use="fit",
+        title="costmodel measure",
+        author="this project" if evidence.root in profile.folder.parents else "the user of this host",
+        date=profile.measured_on,
+        locator=f"{name}/host.toml",
+    )
 
 
 def _row(evidence: Evidence, name: str) -> SourceRow:

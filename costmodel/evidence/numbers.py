@@ -39,6 +39,19 @@ class Number:
 
 
 def read_toml(path: Path) -> dict[str, object]:
+    """The file as nested dicts; its id is its name. Raises BadInput."""
+    document = read_document(path)
+    if document.get("id") != path.stem:
+        raise BadInput(
+            f"{document.get('id')!r} is not the file's name",
+            file=path.name,
+            field="id",
+            remedy=f"write id = {path.stem!r}",
+        )
+    return document
+
+
+def read_document(path: Path) -> dict[str, object]:
     """The file as nested dicts. Raises BadInput where it is no TOML, too long or holds hostile text."""
     try:
         content = path.read_bytes()
@@ -50,13 +63,6 @@ def read_toml(path: Path) -> dict[str, object]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(f"is no TOML: {error}", file=path.name, remedy="correct the line") from None
     _check_texts(document, path.name, "")
-    if document.get("id") != path.stem:
-        raise BadInput(
-            f"{document.get('id')!r} is not the file's name",
-            file=path.name,
-            field="id",
-            remedy=f"write id = {path.stem!r}",
-        )
     return document
 
 

@@ -7,9 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from costmodel.errors import BadInput, UnknownName
-from costmodel.evidence import cpuid, machines, measurements, paths, workloads
+from costmodel.evidence import cpuid, hosts, machines, measurements, paths, workloads
 from costmodel.evidence.cpuid import CpuidRow
 from costmodel.evidence.files import data_files
+from costmodel.evidence.hosts import Profile
 from costmodel.evidence.records import Machine, Measurement, Sourced, Workload
 from costmodel.hashing import files_hash, value_hash
 
@@ -19,12 +20,16 @@ SCALED = ("llc_bytes_per_domain", "l2_bytes_per_core", "dram_peak_bytes_per_s_pe
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """Everything under `root` (data/). Compared by identity; `data_hash` names the content, changed copies included."""
+    """Everything under `root` (data/). Compared by identity; `data_hash` names the content, changed copies included.
+
+    `machines` holds the catalogued machines and the measured hosts, `hosts` the profiles of the latter.
+    """
 
     measurements: dict[str, Measurement]
     dumps: dict[str, CpuidRow]
     machines: dict[str, Machine]
     workloads: dict[str, Workload]
+    hosts: dict[str, Profile]
     data_hash: str
     root: Path
 
@@ -55,6 +60,12 @@ class Evidence:
         if id not in self.machines:
             raise UnknownName("machine", id, self.machines)
         return self.machines[id]
+
+    def host(self, id: str) -> Profile:
+        """The profile of the measured host `id`. Raises UnknownName."""
+        if id not in self.hosts:
+            raise UnknownName("measured host", id, self.hosts)
+        return self.hosts[id]
 
     def workload(self, id: str) -> Workload:
         """The catalogued workload `id`. Raises UnknownName."""
@@ -115,11 +126,20 @@ def read(root: Path) -> Evidence:
     if not root.is_dir():
         raise BadInput("is no directory", file=root, remedy="point --data or COSTMODEL_DATA at the data package")
     dumps = cpuid.read(root / cpuid.FILE)
+    catalogued = {path.stem: machines.read(path, dumps) for path in sorted((root / machines.FOLDER).glob("*.toml"))}
+    places = hosts.folders(root)
+    profiles = {folder.name: hosts.read(folder, dumps, catalogued) for folder in places}
+    for name in catalogued.keys() & profiles.keys():
+        raise BadInput("is the id of a catalogued machine", file=profiles[name].folder, remedy="rename the profile")
+    outside = [folder for folder in places if root not in folder.parents]
     return Evidence(
         measurements=measurements.read(root / measurements.FILE),
         dumps=dumps,
-        machines={path.stem: machines.read(path, dumps) for path in sorted((root / machines.FOLDER).glob("*.toml"))},
+        machines={**catalogued, **{name: profile.machine for name, profile in profiles.items()}},
         workloads={path.stem: workloads.read(path) for path in sorted((root / workloads.FOLDER).glob("*.toml"))},
-        data_hash=files_hash(data_files(root), root),
+        hosts=profiles,
+        data_hash=value_hash(
+            [files_hash(data_files(root), root), *(files_hash(sorted(folder.iterdir()), folder) for folder in outside)]
+        ),
         root=root,
     )

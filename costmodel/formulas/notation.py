@@ -5,6 +5,12 @@ A name with an underscore reads as letter and subscript (`T_dom`).
 
 NOTATION = {
     "range_bytes": "R",
+    "l1_bytes": "C_L1",
+    "line_l1_s": "c_1",
+    "line_l2_s": "c_2",
+    "line_llc_s": "c_3",
+    "line_memory_s": "c_4",
+    "line_tail_s": "c_t",
     "line_bytes": "L",
     "offset_bytes": "o",
     "lines": "q",

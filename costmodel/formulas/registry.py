@@ -7,6 +7,7 @@ from costmodel.formulas import (
     broadcast,
     event_rates,
     gmem_release,
+    line_shape,
     line_time,
     mmu_lock,
     range_flush,
@@ -18,7 +19,18 @@ from costmodel.formulas.formula import Formula
 
 FORMULAS: dict[str, Formula] = {
     formula.id: formula
-    for module in (range_flush, line_time, whole_cache, broadcast, refill, mmu_lock, event_rates, gmem_release, stolen)
+    for module in (
+        range_flush,
+        line_time,
+        line_shape,
+        whole_cache,
+        broadcast,
+        refill,
+        mmu_lock,
+        event_rates,
+        gmem_release,
+        stolen,
+    )
     for formula in module.FORMULAS
 }
 

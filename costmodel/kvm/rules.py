@@ -369,8 +369,8 @@ RULES = (
         lambda g, t, s: (
             t.flushed_elsewhere and (s.skips == "always" or (s.skips == "unreachable" and t.path == "conversion"))
         ),
-        lambda g, t, s: "conditional" if t.path == "vm_destroy" else "yes",
-        lambda t, s: "earlier_release_flushed" if t.path == "vm_destroy" else "!gmem_in_place_conversion",
+        lambda g, t, s: "conditional" if t.path == "destruction" else "yes",
+        lambda t, s: "earlier_release_flushed" if t.path == "destruction" else "!gmem_in_place_conversion",
         "another trigger flushes the same lines",
         "commit 7e00013bd339; kvm_vm_set_mem_attributes()",
     ),

@@ -145,7 +145,7 @@ TRIGGERS = {
         Trigger(
             "vm_destroy",
             "VM destruction",
-            "vm_destroy",
+            "destruction",
             "guest",
             requires=_SEV,
             page_may_leave_vm=True,

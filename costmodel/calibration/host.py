@@ -1,0 +1,158 @@
+"""Parameters of a measured host: what its profile gives in the place of published figures and priors."""
+
+from __future__ import annotations
+
+import numpy
+
+from costmodel.calibration import parameters
+from costmodel.calibration.distribution import Distribution, lognormal
+from costmodel.calibration.host_flush import FLOOR_S
+from costmodel.calibration.parameters import Calibration, Parameter, ParameterSet
+from costmodel.errors import MissingNumber
+from costmodel.evidence.hosts import Profile
+from costmodel.evidence.records import Machine
+
+LINE_BYTES = 64.0
+PAGE_BYTES = 4096
+FEWEST_POINTS = 3
+"""Fewer CPU counts give no slope."""
+ON_THE_HOST = "measured on this host"
+
+
+def parameter_set(calibration: Calibration, machine: Machine) -> ParameterSet:
+    """Every parameter of `machine`, catalogued or measured."""
+    base = parameters.parameter_set(calibration, machine)
+    profile = calibration.evidence.hosts.get(machine.id)
+    return with_profile(base, profile) if profile else base
+
+
+def with_profile(base: ParameterSet, profile: Profile) -> ParameterSet:
+    """`base` with every parameter that the profile can give; the rest keeps its published value or prior."""
+    found = {
+        name: parameter
+        for build in (_lines, _bandwidth, _broadcast)
+        for name, parameter in build(profile).items()
+        if parameter is not None
+    }
+    missing = {name: gap for name, gap in base.missing.items() if name not in found}
+    return ParameterSet(machine=base.machine, parameters={**base.parameters, **found}, missing=missing)
+
+
+def _parameter(name: str, unit: str, description: str, spread: Distribution, rule: str, profile: Profile) -> Parameter:
+    return Parameter(
+        name=name,
+        unit=unit,
+        description=description,
+        distribution=spread,
+        rule=f"{rule}, on {profile.measured_on}",
+        sources=(f"hosts/{profile.id}",),
+        extrapolated=False,
+        next_measurement="a second run of `costmodel measure` on an idle host",
+    )
+
+
+def _over(values: list[float]) -> Distribution:
+    """Log-normal through the median and the 5 % and 95 % points (the wider side) of positive values."""
+    if not values:
+        raise MissingNumber("no value was measured")
+    low, middle, high = numpy.quantile(values, (0.05, 0.5, 0.95))
+    factor = max(middle / low, high / middle, 1.0 + 1e-9)
+    return lognormal(float(middle), float(factor))
+
+
+def _lines(profile: Profile) -> dict[str, Parameter]:
+    """Present lines are dirty or clean, at any range from a page on; the spread over them is the uncertainty."""
+    rows = [row for row in profile.table("flush") if row["range_bytes"] >= PAGE_BYTES]
+    names = {row["instruction"] for row in rows}
+    if not rows:
+        return {}
+    instruction = "CLFLUSHOPT" if "CLFLUSHOPT" in names else "CLFLUSH"
+    own = [row for row in rows if row["instruction"] == instruction]
+
+    def values(*states: str) -> list[float]:
+        return [max(FLOOR_S, row["measured_line_s"]) for row in own if row["state"] in states]
+
+    rule = f"{instruction} {ON_THE_HOST}, 4 KiB to 64 MiB, both page sizes"
+    present = _over(values("dirty", "clean")).median
+    starts = [
+        (row["measured_total_s"] - row["measured_line_s"] * PAGE_BYTES / LINE_BYTES) / (2 * present)
+        for row in own
+        if row["range_bytes"] == PAGE_BYTES and row["state"] != "absent"
+    ]
+    fences = {
+        "fence_lines": _parameter(
+            "fence_lines",
+            "1",
+            "fence of a range flush, in lines",
+            _over([start for start in starts if start > 0]),
+            f"one flush of 4 KiB minus its lines, {rule}; holds the timer: an upper bound",
+            profile,
+        )
+    }
+    return fences | {
+        "line_present_s": _parameter(
+            "line_present_s",
+            "s",
+            "flush of a cached line, dirty or clean",
+            _over(values("dirty", "clean")),
+            rule,
+            profile,
+        ),
+        "line_absent_s": _parameter(
+            "line_absent_s", "s", "flush of a line that no cache holds", _over(values("absent")), rule, profile
+        ),
+    }
+
+
+def _bandwidth(profile: Profile) -> dict[str, Parameter]:
+    rows = [row for row in profile.table("bandwidth") if row["kind"] == "write_back"]
+    if not rows:
+        return {}
+    most = max(row["threads"] for row in rows)
+    written = [row["measured_bytes_per_s"] for row in rows if row["threads"] == most]
+    rule = f"write-back with {most:g} threads {ON_THE_HOST}: all CPUs that it has"
+    found = {
+        "writeback_bytes_per_s": _parameter(
+            "writeback_bytes_per_s", "B/s", "sustained write-back bandwidth", _over(written), rule, profile
+        )
+    }
+    read = [
+        LINE_BYTES / row["measured_cold_line_s"]
+        for row in profile.table("refill")
+        if row["pattern"] == "sequential" and row["level"] == "memory"
+    ]
+    if read:
+        found["read_bytes_per_s"] = _parameter(
+            "read_bytes_per_s",
+            "B/s",
+            "memory read bandwidth",
+            _over(read),
+            f"sequential re-read after a flush {ON_THE_HOST}, one thread: a lower bound",
+            profile,
+        )
+    return found
+
+
+def _broadcast(profile: Profile) -> dict[str, Parameter]:
+    """Straight line through the run medians over the number of targets; an empty handler, so a lower bound."""
+    runs: dict[tuple[int, float], list[float]] = {}
+    for row in profile.table("broadcast"):
+        runs.setdefault((int(row["run"]), row["targets"]), []).append(row["measured_call_s"])
+    counts = sorted({count for _, count in runs})
+    if len(counts) < FEWEST_POINTS:
+        return {}
+    starts, slopes = [], []
+    for run in sorted({run for run, _ in runs}):
+        points = [(count, float(numpy.median(runs[run, count]))) for count in counts if (run, count) in runs]
+        slope, start = numpy.polyfit(*zip(*points, strict=True), 1)
+        starts.append(max(1e-9, float(start)))
+        slopes.append(max(1e-9, float(slope)))
+    rule = f"membarrier to 1 to {counts[-1]:g} CPUs {ON_THE_HOST}: a proxy with an empty handler"
+    return {
+        "broadcast_start_s": _parameter(
+            "broadcast_start_s", "s", "fixed part of an interrupt round", _over(starts), rule, profile
+        ),
+        "broadcast_per_cpu_s": _parameter(
+            "broadcast_per_cpu_s", "s", "interrupt round, per target CPU", _over(slopes), rule, profile
+        ),
+    }

@@ -1,0 +1,124 @@
+"""How well a measured host is predicted where it was not fitted: random cells, range decades, another run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy
+
+from costmodel.calibration.host_flush import Cell, FlushModel, cells_of, forms
+from costmodel.errors import CostModelError
+from costmodel.evidence.hosts import Profile
+
+LEFT_OUT_FRACTION = 0.2
+SEED = 1
+PAGE_BYTES = 4096
+"""The kernel flushes no less than a page: errors are given for these ranges apart."""
+COVERAGE_TARGET_ROWS = 100
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Errors of predicted run medians: |predicted / measured - 1|, and how many lay in their 90 % interval."""
+
+    what: str
+    n: int
+    median_error: float
+    p95_error: float
+    bias: float
+    covered: int
+    coverage_low: float
+    coverage_high: float
+
+    def sentence(self) -> str:
+        text = (
+            f"{self.what}: n {self.n}, median error {self.median_error:.1%}, 95 % of the errors below "
+            f"{self.p95_error:.1%}, bias {self.bias:+.1%}, the 90 % interval covers {self.covered} "
+            f"({self.covered / self.n:.0%}, binomial {self.coverage_low:.0%} to {self.coverage_high:.0%})"
+        )
+        return text if self.n >= COVERAGE_TARGET_ROWS else f"{text}; no coverage target below {COVERAGE_TARGET_ROWS}"
+
+
+def held_out(profile: Profile) -> list[HeldOut]:
+    """Random cells, whole range decades, and the last run predicted from the others."""
+    cells = cells_of(profile)
+    random = numpy.random.default_rng(SEED)
+    inner = _inner(cells)
+    picked = {id(cell) for cell in inner if random.random() < LEFT_OUT_FRACTION}
+    decades = sorted({_decade(cell) for cell in inner})
+    last = max(run for cell in cells for run in cell.runs)
+    trials: dict[str, tuple[list[list[Cell]], list[list[Cell]]]] = {
+        "random cells": ([[c for c in cells if id(c) not in picked]], [[c for c in inner if id(c) in picked]]),
+        "range decades": (
+            [[c for c in cells if _decade(c) != decade or c not in inner] for decade in decades],
+            [[c for c in inner if _decade(c) == decade] for decade in decades],
+        ),
+    }
+    if last > 0:
+        before = [replace(c, runs={r: v for r, v in c.runs.items() if r != last}) for c in cells]
+        trials["a run left out"] = ([before], [[replace(c, runs={last: c.runs[last]}) for c in cells]])
+    found = []
+    for what, (fitted, wanted) in trials.items():
+        paged = [[c for c in own if c.range_bytes >= PAGE_BYTES] for own in wanted]
+        found += [_score(what, fitted, wanted), _score(f"{what}, a page and more", fitted, paged)]
+    return [entry for entry in found if entry is not None]
+
+
+def repeat_run(profile: Profile, again: Profile) -> HeldOut | None:
+    """A profile predicted from another one of the same host."""
+    return _score("a repeated measurement", [cells_of(profile)], [cells_of(again)])
+
+
+def rivals(profile: Profile) -> dict[str, float]:
+    """Median error of each form on inner ranges left out one at a time."""
+    cells, machine = cells_of(profile), profile.machine
+    model = FlushModel(cells)
+    errors: dict[str, list[float]] = {}
+    for name, form in forms(machine, profile.l1_bytes).items():
+        for own in model.by_kind.values():
+            for cell in own[1:-1]:
+                predicted = form([c for c in own if c is not cell], cell.range_bytes)
+                errors.setdefault(name, []).append(abs(math.expm1(predicted - cell.log)))
+    return {name: float(numpy.median(found)) for name, found in errors.items()}
+
+
+def _inner(cells: list[Cell]) -> list[Cell]:
+    """Cells with a shorter and a longer one of their kind: only these can be interpolated."""
+    return [cell for own in FlushModel(cells).by_kind.values() for cell in own[1:-1]]
+
+
+def _decade(cell: Cell) -> int:
+    return int(math.log10(cell.range_bytes))
+
+
+def _score(what: str, fitted: list[Iterable[Cell]], wanted: list[list[Cell]]) -> HeldOut | None:
+    """Predict every run of the wanted cells from the fitted ones."""
+    from scipy.stats import binomtest
+
+    logs, inside = [], []
+    for known, cells in zip(fitted, wanted, strict=True):
+        model = FlushModel(known)
+        for cell in cells:
+            try:
+                guess = model.predict(*cell.kind[:2], cell.range_bytes, cell.kind[2])
+            except CostModelError:
+                continue
+            for value in cell.runs.values():
+                logs.append(math.log(guess.line_s / value))
+                inside.append(guess.low_s is not None and guess.low_s <= value <= guess.high_s)
+    if not logs:
+        return None
+    errors = numpy.abs(numpy.expm1(logs))
+    interval = binomtest(sum(inside), len(inside)).proportion_ci(0.95)
+    return HeldOut(
+        what,
+        len(logs),
+        float(numpy.median(errors)),
+        float(numpy.quantile(errors, 0.95)),
+        float(numpy.mean(logs)),
+        sum(inside),
+        float(interval.low),
+        float(interval.high),
+    )

@@ -1,0 +1,76 @@
+"""costmodel predict"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from typing import TextIO
+
+import click
+
+from costmodel.errors import BadInput, CostModelError
+
+COLUMNS = ("instruction", "state", "range_bytes")
+OUTPUT = ("predicted_ns", "low_ns", "high_ns", "predicted_ns_per_line", "note")
+
+
+@click.command(
+    name="predict",
+    epilog="""\b
+Example:
+  printf 'instruction,state,range_bytes\\nCLFLUSHOPT,dirty,65536\\n' | costmodel predict --machine my-host --cells -
+""",
+)
+@click.option("--machine", required=True, help="A measured host (see `costmodel measure`).")
+@click.option(
+    "--cells",
+    required=True,
+    type=click.File(encoding="utf-8"),
+    metavar="FILE.csv",
+    help="Columns instruction,state,range_bytes and, if wanted, page (4KiB or 2MiB); - reads standard input.",
+)
+def command(machine: str, cells: TextIO) -> None:
+    """Predicted time of each range flush and its 90 % interval for a new run, as CSV: the same columns and order.
+
+    The time is that of the lines: fences and timer are cancelled, as the flush probe does it (the time of twice the
+    range minus that of the range). States are dirty, clean and absent.
+    """
+    from costmodel.calibration.host_flush import DEFAULT_PAGE, LINE_BYTES, FlushModel, cells_of
+    from costmodel.evidence.store import load
+
+    model = FlushModel(cells_of(load().host(machine)))
+    name = getattr(cells, "name", "-")
+    try:
+        reader = csv.DictReader(cells)
+        columns = list(reader.fieldnames or ())
+        missing = [column for column in COLUMNS if column not in columns]
+        if missing:
+            raise BadInput(
+                f"has no column {', '.join(missing)}",
+                file=name,
+                row=1,
+                remedy=f"the first line must name {','.join(COLUMNS)}",
+            )
+        rows = list(reader)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise BadInput(f"is not CSV text: {error}", file=name, remedy="save it as UTF-8 CSV") from None
+    out = []
+    for number, row in enumerate(rows, start=2):
+        try:
+            size = float(row["range_bytes"])
+            lines = max(1.0, size / LINE_BYTES)
+            guess = model.predict(
+                row["instruction"].upper(), row["state"].lower(), size, row.get("page") or DEFAULT_PAGE
+            )
+        except (TypeError, ValueError, AttributeError):
+            raise BadInput(
+                f"{row['range_bytes']!r} is no size", file=name, row=number, field="range_bytes", remedy="give bytes"
+            ) from None
+        except CostModelError as error:
+            raise BadInput(str(error), file=name, row=number, remedy="see the profile's flush.csv") from None
+        ends = ("" if end is None else f"{end * lines * 1e9:.6g}" for end in (guess.low_s, guess.high_s))
+        total, each = (f"{value:.6g}" for value in (guess.line_s * lines * 1e9, guess.line_s * 1e9))
+        out.append([*(row[column] for column in columns), total, *ends, each, guess.note])
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow([*columns, *OUTPUT])
+    writer.writerows(out)

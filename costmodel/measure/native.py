@@ -1,0 +1,236 @@
+"""Machine code for the probes, made by LLVM at run time: no compiler is needed on the host.
+
+All functions take an address and a number of cache lines of 64 bytes and give ticks of the time-stamp counter.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from collections.abc import Callable
+from functools import cache
+
+from costmodel.errors import CostModelError
+
+LINE_BYTES = 64
+INSTRUCTIONS = ("CLFLUSH", "CLFLUSHOPT", "CLWB")
+"""Each is a flag of /proc/cpuinfo in lower case; CLWB writes back and keeps the line."""
+STATES = ("dirty", "clean", "absent")
+MEMBARRIER_NR = 324
+"""System call number of membarrier on x86-64."""
+
+_START = 'call i64 asm sideeffect "mfence; lfence; rdtsc; shlq $$32, %rdx; orq %rdx, %rax", "={rax},~{rdx},~{memory}"()'
+_STOP = (
+    'call i64 asm sideeffect "mfence; rdtscp; lfence; shlq $$32, %rdx; orq %rdx, %rax", '
+    '"={rax},~{rdx},~{rcx},~{memory}"()'
+)
+
+
+class NativeUnavailable(CostModelError):
+    """The machine code cannot be made here."""
+
+
+def _over_lines(name: str, body: str) -> str:
+    """A timed loop over the lines; `body` sees %line."""
+    return f"""
+define i64 @{name}(ptr %start, i64 %lines) {{
+entry:
+  %t0 = {_START}
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %entry ], [ %next, %loop ]
+  %offset = shl i64 %i, 6
+  %line = getelementptr i8, ptr %start, i64 %offset
+  {body}
+  %next = add i64 %i, 1
+  %more = icmp ult i64 %next, %lines
+  br i1 %more, label %loop, label %done
+done:
+  %t1 = {_STOP}
+  %ticks = sub i64 %t1, %t0
+  ret i64 %ticks
+}}
+"""
+
+
+def _flush(instruction: str) -> str:
+    return f'call void asm sideeffect "{instruction.lower()} ($0)", "r,~{{memory}}"(ptr %line)'
+
+
+_READ = 'call void asm sideeffect "movq ($0), %rax", "r,~{rax},~{memory}"(ptr %line)'
+_DIRTY = 'call void asm sideeffect "incb ($0)", "r,~{memory}"(ptr %line)'
+_STREAM = 'call void asm sideeffect "movntiq %rax, ($0); movntiq %rax, 8($0); movntiq %rax, 16($0); movntiq %rax, 24($0); movntiq %rax, 32($0); movntiq %rax, 40($0); movntiq %rax, 48($0); movntiq %rax, 56($0)", "r,~{memory}"(ptr %line)'
+
+
+def _prepare(state: str, lines: str) -> str:
+    """Bring `lines` lines into `state`: dirty and clean in the nearest cache that holds them, absent in none."""
+    steps = {"dirty": ["dirty"], "clean": ["dirty", "flush_clflush", "read"], "absent": ["dirty", "flush_clflush"]}[
+        state
+    ]
+    return "\n  ".join(f"call i64 @{step}(ptr %start, i64 {lines})" for step in steps)
+
+
+def _pairs(instruction: str, state: str) -> str:
+    """Sum over `count` repetitions of the time of flushing twice the lines minus that of flushing the lines.
+
+    A delay that differs each time spreads the starts over the step of the time-stamp counter (26 ticks on some CPUs).
+    """
+    flush = f"@flush_{instruction.lower()}"
+    return f"""
+define i64 @pairs_{instruction.lower()}_{state}(ptr %start, i64 %lines, i64 %count) {{
+entry:
+  %double = shl i64 %lines, 1
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %entry ], [ %next, %loop ]
+  %sum = phi i64 [ 0, %entry ], [ %total, %loop ]
+  %spread = mul i64 %i, 13
+  %delay = and i64 %spread, 31
+  {_prepare(state, "%lines")}
+  call i64 @compute(ptr null, i64 %delay)
+  %one = call i64 {flush}(ptr %start, i64 %lines)
+  {_prepare(state, "%double")}
+  call i64 @compute(ptr null, i64 %delay)
+  %two = call i64 {flush}(ptr %start, i64 %double)
+  %more_time = sub i64 %two, %one
+  %total = add i64 %sum, %more_time
+  %next = add i64 %i, 1
+  %more = icmp ult i64 %next, %count
+  br i1 %more, label %loop, label %done
+done:
+  ret i64 %total
+}}
+"""
+
+
+_SOURCE = (
+    "".join(_over_lines(f"flush_{name.lower()}", _flush(name)) for name in INSTRUCTIONS)
+    + _over_lines("read", _READ)
+    + _over_lines("dirty", _DIRTY)
+    + _over_lines("stream", _STREAM)
+    + "".join(_pairs(name, state) for name in INSTRUCTIONS for state in STATES)
+    + f"""
+define i64 @chase(ptr %start, i64 %steps) {{
+entry:
+  %t0 = {_START}
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %entry ], [ %next, %loop ]
+  %p = phi ptr [ %start, %entry ], [ %q, %loop ]
+  %q = load volatile ptr, ptr %p
+  %next = add i64 %i, 1
+  %more = icmp ult i64 %next, %steps
+  br i1 %more, label %loop, label %done
+done:
+  %t1 = {_STOP}
+  %ticks = sub i64 %t1, %t0
+  ret i64 %ticks
+}}
+
+define i64 @compute(ptr %unused, i64 %steps) {{
+entry:
+  %t0 = {_START}
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %entry ], [ %next, %loop ]
+  call void asm sideeffect "imulq %rax, %rax", "~{{rax}}"()
+  %next = add i64 %i, 1
+  %more = icmp ult i64 %next, %steps
+  br i1 %more, label %loop, label %done
+done:
+  %t1 = {_STOP}
+  %ticks = sub i64 %t1, %t0
+  ret i64 %ticks
+}}
+
+define i64 @until(ptr %stop, i64 %unused) {{
+entry:
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %entry ], [ %next, %loop ]
+  call void asm sideeffect "pause", "~{{memory}}"()
+  %next = add i64 %i, 1
+  %flag = load volatile i64, ptr %stop
+  %more = icmp eq i64 %flag, 0
+  br i1 %more, label %loop, label %done
+done:
+  ret i64 %next
+}}
+
+define i64 @membarrier(ptr %command, i64 %times) {{
+entry:
+  %number = ptrtoint ptr %command to i64
+  %t0 = {_START}
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %entry ], [ %next, %again ]
+  %result = call i64 asm sideeffect "syscall", "={{rax}},0,{{rdi}},{{rsi}},{{rdx}},~{{rcx}},~{{r11}},~{{memory}}"(i64 {MEMBARRIER_NR}, i64 %number, i64 0, i64 0)
+  %failed = icmp slt i64 %result, 0
+  br i1 %failed, label %error, label %again
+again:
+  %next = add i64 %i, 1
+  %more = icmp ult i64 %next, %times
+  br i1 %more, label %loop, label %done
+done:
+  %t1 = {_STOP}
+  %ticks = sub i64 %t1, %t0
+  ret i64 %ticks
+error:
+  ret i64 %result
+}}
+
+define i64 @ticks(ptr %unused, i64 %none) {{
+entry:
+  %t0 = {_START}
+  ret i64 %t0
+}}
+"""
+)
+
+
+@cache
+def _engine() -> object:
+    try:
+        from llvmlite import binding
+    except ImportError as error:
+        raise NativeUnavailable("llvmlite is not installed: pip install 'costmodel[measure]'") from error
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    binding.initialize_native_asmparser()
+    module = binding.parse_assembly(_SOURCE)
+    module.verify()
+    machine = binding.Target.from_default_triple().create_target_machine(opt=1)
+    engine = binding.create_mcjit_compiler(module, machine)
+    engine.finalize_object()
+    return engine
+
+
+@cache
+def function(name: str) -> Callable[[int, int], int]:
+    """The native function `name(address, count)`; ctypes lets other Python threads run meanwhile."""
+    engine = _engine()
+    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)(engine.get_function_address(name))
+
+
+def flush(instruction: str) -> Callable[[int, int], int]:
+    """The timed flush loop of `instruction`, one of INSTRUCTIONS, with a fence before and after."""
+    return function(f"flush_{instruction.lower()}")
+
+
+@cache
+def pairs(instruction: str, state: str) -> Callable[[int, int, int], int]:
+    """`pairs(instruction, state)(address, lines, count)`: ticks that flushing 2 x lines takes more than lines, summed
+    over `count` repetitions; the fences and the timer cancel.
+    """
+    address = _engine().get_function_address(f"pairs_{instruction.lower()}_{state}")
+    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(address)
+
+
+@cache
+def tick_s() -> float:
+    """Seconds per tick of the time-stamp counter, from 0.2 s against CLOCK_MONOTONIC."""
+    ticks = function("ticks")
+    first_ns, first = time.monotonic_ns(), ticks(0, 0)
+    time.sleep(0.2)
+    last_ns, last = time.monotonic_ns(), ticks(0, 0)
+    return (last_ns - first_ns) * 1e-9 / (last - first)

@@ -1,0 +1,65 @@
+"""Reading a working set again after it was flushed, one line after the other and each line from the one before."""
+
+from __future__ import annotations
+
+from costmodel.measure import native
+from costmodel.measure.buffer import Buffer
+from costmodel.measure.host import Host
+from costmodel.measure.probe import Cell, Settings, Table, Tick, pinned, repeat
+
+LARGEST_BYTES = 64 * 2**20
+PATTERNS = ("sequential", "dependent")
+MEMORY = "memory"
+
+
+def working_sets(host: Host, settings: Settings) -> list[tuple[str, int]]:
+    """(level, bytes): half of each cache level, and a set that only memory holds."""
+    found = [(f"L{c.level}", c.bytes // 2) for c in host.caches if c.kind in ("Data", "Unified")]
+    found = [(level, size) for level, size in found if size <= LARGEST_BYTES // 2] + [(MEMORY, LARGEST_BYTES)]
+    return found[:1] + found[-2:] if settings.quick else found
+
+
+def probe(host: Host, settings: Settings, tick: Tick, cpu: int) -> Table:
+    """Column measured_cold_line_s is seconds per line after a flush, measured_warm_line_s without one."""
+    cells: list[Cell] = [
+        {"pattern": pattern, "level": level, "range_bytes": size}
+        for pattern in PATTERNS
+        for level, size in working_sets(host, settings)
+    ]
+    table = Table("refill", "measured_cold_line_s", notes=host.notes()[:1])
+    with pinned(cpu):
+        for run in range(settings.runs):
+            with Buffer(LARGEST_BYTES) as memory:
+                chains = {size: _chain(memory, size, run) for _, size in working_sets(host, settings)}
+                repeat(
+                    table,
+                    cells,
+                    settings,
+                    run,
+                    lambda cell, memory=memory, chains=chains: _measure(memory, chains[cell["range_bytes"]], cell),
+                    tick,
+                )
+    return table
+
+
+def _chain(memory: Buffer, size: int, seed: int):
+    """Pointers from each line to the next one of a random cycle over the first `size` bytes."""
+    import numpy
+
+    lines = size // native.LINE_BYTES
+    order = numpy.random.default_rng(seed).permutation(lines)
+    targets = numpy.empty(lines, dtype="uint64")
+    targets[order] = memory.address + numpy.roll(order, -1).astype("uint64") * native.LINE_BYTES
+    return targets
+
+
+def _measure(memory: Buffer, chain, cell: Cell) -> dict[str, float]:
+    lines = cell["range_bytes"] // native.LINE_BYTES
+    if cell["pattern"] == "dependent":
+        memory.array()[: lines * 8 : 8] = chain
+    read = native.function("read" if cell["pattern"] == "sequential" else "chase")
+    read(memory.address, lines)
+    warm = read(memory.address, lines)
+    native.flush("CLFLUSH")(memory.address, lines)
+    cold = read(memory.address, lines)
+    return {"cold_line_s": cold * native.tick_s() / lines, "warm_line_s": warm * native.tick_s() / lines}

@@ -1,0 +1,71 @@
+"""recommend, cost and breakeven as scripts read them."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from costmodel.cli import cli
+
+CASE = ["--guest", "sev", "--machine", "epyc-7763-2s"]
+
+
+def output(*words):
+    result = CliRunner().invoke(cli, list(words))
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def answer():
+    return json.loads(output("recommend", *CASE, "--workload", "ksm-default", "--json"))
+
+
+def test_the_json_carries_what_a_script_needs(answer):
+    wanted = {"guest", "machine", "workload", "kernel", "policy", "worth_patching", "remedies", "costs", "gaps"}
+    assert wanted | {"extrapolated", "sources", "headline", "data_hash", "code_hash"} <= set(answer)
+    for entry in answer["policy"]:
+        assert {"trigger", "strategy", "basis", "placement", "p_best", "flips"} <= set(entry)
+        assert "regret_cpu_s_per_event" in entry
+
+
+def test_intervals_are_ordered(answer):
+    seen = 0
+    for row in answer["costs"]:
+        for value in row.values():
+            if isinstance(value, dict) and {"low", "median", "high"} <= set(value):
+                assert value["low"] <= value["median"] <= value["high"]
+                seen += 1
+    assert seen > 100
+
+
+def test_a_refused_cost_is_null_and_names_the_gap(answer):
+    refused = [row for row in answer["costs"] if row["refused"]]
+    assert refused
+    for row in refused:
+        assert row["event_time_s"] is None and len(row["refused"]) > 10
+
+
+def test_the_text_fits_a_mail():
+    text = output("recommend", *CASE)
+    assert text.isascii()
+    assert max(map(len, text.splitlines())) <= 72
+
+
+def test_the_cost_of_one_trigger(answer):
+    rows = json.loads(output("cost", *CASE, "--workload", "ksm-default", "--trigger", "ksm_replace_page", "--json"))
+    assert {row["trigger"] for row in rows} == {"ksm_replace_page"}
+    mine = {r["strategy"]: r for r in answer["costs"] if r["trigger"] == "ksm_replace_page"}
+    for row in rows:
+        assert row == mine[row["strategy"]]
+    assert "WBNOINVD_MASK" in output("cost", *CASE, "--trigger", "unreg_region")
+
+
+@pytest.mark.parametrize("over", ["range_bytes", "cpus", "rate_per_s", "cache_bytes"])
+def test_break_evens_over_every_axis(over):
+    words = ["--machine", "epyc-7763-2s", "--between", "WBNOINVD_MASK", "CLFLUSHOPT_DM_GMEM", "--over", over]
+    found = json.loads(output("breakeven", *words, "--json"))
+    assert found["rows"] or found["always"]
+    for row in found["rows"]:
+        assert 0 < row["low"] <= row["median"] <= row["high"]
+    assert output("breakeven", *words).startswith("WBNOINVD_MASK against CLFLUSHOPT_DM_GMEM")
