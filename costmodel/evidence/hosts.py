@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ from costmodel.evidence.records import Machine
 
 FOLDER = "hosts"
 HOST_FILE = "host.toml"
+WORD = re.compile(r"[\w.-]{0,64}")
 COLUMNS = {
     "flush": ("instruction", "state", "range_bytes", "page", "run", "measured_line_s", "measured_total_s"),
     "refill": ("pattern", "level", "run", "measured_cold_line_s"),
@@ -66,7 +68,7 @@ def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, object]]:
                 values: dict[str, object] = {}
                 for name, cell in row.items():
                     measured = isinstance(name, str) and (name.startswith("measured_") or name in COUNTS)
-                    values[name] = _number(path, number, name, cell) if measured else cell
+                    values[name] = (_number if measured else _word)(path, number, name, cell)
                 found.append(values)
     except (csv.Error, UnicodeDecodeError) as error:
         raise BadInput(f"is no CSV: {error}", file=path, remedy="measure again") from None
@@ -74,6 +76,12 @@ def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, object]]:
 
 
 COUNTS = frozenset({"range_bytes", "run", "repetition", "threads", "targets", "cpus"})
+
+
+def _word(path: Path, row: int, field: str, cell: str | None) -> str:
+    if not isinstance(cell, str) or not WORD.fullmatch(cell):
+        raise BadInput(f"{str(cell)[:40]!r} is no word", file=path, row=row, field=str(field), remedy="measure again")
+    return cell
 
 
 def _number(path: Path, row: int, field: str, cell: str | None) -> float:

@@ -1,0 +1,30 @@
+import pytest
+
+from costmodel.measure.host import Cache, Host
+
+
+@pytest.fixture
+def host():
+    """A small machine with everything but SEV."""
+    return Host(
+        vendor="amd",
+        cpu_model="AMD EPYC Test",
+        family=25,
+        model=17,
+        stepping=1,
+        microcode="0x1",
+        features=("clflushopt", "clwb"),
+        logical_cpus=4,
+        sockets=1,
+        threads_per_core=1,
+        numa_nodes=1,
+        caches=(Cache(1, "Data", 32768, 64, 1), Cache(2, "Unified", 2**20, 64, 1), Cache(3, "Unified", 2**25, 64, 4)),
+        kernel="6.18",
+        hypervisor="none",
+        governor="performance",
+        smt="off",
+        clock_source="tsc",
+        transparent_hugepage="madvise",
+        load_average=0.0,
+        memory_bytes=2**34,
+    )
