@@ -77,6 +77,9 @@ def command(
     click.echo(f"{len(todo)} reports in {out}" + ("" if guest or machine else f", overview {out / 'index.html'}"))
 
 
+OPTIONS = ("guest", "machine", "workload", "kernel")
+
+
 def _parse(extra: tuple[str, ...]) -> dict[str, object]:
     """NAME=VALUE pairs as numbers where they are numbers; the contract checks names and types."""
     values: dict[str, object] = {}
@@ -84,6 +87,8 @@ def _parse(extra: tuple[str, ...]) -> dict[str, object]:
         name, separator, text = item.partition("=")
         if not separator:
             raise BadInput(f"{item!r} is not NAME=VALUE", field="--parameter", remedy="write -p cpus_that_ran=8")
+        if name in OPTIONS:
+            raise BadInput(f"{name} has an option of its own", field="--parameter", remedy=f"use --{name}")
         for convert in (int, float, str):
             try:
                 values[name] = convert(text)

@@ -56,6 +56,8 @@ class Scenario:
 
 
 PAGE_BYTES = 4096.0
+MOST_VCPUS = 2**16
+"""Far above what KVM allows (KVM_MAX_VCPUS): more is a slip of the pen."""
 
 
 def scenario(
@@ -75,8 +77,8 @@ def scenario(
     load = evidence.workload(workload)
     guests.guest(guest)
     cpus = vcpus if vcpus is not None else int(load.vcpus.value)
-    if cpus < 1:
-        raise BadInput("must be at least 1", field="vcpus", remedy="give the number of vCPUs")
+    if not 1 <= cpus <= MOST_VCPUS:
+        raise BadInput(f"must lie in 1 to {MOST_VCPUS}", field="vcpus", remedy="give the number of vCPUs")
     ran = cpus_that_ran if cpus_that_ran is not None else host.logical_cpus
     if not 1 <= ran <= host.logical_cpus:
         raise BadInput(
@@ -97,6 +99,6 @@ def scenario(
         cpus,
         float(resident),
         float(ran),
-        event_fraction,
+        None if event_fraction is None else abs(event_fraction),
         elsewhere={t.trigger: t for other in reversed(evidence.workloads.values()) for t in other.triggers},
     )

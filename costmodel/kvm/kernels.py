@@ -40,7 +40,7 @@ def resolve(version: str) -> str:
         return newest()
     if version in KERNEL_RANGES:
         return version
-    match = re.fullmatch(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?:-rc\d*)?", version)
+    match = re.fullmatch(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?:-rc\d*)?", version, re.ASCII)
     if not match:
         raise BadInput(
             f"cannot read the kernel version {version!r}", field="kernel", remedy="write it as 6.6, 6.17.3 or newest"

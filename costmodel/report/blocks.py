@@ -11,6 +11,13 @@ from costmodel.decision.views import View
 from costmodel.numbers import interval, probability, quantity
 from costmodel.report import grouping, plots
 
+CONTROL = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), 127) if chr(code) not in "\t\n"}
+
+
+def _printable(value: object) -> object:
+    """Text without control characters: autoescape leaves them, and HTML forbids them."""
+    return value.translate(CONTROL) if isinstance(value, str) else value
+
 
 @lru_cache(maxsize=1)
 def _environment():
@@ -20,6 +27,7 @@ def _environment():
         loader=PackageLoader("costmodel.report"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_printable,
         trim_blocks=True,
         lstrip_blocks=True,
     )

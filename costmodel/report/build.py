@@ -19,6 +19,7 @@ from costmodel.report.contract import ReportParameters, arguments
 
 NOTEBOOK = "flush_strategy.ipynb"
 DEFAULT_WORKLOAD = "autonuma-default"
+COMMITTED = (".txt", ".json", ".svg")
 COMMITTED_PLOTS = (("sev", "epyc-7763-2s"), ("sev-snp-gmem", "epyc-7763-2s"))
 
 
@@ -107,26 +108,31 @@ def write(files: dict[str, str], out: Path) -> None:
 
 def committed(files: dict[str, str]) -> dict[str, str]:
     """The artefacts that are kept in the repository."""
-    return {name: content for name, content in files.items() if not name.endswith(".html")}
+    return {name: content for name, content in files.items() if Path(name).suffix in COMMITTED}
 
 
 def differences(files: dict[str, str], out: Path) -> list[str]:
-    """Names of committed artefacts that are missing or differ, with the first line that does."""
+    """Names of committed artefacts that are missing or differ, with the first line that does; with the index among
+    `files` (the whole matrix) also those that nothing builds any more.
+    """
     found = []
     for name, content in sorted(files.items()):
         path = out / name
         if not path.is_file():
             found.append(f"{name}: missing")
             continue
-        present = path.read_text()
-        if present != content:
-            found.append(f"{name}: {_first_difference(present, content)}")
+        present = path.read_bytes()
+        if present != content.encode():
+            found.append(f"{name}: {_first_difference(present.decode(errors='replace'), content)}")
+    if "index.json" in files:
+        kept = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.suffix in COMMITTED}
+        found += [f"{name}: is built from no input" for name in sorted(kept - files.keys())]
     return found
 
 
 def _first_difference(present: str, wanted: str) -> str:
-    here, there = present.splitlines(), wanted.splitlines()
+    here, there = present.split("\n"), wanted.split("\n")
     for number, (one, other) in enumerate(zip(here, there, strict=False), start=1):
         if one != other:
             return f"line {number} is {one.strip()[:60]!r}, the inputs give {other.strip()[:60]!r}"
-    return f"{len(here)} lines, the inputs give {len(there)}"
+    return f"ends at line {len(here)}, the inputs give {len(there)} lines"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from costmodel.cost.scenario import MOST_VCPUS
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.store import load
 from costmodel.kvm import kernels
@@ -23,7 +24,7 @@ class ReportParameters(BaseModel):
     machine: str
     workload: str
     kernel: str
-    vcpus: int = Field(default=0, ge=0)
+    vcpus: int = Field(default=0, ge=0, le=MOST_VCPUS)
     cpus_that_ran: int = Field(default=0, ge=0)
     event_fraction: float = Field(default=-1.0, le=1.0)
 

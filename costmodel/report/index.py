@@ -96,7 +96,9 @@ def as_json(matrix: Matrix) -> str:
 def text(matrix: Matrix) -> str:
     """reports/index.txt: one block per guest type, at most 72 columns."""
     any_one = next(iter(matrix.values()))
-    lines = wrap(f"Flush strategy by guest type and machine: {any_one.workload_title}, kernel {any_one.kernel}")
+    lines = wrap(
+        f"Flush strategy by guest type and machine: {any_one.workload_title}, kernel {any_one.kernel}", "", "  "
+    )
     for guest in GUESTS.values():
         lines += ["", guest.title]
         reasons: dict[str, list[str]] = {}

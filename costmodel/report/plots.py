@@ -87,7 +87,8 @@ def cost_bars(rows: Sequence[CostRow]) -> str:
     shown = [r for r in rows if r.stolen_cpu_s_per_event is not None and r.stolen_cpu_s_per_event.median > 0]
     names = [r.strategy for r in shown]
     alt = "CPU time taken per event by strategy: " + "; ".join(
-        f"{r.strategy} {r.stolen_cpu_s_per_event.median:.2g} s" for r in shown
+        f"{r.strategy}{'' if r.state == 'admissible' else f' ({r.state})'} {r.stolen_cpu_s_per_event.median:.2g} s"
+        for r in shown
     )
     if not shown:
         return ""

@@ -55,7 +55,9 @@ def render(result: Recommendation) -> str:
 
 
 def _head(result: Recommendation) -> list[str]:
-    lines = wrap(f"{result.guest_title} on {result.machine_title}, {result.workload_title}, kernel {result.kernel}")
+    lines = wrap(
+        f"{result.guest_title} on {result.machine_title}, {result.workload_title}, kernel {result.kernel}", "", "  "
+    )
     lines += ["", *wrap(result.headline, "  ")]
     if result.applicable:
         lines += wrap(f"Cost: {result.headline_cost}", "  ", "    ")

@@ -85,7 +85,7 @@ def test_a_missing_file_is_refused(profile):
     ("old", "new", "problem"),
     [
         ("measured_line_s", "line_s", "no column"),
-        ("CLFLUSH,dirty", "CLFLUSH,dirty\x00", "no CSV|no number"),
+        ("CLFLUSH,dirty", "CLFLUSH,dirty\x00", "no CSV|no word"),
     ],
 )
 def test_a_garbled_table_is_refused(profile, old, new, problem):

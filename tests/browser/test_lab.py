@@ -1,0 +1,225 @@
+"""The explorer in JupyterLab: Run All shows sliders and a plot, and moving a control changes the answer."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from costmodel.report import runner
+from tests.browser.conftest import notebooks, resize
+
+pytestmark = [pytest.mark.browser, pytest.mark.notebook]
+pytest.importorskip("jupyterlab")
+pytest.importorskip("ipywidgets")
+TOKEN = "only-for-this-test"
+PATIENCE_S = 90
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(condition, what, seconds=PATIENCE_S):
+    """The first true value of `condition`, or a failure that says what was waited for."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if value := condition():
+            return value
+        time.sleep(0.2)
+    pytest.fail(f"waited in vain for {what}")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """JupyterLab on a copy of the notebooks, with its own configuration; its whole process group ends with the test."""
+    home = tmp_path_factory.mktemp("lab")
+    work = home / "notebooks"
+    shutil.copytree(notebooks(), work, ignore=shutil.ignore_patterns(".*"))
+    own = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR")
+    own += ("JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR", "MPLCONFIGDIR")
+    environment = {**os.environ, **{name: str(home / name.lower()) for name in own}}
+    port = free_port()
+    log = (home / "log.txt").open("wb")
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "jupyterlab",
+            "--no-browser",
+            "--allow-root",
+            "--ServerApp.ip=127.0.0.1",
+            f"--ServerApp.port={port}",
+            "--ServerApp.port_retries=0",
+            f"--IdentityProvider.token={TOKEN}",
+            f"--ServerApp.root_dir={work}",
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            "--LabApp.news_url=None",
+        ],
+        cwd=work,
+        env=environment,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+    def answers():
+        if process.poll() is not None:
+            pytest.fail(f"JupyterLab ended: {(home / 'log.txt').read_text()[-2000:]}")
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api?token={TOKEN}", timeout=2) as reply:
+                return reply.status == 200
+        except OSError:
+            return False
+
+    try:
+        wait_for(answers, "the server")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        stop(process)
+        log.close()
+
+
+def stop(process):
+    """End the server and its kernels: ask, then insist."""
+    for how, patience in ((signal.SIGTERM, 10), (signal.SIGKILL, 5)):
+        if process.poll() is None:
+            process.send_signal(how)
+            try:
+                process.wait(patience)
+            except subprocess.TimeoutExpired:
+                continue
+    if process.poll() is not None:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+
+def text_of_outputs(driver):
+    return driver.execute_script(
+        "return [...document.querySelectorAll('.jp-OutputArea-output')].map(e => e.innerText).join('\\n')"
+    )
+
+
+def answer_of(driver):
+    """Markup of the widget below the controls, or nothing."""
+    return driver.execute_script(
+        "const e = document.querySelector('.jp-OutputArea-output section.answer'); return e && e.innerHTML"
+    )
+
+
+@pytest.fixture(scope="module")
+def explorer(browser, server):
+    """explore.ipynb opened and run to its end."""
+    from selenium.webdriver.common.by import By
+
+    resize(browser, 1400, 1600)
+    browser.get(f"{server}/lab/tree/explore.ipynb?token={TOKEN}&reset")
+    idle = "return !!document.querySelector('.jp-NotebookPanel-toolbar [data-status=idle]')"
+    wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, ".jp-Notebook .jp-CodeCell"), "the notebook")
+    wait_for(lambda: browser.execute_script(idle), "the kernel")
+    run_all(browser)
+    wait_for(lambda: runner.SENTINEL in text_of_outputs(browser), "the sentinel")
+    wait_for(lambda: answer_of(browser), "the answer")
+    yield browser
+    browser.get("about:blank")
+
+
+def run_all(driver):
+    """Run > Run All Cells, by the menu as a user does."""
+    from selenium.webdriver.common.by import By
+
+    def entry(selector, text):
+        return next(
+            (e for e in driver.find_elements(By.CSS_SELECTOR, selector) if e.is_displayed() and e.text.strip() == text),
+            None,
+        )
+
+    wait_for(lambda: entry(".lm-MenuBar-itemLabel", "Run"), "the menu").click()
+    wait_for(lambda: entry(".lm-Menu-itemLabel", "Run All Cells"), "the menu entry").click()
+
+
+def changed_from(driver, before):
+    return wait_for(lambda: (now := answer_of(driver)) and now != before and now, "another answer", 30)
+
+
+def test_controls_and_plot_are_displayed(explorer):
+    from selenium.webdriver.common.by import By
+
+    sliders = explorer.find_elements(By.CSS_SELECTOR, ".widget-slider, .jupyter-widget-slider")
+    assert len(sliders) >= 4
+    assert all(slider.is_displayed() for slider in sliders)
+    assert len(explorer.find_elements(By.CSS_SELECTOR, ".widget-dropdown select, .jupyter-widget-dropdown select")) >= 2
+    plots = explorer.find_elements(By.CSS_SELECTOR, ".jp-OutputArea-output section.answer svg[role=img]")
+    assert plots
+    assert plots[0].size["width"] > 100
+    assert plots[0].size["height"] > 100
+
+
+def test_no_traceback(explorer):
+    assert not explorer.execute_script(
+        "return document.querySelectorAll(\"[data-mime-type='application/vnd.jupyter.error']\").length"
+    )
+    assert "Traceback" not in text_of_outputs(explorer)
+    assert "Error displaying widget" not in text_of_outputs(explorer)
+
+
+def choose(driver, position, value):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.select import Select
+
+    menus = driver.find_elements(By.CSS_SELECTOR, ".widget-dropdown select, .jupyter-widget-dropdown select")
+    Select(menus[position]).select_by_visible_text(value)
+
+
+def test_another_guest_type_gives_another_answer(explorer):
+    before = answer_of(explorer)
+    choose(explorer, 0, "sev-snp-gmem")
+    after = changed_from(explorer, before)
+    assert "Traceback" not in text_of_outputs(explorer)
+    choose(explorer, 0, "sev")
+    assert changed_from(explorer, after) == before
+
+
+def test_a_slider_moves_the_answer(explorer):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    before = answer_of(explorer)
+    readouts = explorer.find_elements(By.CSS_SELECTOR, ".widget-readout")
+    last = readouts[-1]
+    old = last.text
+    last.click()
+    last.send_keys(Keys.CONTROL, "a")
+    last.send_keys("1000", Keys.ENTER)
+    after = changed_from(explorer, before)
+    assert readouts[-1].text != old
+    assert "svg" in after
+    assert "Traceback" not in text_of_outputs(explorer)
+
+
+def test_another_machine_resets_its_sliders(explorer):
+    from selenium.webdriver.common.by import By
+
+    readouts = [e.text for e in explorer.find_elements(By.CSS_SELECTOR, ".widget-readout")]
+    before = answer_of(explorer)
+    choose(explorer, 1, "epyc-9655-2s")
+    after = changed_from(explorer, before)
+    assert after
+    assert [e.text for e in explorer.find_elements(By.CSS_SELECTOR, ".widget-readout")] != readouts
+
+
+def test_what_does_not_apply_is_said(explorer):
+    before = answer_of(explorer)
+    choose(explorer, 1, "xeon-8570-2s")
+    wait_for(lambda: answer_of(explorer) != before, "the reason", 30)
+    assert "applicable" in text_of_outputs(explorer)
+    assert "Traceback" not in text_of_outputs(explorer)

@@ -1,0 +1,72 @@
+import pytest
+
+from costmodel.decision.recommend import recommend
+from costmodel.decision.views import view
+from costmodel.report import blocks, page
+
+GUESTS = ("sev", "sev-es", "sev-snp", "sev-snp-gmem", "tdx", "plain")
+MACHINES = ("epyc-7763-2s", "xeon-8570-2s")
+HOSTILE = "<script>alert(1)</script>\nSubject: x\x1b[31m=cmd"
+
+
+@pytest.fixture(scope="session")
+def answer():
+    """recommend(), each question asked once."""
+    asked = {}
+
+    def ask(guest, machine="epyc-7763-2s", workload="autonuma-default", kernel="newest"):
+        key = (guest, machine, workload, kernel)
+        if key not in asked:
+            asked[key] = recommend(*key)
+        return asked[key]
+
+    return ask
+
+
+@pytest.fixture(scope="session")
+def hostile(answer):
+    """The answer for SEV with an attack in every text that comes from data."""
+    result = answer("sev")
+    policy = [entry.model_copy(update={"reason": HOSTILE, "trigger_title": HOSTILE}) for entry in result.policy]
+    rows = [row.model_copy(update={"reason": HOSTILE, "source": HOSTILE}) for row in result.costs]
+    sources = [row.model_copy(update={"title": HOSTILE, "locator": HOSTILE}) for row in result.sources]
+    return result.model_copy(
+        update={
+            "guest_title": HOSTILE,
+            "machine_title": HOSTILE,
+            "workload_title": HOSTILE,
+            "headline": HOSTILE,
+            "warnings": [HOSTILE, "From here", ".", "> quoted"],
+            "gaps": [HOSTILE],
+            "assumptions": [HOSTILE],
+            "policy": policy,
+            "costs": rows,
+            "sources": sources,
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def whole():
+    """The page of a result, put together without a kernel from the fragments that the notebook shows."""
+
+    def assemble(result):
+        parts = [
+            blocks.answer(result),
+            blocks.policy(result),
+            blocks.costs(result),
+            blocks.curves(view(result)),
+            blocks.uncertainty(result),
+            blocks.admissibility(result),
+            blocks.upstream(result),
+            blocks.formulas(),
+            blocks.provenance(result),
+        ]
+        return page.page(f"{result.guest} on {result.machine}", "\n".join(parts), "../index.html")
+
+    return assemble
+
+
+@pytest.fixture(scope="session")
+def sev_page(answer, whole):
+    return whole(answer("sev"))

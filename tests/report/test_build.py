@@ -1,0 +1,185 @@
+"""Building writes what `--check` compares: nothing differs right after, every changed byte is found."""
+
+import json
+
+import nbformat
+import pytest
+
+from costmodel.decision.recommend import recommend
+from costmodel.errors import CostModelError
+from costmodel.evidence.store import load
+from costmodel.kvm.guests import GUESTS
+from costmodel.report import blocks, build, contract, runner
+from tests.report.html import Reader
+
+PARAMETERS = {"workload": "autonuma-default", "kernel": "newest"}
+
+
+@pytest.fixture(scope="module")
+def jobs():
+    return build.matrix(["sev"], ["epyc-7763-2s"], PARAMETERS)
+
+
+@pytest.fixture(scope="module")
+def files(jobs):
+    ticks = []
+    made = build.artefacts(jobs, lambda: ticks.append(1))
+    assert len(ticks) == len(jobs)
+    return made
+
+
+@pytest.fixture
+def written(files, tmp_path):
+    build.write(files, tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def built(jobs, tmp_path_factory):
+    """The page of one report, built twice into two directories."""
+    places = [tmp_path_factory.mktemp(name) for name in ("one", "two")]
+    ticks = []
+    for place in places:
+        build.build_pages(jobs, place, 1, lambda: ticks.append(1))
+    assert len(ticks) == 2
+    return places
+
+
+def test_matrix_is_every_combination():
+    everything = build.matrix([], [], PARAMETERS)
+    assert len(everything) == len(GUESTS) * len(load().machines)
+    assert len({build.stem(job) for job in everything}) == len(everything)
+    assert len(build.matrix(["sev", "tdx"], [], PARAMETERS)) == 2 * len(load().machines)
+    (one,) = build.matrix(["sev"], ["epyc-7763-2s"], {**PARAMETERS, "vcpus": 4})
+    assert (one.guest, one.machine, one.vcpus) == ("sev", "epyc-7763-2s", 4)
+
+
+def test_another_workload_has_its_own_names(jobs):
+    (other,) = build.matrix(["sev"], ["epyc-7763-2s"], {**PARAMETERS, "workload": "ksm-default"})
+    assert build.stem(other) != build.stem(jobs[0])
+    assert "ksm-default" in build.stem(other)
+
+
+def test_files_of_one_report(files):
+    assert {"sev/epyc-7763-2s.txt", "sev/epyc-7763-2s.json", "schema/recommendation.schema.json"} <= set(files)
+    assert any(name.startswith("svg/") for name in files)
+    assert all(content for content in files.values())
+    assert not [name for name in files if name.startswith("index")], "an overview needs the whole matrix"
+    assert json.loads(files["sev/epyc-7763-2s.json"])["guest"] == "sev"
+
+
+def test_same_inputs_same_files(jobs, files):
+    assert build.artefacts(jobs) == files
+
+
+def test_written_as_given(files, written):
+    assert {p.relative_to(written).as_posix() for p in written.rglob("*") if p.is_file()} == set(files)
+    for name, content in files.items():
+        assert (written / name).read_bytes() == content.encode()
+
+
+def test_nothing_differs_right_after(files, written):
+    assert build.differences(files, written) == []
+
+
+def test_one_changed_byte_is_found(files, written):
+    for name in files:
+        path = written / name
+        good = path.read_bytes()
+        middle = len(good) // 2
+        path.write_bytes(good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1 :])
+        (found,) = build.differences(files, written)
+        assert name in found
+        path.write_bytes(good)
+    assert build.differences(files, written) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda b: b + b"\n", id="a line more"),
+        pytest.param(lambda b: b[:-1], id="no final newline"),
+        pytest.param(lambda b: b"", id="empty"),
+        pytest.param(lambda b: b.replace(b"\n", b"\r\n"), id="other line ends"),
+        pytest.param(lambda b: b[:100] + b"\xff" + b[100:], id="not UTF-8"),
+    ],
+)
+def test_other_changes_are_found(files, written, change):
+    path = written / "sev/epyc-7763-2s.txt"
+    path.write_bytes(change(path.read_bytes()))
+    (found,) = build.differences(files, written)
+    assert "sev/epyc-7763-2s.txt" in found
+
+
+def test_missing_files_are_found(files, written):
+    (written / "sev/epyc-7763-2s.json").unlink()
+    (found,) = build.differences(files, written)
+    assert "sev/epyc-7763-2s.json" in found
+    assert len(build.differences(files, written / "nowhere")) == len(files)
+
+
+def test_pages_are_not_kept():
+    assert build.committed({"a.txt": "", "index.html": "", "sev/b.html": "", "svg/c.svg": ""}).keys() == {
+        "a.txt",
+        "svg/c.svg",
+    }
+
+
+@pytest.mark.notebook
+def test_two_builds_give_the_same_bytes(built):
+    one, two = built
+    names = sorted(p.relative_to(one).as_posix() for p in one.rglob("*") if p.is_file())
+    assert names == ["sev/epyc-7763-2s.html", "sev/epyc-7763-2s.ipynb"]
+    for name in names:
+        assert (one / name).read_bytes() == (two / name).read_bytes(), name
+
+
+@pytest.mark.notebook
+def test_the_page_shows_what_the_model_says(built, jobs):
+    result = recommend(**contract.arguments(jobs[0]))
+    page = (built[0] / "sev/epyc-7763-2s.html").read_text()
+    reader = Reader(page)
+    assert reader.faults == []
+    assert result.headline in reader.all("main")[0].text
+    for fragment in (blocks.answer(result), blocks.policy(result), blocks.costs(result), blocks.upstream(result)):
+        assert fragment in page, "the kernel and this process give the same"
+    shown = {e.get("id") for e in reader.all("section") if e.get("id")}
+    assert {"answer", "policy", "costs", "curves", "uncertainty", "admissibility", "upstream", "formulas"} <= shown
+    assert "provenance" in shown
+
+
+@pytest.mark.notebook
+def test_the_executed_notebook_is_whole(built, jobs):
+    book = nbformat.read(built[0] / "sev/epyc-7763-2s.ipynb", as_version=4)
+    nbformat.validate(book)
+    cells = [cell for cell in book.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert any("injected-parameters" in cell.metadata.get("tags", []) for cell in cells)
+    text = (built[0] / "sev/epyc-7763-2s.ipynb").read_text()
+    assert str(built[0]) not in text
+    assert jobs[0].machine in text
+
+
+def test_a_notebook_that_fails_leaves_no_page(tmp_path, monkeypatch, jobs):
+    def fail(notebook, *_):
+        raise runner.ReportFailed(notebook.name, 1, "broken on purpose")
+
+    monkeypatch.setattr(runner, "run", fail)
+    with pytest.raises(CostModelError):
+        build.build_page(jobs[0], tmp_path)
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    from pathlib import Path
+
+    build.write({"a/b.txt": "old"}, tmp_path)
+
+    def refuse(self, target):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OSError, match="disk full"):
+        build.write({"a/b.txt": "new"}, tmp_path)
+    assert (tmp_path / "a/b.txt").read_text() == "old"
+    assert [p.name for p in (tmp_path / "a").iterdir()] == ["b.txt"]

@@ -1,0 +1,193 @@
+"""One self-contained, accessible page: nothing is loaded, nothing from data is markup."""
+
+import re
+
+import pytest
+
+from costmodel.formulas.registry import FORMULAS
+from costmodel.report import blocks, page
+from tests.report.conftest import HOSTILE
+from tests.report.html import Reader
+
+
+@pytest.fixture(scope="module")
+def read(sev_page):
+    return Reader(sev_page)
+
+
+@pytest.mark.parametrize("guest", ["sev", "sev-snp-gmem", "plain", "tdx"])
+def test_well_formed(answer, whole, guest):
+    reader = Reader(whole(answer(guest)))
+    assert reader.faults == []
+    assert [len(reader.all(tag)) for tag in ("html", "head", "body", "main", "title")][:4] == [1, 1, 1, 1]
+
+
+def test_loads_nothing(read, sev_page):
+    assert not read.all("script", "link", "iframe", "object", "embed", "base", "form")
+    for element in read.elements:
+        for name, value in element.attributes.items():
+            assert not name.startswith("on"), f"<{element.tag} {name}>"
+            if name in ("src", "srcset", "data", "poster", "action", "background", "ping"):
+                pytest.fail(f"<{element.tag} {name}={value!r}>")
+            if name in ("href", "xlink:href") and element.tag != "a":
+                assert value.startswith("#"), f"<{element.tag} {name}={value!r}>"
+            if name == "style":
+                assert not re.search(r"url\(\s*['\"]?(?!#)", value or "")
+            if name == "http-equiv":
+                pytest.fail("a meta element with http-equiv")
+    for style in read.all("style"):
+        assert "@import" not in style.text
+        assert not re.search(r"url\(\s*['\"]?(?!#)", style.text)
+    assert "@import" not in sev_page
+
+
+def test_links_are_harmless(read):
+    for link in read.all("a"):
+        assert not re.match(r"\s*(javascript|data|file):", link.get("href") or "", re.IGNORECASE)
+
+
+def test_language_title_viewport_and_charset(read):
+    assert read.all("html")[0].get("lang") == "en"
+    head = [e for e in read.elements if e.inside[-1:] == ("head",)]
+    assert [e.text for e in head if e.tag == "title"] == ["sev on epyc-7763-2s"]
+    metas = [e for e in head if e.tag == "meta"]
+    assert any((e.get("charset") or "").lower() == "utf-8" for e in metas)
+    assert any(e.get("name") == "viewport" and "width=device-width" in e.get("content") for e in metas)
+
+
+def test_dark_mode_and_print_are_styled(read):
+    style = "".join(element.text for element in read.all("style"))
+    assert re.search(r"@media[^{]*prefers-color-scheme:\s*dark", style)
+    assert re.search(r"@media\s+print", style)
+
+
+def test_figures_have_a_role_and_a_name(read):
+    figures = read.all("svg")
+    assert len(figures) >= 3
+    for figure in figures:
+        assert figure.get("role") == "img"
+        title = next((child.text for child in figure.children if child.tag == "title"), "")
+        assert (figure.get("aria-label") or title).strip()
+        assert figure.get("viewbox")
+
+
+def meaning(element):
+    return element.tag, sorted(element.attributes.items()), [meaning(child) for child in element.children]
+
+
+def test_ids_that_are_referred_to_mean_one_thing(read, sev_page):
+    """Figures share one document: an id that two of them define must be the same thing in both."""
+    used = set(re.findall(r"url\(#([^)]+)\)", sev_page)) | set(re.findall(r'href="#([^"]+)"', sev_page))
+    assert used
+    for name in used:
+        found = [meaning(element) for element in read.elements if element.get("id") == name]
+        assert found, f"#{name} is nowhere"
+        assert all(other == found[0] for other in found), f"#{name} means different things"
+
+
+def test_ids_of_sections_are_unique(read):
+    names = [element.get("id") for element in read.elements if element.get("id") and "svg" not in element.inside]
+    assert len(names) == len(set(names))
+
+
+def test_formulas_are_mathml(read):
+    assert len(read.all("math")) >= len(FORMULAS) > 0
+    for title in (item.title for item in FORMULAS.values()):
+        assert any(title in summary.text for summary in read.all("summary"))
+
+
+@pytest.mark.parametrize("guest", ["sev", "sev-snp-gmem", "plain"])
+def test_every_strategy_and_trigger_is_shown(answer, whole, guest):
+    result = answer(guest)
+    codes = {element.text.strip() for element in Reader(whole(result)).all("code")}
+    assert {row.strategy for row in result.costs} <= codes
+    assert {entry.trigger for entry in result.policy} <= codes
+
+
+def test_first_section_answers(read, answer):
+    result = answer("sev")
+    sections = [e for e in read.all("section") if "section" not in e.inside]
+    assert result.headline in sections[0].text
+    for gap in result.gaps:
+        assert gap in sections[0].text
+
+
+def test_hashes_and_command_are_shown(read, answer):
+    result = answer("sev")
+    text = read.all("body")[0].text
+    for value in (result.data_hash, result.code_hash, result.parameter_hash, result.command, result.kernel):
+        assert value in text
+
+
+def test_tables_have_headings(read):
+    for section in ("policy", "costs", "admissibility", "provenance"):
+        element = next(e for e in read.all("section") if e.get("id") == section)
+        assert element.text.strip()
+    headings = [e for e in read.elements if re.fullmatch(r"h\d", e.tag)]
+    assert headings
+    assert all(e.text.strip() for e in headings)
+
+
+def test_no_clock_and_no_path(sev_page):
+    assert not re.search(r"\d{4}-\d\d-\d\dT\d\d:\d\d|\d\d:\d\d:\d\d", sev_page)
+    for place in ("/home/", "/tmp/", "/work/", "/root/", "file://"):
+        assert place not in sev_page
+
+
+def test_same_answer_same_bytes(answer, whole, sev_page):
+    assert whole(answer("sev")) == sev_page
+
+
+def test_what_does_not_apply_says_so(answer, whole):
+    result = answer("tdx")
+    reader = Reader(whole(result))
+    assert result.headline in reader.all("main")[0].text
+    assert not reader.all("svg")
+
+
+def test_hostile_text_is_escaped(hostile, whole):
+    text = whole(hostile)
+    reader = Reader(text)
+    assert reader.faults == []
+    assert not reader.all("script")
+    assert "<script" not in text.lower()
+    assert "&lt;script&gt;" in text
+    assert "<script>alert(1)</script>" in reader.all("body")[0].text
+
+
+def test_no_control_characters_reach_the_page(hostile, whole):
+    assert not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", whole(hostile))
+
+
+@pytest.mark.parametrize("text", ['"><img src=x onerror=alert(1)>', "</title><script>", "{{ 7*7 }}", "<!--", "]]>"])
+def test_title_and_fragments_are_escaped(answer, text):
+    result = answer("sev").model_copy(update={"headline": text, "warnings": [text], "guest_title": text})
+    reader = Reader(page.page(text, blocks.answer(result), text))
+    assert reader.faults == []
+    assert not reader.all("script", "img")
+    assert reader.all("title")[0].text == text
+    assert text in reader.all("main")[0].text
+
+
+def test_hostile_text_of_a_table_row(answer):
+    result = answer("sev")
+    rows = [row.model_copy(update={"refused": HOSTILE}) for row in result.costs]
+    assert "<script" not in blocks.costs(result.model_copy(update={"costs": rows}))
+
+
+def test_body_is_only_the_html_of_code_cells():
+    import nbformat
+
+    def shown(data):
+        return nbformat.v4.new_output("display_data", data=data)
+
+    book = nbformat.v4.new_notebook(
+        cells=[
+            nbformat.v4.new_markdown_cell("<b>words</b>"),
+            nbformat.v4.new_code_cell("1", outputs=[shown({"text/html": "<p>1</p>", "text/plain": "one"})]),
+            nbformat.v4.new_code_cell("2", outputs=[shown({"text/plain": "two"})]),
+            nbformat.v4.new_code_cell("3", outputs=[nbformat.v4.new_output("stream", name="stdout", text="three")]),
+            nbformat.v4.new_code_cell("4", outputs=[shown({"text/html": "<p>4</p>"})]),
+        ]
+    )
+    assert page.body_of(book) == "<p>1</p>\n<p>4</p>"

@@ -1,0 +1,147 @@
+"""A report counts only if every cell ran: whatever else happens is ReportFailed and leaves no file."""
+
+import os
+
+import nbformat
+import pytest
+
+from costmodel.report import runner
+
+pytestmark = pytest.mark.notebook
+PRINT_SENTINEL = f"print({runner.SENTINEL!r})"
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Write a notebook of the given code cells; the last one is tagged unless `tag` is empty."""
+
+    def write(*sources, tag="sentinel", name="tiny.ipynb"):
+        book = nbformat.v4.new_notebook()
+        book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        book.cells = [nbformat.v4.new_code_cell(source) for source in sources]
+        if sources and sources[0].startswith("n: int"):
+            book.cells[0].metadata["tags"] = ["parameters"]
+        if tag:
+            book.cells[-1].metadata["tags"] = [tag]
+        path = tmp_path / name
+        nbformat.write(book, path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def outputs(tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder
+
+
+def fails(notebook, outputs, **options):
+    """Run, expect ReportFailed, no file, no change of the environment; return the error."""
+    before = dict(os.environ)
+    with pytest.raises(runner.ReportFailed) as caught:
+        runner.run(notebook, {}, outputs / "result.ipynb", **options)
+    assert list(outputs.iterdir()) == []
+    assert dict(os.environ) == before
+    assert caught.value.notebook == notebook.name
+    return caught.value
+
+
+def test_a_cell_that_raises(make, outputs):
+    error = fails(make("1", "raise ValueError('broken on purpose')", PRINT_SENTINEL), outputs)
+    assert error.cell == 2
+    assert "broken on purpose" in str(error)
+
+
+def test_a_killed_kernel(make, outputs):
+    error = fails(make("1", "import os\nos.kill(os.getpid(), 9)", PRINT_SENTINEL), outputs)
+    assert error.cell in (2, None)
+    assert "died" in str(error)
+
+
+def test_a_cell_over_the_time_limit(make, outputs):
+    error = fails(make("1", "import time\ntime.sleep(60)", PRINT_SENTINEL), outputs, timeout_s=2)
+    assert error.cell in (2, None)
+    assert "2 s" in str(error)
+
+
+def test_an_early_exit_is_no_success(make, outputs):
+    error = fails(make("1", "import sys\nsys.exit(0)", PRINT_SENTINEL), outputs)
+    assert error.cell == 2
+
+
+@pytest.mark.parametrize(
+    ("sources", "tag"),
+    [
+        pytest.param(("1", PRINT_SENTINEL), "", id="no tag"),
+        pytest.param(("1", "print('done')"), "sentinel", id="other text"),
+        pytest.param((f"{runner.SENTINEL!r}",), "sentinel", id="a value, not printed"),
+    ],
+)
+def test_a_missing_sentinel(make, outputs, sources, tag):
+    fails(make(*sources, tag=tag), outputs)
+
+
+def test_two_runs_give_the_same_bytes(make, outputs):
+    notebook = make(
+        "n: int = 1", "from IPython.display import HTML, display\ndisplay(HTML(f'<p>{n}</p>'))", PRINT_SENTINEL
+    )
+    source = notebook.read_bytes()
+    one, two = outputs / "one.ipynb", outputs / "two.ipynb"
+    executed = runner.run(notebook, {"n": 7}, one)
+    runner.run(notebook, {"n": 7}, two)
+    assert one.read_bytes() == two.read_bytes()
+    assert sorted(path.name for path in outputs.iterdir()) == ["one.ipynb", "two.ipynb"]
+    assert notebook.read_bytes() == source
+    text = one.read_text()
+    assert str(notebook.parent) not in text
+    assert "start_time" not in text
+    nbformat.validate(nbformat.reads(text, as_version=4))
+    shown = [
+        output.data["text/html"] for cell in executed.cells for output in cell.get("outputs", []) if "data" in output
+    ]
+    assert shown == ["<p>7</p>"]
+
+
+def test_a_failure_keeps_the_older_report(make, outputs):
+    old = outputs / "result.ipynb"
+    old.write_text("the report of yesterday")
+    with pytest.raises(runner.ReportFailed):
+        runner.run(make("1 / 0", PRINT_SENTINEL), {}, old)
+    assert old.read_text() == "the report of yesterday"
+    assert [path.name for path in outputs.iterdir()] == ["result.ipynb"]
+
+
+def test_a_notebook_without_code_is_no_report():
+    empty = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("nothing")])
+    with pytest.raises(runner.ReportFailed):
+        runner._verify("empty.ipynb", empty, None)
+    with pytest.raises(runner.ReportFailed):
+        runner._verify("none.ipynb", None, None)
+
+
+def test_a_cell_that_was_skipped_is_no_success():
+    """All that papermill says is well, and the sentinel is printed, but a cell has no execution count."""
+    printed = nbformat.v4.new_output("stream", name="stdout", text=runner.SENTINEL + "\n")
+    last = nbformat.v4.new_code_cell(
+        PRINT_SENTINEL, outputs=[printed], execution_count=2, metadata={"tags": ["sentinel"]}
+    )
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", execution_count=1), last])
+    runner._verify("book.ipynb", book, None)
+    book.cells[0].execution_count = None
+    with pytest.raises(runner.ReportFailed) as caught:
+        runner._verify("book.ipynb", book, None)
+    assert caught.value.cell == 1
+
+
+def test_normalise_drops_times_and_random_ids():
+    books = []
+    for second in ("2024-01-01T00:00:01", "2024-01-01T00:00:02"):
+        cell = nbformat.v4.new_code_cell("1", metadata={"execution": {"iopub.execute_input": second}})
+        cell.metadata["papermill"] = {"start_time": second}
+        book = nbformat.v4.new_notebook(cells=[cell], metadata={"papermill": {"end_time": second}})
+        runner.normalise(book)
+        books.append(nbformat.writes(book))
+    assert books[0] == books[1]
+    assert "2024" not in books[0]

@@ -1,0 +1,117 @@
+"""The text block fits into a mail as it is: 72 columns of ASCII that no mail program changes."""
+
+import re
+
+import pytest
+
+from costmodel.report import text
+from tests.report.conftest import GUESTS, HOSTILE, MACHINES
+
+CASES = [(guest, machine) for guest in GUESTS for machine in MACHINES]
+
+
+def check_mail(block):
+    """Assert what a plain-text mail needs of `block`."""
+    assert block.endswith("\n")
+    assert not block.endswith("\n\n")
+    assert block.isascii()
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", block)
+    for line in block.split("\n"):
+        assert len(line) <= text.WIDTH == 72, line
+        assert line == line.rstrip(), line
+        assert not line.startswith(("From ", ">")), line
+        assert line != "."
+
+
+def flat(block):
+    return " ".join(block.split())
+
+
+@pytest.mark.parametrize(("guest", "machine"), CASES)
+def test_fit_for_mail(answer, guest, machine):
+    result = answer(guest, machine)
+    block = text.render(result)
+    check_mail(block)
+    assert flat(text.ascii_text(result.headline)) in flat(block)
+    assert flat(text.ascii_text(result.command)) in flat(block)
+    for value in (result.data_hash, result.code_hash, result.parameter_hash, result.costmodel_version):
+        assert value in block
+
+
+@pytest.mark.parametrize("workload", ["ksm-aggressive", "teardown", "idle", "swap-pressure"])
+def test_fit_for_mail_under_other_workloads(answer, workload):
+    check_mail(text.render(answer("sev-snp-gmem", workload=workload)))
+
+
+def test_every_policy_is_told(answer):
+    result = answer("sev-snp-gmem")
+    block = flat(text.render(result))
+    assert result.policy
+    for entry in result.policy:
+        assert entry.trigger in block
+        assert (entry.strategy or entry.strategy_title) in block
+
+
+def test_every_gap_and_warning_is_told(answer):
+    result = answer("sev")
+    block = flat(text.render(result))
+    assert result.gaps
+    for sentence in [*result.gaps, *result.warnings, *result.assumptions]:
+        assert flat(text.ascii_text(sentence)) in block
+
+
+def test_where_it_does_not_apply_it_says_why_and_gives_no_number(answer):
+    result = answer("tdx", "epyc-7763-2s")
+    assert not result.applicable
+    block = text.render(result)
+    assert "AMD" in block or "Intel" in block
+    assert "host CPUs lost" not in block
+
+
+def test_the_same_answer_gives_the_same_text(answer):
+    assert text.render(answer("sev")) == text.render(answer("sev"))
+
+
+def test_hostile_text_stays_text(answer, hostile):
+    block = text.render(hostile)
+    check_mail(block)
+    assert "\x1b" not in block
+    assert not re.match(r"[\w-]+:", block), "the first line looks like a mail header"
+    assert "<script>alert(1)</script>" in flat(block), "the text is shown as it is, on one line"
+
+
+@pytest.mark.parametrize("field", ["machine_title", "workload_title"])
+@pytest.mark.parametrize("word", ["From ", "> ", ">"])
+def test_no_line_of_a_title_is_changed_by_mail(answer, field, word):
+    """Titles come from data and are wrapped: none of their words may open a line that mail programs change."""
+    for padding in range(12):
+        title = "x" * padding + " " + word * 60
+        check_mail(text.render(answer("sev").model_copy(update={field: title})))
+
+
+@pytest.mark.parametrize("word", [".", "--", "=1+1", "@here", "\ufeffFrom"])
+def test_odd_words_stay_inside_the_block(answer, word):
+    block = text.render(answer("sev").model_copy(update={"machine_title": word, "warnings": [word], "gaps": [word]}))
+    check_mail(block)
+    assert "-- " not in block.split("\n")
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "x" * 500,
+        "\N{GREEK SMALL LETTER MU}s \N{MULTIPLICATION SIGN} 3",
+        "a\u2028b\u0085c\rd",
+        "\u202eevil",
+        "\N{FULLWIDTH GREATER-THAN SIGN}",
+    ],
+)
+def test_odd_characters_fit(answer, word):
+    result = answer("sev").model_copy(update={"headline": word, "warnings": [word], "machine_title": word})
+    check_mail(text.render(result))
+
+
+def test_ascii_text_keeps_to_one_line():
+    assert "\n" not in text.ascii_text(HOSTILE)
+    assert text.ascii_text("caf\N{LATIN SMALL LETTER E WITH ACUTE}") == "cafe"
+    assert text.ascii_text("\N{SNOWMAN}") == "?"
