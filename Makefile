@@ -35,6 +35,7 @@ lock: $(STAMP)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --no-header --all-extras --output-file requirements.lock pyproject.toml
+	sed -i '1i # Hash-locked dependency set of pyproject.toml with all extras; `make lock` renews it.' requirements.lock
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache
