@@ -145,6 +145,14 @@ class UpstreamRow(Frozen):
     why: str
 
 
+class MeasuredRow(Frozen):
+    """One line of what was measured on the host itself."""
+
+    what: str
+    value: str
+    detail: str
+
+
 class SourceRow(Frozen):
     """Provenance of one number used."""
 
@@ -198,6 +206,7 @@ class Recommendation(Frozen):
     gaps: list[str]
     extrapolated: bool
     upstream: list[UpstreamRow]
+    measured: list[MeasuredRow]
     sources: list[SourceRow]
     data_hash: str
     code_hash: str

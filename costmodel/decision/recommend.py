@@ -10,6 +10,7 @@ from costmodel.cost.draws import Draws
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.decision import headline
 from costmodel.decision.advice import patch_advice, remedy_advice, upgrade_advice
+from costmodel.decision.measured import measured_rows
 from costmodel.decision.model import Recommendation, Sensitivity
 from costmodel.decision.objectives import objectives
 from costmodel.decision.policy import Study
@@ -139,6 +140,7 @@ def _assemble(
         gaps=gaps,
         extrapolated=any(entry.extrapolated for entry in policy),
         upstream=upstream_rows(studies),
+        measured=measured_rows(evidence, case.machine.id),
         sources=source_rows(evidence, case, studies) if studies else [],
         data_hash=evidence.data_hash,
         code_hash=code_hash(),

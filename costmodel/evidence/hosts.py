@@ -22,10 +22,16 @@ WORD = re.compile(r"[\w.-]{0,64}")
 COLUMNS = {
     "flush": ("instruction", "state", "range_bytes", "page", "run", "measured_line_s", "measured_total_s"),
     "refill": ("pattern", "level", "run", "measured_cold_line_s"),
-    "neighbour": ("victim", "run", "measured_slowdown"),
+    "neighbour": ("victim", "range_bytes", "wanted_per_s", "run", "measured_slowdown"),
     "bandwidth": ("kind", "threads", "run", "measured_bytes_per_s"),
     "broadcast": ("targets", "run", "measured_call_s"),
-    "invalidations": ("trigger", "measured_range_bytes"),
+    "invalidations": (
+        "trigger",
+        "proxy",
+        "measured_range_bytes",
+        "measured_overlap_bytes",
+        "measured_memslot_bytes",
+    ),
     "sev": ("cpus", "run", "measured_flush_s"),
 }
 """Columns that the model reads, by probe."""

@@ -12,11 +12,14 @@ from costmodel.measure.probe import Settings, Skipped, Table, Tick, pinned, repe
 from costmodel.measure.threads import Worker
 
 VICTIM_BYTES = 8 * 2**20
+VICTIM_LINES = VICTIM_BYTES // native.LINE_BYTES
 VICTIM_S = 0.01
+START_S = 0.001
+"""Time for the flushing thread to get going."""
 VICTIMS = {"streaming": "read", "pointer_chasing": "chase", "compute": "compute"}
 RANGES = (4096, 2**21)
-RATES_PER_S = (0.0, 100.0, 1000.0, float("inf"))
-"""0 is the undisturbed victim; inf flushes back to back."""
+RATES_PER_S = (1000.0, float("inf"))
+"""inf flushes back to back. The victim is timed beside a thread that waits, then beside one that flushes."""
 
 
 def probe(host: Host, settings: Settings, tick: Tick) -> Table:
@@ -25,7 +28,7 @@ def probe(host: Host, settings: Settings, tick: Tick) -> Table:
     if len(cpus) < 2:
         raise Skipped("neighbour: one CPU only, there is no neighbour")
     instruction = "CLFLUSHOPT" if host.has("clflushopt") else "CLFLUSH"
-    rates = RATES_PER_S[-1:] if settings.quick else RATES_PER_S[1:]
+    rates = RATES_PER_S[-1:] if settings.quick else RATES_PER_S
     cells = [
         {"victim": victim, "instruction": instruction, "range_bytes": size, "wanted_per_s": rate}
         for victim in VICTIMS
@@ -38,52 +41,57 @@ def probe(host: Host, settings: Settings, tick: Tick) -> Table:
             with Buffer(VICTIM_BYTES) as own, Buffer(max(RANGES)) as other:
                 chain = refill._chain(own, VICTIM_BYTES, run)
                 own.array()[::8] = chain
-                steps = {name: _steps(own, function) for name, function in VICTIMS.items()}
+                repeats = {name: _repeats(own, function) for name, function in VICTIMS.items()}
                 repeat(
                     table,
                     cells,
                     settings,
                     run,
-                    lambda cell, own=own, other=other, steps=steps: _measure(cell, own, other, steps, cpus[1]),
+                    lambda cell, own=own, other=other, repeats=repeats: _measure(cell, own, other, repeats, cpus[1]),
                     tick,
                 )
     return table
 
 
-def _steps(own: Buffer, function: str) -> int:
-    """Steps of the victim that take about VICTIM_S; a streaming victim reads its whole memory."""
-    lines = VICTIM_BYTES // native.LINE_BYTES
-    if function == "read":
-        return lines
-    ticks = native.function(function)(own.address, lines)
-    return max(1, int(lines * VICTIM_S / (ticks * native.tick_s())))
+def _repeats(own: Buffer, function: str) -> int:
+    """How many times over its memory the victim goes in about VICTIM_S."""
+    victim = native.function(function)
+    victim(own.address, VICTIM_LINES)
+    return max(1, round(VICTIM_S / (victim(own.address, VICTIM_LINES) * native.tick_s())))
 
 
-def _measure(cell, own: Buffer, other: Buffer, steps: dict[str, int], cpu: int) -> dict[str, float]:
+def _measure(cell, own: Buffer, other: Buffer, repeats: dict[str, int], cpu: int) -> dict[str, float]:
+    alone, _ = _beside(lambda stop: _flush(cell, other, stop, 0.0), own, cell, repeats, cpu)
+    disturbed, rate = _beside(lambda stop: _flush(cell, other, stop, cell["wanted_per_s"]), own, cell, repeats, cpu)
+    return {"slowdown": disturbed / alone, "achieved_per_s": rate}
+
+
+def _beside(work, own: Buffer, cell, repeats: dict[str, int], cpu: int) -> tuple[int, float]:
+    """Ticks of the victim while `work(stop)` runs on `cpu`, and how often per second it flushed."""
     victim = native.function(VICTIMS[cell["victim"]])
-    count = steps[cell["victim"]]
-    victim(own.address, count)
-    alone = victim(own.address, count)
     stop = threading.Event()
     barrier = threading.Barrier(2)
-    flusher = Worker(cpu, lambda: _flush(cell, other, stop), barrier)
+    flusher = Worker(cpu, lambda: work(stop), barrier)
     flusher.start()
     barrier.wait()
-    time.sleep(0.001)
-    disturbed = victim(own.address, count)
+    time.sleep(START_S)
+    victim(own.address, VICTIM_LINES)
+    ticks = sum(victim(own.address, VICTIM_LINES) for _ in range(repeats[cell["victim"]]))
     stop.set()
     flusher.join()
     if flusher.error is not None:
         raise flusher.error
-    rate = flusher.result / max(1e-9, flusher.ended_s - flusher.began_s)
-    return {"slowdown": disturbed / alone, "achieved_per_s": rate}
+    return ticks, flusher.result / max(1e-9, flusher.ended_s - flusher.began_s)
 
 
-def _flush(cell, other: Buffer, stop: threading.Event) -> int:
+def _flush(cell, other: Buffer, stop: threading.Event, per_s: float) -> int:
     """Dirty and flush the range at the wanted rate until told to stop; the number of flushes."""
+    if per_s == 0.0:
+        stop.wait()
+        return 0
     lines = cell["range_bytes"] // native.LINE_BYTES
     dirty, flush = native.function("dirty"), native.flush(cell["instruction"])
-    pause = 1.0 / cell["wanted_per_s"]
+    pause = 1.0 / per_s
     done = 0
     while not stop.is_set():
         dirty(other.address, lines)

@@ -49,6 +49,7 @@ def render(result: Recommendation) -> str:
             _list("WARNINGS", result.warnings),
             _list("GAPS", result.gaps),
             _list("MEASURE NEXT", result.measure_next),
+            _list("MEASURED ON THIS HOST", [f"{m.what}: {m.value}" for m in result.measured if m.detail]),
         ]
     blocks.append(_foot(result))
     return "\n".join("\n".join(block) + "\n" for block in blocks if block)

@@ -1,0 +1,64 @@
+"""predict and calibrate --host."""
+
+import csv
+import io
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from costmodel.cli import cli
+
+NAME = "epyc-genoa-4cpu-vm"
+HEAD = "instruction,state,range_bytes\n"
+
+
+def predict(text):
+    return CliRunner().invoke(cli, ["predict", "--machine", NAME, "--cells", "-"], input=text)
+
+
+def test_cells_come_back_in_order_with_interval():
+    text = HEAD + "CLFLUSHOPT,dirty,65536\nclflush,absent,100000\nCLWB,clean,4096\n"
+    result = predict(text)
+    assert result.exit_code == 0, result.output
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert [row["instruction"] for row in rows] == ["CLFLUSHOPT", "clflush", "CLWB"]
+    for row in rows:
+        low, middle, high = (float(row[name]) for name in ("low_ns", "predicted_ns", "high_ns"))
+        assert 0 < low < middle < high
+        each = float(row["predicted_ns_per_line"])
+        assert middle == pytest.approx(each * float(row["range_bytes"]) / 64, rel=1e-4)
+    assert [row["note"] for row in rows] == ["measured range", "interpolated", "measured range"]
+
+
+def test_other_columns_are_kept():
+    result = predict("id,instruction,state,range_bytes,page\n7,CLFLUSHOPT,dirty,65536,2MiB\n")
+    row = next(csv.DictReader(io.StringIO(result.stdout)))
+    assert row["id"] == "7" and row["page"] == "2MiB"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("instruction,state\n", "row 1"),
+        (HEAD + "CLFLUSHOPT,dirty,much\n", "row 2"),
+        (HEAD + "CLFLUSHOPT,dirty,\n", "row 2"),
+        (HEAD + "CLFLUSHOPT,dirty,4096\nCLFLUSHOPT,wet,4096\n", "row 3"),
+        (HEAD + "CLFLUSHOPT,dirty,-64\n", "row 2"),
+        (HEAD + "CLFLUSHOPT,dirty,nan\n", "row 2"),
+        (HEAD + "CLFLUSHOPT,dirty,1e30\n", "row 2"),
+    ],
+)
+def test_bad_cells_are_refused_whole(text, place):
+    result = predict(text)
+    assert result.exit_code != 0 and result.stdout == ""
+    assert place in str(result.exception)
+
+
+def test_calibrate_host_shows_rivals_and_held_out_errors():
+    found = json.loads(CliRunner().invoke(cli, ["calibrate", "--host", NAME, "--json"]).stdout)
+    assert found["median_error_of_forms"]["interpolation"] < 0.05
+    assert {trial["what"] for trial in found["held_out"]} >= {"random cells", "range decades", "a run left out"}
+    assert found["parameters"]["line_present_s"]["extrapolated"] is False
+    text = CliRunner().invoke(cli, ["calibrate", "--host", NAME, "--against", NAME]).stdout
+    assert "a repeated measurement" in text and "binomial" in text
