@@ -24,6 +24,11 @@ FEWEST_REPETITIONS = 6
 FLOOR_S = 1e-11
 """Differences of two noisy times can be zero; logarithms need a floor: a hundredth of a nanosecond per line."""
 
+GROUPS_OF_A_RUN = 2
+"""Cells of one run move together (short ranges do, long ranges do), so they count as this many independent ones, not as
+as many as there are; repeated measurements decide (`costmodel calibrate --host A --against B`).
+"""
+
 Kind = tuple[str, str, str]
 """Instruction, line state, page size."""
 
@@ -102,13 +107,17 @@ class FlushModel:
 
     @cached_property
     def missed(self) -> dict[Kind, float]:
-        """Scatter of the logarithm of inner ranges around their interpolation from the neighbours."""
+        """Scatter of the logarithm of inner ranges around their interpolation from the neighbours, per octave between
+        these.
+        """
         found = {}
         for kind, cells in self.by_kind.items():
             errors = [
-                cell.log - _interpolate([c for c in cells if c is not cell], cell.range_bytes) for cell in cells[1:-1]
+                (cell.log - _interpolate([c for c in cells if c is not cell], cell.range_bytes))
+                / _octaves(before, after)
+                for before, cell, after in zip(cells, cells[1:], cells[2:], strict=False)
             ]
-            found[kind] = _robust(numpy.array(errors), len(errors)) / 2 if len(errors) > 1 else math.nan
+            found[kind] = _robust(numpy.array(errors), len(errors)) if len(errors) > 1 else math.nan
         return found
 
     def predict(self, instruction: str, state: str, range_bytes: float, page: str = DEFAULT_PAGE) -> Prediction:
@@ -129,14 +138,25 @@ class FlushModel:
         if freedom < FEWEST_REPETITIONS:
             return Prediction(middle, None, None, f"no interval: {freedom} degrees of freedom between runs")
         runs = min(len(cell.runs) for cell in cells)
-        measured = any(cell.range_bytes == range_bytes for cell in cells)
-        extra = 0.0 if measured else self.missed[kind]
+        below = max((cell for cell in cells if cell.range_bytes <= range_bytes), key=lambda c: c.range_bytes)
+        above = min(
+            (cell for cell in cells if cell.range_bytes >= range_bytes), key=lambda c: c.range_bytes, default=below
+        )
+        measured = below is above and below.range_bytes == range_bytes
+        extra = 0.0 if measured else self.missed[kind] * max(1.0, _octaves(below, above))
         if math.isnan(extra):
             return Prediction(middle, None, None, "no interval: too few ranges to judge the interpolation")
         from scipy.special import stdtrit
 
-        factor = math.exp(stdtrit(freedom, 0.95) * math.sqrt(spread**2 * (1 + 1 / runs) + extra**2))
+        factor = math.exp(
+            stdtrit(min(freedom, GROUPS_OF_A_RUN * (runs - 1)), 0.95) * math.sqrt(spread**2 * (1 + 1 / runs) + extra**2)
+        )
         return Prediction(middle, middle / factor, middle * factor, "measured range" if measured else "interpolated")
+
+
+def _octaves(below: Cell, above: Cell) -> float:
+    """Doublings between two ranges."""
+    return math.log2(above.range_bytes / below.range_bytes)
 
 
 def _deviations(cell: Cell) -> numpy.ndarray:

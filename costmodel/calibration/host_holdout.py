@@ -67,8 +67,9 @@ def held_out(profile: Profile) -> list[HeldOut]:
 
 
 def repeat_run(profile: Profile, again: Profile) -> HeldOut | None:
-    """A profile predicted from another one of the same host."""
-    return _score("a repeated measurement", [cells_of(profile)], [cells_of(again)])
+    """The cells of another profile of the same host, each the median of its runs, predicted from this one."""
+    medians = [replace(cell, runs={0: math.exp(cell.log)}) for cell in cells_of(again)]
+    return _score("a repeated measurement", [cells_of(profile)], [medians])
 
 
 def rivals(profile: Profile) -> dict[str, float]:

@@ -6,7 +6,7 @@ A range and its double are timed; the difference cancels the fences and the time
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from costmodel.measure import native
 from costmodel.measure.buffer import PAGES, Buffer
@@ -54,19 +54,23 @@ def skipped(host: Host) -> list[str]:
     return found
 
 
-def probe(host: Host, settings: Settings, tick: Tick, cpu: int) -> Table:
-    """Measure on `cpu`. Column measured_line_s is seconds per line, measured_total_s that of one flush of the range with
-    fences and timer.
+def probe(host: Host, settings: Settings, tick: Tick, cpus: Sequence[int]) -> Table:
+    """Measure, each run on the next of `cpus` from the last on: a new run may land on another one.
+
+    Column measured_line_s is seconds per line, measured_total_s that of one flush of the range with fences and timer.
     """
     wanted = cells(host, settings)
     if not wanted:
         raise Skipped("flush: no flush instruction")
     table = Table("flush", "measured_line_s", notes=skipped(host))
-    with pinned(cpu):
-        for run in range(settings.runs):
-            with Buffer(2 * LARGEST_BYTES) as small, Buffer(2 * LARGEST_BYTES, "2MiB") as huge:
-                memory = {"4KiB": small, "2MiB": huge}
-                repeat(table, wanted, settings, run, lambda cell, memory=memory: _measure(memory, cell), tick)
+    for run in range(settings.runs):
+        with (
+            pinned(cpus[-1 - run % len(cpus)]),
+            Buffer(2 * LARGEST_BYTES) as small,
+            Buffer(2 * LARGEST_BYTES, "2MiB") as huge,
+        ):
+            memory = {"4KiB": small, "2MiB": huge}
+            repeat(table, wanted, settings, run, lambda cell, memory=memory: _measure(memory, cell), tick)
     return table
 
 

@@ -36,7 +36,7 @@ class Settings:
 
     @property
     def runs(self) -> int:
-        return 2 if self.quick else 5
+        return 3 if self.quick else 5
 
     @property
     def repetitions(self) -> int:

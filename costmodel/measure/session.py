@@ -10,7 +10,7 @@ from costmodel.measure.probe import Settings, Skipped, Table, Tick, rounds
 from costmodel.measure.profile import Outcome
 
 PROBES: dict[str, Callable[[Host, Settings, Tick], Table]] = {
-    "flush": lambda host, settings, tick: flush.probe(host, settings, tick, usable_cpus()[-1]),
+    "flush": lambda host, settings, tick: flush.probe(host, settings, tick, usable_cpus()),
     "refill": lambda host, settings, tick: refill.probe(host, settings, tick, usable_cpus()[-1]),
     "neighbour": neighbour.probe,
     "bandwidth": bandwidth.probe,
@@ -18,7 +18,7 @@ PROBES: dict[str, Callable[[Host, Settings, Tick], Table]] = {
     "invalidations": invalidations.probe,
     "sev": sev.probe,
 }
-"""Probes pin themselves to the last CPU that the process may use: CPU 0 takes most interrupts."""
+"""Probes of one CPU begin with the last that the process may use: CPU 0 takes most interrupts."""
 
 
 def ticks(name: str, settings: Settings) -> int:
