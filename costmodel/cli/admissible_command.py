@@ -119,20 +119,7 @@ def _batch(file: TextIO) -> None:
     """Same rows in the same order, with admissible, predicates and reason; nothing is printed if a row is bad."""
     from costmodel.kvm.admissibility import judge
 
-    name = getattr(file, "name", "-")
-    try:
-        reader = csv.DictReader(file)
-        missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-        if missing:
-            raise BadInput(
-                f"has no column {', '.join(missing)}",
-                file=name,
-                row=1,
-                remedy=f"the first line must name {','.join(COLUMNS)}",
-            )
-        rows = list(reader)
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise BadInput(f"is not CSV text: {error}", file=name, remedy="save it as UTF-8 CSV") from None
+    name, _, rows = options.read_cells(file, COLUMNS)
     out = []
     for number, row in enumerate(rows, start=2):
         cells = [(row[column] or "").strip() for column in COLUMNS]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TextIO
 
 import click
+
+from costmodel.errors import BadInput
 
 guest = click.option("--guest", required=True, help="Guest type: plain, sev, sev-es, sev-snp, sev-snp-gmem, tdx.")
 machine = click.option("--machine", required=True, help="Machine id (see `costmodel list machines`).")
@@ -30,6 +34,21 @@ def scenario_numbers(command: Callable) -> Callable:
     ):
         command = option(command)
     return command
+
+
+def read_cells(file: TextIO, columns: Sequence[str]) -> tuple[str, list[str], list[dict[str, str]]]:
+    """Name, header and rows of a CSV file that must have `columns`. Raises BadInput."""
+    name = getattr(file, "name", "-")
+    try:
+        reader = csv.DictReader(file)
+        header = list(reader.fieldnames or ())
+        missing = [column for column in columns if column not in header]
+        if missing:
+            remedy = f"the first line must name {','.join(columns)}"
+            raise BadInput(f"has no column {', '.join(missing)}", file=name, row=1, remedy=remedy)
+        return name, header, list(reader)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise BadInput(f"is not CSV text: {error}", file=name, remedy="save it as UTF-8 CSV") from None
 
 
 def print_json(value: object) -> None:

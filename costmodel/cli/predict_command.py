@@ -8,6 +8,7 @@ from typing import TextIO
 
 import click
 
+from costmodel.cli import options
 from costmodel.errors import BadInput, CostModelError
 
 COLUMNS = ("instruction", "state", "range_bytes")
@@ -39,21 +40,7 @@ def command(machine: str, cells: TextIO) -> None:
     from costmodel.evidence.store import load
 
     model = FlushModel(cells_of(load().host(machine)))
-    name = getattr(cells, "name", "-")
-    try:
-        reader = csv.DictReader(cells)
-        columns = list(reader.fieldnames or ())
-        missing = [column for column in COLUMNS if column not in columns]
-        if missing:
-            raise BadInput(
-                f"has no column {', '.join(missing)}",
-                file=name,
-                row=1,
-                remedy=f"the first line must name {','.join(COLUMNS)}",
-            )
-        rows = list(reader)
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise BadInput(f"is not CSV text: {error}", file=name, remedy="save it as UTF-8 CSV") from None
+    name, columns, rows = options.read_cells(cells, COLUMNS)
     out = []
     for number, row in enumerate(rows, start=2):
         try:
