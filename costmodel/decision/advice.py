@@ -50,6 +50,8 @@ def remedy_advice(studies: Sequence[Study]) -> list[Advice]:
         if not hit or not remedy.works_in(hit[0].scenario.kernel):
             continue
         saved = _pinning(hit) if remedy.effect == "pin_vcpus" else _stopped(hit, remedy)
+        if saved is not None and not numpy.median(saved) > 0:
+            continue
         marked = any(s.cost(s.chosen.strategy).extrapolated for s in hit)
         found.append(
             _advice(

@@ -99,6 +99,7 @@ def text(matrix: Matrix) -> str:
     lines = wrap(
         f"Flush strategy by guest type and machine: {any_one.workload_title}, kernel {any_one.kernel}", "", "  "
     )
+    column = max(len(machine) for _, machine in matrix) + 1
     for guest in GUESTS.values():
         lines += ["", guest.title]
         reasons: dict[str, list[str]] = {}
@@ -107,8 +108,8 @@ def text(matrix: Matrix) -> str:
             if not result.applicable:
                 reasons.setdefault(str(entry["reason"]), []).append(machine)
                 continue
-            line = f"  {machine:<17}{entry['strategy']:<20}{entry['cost']}"
-            lines += [line] if len(line) <= WIDTH else wrap(line.strip(), "  ", " " * 19)
+            line = f"  {machine:<{column}}{entry['strategy']:<19}{entry['cost']}"
+            lines += [line] if len(line) <= WIDTH else wrap(line.strip(), "  ", " " * (column + 2))
         for reason, machines in reasons.items():
             lines += wrap(f"not on {', '.join(machines)}: {reason}", "  ", "    ")
     lines += [

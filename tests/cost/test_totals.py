@@ -40,7 +40,7 @@ def test_a_smaller_event_fraction_never_costs_more(evidence, milan, fraction):
     full = scenario(evidence, "sev", "epyc-7763-2s", "ksm-default")
     at = medians(milan)
     part, whole = (total("ksm_replace_page", "WBINVD_ALL", c, at).host_cpu_s_per_s for c in (case, full))
-    assert part <= whole
+    assert part <= whole * (1 + 1e-9)
 
 
 def test_an_event_fraction_of_zero_costs_nothing(evidence, milan):

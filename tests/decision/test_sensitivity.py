@@ -1,0 +1,52 @@
+"""Sobol indices and elasticities against what the formulas say."""
+
+import pytest
+
+from costmodel.calibration.cached import parameters_of
+from costmodel.cost.scenario import scenario
+from costmodel.decision.sensitivity import SHOWN, sensitivities
+from costmodel.evidence.store import load
+
+MACHINE = "epyc-7763-2s"
+
+
+@pytest.fixture(scope="module")
+def found():
+    evidence = load()
+    case = scenario(evidence, "sev", MACHINE, "ksm-default")
+    return sensitivities("WBINVD_ALL", "ksm_replace_page", case, parameters_of(evidence, MACHINE))
+
+
+def test_the_whole_cache_prior_drives_the_whole_cache_cost(found):
+    assert {s.parameter for s in found[:3]} == {"vendor_factor", "line_walk_s", "serial_exponent"}
+
+
+def test_a_factor_has_an_elasticity_of_one(found):
+    """T is proportional to walk time and vendor factor wherever the walk, not the write-back, decides."""
+    by_name = {s.parameter: s for s in found}
+    assert by_name["vendor_factor"].elasticity == pytest.approx(by_name["line_walk_s"].elasticity, abs=0.02)
+    assert 0.9 <= by_name["vendor_factor"].elasticity <= 1.01
+
+
+def test_indices_are_shares_in_falling_order(found):
+    assert len(found) <= SHOWN
+    totals = [s.sobol_total for s in found]
+    assert totals == sorted(totals, reverse=True)
+    assert all(0 <= s.sobol_first <= 1 and 0 <= s.sobol_total <= 1 for s in found)
+    assert sum(s.sobol_first for s in found) <= 1.1
+
+
+def test_each_says_where_its_range_comes_from(found):
+    assert all(s.prior and s.description for s in found)
+
+
+def test_no_flush_has_no_sensitivity():
+    evidence = load()
+    case = scenario(evidence, "sev", MACHINE, "ksm-default")
+    assert sensitivities("NO_FLUSH", "ksm_replace_page", case, parameters_of(evidence, MACHINE)) == []
+
+
+def test_an_unknown_total_has_no_sensitivity():
+    evidence = load()
+    case = scenario(evidence, "sev", MACHINE, "ksm-default")
+    assert sensitivities("VM_PAGE_FLUSH", "ksm_replace_page", case, parameters_of(evidence, MACHINE)) == []
