@@ -76,8 +76,9 @@ def _measure(names: tuple[str, ...], profile: str | None, out: Path | None, quic
     from costmodel.measure import session
     from costmodel.measure.host import describe
     from costmodel.measure.probe import Settings
-    from costmodel.measure.profile import checked_name, default_name, write
+    from costmodel.measure.profile import checked_name, default_name, require, write
 
+    require()
     settings = Settings(quick=quick, seed=seed)
     name = checked_name(profile or default_name(describe()))
     folder = (out or _hosts_dir()) / name

@@ -62,6 +62,16 @@ class CostRow(Frozen):
     extrapolated: bool
 
 
+class Regret(Frozen):
+    """What the strategy costs more than the cheapest usable one, in CPU-seconds per event: expected over the draws, and
+    at the worst corner of the prior.
+    """
+
+    expected_cpu_s_per_event: float
+    worst_cpu_s_per_event: float | None
+    worst_corner: str
+
+
 class PolicyEntry(Frozen):
     """What to run at one trigger, on the kernel in question, and why.
 
@@ -80,9 +90,7 @@ class PolicyEntry(Frozen):
     p_best_note: str
     cheapest: str | None
     p_best_of_cheapest: float | None
-    regret_cpu_s_per_event: float | None
-    worst_regret_cpu_s_per_event: float | None
-    worst_corner: str
+    regret: Regret | None
     flips: list[Flip]
     reason: str
     source: str

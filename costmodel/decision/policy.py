@@ -14,7 +14,7 @@ from costmodel.decision.candidates import Candidate, candidates
 from costmodel.decision.compare import Comparison, compare, corners, influential, winners_elsewhere
 from costmodel.decision.dominance import dominates
 from costmodel.decision.flips import flips
-from costmodel.decision.model import Basis, Corner, Flip, PolicyEntry
+from costmodel.decision.model import Basis, Corner, Flip, PolicyEntry, Regret
 from costmodel.kvm.placements import placement_for
 from costmodel.kvm.strategies import STRATEGIES
 from costmodel.kvm.triggers import Trigger
@@ -124,7 +124,6 @@ class Study:
     def entry(self) -> PolicyEntry:
         """The policy entry of the trigger."""
         chosen = self.chosen
-        worst = max(self.corners, key=lambda c: c.regret_cpu_s_per_event, default=None)
         cost = self.cost(chosen.strategy) if chosen else None
         placement = placement_for(self.scenario.guest, self.trigger.id, self.scenario.kernel)
         return PolicyEntry(
@@ -139,14 +138,22 @@ class Study:
             p_best_note=self._p_best_note(),
             cheapest=self.comparison.winner if self.comparison else None,
             p_best_of_cheapest=self._p_best(self.comparison.winner) if self.comparison else None,
-            regret_cpu_s_per_event=self.comparison.regret_s[chosen.strategy] if self.comparison else None,
-            worst_regret_cpu_s_per_event=worst.regret_cpu_s_per_event if worst else None,
-            worst_corner=worst.corner if worst else "",
+            regret=self._regret(),
             flips=self.flips,
             reason=self._reason(),
             source=chosen.verdict.source if chosen else "; ".join(c.verdict.source for c in self.unsafe_running),
             extrapolated=bool(cost and cost.extrapolated),
             gap=cost.refused if cost else None if self.unsafe_running else f"{self.trigger.title}: {NOT_CATALOGUED}",
+        )
+
+    def _regret(self) -> Regret | None:
+        if self.comparison is None:
+            return None
+        worst = max(self.corners, key=lambda c: c.regret_cpu_s_per_event, default=None)
+        return Regret(
+            expected_cpu_s_per_event=self.comparison.regret_s[self.chosen.strategy],
+            worst_cpu_s_per_event=worst.regret_cpu_s_per_event if worst else None,
+            worst_corner=worst.corner if worst else "",
         )
 
     def _title(self) -> str:

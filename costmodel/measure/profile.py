@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import importlib.util
 import io
 import platform
 import re
@@ -17,6 +18,7 @@ from pathlib import Path
 from costmodel import __version__
 from costmodel.errors import BadInput
 from costmodel.measure.host import Host
+from costmodel.measure.native import NativeUnavailable
 from costmodel.measure.probe import Table
 from costmodel.numbers import shortened
 
@@ -81,6 +83,13 @@ def files(outcome: Outcome, name: str) -> dict[str, str]:
         "sha256": {file: hashlib.sha256(text.encode()).hexdigest() for file, text in tables.items()},
     }
     return {**tables, HOST_FILE: tomli_w.dumps(document)}
+
+
+def require() -> None:
+    """Raises NativeUnavailable where a library of the extra `measure` is missing: before anything is measured."""
+    for library in ("llvmlite", "tomli_w"):
+        if importlib.util.find_spec(library) is None:
+            raise NativeUnavailable(f"{library} is not installed: pip install 'costmodel[measure]'")
 
 
 def _llvmlite() -> str:

@@ -105,14 +105,19 @@ class SevVm:
             self.vm, KVM_MEMORY_ENCRYPT_OP, bytearray(struct.pack("I4xQII", number, address, 0, firmware))
         )
 
-    def enter(self, cpus: Sequence[int]) -> None:
-        """Let the vCPU enter the guest once on each CPU; the guest has no code, so every entry ends at once."""
+    def enter(self, cpus: Sequence[int]) -> list[str]:
+        """Let the vCPU enter the guest once on each CPU; the guest has no code, so every entry ends at once.
+
+        Gives the refusals of KVM_RUN: a CPU that it names may be missing from the mask of CPUs that ran the VM.
+        """
+        refused = []
         for cpu in cpus:
             with pinned(cpu):
                 try:
                     self._kernel.ioctl(self.vcpu, KVM_RUN, 0)
-                except OSError:
-                    continue  # the entry happened; what the exit says does not matter
+                except OSError as error:
+                    refused.append(f"KVM_RUN on CPU {cpu}: {error.strerror}")
+        return refused
 
     def flush_s(self) -> float:
         """Time of one unregistration, in seconds."""
@@ -153,16 +158,22 @@ def probe(host: Host, settings: Settings, tick: Tick, kernel: Kernel | None = No
     table.notes.append(
         "WBNOINVD on the CPUs that ran the VM (v6.17 or a backport)" if mask else "WBINVD on all CPUs (up to v6.16)"
     )
+    refused: set[str] = set()
     with Buffer(REGION_BYTES) as memory, Buffer(max(llc, native.LINE_BYTES)) as dirt:
         for run in range(settings.runs):
 
             def measure(cell) -> dict[str, float]:
                 with SevVm(memory, kernel) as vm:
-                    vm.enter(cpus[: cell["cpus"]])
+                    refused.update(vm.enter(cpus[: cell["cpus"]]))
                     _dirty(dirt, cell["dirty_share"], cpus)
                     return {"flush_s": vm.flush_s(), "dirty_bytes": cell["dirty_share"] * dirt.bytes}
 
             repeat(table, cells, settings, run, measure, tick)
+    if mask:
+        table.notes += [
+            f"{text}: the vCPU may not have entered there, and the flush may not have reached it"
+            for text in sorted(refused)
+        ]
     return table
 
 

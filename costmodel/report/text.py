@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from costmodel.decision.model import Advice, CostRow, Interval, PolicyEntry, Recommendation
-from costmodel.numbers import interval, probability
+from costmodel.numbers import interval, probability, quantity
 from costmodel.report.grouping import policies
 
 WIDTH = 72
@@ -81,7 +81,9 @@ def _policy(policy: Sequence[PolicyEntry]) -> list[str]:
         lines += wrap(f"{entry.strategy or entry.strategy_title}{basis}, hook {entry.placement}", "  ")
         lines += wrap(f"at {', '.join(e.trigger for e in same)}", "      ", "         ")
         if entry.p_best is not None:
-            lines += wrap(f"P(best) {probability(entry.p_best, extrapolated=entry.extrapolated)}", "      ")
+            regret = quantity(entry.regret.expected_cpu_s_per_event, "s")
+            chance = probability(entry.p_best, extrapolated=entry.extrapolated)
+            lines += wrap(f"P(best) {chance}, expected regret {regret} CPU time per event", "      ")
         if entry.cheapest not in (None, entry.strategy):
             chance = entry.p_best_of_cheapest
             sure = f", P(best) {probability(chance, extrapolated=entry.extrapolated)}" if chance is not None else ""

@@ -61,8 +61,8 @@ def test_a_basis_needs_what_it_says(answer):
                 assert entry.p_best is None and entry.cheapest is None and not entry.flips
             elif entry.p_best is not None:
                 assert entry.p_best_of_cheapest >= entry.p_best
-                assert entry.regret_cpu_s_per_event >= 0
-                assert entry.worst_regret_cpu_s_per_event >= 0
+                assert entry.regret.expected_cpu_s_per_event >= 0
+                assert entry.regret.worst_cpu_s_per_event >= 0
 
 
 def test_the_cheapest_is_named_where_the_kernel_runs_another(answer):

@@ -157,6 +157,17 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path, monkeypatch):
     assert "nothing was written" in result.output
 
 
+@pytest.mark.parametrize("library", ["llvmlite", "tomli_w"])
+def test_a_missing_library_is_named_before_anything_is_measured(tmp_path, monkeypatch, library):
+    import importlib.util
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == library else find(name, *rest))
+    result = run("refill", "--out", str(tmp_path), "--quick")
+    assert f"{library} is not installed" in str(result.exception)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_profile_is_not_overwritten(tmp_path):
     (tmp_path / "mine").mkdir()
     result = run("refill", "--out", str(tmp_path), "--name", "mine", "--quick")

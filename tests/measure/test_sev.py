@@ -117,6 +117,11 @@ def test_an_entry_that_the_guest_ends_at_once_still_counts():
     assert ("run", 0) in kernel.calls
 
 
+def test_a_vcpu_that_cannot_enter_is_said(host, root):
+    table = sev.probe(host, Settings(quick=True), lambda: None, Recorded(sev.MASK_SYMBOL, fails=("run",)), root)
+    assert any("may not have entered" in note and "CPU" in note for note in table.notes)
+
+
 @pytest.mark.parametrize("step", ["create_vm", "sev_0", "memory_slot", "create_vcpu", "sev_2"])
 def test_a_refusal_closes_every_file(step):
     kernel = Recorded(fails=(step,))
