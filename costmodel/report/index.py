@@ -13,6 +13,9 @@ from costmodel.report import page
 from costmodel.report.blocks import cell, fragment
 from costmodel.report.text import WIDTH, wrap
 
+WIDEST_ID = 24
+"""Columns of the machine's id in the text; a longer id is wrapped."""
+
 Matrix = Mapping[tuple[str, str], Recommendation]
 
 
@@ -99,7 +102,7 @@ def text(matrix: Matrix) -> str:
     lines = wrap(
         f"Flush strategy by guest type and machine: {any_one.workload_title}, kernel {any_one.kernel}", "", "  "
     )
-    column = max(len(machine) for _, machine in matrix) + 1
+    column = min(max(len(machine) for _, machine in matrix) + 1, WIDEST_ID)
     for guest in GUESTS.values():
         lines += ["", guest.title]
         reasons: dict[str, list[str]] = {}
