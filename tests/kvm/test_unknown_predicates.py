@@ -1,0 +1,98 @@
+"""What is not known: it counts only where it matters, and a verdict names it."""
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from costmodel.errors import BadInput
+from costmodel.evidence.store import load
+from costmodel.kvm import kernels, predicates
+from costmodel.kvm.admissibility import judge
+from costmodel.kvm.guests import GUESTS
+from costmodel.kvm.predicates import atoms, evaluate, known
+from costmodel.kvm.strategies import STRATEGIES
+from costmodel.kvm.triggers import triggers_of
+
+CELLS = [(guest, trigger.id, name) for guest in GUESTS for trigger in triggers_of(guest) for name in STRATEGIES]
+TEXTS = sorted({judge(*cell).predicates for cell in CELLS})
+FACTS = st.dictionaries(st.sampled_from(sorted(predicates.MEANING)), st.booleans())
+
+
+def completions(text, facts):
+    """Values of the expression for every way to fill in what `facts` leaves open."""
+    free = [name for name in atoms(text) if name not in facts]
+    return {
+        evaluate(text, {**facts, **dict(zip(free, v, strict=True))}) for v in product((True, False), repeat=len(free))
+    }
+
+
+def test_the_rules_use_names_that_are_described():
+    assert len(TEXTS) > 20
+    assert {name for text in TEXTS for name in atoms(text)} <= set(predicates.MEANING)
+
+
+@given(st.sampled_from(TEXTS), FACTS)
+def test_unknown_means_that_it_can_still_go_both_ways(text, facts):
+    value = evaluate(text, facts)
+    assert completions(text, facts) == ({True, False} if value is None else {value})
+
+
+@given(st.sampled_from(TEXTS), FACTS, FACTS)
+def test_telling_more_never_flips_a_rule(text, facts, more):
+    before = evaluate(text, facts)
+    if before is not None:
+        assert evaluate(text, {**more, **facts}) is before
+
+
+@given(st.sampled_from(TEXTS), st.sampled_from(TEXTS), FACTS)
+def test_de_morgan_holds_for_expressions_of_rules(one, other, facts):
+    assert evaluate(f"!(({one}) && ({other}))", facts) is evaluate(f"!({one}) || !({other})", facts)
+    assert evaluate(f"!(({one}) || ({other}))", facts) is evaluate(f"!({one}) && !({other})", facts)
+
+
+@given(st.sampled_from(TEXTS), FACTS)
+def test_double_negation_changes_nothing(text, facts):
+    assert evaluate(f"!!({text})", facts) is evaluate(text, facts)
+
+
+@given(st.sampled_from(CELLS), FACTS)
+def test_a_verdict_names_what_is_open_and_what_fails(cell, facts):
+    verdict = judge(*cell, facts)
+    names = set(atoms(verdict.predicates))
+    if verdict.state == "undecided":
+        assert verdict.unknown and set(verdict.unknown) == names - set(facts)
+    else:
+        assert not verdict.unknown
+    if verdict.state == "admissible":
+        assert not verdict.unmet
+    assert set(verdict.unmet) <= names & set(facts)
+
+
+def test_a_name_that_nobody_told_is_unknown_and_not_false():
+    assert evaluate("nobody_told", {}) is None
+    assert evaluate("!nobody_told", {}) is None
+
+
+@pytest.mark.parametrize("text", ["range_bytes<=range_cap", "a-b", "a &&& b", "!", "()", "a || || b", "a\x00", "é"])
+def test_an_unreadable_atom_is_refused(text):
+    with pytest.raises(BadInput):
+        evaluate(text, {})
+
+
+@pytest.mark.parametrize("kernel", kernels.KERNEL_RANGES)
+def test_what_machine_and_kernel_tell_is_described(kernel):
+    features = load().machine("epyc-7763-2s").features
+    for guest in GUESTS:
+        for trigger in triggers_of(guest):
+            facts = known(guest, trigger.id, features, kernel)
+            assert set(facts) <= set(predicates.MEANING)
+            assert all(isinstance(value, bool) for value in facts.values())
+
+
+def test_the_mask_is_known_complete_from_the_kernel_that_keeps_it():
+    seen = {
+        kernel: known("sev", "ksm_replace_page", {}, kernel)["cpumask_complete"] for kernel in kernels.KERNEL_RANGES
+    }
+    assert [kernel for kernel, value in seen.items() if value] == ["v6.17-v7.2", "v7.3-rc"]
