@@ -6,6 +6,11 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
+def _one_line(text: str) -> str:
+    """`text` with control characters as escapes: a file's name or a cell never breaks the line."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class CostModelError(Exception):
     """Base of every error that the command line shows as one line with exit code 2."""
 
@@ -36,9 +41,8 @@ class BadInput(CostModelError):
             )
             if text
         )
-        super().__init__(f"{place}: {problem}" if place else problem)
-        if remedy:
-            self.args = (f"{self.args[0]}; {remedy}",)
+        text = f"{place}: {problem}" if place else problem
+        super().__init__(_one_line(f"{text}; {remedy}" if remedy else text))
 
 
 class UnknownName(CostModelError):

@@ -54,10 +54,25 @@ def cli() -> None:
     """
 
 
+def _help_of(error: click.ClickException) -> str:
+    """The command whose --help tells more."""
+    context = getattr(error, "ctx", None)
+    return f"{context.command_path} --help" if context else "costmodel --help"
+
+
 def main() -> None:
     """Run the command line; bad input is one line on stderr and exit code 2."""
     try:
-        cli(standalone_mode=True)
+        sys.exit(cli(standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        message = " ".join(error.format_message().split())
+        click.echo(f"costmodel: {message}; see `{_help_of(error)}`", err=True)
+        sys.exit(2)
+    except click.Abort:
+        sys.exit(130)
     except CostModelError as error:
         click.echo(f"costmodel: {error}", err=True)
         sys.exit(2)

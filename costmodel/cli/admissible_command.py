@@ -38,7 +38,7 @@ Examples:
 )
 @click.option(
     "--batch",
-    type=click.File(encoding="utf-8"),
+    type=click.File(encoding="utf-8-sig"),
     metavar="FILE.csv",
     help="Judge each row of a CSV file (guest_type,trigger,strategy); - reads standard input.",
 )
@@ -60,6 +60,8 @@ def command(
     yes, conditional and no are the rules' labels; with --machine, --kernel or --assume the predicates are evaluated:
     admissible, inadmissible or undecided, with those that fail and those that nobody told.
     """
+    if sum((agreement, batch is not None, guest is not None or trigger is not None)) > 1 or (batch and as_json):
+        raise BadInput("ask one thing", remedy="--agreement, --batch FILE.csv (prints CSV), or --guest with --trigger")
     if agreement:
         _print_agreement(as_json)
     elif batch is not None:
@@ -121,7 +123,7 @@ def _batch(file: TextIO) -> None:
 
     name, _, rows = options.read_cells(file, COLUMNS)
     out = []
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         cells = [(row[column] or "").strip() for column in COLUMNS]
         if any(len(cell) > LONGEST_CELL for cell in cells):
             raise BadInput(

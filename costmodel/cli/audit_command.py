@@ -8,7 +8,14 @@ from pathlib import Path
 import click
 
 
-@click.command(help="Check every number in data/: source, unit, checksum, quote, use.")
+@click.command(
+    help="Check every number in data/: source, unit, checksum, quote, use. Takes about 20 s; exit code 1 if one is wrong.",
+    epilog="""\b
+Examples:
+  costmodel audit
+  costmodel audit --data my-data --json
+""",
+)
 @click.option(
     "--data",
     "data_dir",

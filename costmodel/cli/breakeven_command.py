@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from costmodel.cli import options
+from costmodel.errors import BadInput
 from costmodel.numbers import interval, quantity
 
 
@@ -47,9 +48,13 @@ def command(
     from costmodel.cost.breakeven import break_even
     from costmodel.cost.scenario import scenario
     from costmodel.evidence.store import load
+    from costmodel.kvm.guests import guest as guest_of
+    from costmodel.kvm.triggers import trigger as trigger_of
 
     evidence = load()
     case = scenario(evidence, guest, machine, workload, **numbers)
+    if not trigger_of(trigger).occurs_with(guest_of(guest)):
+        raise BadInput(f"{guest} has no trigger {trigger}", field="--trigger", remedy="see `costmodel list triggers`")
     result = break_even(evidence, case, trigger, between, over)
     if as_json:
         options.print_json(result.as_dict())

@@ -38,7 +38,7 @@ def command(
 
     result = recommend(guest, machine, workload, kernel, **numbers)
     names = list(dict.fromkeys(row.trigger for row in result.costs))
-    if trigger is not None and trigger not in names:
+    if result.applicable and trigger is not None and trigger not in names:
         raise UnknownName(f"trigger of {guest}", trigger, names)
     rows = [row for row in result.costs if trigger in (None, row.trigger)]
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Callable, Sequence
 from typing import TextIO
@@ -36,19 +37,31 @@ def scenario_numbers(command: Callable) -> Callable:
     return command
 
 
-def read_cells(file: TextIO, columns: Sequence[str]) -> tuple[str, list[str], list[dict[str, str]]]:
-    """Name, header and rows of a CSV file that must have `columns`. Raises BadInput."""
+def read_cells(file: TextIO, columns: Sequence[str]) -> tuple[str, list[str], list[tuple[int, dict[str, str]]]]:
+    """Name, header and (line number, row) of a CSV file that must have `columns`. Raises BadInput."""
     name = getattr(file, "name", "-")
     try:
-        reader = csv.DictReader(file)
+        reader = csv.DictReader(io.StringIO(file.read(), newline=""))
+    except UnicodeDecodeError as error:
+        line = bytes(error.object)[: error.start].count(b"\n") + 1
+        raise BadInput(f"is not UTF-8: {error.reason}", file=name, row=line, remedy="save it as UTF-8") from None
+    try:
         header = list(reader.fieldnames or ())
         missing = [column for column in columns if column not in header]
-        if missing:
-            remedy = f"the first line must name {','.join(columns)}"
-            raise BadInput(f"has no column {', '.join(missing)}", file=name, row=1, remedy=remedy)
-        return name, header, list(reader)
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise BadInput(f"is not CSV text: {error}", file=name, remedy="save it as UTF-8 CSV") from None
+        if missing or len(set(header)) < len(header):
+            problem = f"has no column {', '.join(missing)}" if missing else "names a column twice"
+            raise BadInput(problem, file=name, row=1, remedy=f"the first line must name {','.join(columns)} once each")
+        rows = []
+        for row in reader:
+            first_line = reader.line_num - sum(str(cell).count("\n") for cell in row.values() if cell)
+            if None in row or None in row.values():
+                remedy = "quote cells that hold commas"
+                raise BadInput("has too many or too few cells", file=name, row=first_line, remedy=remedy)
+            rows.append((first_line, row))
+    except csv.Error as error:
+        line = reader.line_num + 1
+        raise BadInput(f"is not CSV text: {error}", file=name, row=line, remedy="correct the line") from None
+    return name, header, rows
 
 
 def print_json(value: object) -> None:

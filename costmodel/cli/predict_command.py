@@ -26,7 +26,7 @@ Example:
 @click.option(
     "--cells",
     required=True,
-    type=click.File(encoding="utf-8"),
+    type=click.File(encoding="utf-8-sig"),
     metavar="FILE.csv",
     help="Columns instruction,state,range_bytes and, if wanted, page (4KiB or 2MiB); - reads standard input.",
 )
@@ -42,7 +42,7 @@ def command(machine: str, cells: TextIO) -> None:
     model = FlushModel(cells_of(load().host(machine)))
     name, columns, rows = options.read_cells(cells, COLUMNS)
     out = []
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         try:
             size = float(row["range_bytes"])
             lines = max(1.0, size / LINE_BYTES)

@@ -40,10 +40,12 @@ def resolve(version: str) -> str:
         return newest()
     if version in KERNEL_RANGES:
         return version
-    match = re.fullmatch(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?:-rc\d*)?", version, re.ASCII)
+    match = re.fullmatch(r"v?(\d{1,3})\.(\d{1,3})(?:\.(\d{1,4}))?(?:-rc\d{0,3})?", version, re.ASCII)
     if not match:
         raise BadInput(
-            f"cannot read the kernel version {version!r}", field="kernel", remedy="write it as 6.6, 6.17.3 or newest"
+            f"cannot read the kernel version {version[:40]!r}",
+            field="kernel",
+            remedy="write it as 6.6, 6.17.3 or newest",
         )
     major, minor, patch = (int(part or 0) for part in match.groups())
     if (major, minor) < (5, 11):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costmodel.kvm import predicates, rule, rules
+from costmodel.kvm import admissibility, predicates, rule, rules
 from costmodel.kvm.admissibility import judge
 from costmodel.kvm.guests import GUESTS
 from costmodel.kvm.strategies import STRATEGIES
@@ -81,6 +81,11 @@ def test_no_fact_of_any_kind_lifts_any_ban(banned):
     for value in (True, False):
         facts = dict.fromkeys(predicates.MEANING, value)
         assert {judge(*cell, facts).state for cell in banned} == {"inadmissible"}
+
+
+def test_a_ban_holds_even_if_its_expression_does(banned, monkeypatch):
+    monkeypatch.setattr(admissibility, "RULES", tuple(replace(one, predicates="true") for one in rules.RULES))
+    assert {judge(*cell).state for cell in banned} == {"inadmissible"}
 
 
 def test_every_other_cell_can_be_made_admissible(verdicts):
