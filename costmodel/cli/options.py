@@ -53,7 +53,7 @@ def read_cells(file: TextIO, columns: Sequence[str]) -> tuple[str, list[str], li
             raise BadInput(problem, file=name, row=1, remedy=f"the first line must name {','.join(columns)} once each")
         rows = []
         for row in reader:
-            first_line = reader.line_num - sum(str(cell).count("\n") for cell in row.values() if cell)
+            first_line = reader.line_num - sum(str(cell).rstrip("\n").count("\n") for cell in row.values() if cell)
             if None in row or None in row.values():
                 remedy = "quote cells that hold commas"
                 raise BadInput("has too many or too few cells", file=name, row=first_line, remedy=remedy)
