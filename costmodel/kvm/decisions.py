@@ -1,0 +1,140 @@
+"""What upstream decided about these flushes, commit by commit (data/kvm/upstream_decisions.csv)."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from costmodel.errors import BadInput, UnknownName
+from costmodel.evidence.paths import data_dir
+from costmodel.kvm.guests import GUESTS
+from costmodel.kvm.kernels import KERNEL_RANGES, resolve, upstream
+from costmodel.kvm.strategies import STRATEGIES
+from costmodel.kvm.triggers import TRIGGERS
+
+FILE = "upstream_decisions.csv"
+STATUSES = ("merged", "refused", "withdrawn", "queued")
+ANY = "any"
+HVA = "hva"
+"""In the column triggers: every trigger that comes with user addresses of the memslots."""
+_RELEASE = re.compile(r"v?\d+\.\d+(?:\.\d+)?(?:-rc\d*)?")
+
+
+@dataclass(frozen=True)
+class UpstreamDecision:
+    """One decision of the kernel developers. An empty cell of the file is an empty string or tuple: it was not read.
+
+    `status` is merged, refused (proposed on the list and not merged), withdrawn (by who posted it) or queued (in the
+    queue of a stable kernel). `strategies` are what the kernel does since then, or would have done; none where the
+    decision moves a hook, changes a trigger or adds a helper. `date` is ISO, and short where only a part was read.
+    """
+
+    number: int
+    commits: tuple[str, ...]
+    status: str
+    title: str
+    author: str
+    date: str
+    versions: tuple[str, ...]
+    effect: str
+    guests: frozenset[str]
+    triggers: frozenset[str]
+    strategies: tuple[str, ...]
+    source: str
+    note: str
+
+    def concerns(self, guest: str, trigger: str) -> bool:
+        """Whether it is about this guest type at this trigger (ids)."""
+        return guest in self.guests and trigger in self.triggers
+
+    @property
+    def ranges(self) -> tuple[str, ...]:
+        """Catalogued kernel ranges in which it was released; none for what was not, or came before v5.11."""
+        return tuple(dict.fromkeys(name for version in self.versions if (name := _range(version))))
+
+    @property
+    def commit(self) -> str:
+        """`commit HASH` or `commits HASH, HASH`, or the source where no hash was read."""
+        if not self.commits:
+            return self.source
+        return f"commit{'s' if len(self.commits) > 1 else ''} {', '.join(self.commits)}"
+
+
+def _range(version: str) -> str | None:
+    """Range of a release such as v6.17; None for a stable queue such as 6.12.y and for older kernels."""
+    try:
+        return resolve(version) if _RELEASE.fullmatch(version) else None
+    except BadInput:
+        return None
+
+
+@lru_cache(maxsize=1)
+def decisions() -> tuple[UpstreamDecision, ...]:
+    """All decisions, oldest first. Raises BadInput or UnknownName with the row that cannot be read."""
+    with (data_dir() / "kvm" / FILE).open(newline="", encoding="utf-8") as file:
+        return tuple(_decision(row) for row in csv.DictReader(file))
+
+
+def _decision(row: dict[str, str]) -> UpstreamDecision:
+    if row["status"] not in STATUSES:
+        remedy = f"write one of {', '.join(STATUSES)}"
+        raise BadInput(f"unknown {row['status']!r}", file=FILE, row=row["number"], field="status", remedy=remedy)
+    strategies = _split(row["strategy"])
+    for name in strategies:
+        if name not in STRATEGIES:
+            raise UnknownName("strategy", name, STRATEGIES)
+    return UpstreamDecision(
+        number=int(row["number"]),
+        commits=_split(row["commits"]),
+        status=row["status"],
+        title=row["title"],
+        author=row["author"],
+        date=row["date"],
+        versions=_split(row["version"]),
+        effect=row["effect"],
+        guests=_members("guest type", row["guest_types"], GUESTS),
+        triggers=_members("trigger", row["triggers"], TRIGGERS),
+        strategies=strategies,
+        source=row["source"],
+        note=row["note"],
+    )
+
+
+def _split(cell: str) -> tuple[str, ...]:
+    return tuple(cell.split("|")) if cell else ()
+
+
+def _members(kind: str, cell: str, known: dict[str, object]) -> frozenset[str]:
+    """Ids of a cell, with `any` and `hva` spelled out."""
+    found: set[str] = set()
+    for name in _split(cell):
+        if name == ANY:
+            found.update(known)
+        elif name == HVA:
+            found.update(id for id, trigger in TRIGGERS.items() if trigger.by_hva)
+        elif name in known:
+            found.add(name)
+        else:
+            raise UnknownName(kind, name, known)
+    return frozenset(found)
+
+
+def change(guest: str, trigger: str, before: str, after: str) -> UpstreamDecision | None:
+    """The merged decision that took `guest` at `trigger` to what the range `after` does, first to last after `before`.
+
+    Of several the one whose release lies in the ranges after `before` and up to `after` comes first; None where the
+    list holds none. A decision of a strategy that no range does alone is part of the one that followed.
+    """
+    done = upstream(guest, trigger, after)
+    if done is None:
+        return None
+    fitting = [
+        d
+        for d in decisions()
+        if d.status == "merged" and d.concerns(guest, trigger) and set(d.strategies) & set(done.strategies)
+    ]
+    window = KERNEL_RANGES[KERNEL_RANGES.index(before) + 1 : KERNEL_RANGES.index(after) + 1]
+    inside = [d for d in fitting if set(d.ranges) & set(window)]
+    return next(iter(inside or fitting), None)

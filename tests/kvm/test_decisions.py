@@ -1,0 +1,105 @@
+"""The decisions of upstream: every row is read, and it agrees with what each kernel does."""
+
+import csv
+import re
+
+import pytest
+
+from costmodel.errors import BadInput, UnknownName
+from costmodel.evidence.paths import data_dir
+from costmodel.kvm import decisions, kernels
+
+ALL = decisions.decisions()
+
+
+def by_number(number):
+    return next(d for d in ALL if d.number == number)
+
+
+def test_every_row_is_there_once_and_in_order():
+    assert [d.number for d in ALL] == list(range(1, 23))
+
+
+def test_each_decision_says_what_it_does_and_where_that_was_read():
+    for d in ALL:
+        assert d.effect and d.source and d.guests
+        assert re.fullmatch(r"(\d{4}(-\d{2}(-\d{2})?)?)?", d.date)
+        assert all(re.fullmatch(r"[0-9a-f]{12}", commit) for commit in d.commits)
+        assert d.status != "merged" or d.commits or d.note
+
+
+def test_what_was_not_read_is_empty_and_the_note_says_so():
+    for d in ALL:
+        if not (d.title and d.author and d.date):
+            assert "not read" in d.note, d.number
+
+
+def test_nothing_that_was_remembered_or_inferred_is_in_the_file():
+    text = (data_dir() / "kvm" / decisions.FILE).read_text(encoding="utf-8")
+    assert "[MEM]" not in text and "[INF]" not in text
+    assert text.isascii()
+    assert len(list(csv.DictReader(text.splitlines()))) == len(ALL)
+
+
+def test_refused_and_withdrawn_decisions_are_in_no_kernel():
+    assert {d.number for d in ALL if d.status == "refused"} == {6, 7}
+    assert {d.number for d in ALL if d.status == "withdrawn"} == {5}
+    assert {d.number for d in ALL if d.status == "queued"} == {22}
+    for d in ALL:
+        if d.status in ("refused", "withdrawn"):
+            assert not d.ranges
+
+
+def test_a_merged_strategy_runs_in_the_kernels_of_its_release():
+    """WBNOINVD on all CPUs (14) was narrowed in the same release (15), the eviction by the guest (18) has no release."""
+    for d in ALL:
+        if d.status != "merged" or not d.strategies or not d.ranges or d.number == 14:
+            continue
+        for guest in d.guests:
+            found = {
+                name
+                for trigger in d.triggers
+                for kernel in d.ranges
+                if (done := kernels.upstream(guest, trigger, kernel))
+                for name in done.strategies
+            }
+            assert set(d.strategies) <= found, d.number
+
+
+def test_ranges_of_versions():
+    assert by_number(4).ranges == ("v5.18-v6.7", "v5.15.70+")
+    assert by_number(1).ranges == ()
+    assert by_number(22).ranges == ()
+    assert by_number(20).ranges == ("v7.3-rc",)
+
+
+def test_the_commit_that_changed_a_trigger():
+    case = ("sev", "ksm_replace_page")
+    assert decisions.change(*case, "v5.18-v6.7", "v6.17-v7.2").commits == ("6f38f8c57464",)
+    assert decisions.change(*case, "v5.11", "v5.18-v6.7").commits == ("683412ccf612",)
+    assert decisions.change("sev", "vm_destroy", "v6.11-v6.16", "v6.17-v7.2").number == 13
+    assert decisions.change("sev", "asid_recycle", "v6.11-v6.16", "v6.17-v7.2") is None
+    assert decisions.change("plain", "gmem_punch_hole", "v5.11", "v6.17-v7.2") is None
+
+
+def test_a_commit_as_text():
+    assert by_number(15).commit == "commit 6f38f8c57464"
+    assert by_number(14).commit == "commit a77896eea33d"
+    assert by_number(8).commit == "commits cec29eef0a81, 193bbfaacc84"
+    assert by_number(19).commit.startswith("mprotect.c")
+
+
+@pytest.mark.parametrize(
+    ("cell", "text", "error"),
+    [
+        ("status", "perhaps", BadInput),
+        ("strategy", "WBINVD_SOME", UnknownName),
+        ("guest_types", "sevv", UnknownName),
+        ("triggers", "ksm", UnknownName),
+    ],
+)
+def test_a_row_that_cannot_be_read_is_refused(cell, text, error):
+    with (data_dir() / "kvm" / decisions.FILE).open(newline="", encoding="utf-8") as file:
+        row = next(csv.DictReader(file))
+    with pytest.raises(error):
+        decisions._decision({**row, cell: text})
