@@ -138,3 +138,15 @@ def change(guest: str, trigger: str, before: str, after: str) -> UpstreamDecisio
     window = KERNEL_RANGES[KERNEL_RANGES.index(before) + 1 : KERNEL_RANGES.index(after) + 1]
     inside = [d for d in fitting if set(d.ranges) & set(window)]
     return next(iter(inside or fitting), None)
+
+
+def moved(guest: str, trigger: str, kernel: str) -> UpstreamDecision | None:
+    """The merged decision released in the range `kernel` that keeps the strategy of the trigger but not its hook."""
+    return next(
+        (
+            d
+            for d in decisions()
+            if d.status == "merged" and not d.strategies and kernel in d.ranges and d.concerns(guest, trigger)
+        ),
+        None,
+    )

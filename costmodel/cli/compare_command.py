@@ -1,0 +1,69 @@
+"""costmodel compare"""
+
+from __future__ import annotations
+
+import click
+
+from costmodel.cli import options
+from costmodel.errors import BadInput
+
+
+@click.command(
+    name="compare",
+    epilog="""\b
+Examples:
+  costmodel compare --kernel 6.6 --kernel 6.17 --guest sev --machine epyc-7763-2s --cpus-that-ran 8
+  costmodel compare --strategy WBNOINVD_MASK --strategy CLFLUSHOPT_UVA --guest sev --machine epyc-7763-2s
+  costmodel compare --kernel 6.8 --kernel newest --guest sev-es --machine epyc-9654-2s --json
+""",
+)
+@click.option("--kernel", "kernel_names", multiple=True, help="Host kernel version; twice to compare two kernels.")
+@click.option("--strategy", "strategies", multiple=True, help="Strategy id, twice (see `costmodel list strategies`).")
+@options.guest
+@options.machine
+@options.workload
+@options.scenario_numbers
+@options.as_json
+def command(
+    kernel_names: tuple[str, ...],
+    strategies: tuple[str, ...],
+    guest: str,
+    machine: str,
+    workload: str,
+    as_json: bool,
+    **numbers: float | None,
+) -> None:
+    """Two kernels or two strategies side by side: base, new, change with its 90 % interval, ~ where it cannot be told.
+
+    Both sides are computed over the same draws of the parameters, so what they share cancels. For kernels it also says
+    what each does at each trigger, and which commit changed it. With two strategies, one --kernel may be given.
+    """
+    result = compared(kernel_names, strategies, guest, machine, workload, **numbers)
+    if as_json:
+        options.print_json(result.model_dump(mode="json"))
+        return
+    from costmodel.report.comparison import render_comparison
+
+    click.echo(render_comparison(result), nl=False)
+
+
+def compared(
+    kernel_names: tuple[str, ...],
+    strategies: tuple[str, ...],
+    guest: str,
+    machine: str,
+    workload: str,
+    **numbers: float | None,
+):
+    """The comparison that the options ask for. Raises BadInput where they ask for none."""
+    from costmodel.decision.versus import compare_kernels, compare_strategies
+
+    if len(strategies) == 2 and len(kernel_names) <= 1:
+        return compare_strategies(*strategies, guest, machine, workload, *(kernel_names or ("newest",)), **numbers)
+    if len(kernel_names) == 2 and not strategies:
+        return compare_kernels(*kernel_names, guest, machine, workload, **numbers)
+    raise BadInput(
+        f"{len(kernel_names)} kernels and {len(strategies)} strategies given",
+        field="--kernel",
+        remedy="give --kernel twice, or --strategy twice with at most one --kernel",
+    )

@@ -1,0 +1,296 @@
+"""Two kernels or two strategies side by side: paired over joint draws, with what can be told apart and what cannot."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy
+
+from costmodel import __version__
+from costmodel.calibration.cached import parameters_of
+from costmodel.calibration.parameters import ParameterSet
+from costmodel.cost.draws import Draws
+from costmodel.cost.scenario import Scenario, scenario
+from costmodel.cost.totals import Total
+from costmodel.decision.model import SourceRow
+from costmodel.decision.policy import Study
+from costmodel.decision.provenance import source_rows
+from costmodel.decision.ratios import QUANTITIES, paired, refused_row, rows_of
+from costmodel.decision.recommend import DEFAULT_WORKLOAD, not_applicable
+from costmodel.decision.versus_model import Versus, VersusChange, VersusRow, VersusSide, VersusTrigger
+from costmodel.errors import BadInput
+from costmodel.evidence.store import Evidence, load
+from costmodel.hashing import code_hash, value_hash
+from costmodel.kvm import decisions, kernels
+from costmodel.kvm.guests import guest as guest_of
+from costmodel.kvm.placements import placement_for
+from costmodel.kvm.strategies import strategy as strategy_of
+from costmodel.kvm.triggers import Trigger, triggers_of
+
+LOST = "host CPUs lost"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side: a scenario, and the strategy asked for, or None for what the kernel does."""
+
+    label: str
+    scenario: Scenario
+    strategy: str | None = None
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a side does at one trigger, with its total; `cost` is None where nothing safe is known."""
+
+    side: VersusSide
+    study: Study
+    cost: Total | None
+
+
+def compare_kernels(
+    base: str,
+    new: str,
+    guest: str,
+    machine: str,
+    workload: str = DEFAULT_WORKLOAD,
+    *,
+    evidence: Evidence | None = None,
+    **numbers: float | None,
+) -> Versus:
+    """What two kernel versions do at each trigger of `guest` and what that costs. Raises BadInput or UnknownName."""
+    evidence = evidence or load()
+    left = scenario(evidence, guest, machine, workload, base, **numbers)
+    right = replace(left, kernel=kernels.resolve(new))
+    if left.kernel == right.kernel:
+        raise BadInput(
+            f"{base} and {new} flush alike (both are {left.kernel})",
+            field="--kernel",
+            remedy=f"choose versions of two of {', '.join(kernels.KERNEL_RANGES)}",
+        )
+    return compare_sides(evidence, "kernels", Side(base, left), Side(new, right))
+
+
+def compare_strategies(
+    base: str,
+    new: str,
+    guest: str,
+    machine: str,
+    workload: str = DEFAULT_WORKLOAD,
+    kernel: str = "newest",
+    *,
+    evidence: Evidence | None = None,
+    **numbers: float | None,
+) -> Versus:
+    """What two strategies cost at each trigger of `guest`, safe or not. Raises BadInput or UnknownName."""
+    evidence = evidence or load()
+    case = scenario(evidence, guest, machine, workload, kernel, **numbers)
+    if strategy_of(base) == strategy_of(new):
+        raise BadInput(f"{base} is given twice", field="--strategy", remedy="give two different strategies")
+    return compare_sides(evidence, "strategies", Side(base, case, base), Side(new, case, new))
+
+
+def compare_sides(evidence: Evidence, kind: str, base: Side, new: Side) -> Versus:
+    """Compare two sides that differ in kernel or strategy only; a scenario may hold a workload from elsewhere.
+
+    Raises BadInput where machine or kernel cannot host the guest type.
+    """
+    case = base.scenario
+    for side in (base, new):
+        if reason := not_applicable(side.scenario, guest_of(side.scenario.guest)):
+            raise BadInput(reason, field="--guest", remedy="see `costmodel list guests` and `list machines`")
+    parameters = parameters_of(evidence, case.machine.id)
+    draws = Draws(parameters)
+    pairs = [
+        (trigger, *(_done(Study(trigger, side.scenario, parameters, draws, {}), side) for side in (base, new)))
+        for trigger in triggers_of(case.guest)
+    ]
+    found = [_trigger(kind, trigger, left, right) for trigger, left, right in pairs]
+    total = _total([(left.cost, right.cost) for _, left, right in pairs if left.cost and right.cost])
+    used = {name for _, *sides in pairs for done in sides if done.cost for name in done.cost.parameters}
+    return Versus(
+        costmodel_version=__version__,
+        kind=kind,
+        base=base.label,
+        new=new.label,
+        guest=case.guest,
+        guest_title=guest_of(case.guest).title,
+        machine=case.machine.id,
+        machine_title=case.machine.title,
+        workload=case.workload.id,
+        workload_title=case.workload.title,
+        scenario={
+            "vcpus": float(case.vcpus),
+            "resident_bytes": case.resident_bytes,
+            "cpus_that_ran": case.cpus_that_ran,
+            "logical_cpus": float(case.machine.logical_cpus),
+        },
+        command=_command(kind, base, new),
+        triggers=found,
+        total=total,
+        draws=draws.n,
+        extrapolated=any(one.extrapolated for one in found),
+        warnings=_warnings(base, new, found),
+        priors=priors(parameters, used),
+        sources=_sources(evidence, case, [left.study for _, left, _ in pairs], parameters, used),
+        data_hash=evidence.data_hash,
+        code_hash=code_hash(),
+        parameter_hash=value_hash(parameters.model_dump()),
+    )
+
+
+def _done(study: Study, side: Side) -> Done:
+    """The strategy of a side at a trigger: the one asked for, or what the kernel does."""
+    case = study.scenario
+    place = placement_for(case.guest, study.trigger.id, case.kernel)
+    if side.strategy is not None:
+        verdict = next(c.verdict for c in study.candidates if c.strategy == side.strategy)
+        note = "" if verdict.state == "admissible" else verdict.reason
+        entry = VersusSide(strategy=side.strategy, state=verdict.state, placement=place, note=note)
+        return Done(entry, study, study.cost(side.strategy))
+    running = [c for c in study.candidates if c.running]
+    chosen = study.chosen or next((c for c in running if c.verdict.state == "undecided"), None)
+    if chosen is not None:
+        entry = VersusSide(
+            strategy=chosen.strategy,
+            state=chosen.verdict.state,
+            placement=place,
+            note="" if chosen.safe else f"must hold: {', '.join(chosen.verdict.unknown)}",
+        )
+        return Done(entry, study, study.cost(chosen.strategy))
+    if running:
+        lost = running[0]
+        note = f"can lose a flush: {lost.verdict.reason}"
+        return Done(VersusSide(strategy=lost.strategy, state="inadmissible", placement=place, note=note), study, None)
+    note = "what this kernel does here is not catalogued"
+    return Done(VersusSide(strategy=None, state="not catalogued", placement=place, note=note), study, None)
+
+
+def _trigger(kind: str, trigger: Trigger, left: Done, right: Done) -> VersusTrigger:
+    if left.cost is None or right.cost is None:
+        gaps = {done.side.state: name for name, done in (("base", left), ("new", right)) if done.cost is None}
+        both = left.cost is None and right.cost is None
+        rows = [refused_row(QUANTITIES[0][0], "s", _gap(gaps, both=both))]
+    else:
+        rows = rows_of(left.cost, right.cost)
+    case = left.study.scenario
+    return VersusTrigger(
+        trigger=trigger.id,
+        title=trigger.title,
+        in_workload=case.load(trigger.id) is not None,
+        base=left.side,
+        new=right.side,
+        changes=steps(case.guest, trigger.id, case.kernel, right.study.scenario.kernel) if kind == "kernels" else [],
+        rows=rows,
+        extrapolated=any(done.cost.extrapolated for done in (left, right) if done.cost),
+    )
+
+
+def _gap(gaps: dict[str, str], *, both: bool) -> str:
+    """Why there is no cost: which side (of `gaps` by state) loses a flush or is not catalogued."""
+    texts = {"inadmissible": "can lose a flush here", "not catalogued": "what it does here is not catalogued"}
+    one_reason = both and len(gaps) == 1
+    return "; ".join(f"{'both sides' if one_reason else side}: {texts[state]}" for state, side in gaps.items())
+
+
+def steps(guest: str, trigger: str, base: str, new: str) -> list[VersusChange]:
+    """What changed between two catalogued ranges, oldest first, each with the first range that has it and its commit.
+
+    Ranges compare in time: the order of the arguments does not matter.
+    """
+    first, last = sorted(map(kernels.KERNEL_RANGES.index, (base, new)))
+    found = []
+    for before, after in zip(
+        kernels.KERNEL_RANGES[first:last], kernels.KERNEL_RANGES[first + 1 : last + 1], strict=True
+    ):
+        was, now = (kernels.upstream(guest, trigger, name) for name in (before, after))
+        place = placement_for(guest, trigger, after)
+        moved = place != placement_for(guest, trigger, before)
+        if now is None or (was is not None and was.strategies == now.strategies and not moved):
+            continue
+        same = was is not None and was.strategies == now.strategies
+        decision = decisions.moved(guest, trigger, after) if same else decisions.change(guest, trigger, before, after)
+        found.append(
+            VersusChange(
+                kernel=after,
+                strategy="|".join(now.strategies),
+                placement=place,
+                number=decision.number if decision else None,
+                commits=list(decision.commits) if decision else [],
+                title=decision.title or decision.effect if decision else "",
+                source=decision.source if decision else now.locator,
+            )
+        )
+    return found
+
+
+def _total(costs: Sequence[tuple[Total, Total]]) -> VersusRow:
+    """Host CPUs lost at all triggers that have a rate on both sides, draw by draw; refused where one has no number."""
+    gaps = [cost.refused for pair in costs for cost in pair if cost.refused and cost.rate_per_s is not None]
+    rated = [pair for pair in costs if all(cost.host_cpu_s_per_s is not None for cost in pair)]
+    if gaps or not rated:
+        return refused_row(LOST, "1", "; ".join(dict.fromkeys(gaps)) or "no rate is published for any trigger")
+    left, right = (sum((pair[i].host_cpu_s_per_s for pair in rated), start=numpy.zeros(1)) for i in (0, 1))
+    marks = tuple(any(pair[i].extrapolated for pair in rated) for i in (0, 1))
+    return paired(LOST, "1", left, right, marks)
+
+
+def priors(parameters: ParameterSet, used: set[str]) -> list[str]:
+    """The priors by rule among the parameters used: what each is and how it was made."""
+    entries = [parameters[name] for name in sorted(used) if name in parameters.parameters]
+    return [f"{entry.description}: {entry.rule}" for entry in entries if entry.extrapolated]
+
+
+def _sources(
+    evidence: Evidence, case: Scenario, studies: Sequence[Study], parameters: ParameterSet, used: set[str]
+) -> list[SourceRow]:
+    """Provenance of the numbers that went in: of the parameters used, the workload and the machine."""
+    wanted = {row for name in used if name in parameters.parameters for row in parameters[name].sources}
+    fixed = {row for rows in case.machine.provenance.values() for row in rows}
+    for load_ in case.workload.triggers:
+        fixed.update(load_.sources)
+    return [row for row in source_rows(evidence, case, studies) if row.id in wanted | fixed]
+
+
+def _warnings(base: Side, new: Side, triggers: Sequence[VersusTrigger]) -> list[str]:
+    case = new.scenario
+    texts = []
+    masked = any(
+        side.strategy and strategy_of(side.strategy).scope == "mask" for t in triggers for side in (t.base, t.new)
+    )
+    if masked and case.cpus_that_ran >= case.machine.logical_cpus:
+        texts.append(
+            f"the mask holds all {case.machine.logical_cpus} CPUs: it only grows, and this guest is not pinned "
+            "(--cpus-that-ran sets it)"
+        )
+    if any("inadmissible" in (t.base.state, t.new.state) for t in triggers):
+        texts.append("a flush can be lost where a strategy is marked -: a low cost is no gain there")
+    return texts
+
+
+def _command(kind: str, base: Side, new: Side) -> str:
+    """The command line that gives this comparison again."""
+    case = base.scenario
+    option = "--kernel" if kind == "kernels" else "--strategy"
+    words = ["costmodel", "compare", option, base.label, option, new.label, "--guest", case.guest]
+    words += ["--machine", case.machine.id, "--workload", case.workload.id]
+    if kind == "strategies":
+        words += ["--kernel", case.kernel]
+    words += numbers_of(case)
+    return shlex.join(words)
+
+
+def numbers_of(case: Scenario) -> list[str]:
+    """Options of a command line for the numbers that differ from the workload's and the machine's."""
+    words = []
+    if case.vcpus != case.workload.vcpus.value:
+        words += ["--vcpus", str(case.vcpus)]
+    if case.resident_bytes != case.workload.resident_bytes.value:
+        words += ["--resident-bytes", f"{case.resident_bytes:.17g}"]
+    if case.cpus_that_ran != case.machine.logical_cpus:
+        words += ["--cpus-that-ran", f"{case.cpus_that_ran:g}"]
+    if case.event_fraction is not None:
+        words += ["--event-fraction", f"{case.event_fraction:.17g}"]
+    return words

@@ -1,0 +1,175 @@
+"""A comparison as an aligned text table in the manner of benchstat: base, new, change, `~` where it cannot be told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from costmodel.decision.versus_model import Versus, VersusChange, VersusRow, VersusTrigger
+from costmodel.numbers import quantity
+from costmodel.report.rounding import change
+from costmodel.report.text import STATE_MARKS, cell, wrap
+
+TABLE_WIDTH = 75
+MARK = "*"
+MEAN, P99 = "event latency", "event latency, p99"
+
+
+def render_comparison(result: Versus) -> str:
+    """The whole comparison: what was compared, the table, what changed in the kernel, limits, how to get it again."""
+    blocks = [
+        _head(result),
+        table(result),
+        _changes(result),
+        _notes(result),
+        _warnings(result),
+        foot(result),
+    ]
+    return "\n".join("\n".join(block) + "\n" for block in blocks if block)
+
+
+def _head(result: Versus) -> list[str]:
+    numbers = result.scenario
+    ran = f"{numbers['cpus_that_ran']:.0f} of {numbers['logical_cpus']:.0f} CPUs ran the guest"
+    size = quantity(numbers["resident_bytes"], "B", 3)
+    return [
+        *wrap(f"{result.guest_title} on {result.machine_title}, {result.workload_title}", "", "  "),
+        *wrap(f"{numbers['vcpus']:.0f} vCPUs, {size}, {ran}", "  "),
+    ]
+
+
+def table(result: Versus) -> list[str]:
+    """Lines of the table, at most TABLE_WIDTH columns: one section per set of triggers with the same numbers."""
+    shown = [one for one in result.triggers if _differs(one) and not _neither(one)]
+    sections = [_section(group) for group in grouped(shown)]
+    cells = [line for _, lines in sections for line in lines] + [_cells(result.total)]
+    head = ("", result.base, result.new, "change")
+    widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
+    lines = aligned(head, widths)
+    for title, rows in sections:
+        lines += ["", *wrap(title), *(line for row in rows for line in aligned(row, widths))]
+    lines += ["", "total of the workload", *aligned(_cells(result.total), widths)]
+    for title, triggers in (
+        ("Same on both sides", [t for t in result.triggers if not _differs(t) and not _neither(t)]),
+        ("Neither may be used", [t for t in result.triggers if _neither(t)]),
+    ):
+        if triggers:
+            lines += ["", *wrap(f"{title}: {', '.join(t.trigger for t in triggers)}", "", "  ")]
+    return lines
+
+
+def grouped(triggers: Sequence[VersusTrigger]) -> list[list[VersusTrigger]]:
+    """Triggers with the same strategies and numbers together, those of the workload first."""
+    found: dict[str, list[VersusTrigger]] = {}
+    for one in sorted(triggers, key=lambda t: not t.in_workload):
+        key = repr((one.base.strategy, one.new.strategy, one.base.state, one.new.state, one.rows))
+        found.setdefault(key, []).append(one)
+    return list(found.values())
+
+
+def _differs(one: VersusTrigger) -> bool:
+    return one.base.strategy != one.new.strategy or any(row.verdict not in ("equal", "refused") for row in one.rows)
+
+
+def _neither(one: VersusTrigger) -> bool:
+    """Whether both sides can lose a flush here or have no business here."""
+    return one.base.state == one.new.state == "inadmissible"
+
+
+def _section(group: Sequence[VersusTrigger]) -> tuple[str, list[tuple[str, ...]]]:
+    """Title of a section and its lines: the strategies, then the quantities."""
+    first = group[0]
+    strategies = [f"{STATE_MARKS.get(s.state, '?').strip()}{s.strategy or 'unknown'}" for s in (first.base, first.new)]
+    rows = [row for row in first.rows if not _repeats(row, first.rows)]
+    return ", ".join(one.trigger for one in group), [("  strategy", *strategies, ""), *map(_cells, rows)]
+
+
+def _repeats(row: VersusRow, rows: Sequence[VersusRow]) -> bool:
+    """Whether the p99 over the range lengths says no more than the mean does."""
+    return row.quantity == P99 and any((r.base, r.new) == (row.base, row.new) for r in rows if r.quantity == MEAN)
+
+
+def _cells(row: VersusRow) -> tuple[str, ...]:
+    """Cells of one quantity; a refused row says so in the last column."""
+    values = [
+        f"{cell(one)}{MARK if one is not None and one.extrapolated and one.high > 0 else ''}"
+        for one in (row.base, row.new)
+    ]
+    return f"  {row.quantity}", *values, change(row)
+
+
+def aligned(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
+    """One table line; the last cell goes to a line of its own where it does not fit."""
+    line = "  ".join(f"{text:<{width}}" for text, width in zip(cells, widths, strict=True)).rstrip()
+    if len(line) <= TABLE_WIDTH:
+        return [line]
+    return [*aligned([*cells[:-1], ""], widths), f"{cells[-1]:>{TABLE_WIDTH}}"]
+
+
+def _changes(result: Versus) -> list[str]:
+    """What changed between two kernels, each step once with its triggers."""
+    steps: dict[str, tuple[VersusChange, list[str]]] = {}
+    for one in result.triggers:
+        for step in one.changes:
+            steps.setdefault(repr(step), (step, []))[1].append(one.trigger)
+    lines = []
+    for step, triggers in sorted(steps.values(), key=lambda pair: _order(pair[0].kernel)):
+        lines += wrap(f"{step.kernel}: {step.strategy}, hook {step.placement}", "  ", "    ")
+        lines += wrap(f"at {', '.join(triggers)}", "      ", "         ")
+        lines += wrap(step_source(step), "      ", "        ")
+    return ["CHANGES IN THE KERNEL", *lines] if lines else []
+
+
+def step_source(step: VersusChange) -> str:
+    """The commit of a step with its title, or where the behaviour was read."""
+    if not step.commits:
+        return f"read in {step.source}"
+    return f'commit{"s" if len(step.commits) > 1 else ""} {", ".join(step.commits)} ("{step.title}")'
+
+
+def _order(kernel: str) -> tuple[int, ...]:
+    """Sort key of a range: its first version."""
+    return tuple(int(part) for part in kernel.lstrip("v").split("-")[0].rstrip("+").split("."))
+
+
+def _notes(result: Versus) -> list[str]:
+    """Refusals, each gap once with its triggers."""
+    gaps: dict[str, list[str]] = {}
+    for one in result.triggers:
+        for row in one.rows:
+            if row.refused:
+                gaps.setdefault(row.refused, []).append(one.trigger)
+    if result.total.refused:
+        gaps.setdefault(result.total.refused, []).append("total")
+    lines = [line for gap, names in gaps.items() for line in wrap(f"- {', '.join(names)}: {gap}", "  ", "    ")]
+    return ["REFUSED", *lines] if lines else []
+
+
+def _warnings(result: Versus) -> list[str]:
+    lines = [line for text in result.warnings for line in wrap(f"- {text}", "  ", "    ")]
+    return ["WARNINGS", *lines] if lines else []
+
+
+def legend(result: Versus) -> list[str]:
+    """What the marks of the table mean."""
+    text = (
+        f"MODEL, median [90 % interval] of {result.draws} joint draws; change of new against base over the same draws, "
+        "in percent or as a factor (xN: N times base, /N: an Nth of it); ~ cannot be told, same: equal in every draw."
+    )
+    if result.extrapolated:
+        text += f" {MARK} EXTRAPOLATED: a prior by rule went in."
+    if any(side.state != "admissible" for one in result.triggers for side in (one.base, one.new)):
+        text += " Before a strategy: - it can lose a flush here, ? a condition is open."
+    return wrap(text)
+
+
+def foot(result: Versus) -> list[str]:
+    """Legend, sources and the one command that prints the comparison again."""
+    ids = ", ".join(row.id for row in result.sources if row.use != "machine")
+    return [
+        *legend(result),
+        *(wrap(f"Sources (rows of data/measurements.csv): {ids}", "", "  ") if ids else []),
+        "Again with:",
+        *wrap(result.command, "  ", "    "),
+        f"costmodel {result.costmodel_version}, data {result.data_hash}, code {result.code_hash},",
+        f"parameters {result.parameter_hash}",
+    ]
