@@ -108,7 +108,7 @@ def compare_sides(evidence: Evidence, kind: str, base: Side, new: Side) -> Versu
         for trigger in triggers_of(case.guest)
     ]
     found = [_trigger(kind, trigger, left, right) for trigger, left, right in pairs]
-    total = _total([(left.cost, right.cost) for _, left, right in pairs if left.cost and right.cost])
+    total = _total(pairs)
     used = {name for _, *sides in pairs for done in sides if done.cost for name in done.cost.parameters}
     return Versus(
         costmodel_version=__version__,
@@ -226,15 +226,23 @@ def steps(guest: str, trigger: str, base: str, new: str) -> list[VersusChange]:
     return found
 
 
-def _total(costs: Sequence[tuple[Total, Total]]) -> VersusRow:
+def _total(pairs: Sequence[tuple[Trigger, Done, Done]]) -> VersusRow:
     """Host CPUs lost at all triggers that have a rate on both sides, draw by draw; refused where one has no number."""
-    gaps = [cost.refused for pair in costs for cost in pair if cost.refused and cost.rate_per_s is not None]
-    rated = [pair for pair in costs if all(cost.host_cpu_s_per_s is not None for cost in pair)]
+    gaps: dict[str, None] = {}
+    rated = []
+    for trigger, left, right in pairs:
+        if left.study.scenario.load(trigger.id) is None:
+            continue
+        if left.cost is None or right.cost is None:
+            gaps[f"a side has no cost at {trigger.id}"] = None
+        elif refused := left.cost.refused or right.cost.refused:
+            gaps[refused] = None
+        elif left.cost.host_cpu_s_per_s is not None and right.cost.host_cpu_s_per_s is not None:
+            rated.append((left.cost, right.cost))
     if gaps or not rated:
-        return refused_row(LOST, "1", "; ".join(dict.fromkeys(gaps)) or "no rate is published for any trigger")
+        return refused_row(LOST, "1", "; ".join(gaps) or "no rate is published for a trigger of this workload")
     left, right = (sum((pair[i].host_cpu_s_per_s for pair in rated), start=numpy.zeros(1)) for i in (0, 1))
-    marks = tuple(any(pair[i].extrapolated for pair in rated) for i in (0, 1))
-    return paired(LOST, "1", left, right, marks)
+    return paired(LOST, "1", left, right, tuple(any(pair[i].extrapolated for pair in rated) for i in (0, 1)))
 
 
 def priors(parameters: ParameterSet, used: set[str]) -> list[str]:

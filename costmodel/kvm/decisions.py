@@ -122,18 +122,15 @@ def _members(kind: str, cell: str, known: dict[str, object]) -> frozenset[str]:
 
 
 def change(guest: str, trigger: str, before: str, after: str) -> UpstreamDecision | None:
-    """The merged decision that took `guest` at `trigger` to what the range `after` does, first to last after `before`.
+    """The merged decision that brought `guest` at `trigger` what the range `after` does and `before` does not.
 
-    Of several the one whose release lies in the ranges after `before` and up to `after` comes first; None where the
-    list holds none. A decision of a strategy that no range does alone is part of the one that followed.
+    One whose release lies after `before` and up to `after` comes first; else any (a stable backport has the decision of
+    a later range); None where the list holds none.
     """
-    done = upstream(guest, trigger, after)
-    if done is None:
-        return None
+    was, now = upstream(guest, trigger, before), upstream(guest, trigger, after)
+    brought = set(now.strategies if now else ()) - set(was.strategies if was else ())
     fitting = [
-        d
-        for d in decisions()
-        if d.status == "merged" and d.concerns(guest, trigger) and set(d.strategies) & set(done.strategies)
+        d for d in decisions() if d.status == "merged" and d.concerns(guest, trigger) and set(d.strategies) & brought
     ]
     window = KERNEL_RANGES[KERNEL_RANGES.index(before) + 1 : KERNEL_RANGES.index(after) + 1]
     inside = [d for d in fitting if set(d.ranges) & set(window)]

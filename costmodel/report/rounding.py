@@ -91,6 +91,6 @@ def factor(low: float, median: float, high: float) -> str:
 def _short(value: float, digits: int) -> str:
     """A factor with `digits` digits, one more where it would be rounded to 1, a short exponent from 10000 on."""
     text = significant(value, digits)
-    if value >= 10_000:
+    if float(text) >= 10_000:
         return f"{value:.{digits - 1}e}".replace("e+0", "e").replace("e+", "e")
     return significant(value, digits + 1) if text == "1" and value != 1 else text

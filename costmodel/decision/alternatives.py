@@ -1,0 +1,287 @@
+"""What was and is done about one trigger, kernel by kernel, with what that costs: the rows of a mail's table."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from costmodel import __version__
+from costmodel.calibration.cached import parameters_of
+from costmodel.cost.draws import Draws
+from costmodel.cost.scenario import Scenario, scenario
+from costmodel.cost.totals import Total
+from costmodel.decision.alternatives_model import Alternatives, ModelRow, Upstreamed
+from costmodel.decision.headline import headline_study
+from costmodel.decision.intervals import interval_of
+from costmodel.decision.observed import observed
+from costmodel.decision.policy import Study
+from costmodel.decision.ratios import QUANTITIES, paired
+from costmodel.decision.recommend import DEFAULT_WORKLOAD, not_applicable
+from costmodel.decision.sensitivity import sensitivities
+from costmodel.decision.versus import numbers_of
+from costmodel.errors import BadInput
+from costmodel.evidence.store import Evidence, load
+from costmodel.hashing import code_hash, value_hash
+from costmodel.kvm import decisions, kernels
+from costmodel.kvm.guests import guest as guest_of
+from costmodel.kvm.strategies import STRATEGIES
+from costmodel.kvm.strategies import strategy as strategy_of
+from costmodel.kvm.triggers import trigger as trigger_of
+from costmodel.kvm.triggers import triggers_of
+
+INFLUENTIAL = 0.05
+"""A prior is named if its total Sobol index for the first row's cost is above this."""
+OUT_OF_TREE, ASKED = "out of tree", "for comparison"
+
+
+@dataclass(frozen=True)
+class Span:
+    """Adjacent kernel ranges in which a guest type gets the same strategy; `asked` is a strategy outside any kernel."""
+
+    guest: str
+    ranges: tuple[str, ...]
+    strategy: str
+    state: str
+    note: str = ""
+    asked: bool = False
+
+    @property
+    def where(self) -> str:
+        """`v5.18-v6.16`, `v6.17 on`, `out of tree`, or `for comparison` of a strategy that was asked for."""
+        if self.asked:
+            return ASKED
+        if not guest_of(self.guest).has("upstream"):
+            return OUT_OF_TREE
+        ranges = [name for name in self.ranges if not name.endswith("+")] or list(self.ranges)
+        first, last = ranges[0].split("-")[0], ranges[-1].split("-")[-1]
+        if ranges[-1] == kernels.newest() and len(ranges) > 1:
+            return f"{first} on"
+        return ranges[0] if len(ranges) == 1 else f"{first}-{last}"
+
+
+def alternatives(
+    guests: Sequence[str],
+    machine: str,
+    workload: str = DEFAULT_WORKLOAD,
+    *,
+    trigger: str | None = None,
+    kernel_names: Sequence[str] = (),
+    strategies: Sequence[str] = (),
+    measured: Sequence[str] = (),
+    evidence: Evidence | None = None,
+    **numbers: float | None,
+) -> Alternatives:
+    """One row per kernel behaviour of each guest type, then one per strategy asked for, at `trigger`.
+
+    Without `trigger` it is the costliest of the first guest type. A strategy that flushes the CPUs that ran the guest
+    has a row for all CPUs and one for pinned vCPUs, unless `cpus_that_ran` is given. `measured` adds host profiles.
+    Raises BadInput or UnknownName.
+    """
+    evidence = evidence or load()
+    cases = {name: scenario(evidence, name, machine, workload, "newest", **numbers) for name in with_successors(guests)}
+    for name in guests:
+        first = next(kernel for kernel in kernels.KERNEL_RANGES if kernels.hosts(name, kernel))
+        if reason := not_applicable(replace(cases[name], kernel=first), guest_of(name)):
+            raise BadInput(reason, field="--guest", remedy="choose a machine and a guest type that fit")
+    case = cases[guests[0]]
+    parameters = parameters_of(evidence, machine)
+    draws = Draws(parameters)
+    ranges = tuple(dict.fromkeys(kernels.resolve(name) for name in kernel_names))
+    trigger = _trigger(case, trigger, draws, ranges)
+    spans = [span for name in cases for span in _spans(cases[name], trigger, draws, ranges)]
+    spans += [_asked(cases[guests[0]], trigger, draws, name) for name in strategies]
+    if not spans:
+        raise BadInput(f"nothing is catalogued at {trigger} there", field="--kernel", remedy="leave --kernel out")
+    rows, used = _rows(spans, cases, trigger, draws, asked_cpus=numbers.get("cpus_that_ran") is not None)
+    influences = sensitivities(rows[0].strategy, trigger, case, parameters)
+    load_ = case.load(trigger)
+    return Alternatives(
+        costmodel_version=__version__,
+        trigger=trigger,
+        trigger_title=trigger_of(trigger).title,
+        machine=machine,
+        machine_title=case.machine.title,
+        logical_cpus=case.machine.logical_cpus,
+        workload=workload,
+        workload_title=case.workload.title,
+        vcpus=case.vcpus,
+        resident_bytes=case.resident_bytes,
+        range_bytes=[size for size, _ in case.ranges(trigger)],
+        command=_command(guests, case, trigger, kernel_names, strategies, measured),
+        rows=rows,
+        measured=[observed(evidence, name) for name in measured],
+        upstream=_upstream(spans, trigger),
+        draws=draws.n,
+        extrapolated=any(parameters[name].extrapolated for name in used),
+        rate_is=load_.event_fraction.note if load_ and load_.event_fraction else "",
+        priors=[
+            f"{parameters[one.parameter].description}: {parameters[one.parameter].rule}"
+            for one in influences
+            if one.sobol_total > INFLUENTIAL and parameters[one.parameter].extrapolated
+        ],
+        not_covered=_not_covered(case, trigger),
+        sources=sorted({row for name in used for row in parameters[name].sources}),
+        data_hash=evidence.data_hash,
+        code_hash=code_hash(),
+        parameter_hash=value_hash(parameters.model_dump()),
+    )
+
+
+def with_successors(guests: Sequence[str]) -> list[str]:
+    """The guest types, each followed by the one that mainline has in its place."""
+    if not guests:
+        raise BadInput("no guest type is given", field="--guest", remedy="see `costmodel list guests`")
+    found = [name for guest in guests for name in (guest, guest_of(guest).successor) if name]
+    return list(dict.fromkeys(found))
+
+
+def _trigger(case: Scenario, asked: str | None, draws: Draws, ranges: Sequence[str]) -> str:
+    if asked is not None:
+        if not trigger_of(asked).occurs_with(guest_of(case.guest)):
+            remedy = "see `costmodel list triggers`"
+            raise BadInput(f"{case.guest} has no trigger {asked}", field="--trigger", remedy=remedy)
+        return asked
+    first = (
+        ranges[0] if ranges else next(k for k in reversed(kernels.KERNEL_RANGES[:-1]) if kernels.hosts(case.guest, k))
+    )
+    at = replace(case, kernel=first)
+    studies = [Study(one, at, draws.parameters, draws, {}) for one in triggers_of(case.guest)]
+    lead = headline_study([s for s in studies if case.load(s.trigger.id)] or studies)
+    return lead.trigger.id
+
+
+def _spans(case: Scenario, trigger: str, draws: Draws, ranges: Sequence[str]) -> list[Span]:
+    """What the kernels do for a guest type, oldest first; adjacent ranges with the same strategy together."""
+    if not trigger_of(trigger).occurs_with(guest_of(case.guest)):
+        return []
+    found: list[Span] = []
+    for kernel in ranges or kernels.KERNEL_RANGES:
+        study = Study(trigger_of(trigger), replace(case, kernel=kernel), draws.parameters, draws, {})
+        running = [c for c in study.candidates if c.running]
+        done = study.chosen or next((c for c in running if c.verdict.state == "undecided"), None)
+        if done is None and ranges and running:
+            done = running[0]
+        if done is None:
+            continue
+        state = done.verdict.state
+        if found and (found[-1].strategy, found[-1].state) == (done.strategy, state) and not ranges:
+            found[-1] = replace(found[-1], ranges=(*found[-1].ranges, kernel))
+        else:
+            note = "" if done.safe else done.verdict.reason
+            found.append(Span(case.guest, (kernel,), done.strategy, state, note))
+    return found
+
+
+def _asked(case: Scenario, trigger: str, draws: Draws, name: str) -> Span:
+    """A strategy that the user wants beside what kernels do, judged on the newest kernel."""
+    study = Study(trigger_of(trigger), case, draws.parameters, draws, {})
+    verdict = next(c.verdict for c in study.candidates if c.strategy == strategy_of(name).id)
+    note = STRATEGIES[name].list_status
+    if verdict.state != "admissible":
+        note += f"; {verdict.reason}"
+    return Span(case.guest, (case.kernel,), name, verdict.state, note, asked=True)
+
+
+def _rows(
+    spans: Sequence[Span], cases: dict[str, Scenario], trigger: str, draws: Draws, *, asked_cpus: bool
+) -> tuple[list[ModelRow], set[str]]:
+    """Rows of the spans and the names of the parameters that went in."""
+    rows: list[ModelRow] = []
+    used: set[str] = set()
+    base: Total | None = None
+    for span in spans:
+        case = replace(cases[span.guest], kernel=span.ranges[-1])
+        masked = STRATEGIES[span.strategy].scope == "mask" and not asked_cpus and case.vcpus < case.machine.logical_cpus
+        sizes = [(case.cpus_that_ran, False)] + ([(float(case.vcpus), True)] if masked else [])
+        for cpus, pinned in sizes:
+            study = Study(trigger_of(trigger), replace(case, cpus_that_ran=cpus), draws.parameters, draws, {})
+            cost = study.cost(span.strategy)
+            used.update(name for name in cost.parameters if name in draws.parameters.parameters)
+            rows.append(_row(span, case, cost, base, cpus, pinned=pinned))
+            base = base or (cost if cost.refused is None else None)
+    return rows, used
+
+
+def _row(span: Span, case: Scenario, cost: Total, base: Total | None, cpus: float, *, pinned: bool) -> ModelRow:
+    scope = STRATEGIES[span.strategy].scope
+    known = cost.refused is None
+    change = None
+    if known and base is not None:
+        marks = (base.extrapolated, cost.extrapolated)
+        change = paired(QUANTITIES[0][0], "s", base.event.stolen_s, cost.event.stolen_s, marks)
+    return ModelRow(
+        guest=span.guest,
+        guest_title=guest_of(span.guest).title,
+        where=span.where,
+        strategy=span.strategy,
+        strategy_title=STRATEGIES[span.strategy].title,
+        instruction=STRATEGIES[span.strategy].instruction,
+        scope=scope,
+        cpus={"mask": int(cpus), "all_cpus": case.machine.logical_cpus}.get(scope, 0),
+        pinned=pinned,
+        asked=span.asked,
+        state=span.state,
+        note=span.note,
+        cpu_time_per_event_s=interval_of(cost.event.stolen_s, "s", cost.extrapolated) if known else None,
+        host_cpus_lost=interval_of(cost.host_cpu_s_per_s, "1", cost.extrapolated),
+        latency_s=interval_of(cost.event.time_s, "s", cost.extrapolated) if known else None,
+        change=change,
+        refused=cost.refused,
+    )
+
+
+def _upstream(spans: Sequence[Span], trigger: str) -> list[Upstreamed]:
+    """The decisions between the rows: within a guest type, and from one to its successor in mainline."""
+    found = []
+    for before, after in zip(spans, spans[1:], strict=False):
+        related = before.guest == after.guest or guest_of(before.guest).successor == after.guest
+        if after.asked or before.asked or not related:
+            continue
+        first = kernels.KERNEL_RANGES.index(after.ranges[0])
+        decision = decisions.change(after.guest, trigger, kernels.KERNEL_RANGES[max(0, first - 1)], after.ranges[0])
+        if decision is not None and decision.commits:
+            found.append(
+                Upstreamed(
+                    number=decision.number,
+                    version=decision.versions[0] if decision.versions else after.ranges[0],
+                    before=STRATEGIES[before.strategy].title,
+                    after=STRATEGIES[after.strategy].title,
+                    guest_title=guest_of(after.guest).title,
+                    commit=decision.commit,
+                    date=decision.date,
+                )
+            )
+    return found
+
+
+def _not_covered(case: Scenario, trigger: str) -> list[str]:
+    """What the table leaves out, most important first."""
+    unrated = [trigger_of(one.trigger).title for one in case.workload.triggers if one.loop == "axis"]
+    others = [one for one in triggers_of(case.guest) if case.load(one.id) is None]
+    texts = [f"{title} (no rate is published)" for title in unrated if title != trigger_of(trigger).title]
+    if others:
+        texts.append(f"{len(others)} other triggers of this guest type that this workload does not pull")
+    return [
+        *texts,
+        "several VMs that flush at once",
+        "cache refill of the guest and its neighbours after the flush, beyond a floor",
+    ]
+
+
+def _command(
+    guests: Sequence[str],
+    case: Scenario,
+    trigger: str,
+    kernel_names: Sequence[str],
+    strategies: Sequence[str],
+    measured: Sequence[str],
+) -> str:
+    """The command line that gives this table again."""
+    words = ["costmodel", "block"]
+    words += [word for name in guests for word in ("--guest", name)]
+    words += ["--machine", case.machine.id, "--workload", case.workload.id, "--trigger", trigger]
+    words += [word for name in kernel_names for word in ("--kernel", name)]
+    words += [word for name in strategies for word in ("--strategy", name)]
+    words += [word for name in measured for word in ("--measured", name)]
+    return shlex.join(words + numbers_of(case))

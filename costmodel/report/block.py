@@ -1,0 +1,171 @@
+"""The table of a mail or a commit message: 7-bit ASCII, prose of at most 72 columns, tables of at most 75."""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+from collections.abc import Sequence
+
+from costmodel.decision.alternatives_model import Alternatives, MeasuredHost, ModelRow, Upstreamed
+from costmodel.numbers import interval, quantity
+from costmodel.report.rounding import change
+from costmodel.report.text import WIDTH, ascii_text, cell, wrap
+
+TABLE_WIDTH = 75
+HEAD = ("  CPU time/event", "host CPUs lost", "event latency", "CPU time vs. first")
+MODEL, MEASURED, MARK = "MODEL", "MEASURED", "*"
+
+
+def render_block(result: Alternatives) -> str:
+    """Title, table, sentences, limits and the command that prints it again."""
+    parts = [title(result), table(result), history(result), limits(result), again(result)]
+    return "\n".join("\n".join(part) + "\n" for part in parts if part)
+
+
+def title(result: Alternatives) -> list[str]:
+    """What the table is about: trigger, machine, workload and guest."""
+    sizes = " or ".join(quantity(size, "B", 3) for size in result.range_bytes)
+    return wrap(
+        f"{result.trigger_title} ({result.trigger}), {result.workload_title}, on {result.machine_title}, "
+        f"{result.logical_cpus} CPUs. One guest, {result.vcpus} vCPUs, {quantity(result.resident_bytes, 'B', 3)}, "
+        f"{sizes} per event."
+    )
+
+
+def table(result: Alternatives) -> list[str]:
+    """Two lines per model row, one per measured value, each with its kind at the right edge."""
+    cells = [HEAD, *(_values(row) for row in result.rows if not row.refused)]
+    widths = [max(map(len, column)) + 1 for column in zip(*cells, strict=True)]
+    lines = [_aligned(HEAD, widths)]
+    for row in result.rows:
+        lines += _labelled(label(row), MODEL + (MARK if _extrapolated(row) else ""))
+        lines += wrap(f"refused: {row.refused}", "  ", "    ") if row.refused else [_aligned(_values(row), widths)]
+    for host in result.measured:
+        lines += ["", *_measured(host)]
+    return lines
+
+
+def label(row: ModelRow) -> str:
+    """Guest type, kernels and what is flushed, in words."""
+    if row.instruction == "none":
+        text = "no flush"
+    elif row.scope == "all_cpus":
+        text = f"{row.instruction.upper()} on all {row.cpus} CPUs"
+    elif row.scope == "mask":
+        text = f"{row.instruction.upper()} on the {row.cpus} CPUs that ran it"
+    else:
+        text = row.strategy_title
+    text = f"{row.guest}, {row.where}: {text}{' (pinned)' if row.pinned else ''}"
+    return text if row.state == "admissible" else f"{text} ({UNSAFE[row.state]})"
+
+
+UNSAFE = {"inadmissible": "can lose a flush", "undecided": "a condition is open"}
+
+
+def _extrapolated(row: ModelRow) -> bool:
+    cost = row.cpu_time_per_event_s
+    return cost is not None and cost.extrapolated and cost.high > 0
+
+
+def _values(row: ModelRow) -> tuple[str, ...]:
+    against = change(row.change) if row.change else ""
+    return f"  {cell(row.cpu_time_per_event_s)}", cell(row.host_cpus_lost), cell(row.latency_s), against
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return " ".join(f"{text:<{width}}" for text, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def _labelled(text: str, kind: str) -> list[str]:
+    """`text` with `kind` at the right edge of its first line."""
+    room = TABLE_WIDTH - len(kind) - 1
+    first, *rest = textwrap.wrap(ascii_text(text), room, subsequent_indent="    ", break_on_hyphens=False)
+    return [f"{first:<{room}} {kind}", *rest]
+
+
+def _measured(host: MeasuredHost) -> list[str]:
+    counts = {(value.n, value.runs) for value in host.values}
+    same = f" n = {host.values[0].n} in {host.values[0].runs} runs," if len(counts) == 1 else ""
+    lines = wrap(
+        f"Measured on {host.hardware}, microcode {host.microcode}, kernel {host.kernel}, {host.measured_on};{same} "
+        "median [5 %, 95 %]:"
+    )
+    for value in host.values:
+        one = value.interval
+        own = "" if same else f", n={value.n}"
+        lines += _labelled(f"  {value.what}: {interval(one.low, one.median, one.high, value.unit)}{own}", MEASURED)
+    return lines
+
+
+def statement(result: Alternatives) -> list[str]:
+    """What the first row says in a sentence, and what becomes of the mask if nobody pins the guest."""
+    first = result.rows[0]
+    if first.refused:
+        return wrap(f"The model gives no number for {label(first)}: {first.refused}.")
+    text = f"One flush at a {result.trigger_title} costs the host {cell(first.cpu_time_per_event_s)} of CPU time"
+    lost = first.host_cpus_lost
+    if lost is not None:
+        text += f"; at the rate of this workload that is {cell(lost)} of its {result.logical_cpus} CPUs"
+    lines = wrap(f"{text} ({label(first)}).")
+    if any(row.scope == "mask" and row.cpus == result.logical_cpus for row in result.rows):
+        lines += wrap(
+            "The mask of CPUs that ran the guest only grows: without pinned vCPUs it ends up holding all of them, and "
+            "then the CPU time is that of a flush on all CPUs."
+        )
+    return lines
+
+
+def history(result: Alternatives) -> list[str]:
+    """One sentence per decision of upstream that made a row into another."""
+    return [line for decision in result.upstream for line in wrap(sentence(decision))]
+
+
+def sentence(decision: Upstreamed) -> str:
+    """What upstream did, with the version and the commit.
+
+    A skip is told as such, with the guest type it holds for.
+    """
+    if decision.after.startswith("no flush"):
+        reason = decision.after.removeprefix("no flush, ")
+        return f"Upstream {decision.version} does not flush for {decision.guest_title} {reason} ({decision.commit})."
+    return f"Upstream {decision.version} replaced {decision.before} by {decision.after} ({decision.commit})."
+
+
+def limits(result: Alternatives) -> list[str]:
+    """What the numbers are, what they rest on, where they hold, and what is not covered."""
+    text = f"MODEL: median [90 % interval] of {result.draws} joint draws."
+    if result.extrapolated:
+        text += f" {MARK} extrapolated: priors went in, not data of this CPU{':' if result.priors else '.'}"
+    lines = wrap(text)
+    lines += [line for prior in result.priors for line in wrap(f"- {prior}", "  ", "    ")]
+    if result.rate_is:
+        lines += wrap(f"The rate is a {result.rate_is.split(';')[0]}.")
+    lines += wrap(f"Valid for one guest of {result.vcpus} vCPUs on this machine under this load.")
+    lines += wrap(f"Not covered: {'; '.join(result.not_covered)}.")
+    for row in result.rows:
+        if row.note:
+            lines += wrap(f"{row.strategy}: {row.note}.")
+    for host in result.measured:
+        lines += wrap(f"{host.id}: {'; '.join(host.limits)}.")
+    return lines
+
+
+def again(result: Alternatives) -> list[str]:
+    """The command, as a shell reads it over several lines, and the hashes of what it ran on."""
+    return [
+        "Again with:",
+        *command_lines(result.command),
+        f"(costmodel {result.costmodel_version}, code {result.code_hash}, data {result.data_hash})",
+    ]
+
+
+def command_lines(command: str) -> list[str]:
+    """A command over lines of at most WIDTH columns, joined by backslashes."""
+    lines: list[str] = []
+    current = " "
+    for word in map(shlex.quote, shlex.split(command)):
+        if len(current) + len(word) + 3 > WIDTH and current.strip():
+            lines.append(f"{current} \\")
+            current = "   "
+        current += f" {word}"
+    return [*lines, current]
