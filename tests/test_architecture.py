@@ -1,4 +1,4 @@
-"""Data flows one way: evidence -> calibration -> cost -> decision -> report -> cli. No module imports against it."""
+"""Data flows one way: evidence -> calibration -> cost -> decision -> traces, validation -> report -> mail -> cli."""
 
 import ast
 from pathlib import Path
@@ -8,7 +8,21 @@ import pytest
 import costmodel
 
 ROOT = Path(costmodel.__file__).parent
-ORDER = ("evidence", "measure", "kvm", "formulas", "calibration", "cost", "decision", "report", "cli")
+ORDER = (
+    "simulation",
+    "evidence",
+    "measure",
+    "kvm",
+    "formulas",
+    "calibration",
+    "cost",
+    "decision",
+    "traces",
+    "validation",
+    "report",
+    "mail",
+    "cli",
+)
 # kvm is facts: it may read where data/ lies, and nothing else of the evidence.
 LEAVES = ("errors", "hashing", "numbers")
 SOURCES = sorted(ROOT.rglob("*.py"))

@@ -1,19 +1,20 @@
-"""Least squares in logarithms, Jacobian from the symbolic form, several starts, rank before any error bar."""
+"""Least squares in logarithms of a formula: Jacobian from the symbolic form, several starts, error bars last."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy
 
+from costmodel.calibration import solver
+from costmodel.calibration.solver import Attempt
 from costmodel.formulas import compiled
 
-MINIMUM_DEGREES_OF_FREEDOM = 6
-"""Below six samples an interval is refused (the rule of benchstat)."""
-STARTS = 8
-SEED = 1
+if TYPE_CHECKING:
+    from costmodel.calibration.expression import ExpressionProblem
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,15 @@ class Problem:
 
     def predict(self, theta: Sequence[float]) -> numpy.ndarray:
         return compiled.value(self.formula, **self.columns(theta))
+
+    def residual(self, theta: Sequence[float]) -> numpy.ndarray:
+        """ln prediction - ln observed, shape (n,)."""
+        return numpy.log(self.predict(theta)) - numpy.log(self.observed)
+
+    @property
+    def size(self) -> float:
+        """Norm of the logarithms that are fitted."""
+        return float(numpy.linalg.norm(numpy.log(self.observed)))
 
     def jacobian(self, theta: Sequence[float]) -> numpy.ndarray:
         """d ln prediction / d theta, shape (n, parameters)."""
@@ -96,15 +106,19 @@ class Problem:
 
 @dataclass(frozen=True)
 class Fit:
-    """Result of a fit. `covariance` is None unless the diagnostics passed; `withheld` then says why."""
+    """Result of a fit. `covariance` is None unless the diagnostics passed; `withheld` then says why.
 
-    problem: Problem
+    `attempts` are the answers of all starts, in their order.
+    """
+
+    problem: Problem | ExpressionProblem
     theta: numpy.ndarray
     residuals: numpy.ndarray
     rank: int
     covariance: numpy.ndarray | None
     scatter: float | None
     withheld: str | None
+    attempts: tuple[Attempt, ...] = ()
 
     @property
     def values(self) -> dict[str, float]:
@@ -117,56 +131,35 @@ class Fit:
 
     @property
     def root_mean_square(self) -> float:
-        """Of the logarithmic residuals: 0.1 reads as about 10 %."""
+        """Of the residuals; of logarithmic ones 0.1 reads as about 10 %."""
         return float(numpy.sqrt(numpy.mean(self.residuals**2)))
 
 
 _SOLVED: dict[tuple[object, ...], Fit] = {}
 
 
-def fit(problem: Problem) -> Fit:
-    """Fit `problem` from several starts and keep the best; error bars only behind passed diagnostics.
+def fit(problem: Problem | ExpressionProblem, starts: int = solver.STARTS) -> Fit:
+    """Fit `problem` from `starts` starts (the given one first) and keep the best; error bars behind diagnostics only.
 
     The same problem is solved once per process: reruns with one row changed repeat most fits.
     """
-    key = problem.key
+    key = (*problem.key, starts)
     if key not in _SOLVED:
-        _SOLVED[key] = _solve(problem)
+        _SOLVED[key] = _solve(problem, starts)
     return _SOLVED[key]
 
 
-def _solve(problem: Problem) -> Fit:
-    from scipy.optimize import least_squares
-
-    observed = numpy.log(problem.observed)
+def _solve(problem: Problem | ExpressionProblem, count: int) -> Fit:
     low, high, start = (
         numpy.array([math.log(getattr(u, side)) if u.log else getattr(u, side) for u in problem.unknowns])
         for side in ("low", "high", "start")
     )
-    random = numpy.random.default_rng(SEED)
-    starts = [start, *(low + (high - low) * random.random(len(start)) for _ in range(STARTS - 1))]
-
-    def residual(theta: numpy.ndarray) -> numpy.ndarray:
-        return numpy.log(problem.predict(theta)) - observed
-
-    solutions = [
-        least_squares(residual, x0, jac=problem.jacobian, bounds=(low, high), x_scale="jac", xtol=1e-12, ftol=1e-12)
-        for x0 in starts
-    ]
-    best = min(solutions, key=lambda solution: solution.cost)
-    jacobian = problem.jacobian(best.x)
-    rank = int(numpy.linalg.matrix_rank(jacobian))
-    spare = len(observed) - rank
-    withheld = None
-    if rank < len(start):
-        withheld = f"rank {rank} of {len(start)}: the data do not tell the parameters apart"
-    elif spare < MINIMUM_DEGREES_OF_FREEDOM:
-        withheld = f"{spare} degrees of freedom, fewer than {MINIMUM_DEGREES_OF_FREEDOM}"
-    elif numpy.any(best.active_mask):
-        withheld = "a parameter lies on its bound"
-    scatter = float(numpy.sqrt(2 * best.cost / spare)) if spare > 0 else None
-    covariance = None if withheld else scatter**2 * numpy.linalg.inv(jacobian.T @ jacobian)
-    return Fit(problem, best.x, best.fun, rank, covariance, scatter, withheld)
+    begin = solver.starts(start, low, high, count)
+    found = solver.solve(problem.residual, problem.jacobian, begin, low, high, problem.size)
+    best = found.best
+    return Fit(
+        problem, best.theta, best.residuals, found.rank, found.covariance, found.scatter, found.withheld, found.attempts
+    )
 
 
 def prediction_factor(result: Fit, gradient: numpy.ndarray) -> float:

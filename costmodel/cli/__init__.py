@@ -13,15 +13,21 @@ from costmodel.errors import CostModelError
 COMMANDS = {
     "admissible": "Is a flush strategy safe for a guest type at a trigger, and why.",
     "audit": "Check every number in data/: source, unit, checksum, quote, use.",
+    "block": "The table of one recommendation or comparison, for a commit message.",
     "breakeven": "Where one strategy becomes cheaper than another.",
     "calibrate": "Fit the cost parameters to data/ and print the diagnostics.",
+    "compare": "Two kernels or two strategies side by side, with what can be told apart.",
+    "contention": "What waits for a flush by the place of the hook, who pays, what a tenant can force.",
     "cost": "What each strategy costs at each trigger.",
     "formula": "Print a cost formula as text, LaTeX, Python or C.",
     "list": "List guests, machines, workloads, strategies, triggers, kernels or formulas.",
     "measure": "Measure this machine, or read a trace that was taken elsewhere.",
     "predict": "Time of range flushes on a measured machine, with 90 % intervals.",
     "recommend": "Recommend a flush strategy for a guest type on a machine.",
+    "reply": "Answer a mail of a kernel list with numbers: an RFC 5322 message on stdout.",
     "report": "Build the reports (HTML, text, JSON) or check that they are current.",
+    "trace": "Import, sum up and replay traces of invalidations from your own hosts.",
+    "validate": "The scoreboard: what the model gets right, what it misses, what nobody can test.",
 }
 
 

@@ -30,17 +30,34 @@ class EventCost:
 
 @dataclass(frozen=True)
 class Spread:
-    """How the CPUs that flush lie over the last-level-cache domains (packed: fill one domain after the other)."""
+    """How the CPUs that flush lie over the last-level-cache domains.
+
+    `packed` fills one domain after the other, `over_domains` deals them out evenly.
+    """
 
     cores_per_domain: numpy.ndarray
     both_siblings: numpy.ndarray
     domains_per_socket: numpy.ndarray
 
     @classmethod
+    def of(cls, machine: Machine, cpus: numpy.ndarray | float, *, packed: bool) -> Spread:
+        return cls.packed(machine, cpus) if packed else cls.over_domains(machine, cpus)
+
+    @classmethod
     def packed(cls, machine: Machine, cpus: numpy.ndarray | float) -> Spread:
         cpus = numpy.asarray(cpus, dtype=float)
         in_domain = numpy.minimum(cpus, machine.cpus_per_domain)
-        domains = numpy.ceil(cpus / machine.cpus_per_domain)
+        return cls._of(machine, in_domain, numpy.ceil(cpus / machine.cpus_per_domain))
+
+    @classmethod
+    def over_domains(cls, machine: Machine, cpus: numpy.ndarray | float) -> Spread:
+        cpus = numpy.asarray(cpus, dtype=float)
+        all_domains = machine.domains_per_socket * machine.sockets
+        touched = numpy.minimum(cpus, all_domains)
+        return cls._of(machine, numpy.ceil(cpus / all_domains), numpy.ceil(touched / machine.sockets))
+
+    @classmethod
+    def _of(cls, machine: Machine, in_domain: numpy.ndarray, domains: numpy.ndarray) -> Spread:
         return cls(
             cores_per_domain=numpy.minimum(in_domain, machine.cores_per_domain),
             both_siblings=(in_domain > machine.cores_per_domain).astype(float),
@@ -54,11 +71,11 @@ def whole_cache(
     cpus: numpy.ndarray | float,
     *,
     invalidates: bool,
-    llc_bytes: numpy.ndarray | float | None = None,
+    packed: bool = True,
 ) -> EventCost:
     """WBINVD (`invalidates`) or WBNOINVD on `cpus` CPUs, sent by broadcast."""
-    spread = Spread.packed(machine, cpus)
-    llc = machine.llc_bytes_per_domain if llc_bytes is None else llc_bytes
+    spread = Spread.of(machine, cpus, packed=packed)
+    llc = machine.llc_bytes_per_domain
     geometry = {
         "llc_bytes_per_domain": llc,
         "l2_bytes_per_core": machine.l2_bytes_per_core,
@@ -105,14 +122,33 @@ def present_fraction(
 
     Never more than the caches hold.
     """
-    cold = min(1.0, machine.cache_bytes / resident_bytes)
+    known = present_arguments(draws, machine, resident_bytes, residency, range_bytes)
+    if known is None:
+        return numpy.broadcast_to(
+            cached_fraction(machine, range_bytes), numpy.broadcast_shapes((draws.n,), numpy.shape(range_bytes))
+        )
+    return value(known["formula"], **known["arguments"])
+
+
+def cached_fraction(machine: Machine, range_bytes: numpy.ndarray | float) -> numpy.ndarray:
+    """Share of the range that all caches together can hold."""
+    return numpy.minimum(1.0, machine.cache_bytes / numpy.maximum(range_bytes, machine.line_bytes))
+
+
+def present_arguments(
+    draws: Draws, machine: Machine, resident_bytes: float, residency: str, range_bytes: numpy.ndarray | float
+) -> dict[str, object] | None:
+    """Formula of the present share and its arguments; None for a hot range, which is all there as far as it fits."""
     if residency == "hot":
-        share = numpy.ones(draws.n)
-    elif residency == "cold":
-        share = cold * draws["presence_position"]
-    else:
-        share = cold ** (1.0 - draws["presence_position"])
-    return numpy.minimum(share, machine.cache_bytes / numpy.maximum(range_bytes, machine.line_bytes))
+        return None
+    return {
+        "formula": "present_cold" if residency == "cold" else "present_between",
+        "arguments": {
+            "cold_fraction": min(1.0, machine.cache_bytes / resident_bytes),
+            "presence_position": draws["presence_position"],
+            "cached_fraction": cached_fraction(machine, range_bytes),
+        },
+    }
 
 
 def range_flush(

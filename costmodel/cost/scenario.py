@@ -18,7 +18,8 @@ MASK_KERNEL = "v6.17-v7.2"
 @dataclass(frozen=True)
 class Scenario:
     """`cpus_that_ran` is the size of the mask of CPUs that ran the guest since it was created; it only grows, so an
-    unpinned guest has all online CPUs. `range_bytes` and `rate_per_s` override the workload where a sweep sets them.
+    unpinned guest has all online CPUs; `packed` says whether they fill one cache domain after the other or are dealt
+    out over all. `range_bytes` and `rate_per_s` override the workload where a sweep sets them.
     `elsewhere` holds loads of other workloads: they tell the range of a trigger that this workload does not pull.
     """
 
@@ -29,6 +30,7 @@ class Scenario:
     vcpus: int
     resident_bytes: float
     cpus_that_ran: float
+    packed: bool = True
     event_fraction: float | None = None
     range_bytes: float | None = None
     rate_per_s: float | None = None
@@ -99,6 +101,6 @@ def scenario(
         cpus,
         float(resident),
         float(ran),
-        None if event_fraction is None else abs(event_fraction),
+        event_fraction=None if event_fraction is None else abs(event_fraction),
         elsewhere={t.trigger: t for other in reversed(evidence.workloads.values()) for t in other.triggers},
     )

@@ -34,7 +34,8 @@ def event_cost(
     """Cost of one event of `trigger` with a range of `range_bytes`. Raises MissingNumber with the gap."""
     if strategy.instruction in ("wbinvd", "wbnoinvd") and strategy.scope in ("all_cpus", "mask"):
         invalidates = strategy.instruction == "wbinvd" or not scenario.machine.features.get("wbnoinvd", False)
-        return flush.whole_cache(draws, scenario.machine, cpus_flushed(strategy, scenario), invalidates=invalidates)
+        cpus = cpus_flushed(strategy, scenario)
+        return flush.whole_cache(draws, scenario.machine, cpus, invalidates=invalidates, packed=scenario.packed)
     if strategy.instruction == "clflushopt":
         return _range(strategy, trigger, scenario, draws, range_bytes)
     if strategy.instruction == "none":

@@ -55,12 +55,14 @@ class Total:
 
     @property
     def in_progress_fraction(self) -> numpy.ndarray | None:
-        """Share of time the flush keeps an invalidation in progress."""
+        """Share of time the flush keeps an invalidation in progress; whole-cache flushes wait in line for the CPUs."""
         if self.event is None or self.rate_per_s is None:
             return None
+        rate, time_s = self.rate_per_s, self.event.time_s
         if self.closed:
-            return numpy.minimum(1.0, self.rate_per_s * self.event.time_s)
-        return value("in_progress", rate_per_s=self.rate_per_s, window_s=self.event.time_s)
+            return value("in_progress_closed", rate_per_s=rate, window_s=time_s)
+        serial = STRATEGIES[self.strategy].whole_cache
+        return value("in_progress", rate_per_s=rate, serial_s=time_s * serial, parallel_s=time_s * (not serial))
 
     @property
     def saturation_rate_per_s(self) -> numpy.ndarray | None:

@@ -72,6 +72,111 @@ class Regret(Frozen):
     worst_corner: str
 
 
+class ContentionRow(Frozen):
+    """What waits if the hook of a strategy runs at a placement. Only what the flush adds is counted; a wait without a
+    bound is null and `note` says how often. `here` marks what the kernel does. `faults_that_retry_fraction` counts
+    faults that meet a window which covers their gfn; how often each goes round needs the time of one guest entry,
+    which no source gives.
+    """
+
+    trigger: str
+    strategy: str
+    state: Literal["admissible", "inadmissible", "undecided"]
+    placement: str
+    placement_title: str
+    placement_admissible: bool
+    here: bool
+    verdict: str
+    lock_busy_fraction: Interval | None
+    in_progress_fraction: Interval | None
+    standstill_fraction: Interval | None
+    fault_wait_mean_s: Interval | None
+    fault_wait_p99_s: Interval | None
+    faults_that_retry_fraction: Interval | None
+    memslot_wait_mean_s: Interval | None
+    saturation_rate_per_s: Interval | None
+    note: str
+
+
+class BillRow(Frozen):
+    """Who pays for one event of a strategy, and what one tenant can force. `neighbour_fraction`: share of time that a
+    CPU of another guest stands still or refills, if it is among those that flush (a lower bound). `vms_at_one_percent` and `_ten_percent` are
+    the VMs that lose that share of the host; `initiators_at_limit` how many flushes waiting in line trip `limit`.
+    """
+
+    trigger: str
+    strategy: str
+    state: Literal["admissible", "inadmissible", "undecided"]
+    own_s: Interval
+    others_s: Interval
+    others_fraction: float
+    neighbour_fraction: Interval | None
+    forced_cpus: Interval
+    vms_at_one_percent: Interval | None
+    vms_at_ten_percent: Interval | None
+    initiators_at_limit: Interval | None
+    limit: str
+
+
+class HybridRow(Frozen):
+    """HYBRID(cap): a range flush up to `cap_bytes`, a whole-cache flush beyond; the cap at which both take the same
+    CPU time, at the present share of lines of this trigger.
+    """
+
+    trigger: str
+    ranged: str
+    whole: str
+    state: Literal["admissible", "inadmissible", "undecided"]
+    cap_bytes: Interval
+    note: str
+
+
+class MaskRow(Frozen):
+    """A flush on the CPUs that ran the guest, by how these lie and how many they have become. Not `admissible`: a mask
+    that forgets CPUs, which the list tried and dropped.
+    """
+
+    trigger: str
+    strategy: str
+    label: str
+    cpus: float
+    domains: float
+    event_time_s: Interval
+    stolen_cpu_s_per_event: Interval
+    admissible: bool
+    note: str
+
+
+class VariantRow(Frozen):
+    """A proposal around the flush: `quantity` as the kernel is (`kernel`, null where it has none) and with the
+    proposal (`variant`).
+    """
+
+    id: str
+    trigger: str
+    strategy: str
+    title: str
+    quantity: str
+    kernel: Interval | None
+    variant: Interval
+    admissible: bool
+    note: str
+    source: str
+
+
+class StormRow(Frozen):
+    """Releasing or converting all memory of the guest. Refused quantities are null and `refused` names the gap."""
+
+    trigger: str
+    trigger_title: str
+    strategy: str
+    resident_bytes: float
+    duration_s: Interval | None
+    stolen_cpu_s: Interval | None
+    irq_off_s: Interval | None
+    refused: str | None
+
+
 class PolicyEntry(Frozen):
     """What to run at one trigger, on the kernel in question, and why.
 
@@ -205,6 +310,12 @@ class Recommendation(Frozen):
     saturation: list[str] = []
     remedies: list[Advice]
     costs: list[CostRow]
+    contention: list[ContentionRow]
+    bills: list[BillRow]
+    hybrids: list[HybridRow]
+    masks: list[MaskRow]
+    variants: list[VariantRow]
+    storms: list[StormRow]
     objectives: list[Objective]
     corners: list[Corner]
     sensitivities: list[Sensitivity]

@@ -8,16 +8,20 @@ from costmodel.calibration.parameters import ParameterSet
 from costmodel.calibration.variations import variations
 from costmodel.cost.draws import Draws
 from costmodel.cost.scenario import Scenario, scenario
-from costmodel.decision import headline
+from costmodel.decision import contention, headline
 from costmodel.decision.advice import patch_advice, remedy_advice, upgrade_advice
+from costmodel.decision.mask import mask_rows
 from costmodel.decision.measured import measured_rows
 from costmodel.decision.model import Recommendation, Sensitivity
+from costmodel.decision.next_measurement import measure_next
 from costmodel.decision.objectives import objectives
 from costmodel.decision.policy import Study
 from costmodel.decision.provenance import source_rows
 from costmodel.decision.rows import cost_rows
 from costmodel.decision.sensitivity import sensitivities
+from costmodel.decision.storms import storm_rows
 from costmodel.decision.upstream import upstream_rows
+from costmodel.decision.variants import variant_rows
 from costmodel.evidence.store import Evidence, load
 from costmodel.hashing import code_hash, value_hash
 from costmodel.kvm import kernels
@@ -131,10 +135,16 @@ def _assemble(
         remedies=remedies,
         saturation=[text for s in studies for text in headline.saturation(s)],
         costs=[row for s in studies for row in cost_rows(s)],
+        contention=contention.contention_rows(flush) if flush else [],
+        bills=contention.bill_rows(flush, evidence) if flush else [],
+        hybrids=contention.hybrid_rows(studies),
+        masks=mask_rows(flush) if flush else [],
+        variants=variant_rows(flush, evidence) if flush else [],
+        storms=storm_rows(studies),
         objectives=objectives(flush) if flush else [],
         corners=flush.corners if flush else [],
         sensitivities=_sensitivities(flush, parameters),
-        measure_next=_measure_next(flush, parameters),
+        measure_next=measure_next(flush, parameters),
         assumptions=[*headline.assumptions(case, studies), *headline.irq_off_lines(evidence, flush)],
         warnings=headline.warnings(case, studies),
         gaps=gaps,
@@ -152,10 +162,3 @@ def _sensitivities(lead: Study | None, parameters: ParameterSet) -> list[Sensiti
     if lead is None or lead.chosen is None:
         return []
     return sensitivities(lead.chosen.strategy, lead.trigger.id, lead.scenario, parameters)
-
-
-def _measure_next(lead: Study | None, parameters: ParameterSet) -> list[str]:
-    """Measurements that narrow the headline most, each once."""
-    ranked = _sensitivities(lead, parameters)
-    texts = [parameters[s.parameter].next_measurement for s in ranked if s.sobol_total > 0.05]
-    return list(dict.fromkeys(texts))

@@ -7,11 +7,11 @@ import numpy
 from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost.draws import Draws, medians
 from costmodel.cost.scenario import Scenario
+from costmodel.cost.slopes import elasticities
 from costmodel.cost.totals import total
 from costmodel.decision.model import Sensitivity
 
 SAMPLES = 512
-STEP = 0.01
 SHOWN = 6
 
 
@@ -22,6 +22,7 @@ def sensitivities(strategy: str, trigger: str, scenario: Scenario, parameters: P
     if base.refused or float(base.event.stolen_s[0]) == 0:
         return []
     names = [n for n in base.parameters if parameters[n].distribution.shape != "fixed"]
+    slopes = elasticities(strategy, trigger, scenario, parameters)
     first, whole = _sobol(strategy, trigger, scenario, parameters, names)
     found = [
         Sensitivity(
@@ -29,7 +30,7 @@ def sensitivities(strategy: str, trigger: str, scenario: Scenario, parameters: P
             description=parameters[name].description,
             sobol_first=_index(first[i]),
             sobol_total=_index(whole[i]),
-            elasticity=_elasticity(strategy, trigger, scenario, parameters, name),
+            elasticity=round(slopes.get(name, 0.0), 3),
             prior=parameters[name].rule,
         )
         for i, name in enumerate(names)
@@ -61,12 +62,3 @@ def _sobol(
         func=log_cost, n=SAMPLES, dists=[uniform()] * len(names), random_state=numpy.random.default_rng(7)
     )
     return result.first_order, result.total_order
-
-
-def _elasticity(strategy: str, trigger: str, scenario: Scenario, parameters: ParameterSet, name: str) -> float:
-    """Percent of cost per percent of the parameter at the medians (central difference of 1 %)."""
-    value = parameters[name].distribution.median
-    ends = medians(parameters).with_values(**{name: numpy.array([value * (1 - STEP), value * (1 + STEP)])})
-    logs = numpy.log(total(trigger, strategy, scenario, ends).event.stolen_s)
-    logs = numpy.broadcast_to(logs, (2,))
-    return round(float((logs[1] - logs[0]) / numpy.log((1 + STEP) / (1 - STEP))), 3)

@@ -1,7 +1,8 @@
-"""Window of an invalidation and its mmu_lock part: what a vCPU page fault meets.
+"""mmu_lock: an rwlock since v5.15. Notifiers write, page faults of the vCPUs read.
 
-Faults retry while an invalidation that covers their gfn is in progress (mmu_invalidate_retry_gfn()). Windows
-that arrive independently overlap as in an M/G/infinity queue, so P(in progress) = 1 - exp(-lambda W).
+Writers and readers enter in the order in which they come (qrwlock), so a fault waits for the writers before it: the
+work that an M/G/1 queue of writers holds at a random moment. Readers are many but short and finite in number; what
+they add to the writers' wait is left out.
 """
 
 from __future__ import annotations
@@ -10,44 +11,70 @@ import sympy
 
 from costmodel.formulas.formula import Formula, Quantity, symbol
 
-lam, W, g = symbol("rate_per_s"), symbol("window_s"), symbol("range_gfn_fraction")
-T_f, under = symbol("flush_s"), symbol("under_lock")
+zap, T, u, end = symbol("zap_s"), symbol("flush_s"), symbol("under_lock"), symbol("end_hold_s")
+lam, hold, queueing, x = symbol("rate_per_s"), symbol("hold_s"), symbol("queueing"), symbol("share")
 
-IN_PROGRESS = Formula(
-    id="in_progress",
-    title="Share of time an invalidation is in progress",
-    expression=1 - sympy.exp(-lam * W),
-    unit="dimensionless",
-    symbols={
-        "rate_per_s": Quantity("1 / second", "invalidations of one VM"),
-        "window_s": Quantity("second", "from range_start to range_end; the flush lies inside for every placement"),
-    },
-    source="M/G/infinity occupancy (Takacs 1962); kvm_mmu_invalidate_begin/end() count nested invalidations",
-    validity="independent arrivals; a closed loop gives rate x window instead",
-)
-FAULT_STALL = Formula(
-    id="fault_stall",
-    title="Probability that a vCPU fault must retry",
-    expression=g * (1 - sympy.exp(-lam * W)),
-    unit="dimensionless",
-    symbols={
-        "range_gfn_fraction": Quantity("dimensionless", "share of the guest's gfns inside the merged range"),
-        "rate_per_s": Quantity("1 / second", "invalidations of one VM"),
-        "window_s": Quantity("second", "length of the window"),
-    },
-    source="mmu_invalidate_retry_gfn(): retry if in progress and the gfn lies in the merged range",
-    validity="as in_progress; merged ranges widen under overlap, so this is a lower bound",
-)
+RATE = Quantity("1 / second", "invalidations of one VM")
+HOLD = Quantity("second", "hold of mmu_lock by one range_start")
+END = Quantity("second", "hold of mmu_lock by its range_end")
+QUEUEING = Quantity("dimensionless", "1 if writers come independently, 0 for one thread that waits for its own flush")
+
 LOCK_HOLD = Formula(
     id="lock_hold",
-    title="Time the flush adds to one hold of mmu_lock",
-    expression=under * T_f,
+    title="Hold of mmu_lock by one range_start",
+    expression=zap + u * T,
     unit="second",
     symbols={
+        "zap_s": Quantity("second", "SPTE zap and remote TLB flush"),
         "under_lock": Quantity("dimensionless", "1 if the hook runs under mmu_lock, else 0"),
         "flush_s": Quantity("second", "time of the flush"),
     },
     source="KVM SEV hook: after unlock (<= v6.7), after SRCU (>= v6.8); TDX per-page chain: under the write lock",
-    validity="the zap and TLB flush under the lock are common to all placements and not counted",
+    validity="one hold per event; the zap may yield the lock where the caller may block",
 )
-FORMULAS = (IN_PROGRESS, FAULT_STALL, LOCK_HOLD)
+LOCK_BUSY = Formula(
+    id="lock_busy",
+    title="Share of time mmu_lock is held for write",
+    expression=sympy.Min(1, lam * (hold + end)),
+    unit="dimensionless",
+    symbols={"rate_per_s": RATE, "hold_s": HOLD, "end_hold_s": END},
+    source="work conservation: rate times hold",
+    validity="1 means saturated: an open trigger's writers pile up",
+)
+LOCK_SATURATION = Formula(
+    id="lock_saturation",
+    title="Event rate at which mmu_lock saturates",
+    expression=1 / (hold + end),
+    unit="1 / second",
+    symbols={"hold_s": HOLD, "end_hold_s": END},
+    source="lock_busy solved for the rate at 1",
+    validity="open triggers only: a closed loop slows itself down",
+)
+LOCK_WAIT = Formula(
+    id="lock_wait",
+    title="Mean wait of a vCPU fault for the writers of mmu_lock",
+    expression=lam * (hold**2 + end**2) / (2 * (1 - queueing * lam * (hold + end))),
+    unit="second",
+    symbols={"rate_per_s": RATE, "hold_s": HOLD, "end_hold_s": END, "queueing": QUEUEING},
+    source="Pollaczek-Khinchine formula for the work in an M/G/1 queue (Khinchine 1932), met by readers at random",
+    validity="lock not saturated; every fault of the VM waits, in range or not",
+)
+LOCK_WAIT_QUANTILE = Formula(
+    id="lock_wait_quantile",
+    title="Wait for the writers of mmu_lock that a share x of the faults exceeds",
+    expression=sympy.Max(
+        0,
+        queueing * sympy.Min(hold, sympy.log((1 - x) / (1 - queueing * lam * hold)) / lam)
+        + (1 - queueing) * (hold - x / lam),
+    ),
+    unit="second",
+    symbols={
+        "share": Quantity("dimensionless", "share of all faults that wait longer: 0.01 for the 99th percentile"),
+        "rate_per_s": RATE,
+        "hold_s": HOLD,
+        "queueing": QUEUEING,
+    },
+    source="work in an M/D/1 queue: P(work > t) = 1 - (1 - lambda H) exp(lambda t) for t <= H (Erlang 1909)",
+    validity="range_end's short hold left out; a lower bound where it returns the whole hold",
+)
+FORMULAS = (LOCK_HOLD, LOCK_BUSY, LOCK_SATURATION, LOCK_WAIT, LOCK_WAIT_QUANTILE)

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from costmodel.errors import UnknownName
 from costmodel.formulas import (
+    address_source,
     broadcast,
+    coalescing,
+    composed,
+    dirty,
     event_rates,
     gmem_release,
     line_shape,
     line_time,
     mmu_lock,
+    occupancy,
+    presence,
     range_flush,
     refill,
     stolen,
+    tenants,
     whole_cache,
+    window,
 )
 from costmodel.formulas.formula import Formula
 
@@ -25,11 +33,19 @@ FORMULAS: dict[str, Formula] = {
         line_shape,
         whole_cache,
         broadcast,
+        occupancy,
+        presence,
         refill,
+        window,
         mmu_lock,
+        address_source,
+        coalescing,
         event_rates,
+        dirty,
         gmem_release,
         stolen,
+        composed,
+        tenants,
     )
     for formula in module.FORMULAS
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sympy
+from sympy.codegen.cfunctions import expm1
 from sympy.printing.mathml import mathml as sympy_mathml
 from sympy.printing.numpy import NumPyPrinter
 
@@ -62,5 +63,6 @@ def c(name: str) -> str:
 
 
 def _short(expression: sympy.Expr) -> sympy.Expr:
-    """The expression with the short names of `notation`."""
-    return expression.subs({s: sympy.Symbol(NOTATION[str(s)], nonnegative=True) for s in expression.free_symbols})
+    """The expression with the short names of `notation`, and exp(x) - 1 for what is computed as expm1(x)."""
+    plain = expression.replace(expm1, lambda x: sympy.exp(x) - 1)
+    return plain.subs({s: sympy.Symbol(NOTATION[str(s)], nonnegative=True) for s in plain.free_symbols})

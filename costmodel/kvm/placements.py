@@ -11,31 +11,54 @@ from costmodel.kvm.triggers import trigger
 
 @dataclass(frozen=True)
 class Placement:
-    """A hook placement; `admissible` is false where the page may be reused before the flush."""
+    """A hook placement; `admissible` is false where the page may be reused before the flush.
+
+    `hooks` are the names that the thread of 2023-08-18 gives to a hook there: before/after pairs around lock and
+    unlock, or on_lock and on_unlock symmetric with respect to the lock.
+    """
 
     id: str
     title: str
     waits: str
     admissible: bool
+    hooks: tuple[str, ...] = ()
 
 
 PLACEMENTS = {
     placement.id: placement
     for placement in (
-        Placement("under_mmu_lock", "under mmu_lock", "all page faults of the VM", True),
+        Placement(
+            "under_mmu_lock",
+            "under mmu_lock",
+            "all page faults of the VM",
+            True,
+            ("after_lock", "before_unlock", "on_lock and on_unlock, symmetric"),
+        ),
         Placement(
             "after_unlock",
-            "after unlock, inside SRCU",
-            "faults in the merged range; memslot updates also wait for SRCU",
+            "after unlock, in SRCU",
+            "faults in the merged range; memslot updates, also for SRCU",
             True,
+            ("after_unlock", "on_unlock as it was up to v6.7"),
         ),
-        Placement("after_srcu", "after SRCU is dropped", "faults in the merged range", True),
         Placement(
-            "after_range_end", "after range_end", "nobody, but the page may already belong to someone else", False
+            "after_srcu",
+            "after SRCU is dropped",
+            "faults in the merged range; memslot updates",
+            True,
+            ("after found_memslot, v6.8 on",),
+        ),
+        Placement(
+            "after_range_end",
+            "after range_end",
+            "nobody, but the page may already belong to someone else",
+            False,
         ),
         Placement("outside_notifier", "outside the notifier", "whoever holds the lock of that path", True),
     )
 }
+HOOK_PLACEMENTS = ("under_mmu_lock", "after_unlock", "after_srcu", "after_range_end")
+"""Where a notifier hook can run, in the order of the code path; each is dominated by the admissible ones after it."""
 SRCU_KERNEL = "v6.8-v6.10"
 """First range whose hook runs after SRCU is dropped (commits cec29eef0a81, 193bbfaacc84)."""
 

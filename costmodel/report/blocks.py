@@ -9,7 +9,7 @@ from markupsafe import Markup
 from costmodel.decision.model import Interval, Recommendation
 from costmodel.decision.views import View
 from costmodel.numbers import interval, probability, quantity
-from costmodel.report import grouping, plots
+from costmodel.report import grouping, plots, waiting
 
 CONTROL = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), 127) if chr(code) not in "\t\n"}
 
@@ -32,6 +32,7 @@ def _environment():
         lstrip_blocks=True,
     )
     environment.filters["interval"] = cell
+    environment.filters["short"] = waiting.cell
     environment.filters["quantity"] = quantity
     return environment
 
@@ -62,6 +63,17 @@ def costs(result: Recommendation) -> str:
     """Cost table and plot at the costliest flush."""
     rows = [row for row in result.costs if row.trigger == result.costliest_trigger]
     return fragment("costs", r=result, rows=rows, plot=Markup(plots.cost_bars(rows)))
+
+
+def contention(result: Recommendation) -> str:
+    """What waits, who pays, what the mask, the proposals of the thread and a teardown come to."""
+    return fragment(
+        "contention",
+        r=result,
+        blocks=waiting.blocks(result.contention),
+        bills=waiting.bills(result.bills),
+        hybrids=waiting.hybrids(result.hybrids),
+    )
 
 
 def curves(view: View | None) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from costmodel.decision.model import Advice, CostRow, Interval, PolicyEntry, Recommendation
 from costmodel.numbers import interval, probability, quantity
+from costmodel.report import waiting
 from costmodel.report.grouping import policies
 
 WIDTH = 72
@@ -45,6 +46,7 @@ def render(result: Recommendation) -> str:
             _advice("DO NOW", result.do_now),
             _advice("WORTH PATCHING (not in this kernel)", result.worth_patching),
             _list("SATURATION", result.saturation),
+            _list("WHO WAITS, WHO PAYS (only what the flush adds)", waiting.sentences(result)),
             _list("ASSUMPTIONS", result.assumptions),
             _list("WARNINGS", result.warnings),
             _list("GAPS", result.gaps),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from costmodel.formulas import compiled
 from costmodel.formulas.formula import symbol
 from costmodel.formulas.registry import FORMULAS
+from tests.formulas.domain import inside
 
 positive = st.floats(1e-3, 1e3)
 
@@ -20,12 +21,7 @@ positive = st.floats(1e-3, 1e3)
 @given(data=st.data())
 def test_value_matches_the_expression(formula_id, data):
     formula = FORMULAS[formula_id]
-    arguments = {name: data.draw(positive, label=name) for name in formula.symbols}
-    if "serial_exponent" in arguments:
-        arguments["serial_exponent"] = min(1.0, arguments["serial_exponent"])
-        arguments["both_siblings"] = float(arguments["both_siblings"] > 1)
-    if "two_sockets" in arguments:
-        arguments["two_sockets"] = float(arguments["two_sockets"] > 1)
+    arguments = inside({name: data.draw(positive, label=name) for name in formula.symbols})
     expected = float(formula.expression.subs({symbol(name): value for name, value in arguments.items()}))
     assert float(compiled.value(formula_id, **arguments)) == pytest.approx(expected, rel=1e-9, abs=1e-12)
 

@@ -5,13 +5,15 @@ import math
 import pint
 import pytest
 import sympy
+from sympy.codegen.cfunctions import expm1
 
 from costmodel.formulas.formula import symbol
 from costmodel.formulas.registry import FORMULAS
+from tests.formulas.domain import inside
 
 UNITS = pint.UnitRegistry()
 # Exponents and switches are numbers, so they get values that keep every branch active.
-PURE = {"serial_exponent": 1, "both_siblings": 1, "two_sockets": 1}
+PURE = {"serial_exponent": 1, "both_siblings": 1, "two_sockets": 1, "queueing": 1}
 
 
 def evaluate(expression, values):
@@ -31,10 +33,11 @@ def evaluate(expression, values):
     if expression.is_Pow:
         return parts[0] ** parts[1].to("dimensionless").magnitude
     if isinstance(expression, sympy.Max | sympy.Min):
-        for part in parts[1:]:
-            part.to(parts[0].units)
-        return max(parts)
-    if isinstance(expression, sympy.exp | sympy.log):
+        measured = [part for part, term in zip(parts, expression.args, strict=True) if term != 0]
+        for part in measured[1:]:
+            part.to(measured[0].units)
+        return max(measured)
+    if isinstance(expression, sympy.exp | sympy.log | expm1):
         return getattr(math, type(expression).__name__)(parts[0].to("dimensionless").magnitude) * UNITS.dimensionless
     if isinstance(expression, sympy.ceiling):
         return math.ceil(parts[0].to("dimensionless").magnitude) * UNITS.dimensionless
@@ -42,7 +45,10 @@ def evaluate(expression, values):
 
 
 def quantities(formula):
-    return {name: PURE.get(name, 1.25) * UNITS(quantity.unit) for name, quantity in formula.symbols.items()}
+    numbers = inside({name: PURE.get(name, 1.25) for name in formula.symbols}) | {
+        name: value for name, value in PURE.items() if name in formula.symbols
+    }
+    return {name: number * UNITS(formula.symbols[name].unit) for name, number in numbers.items()}
 
 
 @pytest.mark.parametrize("name", FORMULAS)

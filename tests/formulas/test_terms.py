@@ -161,13 +161,6 @@ def test_numa_limiter_caps_the_share_of_run_time():
     assert rate * 0.1 / 8 == pytest.approx(1 / 32)
 
 
-@given(st.floats(0, 1e4), st.floats(0, 10), share)
-def test_in_progress_is_a_probability(rate, window, gfn):
-    progress = float(value("in_progress", rate_per_s=rate, window_s=window))
-    stall = float(value("fault_stall", rate_per_s=rate, window_s=window, range_gfn_fraction=gfn))
-    assert 0 <= stall <= progress <= 1
-
-
 def test_rate_at_loss_inverts_the_loss():
     rate = value("rate_at_loss", lost_fraction=0.1, logical_cpus=256, stolen_cpu_s_per_event=2.5)
     assert float(value("host_loss", rate_per_s=rate, stolen_cpu_s_per_event=2.5, logical_cpus=256)) == pytest.approx(

@@ -55,6 +55,7 @@ def whole():
             blocks.answer(result),
             blocks.policy(result),
             blocks.costs(result),
+            blocks.contention(result),
             blocks.curves(view(result)),
             blocks.uncertainty(result),
             blocks.admissibility(result),

@@ -1,0 +1,176 @@
+"""Bounded least squares from several starts, with the diagnostics that stand before any error bar.
+
+Nothing here knows what is fitted: residuals and Jacobian are functions of the parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy
+
+MINIMUM_DEGREES_OF_FREEDOM = 6
+"""Below six samples an interval is refused (the rule of benchstat)."""
+STARTS = 8
+SEED = 1
+TOLERANCE = 1e-12
+"""Relative change of the sum of squares, or of the parameters, at which an iteration ends."""
+RESTARTS = 8
+"""An iteration whose evaluations run out goes on this often, variables scaled anew."""
+FLAT = 2e-7
+"""Largest cosine between the residuals and a column of the Jacobian that the best answer keeps; else it is polished."""
+POLISH = 1e-15
+"""Tolerance of that last iteration."""
+STEEP = 1e-4
+"""From this cosine on the answer is no minimum."""
+ROUNDING = 1e-10
+"""Residuals below this share of the data are rounding: they have no direction."""
+UNLIKE = 1e6
+"""Columns of the Jacobian whose norms differ by more are scaled before they are multiplied."""
+WORSE = 1e-6
+"""A sum of squares that lies above that of another start by this share is not the least."""
+SPREAD = 10.0
+"""Starts of a parameter without bounds lie up to this factor either way of the given one."""
+
+Vector = numpy.ndarray
+Function = Callable[[Vector], Vector]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Answer from one start: parameters `theta`; `cost` is half the sum of squares, as scipy counts it.
+
+    `converged` is false where the evaluations ran out; `slope` is the largest cosine between the residuals and a
+    column of the Jacobian, over the parameters inside their bounds.
+    """
+
+    theta: Vector
+    residuals: Vector
+    cost: float
+    converged: bool
+    slope: float
+    on_bound: bool
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The best attempt (lowest sum of squares) and all of them, in the order of the starts; a start at which the
+    model has no finite value gives none. `covariance` is None unless the diagnostics passed; `withheld` then says why.
+    """
+
+    best: Attempt
+    attempts: tuple[Attempt, ...]
+    rank: int
+    covariance: Vector | None
+    scatter: float | None
+    withheld: str | None
+
+
+def starts(start: Vector, low: Vector, high: Vector, count: int = STARTS) -> list[Vector]:
+    """The given start, then random ones: uniform between finite bounds, else up to SPREAD either way."""
+    random = numpy.random.default_rng(SEED)
+    bounded = numpy.isfinite(low) & numpy.isfinite(high)
+    bottom, top = numpy.where(bounded, low, 0.0), numpy.where(bounded, high, 0.0)
+    found = [start]
+    for _ in range(count - 1):
+        drawn = random.random(len(start))
+        found.append(numpy.where(bounded, bottom + (top - bottom) * drawn, start * SPREAD ** (2 * drawn - 1)))
+    return found
+
+
+def solve(
+    residual: Function, jacobian: Function, begin: Sequence[Vector], low: Vector, high: Vector, size: float
+) -> Solution:
+    """Minimise the sum of squares of `residual` (n,) from each start; `jacobian` is (n, parameters).
+
+    `size` is the norm of the data. Raises ValueError where the model is finite at no start.
+    """
+    attempts = [found for x0 in begin if (found := _attempt(residual, jacobian, x0, low, high, size)) is not None]
+    if not attempts:
+        raise ValueError("the model has no finite value at any start")
+    best = min(attempts, key=lambda attempt: attempt.cost)
+    if best.converged and best.slope > FLAT:
+        polished = _iterate(residual, jacobian, best.theta, low, high, size, POLISH)
+        best = min(best, polished, key=lambda attempt: attempt.cost)
+    return judge(best, attempts, jacobian, size)
+
+
+def judge(best: Attempt, attempts: Sequence[Attempt], jacobian: Function, size: float) -> Solution:
+    """`best` with its diagnostics: rank, degrees of freedom, bounds, convergence, slope, the other starts."""
+    slopes = jacobian(best.theta)
+    scale = _scale(slopes)
+    scaled = slopes * scale
+    rank = int(numpy.linalg.matrix_rank(scaled))
+    spare, parameters = len(best.residuals) - rank, slopes.shape[1]
+    withheld = None
+    if rank < parameters:
+        withheld = f"rank {rank} of {parameters}: the data do not tell the parameters apart"
+    elif spare < MINIMUM_DEGREES_OF_FREEDOM:
+        withheld = f"{spare} degrees of freedom, fewer than {MINIMUM_DEGREES_OF_FREEDOM}"
+    elif best.on_bound:
+        withheld = "a parameter lies on its bound"
+    elif (problem := doubt(best, attempts, size)) is not None:
+        withheld = problem
+    scatter = float(numpy.sqrt(2 * best.cost / spare)) if spare > 0 else None
+    covariance = None
+    if withheld is None:
+        covariance = scatter**2 * numpy.linalg.inv(scaled.T @ scaled) * numpy.outer(scale, scale)
+    return Solution(best, tuple(attempts), rank, covariance, scatter, withheld)
+
+
+def doubt(attempt: Attempt, others: Sequence[Attempt], size: float) -> str | None:
+    """Why `attempt` is no least-squares answer, or None."""
+    if not attempt.converged:
+        return "not converged: the evaluations ran out"
+    if attempt.slope > STEEP:
+        return f"no minimum: the residuals lean on the Jacobian by {attempt.slope:.0e}"
+    least = min(other.cost for other in others)
+    if attempt.cost > least * (1 + WORSE) and not _is_rounding(attempt.cost, size):
+        return f"a better start exists: {attempt.cost / least:.3g} times its sum of squares"
+    return None
+
+
+def _attempt(
+    residual: Function, jacobian: Function, x0: Vector, low: Vector, high: Vector, size: float
+) -> Attempt | None:
+    if not (numpy.all(numpy.isfinite(residual(x0))) and numpy.all(numpy.isfinite(jacobian(x0)))):
+        return None
+    for _ in range(1 + RESTARTS):
+        found = _iterate(residual, jacobian, x0, low, high, size, TOLERANCE)
+        if found.converged:
+            break
+        x0 = found.theta
+    return found
+
+
+def _iterate(
+    residual: Function, jacobian: Function, x0: Vector, low: Vector, high: Vector, size: float, tolerance: float
+) -> Attempt:
+    from scipy.optimize import least_squares
+
+    found = least_squares(residual, x0, jac=jacobian, bounds=(low, high), x_scale="jac", xtol=tolerance, ftol=tolerance)
+    free = found.active_mask == 0
+    slope = 0.0
+    if free.any() and not _is_rounding(found.cost, size):
+        columns = found.jac[:, free]
+        slope = float(numpy.max(numpy.abs(columns.T @ found.fun) / _lengths(columns)) / numpy.linalg.norm(found.fun))
+    return Attempt(found.x, found.fun, float(found.cost), found.status > 0, slope, not free.all())
+
+
+def _is_rounding(cost: float, size: float) -> bool:
+    return bool(2 * cost <= (ROUNDING * size) ** 2)
+
+
+def _lengths(columns: Vector) -> Vector:
+    """Norm of each column, 1 for a column of zeroes."""
+    lengths = numpy.linalg.norm(columns, axis=0)
+    return numpy.where(lengths > 0, lengths, 1.0)
+
+
+def _scale(columns: Vector) -> Vector:
+    """Factors that bring columns of unlike size together: powers of two, so that nothing is rounded."""
+    lengths = _lengths(columns)
+    if lengths.max() <= UNLIKE * lengths.min():
+        return numpy.ones_like(lengths)
+    return 2.0 ** -numpy.round(numpy.log2(lengths))

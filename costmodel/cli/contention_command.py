@@ -1,0 +1,143 @@
+"""costmodel contention"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import click
+
+from costmodel.cli import options
+from costmodel.errors import BadInput, UnknownName
+
+
+@click.command(
+    name="contention",
+    epilog="""\b
+Examples:
+  costmodel contention --guest sev --machine epyc-7763-2s --trigger autonuma_prot_none_scan
+  costmodel contention --guest sev --machine epyc-9654-2s --trigger numa_or_compaction_migrate --rate-per-s 100
+  costmodel contention --guest sev-snp-gmem --machine epyc-7763-2s --trigger gmem_punch_hole --json
+""",
+)
+@options.guest
+@options.machine
+@options.workload
+@options.kernel
+@click.option("--trigger", help="Trigger [default: the costliest of the workload].")
+@click.option(
+    "--rate-per-s", type=click.FloatRange(0, min_open=True), help="Events per second, where nobody published a rate."
+)
+@options.scenario_numbers
+@options.as_json
+def command(
+    guest: str,
+    machine: str,
+    workload: str,
+    kernel: str,
+    trigger: str | None,
+    rate_per_s: float | None,
+    as_json: bool,
+    **numbers: float | None,
+) -> None:
+    """What waits for each flush by the place of the hook, who pays for it, and what one tenant can force.
+
+    A fault's wait is counted while its vCPU could run; a vCPU whose CPU flushes a whole cache stands still. An open
+    trigger (--rate-per-s) fires independently of its flushes; without it the workload's own loop counts.
+    """
+    from costmodel.calibration.cached import parameters_of
+    from costmodel.cost.scenario import scenario
+    from costmodel.decision import contention
+    from costmodel.decision.headline import costliest_study
+    from costmodel.decision.mask import mask_rows
+    from costmodel.decision.recommend import not_applicable, study_all
+    from costmodel.decision.variants import variant_rows
+    from costmodel.evidence.store import load
+    from costmodel.kvm.guests import guest as guest_of
+
+    evidence = load()
+    case = scenario(evidence, guest, machine, workload, kernel, **numbers)
+    if reason := not_applicable(case, guest_of(guest)):
+        raise BadInput(reason, field="--guest", remedy="choose a machine and kernel that can host it")
+    studies = study_all(evidence, replace(case, rate_per_s=rate_per_s), parameters_of(evidence, machine))
+    by_id = {study.trigger.id: study for study in studies}
+    if trigger is not None and trigger not in by_id:
+        raise UnknownName(f"trigger of {guest}", trigger, by_id)
+    study = by_id[trigger] if trigger else costliest_study(studies)
+    if study is None:
+        click.echo("[]" if as_json else "No trigger of this guest type needs a flush.")
+        return
+    rows = contention.contention_rows(study)
+    bills = contention.bill_rows(study, evidence)
+    hybrids = contention.hybrid_rows([study])
+    masks, variants = mask_rows(study), variant_rows(study, evidence)
+    if as_json:
+        parts = {"contention": rows, "bills": bills, "hybrids": hybrids, "masks": masks, "variants": variants}
+        options.print_json({name: [row.model_dump(mode="json") for row in part] for name, part in parts.items()})
+        return
+    _print(study.trigger.id, f"{guest} on {machine}, {workload}, {case.kernel}", rows, bills, hybrids, masks, variants)
+
+
+def _print(trigger: str, about: str, rows: list, bills: list, hybrids: list, masks: list, variants: list) -> None:
+    from costmodel.kvm.strategies import STRATEGIES
+    from costmodel.report import waiting
+
+    click.echo(f"{trigger}  ({about})")
+    click.echo("Median [90 %]; only what the flush adds. * marks what this kernel does, a dash has no bound.")
+    if not rows:
+        click.echo("No notifier hook here, or no rate: give one with --rate-per-s.")
+    for block in waiting.blocks(rows):
+        click.echo(f"\n{', '.join(block.strategies)}{_state(block.state)}")
+        click.echo(f"  each vCPU stands still {block.standstill} of the time")
+        click.echo("  " + _columns("hook", WAITS))
+        for line in block.lines:
+            mark = "*" if line.here else " "
+            for hook in line.hooks[:-1]:
+                click.echo(f"{mark} {hook},")
+            click.echo(f"{mark} {_columns(line.hooks[-1], line.cells)}")
+            if line.note:
+                click.echo(f"    {line.note}")
+    if rows:
+        click.echo("\nA hook after range_end is inadmissible: the page can be in use again before its flush.")
+    if bills:
+        click.echo("\nWho pays for one event, and what one thread of a tenant or its VMM can take:")
+    for names, bill in waiting.bills(bills):
+        click.echo(f"\n{', '.join(names)}{_state(bill.state)}")
+        share = f"{bill.others_fraction:.0%} of it from CPUs that do not run the guest"
+        click.echo(f"  guest {waiting.cell(bill.own_s)}, everyone else {waiting.cell(bill.others_s)}: {share}")
+        if bill.neighbour_fraction is not None and STRATEGIES[names[0]].whole_cache:
+            click.echo(f"  a neighbour on one of these CPUs loses {waiting.cell(bill.neighbour_fraction)} of its time")
+        click.echo(f"  one attacking thread takes {waiting.cell(bill.forced_cpus)} host CPUs")
+        if bill.vms_at_one_percent is not None:
+            ten = waiting.cell(bill.vms_at_ten_percent)
+            click.echo(f"  VMs that lose 1 % of the host: {waiting.cell(bill.vms_at_one_percent)}; 10 %: {ten}")
+        if bill.initiators_at_limit is not None:
+            click.echo(f"  flushes in line that trip {bill.limit}: {waiting.cell(bill.initiators_at_limit)}")
+    for names, hybrid in waiting.hybrids(hybrids):
+        click.echo(f"\nHYBRID cap{_state(hybrid.state)}: {', '.join(names)} up to {waiting.cell(hybrid.cap_bytes)},")
+        click.echo(f"  then {hybrid.whole} takes less CPU time")
+    if masks:
+        click.echo(f"\nThe mask of {masks[0].strategy}:")
+    for mask in masks:
+        click.echo(
+            f"{' ' if mask.admissible else '-'} {mask.label:<44}{mask.cpus:>5.0f} CPUs, {mask.domains:>4.1f} domains: "
+            f"{waiting.cell(mask.stolen_cpu_s_per_event)} CPU time"
+        )
+        click.echo(f"    {mask.note}")
+    if variants:
+        click.echo("\nProposed around the flush (- loses a flush or was rejected):")
+    for variant in variants:
+        click.echo(f"{' ' if variant.admissible else '-'} {variant.title} [{variant.strategy}]")
+        before = f"{waiting.cell(variant.kernel)} as the kernel is, " if variant.kernel else ""
+        click.echo(f"    {variant.quantity}: {before}{waiting.cell(variant.variant)}{' so' if before else ''}")
+        click.echo(f"    {variant.note}")
+
+
+WAITS = ("lock held", "in progress", "faults that retry", "fault waits, mean", "p99", "memslot update")
+
+
+def _columns(first: str, rest: tuple[str, ...]) -> str:
+    return (f"{first:<26}" + "".join(f" {text:<19}" for text in rest)).rstrip()
+
+
+def _state(state: str) -> str:
+    return "" if state == "admissible" else f"  ({state})"

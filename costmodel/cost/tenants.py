@@ -1,0 +1,84 @@
+"""Who pays for a flush, what one tenant can force, how many VMs a host carries, how near a lock-up is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy
+
+from costmodel.cost.scenario import Scenario
+from costmodel.cost.strategy import cpus_flushed
+from costmodel.cost.totals import Total
+from costmodel.formulas.compiled import value
+from costmodel.kvm.strategies import STRATEGIES
+
+PER_VM_LOOPS = ("autonuma", "axis", "once")
+"""Loops that every VM has for itself; a `closed_batch` thread (ksmd, khugepaged) is one per host."""
+
+
+@dataclass(frozen=True)
+class Bill:
+    """Arrays over the draws. `own_s` and `others_s`: CPU time per event from CPUs that run the guest, and from the
+    rest; `neighbour_fraction`: share of its time that a CPU of someone else loses if it is among those that flush (None
+    without a rate; 0 for a range flush, which stops one CPU only); `forced_cpus`: host CPUs that one attacking thread can take; `vms_at` maps a share of the host to the number
+    of equal VMs that loses it (None where one thread serves all VMs or no rate is known).
+    """
+
+    own_s: numpy.ndarray
+    others_s: numpy.ndarray
+    neighbour_fraction: numpy.ndarray | None
+    forced_cpus: numpy.ndarray
+    vms_at: dict[float, numpy.ndarray | None]
+
+
+def bill(cost: Total, scenario: Scenario, shares: tuple[float, ...]) -> Bill | None:
+    """The bill of `cost`'s strategy; None where nothing flushes."""
+    if cost.event is None or not numpy.all(cost.event.stolen_s > 0):
+        return None
+    strategy = STRATEGIES[cost.strategy]
+    event = cost.event
+    others = numpy.zeros_like(event.stolen_s)
+    if strategy.whole_cache:
+        stopped = cpus_flushed(strategy, scenario)
+        others = value("others_pay", cpus_stopped=stopped, vcpus=float(scenario.vcpus), flush_s=event.irq_off_s)
+    forced = value("forced_loss", stolen_cpu_s_per_event=event.stolen_s, event_s=event.time_s, think_s=0.0)
+    return Bill(
+        own_s=event.stolen_s - others,
+        others_s=others,
+        neighbour_fraction=_neighbour(cost, strategy.whole_cache),
+        forced_cpus=numpy.minimum(forced, scenario.machine.logical_cpus),
+        vms_at={share: _vms(cost, scenario, share) for share in shares},
+    )
+
+
+def _neighbour(cost: Total, whole_cache: bool) -> numpy.ndarray | None:
+    if cost.rate_per_s is None:
+        return None
+    return (
+        numpy.minimum(1.0, cost.rate_per_s * cost.event.guest_s) if whole_cache else numpy.zeros_like(cost.rate_per_s)
+    )
+
+
+def _vms(cost: Total, scenario: Scenario, share: float) -> numpy.ndarray | None:
+    load = scenario.load(cost.trigger)
+    if cost.rate_per_s is None or not numpy.all(cost.rate_per_s > 0) or load is None or load.loop not in PER_VM_LOOPS:
+        return None
+    return value(
+        "vms_at_loss",
+        lost_fraction=share,
+        logical_cpus=scenario.machine.logical_cpus,
+        rate_per_s=cost.rate_per_s,
+        stolen_cpu_s_per_event=cost.event.stolen_s,
+    )
+
+
+def hybrid_cap_bytes(ranged: Total, whole: Total, range_bytes: float, line_bytes: float) -> numpy.ndarray:
+    """Range (n,) up to which the range flush of `ranged` (costed at `range_bytes`) takes less CPU time than `whole`."""
+    line_s = ranged.event.stolen_s / numpy.ceil(range_bytes / line_bytes)
+    return value(
+        "break_even_range",
+        whole_cache_s=whole.event.stolen_s,
+        range_start_s=0.0,
+        line_s=line_s,
+        line_bytes=line_bytes,
+    )

@@ -1,0 +1,75 @@
+"""Cost of one event as a single expression, composed of the registered terms, so that its slope is exact.
+
+Nothing is written anew here: each expression is another formula's with its intermediate times substituted. The lines of
+a range stay a symbol, because a rounded number has no slope.
+"""
+
+from __future__ import annotations
+
+from costmodel.formulas.broadcast import BROADCAST
+from costmodel.formulas.formula import Formula, Quantity, symbol
+from costmodel.formulas.gmem_release import GMEM_RELEASE, PAGE_CHAIN
+from costmodel.formulas.range_flush import RANGE_FLUSH
+from costmodel.formulas.stolen import STOLEN_WHOLE
+from costmodel.formulas.whole_cache import DOMAIN_FLUSH, EVENT_FLUSH
+
+VENDOR = Quantity("dimensionless", "walk time of this vendor against that of the anchors")
+FENCE = Quantity("dimensionless", "time of a fence in units of one present line")
+
+
+def _symbols(*parts: Formula, without: set[str], more: dict[str, Quantity]) -> dict[str, Quantity]:
+    merged = {name: quantity for part in parts for name, quantity in part.symbols.items() if name not in without}
+    return merged | more
+
+
+_domain = DOMAIN_FLUSH.expression.subs(symbol("line_walk_s"), symbol("line_walk_s") * symbol("vendor_factor"))
+_flush = EVENT_FLUSH.expression.subs(symbol("domain_flush_s"), _domain)
+_round = BROADCAST.expression.subs(symbol("target_cpus"), symbol("cpus_stopped") - 1)
+_range = RANGE_FLUSH.expression.subs(symbol("fence_s"), symbol("fence_lines") * symbol("line_present_s"))
+_RANGE = _symbols(RANGE_FLUSH, without={"fence_s"}, more={"fence_lines": FENCE})
+_PAGES = {"pages": PAGE_CHAIN.symbols["pages"]}
+
+WHOLE_CACHE_EVENT = Formula(
+    id="whole_cache_event",
+    title="CPU time taken by one whole-cache flush, from the cost parameters",
+    expression=STOLEN_WHOLE.expression.subs({symbol("flush_s"): _flush, symbol("broadcast_s"): _round}),
+    unit="second",
+    symbols=_symbols(
+        STOLEN_WHOLE,
+        DOMAIN_FLUSH,
+        EVENT_FLUSH,
+        BROADCAST,
+        without={"flush_s", "broadcast_s", "domain_flush_s", "target_cpus"},
+        more={"vendor_factor": VENDOR},
+    ),
+    source="stolen_whole_cache of whole_cache_flush of domain_flush, and of broadcast to all but the initiator",
+    validity="as its parts",
+)
+RANGE_EVENT = Formula(
+    id="range_event",
+    title="CPU time taken by one range flush, from the cost parameters",
+    expression=_range,
+    unit="second",
+    symbols=_RANGE,
+    source="range_flush of range_lines, its fence in units of a present line",
+    validity="as range_flush; lines from range_lines",
+)
+PAGED_EVENT = Formula(
+    id="paged_event",
+    title="CPU time taken by a range flush page by page, from the cost parameters",
+    expression=PAGE_CHAIN.expression.subs(symbol("page_operation_s"), _range),
+    unit="second",
+    symbols=_RANGE | _PAGES,
+    source="page_chain of range_flush over the lines of one page",
+    validity="as page_chain and range_flush",
+)
+GMEM_EVENT = Formula(
+    id="gmem_event",
+    title="CPU time taken by the release of guest_memfd pages, from the cost parameters",
+    expression=GMEM_RELEASE.expression.subs(symbol("page_flush_s"), _range),
+    unit="second",
+    symbols=_RANGE | _PAGES | {"rmpupdate_s": GMEM_RELEASE.symbols["rmpupdate_s"]},
+    source="gmem_release of range_flush over the lines of one page",
+    validity="as gmem_release and range_flush",
+)
+FORMULAS = (WHOLE_CACHE_EVENT, RANGE_EVENT, PAGED_EVENT, GMEM_EVENT)

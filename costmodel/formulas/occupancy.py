@@ -1,0 +1,85 @@
+"""CPUs that ran a guest: a set that only grows (`have_run_cpus`), and the cache domains that it touches.
+
+Each migration of a vCPU lands on any of the s CPUs that it may run on with the same probability. A CPU that was missed
+by M migrations is still outside the mask, and a pinned guest (M = 0) keeps the CPUs of its vCPUs. No source publishes a
+migration rate, so it is an axis everywhere.
+"""
+
+from __future__ import annotations
+
+import sympy
+
+from costmodel.formulas.formula import Formula, Quantity, symbol
+
+s, v, M = symbol("allowed_cpus"), symbol("vcpus"), symbol("migrations")
+o, y, m = symbol("other_cpus"), symbol("untouched_fraction"), symbol("mask_cpus")
+mu, lam = symbol("migration_rate_per_s"), symbol("rate_per_s")
+K, k = symbol("domains"), symbol("cpus_per_domain")
+
+ALLOWED = Quantity("dimensionless", "CPUs over which the scheduler spreads the guest")
+VCPUS = Quantity("dimensionless", "vCPUs, at the start each on a CPU of its own; at most the allowed CPUs")
+MIGRATIONS = Quantity("dimensionless", "migrations of all vCPUs together: rate times time")
+
+MASK_COUNTED = Formula(
+    id="mask_after_migrations",
+    title="Distinct CPUs that ran a guest after exactly M migrations",
+    expression=o + 1 - (o + 1 - v) * (o / (o + 1)) ** M,
+    unit="dimensionless",
+    symbols={
+        "other_cpus": Quantity("dimensionless", "allowed CPUs that a migration does not land on: s - 1"),
+        "vcpus": VCPUS,
+        "migrations": MIGRATIONS,
+    },
+    source="s - (s - v)(1 - 1/s)^M, expectation; pre_sev_run() sets the CPU in have_run_cpus, nothing clears it",
+    validity="uniform destinations; a scheduler that stays near the last CPU fills the mask more slowly",
+)
+MASK = Formula(
+    id="mask_cpus",
+    title="Distinct CPUs that ran a guest after M migrations on average",
+    expression=s - (s - v) * sympy.exp(-M / s),
+    unit="dimensionless",
+    symbols={"allowed_cpus": ALLOWED, "vcpus": VCPUS, "migrations": MIGRATIONS},
+    source="mask_after_migrations over a Poisson count: E[(1 - 1/s)^M] = exp(-M/s)",
+    validity="as mask_after_migrations; migrations at random times",
+)
+MIGRATIONS_TO_SHARE = Formula(
+    id="migrations_to_share",
+    title="Migrations until the mask leaves only a share y of the allowed CPUs out",
+    expression=s * sympy.log(sympy.Max(1, (s - v) / (s * y))),
+    unit="dimensionless",
+    symbols={
+        "allowed_cpus": ALLOWED,
+        "vcpus": VCPUS,
+        "untouched_fraction": Quantity("dimensionless", "share of the allowed CPUs outside the mask, above 0"),
+    },
+    source="mask_cpus solved for M; over the rate it is a time, over a time it is a rate",
+    validity="as mask_cpus; 0 where the vCPUs alone fill the share",
+)
+MASK_BETWEEN = Formula(
+    id="mask_between_flushes",
+    title="Distinct CPUs that ran a guest since its last flush, flushes at random times",
+    expression=s - (s - v) * lam * s / (lam * s + mu),
+    unit="dimensionless",
+    symbols={
+        "allowed_cpus": ALLOWED,
+        "vcpus": VCPUS,
+        "rate_per_s": Quantity("1 / second", "flushes of the VM"),
+        "migration_rate_per_s": Quantity("1 / second", "migrations of all vCPUs together"),
+    },
+    source="mask_cpus over exponential gaps; at equal gaps it is mask_cpus with the migrations of one gap",
+    validity="tried on the KVM list and dropped: clearing the mask loses a flush unless flushes are serialised",
+)
+DOMAINS_TOUCHED = Formula(
+    id="domains_touched",
+    title="Cache domains that m CPUs at random places touch",
+    expression=sympy.Max(sympy.Min(1, m), K * (1 - sympy.Max(0, 1 - m / sympy.Max(1, K * k - (k - 1) / 2)) ** k)),
+    unit="dimensionless",
+    symbols={
+        "domains": Quantity("dimensionless", "last-level-cache domains"),
+        "cpus_per_domain": Quantity("dimensionless", "CPUs of one domain"),
+        "mask_cpus": Quantity("dimensionless", "CPUs of the mask"),
+    },
+    source="K (1 - C(Kk-k, m) / C(Kk, m)); the k factors 1 - m/(Kk-i) are set to that of their middle",
+    validity="within 0.05 domains of the exact number; a scheduler that packs touches fewer, one that spreads more",
+)
+FORMULAS = (MASK_COUNTED, MASK, MIGRATIONS_TO_SHARE, MASK_BETWEEN, DOMAINS_TOUCHED)

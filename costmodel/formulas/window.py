@@ -1,0 +1,139 @@
+"""Window of an invalidation: what a vCPU page fault meets between range_start and range_end.
+
+Faults retry while an invalidation that covers their gfn is in progress (mmu_invalidate_retry_gfn()). The window of
+an event has a serial part, for which it waits in line (CPUs that flush for one initiator after the other, mmu_lock),
+and a parallel part that overlaps with those of other events. Events that arrive independently make the serial part
+an M/D/1 queue (busy periods: Takacs 1962) whose departures open windows as in an M/D/infinity queue.
+"""
+
+from __future__ import annotations
+
+import sympy
+from sympy.codegen.cfunctions import expm1
+
+from costmodel.formulas.formula import Formula, Quantity, symbol
+
+lam, S, P = symbol("rate_per_s"), symbol("serial_s"), symbol("parallel_s")
+W, g, r, k = symbol("window_s"), symbol("merged_fraction"), symbol("range_fraction"), symbol("overlapping")
+x, stall, loop, work = symbol("share"), symbol("window_stall_s"), symbol("retry_loop_s"), symbol("fault_work_s")
+progress = symbol("in_progress_fraction")
+
+RATE = Quantity("1 / second", "invalidations of one VM (serial part: of all that share it)")
+SERIAL = Quantity("second", "part of the window for which events wait in line")
+PARALLEL = Quantity("second", "part of the window that overlaps with those of other events")
+MERGED = Quantity("dimensionless", "share of the guest's gfns inside the merged range")
+
+_load = lam * S
+_busy = S / (1 - _load)
+_more = expm1(lam * P)
+_gaps = _more / lam - P
+_mean = (_more + _load) / (1 - _load) / lam
+_variance = (1 + _more) * (_busy**2 * _load / (1 - _load) + _more / lam**2 - 2 * P / lam) + _more / lam**2
+_variance += (1 + _more) * (2 * _busy * _gaps + _more * _busy**2)
+
+IN_PROGRESS = Formula(
+    id="in_progress",
+    title="Share of time an invalidation is in progress",
+    expression=1 - sympy.Max(0, 1 - _load) * sympy.exp(-lam * P),
+    unit="dimensionless",
+    symbols={"rate_per_s": RATE, "serial_s": SERIAL, "parallel_s": PARALLEL},
+    source="M/D/1 busy share and M/D/infinity occupancy; kvm_mmu_invalidate_begin/end() count nested invalidations",
+    validity="independent arrivals; 1 where the serial part is saturated; a closed loop gives in_progress_closed",
+)
+IN_PROGRESS_CLOSED = Formula(
+    id="in_progress_closed",
+    title="Share of time an invalidation of one waiting thread is in progress",
+    expression=sympy.Min(1, lam * W),
+    unit="dimensionless",
+    symbols={"rate_per_s": RATE, "window_s": Quantity("second", "from range_start to range_end")},
+    source="a thread that waits for its own flush has one window open at a time",
+    validity="one thread; with several it is an upper bound",
+)
+WINDOW_STALL = Formula(
+    id="window_stall",
+    title="Mean time until no invalidation is in progress, seen at a random moment in one",
+    expression=(_variance + _mean**2) / (2 * _mean),
+    unit="second",
+    symbols={"rate_per_s": RATE, "serial_s": SERIAL, "parallel_s": PARALLEL},
+    source="E[B^2] / (2 E[B]) of the period B in which the count stays above 0 (renewal theory; Takacs 1962)",
+    validity="independent arrivals, serial part not saturated, rate above 0; one waiting thread: half its window",
+)
+MERGED_FRACTION = Formula(
+    id="merged_fraction",
+    title="Share of the gfns that the merged range covers",
+    expression=r + (1 - r) * (k - 1) / (k + 1),
+    unit="dimensionless",
+    symbols={
+        "range_fraction": Quantity("dimensionless", "share of the gfns in one range"),
+        "overlapping": Quantity("dimensionless", "invalidations merged since the count was 0: 1 + rate x window_stall"),
+    },
+    source="kvm_mmu_invalidate_range_add() widens to [min, max) until the count is 0; mean spread of k uniform starts",
+    validity="ranges of one length at uniform places; k enters by its mean",
+)
+FAULT_STALL = Formula(
+    id="fault_stall",
+    title="Mean wait of a vCPU fault for invalidations in progress",
+    expression=g * progress * stall,
+    unit="second",
+    symbols={
+        "merged_fraction": MERGED,
+        "in_progress_fraction": Quantity("dimensionless", "share of time an invalidation is in progress"),
+        "window_stall_s": Quantity("second", "time until none is in progress"),
+    },
+    source="mmu_invalidate_retry_gfn(): retry if in progress and the gfn lies in the merged range",
+    validity="faults at uniform gfns, independent of the events; the last retry loop is not counted",
+)
+STALL_QUANTILE = Formula(
+    id="stall_quantile",
+    title="Wait for invalidations in progress that a share x of the faults exceeds",
+    expression=sympy.Max(0, sympy.Min(P, ((1 - x / g) * sympy.exp(lam * P) - 1) / lam)),
+    unit="second",
+    symbols={
+        "share": Quantity("dimensionless", "share of all faults that wait longer: 0.01 for the 99th percentile"),
+        "merged_fraction": MERGED,
+        "rate_per_s": RATE,
+        "parallel_s": PARALLEL,
+    },
+    source="first gap longer than P between Poisson arrivals: P(stall > t) = 1 - exp(-lambda P)(1 + lambda t), t <= P",
+    validity="no serial part; a lower bound where it returns the whole parallel part",
+)
+STALL_QUANTILE_CLOSED = Formula(
+    id="stall_quantile_closed",
+    title="The same for one waiting thread",
+    expression=sympy.Max(0, W - x / (lam * g)),
+    unit="second",
+    symbols={
+        "window_s": Quantity("second", "from range_start to range_end"),
+        "share": Quantity("dimensionless", "share of all faults that wait longer"),
+        "rate_per_s": RATE,
+        "merged_fraction": MERGED,
+    },
+    source="the rest of a window met at a random moment is uniform",
+    validity="one thread, one range length",
+)
+RETRIES = Formula(
+    id="retries_per_fault",
+    title="Retries of a vCPU fault",
+    expression=g * progress * (stall / loop + sympy.Rational(1, 2)) + 1 - sympy.exp(-lam * work),
+    unit="dimensionless",
+    symbols={
+        "merged_fraction": MERGED,
+        "in_progress_fraction": Quantity("dimensionless", "share of time an invalidation is in progress"),
+        "window_stall_s": Quantity("second", "time until none is in progress"),
+        "retry_loop_s": Quantity("second", "one round of guest entry, fault and exit"),
+        "rate_per_s": RATE,
+        "fault_work_s": Quantity("second", "from the snapshot of the sequence count to mmu_lock"),
+    },
+    source="kvm_mmu_faultin_pfn() re-enters the guest while in progress (>= v6.8); a changed sequence costs one retry",
+    validity="loop much shorter than the window; up to v6.6 each round also pays a GUP and a read lock",
+)
+FORMULAS = (
+    IN_PROGRESS,
+    IN_PROGRESS_CLOSED,
+    WINDOW_STALL,
+    MERGED_FRACTION,
+    FAULT_STALL,
+    STALL_QUANTILE,
+    STALL_QUANTILE_CLOSED,
+    RETRIES,
+)

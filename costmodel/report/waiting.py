@@ -1,0 +1,119 @@
+"""Contention rows as tables: strategies and placements that wait alike are told once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from costmodel.decision.model import BillRow, ContentionRow, HybridRow, Interval, Recommendation
+from costmodel.numbers import interval
+
+UNSEEN_S = 1e-9
+"""Waits that stay below this are printed as such: no clock of the kernel shows them."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """Cells of one or more hook placements: lock held, in progress, faults that retry, fault waits (mean, p99), memslot
+    update waits.
+    """
+
+    hooks: tuple[str, ...]
+    here: bool
+    cells: tuple[str, ...]
+    note: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """The lines of one or more strategies."""
+
+    strategies: tuple[str, ...]
+    state: str
+    standstill: str
+    lines: tuple[Line, ...]
+
+
+def blocks(rows: Sequence[ContentionRow]) -> list[Block]:
+    """Blocks in the order of the rows; the inadmissible placement is left out, it flushes too late."""
+    merged: dict[tuple[object, ...], list[str]] = {}
+    for strategy in dict.fromkeys(row.strategy for row in rows):
+        own = [row for row in rows if row.strategy == strategy and row.placement_admissible]
+        key = (own[0].state, cell(own[0].standstill_fraction), _lines(own))
+        merged.setdefault(key, []).append(strategy)
+    return [Block(tuple(names), *key) for key, names in merged.items()]
+
+
+def _lines(rows: Sequence[ContentionRow]) -> tuple[Line, ...]:
+    merged: dict[tuple[object, ...], list[ContentionRow]] = {}
+    for row in rows:
+        cells = (
+            cell(row.lock_busy_fraction),
+            cell(row.in_progress_fraction),
+            cell(row.faults_that_retry_fraction),
+            cell(row.fault_wait_mean_s),
+            cell(row.fault_wait_p99_s),
+            cell(row.memslot_wait_mean_s),
+        )
+        merged.setdefault((cells, row.note), []).append(row)
+    return tuple(
+        Line(tuple(row.placement_title for row in same), any(row.here for row in same), *key)
+        for key, same in merged.items()
+    )
+
+
+def cell(value: Interval | None) -> str:
+    """The interval; a dash without bound, `< 1 ns` where even the upper end stays below."""
+    if value is None:
+        return "-"
+    if value.unit == "s" and 0 < value.high < UNSEEN_S:
+        return "< 1 ns"
+    if value.low == value.high and value.unit == "1":
+        return f"{value.median:g}"
+    return interval(value.low, value.median, value.high, value.unit)
+
+
+def sentences(result: Recommendation) -> list[str]:
+    """What the flush of this kernel makes others wait and pay, in a few lines; empty where nothing flushes."""
+    own = [row for row in result.contention if row.strategy == result.costliest_strategy]
+    found = []
+    for row in own:
+        if row.here:
+            found.append(
+                f"hook {row.placement_title}: an invalidation is in progress {cell(row.in_progress_fraction)} of the time; "
+                f"each vCPU stands still {cell(row.standstill_fraction)} of it; a fault waits "
+                f"{cell(row.fault_wait_mean_s)} (mean) and {cell(row.fault_wait_p99_s)} (99th percentile), a memslot "
+                f"update {cell(row.memslot_wait_mean_s)}"
+            )
+    for row in own:
+        if row.placement == "under_mmu_lock" and not row.here:
+            found.append(
+                f"under mmu_lock instead: lock held {cell(row.lock_busy_fraction)} of the time, a fault waits "
+                f"{cell(row.fault_wait_mean_s)} (mean) and {cell(row.fault_wait_p99_s)} (99th percentile)"
+            )
+    for bill in (bill for bill in result.bills if bill.strategy == result.costliest_strategy):
+        found.append(
+            f"one event takes {cell(bill.own_s)} from the CPUs of its guest and {cell(bill.others_s)} from everyone "
+            f"else; one attacking thread can take {cell(bill.forced_cpus)} host CPUs"
+        )
+        if bill.vms_at_one_percent is not None:
+            found.append(
+                f"{cell(bill.vms_at_one_percent)} such VMs lose 1 % of the host, {cell(bill.vms_at_ten_percent)} lose 10 %"
+            )
+    return found
+
+
+def bills(rows: Sequence[BillRow]) -> list[tuple[tuple[str, ...], BillRow]]:
+    """Rows that cost the same together, with their strategies."""
+    merged: dict[str, list[BillRow]] = {}
+    for row in rows:
+        merged.setdefault(row.model_copy(update={"strategy": ""}).model_dump_json(), []).append(row)
+    return [(tuple(row.strategy for row in same), same[0]) for same in merged.values()]
+
+
+def hybrids(rows: Sequence[HybridRow]) -> list[tuple[tuple[str, ...], HybridRow]]:
+    """Rows with the same cap together, with their range flushes."""
+    merged: dict[tuple[str, ...], list[HybridRow]] = {}
+    for row in rows:
+        merged.setdefault((row.trigger, row.whole, row.state, cell(row.cap_bytes)), []).append(row)
+    return [(tuple(row.ranged for row in same), same[0]) for same in merged.values()]

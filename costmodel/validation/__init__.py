@@ -1,0 +1,1 @@
+"""The scoreboard: what the model gets right, what it gets wrong, and what nobody can test."""
