@@ -55,6 +55,8 @@ class Span:
             return OUT_OF_TREE
         ranges = [name for name in self.ranges if not name.endswith("+")] or list(self.ranges)
         first, last = ranges[0].split("-")[0], ranges[-1].split("-")[-1]
+        if guest_of(self.guest).has("keyid_keyed"):
+            first = max(first, kernels.TDX_FIRST)
         if ranges[-1] == kernels.newest() and len(ranges) > 1:
             return f"{first} on"
         return ranges[0] if len(ranges) == 1 else f"{first}-{last}"

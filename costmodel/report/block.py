@@ -18,7 +18,7 @@ MODEL, MEASURED, MARK = "MODEL", "MEASURED", "*"
 
 def render_block(result: Alternatives) -> str:
     """Title, table, sentences, limits and the command that prints it again."""
-    parts = [title(result), table(result), history(result), limits(result), again(result)]
+    parts = [title(result), table(result), [*history(result), *mask_note(result)], limits(result), again(result)]
     return "\n".join("\n".join(part) + "\n" for part in parts if part)
 
 
@@ -88,7 +88,7 @@ def _measured(host: MeasuredHost) -> list[str]:
     same = f" n = {host.values[0].n} in {host.values[0].runs} runs," if len(counts) == 1 else ""
     lines = wrap(
         f"Measured on {host.hardware}, microcode {host.microcode}, kernel {host.kernel}, {host.measured_on};{same} "
-        "median [5 %, 95 %]:"
+        "median [5%, 95%]:"
     )
     for value in host.values:
         one = value.interval
@@ -98,21 +98,26 @@ def _measured(host: MeasuredHost) -> list[str]:
 
 
 def statement(result: Alternatives) -> list[str]:
-    """What the first row says in a sentence, and what becomes of the mask if nobody pins the guest."""
+    """What the first row says, in one sentence."""
     first = result.rows[0]
     if first.refused:
         return wrap(f"The model gives no number for {label(first)}: {first.refused}.")
     text = f"One flush at a {result.trigger_title} costs the host {cell(first.cpu_time_per_event_s)} of CPU time"
+    text += f" and takes {cell(first.latency_s)}"
     lost = first.host_cpus_lost
     if lost is not None:
         text += f"; at the rate of this workload that is {cell(lost)} of its {result.logical_cpus} CPUs"
-    lines = wrap(f"{text} ({label(first)}).")
-    if any(row.scope == "mask" and row.cpus == result.logical_cpus for row in result.rows):
-        lines += wrap(
-            "The mask of CPUs that ran the guest only grows: without pinned vCPUs it ends up holding all of them, and "
-            "then the CPU time is that of a flush on all CPUs."
-        )
-    return lines
+    return wrap(f"{text} ({MODEL}; {label(first)}).")
+
+
+def mask_note(result: Alternatives) -> list[str]:
+    """What becomes of the mask if nobody pins the guest, where a row flushes the CPUs of the mask."""
+    if not any(row.scope == "mask" and row.cpus == result.logical_cpus for row in result.rows):
+        return []
+    return wrap(
+        "The mask of CPUs that ran the guest only grows: without pinned vCPUs it ends up holding all of them, and then "
+        "the CPU time is that of a flush on all CPUs."
+    )
 
 
 def history(result: Alternatives) -> list[str]:
@@ -133,7 +138,7 @@ def sentence(decision: Upstreamed) -> str:
 
 def limits(result: Alternatives) -> list[str]:
     """What the numbers are, what they rest on, where they hold, and what is not covered."""
-    text = f"MODEL: median [90 % interval] of {result.draws} joint draws."
+    text = f"MODEL: median [90% interval] of {result.draws} joint draws."
     if result.extrapolated:
         text += f" {MARK} extrapolated: priors went in, not data of this CPU{':' if result.priors else '.'}"
     lines = wrap(text)
@@ -146,8 +151,18 @@ def limits(result: Alternatives) -> list[str]:
         if row.note:
             lines += wrap(f"{row.strategy}: {row.note}.")
     for host in result.measured:
-        lines += wrap(f"{host.id}: {'; '.join(host.limits)}.")
+        if host.limits:
+            lines += wrap(f"{host.id}: {'; '.join(_findings(host.limits))}.")
     return lines
+
+
+def _findings(limits: Sequence[str]) -> list[str]:
+    """Findings without their asides, those of one probe together."""
+    found: dict[str, list[str]] = {}
+    for text in limits:
+        probe, _, said = text.partition(": ")
+        found.setdefault(probe, []).append(said.split(" (")[0])
+    return [f"{probe}: {', '.join(said)}" for probe, said in found.items()]
 
 
 def again(result: Alternatives) -> list[str]:

@@ -1,0 +1,41 @@
+"""costmodel reply"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from costmodel.cli import options
+from costmodel.cli.block_command import rows, table_options
+
+
+@click.command(
+    name="reply",
+    epilog="""\b
+Examples:
+  costmodel reply mail.eml --guest sev --machine epyc-7763-2s --quote WBINVD > reply.eml
+  costmodel reply thread.mbox --message-id ID --guest sev-snp --guest sev --machine epyc-7763-2s --send-ready
+  git send-email --dry-run --to=you@example.org reply.eml
+""",
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@table_options
+@click.option("--quote", "patterns", multiple=True, help="Regular expression of a line that is answered.")
+@click.option("--message-id", help="The mail of FILE to answer, where it holds several.")
+@click.option("--send-ready", is_flag=True, help="Fail unless the mail can be sent as it is.")
+@options.scenario_numbers
+def command(file: Path, patterns: tuple[str, ...], message_id: str | None, send_ready: bool, **asked: object) -> None:
+    """Answer a mail with numbers: an RFC 5322 message on stdout for `git send-email`, 7-bit plain text.
+
+    FILE is a raw mail, an mbox (also .gz), a public-inbox file or the text of an archive page. A page has no Message-ID
+    and masks addresses: it gives a draft that names what is missing. Nothing is ever made up.
+    """
+    from costmodel.mail.message import read
+    from costmodel.mail.reply import choose, reply
+
+    mail = choose(read(file), patterns, message_id)
+    result = reply(mail, rows(**asked), patterns, send_ready=send_ready)
+    click.get_binary_stream("stdout").write(result.content)
+    for text in (*result.gaps, *result.notes):
+        click.echo(f"costmodel: note: {text}", err=True)

@@ -1,0 +1,126 @@
+"""The bytes of a reply: headers that thread, 7-bit plain text, and no way to add a header."""
+
+import email
+import email.policy
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from costmodel.errors import BadInput
+from costmodel.mail.clean import ADDRESS, address, ascii_line, message_ids, one_line
+from costmodel.mail.compose import compose, correspondents, subject_of
+from costmodel.mail.original import Original, Person
+
+ALLOWED = {
+    "subject",
+    "to",
+    "cc",
+    "content-type",
+    "content-transfer-encoding",
+    "mime-version",
+    "in-reply-to",
+    "references",
+}
+HOSTILE = st.text(
+    st.one_of(
+        st.characters(codec="utf-8"), st.sampled_from('\r\n\x00\x0b\x0c\x1c\x85\u2028\u2029:;<>@"\\,()=? \t\ud800')
+    ),
+    max_size=120,
+)
+
+
+def original(subject="x", name="A", where="a@example.org", message_id="<1@example.org>", references=(), others=()):
+    return Original(subject, Person(name, where), "", (), message_id, tuple(references), (), tuple(others))
+
+
+def parsed(content):
+    return email.message_from_bytes(content, policy=email.policy.default)
+
+
+def test_the_threading_headers():
+    mail = parsed(compose(original(references=["<0@example.org>"]), ["body"]))
+    assert mail["In-Reply-To"] == "<1@example.org>"
+    assert mail["References"].split() == ["<0@example.org>", "<1@example.org>"]
+
+
+def test_nothing_is_made_up():
+    names = {name.lower() for name in parsed(compose(original(), ["body"]))}
+    assert names <= ALLOWED and not names & {"message-id", "from", "date", "bcc"}
+
+
+def test_one_part_seven_bits_no_flowed_text():
+    content = compose(original(name="J\u00e9r\u00f4me \u03a9"), ["body"])
+    mail = parsed(content)
+    assert content.isascii() and not mail.is_multipart()
+    assert mail["Content-Transfer-Encoding"] == "7bit" and "flowed" not in mail["Content-Type"]
+    assert mail["To"].addresses[0].display_name == "J\u00e9r\u00f4me \u03a9"
+
+
+def test_a_long_identifier_is_not_encoded():
+    long = f"<{'a' * 120}@{'b' * 60}.example.org>"
+    content = compose(original(message_id=long, references=[long.replace("a", "c")]), ["body"])
+    assert b"=?" not in content and long.encode() in content
+
+
+def test_a_long_thread_keeps_its_first_and_its_newest_references():
+    ids = [f"<{i}@example.org>" for i in range(500)]
+    found = parsed(compose(original(references=ids, message_id="<x@example.org>"), ["body"]))["References"].split()
+    assert found[0] == ids[0] and found[-2:] == [ids[-1], "<x@example.org>"] and len(found) < 50
+
+
+@pytest.mark.parametrize("subject", ["x", "Re: x", "RE: re: x", "Re:Re: x", "AW: Re: x"])
+def test_one_re(subject):
+    assert subject_of(original(subject)) == "Re: x"
+
+
+def test_everyone_is_answered_once():
+    people = (Person("B", "b@example.org"), Person("A again", "A@example.org"), Person("", ""))
+    to, copies = correspondents(original(others=people))
+    assert [p.address for p in to] == ["a@example.org"] and [p.address for p in copies] == ["b@example.org"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(HOSTILE, HOSTILE, HOSTILE)
+def test_no_text_of_a_mail_becomes_a_header(subject, name, other):
+    """Whatever stands in subject and names: the same headers, the same body, the same addresses."""
+    mail = original(subject, name, others=(Person(other, "b@example.org"),))
+    content = compose(mail, ["body"])
+    assert content.isascii()
+    head, _, body = content.partition(b"\n\n")
+    assert body == b"body\n"
+    for line in head.split(b"\n"):
+        assert line.startswith(b" ") or line.split(b":")[0].decode().lower() in ALLOWED
+        assert len(line) <= 998
+    got = parsed(content)
+    assert [a.addr_spec for a in got["To"].addresses] == ["a@example.org"]
+    assert [a.addr_spec for a in got["Cc"].addresses] == ["b@example.org"]
+
+
+@given(HOSTILE)
+def test_identifiers_and_addresses_never_carry_a_line_end(text):
+    for one in message_ids(text):
+        assert one.isprintable() and one.isascii() and " " not in one
+    assert address(text) == "" or ADDRESS.fullmatch(text)
+    assert one_line(text, 50).isprintable()
+    assert "\n" not in ascii_line(text)[0] and ascii_line(text)[0].isascii()
+
+
+@pytest.mark.parametrize("where", ["a@b\nBcc: c@example.org", "a b@example.org", "a@xxxxxxxxx", "@example.org"])
+def test_a_bad_address_is_refused_or_left_out(where):
+    assert address(where) == ""
+    mail = Original("x", Person("A", "a@example.org"), "", (), "<1@example.org>", reply_to=(Person("B", where),))
+    with pytest.raises(BadInput):
+        compose(mail, ["body"])
+
+
+@pytest.mark.parametrize("message_id", ["<a@b>\nBcc: c@example.org", "no-brackets", "<a b@c>", "<a@b> <c@d>"])
+def test_a_bad_identifier_is_refused(message_id):
+    with pytest.raises(BadInput):
+        compose(original(message_id=message_id), ["body"])
+
+
+@pytest.mark.parametrize("line", ["caf\u00e9", "a\x00b", "a\x1b[0m", "x" * 999])
+def test_a_body_that_cannot_be_mailed_is_refused(line):
+    with pytest.raises(BadInput):
+        compose(original(), [line])
