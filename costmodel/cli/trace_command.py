@@ -1,0 +1,164 @@
+"""costmodel trace"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from costmodel.cli import options
+from costmodel.errors import BadInput
+
+EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group(
+    name="trace",
+    epilog="""\b
+Examples:
+  costmodel trace import perf-script.txt --out host1.parquet
+  costmodel trace summary host1.parquet host2.parquet
+  costmodel trace replay host1.parquet --machine epyc-7763-2s --guest sev
+""",
+)
+def command() -> None:
+    """Import, sum up and replay traces of invalidations (kvm:kvm_unmap_hva_range) from your own hosts.
+
+    The tracepoint has neither the notifier's event type nor the VM: what depends on them is called not decidable.
+    """
+
+
+@command.command(
+    name="import",
+    epilog="""\b
+Examples:
+  costmodel trace import trace.txt --out host1.parquet
+  costmodel trace import cpu0.txt cpu1.txt --out host1.parquet
+  costmodel trace import data/hosts/epyc-genoa-4cpu-vm/invalidations.csv --out vm.parquet
+""",
+)
+@click.argument("files", nargs=-1, required=True, type=EXISTING)
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Parquet file to write.")
+@options.as_json
+def import_trace(files: tuple[Path, ...], out: Path, as_json: bool) -> None:
+    """Read FILES of one host and one clock into one Parquet file, sorted by time.
+
+    Text of tracefs, perf script and trace-cmd report; CSV or Parquet with the columns t_ns (or t_s), task, start, end
+    and, where known, pid, cpu, vm, overlap_bytes, duration_ns; invalidations.csv of a host profile. Use `perf script
+    --ns` and `trace-cmd report -t` for times in ns.
+    """
+    from costmodel.traces import reader, store
+
+    if not out.resolve().parent.is_dir():
+        raise BadInput("its folder does not exist", file=out, remedy="make it first")
+    if any(out.resolve() == file.resolve() for file in files):
+        raise BadInput("would overwrite what it reads", file=out, remedy="choose another --out")
+    notes = reader.Notes()
+    footer = store.write((batch for file in files for batch in reader.batches(file, notes)), out)
+    for file, line, text in notes.bad:
+        click.echo(f"{_plain(file)}:{line}: not understood: {text[:100]!r}", err=True)
+    if as_json:
+        found = {"events": footer.events, "span_s": footer.span_s, "tasks": footer.tasks, "lines": notes.lines}
+        found |= {"not_understood": notes.bad_lines, "without_event": notes.without_event, "remarks": notes.remarks}
+        options.print_json(found)
+        return
+    click.echo(f"{footer.events:,} events of {len(footer.tasks)} tasks, {footer.span_s:.6g} s, in {out}")
+    for text in (*notes.remarks, *(f"{n} {kind} left out" for kind, n in notes.without_event.items())):
+        click.echo(text, err=True)
+    if notes.bad_lines:
+        click.echo(f"{notes.bad_lines} lines not understood", err=True)
+
+
+def _plain(text: str) -> str:
+    from costmodel.report.text import ascii_text
+
+    return ascii_text(text)
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  costmodel trace summary host1.parquet
+  costmodel trace summary host1.parquet --json > host1.json
+  costmodel trace summary host1.json host2.json host3.parquet
+""",
+)
+@click.argument("files", nargs=-1, required=True, type=EXISTING)
+@options.as_json
+def summary(files: tuple[Path, ...], as_json: bool) -> None:
+    """Rates, range lengths, gaps, bursts and triggers by task name, of all FILES together.
+
+    FILES are traces (of `trace import`) or summaries (of `trace summary --json`), of one host or of many.
+    """
+    from costmodel.report import trace_text
+    from costmodel.traces import counter
+
+    found = counter.merged(_summary(file) for file in files)
+    if as_json:
+        options.print_json(found.as_json())
+    else:
+        click.echo(trace_text.summary(found), nl=False)
+
+
+def _summary(file: Path):
+    from costmodel.traces import counter
+    from costmodel.traces.summary import from_json
+
+    with file.open("rb") as stream:
+        begin = stream.read(4)
+    if begin == b"PAR1":
+        return counter.summarise(file)
+    try:
+        value = json.loads(file.read_bytes())
+    except (ValueError, RecursionError):
+        raise BadInput("is neither a trace nor a summary of one", file=file, remedy="import the trace first") from None
+    return from_json(value, file)
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  costmodel trace replay host1.parquet --machine epyc-7763-2s --guest sev
+  costmodel trace replay host1.parquet --machine epyc-9654-2s --guest sev --memslots slots.csv --cpus-that-ran 8
+  costmodel trace replay host1.parquet --machine epyc-7763-2s --guest sev --arrivals open --json
+""",
+)
+@click.argument("file", type=EXISTING)
+@options.guest
+@options.machine
+@options.workload
+@options.kernel
+@click.option(
+    "--arrivals",
+    type=click.Choice(["closed", "open"]),
+    default="closed",
+    show_default=True,
+    help="closed: each thread waits for its flush (open is shown too where it differs); open: recorded times only.",
+)
+@click.option("--memslots", type=EXISTING, help="CSV with the columns start,end: only events that meet a slot count.")
+@options.scenario_numbers
+@options.as_json
+def replay(
+    file: Path,
+    guest: str,
+    machine: str,
+    workload: str,
+    kernel: str,
+    arrivals: str,
+    memslots: Path | None,
+    as_json: bool,
+    **numbers: float | None,
+) -> None:
+    """Cost, latency and saturation of each strategy on the recorded sequence of events in FILE.
+
+    The workload gives the guest's size and what is cached, not the rate: rates and ranges are those of the trace.
+    """
+    from costmodel.report import trace_text
+    from costmodel.traces.study import study
+
+    found = study(file, guest, machine, workload, kernel, arrivals=arrivals, memslots=memslots, **numbers)
+    if as_json:
+        options.print_json(found.model_dump(mode="json"))
+    else:
+        click.echo(trace_text.replay(found), nl=False)

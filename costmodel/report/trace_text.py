@@ -1,0 +1,294 @@
+"""A replay and a summary as plain text: 7-bit ASCII, at most 72 columns, fit to be pasted into a mail."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from costmodel.decision.model import Interval
+from costmodel.numbers import interval, quantity, significant
+from costmodel.report.text import STATE_MARKS, ascii_text, wrap
+from costmodel.traces import model
+from costmodel.traces.summary import BURST_GAP_NS, Histogram, Summary
+from costmodel.traces.tasks import triggers_of_task
+
+MOST_TASKS = 12
+MOST_EPISODES = 5
+DIFFERENT = 0.02
+"""Open and closed arrivals are both printed where a number differs by more than this."""
+
+
+def count(value: float) -> str:
+    """A count with thousands separated.
+
+    >>> count(1234567)
+    '1,234,567'
+    """
+    return f"{int(value):,}"
+
+
+def plural(number: int, noun: str) -> str:
+    """A count with its noun.
+
+    >>> plural(1, "burst"), plural(2000, "burst")
+    ('1 burst', '2,000 bursts')
+    """
+    return f"{count(number)} {noun}" + ("" if number == 1 else "s")
+
+
+def cell(value: Interval) -> str:
+    """An interval, `*` where a prior by rule went in."""
+    return interval(value.low, value.median, value.high, value.unit) + ("*" if value.extrapolated else "")
+
+
+def replay(found: model.Replay) -> str:
+    """The whole block of a replay, ending with the command that prints it again."""
+    blocks = [_head(found), _arrivals(found), _tasks(found)]
+    blocks += [_way(found, way) for way in found.ways]
+    blocks += [
+        _without_flush(found),
+        _list("REFUSED", [f"{name}: {gap}" for name, gap in found.refused.items()]),
+        [line for row in found.break_evens for line in _break_even(found, row)],
+        _list("NOT DECIDABLE FROM THIS TRACE", found.not_decidable),
+        _list("HOW", found.notes),
+        _foot(found),
+    ]
+    return "\n".join("\n".join(block) + "\n" for block in blocks if block)
+
+
+def _head(found: model.Replay) -> list[str]:
+    rate = f", {significant(found.rate_per_s, 3)} per second" if found.rate_per_s else ""
+    lines = wrap(
+        f"{found.file} replayed for {found.guest_title} on {found.machine_title}, kernel {found.kernel}", "", "  "
+    )
+    lines += wrap(
+        f"{plural(found.events, 'event')} of {plural(found.threads, 'thread')} in {quantity(found.span_s, 's', 3)}{rate}",
+        "  ",
+    )
+    lines += wrap(f"Memslots: {found.bound}", "  ", "    ")
+    lines += ["", *wrap(found.headline, "  ")]
+    lines += [
+        "",
+        *wrap(
+            "Times are MODEL, median [90 % interval], on recorded events; * marks EXTRAPOLATED (a prior by rule went "
+            "in). Before a strategy: - it can lose a flush here, ? not decidable from this trace or a condition is open."
+        ),
+    ]
+    return lines
+
+
+def _arrivals(found: model.Replay) -> list[str]:
+    lines = ["EVENTS"]
+    lines += wrap(
+        f"range length: mean {quantity(found.range_mean_bytes, 'B')}, median {quantity(found.range_p50_bytes, 'B')}, "
+        f"p99 {quantity(found.range_p99_bytes, 'B')}",
+        "  ",
+        "    ",
+    )
+    if found.gap_variation is not None:
+        lines += wrap(
+            f"gaps: squared coefficient of variation {significant(found.gap_variation)} (1: independent arrivals)",
+            "  ",
+            "    ",
+        )
+    lines += _dispersion([(d.window_s, d.index, d.most) for d in found.dispersion])
+    return lines
+
+
+def _dispersion(rows: Sequence[tuple[float, float | None, int]]) -> list[str]:
+    shown = [(w, i, m) for w, i, m in rows if i is not None]
+    if not shown:
+        return wrap("index of dispersion: the trace is too short for ten windows", "  ", "    ")
+    lines = ["  index of dispersion of the counts (1: independent), fullest window:"]
+    return lines + [f"    {quantity(w, 's'):>7}  {significant(i, 3):>8}  {count(m):>9} events" for w, i, m in shown]
+
+
+def _tasks(found: model.Replay) -> list[str]:
+    lines = ["TASKS"]
+    for task in found.tasks[:MOST_TASKS]:
+        lines += _task(task.task, task.events, task.triggers, task.decided)
+    if len(found.tasks) > MOST_TASKS:
+        rest = found.tasks[MOST_TASKS:]
+        lines += wrap(f"{len(rest)} more names with {count(sum(t.events for t in rest))} events", "  ")
+    return lines
+
+
+def _task(name: str, events: int, triggers: Sequence[str], decided: bool) -> list[str]:
+    if len(triggers) > 3:
+        told = f"not decidable: any of {len(triggers)} triggers"
+    else:
+        told = " or ".join(triggers) + ("" if decided else " (not decidable)")
+    return wrap(f"{ascii_text(name):<16} {count(events):>12}  {told}", "  ", " " * 33)
+
+
+def _names(rows: Sequence[model.StrategyRow]) -> list[str]:
+    lines = []
+    for state, mark in STATE_MARKS.items():
+        same = [r for r in rows if r.state == state]
+        if same:
+            text = ", ".join(r.strategy + (" (this kernel)" if r.running else "") for r in same)
+            lines += wrap(text, f"{mark} ", "    ")
+        for reason in dict.fromkeys(r.reason for r in same if r.state != "admissible" and r.reason):
+            lines += wrap(reason, "      ")
+    return lines
+
+
+def _way(found: model.Replay, way: model.WayRow) -> list[str]:
+    kind = "in line for the CPUs" if way.serial else "side by side"
+    lines = _names(way.strategies)
+    lines += wrap(
+        f"event {cell(way.event_time_s)} on average, {kind}; host CPU time {cell(way.cpu_s)}", "    ", "      "
+    )
+    shown = [e for e in (way.closed, way.open) if e is not None]
+    if found.arrivals == "open":
+        shown = [way.open]
+    elif len(shown) == 2 and not differ(*shown):
+        shown = [way.closed]
+    for one in shown:
+        lines += _experience(found, one, way.serial)
+    return lines + _predicted(way)
+
+
+def differ(one: model.Experience, other: model.Experience) -> bool:
+    """Whether the kind of arrivals changes a number by more than DIFFERENT."""
+    pairs = [(getattr(one, n).median, getattr(other, n).median) for n in ("p50_s", "p99_s", "in_progress_fraction")]
+    return any(not math.isclose(a, b, rel_tol=DIFFERENT) for a, b in pairs) or other.episodes > 0
+
+
+def _experience(found: model.Replay, one: model.Experience, serial: bool) -> list[str]:
+    lines = [f"    {one.arrivals}"]
+    lines += wrap(f"latency p50 {cell(one.p50_s)}, p99 {cell(one.p99_s)},", "      ", "        ")
+    lines += wrap(f"p99.9 {cell(one.p999_s)}, longest {quantity(one.longest_s, 's', 1)}", "        ", "        ")
+    lines += wrap(f"in progress {cell(one.in_progress_fraction)} of the time", "      ", "        ")
+    lines += wrap(f"host CPU time taken {cell(one.host_fraction)} of all", "      ", "        ")
+    if one.arrivals == "closed":
+        lines += wrap(
+            f"slowest thread ({one.slowest_thread}) falls behind by {cell(one.behind_s)}", "      ", "        "
+        )
+    elif serial:
+        lines += wrap(f"line of flushes after the last event {cell(one.behind_s)}", "      ", "        ")
+    if one.events_in_time is not None and one.events_in_time < found.events and serial:
+        share = one.events_in_time / found.events
+        lines += wrap(
+            f"{count(one.events_in_time)} of {count(found.events)} events ({significant(100 * share)} %) are done "
+            "within the recorded time",
+            "      ",
+            "        ",
+        )
+    if one.episodes:
+        lines += wrap(
+            f"{plural(one.episodes, 'saturation episode')}: {quantity(one.episodes_s, 's')} in all, "
+            f"{count(one.episode_events)} events; longest:",
+            "      ",
+            "        ",
+        )
+        for episode in one.longest_episodes[:MOST_EPISODES]:
+            start, length = quantity(episode.start_s, "s", 4), quantity(episode.length_s, "s", 3)
+            lines.append(f"        at {start:>9}  for {length:>9}  {count(episode.events):>11} events")
+    return lines
+
+
+def _predicted(way: model.WayRow) -> list[str]:
+    told = way.predicted
+    form = "M/D/1" if way.serial else "M/D/inf"
+    if told.mean_s is None:
+        text = f"{form} at the mean rate: load {significant(told.load)}, no steady state"
+    else:
+        sign = ">= " if told.p99_is_lower_bound else ""
+        text = (
+            f"{form} at the mean rate: load {significant(told.load)}, p50 {quantity(told.p50_s, 's')}, "
+            f"p99 {sign}{quantity(told.p99_s, 's')}, in progress {significant(told.in_progress_fraction)}"
+        )
+    return wrap(text, "    ", "      ")
+
+
+def _without_flush(found: model.Replay) -> list[str]:
+    if not found.without_flush:
+        return []
+    return ["WITHOUT A FLUSH", *("  " + line for line in _names(found.without_flush) if line.strip())]
+
+
+def _break_even(found: model.Replay, row: model.BreakEven) -> list[str]:
+    lines = wrap(f"BREAK-EVEN {', '.join(row.ranged)} against {', '.join(row.whole)}", "", "  ")
+    for name, cap in (("CPU time", row.cap_cpu_bytes), ("event time", row.cap_time_bytes)):
+        text = "the range flush never reaches it" if cap is None else f"whole cache from {cell(cap)} on"
+        lines += wrap(f"{name}: {text}", "  ", "    ")
+    lines += wrap(
+        f"recorded: mean range {quantity(row.mean_range_bytes, 'B')}, {count(row.events_beyond_cap)} of "
+        f"{count(found.events)} events beyond the CPU-time cap",
+        "  ",
+        "    ",
+    )
+    lines += wrap(
+        f"CPU time of the trace: range {cell(row.ranged_cpu_s)}, whole {cell(row.whole_cpu_s)}, the cheaper one of "
+        f"each event {cell(row.hybrid_cpu_s)}",
+        "  ",
+        "    ",
+    )
+    rate = f"; recorded {significant(found.rate_per_s)} /s on average" if found.rate_per_s else ""
+    lines += wrap(f"whole cache saturates at {cell(row.saturation_rate_per_s)}{rate}", "  ", "    ")
+    return lines
+
+
+def _list(title: str, texts: Sequence[str]) -> list[str]:
+    lines = [line for text in texts for line in wrap(f"- {text}", "  ", "    ")]
+    return [title, *lines] if lines else []
+
+
+def _foot(found: model.Replay) -> list[str]:
+    return [
+        "Again with:",
+        *wrap(found.command, "  ", "    "),
+        f"costmodel {found.costmodel_version}, data {found.data_hash}, code {found.code_hash},",
+        f"parameters {found.parameter_hash}",
+    ]
+
+
+def summary(found: Summary) -> str:
+    """A summary: rates, lengths, gaps, bursts, triggers by task name."""
+    rate = f", {significant(found.rate_per_s, 3)} per second" if found.rate_per_s else ""
+    span = quantity(found.span_ns * 1e-9, "s", 3)
+    lines = [f"{plural(found.recordings, 'recording')}, {plural(found.events, 'event')} in {span}{rate}"]
+    if found.with_overlap:
+        lines += wrap(f"{count(found.outside)} of {count(found.with_overlap)} events meet no memslot", "  ")
+    lines += ["", "GAPS between events (all threads)", f"  {_quantiles(found.gaps_ns, 1e-9, 's')}"]
+    if found.gap_variation is not None:
+        lines.append(f"  squared coefficient of variation {significant(found.gap_variation)} (1: independent arrivals)")
+    lines += _dispersion([(w.length_ns * 1e-9, w.dispersion, w.most) for w in found.windows.values()])
+    lines += ["", "RANGE LENGTHS", f"  {_quantiles(found.ranges, 1, 'B')}", *_octaves(found.ranges)]
+    bursts = found.bursts
+    lines += ["", f"BURSTS (events of a thread, gaps up to {quantity(BURST_GAP_NS * 1e-9, 's')})"]
+    lines.append(f"  {plural(bursts.total, 'burst')}, events per burst: {_quantiles(bursts, 1, '1')}")
+    lines += ["", "TASKS"]
+    ranked = sorted(found.tasks.items(), key=lambda item: (-item[1].events, item[0]))
+    for name, task in ranked[:MOST_TASKS]:
+        told = triggers_of_task(name)
+        lines += _task(name, task.events, told.triggers, told.decided)
+        lines.append(f"      {plural(task.threads, 'thread')}; range {_quantiles(task.ranges, 1, 'B')}")
+        if task.gaps_ns.total:
+            lines.append(f"      own gap {_quantiles(task.gaps_ns, 1e-9, 's')}")
+    if len(ranked) > MOST_TASKS:
+        lines.append(f"  {len(ranked) - MOST_TASKS} more names")
+    return "\n".join(lines) + "\n"
+
+
+def _quantiles(histogram: Histogram, factor: float, unit: str) -> str:
+    if not histogram.total:
+        return "none"
+    parts = [f"{name} {quantity(histogram.quantile(q) * factor, unit)}" for name, q in QUANTILES]
+    return ", ".join(parts)
+
+
+QUANTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0))
+
+
+def _octaves(histogram: Histogram) -> list[str]:
+    """Share of the events per power of two."""
+    octaves: dict[int, int] = {}
+    for at, number in histogram.counts.items():
+        octaves[max(0, at - 1) // 64] = octaves.get(max(0, at - 1) // 64, 0) + number
+    total = histogram.total
+    return [
+        f"  {quantity(2.0**octave, 'B', 3):>9} {count(number):>13}  {'#' * math.ceil(40 * number / total)}"
+        for octave, number in sorted(octaves.items())
+    ]

@@ -1,0 +1,92 @@
+"""Columns of a trace and what a row must hold.
+
+The tracepoint kvm:kvm_unmap_hva_range carries a range of host virtual addresses; ftrace adds time, task, pid and CPU.
+It carries neither the notifier's event type nor the VM: `vm`, `overlap_bytes` (bytes inside memslots) and `duration_ns`
+(how long the recorded host itself flushed) are null unless the file that was imported has them.
+"""
+
+from __future__ import annotations
+
+import numpy
+
+from costmodel.errors import BadInput
+from costmodel.traces.libraries import library
+
+REQUIRED = ("t_ns", "task", "start", "end")
+OPTIONAL = ("pid", "cpu", "vm", "overlap_bytes", "duration_ns")
+TEXTS = ("task", "vm")
+PID_LIMIT = 2**22
+"""PID_MAX_LIMIT of the kernel."""
+HUGE = 2**62
+"""Beyond any time or address that the kernel can print; differences of two stay inside 64 bits."""
+LONGEST_NS = 2**53
+"""104 days: the longest trace, so that times relative to its first event are exact as float64."""
+MOST_TASKS = 2**16
+LONGEST_NAME = 255
+
+
+def schema():
+    """The Arrow schema; texts are dictionaries."""
+    arrow = library("pyarrow")
+    text = arrow.dictionary(arrow.int32(), arrow.string())
+    types = {"t_ns": arrow.int64(), "task": text, "pid": arrow.int32(), "cpu": arrow.int32(), "start": arrow.int64()}
+    types |= {"end": arrow.int64(), "vm": text, "overlap_bytes": arrow.int64(), "duration_ns": arrow.int64()}
+    return arrow.schema([arrow.field(name, kind, nullable=name not in REQUIRED) for name, kind in types.items()])
+
+
+def checked(batch, file: str, first_row: int):
+    """`batch` (an Arrow RecordBatch with some of the columns) in the full schema.
+
+    Raises BadInput with the row (counted from `first_row`) for a null, an empty range or a number that cannot be.
+    """
+    arrow = library("pyarrow")
+    columns = []
+    for field in schema():
+        if field.name not in batch.schema.names:
+            columns.append(arrow.nulls(len(batch), field.type))
+            continue
+        column = batch.column(field.name)
+        if field.name in REQUIRED and column.null_count:
+            row = first_row + int(numpy.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
+            raise BadInput("is empty", file=file, row=row, field=field.name, remedy="every event needs it")
+        columns.append(_cast(column, field, file))
+    found = arrow.RecordBatch.from_arrays(columns, schema=schema())
+    _check_numbers(found, file, first_row)
+    return found
+
+
+def _cast(column, field, file: str):
+    arrow = library("pyarrow")
+    try:
+        if field.name in TEXTS and not arrow.types.is_dictionary(column.type):
+            column = column.cast(arrow.string()).dictionary_encode()
+        return column.cast(field.type)
+    except (arrow.ArrowInvalid, arrow.ArrowNotImplementedError, arrow.ArrowTypeError) as error:
+        what = str(error).splitlines()[0]
+        raise BadInput(f"cannot be read as {field.type}: {what}", file=file, field=field.name) from None
+
+
+def numbers(batch, name: str, missing: int = -1) -> numpy.ndarray:
+    """A numeric column as int64, `missing` where it is null."""
+    column = batch.column(name)
+    return (column.fill_null(missing) if column.null_count else column).to_numpy(zero_copy_only=False)
+
+
+def _check_numbers(batch, file: str, first_row: int) -> None:
+    time, start, end = (numbers(batch, name) for name in ("t_ns", "start", "end"))
+    pid, overlap, duration = (numbers(batch, name) for name in ("pid", "overlap_bytes", "duration_ns"))
+    tests = (
+        ("t_ns", abs(time) > HUGE, "is no time that a kernel prints"),
+        ("start", (abs(start) > HUGE) | (abs(end) > HUGE), "is no address that a kernel prints"),
+        ("end", end <= start, "does not lie behind start"),
+        ("pid", pid >= PID_LIMIT, f"is not below {PID_LIMIT}"),
+        ("overlap_bytes", (overlap < -1) | (overlap > end - start), "is negative or longer than the range"),
+        ("duration_ns", (duration < -1) | (duration > HUGE), "is no duration"),
+    )
+    for field, wrong, problem in tests:
+        if wrong.any():
+            row = first_row + int(numpy.argmax(wrong))
+            raise BadInput(problem, file=file, row=row, field=field, remedy="correct or leave out the row")
+    names = batch.column("task").dictionary.to_pylist()
+    if any(name is not None and len(name) > LONGEST_NAME for name in names):
+        raise BadInput(f"has a name of more than {LONGEST_NAME} characters", file=file, field="task")

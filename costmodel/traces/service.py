@@ -1,0 +1,147 @@
+"""What one event costs under each strategy, as a function of the range length, over joint draws.
+
+Strategies that cost the same at every length are one `Way`. Between the nodes (four per octave) costs are linear in the
+length, as the formulas are up to the size of the caches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy
+
+from costmodel.calibration.parameters import ParameterSet
+from costmodel.cost.draws import Draws
+from costmodel.cost.scenario import Scenario
+from costmodel.cost.strategy import event_cost
+from costmodel.decision.candidates import Candidate, candidates
+from costmodel.errors import MissingNumber
+from costmodel.kvm.strategies import STRATEGIES
+from costmodel.traces import bins
+from costmodel.traces.tasks import triggers_of_task
+
+DRAWS = 1024
+NODES_BYTES = 2.0 ** (numpy.arange(4 * 6, 4 * 46 + 1) / 4)
+LEVELS = (0.05, 0.5, 0.95)
+BLASTED = "WBINVD_ALL"
+"""What the kernels of the 2023 thread ran: always shown beside the rest."""
+NO_TRIGGER = ""
+"""Stands for a trigger of which no workload says how much of the range is cached."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A strategy with its verdict over all triggers that the trace can hold."""
+
+    strategy: str
+    state: str
+    running: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Way:
+    """Strategies of one cost. `time_s` and `cpu_s` have shape (residencies, nodes, draws); `serial`: whole caches, so
+    that events wait in line for the same CPUs.
+    """
+
+    strategies: tuple[Shown, ...]
+    serial: bool
+    time_s: numpy.ndarray
+    cpu_s: numpy.ndarray
+    extrapolated: bool
+
+    def at(self, values: numpy.ndarray, residency: int, lengths: numpy.ndarray) -> numpy.ndarray:
+        """`values` (as time_s) at range lengths of shape (n,): shape (n, draws)."""
+        low = numpy.clip(numpy.searchsorted(NODES_BYTES, lengths, "right") - 1, 0, len(NODES_BYTES) - 2)
+        part = numpy.clip((lengths - NODES_BYTES[low]) / (NODES_BYTES[low + 1] - NODES_BYTES[low]), 0, None)[:, None]
+        return values[residency][low] * (1 - part) + values[residency][low + 1] * part
+
+    def table_ns(self, level: int) -> numpy.ndarray:
+        """Event time in ns at LEVELS[level] for each residency and range-length bin, flat: (residencies * BINS,)."""
+        nodes = numpy.quantile(self.time_s, LEVELS[level], axis=2)[:, :, None]
+        return numpy.concatenate([self.at(nodes, r, bins.middles())[:, 0] for r in range(len(nodes))]) * 1e9
+
+
+@dataclass(frozen=True)
+class Service:
+    """All ways to flush at the events of a trace. `residency_of_task` has one entry per task of the footer;
+    `refused` maps a strategy to the missing number; `without_flush` are strategies that the rules allow or that run.
+    """
+
+    scenario: Scenario
+    triggers: tuple[str, ...]
+    residency_of_task: numpy.ndarray
+    residencies: tuple[str, ...]
+    ways: tuple[Way, ...]
+    refused: Mapping[str, str] = field(default_factory=dict)
+    without_flush: tuple[Shown, ...] = ()
+
+
+def service(scenario: Scenario, parameters: ParameterSet, tasks: Sequence[str]) -> Service:
+    """Costs for the events of `tasks` (names, in the order of the footer). Raises nothing that a name could cause."""
+    of_name = {name: _stand_in(scenario, triggers_of_task(name).triggers) for name in tasks}
+    residencies = tuple(dict.fromkeys(residency for _, residency in of_name.values()))
+    stand_ins = tuple(next(t for t, r in of_name.values() if r == residency) for residency in residencies)
+    codes = numpy.array([residencies.index(of_name[name][1]) for name in tasks], numpy.int64)
+    triggers = tuple(dict.fromkeys(t for name in tasks for t in triggers_of_task(name).triggers))
+    verdicts = {t: {c.strategy: c for c in candidates(scenario, t)} for t in triggers}
+    draws = Draws(parameters, DRAWS)
+    ways: list[Way] = []
+    refused: dict[str, str] = {}
+    silent: list[Shown] = []
+    for name, entry in STRATEGIES.items():
+        judged = {t: verdicts[t][name] for t in triggers}
+        shown = _combined(name, judged)
+        if entry.instruction == "none":
+            if shown.state != "inadmissible" or shown.running:
+                silent.append(shown)
+            continue
+        if not _compared(name, judged.values()):
+            continue
+        tracked = draws.tracking()
+        try:
+            costs = [event_cost(entry, t, scenario, tracked, NODES_BYTES[:, None]) for t in stand_ins]
+        except MissingNumber as gap:
+            refused[name] = gap.gap
+            continue
+        size = (len(NODES_BYTES), DRAWS)
+        time_s, cpu_s = (
+            numpy.stack([numpy.broadcast_to(getattr(cost, part), size) for cost in costs])
+            for part in ("time_s", "stolen_s")
+        )
+        _join(ways, Way((shown,), entry.whole_cache, time_s, cpu_s, tracked.extrapolated))
+    return Service(scenario, triggers, codes, residencies, tuple(ways), refused, tuple(silent))
+
+
+def _stand_in(scenario: Scenario, triggers: Sequence[str]) -> tuple[str, str]:
+    """A trigger whose ranges are cached as those of all `triggers`, and how; unknown where they differ."""
+    found = {load.residency if (load := scenario.shape(t)) else "unknown": t for t in triggers}
+    return next((t, r) for r, t in found.items()) if len(found) == 1 else (NO_TRIGGER, "unknown")
+
+
+def _compared(name: str, judged: Sequence[Candidate]) -> bool:
+    return any(c.verdict.label != "no" or (name == BLASTED and c.verdict.needed) for c in judged)
+
+
+def _combined(name: str, judged: Mapping[str, Candidate]) -> Shown:
+    """One verdict: what every trigger says, else that the trace does not tell which one it was."""
+    states = {c.verdict.state for c in judged.values()}
+    running = any(c.running for c in judged.values())
+    first = next(iter(judged.values()))
+    if len(states) == 1:
+        reasons = {c.verdict.reason for c in judged.values()}
+        return Shown(name, first.verdict.state, running, first.verdict.reason if len(reasons) == 1 else "")
+    safe = [t for t, c in judged.items() if c.verdict.state == "admissible"]
+    where = f"safe only at {', '.join(safe)}" if safe else "open at some triggers, unsafe at others"
+    return Shown(name, "undecided", running, f"not decidable from this trace: {where}")
+
+
+def _join(ways: list[Way], new: Way) -> None:
+    for at, way in enumerate(ways):
+        same = way.serial == new.serial and way.extrapolated == new.extrapolated
+        if same and numpy.array_equal(way.time_s, new.time_s) and numpy.array_equal(way.cpu_s, new.cpu_s):
+            ways[at] = Way((*way.strategies, *new.strategies), way.serial, way.time_s, way.cpu_s, way.extrapolated)
+            return
+    ways.append(new)

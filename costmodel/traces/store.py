@@ -1,0 +1,268 @@
+"""Traces as Parquet: sorted by time, row groups of 2^20 events, what a reader must know first in the footer.
+
+Written beside the target and renamed. Events out of order (per-CPU buffers, several files) are sorted by DuckDB, which
+spills to disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy
+
+from costmodel.errors import BadInput
+from costmodel.traces import schema
+from costmodel.traces.libraries import library
+
+GROUP_ROWS = 2**20
+FOOTER = b"costmodel.trace"
+SORT_MEMORY = "1GB"
+ENCODED = {"t_ns": "DELTA_BINARY_PACKED", "start": "PLAIN", "end": "PLAIN"}
+DICTIONARIES = ("task", "pid", "cpu", "vm")
+
+
+@dataclass
+class Footer:
+    """Counts over the whole trace; `tasks` maps each name to its events. Times are in ns of the recording's clock."""
+
+    events: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+    without_pid: int = 0
+    with_overlap: int = 0
+    with_duration: int = 0
+    with_vm: int = 0
+    tasks: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def span_s(self) -> float:
+        return (self.last_ns - self.first_ns) * 1e-9
+
+    def add(self, batch, file: str) -> None:
+        """Count a batch. Raises BadInput where there are too many names."""
+        times = schema.numbers(batch, "t_ns")
+        self.first_ns = min(int(times.min()), self.first_ns) if self.events else int(times.min())
+        self.last_ns = max(int(times.max()), self.last_ns) if self.events else int(times.max())
+        self.events += len(batch)
+        self.without_pid += batch.column("pid").null_count
+        for name in ("overlap", "duration", "vm"):
+            column = batch.column({"overlap": "overlap_bytes", "duration": "duration_ns", "vm": "vm"}[name])
+            setattr(self, f"with_{name}", getattr(self, f"with_{name}") + len(batch) - column.null_count)
+        task = batch.column("task")
+        counts = numpy.bincount(task.indices.to_numpy(), minlength=len(task.dictionary))
+        for name, count in zip(task.dictionary.to_pylist(), counts.tolist(), strict=True):
+            if count:
+                self.tasks[name] = self.tasks.get(name, 0) + count
+        if len(self.tasks) > schema.MOST_TASKS:
+            raise BadInput(f"has more than {schema.MOST_TASKS} task names", file=file, remedy="is this a trace?")
+
+
+def write(batches: Iterable, target: Path) -> Footer:
+    """Write the batches (in the schema of a trace) as one sorted trace; the target changes only when all is written."""
+    arrow = library("pyarrow")
+    aside = target.with_name(f".{target.name}.{os.getpid()}")
+    footer, last = Footer(), None
+    in_order = True
+    try:
+        with _Writer(aside) as writer:
+            for batch in batches:
+                times = schema.numbers(batch, "t_ns")
+                in_order &= bool((last is None or times[0] >= last) and (numpy.diff(times) >= 0).all())
+                last = times[-1]
+                footer.add(batch, str(target))
+                writer.add(arrow.Table.from_batches([batch]))
+            if not footer.events:
+                raise BadInput("no event was found", file=target, remedy="see `costmodel trace import --help`")
+            if footer.last_ns - footer.first_ns > schema.LONGEST_NS:
+                raise BadInput("the events span more than 104 days", file=target, remedy="import one recording")
+            writer.footer = footer
+        if not in_order:
+            _sort(aside, footer)
+        aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)
+    return footer
+
+
+class _Writer:
+    """Row groups of GROUP_ROWS whatever the size of the tables that come in."""
+
+    def __init__(self, path: Path) -> None:
+        parquet = library("pyarrow.parquet")
+        self.footer: Footer | None = None
+        self._held: list = []
+        self._rows = 0
+        self._writer = parquet.ParquetWriter(
+            path,
+            schema.schema(),
+            compression="zstd",
+            use_dictionary=list(DICTIONARIES),
+            column_encoding=ENCODED,
+        )
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def add(self, table) -> None:
+        self._held.append(table)
+        self._rows += len(table)
+        while self._rows >= GROUP_ROWS:
+            self._flush(GROUP_ROWS)
+
+    def _flush(self, rows: int) -> None:
+        arrow = library("pyarrow")
+        whole = arrow.concat_tables(self._held).unify_dictionaries()
+        self._writer.write_table(whole.slice(0, rows), row_group_size=GROUP_ROWS)
+        rest = whole.slice(rows)
+        self._held, self._rows = ([rest] if len(rest) else []), len(rest)
+
+    def __exit__(self, kind, *_: object) -> None:
+        if kind is None:
+            if self._rows:
+                self._flush(self._rows)
+            self._writer.add_key_value_metadata({FOOTER.decode(): json.dumps(asdict(self.footer))})
+        self._writer.close()
+
+
+def _sort(path: Path, footer: Footer) -> None:
+    """Replace the file at `path` by the same events in order of time; equal times keep their order."""
+    duckdb, parquet = library("duckdb"), library("pyarrow.parquet")
+    arrow = library("pyarrow")
+    folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        numbered = folder / "numbered"
+        with parquet.ParquetFile(path, read_dictionary=list(schema.TEXTS)) as file:
+            fields = [*schema.schema(), arrow.field("row", arrow.int64())]
+            plain = arrow.schema([_without_dictionary(f) for f in fields])
+            row = 0
+            with parquet.ParquetWriter(numbered, plain, compression="lz4") as writer:
+                for batch in file.iter_batches(GROUP_ROWS):
+                    rows = arrow.array(numpy.arange(row, row + len(batch)))
+                    row += len(batch)
+                    table = arrow.Table.from_batches([batch]).append_column("row", rows)
+                    writer.write_table(table.cast(plain))
+        with contextlib.closing(duckdb.connect()) as connection:
+            connection.execute("SET memory_limit = ?", [SORT_MEMORY])
+            connection.execute("SET temp_directory = ?", [str(folder / "spill")])
+            connection.register("events", library("pyarrow.dataset").dataset(numbered, format="parquet"))
+            ordered = connection.sql("SELECT * EXCLUDE (row) FROM events ORDER BY t_ns, row").to_arrow_reader(
+                GROUP_ROWS
+            )
+            with _Writer(path) as writer:
+                writer.footer = footer
+                for batch in ordered:
+                    writer.add(arrow.Table.from_batches([schema.checked(batch, str(path), 1)]))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _without_dictionary(field):
+    arrow = library("pyarrow")
+    return field.with_type(arrow.string()) if arrow.types.is_dictionary(field.type) else field
+
+
+def footer_of(path: Path) -> Footer:
+    """What the footer says. Raises BadInput where the file was not written by `trace import`."""
+    arrow, parquet = library("pyarrow"), library("pyarrow.parquet")
+    try:
+        with parquet.ParquetFile(path) as file:
+            stored = (file.metadata.metadata or {}).get(FOOTER)
+            rows = file.metadata.num_rows
+    except (arrow.ArrowInvalid, OSError):
+        stored, rows = None, 0
+    try:
+        footer = Footer(**json.loads(stored))
+    except (TypeError, ValueError):
+        raise BadInput(
+            "is no trace in the form of `costmodel trace import`", file=path, remedy="import it first"
+        ) from None
+    if footer.events != rows:
+        raise BadInput(f"holds {rows} rows, its footer says {footer.events}", file=path, remedy="import it again")
+    return footer
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive events; arrays of shape (n,). `task` indexes the footer's task names; missing numbers are -1."""
+
+    number: int
+    time_ns: numpy.ndarray
+    start: numpy.ndarray
+    end: numpy.ndarray
+    task: numpy.ndarray
+    pid: numpy.ndarray
+    overlap_bytes: numpy.ndarray | None
+    duration_ns: numpy.ndarray | None
+
+
+def blocks(path: Path, footer: Footer, columns: Sequence[str] = ()) -> Iterator[Block]:
+    """The trace in row groups; the next is decoded by a thread while one is used. `columns`: optional ones to read,
+    of task, pid, overlap_bytes, duration_ns.
+    """
+    ready: queue.Queue = queue.Queue(maxsize=1)
+    stop = threading.Event()
+
+    def put(item: object) -> None:
+        while not stop.is_set():
+            with contextlib.suppress(queue.Full):
+                ready.put(item, timeout=0.1)
+                return
+
+    def decode() -> None:
+        try:
+            for block in _decoded(path, footer, columns):
+                put(block)
+                if stop.is_set():
+                    return
+            put(None)
+        except Exception as error:
+            put(error)
+
+    worker = threading.Thread(target=decode, daemon=True)
+    worker.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, Exception):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        worker.join()
+
+
+def _decoded(path: Path, footer: Footer, columns: Sequence[str]) -> Iterator[Block]:
+    parquet = library("pyarrow.parquet")
+    codes = {name: code for code, name in enumerate(footer.tasks)}
+    with parquet.ParquetFile(path, read_dictionary=list(schema.TEXTS), pre_buffer=False) as file:
+        for number in range(file.num_row_groups):
+            table = file.read_row_group(number, columns=["t_ns", "start", "end", *columns], use_threads=False)
+            for batch in table.combine_chunks().to_batches():
+                yield _block(number, batch, codes, columns)
+
+
+def _block(number: int, batch, codes: dict[str, int], columns: Sequence[str]) -> Block:
+    if "task" in columns:
+        task = batch.column("task")
+        own = numpy.array([codes[name] for name in task.dictionary.to_pylist()], numpy.int32)
+        tasks = own[task.indices.to_numpy()]
+    else:
+        tasks = numpy.zeros(len(batch), numpy.int32)
+    optional = {name: schema.numbers(batch, name) if name in columns else None for name in schema.OPTIONAL[3:]}
+    return Block(
+        number=number,
+        time_ns=schema.numbers(batch, "t_ns"),
+        start=schema.numbers(batch, "start"),
+        end=schema.numbers(batch, "end"),
+        task=tasks,
+        pid=schema.numbers(batch, "pid") if "pid" in columns else numpy.full(len(batch), -1, numpy.int32),
+        **optional,
+    )

@@ -1,0 +1,59 @@
+"""The replay of one file for one guest on one machine: look up, replay, result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from costmodel.calibration.cached import parameters_of
+from costmodel.cost.scenario import Scenario, scenario
+from costmodel.decision.recommend import not_applicable
+from costmodel.errors import BadInput
+from costmodel.evidence.store import Evidence, load
+from costmodel.kvm.guests import guest as guest_of
+from costmodel.traces import memslots as slots
+from costmodel.traces import model, results, store
+from costmodel.traces.replay import replay
+from costmodel.traces.service import service
+
+
+def study(
+    path: Path,
+    guest: str,
+    machine: str,
+    workload: str,
+    kernel: str = "newest",
+    *,
+    arrivals: str = "closed",
+    memslots: Path | None = None,
+    evidence: Evidence | None = None,
+    **numbers: float | None,
+) -> model.Replay:
+    """Replay the imported trace at `path`. `numbers` are those of `scenario`. Raises UnknownName or BadInput."""
+    evidence = evidence or load()
+    case = scenario(evidence, guest, machine, workload, kernel, **numbers)
+    if reason := not_applicable(case, guest_of(guest)):
+        raise BadInput(reason, field="--guest", remedy="choose a machine and kernel that can host it")
+    footer = store.footer_of(path)
+    parameters = parameters_of(evidence, machine)
+    costs = service(case, parameters, list(footer.tasks))
+    given = slots.read(memslots) if memslots else None
+    found = replay(path, footer, costs, given, closed=arrivals == "closed")
+    command = _command(path, case, arrivals, memslots)
+    return results.result(found, path, evidence, parameters, arrivals, given is not None, command)
+
+
+def _command(path: Path, case: Scenario, arrivals: str, memslots: Path | None) -> str:
+    """The command line that gives this answer again; files by name only."""
+    words = [f"costmodel trace replay {path.name} --guest {case.guest} --machine {case.machine.id}"]
+    words += [f"--workload {case.workload.id}", f"--kernel {case.kernel}"]
+    if arrivals != "closed":
+        words.append(f"--arrivals {arrivals}")
+    if memslots:
+        words.append(f"--memslots {memslots.name}")
+    if case.vcpus != case.workload.vcpus.value:
+        words.append(f"--vcpus {case.vcpus}")
+    if case.resident_bytes != case.workload.resident_bytes.value:
+        words.append(f"--resident-bytes {case.resident_bytes:.17g}")
+    if case.cpus_that_ran != case.machine.logical_cpus:
+        words.append(f"--cpus-that-ran {case.cpus_that_ran:g}")
+    return " ".join(words)

@@ -1,0 +1,198 @@
+"""What a trace holds, as counts that add up: summaries of many files or hosts merge into one.
+
+All stored numbers are integers, so merging is exact in any order. A summary does not depend on how the events were cut
+into blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+
+import numpy
+
+from costmodel.errors import BadInput
+from costmodel.traces import bins
+
+WINDOWS_NS = (10**6, 10**7, 10**8, 10**9, 10**10)
+"""Lengths of the windows for the index of dispersion: 1 ms to 10 s."""
+BURST_GAP_NS = 10**6
+"""Events of a thread not further apart than this are one burst: far below any sleep of a kernel thread."""
+FORM = "costmodel trace summary 1"
+
+
+@dataclass
+class Histogram:
+    """Counts over the log-linear bins, only those that are not 0."""
+
+    counts: dict[int, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, dense: numpy.ndarray) -> Histogram:
+        """From an array of shape (BINS,)."""
+        used = numpy.flatnonzero(dense)
+        return cls(dict(zip(used.tolist(), dense[used].tolist(), strict=True)))
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    def merged(self, other: Histogram) -> Histogram:
+        both = dict(self.counts)
+        for at, count in other.counts.items():
+            both[at] = both.get(at, 0) + count
+        return Histogram(both)
+
+    def quantile(self, share: float) -> float:
+        """The value that a share does not exceed; nan of nothing."""
+        dense = numpy.zeros(bins.BINS, numpy.int64)
+        for at, count in self.counts.items():
+            dense[at] = count
+        return bins.quantile(dense, share)
+
+    def mean(self) -> float:
+        """Mean with each value in the middle of its bin; nan of nothing."""
+        middle = bins.middles()
+        total = self.total
+        return sum(count * float(middle[at]) for at, count in self.counts.items()) / total if total else float("nan")
+
+
+@dataclass
+class Windows:
+    """Events in windows of `length_ns`: number of whole windows, sum and sum of squares of the counts, the fullest."""
+
+    length_ns: int
+    windows: int = 0
+    events: int = 0
+    squares: int = 0
+    most: int = 0
+
+    @property
+    def dispersion(self) -> float | None:
+        """Index of dispersion, variance over mean: 1 for independent arrivals; None below ten windows."""
+        if self.windows < 10 or not self.events:
+            return None
+        mean = self.events / self.windows
+        return (self.squares / self.windows - mean**2) / mean
+
+    def merged(self, other: Windows) -> Windows:
+        return Windows(
+            self.length_ns,
+            self.windows + other.windows,
+            self.events + other.events,
+            self.squares + other.squares,
+            max(self.most, other.most),
+        )
+
+
+@dataclass
+class Task:
+    """Events of one task name: lengths of the ranges, gaps between a thread's own events, events per burst."""
+
+    events: int = 0
+    threads: int = 0
+    range_bytes: int = 0
+    ranges: Histogram = field(default_factory=Histogram)
+    gaps_ns: Histogram = field(default_factory=Histogram)
+    bursts: Histogram = field(default_factory=Histogram)
+
+    def merged(self, other: Task) -> Task:
+        return Task(
+            self.events + other.events,
+            self.threads + other.threads,
+            self.range_bytes + other.range_bytes,
+            self.ranges.merged(other.ranges),
+            self.gaps_ns.merged(other.gaps_ns),
+            self.bursts.merged(other.bursts),
+        )
+
+
+@dataclass
+class Summary:
+    """Sums over recordings. `span_ns` is from the first to the last event, added up over the recordings; `outside`
+    counts events that meet no memslot, of the `with_overlap` events that say so.
+    """
+
+    recordings: int = 0
+    events: int = 0
+    span_ns: int = 0
+    with_overlap: int = 0
+    outside: int = 0
+    gaps: int = 0
+    gaps_sum_ns: int = 0
+    gaps_squares_ns2: int = 0
+    gaps_ns: Histogram = field(default_factory=Histogram)
+    windows: dict[int, Windows] = field(default_factory=lambda: {w: Windows(w) for w in WINDOWS_NS})
+    tasks: dict[str, Task] = field(default_factory=dict)
+
+    @property
+    def rate_per_s(self) -> float | None:
+        """Mean rate between the first and the last event; None of one event."""
+        return self.gaps / (self.span_ns * 1e-9) if self.span_ns else None
+
+    @property
+    def gap_variation(self) -> float | None:
+        """Squared coefficient of variation of the gaps: 1 for independent arrivals, 0 for a clock."""
+        if not self.gaps_sum_ns:
+            return None
+        return self.gaps * self.gaps_squares_ns2 / self.gaps_sum_ns**2 - 1
+
+    @property
+    def ranges(self) -> Histogram:
+        """Lengths of all ranges."""
+        return _all(task.ranges for task in self.tasks.values())
+
+    @property
+    def bursts(self) -> Histogram:
+        """Events per burst, of all threads."""
+        return _all(task.bursts for task in self.tasks.values())
+
+    def merged(self, other: Summary) -> Summary:
+        """Both together."""
+        sums = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self) if f.type == "int"}
+        tasks = dict(self.tasks)
+        for name, task in other.tasks.items():
+            tasks[name] = tasks[name].merged(task) if name in tasks else task
+        windows = {w: self.windows[w].merged(other.windows[w]) for w in WINDOWS_NS}
+        return Summary(**sums, gaps_ns=self.gaps_ns.merged(other.gaps_ns), windows=windows, tasks=tasks)
+
+    def as_json(self) -> dict[str, object]:
+        """A JSON-like value that `from_json` reads."""
+        return {"form": FORM, **asdict(self)}
+
+
+def _all(histograms: object) -> Histogram:
+    whole = Histogram()
+    for one in histograms:
+        whole = whole.merged(one)
+    return whole
+
+
+def from_json(value: object, file: object) -> Summary:
+    """A summary that `as_json` made. Raises BadInput."""
+    try:
+        if not isinstance(value, Mapping) or value.get("form") != FORM:
+            raise ValueError(f"has no form {FORM!r}")
+        sums = {f.name: int(value[f.name]) for f in fields(Summary) if f.type == "int"}
+        if min(sums.values()) < 0:
+            raise ValueError("holds a negative count")
+        windows = {w: Windows(**{k: int(v) for k, v in value["windows"][str(w)].items()}) for w in WINDOWS_NS}
+        tasks = {
+            str(name): Task(
+                *(int(task[k]) for k in ("events", "threads", "range_bytes")),
+                *(_histogram(task[k]) for k in ("ranges", "gaps_ns", "bursts")),
+            )
+            for name, task in value["tasks"].items()
+        }
+        return Summary(**sums, gaps_ns=_histogram(value["gaps_ns"]), windows=windows, tasks=tasks)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise BadInput(
+            f"is no summary of a trace: {error}", file=file, remedy="name a file of `costmodel trace summary --json`"
+        ) from None
+
+
+def _histogram(value: Mapping) -> Histogram:
+    counts = {int(at): int(count) for at, count in value["counts"].items()}
+    if any(not 0 <= at < bins.BINS or count < 0 for at, count in counts.items()):
+        raise ValueError("a bin is out of bounds")
+    return Histogram(counts)
