@@ -36,6 +36,6 @@ def command(file: Path, patterns: tuple[str, ...], message_id: str | None, send_
 
     mail = choose(read(file), patterns, message_id)
     result = reply(mail, rows(**asked), patterns, send_ready=send_ready)
-    click.get_binary_stream("stdout").write(result.content)
+    click.echo(result.content, nl=False)
     for text in (*result.gaps, *result.notes):
         click.echo(f"costmodel: note: {text}", err=True)

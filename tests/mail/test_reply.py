@@ -102,6 +102,8 @@ def test_git_send_email_takes_it(ready, tmp_path):
     path.write_bytes(ready.content)
     words = ["git", "send-email", "--dry-run", "--from=T <t@example.org>", "--smtp-server=/bin/true", "--confirm=never"]
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
+    for role in ("AUTHOR", "COMMITTER"):
+        environment |= {f"GIT_{role}_NAME": "T", f"GIT_{role}_EMAIL": "t@example.org"}
     done = subprocess.run(
         [*words, str(path)], capture_output=True, text=True, cwd=tmp_path, env=environment, check=False
     )

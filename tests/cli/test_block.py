@@ -1,0 +1,52 @@
+"""costmodel block"""
+
+import json
+import shlex
+
+import pytest
+from click.testing import CliRunner
+
+from costmodel.cli import cli
+from costmodel.errors import CostModelError
+
+
+def output(*words):
+    result = CliRunner().invoke(cli, ["block", *words])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+CASE = ["--guest", "sev", "--machine", "epyc-7763-2s"]
+
+
+@pytest.mark.parametrize("workload", ["autonuma-default", "ksm-default", "compaction-thp", "teardown", "idle"])
+def test_it_fits_a_commit_message(workload):
+    text = output(*CASE, "--workload", workload)
+    assert text.isascii() and max(map(len, text.splitlines())) <= 75
+    assert " MODEL" in text and "Not covered:" in text
+
+
+def test_the_printed_command_gives_the_same_block():
+    text = output(*CASE, "--strategy", "CLFLUSHOPT_UVA", "--vcpus", "4")
+    words = shlex.split(text.split("Again with:\n")[1].rsplit("(costmodel", 1)[0].replace("\\\n", " "))
+    assert words[:2] == ["costmodel", "block"] and output(*words[2:]) == text
+
+
+def test_json():
+    found = json.loads(output(*CASE, "--measured", "epyc-genoa-4cpu-vm", "--json"))
+    assert found["rows"] and found["measured"][0]["values"] and found["upstream"][0]["commit"]
+    assert found["data_hash"] and found["code_hash"] and found["command"].startswith("costmodel block")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [*CASE, "--trigger", "x"],
+        [*CASE, "--kernel", "1.0"],
+        ["--guest", "tdx", "--machine", "epyc-7763-2s"],
+        [*CASE, "--measured", "../x"],
+    ],
+)
+def test_errors_are_one_line(words):
+    result = CliRunner().invoke(cli, ["block", *words])
+    assert isinstance(result.exception, CostModelError) and "\n" not in str(result.exception)

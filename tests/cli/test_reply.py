@@ -1,0 +1,58 @@
+"""costmodel reply, and the replies in examples/."""
+
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from costmodel.cli import cli
+from costmodel.errors import CostModelError
+from tests.mail.conftest import FIXTURES, SAID, UPDATE, masked
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+QUOTES = [word for pattern in SAID for word in ("--quote", pattern)]
+CASE = ["--guest", "sev-snp", "--guest", "sev", "--machine", "epyc-7763-2s"]
+ROWS = ["--strategy", "CLFLUSHOPT_UVA", "--measured", "epyc-genoa-4cpu-vm"]
+
+
+def invoked(*words):
+    return CliRunner().invoke(cli, ["reply", *words])
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "options"),
+    [
+        ("reply-2023-08-18.eml", "reply-2023-08-18.eml", ["--send-ready"]),
+        ("thread-2023-08-18.txt", "reply-2023-08-18.txt", []),
+    ],
+)
+def test_the_examples_are_what_the_command_prints(source, name, options):
+    result = invoked(str(FIXTURES / source), *CASE, *ROWS, *QUOTES, *options)
+    assert result.exit_code == 0, result.output
+    if os.environ.get(UPDATE):
+        (EXAMPLES / name).write_text(result.stdout)
+    assert masked(result.stdout) == masked((EXAMPLES / name).read_text()), f"{UPDATE}=1 renews it"
+
+
+def test_gaps_go_to_stderr():
+    result = invoked(str(FIXTURES / "thread-2023-08-18.txt"), *CASE, "--quote", "On a separate note")
+    assert result.stdout.startswith("DRAFT") and "note: the archive page has no Message-ID" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [str(FIXTURES / "thread-2023-08-18.txt"), *CASE, "--send-ready"],
+        [str(FIXTURES / "none.eml"), *CASE],
+        [str(FIXTURES), *CASE],
+        [str(FIXTURES / "reply-2023-08-18.eml"), *CASE, "--quote", "words that nobody wrote"],
+        [str(FIXTURES / "reply-2023-08-18.eml"), *CASE, "--quote", "("],
+        [str(FIXTURES / "reply-2023-08-18.eml"), *CASE, "--message-id", "other@example.org"],
+        [str(FIXTURES / "reply-2023-08-18.eml"), "--guest", "tdx", "--machine", "epyc-7763-2s"],
+    ],
+)
+def test_errors_are_one_line_and_nothing_is_printed(words):
+    result = invoked(*words)
+    assert isinstance(result.exception, CostModelError)
+    assert "\n" not in str(result.exception) and result.stdout == ""

@@ -1,0 +1,90 @@
+"""The rows of a mail's table: kernel by kernel, the mask twice, successors, measured values."""
+
+import pytest
+
+from costmodel.decision.alternatives import alternatives, with_successors
+from costmodel.decision.observed import observed
+from costmodel.errors import BadInput, UnknownName
+from costmodel.evidence.store import load
+
+EPYC = "epyc-7763-2s"
+
+
+def rows(*guests, **options):
+    found = alternatives(guests, EPYC, **options)
+    return [(r.guest, r.where, r.strategy, r.cpus) for r in found.rows]
+
+
+def test_what_each_kernel_does_to_a_sev_guest():
+    assert rows("sev") == [
+        ("sev", "v5.18-v6.16", "WBINVD_ALL", 256),
+        ("sev", "v6.17 on", "WBNOINVD_MASK", 256),
+        ("sev", "v6.17 on", "WBNOINVD_MASK", 8),
+    ]
+
+
+def test_the_number_of_cpus_may_be_given():
+    assert rows("sev", cpus_that_ran=16)[1:] == [("sev", "v6.17 on", "WBNOINVD_MASK", 16)]
+
+
+def test_a_guest_that_was_never_upstream_is_followed_by_its_successor():
+    assert with_successors(["sev-snp", "sev"]) == ["sev-snp", "sev-snp-gmem", "sev"]
+    assert rows("sev-snp") == [
+        ("sev-snp", "out of tree", "WBINVD_ALL", 256),
+        ("sev-snp-gmem", "v6.11 on", "SKIP_UNREACHABLE", 0),
+    ]
+
+
+def test_tdx_begins_with_v6_16():
+    found = alternatives(["tdx"], "xeon-8570-2s")
+    assert [(r.where, r.strategy) for r in found.rows] == [("v6.16 on", "SKIP_UNREACHABLE")]
+
+
+def test_kernels_asked_for_are_shown_safe_or_not():
+    found = alternatives(["sev"], EPYC, kernel_names=["5.11", "6.6"], trigger="ksm_replace_page")
+    assert [(r.where, r.state) for r in found.rows] == [("v5.11", "inadmissible"), ("v5.18-v6.7", "admissible")]
+
+
+def test_a_strategy_asked_for_stands_last_with_its_list_status():
+    last = alternatives(["sev"], EPYC, strategies=["CLFLUSHOPT_UVA"]).rows[-1]
+    assert last.asked and last.state == "inadmissible" and "not merged" in last.note
+
+
+def test_the_decisions_between_the_rows():
+    found = alternatives(["sev-snp", "sev"], EPYC).upstream
+    assert [(u.version, u.commit) for u in found] == [
+        ("v6.11", "commit ea262f8a7c36"),
+        ("v6.17", "commit 6f38f8c57464"),
+    ]
+
+
+def test_limits_are_named():
+    found = alternatives(["sev"], EPYC)
+    assert any("no rate is published" in text for text in found.not_covered)
+    assert any("no EPYC timing is public" in text for text in found.priors)
+    assert found.rate_is.startswith("ceiling")
+
+
+def test_measured_values_have_n_and_spread():
+    host = observed(load(), "epyc-genoa-4cpu-vm")
+    assert host.kernel == "6.18.44" and host.values
+    for value in host.values:
+        assert value.n >= 10 and value.runs >= 2
+        assert value.interval.low <= value.interval.median <= value.interval.high and not value.interval.extrapolated
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"guests": []}, BadInput),
+        ({"guests": ["tdx"]}, BadInput),
+        ({"guests": ["sev"], "trigger": "gmem_punch_hole"}, BadInput),
+        ({"guests": ["sev"], "trigger": "nothing"}, UnknownName),
+        ({"guests": ["sev"], "strategies": ["NOTHING"]}, UnknownName),
+        ({"guests": ["sev"], "measured": ["nowhere"]}, UnknownName),
+        ({"guests": ["sev-snp-gmem"], "kernel_names": ["6.6"], "trigger": "gmem_punch_hole"}, BadInput),
+    ],
+)
+def test_what_cannot_be_shown_is_refused(options, error):
+    with pytest.raises(error):
+        alternatives(options.pop("guests"), EPYC, **options)

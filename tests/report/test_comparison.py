@@ -1,0 +1,110 @@
+"""The aligned table and its digits."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from costmodel.decision.model import Interval
+from costmodel.decision.versus import compare_kernels, compare_strategies
+from costmodel.decision.versus_model import VersusRow
+from costmodel.report.comparison import render_comparison, table
+from costmodel.report.rounding import change, factor, pdg, pdg_decimals, percent
+
+EPYC = "epyc-7763-2s"
+
+
+def versus_row(low, median, high, verdict):
+    one = Interval(low=low, median=median, high=high, unit="1", extrapolated=False)
+    return VersusRow(quantity="x", unit="s", base=one, new=one, ratio=one, verdict=verdict, refused=None)
+
+
+@pytest.fixture(scope="module", params=["kernels", "strategies", "bug"])
+def result(request):
+    if request.param == "kernels":
+        return compare_kernels("6.6", "6.17", "sev", EPYC, cpus_that_ran=8)
+    if request.param == "bug":
+        return compare_kernels("5.11", "newest", "sev-es", EPYC)
+    return compare_strategies("WBNOINVD_MASK", "CLFLUSHOPT_UVA", "sev", EPYC, "ksm-default")
+
+
+def test_the_text_fits_a_mail(result):
+    text = render_comparison(result)
+    assert text.isascii()
+    assert max(map(len, text.splitlines())) <= 75
+
+
+def test_the_columns_are_aligned(result):
+    lines = table(result)
+    head = lines[0]
+    for label in (result.base, result.new):
+        at = head.index(label)
+        for line in lines:
+            if line.startswith("  ") and "  " in line.strip() and len(line) > at and not line.startswith("   "):
+                assert line[at - 1] == " " and line[at] != " ", line
+
+
+def test_every_refusal_is_explained_and_every_trigger_shown(result):
+    text = " ".join(render_comparison(result).split())
+    for one in result.triggers:
+        assert one.trigger in text
+        for row in one.rows:
+            assert row.refused is None or row.refused in text
+
+
+def test_changes_name_their_commits():
+    text = render_comparison(compare_kernels("6.6", "6.17", "sev", EPYC, cpus_that_ran=8))
+    assert "6f38f8c57464" in text and "7e00013bd339" in text and "/48" in text
+
+
+def test_no_percentage_spans_zero(result):
+    for line in table(result):
+        for low, high in re.findall(r"\[([+-][\d.]+), ([+-][\d.]+)\] %", line):
+            assert float(low) * float(high) > 0
+
+
+@pytest.mark.parametrize(
+    ("ratio", "verdict", "text"),
+    [
+        ((0.5, 1.0, 2.0), "undecided", "~"),
+        ((1.0, 1.0, 1.0), "equal", "same"),
+        ((0.0, 0.0, 0.0), "lower", "-100 %"),
+        ((0.6, 0.69, 0.78), "lower", "-31 [-40, -22] %"),
+        ((1.2, 1.3, 1.4), "higher", "+30 [+20, +40] %"),
+        ((3.0, 3.2, 3.4), "higher", "x3.2 [3.0, 3.4]"),
+        ((0.001, 0.01, 0.1), "lower", "/100 [10, 1000]"),
+    ],
+)
+def test_a_change_as_text(ratio, verdict, text):
+    assert change(versus_row(*ratio, verdict)) == text
+
+
+def test_a_change_without_a_ratio():
+    row = versus_row(1, 1, 1, "higher")
+    assert change(row.model_copy(update={"ratio": None})) == "was 0"
+    assert change(row.model_copy(update={"verdict": "refused"})) == "refused"
+
+
+@given(st.floats(1e-6, 1e6), st.floats(1e-6, 1e6))
+def test_the_rounding_error_stays_below_the_uncertainty(value, uncertainty):
+    text, error = pdg(value, uncertainty)
+    assert abs(float(text) - value) <= 0.5 * 10.0 ** -pdg_decimals(uncertainty) * (1 + 1e-6)
+    assert abs(float(error) - uncertainty) <= 0.15 * uncertainty
+
+
+@pytest.mark.parametrize("uncertainty", [0.0, -1.0, float("inf"), float("nan")])
+def test_no_digits_without_an_uncertainty(uncertainty):
+    with pytest.raises(ValueError, match="positive"):
+        pdg_decimals(uncertainty)
+
+
+@given(st.floats(1e-8, 0.9), st.floats(1.001, 3), st.floats(1.001, 3))
+def test_a_decided_change_never_reads_as_none(median, below, above):
+    low, high = median / below, min(median * above, 0.999)
+    if not low < median < high:
+        return
+    text = factor(low, median, high)
+    assert text.startswith("/") and "[1," not in text
+    ends = [float(end) for end in re.findall(r"[+-][\d.]+", percent(low, median, high))]
+    assert all(end < 0 for end in ends)
