@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from costmodel.cli import options
 from costmodel.errors import BadInput
+
+if TYPE_CHECKING:
+    from costmodel.decision.versus_model import Versus
+
+EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command(
@@ -15,6 +23,7 @@ Examples:
   costmodel compare --kernel 6.6 --kernel 6.17 --guest sev --machine epyc-7763-2s --cpus-that-ran 8
   costmodel compare --strategy WBNOINVD_MASK --strategy CLFLUSHOPT_UVA --guest sev --machine epyc-7763-2s
   costmodel compare --kernel 6.8 --kernel newest --guest sev-es --machine epyc-9654-2s --json
+  costmodel compare --kernel 6.6 --kernel 6.17 --guest sev --machine epyc-7763-2s --trace host1.parquet
 """,
 )
 @click.option("--kernel", "kernel_names", multiple=True, help="Host kernel version; twice to compare two kernels.")
@@ -22,6 +31,8 @@ Examples:
 @options.guest
 @options.machine
 @options.workload
+@click.option("--trace", type=EXISTING, help="Trace of `costmodel trace import`: compare on its events.")
+@click.option("--memslots", type=EXISTING, help="With --trace: CSV with the columns start,end of the memory slots.")
 @options.scenario_numbers
 @options.as_json
 def command(
@@ -30,6 +41,8 @@ def command(
     guest: str,
     machine: str,
     workload: str,
+    trace: Path | None,
+    memslots: Path | None,
     as_json: bool,
     **numbers: float | None,
 ) -> None:
@@ -38,7 +51,7 @@ def command(
     Both sides are computed over the same draws of the parameters, so what they share cancels. For kernels it also says
     what each does at each trigger, and which commit changed it. With two strategies, one --kernel may be given.
     """
-    result = compared(kernel_names, strategies, guest, machine, workload, **numbers)
+    result = compared(kernel_names, strategies, guest, machine, workload, trace, memslots, **numbers)
     if as_json:
         options.print_json(result.model_dump(mode="json"))
         return
@@ -53,17 +66,29 @@ def compared(
     guest: str,
     machine: str,
     workload: str,
+    trace: Path | None,
+    memslots: Path | None,
     **numbers: float | None,
-):
+) -> Versus:
     """The comparison that the options ask for. Raises BadInput where they ask for none."""
-    from costmodel.decision.versus import compare_kernels, compare_strategies
+    from costmodel.decision import versus
+    from costmodel.evidence.store import load
 
+    evidence = load()
+    case = (guest, machine, workload)
     if len(strategies) == 2 and len(kernel_names) <= 1:
-        return compare_strategies(*strategies, guest, machine, workload, *(kernel_names or ("newest",)), **numbers)
-    if len(kernel_names) == 2 and not strategies:
-        return compare_kernels(*kernel_names, guest, machine, workload, **numbers)
-    raise BadInput(
-        f"{len(kernel_names)} kernels and {len(strategies)} strategies given",
-        field="--kernel",
-        remedy="give --kernel twice, or --strategy twice with at most one --kernel",
-    )
+        kind, (kernel,) = "strategies", kernel_names or ("newest",)
+        sides = versus.strategy_sides(evidence, *strategies, *case, kernel, **numbers)
+    elif len(kernel_names) == 2 and not strategies:
+        kind, sides = "kernels", versus.kernel_sides(evidence, *kernel_names, *case, **numbers)
+    else:
+        raise BadInput(
+            f"{len(kernel_names)} kernels and {len(strategies)} strategies given",
+            field="--kernel",
+            remedy="give --kernel twice, or --strategy twice with at most one --kernel",
+        )
+    if trace is None:
+        return versus.compare_sides(evidence, kind, *sides)
+    from costmodel.traces.versus import compare_on_trace
+
+    return compare_on_trace(evidence, kind, *sides, trace, memslots)

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 
 from costmodel import __version__
 from costmodel.calibration.cached import parameters_of
+from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost.draws import Draws
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.totals import Total
 from costmodel.decision.alternatives_model import Alternatives, ModelRow, Upstreamed
 from costmodel.decision.headline import headline_study
 from costmodel.decision.intervals import interval_of
+from costmodel.decision.model import Interval
 from costmodel.decision.observed import observed
 from costmodel.decision.policy import Study
 from costmodel.decision.ratios import QUANTITIES, paired
@@ -32,6 +34,8 @@ from costmodel.kvm.triggers import triggers_of
 
 INFLUENTIAL = 0.05
 """A prior is named if its total Sobol index for the first row's cost is above this."""
+NAMED = 3
+"""Triggers outside the workload that are named; of more the number is told."""
 OUT_OF_TREE, ASKED = "out of tree", "for comparison"
 
 
@@ -113,6 +117,7 @@ def alternatives(
         command=_command(guests, case, trigger, kernel_names, strategies, measured),
         rows=rows,
         measured=[observed(evidence, name) for name in measured],
+        model_lines=_model_lines(parameters) if measured else {},
         upstream=_upstream(spans, trigger),
         draws=draws.n,
         extrapolated=any(parameters[name].extrapolated for name in used),
@@ -257,13 +262,31 @@ def _upstream(spans: Sequence[Span], trigger: str) -> list[Upstreamed]:
     return found
 
 
+def _model_lines(parameters: ParameterSet) -> dict[str, Interval]:
+    """Seconds per line of CLFLUSHOPT in the model, by state; empty where no rule gives them."""
+    names = {"present": "line_present_s", "absent": "line_absent_s"}
+    known = {state: parameters.parameters[name] for state, name in names.items() if name in parameters.parameters}
+    return {
+        state: Interval(
+            low=entry.distribution.low,
+            median=entry.distribution.median,
+            high=entry.distribution.high,
+            unit=entry.unit,
+            extrapolated=entry.extrapolated,
+        )
+        for state, entry in known.items()
+    }
+
+
 def _not_covered(case: Scenario, trigger: str) -> list[str]:
     """What the table leaves out, most important first."""
     unrated = [trigger_of(one.trigger).title for one in case.workload.triggers if one.loop == "axis"]
     others = [one for one in triggers_of(case.guest) if case.load(one.id) is None]
     texts = [f"{title} (no rate is published)" for title in unrated if title != trigger_of(trigger).title]
     if others:
-        texts.append(f"{len(others)} other triggers of this guest type that this workload does not pull")
+        named = ", ".join(one.title for one in others[:NAMED])
+        more = f" and {len(others) - NAMED} more triggers" if len(others) > NAMED else ""
+        texts.append(f"{named}{more} (not in this workload)")
     return [
         *texts,
         "several VMs that flush at once",

@@ -70,7 +70,11 @@ class Upstreamed(Frozen):
 
 
 class Alternatives(Frozen):
-    """The alternatives at one trigger of one machine under one workload, with limits and provenance."""
+    """The alternatives at one trigger of one machine under one workload, with limits and provenance.
+
+    `model_lines`: seconds per flushed line (present, absent) that the model has for this machine, where measured ones
+    of another host stand in the table.
+    """
 
     schema_version: Literal["1"] = "1"
     costmodel_version: str
@@ -87,6 +91,7 @@ class Alternatives(Frozen):
     command: str
     rows: list[ModelRow]
     measured: list[MeasuredHost]
+    model_lines: dict[str, Interval]
     upstream: list[Upstreamed]
     draws: int
     extrapolated: bool

@@ -11,11 +11,12 @@ import numpy
 from costmodel import __version__
 from costmodel.calibration.cached import parameters_of
 from costmodel.calibration.parameters import ParameterSet
-from costmodel.cost.draws import Draws
+from costmodel.cost.draws import DRAWS, Draws, medians
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.totals import Total
 from costmodel.decision.model import SourceRow
 from costmodel.decision.policy import Study
+from costmodel.decision.provenance import _row as measured_row
 from costmodel.decision.provenance import source_rows
 from costmodel.decision.ratios import QUANTITIES, paired, refused_row, rows_of
 from costmodel.decision.recommend import DEFAULT_WORKLOAD, not_applicable
@@ -50,6 +51,38 @@ class Done:
     cost: Total | None
 
 
+def kernel_sides(
+    evidence: Evidence, base: str, new: str, guest: str, machine: str, workload: str, **numbers: float | None
+) -> tuple[Side, Side]:
+    """Two kernel versions of the same guest, machine and workload. Raises BadInput or UnknownName."""
+    left = scenario(evidence, guest, machine, workload, base, **numbers)
+    right = replace(left, kernel=kernels.resolve(new))
+    if left.kernel == right.kernel:
+        raise BadInput(
+            f"{base} and {new} flush alike (both are {left.kernel})",
+            field="--kernel",
+            remedy=f"choose versions of two of {', '.join(kernels.KERNEL_RANGES)}",
+        )
+    return Side(base, left), Side(new, right)
+
+
+def strategy_sides(
+    evidence: Evidence,
+    base: str,
+    new: str,
+    guest: str,
+    machine: str,
+    workload: str,
+    kernel: str,
+    **numbers: float | None,
+) -> tuple[Side, Side]:
+    """Two strategies on one kernel, safe or not. Raises BadInput or UnknownName."""
+    case = scenario(evidence, guest, machine, workload, kernel, **numbers)
+    if strategy_of(base) == strategy_of(new):
+        raise BadInput(f"{base} is given twice", field="--strategy", remedy="give two different strategies")
+    return Side(base, case, base), Side(new, case, new)
+
+
 def compare_kernels(
     base: str,
     new: str,
@@ -62,15 +95,7 @@ def compare_kernels(
 ) -> Versus:
     """What two kernel versions do at each trigger of `guest` and what that costs. Raises BadInput or UnknownName."""
     evidence = evidence or load()
-    left = scenario(evidence, guest, machine, workload, base, **numbers)
-    right = replace(left, kernel=kernels.resolve(new))
-    if left.kernel == right.kernel:
-        raise BadInput(
-            f"{base} and {new} flush alike (both are {left.kernel})",
-            field="--kernel",
-            remedy=f"choose versions of two of {', '.join(kernels.KERNEL_RANGES)}",
-        )
-    return compare_sides(evidence, "kernels", Side(base, left), Side(new, right))
+    return compare_sides(evidence, "kernels", *kernel_sides(evidence, base, new, guest, machine, workload, **numbers))
 
 
 def compare_strategies(
@@ -86,30 +111,48 @@ def compare_strategies(
 ) -> Versus:
     """What two strategies cost at each trigger of `guest`, safe or not. Raises BadInput or UnknownName."""
     evidence = evidence or load()
-    case = scenario(evidence, guest, machine, workload, kernel, **numbers)
-    if strategy_of(base) == strategy_of(new):
-        raise BadInput(f"{base} is given twice", field="--strategy", remedy="give two different strategies")
-    return compare_sides(evidence, "strategies", Side(base, case, base), Side(new, case, new))
+    return compare_sides(
+        evidence, "strategies", *strategy_sides(evidence, base, new, guest, machine, workload, kernel, **numbers)
+    )
+
+
+def host_both(*sides: Side) -> None:
+    """Raises BadInput where machine or kernel of a side cannot host the guest type."""
+    for side in sides:
+        if reason := not_applicable(side.scenario, guest_of(side.scenario.guest)):
+            raise BadInput(reason, field="--guest", remedy="see `costmodel list guests` and `list machines`")
 
 
 def compare_sides(evidence: Evidence, kind: str, base: Side, new: Side) -> Versus:
-    """Compare two sides that differ in kernel or strategy only; a scenario may hold a workload from elsewhere.
-
-    Raises BadInput where machine or kernel cannot host the guest type.
-    """
+    """Compare two sides that differ in kernel or strategy only, at every trigger of the guest type. Raises BadInput."""
+    host_both(base, new)
     case = base.scenario
-    for side in (base, new):
-        if reason := not_applicable(side.scenario, guest_of(side.scenario.guest)):
-            raise BadInput(reason, field="--guest", remedy="see `costmodel list guests` and `list machines`")
-    parameters = parameters_of(evidence, case.machine.id)
-    draws = Draws(parameters)
+    draws = Draws(parameters_of(evidence, case.machine.id))
     pairs = [
-        (trigger, *(_done(Study(trigger, side.scenario, parameters, draws, {}), side) for side in (base, new)))
+        (trigger, *(_done(Study(trigger, side.scenario, draws.parameters, draws, {}), side) for side in (base, new)))
         for trigger in triggers_of(case.guest)
     ]
     found = [_trigger(kind, trigger, left, right) for trigger, left, right in pairs]
-    total = _total(pairs)
     used = {name for _, *sides in pairs for done in sides if done.cost for name in done.cost.parameters}
+    return framed(evidence, kind, (base, new), found, _total(pairs), used)
+
+
+def framed(
+    evidence: Evidence,
+    kind: str,
+    sides: tuple[Side, Side],
+    triggers: list[VersusTrigger],
+    total: VersusRow,
+    used: set[str],
+    words: Sequence[str] = (),
+) -> Versus:
+    """The result around `triggers` and `total`: what was compared, provenance of the parameters `used`, the command.
+
+    `words` are further options of the command line.
+    """
+    base, new = sides
+    case = base.scenario
+    parameters = parameters_of(evidence, case.machine.id)
     return Versus(
         costmodel_version=__version__,
         kind=kind,
@@ -127,14 +170,14 @@ def compare_sides(evidence: Evidence, kind: str, base: Side, new: Side) -> Versu
             "cpus_that_ran": case.cpus_that_ran,
             "logical_cpus": float(case.machine.logical_cpus),
         },
-        command=_command(kind, base, new),
-        triggers=found,
+        command=_command(kind, base, new, words),
+        triggers=triggers,
         total=total,
-        draws=draws.n,
-        extrapolated=any(one.extrapolated for one in found),
-        warnings=_warnings(base, new, found),
+        draws=DRAWS,
+        extrapolated=any(one.extrapolated for one in triggers),
+        warnings=_warnings(base, new, triggers),
         priors=priors(parameters, used),
-        sources=_sources(evidence, case, [left.study for _, left, _ in pairs], parameters, used),
+        sources=_sources(evidence, case, parameters, used),
         data_hash=evidence.data_hash,
         code_hash=code_hash(),
         parameter_hash=value_hash(parameters.model_dump()),
@@ -251,15 +294,18 @@ def priors(parameters: ParameterSet, used: set[str]) -> list[str]:
     return [f"{entry.description}: {entry.rule}" for entry in entries if entry.extrapolated]
 
 
-def _sources(
-    evidence: Evidence, case: Scenario, studies: Sequence[Study], parameters: ParameterSet, used: set[str]
-) -> list[SourceRow]:
+def _sources(evidence: Evidence, case: Scenario, parameters: ParameterSet, used: set[str]) -> list[SourceRow]:
     """Provenance of the numbers that went in: of the parameters used, the workload and the machine."""
-    wanted = {row for name in used if name in parameters.parameters for row in parameters[name].sources}
-    fixed = {row for rows in case.machine.provenance.values() for row in rows}
-    for load_ in case.workload.triggers:
-        fixed.update(load_.sources)
-    return [row for row in source_rows(evidence, case, studies) if row.id in wanted | fixed]
+    known = [parameters[name] for name in sorted(used) if name in parameters.parameters]
+    wanted = {row for parameter in known for row in parameter.sources}
+    loads = [load for trigger in triggers_of(case.guest) if (load := case.load(trigger.id))]
+    fixed = {row for load in loads for row in load.sources}
+    fixed.update(row for rows in case.machine.provenance.values() for row in rows)
+    middle = medians(parameters)
+    studies = [Study(trigger, case, parameters, middle, {}) for trigger in triggers_of(case.guest)]
+    found = [row for row in source_rows(evidence, case, studies) if row.id in wanted | fixed]
+    told = {row.id for row in found}
+    return [*(measured_row(evidence, name) for name in sorted(wanted - told) if name in evidence.measurements), *found]
 
 
 def _warnings(base: Side, new: Side, triggers: Sequence[VersusTrigger]) -> list[str]:
@@ -278,7 +324,7 @@ def _warnings(base: Side, new: Side, triggers: Sequence[VersusTrigger]) -> list[
     return texts
 
 
-def _command(kind: str, base: Side, new: Side) -> str:
+def _command(kind: str, base: Side, new: Side, more: Sequence[str]) -> str:
     """The command line that gives this comparison again."""
     case = base.scenario
     option = "--kernel" if kind == "kernels" else "--strategy"
@@ -286,8 +332,7 @@ def _command(kind: str, base: Side, new: Side) -> str:
     words += ["--machine", case.machine.id, "--workload", case.workload.id]
     if kind == "strategies":
         words += ["--kernel", case.kernel]
-    words += numbers_of(case)
-    return shlex.join(words)
+    return shlex.join([*words, *more, *numbers_of(case)])
 
 
 def numbers_of(case: Scenario) -> list[str]:

@@ -11,14 +11,12 @@ from collections.abc import Iterator
 
 from costmodel.mail.clean import NAME_MAX, SUBJECT_MAX, one_line
 from costmodel.mail.original import Line, Original, Person
+from costmodel.mail.pasted import with_authors
 
 _HEAD = re.compile(r"\s*(?P<subject>\S[^\n]*)\n\s*\nFrom: (?P<name>[^\n]+)\nDate: (?P<date>[^\n]+)\n")
 _ATTRIBUTION = re.compile(r"On .{4,120}wrote:$")
 _TRAILER = re.compile(r"(?:[A-Z][A-Za-z-]+-by|Fixes|Cc|Link|Reported-by): ")
 _PATCH = re.compile(r"---$|diff --git |index [0-9a-f]+\.\.|--- a/|\+\+\+ b/|@@ |[+-]|From: |\S+ +\| +\d+ ")
-_PASTING = re.compile(r"(?:Pasting|Quoting|Copying) your .{1,80}:$")
-_NAMED = re.compile(r"On .{4,60}[AP]M, (?P<name>[^@]{2,60}) wrote:$")
-_CLOSING = re.compile(r"(?:Thanks|Regards|Cheers|Best)\b")
 WRAPPED = 100
 """Kernel mails are wrapped well below this width; a longer line was typed by the sender of the page's mail."""
 GAPS = (
@@ -45,7 +43,7 @@ def page(content: bytes) -> Original:
         subject=one_line(head["subject"], SUBJECT_MAX),
         sender=Person(one_line(head["name"], NAME_MAX), ""),
         date=one_line(head["date"], 60),
-        lines=tuple(nested(text[head.end() :])),
+        lines=tuple(with_authors(nested(text[head.end() :]))),
         gaps=GAPS,
         inferred=(INFERRED,),
     )
@@ -58,9 +56,9 @@ def nested(body: str) -> Iterator[Line]:
     2. At the deepest level prose up to the first trailer, and patch text anywhere, are the last one quoted; other prose
        is the answer to it, one level up.
     3. From the first paragraph with a line beyond WRAPPED columns on, the text is the sender's own: the answer at the
-       end. What follows `Pasting your ...:` there was written by whom the first attribution names.
+       end.
     """
-    depth, before_trailer, own, answered, pasted = 0, True, False, "", ""
+    depth, before_trailer, own = 0, True, False
     for paragraph in re.split(r"\n\s*\n", body.strip("\n")):
         lines = [line.rstrip() for line in paragraph.split("\n")]
         has_attribution = any(_ATTRIBUTION.fullmatch(line) for line in lines)
@@ -68,13 +66,10 @@ def nested(body: str) -> Iterator[Line]:
         patch = any(_TRAILER.match(line) or _PATCH.match(line) for line in lines)
         for line in lines:
             if _ATTRIBUTION.fullmatch(line):
-                named = _NAMED.match(line)
-                answered = answered or (named["name"] if named and depth == 0 else "")
                 yield Line(depth, line, attribution=True)
                 depth, before_trailer = depth + 1, True
                 continue
             above = depth > 1 and not (patch or before_trailer)
-            yield Line(0 if own else depth - above, line, pasted_from="" if _CLOSING.match(line) else pasted)
-            pasted = "" if _CLOSING.match(line) else answered if own and _PASTING.match(line) else pasted
+            yield Line(0 if own else depth - above, line)
         before_trailer = before_trailer and not any(_TRAILER.match(line) for line in lines)
         yield Line(0 if own else depth, "")

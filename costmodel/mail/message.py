@@ -18,6 +18,7 @@ from costmodel.errors import BadInput
 from costmodel.mail import archive
 from costmodel.mail.clean import NAME_MAX, SUBJECT_MAX, address, message_ids, one_line
 from costmodel.mail.original import Line, Original, Person
+from costmodel.mail.pasted import with_authors
 
 FILE_MAX = 64 * 2**20
 BODY_MAX = 2 * 2**20
@@ -89,7 +90,7 @@ def _original(mail: Message) -> Original | None:
         subject=one_line(_header(mail, "Subject"), SUBJECT_MAX),
         sender=sender,
         date=_date(date),
-        lines=tuple(_lines(_body(mail))),
+        lines=tuple(with_authors(_lines(_body(mail)))),
         message_id=ids[0] if ids else "",
         references=references,
         reply_to=tuple(p for p in _people(mail, "Reply-To") if p.address),

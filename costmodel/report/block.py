@@ -42,7 +42,7 @@ def table(result: Alternatives) -> list[str]:
         lines += wrap(f"refused: {row.refused}", "  ", "    ") if row.refused else [_aligned(_values(row), widths)]
     for host in result.measured:
         lines += ["", *_measured(host)]
-    return lines
+    return lines + _beside(result)
 
 
 def label(row: ModelRow) -> str:
@@ -95,6 +95,14 @@ def _measured(host: MeasuredHost) -> list[str]:
         own = "" if same else f", n={value.n}"
         lines += _labelled(f"  {value.what}: {interval(one.low, one.median, one.high, value.unit)}{own}", MEASURED)
     return lines
+
+
+def _beside(result: Alternatives) -> list[str]:
+    """What the model has per line for the machine of the table, beside the measured lines of another host."""
+    if not result.model_lines:
+        return []
+    texts = [f"{cell(one)}{MARK if one.extrapolated else ''} {state}" for state, one in result.model_lines.items()]
+    return wrap(f"Per line the MODEL rows have, for {result.machine_title}: {', '.join(texts)}. Another CPU.")
 
 
 def statement(result: Alternatives) -> list[str]:

@@ -41,13 +41,13 @@ def table(result: Versus) -> list[str]:
     """Lines of the table, at most TABLE_WIDTH columns: one section per set of triggers with the same numbers."""
     shown = [one for one in result.triggers if _differs(one) and not _neither(one)]
     sections = [_section(group) for group in grouped(shown)]
-    cells = [line for _, lines in sections for line in lines] + [_cells(result.total)]
+    whole = _cells(result.total)
     head = ("", result.base, result.new, "change")
-    widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
+    widths = _widths([head, *(line for _, lines in sections for line in lines)])
     lines = aligned(head, widths)
     for title, rows in sections:
         lines += ["", *wrap(title), *(line for row in rows for line in aligned(row, widths))]
-    lines += ["", "total of the workload", *aligned(_cells(result.total), widths)]
+    lines += ["", "total", *aligned(whole, _widths([whole], widths))]
     for title, triggers in (
         ("Same on both sides", [t for t in result.triggers if not _differs(t) and not _neither(t)]),
         ("Neither may be used", [t for t in result.triggers if _neither(t)]),
@@ -55,6 +55,11 @@ def table(result: Versus) -> list[str]:
         if triggers:
             lines += ["", *wrap(f"{title}: {', '.join(t.trigger for t in triggers)}", "", "  ")]
     return lines
+
+
+def _widths(lines: Sequence[Sequence[str]], least: Sequence[int] = (0, 0, 0, 0)) -> list[int]:
+    """Width of each column over `lines`, at least `least`."""
+    return [max(room, *map(len, column)) for room, *column in zip(least, *lines, strict=True)]
 
 
 def grouped(triggers: Sequence[VersusTrigger]) -> list[list[VersusTrigger]]:
@@ -155,6 +160,8 @@ def legend(result: Versus) -> list[str]:
         f"MODEL, median [90 % interval] of {result.draws} joint draws; change of new against base over the same draws, "
         "in percent or as a factor (xN: N times base, /N: an Nth of it); ~ cannot be told, same: equal in every draw."
     )
+    if any(row.ratio is None and row.verdict in ("lower", "higher") for one in result.triggers for row in one.rows):
+        text += " lower, higher: the intervals do not touch, or one side is zero."
     if result.extrapolated:
         text += f" {MARK} EXTRAPOLATED: a prior by rule went in."
     if any(side.state != "admissible" for one in result.triggers for side in (one.base, one.new)):

@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from costmodel.cli import cli
 from costmodel.errors import CostModelError
+from costmodel.evidence.paths import data_dir
 
 CASE = ["--guest", "sev", "--machine", "epyc-7763-2s"]
 
@@ -35,6 +36,53 @@ def test_the_command_gives_the_same_comparison_again():
     first = output("--kernel", "6.6", "--kernel", "6.17", *CASE, "--vcpus", "4", "--resident-bytes", "1e9", "--json")
     again = json.loads(first)["command"].split()
     assert output(*again[2:], "--json") == first
+
+
+@pytest.fixture(scope="module")
+def trace(tmp_path_factory):
+    pytest.importorskip("pyarrow")
+    path = tmp_path_factory.mktemp("traces") / "vm.parquet"
+    source = data_dir() / "hosts" / "epyc-genoa-4cpu-vm" / "invalidations.csv"
+    result = CliRunner().invoke(cli, ["trace", "import", str(source), "--out", str(path)])
+    assert result.exit_code == 0, result.output
+    return path
+
+
+def on_trace(trace, *words):
+    return json.loads(output(*words, *CASE, "--cpus-that-ran", "8", "--trace", str(trace), "--json"))
+
+
+def test_two_kernels_on_the_events_of_a_trace(trace):
+    found = on_trace(trace, "--kernel", "6.6", "--kernel", "6.17")
+    [events] = found["triggers"]
+    assert (events["base"]["strategy"], events["new"]["strategy"]) == ("WBINVD_ALL", "WBNOINVD_MASK")
+    rows = {row["quantity"]: row for row in events["rows"]}
+    assert rows["CPU time/event"]["verdict"] == "lower" and rows["CPU time/event"]["ratio"]["high"] < 0.1
+    assert rows["latency, p50"]["base"]["median"] <= rows["latency, p99"]["base"]["median"]
+    assert found["total"]["verdict"] == "lower" and found["workload_title"].startswith("trace vm.parquet: 8430 events")
+    assert any("memory slots" in text for text in found["warnings"])
+    assert found["sources"] and found["priors"] and f"--trace {trace.name}" in found["command"]
+
+
+def test_the_same_cost_on_both_sides_of_a_trace_is_the_same(trace):
+    found = on_trace(trace, "--strategy", "WBINVD_MASK", "--strategy", "WBNOINVD_MASK")
+    assert {row["verdict"] for row in found["triggers"][0]["rows"]} == {"equal"}
+
+
+def test_a_lost_flush_is_no_base_on_a_trace_either(trace):
+    found = on_trace(trace, "--kernel", "5.11", "--kernel", "6.6")
+    assert found["total"]["verdict"] == "refused" and "can lose a flush" in found["total"]["refused"]
+
+
+def test_a_trace_that_neither_side_flushes_is_refused(trace):
+    words = ["--strategy", "NO_FLUSH", "--strategy", "SKIP_EVENT", "--trace", str(trace)]
+    assert isinstance(CliRunner().invoke(cli, ["compare", *words, *CASE]).exception, CostModelError)
+
+
+def test_the_text_of_a_trace_fits_a_mail(trace):
+    words = ["--strategy", "WBNOINVD_MASK", "--strategy", "CLFLUSHOPT_UVA", *CASE, "--trace", str(trace)]
+    text = output(*words)
+    assert max(map(len, text.splitlines())) <= 75 and "lower" in text
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,16 @@ def test_the_archive_page_has_three_voices(page):
     assert next(d for text, d in depth.items() if text.startswith("This fixes is wrong")) == 1
     assert next(d for text, d in depth.items() if text.startswith("because even if we make")) == 1
     assert next(d for text, d in depth.items() if text.startswith("On a separate note")) == 0
-    pasted = [line for line in mail.lines if line.pasted_from and line.text]
+
+
+def test_pasted_words_are_their_authors(page, raw):
+    for path in (page, raw):
+        [mail] = read(path)
+        pasted = [line for line in mail.lines if line.pasted_from]
+        check_pasted(pasted)
+
+
+def check_pasted(pasted):
     assert {line.pasted_from for line in pasted} == {"Sean Christopherson"}
     assert pasted[0].text.startswith("For SNP guests") and pasted[-1].text.startswith("UPM is supposed")
 

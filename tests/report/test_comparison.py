@@ -81,8 +81,9 @@ def test_a_change_as_text(ratio, verdict, text):
 
 
 def test_a_change_without_a_ratio():
-    row = versus_row(1, 1, 1, "higher")
-    assert change(row.model_copy(update={"ratio": None})) == "was 0"
+    row = versus_row(1, 1, 1, "higher").model_copy(update={"ratio": None})
+    zero = Interval(low=0, median=0, high=0, unit="s", extrapolated=False)
+    assert change(row) == "higher" and change(row.model_copy(update={"base": zero})) == "was 0"
     assert change(row.model_copy(update={"verdict": "refused"})) == "refused"
 
 
