@@ -63,7 +63,7 @@ def _mails(content: bytes) -> Iterator[bytes]:
     starts = [
         match
         for match in _FROM_LINE.finditer(content)
-        if match.start() == 0 or content[: match.start()].endswith((b"\n\n", b"\n\r\n"))
+        if match.start() == 0 or content[max(0, match.start() - 3) : match.start()].endswith((b"\n\n", b"\n\r\n"))
     ]
     for match, following in zip(starts, [*starts[1:], None], strict=True):
         raw = content[match.end() : following.start() if following else len(content)]

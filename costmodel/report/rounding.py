@@ -17,7 +17,8 @@ def pdg_decimals(uncertainty: float) -> int:
 
     Rule of the Particle Data Group (Review of Particle Physics, Introduction, section on rounding): with the three
     highest digits of the uncertainty between 100 and 354 keep two digits, up to 949 one, from 950 round up to 1000
-    and keep two. Raises ValueError unless the uncertainty is positive and finite.
+    and keep two: 0.827 +- 0.119 is written 0.83 +- 0.12, and 0.827 +- 0.367 is written 0.8 +- 0.4. Raises ValueError
+    unless the uncertainty is positive and finite.
 
     >>> pdg_decimals(0.119), pdg_decimals(0.367), pdg_decimals(0.0952), pdg_decimals(42.0)
     (2, 1, 2, -1)
@@ -29,20 +30,6 @@ def pdg_decimals(uncertainty: float) -> int:
     if leading >= 950:
         exponent += 1
     return (0 if 355 <= leading < 950 else 1) - exponent
-
-
-def pdg(value: float, uncertainty: float) -> tuple[str, str]:
-    """Value and uncertainty with the digits that the uncertainty carries.
-
-    >>> pdg(0.827, 0.119), pdg(0.827, 0.367), pdg(14.674, 0.0964), pdg(1234.0, 42.0)
-    (('0.83', '0.12'), ('0.8', '0.4'), ('14.67', '0.10'), ('1230', '40'))
-    """
-    decimals = pdg_decimals(uncertainty)
-    return _fixed(value, decimals), _fixed(uncertainty, decimals)
-
-
-def _fixed(value: float, decimals: int) -> str:
-    return f"{round(value, decimals):.{max(0, decimals)}f}"
 
 
 def percent(low: float, median: float, high: float) -> str:

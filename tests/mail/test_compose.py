@@ -2,14 +2,16 @@
 
 import email
 import email.policy
+from base64 import b64encode
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from costmodel.errors import BadInput
 from costmodel.mail.clean import ADDRESS, address, ascii_line, message_ids, one_line
 from costmodel.mail.compose import compose, correspondents, subject_of
+from costmodel.mail.message import read
 from costmodel.mail.original import Original, Person
 
 ALLOWED = {
@@ -95,6 +97,27 @@ def test_no_text_of_a_mail_becomes_a_header(subject, name, other):
     got = parsed(content)
     assert [a.addr_spec for a in got["To"].addresses] == ["a@example.org"]
     assert [a.addr_spec for a in got["Cc"].addresses] == ["b@example.org"]
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(HOSTILE, HOSTILE, st.binary(max_size=80))
+def test_no_encoded_word_of_a_raw_mail_becomes_a_header(tmp_path, subject, name, raw):
+    """A line end hidden in base64, or bare bytes in a header, reach neither the headers nor the addresses."""
+    word, person = (b64encode(text.encode("utf-8", "surrogatepass")).decode() for text in (subject, name))
+    path = tmp_path / "hostile.eml"
+    path.write_bytes(
+        f"Subject: =?utf-8?b?{word}?=\nFrom: =?utf-8?b?{person}?= <a@example.org>\n".encode()
+        + b"Message-ID: <1@example.org>\nReferences: "
+        + raw.replace(b"\n", b" ").replace(b"\r", b" ")
+        + b"\n\nbody\n"
+    )
+    [mail] = read(path)
+    content = compose(mail, ["body"])
+    head = content.partition(b"\n\n")[0]
+    assert content.isascii() and content.endswith(b"\n\nbody\n")
+    for line in head.split(b"\n"):
+        assert line.startswith(b" ") or line.split(b":")[0].decode().lower() in ALLOWED
+    assert [a.addr_spec for a in parsed(content)["To"].addresses] == ["a@example.org"]
 
 
 @given(HOSTILE)
