@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy
 
@@ -241,20 +242,23 @@ def _gap(gaps: dict[str, str], *, both: bool) -> str:
 def steps(guest: str, trigger: str, base: str, new: str) -> list[VersusChange]:
     """What changed between two catalogued ranges, oldest first, each with the first range that has it and its commit.
 
-    Ranges compare in time: the order of the arguments does not matter.
+    The order of the two ranges does not matter. A hook that moves is a step only where a decision moved it.
     """
     first, last = sorted(map(kernels.KERNEL_RANGES.index, (base, new)))
     found = []
-    for before, after in zip(
-        kernels.KERNEL_RANGES[first:last], kernels.KERNEL_RANGES[first + 1 : last + 1], strict=True
-    ):
+    for before, after in pairwise(kernels.KERNEL_RANGES[first : last + 1]):
         was, now = (kernels.upstream(guest, trigger, name) for name in (before, after))
-        place = placement_for(guest, trigger, after)
-        moved = place != placement_for(guest, trigger, before)
-        if now is None or (was is not None and was.strategies == now.strategies and not moved):
+        if now is None:
             continue
-        same = was is not None and was.strategies == now.strategies
-        decision = decisions.moved(guest, trigger, after) if same else decisions.change(guest, trigger, before, after)
+        place = placement_for(guest, trigger, after)
+        if was is None or was.strategies != now.strategies:
+            decision = decisions.change(guest, trigger, before, after)
+        elif place != placement_for(guest, trigger, before):
+            decision = decisions.moved(guest, trigger, after)
+            if decision is None:
+                continue
+        else:
+            continue
         found.append(
             VersusChange(
                 kernel=after,

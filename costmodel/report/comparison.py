@@ -43,7 +43,7 @@ def table(result: Versus) -> list[str]:
     sections = [_section(group) for group in grouped(shown)]
     whole = _cells(result.total)
     head = ("", result.base, result.new, "change")
-    widths = _widths([head, *(line for _, lines in sections for line in lines)])
+    widths = _widths([head, *([line for _, lines in sections for line in lines] or [whole])])
     lines = aligned(head, widths)
     for title, rows in sections:
         lines += ["", *wrap(title), *(line for row in rows for line in aligned(row, widths))]

@@ -64,6 +64,12 @@ def test_the_commits_between_two_kernels(pinned):
     assert [c.commits for c in steps("sev-es", "vmsa_page_free", "v5.11", "v5.15.70+")] == [["d45829b351ee"]]
 
 
+@pytest.mark.parametrize(("guest", "machine"), [("plain", "xeon-6330-2s"), ("sev-snp", EPYC)])
+def test_where_nothing_was_decided_nothing_changed(guest, machine):
+    result = compare_kernels("6.6", "6.17", guest, machine)
+    assert result.total.verdict == "equal" and not any(one.changes for one in result.triggers)
+
+
 def test_a_side_that_can_lose_a_flush_is_no_base():
     result = compare_kernels("5.11", "6.6", "sev", EPYC)
     scan = trigger(result, "autonuma_prot_none_scan")
