@@ -20,6 +20,7 @@ from costmodel.evidence.records import Machine
 
 LINE_BYTES = 64
 DEFAULT_PAGE = "4KiB"
+PAGE_BYTES = 4096
 FEWEST_REPETITIONS = 6
 FLOOR_S = 1e-11
 """Differences of two noisy times can be zero; logarithms need a floor: a hundredth of a nanosecond per line."""
@@ -106,19 +107,17 @@ class FlushModel:
         return max(self._pools[state, below], self._pools[state, above])
 
     @cached_property
-    def missed(self) -> dict[Kind, float]:
+    def missed(self) -> dict[tuple[Kind, bool], float]:
         """Scatter of the logarithm of inner ranges around their interpolation from the neighbours, per octave between
-        these.
+        these; by kind, and apart for ranges of a page and more, which are far smoother than shorter ones.
         """
-        found = {}
+        errors: dict[tuple[Kind, bool], list[float]] = {}
         for kind, cells in self.by_kind.items():
-            errors = [
-                (cell.log - _interpolate([c for c in cells if c is not cell], cell.range_bytes))
-                / _octaves(before, after)
-                for before, cell, after in zip(cells, cells[1:], cells[2:], strict=False)
-            ]
-            found[kind] = _robust(numpy.array(errors), len(errors)) if len(errors) > 1 else math.nan
-        return found
+            for before, cell, after in zip(cells, cells[1:], cells[2:], strict=False):
+                rest = [c for c in cells if c is not cell]
+                error = (cell.log - _interpolate(rest, cell.range_bytes)) / _octaves(before, after)
+                errors.setdefault((kind, _paged(cell.range_bytes)), []).append(error)
+        return {key: _robust(numpy.array(own), len(own)) for key, own in errors.items() if len(own) > 1}
 
     def predict(self, instruction: str, state: str, range_bytes: float, page: str = DEFAULT_PAGE) -> Prediction:
         """Raises UnknownName where the kind was not measured, BadInput where the range lies outside what was."""
@@ -143,7 +142,8 @@ class FlushModel:
             (cell for cell in cells if cell.range_bytes >= range_bytes), key=lambda c: c.range_bytes, default=below
         )
         measured = below is above and below.range_bytes == range_bytes
-        extra = 0.0 if measured else self.missed[kind] * max(1.0, _octaves(below, above))
+        missed = self.missed.get((kind, _paged(range_bytes)), math.nan)
+        extra = 0.0 if measured else missed * max(1.0, _octaves(below, above))
         if math.isnan(extra):
             return Prediction(middle, None, None, "no interval: too few ranges to judge the interpolation")
         from scipy.special import stdtrit
@@ -152,6 +152,11 @@ class FlushModel:
             stdtrit(min(freedom, GROUPS_OF_A_RUN * (runs - 1)), 0.95) * math.sqrt(spread**2 * (1 + 1 / runs) + extra**2)
         )
         return Prediction(middle, middle / factor, middle * factor, "measured range" if measured else "interpolated")
+
+
+def _paged(range_bytes: float) -> bool:
+    """Whether a range is one that the kernel flushes: a page or more."""
+    return range_bytes >= PAGE_BYTES
 
 
 def _octaves(below: Cell, above: Cell) -> float:

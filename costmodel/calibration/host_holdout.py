@@ -8,14 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy
 
-from costmodel.calibration.host_flush import Cell, FlushModel, cells_of, forms
+from costmodel.calibration.host_flush import PAGE_BYTES, Cell, FlushModel, cells_of, forms
 from costmodel.errors import CostModelError
 from costmodel.evidence.hosts import Profile
 
 LEFT_OUT_FRACTION = 0.2
 SEED = 1
-PAGE_BYTES = 4096
-"""The kernel flushes no less than a page: errors are given for these ranges apart."""
 COVERAGE_TARGET_ROWS = 100
 
 
@@ -42,13 +40,13 @@ class HeldOut:
 
 
 def held_out(profile: Profile) -> list[HeldOut]:
-    """Random cells, whole range decades, and the last run predicted from the others."""
+    """Random cells, whole range decades, and each run predicted from the others."""
     cells = cells_of(profile)
     random = numpy.random.default_rng(SEED)
     inner = _inner(cells)
     picked = {id(cell) for cell in inner if random.random() < LEFT_OUT_FRACTION}
     decades = sorted({_decade(cell) for cell in inner})
-    last = max(run for cell in cells for run in cell.runs)
+    runs = sorted({run for cell in cells for run in cell.runs})
     trials: dict[str, tuple[list[list[Cell]], list[list[Cell]]]] = {
         "random cells": ([[c for c in cells if id(c) not in picked]], [[c for c in inner if id(c) in picked]]),
         "range decades": (
@@ -56,9 +54,11 @@ def held_out(profile: Profile) -> list[HeldOut]:
             [[c for c in inner if _decade(c) == decade] for decade in decades],
         ),
     }
-    if last > 0:
-        before = [replace(c, runs={r: v for r, v in c.runs.items() if r != last}) for c in cells]
-        trials["a run left out"] = ([before], [[replace(c, runs={last: c.runs[last]}) for c in cells]])
+    if len(runs) > 1:
+        trials["a run left out"] = (
+            [[replace(c, runs={r: v for r, v in c.runs.items() if r != run}) for c in cells] for run in runs],
+            [[replace(c, runs={run: c.runs[run]}) for c in cells if run in c.runs] for run in runs],
+        )
     found = []
     for what, (fitted, wanted) in trials.items():
         paged = [[c for c in own if c.range_bytes >= PAGE_BYTES] for own in wanted]

@@ -5,23 +5,32 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from costmodel.calibration import broadcast, line_time, range_shape
-from costmodel.calibration.fit import Fit, fit
+from costmodel.calibration.fit import Fit, Problem, fit
 from costmodel.calibration.holdout import leave_groups_out
 from costmodel.calibration.parameters import Calibration, ParameterSet
 from costmodel.calibration.published import checks
+from costmodel.evidence.hosts import Profile
+from costmodel.evidence.store import Evidence
 
 
-def fits(calibration: Calibration) -> list[dict[str, object]]:
-    """One record per regression: values, residual, rank, error bars or why there are none, held-out errors."""
-    evidence = calibration.evidence
-    problems = {
+def problems(evidence: Evidence) -> dict[str, Problem]:
+    """The regressions on published rows by name; rivals of a form say so."""
+    return {
         "time per line, CLFLUSHOPT": line_time.problem(evidence, "CLFLUSHOPT"),
         "time per line, CLFLUSH": line_time.problem(evidence, "CLFLUSH"),
         "range length, linear": range_shape.problem(evidence),
         "broadcast, linear": broadcast.problem(evidence, "broadcast"),
         "broadcast, tree (rival)": broadcast.problem(evidence, "broadcast_tree"),
+        "broadcast, slowest of k late answers (rival)": broadcast.problem(evidence, "broadcast_slowest"),
     }
-    records = [_record(name, fit(problem), leave_groups_out(problem).sentence()) for name, problem in problems.items()]
+
+
+def fits(calibration: Calibration) -> list[dict[str, object]]:
+    """One record per regression: values, residual, rank, error bars or why there are none, held-out errors."""
+    records = [
+        _record(name, fit(problem), leave_groups_out(problem).sentence())
+        for name, problem in problems(calibration.evidence).items()
+    ]
     for anchor in calibration.anchors:
         name = (
             f"whole-cache anchors, Skylake LLC {anchor.skylake_llc_bytes / 2**20:g} MiB, Sapphire Rapids LLC "
@@ -29,6 +38,15 @@ def fits(calibration: Calibration) -> list[dict[str, object]]:
         )
         records.append(_record(name, anchor.result, "three rows, three parameters: nothing can be held out"))
     return records
+
+
+def host_broadcast(profile: Profile) -> dict[str, object] | None:
+    """The delay with which the CPUs of a measured host answer, as a record of its fit; None without the probe."""
+    problem = broadcast.host_problem(profile)
+    if problem is None:
+        return None
+    name = f"interrupt rounds of {profile.id}, slowest of k"
+    return _record(name, fit(problem), leave_groups_out(problem).sentence())
 
 
 def _record(name: str, result: Fit, held_out: str) -> dict[str, object]:

@@ -30,6 +30,8 @@ UNLIKE = 1e6
 """Columns of the Jacobian whose norms differ by more are scaled before they are multiplied."""
 WORSE = 1e-6
 """A sum of squares that lies above that of another start by this share is not the least."""
+LARGEST = 1e100
+"""A start with residuals or slopes beyond this has no sum of squares in floating point."""
 SPREAD = 10.0
 """Starts of a parameter without bounds lie up to this factor either way of the given one."""
 
@@ -100,8 +102,8 @@ def judge(best: Attempt, attempts: Sequence[Attempt], jacobian: Function, size: 
     """`best` with its diagnostics: rank, degrees of freedom, bounds, convergence, slope, the other starts."""
     slopes = jacobian(best.theta)
     scale = _scale(slopes)
-    scaled = slopes * scale
-    rank = int(numpy.linalg.matrix_rank(scaled))
+    _, strengths, directions = numpy.linalg.svd(slopes * scale, full_matrices=False)
+    rank = int(numpy.sum(strengths > strengths.max() * max(slopes.shape) * numpy.finfo(float).eps))
     spare, parameters = len(best.residuals) - rank, slopes.shape[1]
     withheld = None
     if rank < parameters:
@@ -115,7 +117,7 @@ def judge(best: Attempt, attempts: Sequence[Attempt], jacobian: Function, size: 
     scatter = float(numpy.sqrt(2 * best.cost / spare)) if spare > 0 else None
     covariance = None
     if withheld is None:
-        covariance = scatter**2 * numpy.linalg.inv(scaled.T @ scaled) * numpy.outer(scale, scale)
+        covariance = scatter**2 * (directions.T / strengths**2) @ directions * numpy.outer(scale, scale)
     return Solution(best, tuple(attempts), rank, covariance, scatter, withheld)
 
 
@@ -134,7 +136,7 @@ def doubt(attempt: Attempt, others: Sequence[Attempt], size: float) -> str | Non
 def _attempt(
     residual: Function, jacobian: Function, x0: Vector, low: Vector, high: Vector, size: float
 ) -> Attempt | None:
-    if not (numpy.all(numpy.isfinite(residual(x0))) and numpy.all(numpy.isfinite(jacobian(x0)))):
+    if not (numpy.all(numpy.abs(residual(x0)) < LARGEST) and numpy.all(numpy.abs(jacobian(x0)) < LARGEST)):
         return None
     for _ in range(1 + RESTARTS):
         found = _iterate(residual, jacobian, x0, low, high, size, TOLERANCE)
@@ -149,7 +151,9 @@ def _iterate(
 ) -> Attempt:
     from scipy.optimize import least_squares
 
-    found = least_squares(residual, x0, jac=jacobian, bounds=(low, high), x_scale="jac", xtol=tolerance, ftol=tolerance)
+    settings = {"bounds": (low, high), "x_scale": "jac", "xtol": tolerance, "ftol": tolerance}
+    with numpy.errstate(over="ignore", invalid="ignore", divide="ignore"):  # a trial step may leave the model's domain
+        found = least_squares(residual, x0, jac=jacobian, **settings)
     free = found.active_mask == 0
     slope = 0.0
     if free.any() and not _is_rounding(found.cost, size):

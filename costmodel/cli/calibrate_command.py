@@ -55,7 +55,7 @@ def _host(name: str, against: str | None, as_json: bool) -> None:
 
     from costmodel.calibration.cached import parameters_of
     from costmodel.calibration.host_holdout import held_out, repeat_run, rivals
-    from costmodel.calibration.report import parameters_record
+    from costmodel.calibration.report import host_broadcast, parameters_record
     from costmodel.evidence.store import load
 
     evidence = load()
@@ -64,6 +64,7 @@ def _host(name: str, against: str | None, as_json: bool) -> None:
     if against is not None and (again := repeat_run(profile, evidence.host(against))):
         trials.append(again)
     forms = rivals(profile)
+    answers = host_broadcast(profile)
     entry = parameters_record(parameters_of(evidence, name))
     if as_json:
         options.print_json(
@@ -71,6 +72,7 @@ def _host(name: str, against: str | None, as_json: bool) -> None:
                 "host": name,
                 "held_out": [asdict(trial) for trial in trials],
                 "median_error_of_forms": forms,
+                "broadcast": answers,
                 "findings": list(profile.findings),
                 **entry,
             }
@@ -84,6 +86,8 @@ def _host(name: str, against: str | None, as_json: bool) -> None:
     for text in profile.findings:
         click.echo(f"  {text}")
     click.echo()
+    if answers is not None:
+        _print_fit(answers)
     _print_machine(name, entry)
 
 

@@ -82,6 +82,7 @@ def _costs(key: _Key) -> tuple[object, ...]:
     draws = medians(key.own)
     vcpus = math.ceil(load.vcpus.value)
     found: list[object] = [load.vms.value]
+    found += [entry.events_per_cycle.value for entry in load.triggers if entry.events_per_cycle is not None]
     for entry in load.triggers:
         for ran, share in ((vcpus, 1.0), (machine.logical_cpus, SMALL_GUEST_FRACTION)):
             resident = load.resident_bytes.value * share

@@ -165,12 +165,13 @@ class VariantRow(Frozen):
 
 
 class StormRow(Frozen):
-    """Releasing or converting all memory of the guest. Refused quantities are null and `refused` names the gap."""
+    """Releasing or converting all memory of the guest, or the `events` of one boot, one after another. Refused quantities are null and `refused` names the gap."""
 
     trigger: str
     trigger_title: str
     strategy: str
     resident_bytes: float
+    events: float
     duration_s: Interval | None
     stolen_cpu_s: Interval | None
     irq_off_s: Interval | None

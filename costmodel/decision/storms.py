@@ -1,4 +1,4 @@
-"""Teardown and conversion storms: what releasing the whole guest takes, flush by flush."""
+"""Teardown, boot and conversion storms: what releasing the whole guest takes, or all events of one boot."""
 
 from __future__ import annotations
 
@@ -12,18 +12,24 @@ from costmodel.decision.policy import Study
 
 
 def storm_rows(studies: Sequence[Study]) -> list[StormRow]:
-    """One row per trigger that releases or converts all memory of the guest, under what this kernel does there."""
-    return [_row(study) for study in studies if _is_storm(study)]
+    """One row per trigger that releases or converts all memory of the guest, or that the workload pulls a given number
+    of times, under what this kernel does there.
+    """
+    return [row for study in studies if study.chosen and study.chosen.flushes for row in _rows(study)]
 
 
-def _is_storm(study: Study) -> bool:
-    load = study.scenario.shape(study.trigger.id)
-    whole = load is not None and load.loop == "once" and load.whole_vm
-    return bool(study.chosen and study.chosen.flushes and (whole or study.trigger.path == "conversion"))
+def _rows(study: Study) -> list[StormRow]:
+    own, shape = study.scenario.workload.load(study.trigger.id), study.scenario.shape(study.trigger.id)
+    if own is not None and own.loop == "once" and own.events_per_cycle is not None:
+        return [_row(study, own.events_per_cycle.value, None)]
+    if study.trigger.path == "conversion" or (shape is not None and shape.loop == "once" and shape.whole_vm):
+        return [_row(study, 1.0, study.scenario.resident_bytes)]
+    return []
 
 
-def _row(study: Study) -> StormRow:
-    case = replace(study.scenario, range_bytes=study.scenario.resident_bytes)
+def _row(study: Study, events: float, range_bytes: float | None) -> StormRow:
+    """`events` events one after another, each over `range_bytes` (None: the trigger's own range)."""
+    case = replace(study.scenario, range_bytes=range_bytes)
     cost = total(study.trigger.id, study.chosen.strategy, case, study.draws)
     event = cost.event
     return StormRow(
@@ -31,8 +37,9 @@ def _row(study: Study) -> StormRow:
         trigger_title=study.trigger.title,
         strategy=study.chosen.strategy,
         resident_bytes=study.scenario.resident_bytes,
-        duration_s=interval_of(event.time_s if event else None, "s", cost.extrapolated),
-        stolen_cpu_s=interval_of(event.stolen_s if event else None, "s", cost.extrapolated),
+        events=events,
+        duration_s=interval_of(events * event.time_s if event else None, "s", cost.extrapolated),
+        stolen_cpu_s=interval_of(events * event.stolen_s if event else None, "s", cost.extrapolated),
         irq_off_s=interval_of(event.irq_off_s if event else None, "s", cost.extrapolated),
         refused=cost.refused,
     )

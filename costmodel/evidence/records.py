@@ -124,7 +124,7 @@ class TriggerLoad:
       closed_batch: a kernel thread makes `events_per_cycle` events, waits for each, then sleeps `sleep_s`;
       autonuma:     NUMA balancing passes, rate from the scan tunables and the guest's resident bytes;
       axis:         nobody published a rate: reports give break-even rates over `axis_per_s`;
-      once:         once in a VM's lifetime (teardown, ASID recycling ...).
+      once:         once in a VM's lifetime (teardown, ASID recycling ...), `events_per_cycle` events where it is given.
     `event_fraction` scales the rate of the first two; the others have none.
     `range_bytes` is the distribution of range lengths as (bytes, weight) pairs, weights sum to 1.
     `whole_vm` says that the range is the whole guest: it follows `resident_bytes` where the user sets another.

@@ -74,4 +74,13 @@ SLOWEST_QUANTILE = Formula(
     source="P(all k below t) = (1 - exp(-t / mean))^k, solved for t",
     validity="as slowest_response",
 )
-FORMULAS = (BROADCAST, BROADCAST_TREE, SLOWEST_RESPONSE, BROADCAST_SLOWEST, SLOWEST_QUANTILE)
+BROADCAST_QUANTILE = Formula(
+    id="broadcast_quantile",
+    title="Time of an empty broadcast to k CPUs that a share x of the rounds exceeds",
+    expression=BROADCAST.expression + SLOWEST_QUANTILE.expression,
+    unit="second",
+    symbols=_SYMBOLS | SLOWEST_QUANTILE.symbols,
+    source="broadcast plus slowest_response_quantile",
+    validity="as slowest_response",
+)
+FORMULAS = (BROADCAST, BROADCAST_TREE, SLOWEST_RESPONSE, BROADCAST_SLOWEST, SLOWEST_QUANTILE, BROADCAST_QUANTILE)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import permutations, product
 from pathlib import Path
 
 import numpy
@@ -53,6 +55,15 @@ MODELS = {
     "Thurber": _CUBIC,
 }
 """Written from the section "Model" of each file."""
+_TWO_PEAKS = {"swaps": ((2, 3, 4), (5, 6, 7)), "signs": ((4,), (7,))}
+SYMMETRIES = {
+    **dict.fromkeys(("Gauss1", "Gauss2", "Gauss3"), _TWO_PEAKS),
+    **dict.fromkeys(("Lanczos1", "Lanczos2", "Lanczos3"), {"swaps": ((0, 1), (2, 3), (4, 5)), "signs": ()}),
+    "MGH17": {"swaps": ((1, 3), (2, 4)), "signs": ()},
+    "ENSO": {"swaps": ((3, 4, 5), (6, 7, 8)), "signs": ((3, 5), (6, 8))},
+    "Eckerle4": {"swaps": (), "signs": ((0, 1),)},
+}
+"""Positions of parameters that may change places as groups, or sign together, without a change of the model."""
 LOG_RESPONSE = frozenset({"Nelson"})
 """Sets whose model is one of log[y]."""
 
@@ -87,6 +98,20 @@ class Certified:
             for i, value in enumerate(begin, start=1)
         )
         return ExpressionProblem(expression, self.response, self.predictors, unknowns)
+
+
+def images(name: str, theta: numpy.ndarray) -> Iterator[numpy.ndarray]:
+    """All parameter vectors (parameters,) at which the model of `name` is the same as at `theta`."""
+    symmetry = SYMMETRIES.get(name, {"swaps": (), "signs": ()})
+    for order in permutations(symmetry["swaps"]):
+        swapped = theta.copy()
+        for target, source in zip(symmetry["swaps"], order, strict=True):
+            swapped[list(target)] = theta[list(source)]
+        for signs in product((1.0, -1.0), repeat=len(symmetry["signs"])):
+            image = swapped.copy()
+            for positions, sign in zip(symmetry["signs"], signs, strict=True):
+                image[list(positions)] *= sign
+            yield image
 
 
 def names() -> tuple[str, ...]:

@@ -1,0 +1,65 @@
+"""The model beside what others say: rules of thumb and thresholds (lore), and published measurements."""
+
+from __future__ import annotations
+
+import math
+
+from costmodel.calibration.parameters import Calibration
+from costmodel.calibration.published import Check, checks
+from costmodel.evidence.store import Evidence
+from costmodel.numbers import interval, quantity
+from costmodel.validation.row import Row, Verdict
+
+LORE_KINDS = ("claimed", "threshold")
+EXPLAINED = {
+    "W03": "the unexplained outlier: larger than Skylake-SP on a far smaller cache (same author and method)",
+    "C124": "excluded as anomalous; on the measured Genoa guest a present line takes as little",
+    "C125": "excluded as anomalous; on the measured Genoa guest a present line takes as little",
+    "C04a": "a first range of 1 MiB: its intercept is no fence cost; rows C04 count by differences only",
+    "I01b": "virtual IPIs of a Xen shim: the host must schedule each vCPU",
+    "I01c": "virtual IPIs of a Xen shim, assisted: no interrupt reaches a busy CPU",
+    "I02a": "virtual IPIs: hold time of a lock around the round",
+    "I02b": "virtual IPIs: hold time of a lock around the round",
+    "I03a": "virtual IPIs: hold time of a lock around the round",
+    "I03b": "virtual IPIs: hold time of a lock around the round",
+    "I08a": "rule of thumb without hardware; the fitted line is an upper bound (it holds mmap_lock contention)",
+    "I08b": "rule of thumb without hardware; the fitted line is an upper bound (it holds mmap_lock contention)",
+    "I08c": "rule of thumb without hardware; the fitted line is an upper bound (it holds mmap_lock contention)",
+}
+"""Why the model misses a row: read with the source of the row, not derived."""
+
+
+def lore(evidence: Evidence) -> list[Row]:
+    """Claimed figures and thresholds of other software beside the model's interval."""
+    return [_row(evidence, check) for check in checks(Calibration(evidence)) if check.kind in LORE_KINDS]
+
+
+def measured(evidence: Evidence) -> list[Row]:
+    """Published measurements that were not fitted, beside the model's interval."""
+    kept = [c for c in checks(Calibration(evidence)) if c.kind not in LORE_KINDS and c.use != "fit"]
+    return [_row(evidence, check) for check in kept if check.kind == "measured"]
+
+
+def _row(evidence: Evidence, check: Check) -> Row:
+    verdicts: dict[str, Verdict] = {"met": "pass", "cannot check": "not testable"}
+    verdict = verdicts.get(check.verdict, "disagree-explained" if check.id in EXPLAINED else "fail")
+    source = evidence.measurements[check.id]
+    model = "no number"
+    if check.low is not None:
+        middle = math.sqrt(check.low * check.high) if check.low > 0 else check.high / 2
+        model = f"model {interval(check.low, middle, check.high, check.unit)}"
+    note = check.note if verdict == "pass" else EXPLAINED.get(check.id, check.note)
+    return Row(
+        id=check.id,
+        what=check.quantity,
+        figure=f"{quantity(check.published, check.unit)} published, {model}",
+        target="the published figure lies in the model's interval",
+        verdict=verdict,
+        source=f"{source.source_author}, {source.source_date}: {source.source_title}",
+        value=check.published,
+        low=check.low,
+        high=check.high,
+        unit=check.unit,
+        note=note,
+        details={"kind": check.kind, "use": check.use},
+    )

@@ -1,0 +1,63 @@
+"""The scoreboard: every section by name, built in the order in which a reader wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from costmodel import __version__
+from costmodel.errors import UnknownName
+from costmodel.evidence.store import Evidence
+from costmodel.hashing import code_hash
+from costmodel.validation import (
+    claims,
+    cost_alone,
+    dimensions,
+    published,
+    retrodiction,
+    simulated,
+    strd,
+    terms,
+    upstream,
+)
+from costmodel.validation.row import Scoreboard, Section
+
+Progress = Callable[[], None]
+
+
+def _section(id: str, title: str, rows: Iterable) -> Section:
+    return Section(id=id, title=title, rows=tuple(rows))
+
+
+SECTIONS: dict[str, Callable[[Evidence], Section]] = {
+    "claims": lambda e: _section("claims", "What the thread of 2023-08-18 claims", claims.rows(e)),
+    "terms": lambda e: _section("terms", "Held-out error, bias and coverage of each term", terms.rows(e)),
+    "simulation": lambda e: simulated.section(),
+    "retrodiction": lambda e: _section("retrodiction", "What was seen on real hosts", retrodiction.rows(e)),
+    "upstream": lambda e: _section("upstream", "What the kernel decided since 2022", upstream.rows(e)),
+    "cost-alone": lambda e: _section("cost-alone", "Where cost alone would choose otherwise", cost_alone.rows(e)),
+    "measurements": lambda e: _section("measurements", "Published measurements that were not fitted", published.measured(e)),
+    "lore": lambda e: _section("lore", "Rules of thumb and thresholds beside the model", published.lore(e)),
+    "strd": lambda e: _section("strd", "NIST certified regressions through the same calibrator", strd.rows(e)),
+    "formulas": lambda e: _section("formulas", "Dimensions of the formulas", dimensions.rows()),
+}
+
+
+def build(evidence: Evidence, sections: Iterable[str] = (), progress: Progress = lambda: None) -> Scoreboard:
+    """The scoreboard of the named sections (all if none is named); `progress` is called after each.
+
+    Raises UnknownName. The simulation takes about a minute when its results are not cached.
+    """
+    names = list(sections) or list(SECTIONS)
+    for name in names:
+        if name not in SECTIONS:
+            raise UnknownName("section", name, SECTIONS)
+    built = []
+    for name in (n for n in SECTIONS if n in names):
+        built.append(SECTIONS[name](evidence))
+        progress()
+    return Scoreboard(
+        costmodel_version=__version__,
+        code_hash=code_hash(),
+        data_hash=evidence.data_hash,
+        sections=tuple(built),
+    )

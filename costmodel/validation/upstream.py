@@ -1,0 +1,239 @@
+"""The model against what the kernel developers decided since 2022, with what was known then.
+
+Each decision put one behaviour in the place of another. Where rules leave only one of the two, agreement is forced and
+no evidence; it is evidence where cost decides, told with the rules switched off. Leaving a flush out is always cheaper,
+so such a prediction is called trivial and is no evidence either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy
+
+from costmodel.calibration.cached import parameters_of
+from costmodel.cost.draws import Draws
+from costmodel.cost.scenario import Scenario, scenario
+from costmodel.cost.totals import Total, total
+from costmodel.decision.dominance import dominates
+from costmodel.evidence.store import Evidence
+from costmodel.kvm import kernels, predicates
+from costmodel.kvm.admissibility import judge
+from costmodel.kvm.decisions import UpstreamDecision, decisions
+from costmodel.kvm.guests import guest as guest_of
+from costmodel.kvm.strategies import STRATEGIES
+from costmodel.kvm.triggers import TRIGGERS
+from costmodel.numbers import P_BOUNDS, probability
+from costmodel.validation.row import Row, Verdict
+
+FIRST_YEAR = "2022"
+MACHINES = {"amd": "epyc-7763-2s", "intel": "xeon-8570-2s"}
+"""The machine on which each vendor's decisions are looked at: what was sold when the thread was written."""
+TAKEN = ("merged", "queued")
+Basis = Literal["forced", "cost", "trivial", "undecided"]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One decision at one trigger: behaviour `before` and `proposed`, what the rules and what cost alone prefer.
+
+    `p_cheaper` is P(proposed takes less), None where a total is refused.
+    """
+
+    guest: str
+    trigger: str
+    before: str | None
+    proposed: str
+    basis: Basis
+    prefers_proposed: bool | None
+    p_cheaper: float | None
+    reason: str
+
+
+def rows(evidence: Evidence) -> list[Row]:
+    """One row per decision since 2022, and one that counts them."""
+    found = []
+    counted: list[tuple[UpstreamDecision, list[Judgement]]] = []
+    for decision in decisions():
+        if decision.date and decision.date < FIRST_YEAR:
+            continue
+        judgements = judge_decision(evidence, decision)
+        counted.append((decision, judgements))
+        found.append(_row(decision, judgements))
+    return [_count(counted), *found]
+
+
+def judge_decision(evidence: Evidence, decision: UpstreamDecision) -> list[Judgement]:
+    """The decision at each trigger and guest type that it concerns."""
+    found = []
+    for guest in sorted(decision.guests):
+        for trigger in (t for t in TRIGGERS if t in decision.triggers):
+            if decision.strategies and TRIGGERS[trigger].occurs_with(guest_of(guest)):
+                case = _case(evidence, guest, decision)
+                if _is_meant(decision, case, trigger):
+                    found.append(_judgement(evidence, case, decision, trigger))
+    return found
+
+
+def _is_meant(decision: UpstreamDecision, case: Scenario, trigger: str) -> bool:
+    """Whether the decision is about this guest at this trigger: not where its own release skips what it flushes."""
+    done = kernels.upstream(case.guest, trigger, case.kernel)
+    skipped = done is not None and all(STRATEGIES[name].skips for name in done.strategies)
+    return not skipped or any(STRATEGIES[name].skips for name in decision.strategies)
+
+
+def _case(evidence: Evidence, guest: str, decision: UpstreamDecision) -> Scenario:
+    """The guest pinned to as many CPUs as it has vCPUs, as the commits that narrow the CPUs assume."""
+    machine = MACHINES[guest_of(guest).vendor or "amd"]
+    kernel = decision.ranges[0] if decision.ranges else kernels.newest()
+    case = scenario(evidence, guest, machine, "autonuma-default", kernel)
+    return scenario(evidence, guest, machine, "autonuma-default", kernel, cpus_that_ran=case.vcpus)
+
+
+def before(decision: UpstreamDecision, guest: str, trigger: str) -> tuple[str, ...]:
+    """What the kernel did when the decision was made: the latest earlier merged decision on it, else the oldest range.
+
+    A backport repeats a decision; what it replaces is what that decision replaced.
+    """
+    earlier = [
+        d
+        for d in decisions()
+        if d.number < decision.number
+        and d.status == "merged"
+        and d.strategies not in ((), decision.strategies)
+        and d.concerns(guest, trigger)
+    ]
+    if earlier:
+        return earlier[-1].strategies
+    if not guest_of(guest).has("upstream"):
+        return kernels.OUT_OF_TREE
+    for kernel in kernels.KERNEL_RANGES:
+        if done := kernels.upstream(guest, trigger, kernel):
+            return () if set(done.strategies) & set(decision.strategies) else done.strategies
+    return ()
+
+
+def _judgement(evidence: Evidence, case: Scenario, decision: UpstreamDecision, trigger: str) -> Judgement:
+    facts = predicates.known(case.guest, trigger, case.machine.features, case.kernel)
+    draws = Draws(parameters_of(evidence, case.machine.id))
+    proposed = _applicable(decision.strategies, case.guest, trigger, facts)
+    old = before(decision, case.guest, trigger)
+    known = _applicable(old, case.guest, trigger, facts) if old else _rival(case, trigger, proposed, facts, draws)
+    new = judge(case.guest, trigger, proposed, facts)
+    was = judge(case.guest, trigger, known, facts) if known else None
+    p = _p_cheaper(total(trigger, proposed, case, draws), total(trigger, known, case, draws)) if known else None
+    if was is None or (was.state == "inadmissible" and new.state != "inadmissible"):
+        basis, prefers, reason = "forced", True, was.reason if was else new.reason
+    elif new.state == "inadmissible" and was.state != "inadmissible":
+        basis, prefers, reason = "forced", False, new.reason
+    elif p is None:
+        basis, prefers, reason = "undecided", None, "a total is refused"
+    else:
+        skipped = STRATEGIES[proposed].skips or STRATEGIES[known].skips
+        basis, prefers = ("trivial" if skipped else "cost"), p > 0.5 or dominates(proposed, known)
+        reason = new.reason if prefers or skipped else _neighbours(known)
+    return Judgement(case.guest, trigger, known, proposed, basis, prefers, p, reason)
+
+
+def _neighbours(cheaper: str) -> str:
+    return f"{cheaper} takes less CPU time over this range, but it stops every CPU that it flushes: all guests pay"
+
+
+def _applicable(names: Sequence[str], guest: str, trigger: str, facts: dict[str, bool]) -> str:
+    """Of several (the CPU decides) the first that is not inadmissible here."""
+    return next((n for n in names if judge(guest, trigger, n, facts).state != "inadmissible"), names[0])
+
+
+def _rival(case: Scenario, trigger: str, proposed: str, facts: dict[str, bool], draws: Draws) -> str | None:
+    """Where nothing was done before: the cheapest other flush that is admissible and has a number."""
+    costs = {
+        name: total(trigger, name, case, draws)
+        for name in STRATEGIES
+        if name != proposed
+        and not STRATEGIES[name].skips
+        and judge(case.guest, trigger, name, facts).state == "admissible"
+    }
+    known = {name: cost for name, cost in costs.items() if cost.refused is None}
+    return min(known, key=lambda name: float(numpy.median(known[name].event.stolen_s)), default=None)
+
+
+def _p_cheaper(new: Total, old: Total) -> float | None:
+    """P(less host CPU time per event); where both take the same, P(less guest time)."""
+    if new.refused or old.refused:
+        return None
+    difference = old.event.stolen_s - new.event.stolen_s
+    if numpy.all(difference == 0):
+        difference = old.event.guest_s - new.event.guest_s
+    share = float(numpy.mean((difference > 0) + 0.5 * (difference == 0)))
+    return min(max(share, P_BOUNDS[0]), P_BOUNDS[1]) if new.extrapolated or old.extrapolated else share
+
+
+def agrees(decision: UpstreamDecision, judgement: Judgement) -> bool | None:
+    """Whether the model prefers what the kernel got; None where it cannot tell."""
+    if judgement.prefers_proposed is None:
+        return None
+    return judgement.prefers_proposed == (decision.status in TAKEN)
+
+
+def _row(decision: UpstreamDecision, judgements: Sequence[Judgement]) -> Row:
+    answers = [agrees(decision, j) for j in judgements]
+    told = [a for a in answers if a is not None]
+    verdict: Verdict = "not testable" if not told else "pass" if all(told) else "disagree-explained"
+    bases = sorted({j.basis for j in judgements})
+    lead = next((j for j in judgements if agrees(decision, j) is False), judgements[0] if judgements else None)
+    figure = "changes no flush strategy" if lead is None else _sentence(lead)
+    note = decision.note
+    if verdict == "disagree-explained":
+        note = f"{lead.reason}; {decision.effect}"
+    return Row(
+        id=f"decision-{decision.number}",
+        what=f"{decision.status}: {decision.effect}",
+        figure=figure,
+        target="the model prefers it" if decision.status in TAKEN else "the model prefers what was there",
+        verdict=verdict,
+        source=f"{decision.commit}, {decision.date or 'date not read'}",
+        value=None if lead is None else lead.p_cheaper,
+        unit="1",
+        note=note,
+        details={"bases": ", ".join(bases), "cells": len(judgements), "agree": sum(told)},
+    )
+
+
+def _sentence(judgement: Judgement) -> str:
+    text = f"{judgement.proposed} for {judgement.before or 'nothing'} ({judgement.guest}, {judgement.trigger})"
+    chance = ""
+    if judgement.p_cheaper is not None:
+        bounded = judgement.p_cheaper in P_BOUNDS
+        chance = f", cost alone: P(cheaper) {probability(judgement.p_cheaper, extrapolated=bounded)}"
+    return f"{text}: {judgement.basis}{chance}"
+
+
+def _count(counted: Sequence[tuple[UpstreamDecision, Sequence[Judgement]]]) -> Row:
+    """Decisions by basis; only those that cost decides, and not trivially, are evidence."""
+    told = [
+        (decision, [(j, agrees(decision, j)) for j in judgements if agrees(decision, j) is not None])
+        for decision, judgements in counted
+    ]
+    told = [(decision, cells) for decision, cells in told if cells]
+    agree = sum(all(yes for _, yes in cells) for _, cells in told)
+    by_basis = {
+        basis: [cells for _, cells in told if {j.basis for j, _ in cells} == {basis}] for basis in ("forced", "trivial")
+    }
+    evidence = [[yes for j, yes in cells if j.basis == "cost"] for _, cells in told]
+    evidence = [cells for cells in evidence if cells]
+    right = sum(all(cells) for cells in evidence)
+    return Row(
+        id="agreement",
+        what="decisions of the kernel since 2022 that the model would have made",
+        figure=f"{agree} of {len(told)}; {len(by_basis['forced'])} forced by admissibility, "
+        f"{len(by_basis['trivial'])} trivial; evidence: cost alone predicts {right} of {len(evidence)}",
+        target="agree, or disagree and say why",
+        verdict="pass",
+        source="data/kvm/upstream_decisions.csv",
+        value=right / len(evidence) if evidence else None,
+        unit="1",
+        note=f"{len(counted) - len(told)} decisions change no flush or have a refused total",
+        details={"agree": agree, "decisions": len(told), "evidence": len(evidence), "evidence_agrees": right},
+    )
