@@ -17,6 +17,7 @@ Examples:
   costmodel report --out reports --jobs 2
   costmodel report --guest sev --machine epyc-7763-2s --workload ksm-default --out /tmp/reports
   costmodel report --guest sev --machine epyc-7763-2s -p cpus_that_ran=8 --out /tmp/pinned
+  costmodel report --trace host1.parquet --guest sev --machine epyc-7763-2s --out /tmp/reports
   costmodel report --check --out reports
 """,
 )
@@ -41,6 +42,11 @@ Examples:
 )
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Notebooks at a time.")
 @click.option(
+    "--trace",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Only the replay of this trace (of `costmodel trace import`); needs --guest and --machine.",
+)
+@click.option(
     "--check",
     "check_only",
     is_flag=True,
@@ -54,6 +60,7 @@ def command(
     extra: tuple[str, ...],
     out: Path,
     jobs: int,
+    trace: Path | None,
     check_only: bool,
 ) -> None:
     """Build the reports: an HTML page, a text block and JSON for each guest type and machine, and the index."""
@@ -61,6 +68,9 @@ def command(
 
     values = {"workload": workload, "kernel": kernel, **_parse(extra)}
     contract.check({**values, "guest": guest or "sev", "machine": machine or "epyc-7763-2s"})
+    if trace is not None:
+        _trace(trace, guest, machine, values, out, check_only)
+        return
     todo = build.matrix([guest] if guest else [], [machine] if machine else [], values)
     with click.progressbar(length=len(todo), label="costs ", file=sys.stderr) as bar:
         files = build.artefacts(todo, lambda: bar.update(1))
@@ -75,6 +85,20 @@ def command(
         build.build_pages(todo, out, jobs, lambda: bar.update(1))
     build.write(files, out)
     click.echo(f"{len(todo)} reports in {out}" + ("" if guest or machine else f", overview {out / 'index.html'}"))
+
+
+def _trace(
+    trace: Path, guest: str | None, machine: str | None, values: dict[str, object], out: Path, check_only: bool
+) -> None:
+    """Page, text and JSON of a replayed trace."""
+    if not guest or not machine or check_only:
+        raise BadInput("goes with --guest and --machine, without --check", field="--trace", remedy="name both")
+    from costmodel.report import build, trace_section
+    from costmodel.traces.study import study
+
+    files = trace_section.files(study(trace, guest, machine, **values))
+    build.write(files, out)
+    click.echo("\n".join(str(out / name) for name in files))
 
 
 OPTIONS = ("guest", "machine", "workload", "kernel")

@@ -152,7 +152,7 @@ def replay(
 ) -> None:
     """Cost, latency and saturation of each strategy on the recorded sequence of events in FILE.
 
-    The workload gives the guest's size and what is cached, not the rate: rates and ranges are those of the trace.
+    The workload gives the size of the guest; rates and ranges are those of the trace.
     """
     from costmodel.report import trace_text
     from costmodel.traces.study import study

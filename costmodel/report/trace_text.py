@@ -162,9 +162,10 @@ def _experience(found: model.Replay, one: model.Experience, serial: bool) -> lis
     lines += wrap(f"in progress {cell(one.in_progress_fraction)} of the time", "      ", "        ")
     lines += wrap(f"host CPU time taken {cell(one.host_fraction)} of all", "      ", "        ")
     if one.arrivals == "closed":
-        lines += wrap(
-            f"slowest thread ({one.slowest_thread}) falls behind by {cell(one.behind_s)}", "      ", "        "
-        )
+        text = f"slowest thread ({one.slowest_thread}) falls behind by {cell(one.behind_s)}"
+        if one.behind_s.median < 0:
+            text = f"the last thread ends sooner than recorded, by {quantity(-one.behind_s.median, 's', 1)}"
+        lines += wrap(text, "      ", "        ")
     elif serial:
         lines += wrap(f"line of flushes after the last event {cell(one.behind_s)}", "      ", "        ")
     if one.events_in_time is not None and one.events_in_time < found.events and serial:

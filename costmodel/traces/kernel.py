@@ -127,10 +127,11 @@ def closed(
     """One block in which every thread waits for its own flush and then thinks as long as it did when recorded.
 
     Events happen in the order of their new times, over all threads (a tournament of the threads' next events).
+    Times are compared to 1 ns, in very long blocks with very many threads to what 62 bits hold beside the thread.
     `serial`: flushes one after the other, so an event waits until `free`; else side by side. `recorded_ns` (empty if
     unknown) is the flush time that the recorded gaps hold. `behind_ns[thread]` grows by what the thread falls behind
     the recording. Returns (end of the last flush, busy time, how far the last thread is behind, events done by
-    `limit_ns`, longest latency), in ns from the block's first event.
+    `limit_ns`, longest latency), in ns from the block's first event; behind is below 0 where a thread is done sooner.
     """
     zero = time_ns[0]
     threads = len(first)
@@ -139,7 +140,15 @@ def closed(
         bits += 1
     size = 1 << bits
     never = numpy.int64(2**62)
-    latest_key = float(never >> bits) / 2
+    work = float(time_ns[-1] - zero)
+    if serial:
+        work += len(time_ns) * service_ns.max()
+    else:
+        for i in range(len(time_ns)):
+            work += service_ns[classes[i]]
+    grain = 1.0
+    while work * grain >= float(never >> bits):
+        grain /= 2
     key = numpy.full(size, never, numpy.int64)
     arrival, own, think = numpy.zeros(size), numpy.zeros(size), numpy.zeros(size)
     event, later = numpy.zeros(size, numpy.int32), numpy.zeros(size, numpy.int32)
@@ -148,11 +157,11 @@ def closed(
         event[k], later[k] = i, following[i]
         arrival[k] = float(time_ns[i] - zero)
         own[k] = service_ns[classes[i]]
-        key[k] = (numpy.int64(arrival[k]) << bits) + k
+        key[k] = (numpy.int64(arrival[k] * grain) << bits) + k
         think[k] = _think(time_ns, recorded_ns, i, following[i])
     losers = numpy.empty(size, numpy.int64)
     best = _plant(key, losers, size)
-    busy, longest, furthest, in_time = 0.0, 0.0, 0.0, 0
+    busy, longest, furthest, in_time = 0.0, 0.0, -numpy.inf, 0
     for _ in range(len(time_ns)):
         k = best & (size - 1)
         now = arrival[k]
@@ -167,7 +176,7 @@ def closed(
         i = later[k]
         if i >= 0:
             arrival[k] = done + think[k]
-            best = (numpy.int64(min(arrival[k], latest_key)) << bits) + k
+            best = (numpy.int64(arrival[k] * grain) << bits) + k
             event[k] = i
             own[k] = service_ns[classes[i]]
             later[k] = following[i]

@@ -32,7 +32,7 @@ class Work:
 @dataclass(frozen=True)
 class Outcome:
     """What a pass found, times in seconds. `behind_s`: how far the slowest thread (closed) or the line of flushes (open)
-    is behind the recording at its end; `in_time` events were done by then.
+    is behind the recording at its end, below 0 if it is done sooner; `in_time` events were done by then.
     """
 
     events: int
@@ -63,6 +63,7 @@ class Closed:
         self._service_ns, self._serial, self._span_ns = service_ns, serial, span_ns
         self._histogram = numpy.zeros(bins.BINS, numpy.int64)
         self._behind = numpy.zeros(threads)
+        self._seen = numpy.zeros(threads, bool)
         self._free = self._shift = self._busy = self._longest = self._recorded = 0.0
         self._events = self._in_time = 0
         self._next = self._zero = None
@@ -92,6 +93,7 @@ class Closed:
             self._histogram,
             self._behind,
         )
+        self._seen[work.thread[work.first]] = True
         self._free = free - furthest
         self._shift += furthest
         self._busy += busy
@@ -103,7 +105,7 @@ class Closed:
 
     def outcome(self) -> Outcome:
         """The result so far."""
-        slowest = int(numpy.argmax(self._behind))
+        slowest = int(numpy.argmax(numpy.where(self._seen, self._behind, -numpy.inf)))
         elapsed = self._recorded + self._shift
         return Outcome(
             events=self._events,

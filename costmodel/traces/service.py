@@ -17,6 +17,7 @@ from costmodel.cost.scenario import Scenario
 from costmodel.cost.strategy import event_cost
 from costmodel.decision.candidates import Candidate, candidates
 from costmodel.errors import MissingNumber
+from costmodel.evidence.store import Evidence
 from costmodel.kvm.strategies import STRATEGIES
 from costmodel.traces import bins
 from costmodel.traces.tasks import triggers_of_task
@@ -79,9 +80,9 @@ class Service:
     without_flush: tuple[Shown, ...] = ()
 
 
-def service(scenario: Scenario, parameters: ParameterSet, tasks: Sequence[str]) -> Service:
-    """Costs for the events of `tasks` (names, in the order of the footer). Raises nothing that a name could cause."""
-    of_name = {name: _stand_in(scenario, triggers_of_task(name).triggers) for name in tasks}
+def service(evidence: Evidence, scenario: Scenario, parameters: ParameterSet, tasks: Sequence[str]) -> Service:
+    """Costs for the events of `tasks` (names, in the order of the footer)."""
+    of_name = {name: _stand_in(evidence, triggers_of_task(name).triggers) for name in tasks}
     residencies = tuple(dict.fromkeys(residency for _, residency in of_name.values()))
     stand_ins = tuple(next(t for t, r in of_name.values() if r == residency) for residency in residencies)
     codes = numpy.array([residencies.index(of_name[name][1]) for name in tasks], numpy.int64)
@@ -115,10 +116,15 @@ def service(scenario: Scenario, parameters: ParameterSet, tasks: Sequence[str]) 
     return Service(scenario, triggers, codes, residencies, tuple(ways), refused, tuple(silent))
 
 
-def _stand_in(scenario: Scenario, triggers: Sequence[str]) -> tuple[str, str]:
-    """A trigger whose ranges are cached as those of all `triggers`, and how; unknown where they differ."""
-    found = {load.residency if (load := scenario.shape(t)) else "unknown": t for t in triggers}
-    return next((t, r) for r, t in found.items()) if len(found) == 1 else (NO_TRIGGER, "unknown")
+def _stand_in(evidence: Evidence, triggers: Sequence[str]) -> tuple[str, str]:
+    """A trigger whose ranges are cached as those of all `triggers` are in every workload, and how: cold, hot; unknown
+    where they differ or nothing is catalogued.
+    """
+    loads = [load for workload in evidence.workloads.values() for load in workload.triggers]
+    found = {load.residency for load in loads if load.trigger in triggers}
+    if len(found) != 1 or set(triggers) - {load.trigger for load in loads}:
+        return NO_TRIGGER, "unknown"
+    return triggers[0], found.pop()
 
 
 def _compared(name: str, judged: Sequence[Candidate]) -> bool:

@@ -35,7 +35,7 @@ def study(
         raise BadInput(reason, field="--guest", remedy="choose a machine and kernel that can host it")
     footer = store.footer_of(path)
     parameters = parameters_of(evidence, machine)
-    costs = service(case, parameters, list(footer.tasks))
+    costs = service(evidence, case, parameters, list(footer.tasks))
     given = slots.read(memslots) if memslots else None
     found = replay(path, footer, costs, given, closed=arrivals == "closed")
     command = _command(path, case, arrivals, memslots)

@@ -1,0 +1,145 @@
+"""costmodel trace and costmodel report --trace, as a user calls them."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from costmodel.cli import cli
+from costmodel.cli import main as run_main
+from costmodel.evidence.paths import data_dir
+from tests.measure.test_traces import PERF, RAW
+
+PROFILE = data_dir() / "hosts/epyc-genoa-4cpu-vm/invalidations.csv"
+FOR = ("--machine", "epyc-7763-2s", "--guest", "sev")
+
+
+def run(*words):
+    return CliRunner().invoke(cli, ["trace", *map(str, words)], catch_exceptions=False)
+
+
+@pytest.fixture
+def imported(tmp_path):
+    path = tmp_path / "t.parquet"
+    assert run("import", PROFILE, "--out", path).exit_code == 0
+    return path
+
+
+def test_import_says_what_it_found(tmp_path):
+    text = tmp_path / "trace.txt"
+    text.write_text(f"{RAW}\nnonsense \x1b[31m\n{PERF}\n")
+    done = run("import", text, "--out", tmp_path / "t.parquet")
+    assert "2 events of 2 tasks" in done.stdout
+    assert "trace.txt:2: not understood" in done.stderr and "\x1b" not in done.stderr
+    told = json.loads(run("import", text, "--out", tmp_path / "t.parquet", "--json").stdout)
+    assert told["events"] == 2 and told["not_understood"] == 1
+
+
+def test_import_of_several_files_is_one_trace(tmp_path):
+    for name, line in (("a.txt", RAW), ("b.txt", PERF)):
+        (tmp_path / name).write_text(line + "\n")
+    out = tmp_path / "t.parquet"
+    assert "2 events" in run("import", tmp_path / "a.txt", tmp_path / "b.txt", "--out", out).stdout
+    assert json.loads(run("summary", out, "--json").stdout)["recordings"] == 1
+
+
+def test_summary_as_text_and_json_of_many_files(imported, tmp_path):
+    assert "16,695 events" in run("summary", imported).stdout
+    stored = tmp_path / "s.json"
+    stored.write_text(run("summary", imported, "--json").stdout)
+    assert "33,390 events" in run("summary", imported, stored).stdout
+
+
+def test_replay_as_text_and_json(imported):
+    text = run("replay", imported, *FOR).stdout
+    assert "WBNOINVD_MASK (this kernel)" in text and "NOT DECIDABLE FROM THIS TRACE" in text
+    value = json.loads(run("replay", imported, *FOR, "--json").stdout)
+    assert value["events"] + value["outside"] == 16_695
+    assert value["ways"][0]["closed"]["events_in_time"] < value["events"]
+
+
+def test_replay_again_with_the_printed_command(imported):
+    text = run("replay", imported, *FOR, "--cpus-that-ran", 8, "--arrivals", "open").stdout
+    words = text.split("Again with:")[1].split("costmodel 0")[0].split()
+    assert words[:3] == ["costmodel", "trace", "replay"]
+    assert run("replay", imported, *words[4:]).stdout == text
+
+
+def test_report_of_a_trace(imported, tmp_path):
+    out = tmp_path / "reports"
+    done = CliRunner().invoke(
+        cli, ["report", "--trace", str(imported), *FOR, "--out", str(out)], catch_exceptions=False
+    )
+    assert done.exit_code == 0
+    assert sorted(p.name for p in (out / "sev").iterdir()) == [
+        f"epyc-7763-2s.trace-t.{kind}" for kind in ("html", "json", "txt")
+    ]
+
+
+def refused(monkeypatch, capsys, *words):
+    monkeypatch.setattr(sys, "argv", ["costmodel", *map(str, words)])
+    with pytest.raises(SystemExit) as caught:
+        run_main()
+    error = capsys.readouterr().err
+    assert caught.value.code == 2
+    assert error.startswith("costmodel: ") and error.count("\n") == 1
+    return error
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"nothing here\n", b"PAR1", b"\x00" * 4096, b"t_ns,task,start,end\n1,a,5,5\n", b"@n[ksmd]: 17\n"],
+)
+def test_import_of_nothing_is_one_line_and_leaves_nothing(tmp_path, monkeypatch, capsys, content):
+    source, out = tmp_path / "in\n.txt", tmp_path / "out.parquet"
+    source.write_bytes(content)
+    refused(monkeypatch, capsys, "trace", "import", source, "--out", out)
+    assert [p.name for p in tmp_path.iterdir()] == ["in\n.txt"]
+
+
+def test_wrong_uses_are_one_line(imported, tmp_path, monkeypatch, capsys):
+    for words in (
+        ("trace", "import", imported, "--out", imported),
+        ("trace", "import", imported, "--out", tmp_path / "no" / "such" / "folder.parquet"),
+        ("trace", "summary", PROFILE),
+        ("trace", "replay", PROFILE, *FOR),
+        ("trace", "replay", imported, "--machine", "nope", "--guest", "sev"),
+        ("trace", "replay", imported, "--machine", "epyc-7763-2s", "--guest", "tdx"),
+        ("trace", "replay", imported, *FOR, "--memslots", PROFILE),
+        ("trace", "replay", imported, *FOR, "--arrivals", "both"),
+        ("report", "--trace", imported, "--guest", "sev", "--out", tmp_path),
+        ("report", "--trace", imported, *FOR, "--check", "--out", tmp_path),
+        ("trace", "import"),
+        ("trace", "nope"),
+    ):
+        refused(monkeypatch, capsys, *words)
+
+
+@pytest.mark.parametrize("name", ["import", "summary", "replay"])
+def test_every_subcommand_shows_examples(name):
+    text = run(name, "--help").stdout
+    assert f"costmodel trace {name}" in text.split("Examples:")[1]
+
+
+@pytest.mark.parametrize("library", ["pyarrow", "numba"])
+def test_a_missing_library_names_the_extra(imported, library):
+    code = (
+        f"import sys; sys.modules[{library!r}] = None; sys.argv = ['costmodel', 'trace', 'summary', {str(imported)!r}]\n"
+        "from costmodel.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == f"costmodel: {library} is not installed: pip install 'costmodel[trace]'\n"
+
+
+def test_help_imports_no_heavy_library():
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "costmodel", "trace", "replay", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = {line.rsplit("|", 1)[1].strip().split(".")[0] for line in done.stderr.splitlines() if "|" in line}
+    assert not imported & {"numpy", "numba", "duckdb", "pyarrow", "sympy", "scipy"}

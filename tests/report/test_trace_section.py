@@ -1,0 +1,94 @@
+"""A replayed trace as page and text: nothing from the trace is markup, every line fits."""
+
+import json
+import re
+
+import pytest
+
+from costmodel.report import trace_section, trace_text
+from costmodel.traces import counter, store
+from costmodel.traces.study import study
+from tests.report.html import Reader
+from tests.traces.conftest import poisson, table
+
+HOSTILE = "<script>alert(1)</script>\x1b[31m\x00 ../../etc &amp; \u202e\n"
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    target = tmp_path_factory.mktemp("t") / "a<b>&.parquet"
+    names = [HOSTILE, "ksmd", "CPU 0/KVM"]
+    n = 3000
+    store.write([table(poisson(n, 500.0), [names[k % 3] for k in range(n)], [k % 3 + 1 for k in range(n)])], target)
+    return target
+
+
+@pytest.fixture(scope="module")
+def found(path):
+    return study(path, "sev", "epyc-7763-2s", "autonuma-default")
+
+
+@pytest.fixture(scope="module")
+def files(found):
+    return trace_section.files(found)
+
+
+def test_three_files_with_a_harmless_name(files):
+    assert sorted(files) == [f"sev/epyc-7763-2s.trace-a-b--.{kind}" for kind in ("html", "json", "txt")]
+
+
+def test_the_page_is_well_formed_and_loads_nothing(files):
+    page = next(content for name, content in files.items() if name.endswith(".html"))
+    reader = Reader(page)
+    assert reader.faults == []
+    assert not reader.all("script", "link", "iframe", "object", "embed", "base", "form", "img")
+    assert not re.search(r"[\x00-\x08\x0b-\x1f]", page)
+    assert "<script>" not in page
+    ids = [element.get("id") for element in reader.elements if element.get("id")]
+    assert len(ids) == len(set(ids))
+
+
+def test_the_page_shows_strategies_tasks_and_hashes(files, found):
+    reader = Reader(next(content for name, content in files.items() if name.endswith(".html")))
+    text = reader.all("body")[0].text
+    codes = {element.text.strip() for element in reader.all("code")}
+    assert {s.strategy for w in found.ways for s in w.strategies} <= codes
+    assert found.headline in text and found.parameter_hash in text and "not decidable" in text
+
+
+@pytest.mark.parametrize("guest", ["sev", "sev-snp-gmem", "plain"])
+def test_text_is_ascii_and_fits(path, guest):
+    text = trace_text.replay(study(path, guest, "epyc-7763-2s", "autonuma-default"))
+    assert text.isascii() and not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", text)
+    assert max(map(len, text.splitlines())) <= 72
+    assert text.rstrip().splitlines()[-1].startswith("parameters ")
+
+
+def test_text_of_a_summary_is_ascii_and_fits(path):
+    text = trace_text.summary(counter.summarise(path))
+    assert text.isascii() and not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", text)
+    assert max(map(len, text.splitlines())) <= 72
+    assert "3,000 events" in text and "ksm_write_protect" in text
+
+
+def test_both_arrivals_are_shown_where_they_differ(found):
+    text = trace_text.replay(found)
+    assert "\n    closed\n" in text and "\n    open\n" in text
+    assert trace_text.replay(found.model_copy(update={"arrivals": "open"})).count("\n    closed\n") == 0
+
+
+def test_what_is_unsafe_is_marked(found):
+    lines = trace_text.replay(found).splitlines()
+    assert any(line.startswith("- CLFLUSHOPT_UVA") for line in lines)
+    assert any(line.startswith(("  WBINVD_ALL", "  WBNOINVD")) for line in lines)
+
+
+def test_saturation_episodes_are_listed(found):
+    text = trace_text.replay(found)
+    assert "saturation episode" in text and re.search(r"at +\S+ \S+ +for", text)
+
+
+def test_json_is_complete_and_rounded(files, found):
+    value = json.loads(next(content for name, content in files.items() if name.endswith(".json")))
+    assert value["events"] == found.events and len(value["ways"]) == len(found.ways)
+    assert value["tasks"][0]["task"] in (HOSTILE, "ksmd", "CPU 0/KVM")

@@ -1,0 +1,139 @@
+"""Summaries are sums: they merge exactly, in any order, and do not depend on how the events were cut."""
+
+import json
+
+import numpy
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from costmodel.errors import BadInput
+from costmodel.traces import bins, counter
+from costmodel.traces.counter import Counter
+from costmodel.traces.store import Block
+from costmodel.traces.summary import Histogram, Summary, from_json
+
+NAMES = ("ksmd", "qemu-kvm", "CPU 0/KVM")
+
+
+@st.composite
+def recordings(draw):
+    """(times, task, pid, length) of one recording."""
+    n = draw(st.integers(1, 40))
+    gaps = draw(st.lists(st.integers(0, 10**10), min_size=n, max_size=n))
+    task = draw(st.lists(st.integers(0, 2), min_size=n, max_size=n))
+    pid = draw(st.lists(st.integers(-1, 3), min_size=n, max_size=n))
+    length = draw(st.lists(st.integers(1, 2**40), min_size=n, max_size=n))
+    return numpy.cumsum(gaps), numpy.array(task, numpy.int32), numpy.array(pid, numpy.int32), numpy.array(length)
+
+
+def block(recording, part=slice(None), number=0):
+    times, task, pid, length = (column[part] for column in recording)
+    return Block(number, times, numpy.zeros_like(length), length, task, pid, None, None)
+
+
+def counted(recording, *cuts):
+    tasks = dict(zip(NAMES, numpy.bincount(recording[1], minlength=3).tolist(), strict=True))
+    found = Counter(tasks)
+    edges = sorted({0, len(recording[0]), *(min(cut, len(recording[0])) for cut in cuts)})
+    for number, (start, stop) in enumerate(zip(edges, edges[1:], strict=False)):
+        found.feed(block(recording, slice(start, stop), number))
+    return found.summary()
+
+
+@given(recordings(), recordings(), recordings())
+def test_merging_is_a_sum(a, b, c):
+    one, two, three = counted(a), counted(b), counted(c)
+    assert one.merged(two) == two.merged(one)
+    assert one.merged(two).merged(three) == one.merged(two.merged(three))
+    assert one.merged(Summary()) == one == Summary().merged(one)
+
+
+@given(recordings(), st.lists(st.integers(0, 40), max_size=4))
+def test_the_cut_into_blocks_does_not_matter(recording, cuts):
+    assert counted(recording, *cuts) == counted(recording)
+
+
+@given(recordings(), recordings())
+def test_a_merged_summary_is_what_both_files_hold(a, b):
+    both = counted(a).merged(counted(b))
+    gaps = [int(g) for times, *_ in (a, b) for g in numpy.diff(times)]
+    assert both.events == len(a[0]) + len(b[0])
+    assert both.gaps == len(gaps) and both.gaps_sum_ns == sum(gaps)
+    assert both.gaps_squares_ns2 == sum(g * g for g in gaps)
+    assert both.gaps_ns.total == len(gaps)
+    for at, name in enumerate(NAMES):
+        lengths = [int(x) for _, task, _, length in (a, b) for x in length[task == at]]
+        assert (both.tasks[name].range_bytes if lengths else 0) == sum(lengths)
+        if lengths:
+            assert both.tasks[name].ranges == Histogram.of(numpy.bincount(bins.index(lengths), minlength=bins.BINS))
+
+
+@given(recordings())
+def test_windows_count_every_whole_window(recording):
+    times = recording[0] - recording[0][0]
+    for length, found in counted(recording).windows.items():
+        counts = numpy.bincount(times // length, minlength=1)[: times[-1] // length] if times[-1] < 10**12 else None
+        if counts is not None and length >= 10**9:
+            assert found.windows == len(counts)
+            assert (found.events, found.squares) == (counts.sum(), (counts**2).sum())
+            assert found.most == (counts.max() if len(counts) else 0)
+
+
+@given(recordings())
+def test_json_and_back(recording):
+    found = counted(recording)
+    assert from_json(json.loads(json.dumps(found.as_json())), "x") == found
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, [], {}, {"form": "other"}, {"form": "costmodel trace summary 1"}, "text"],
+)
+def test_what_is_no_summary_is_refused(value):
+    with pytest.raises(BadInput, match="is no summary of a trace"):
+        from_json(value, "x.json")
+
+
+@pytest.mark.parametrize(("key", "wrong"), [("events", -1), ("tasks", []), ("gaps_ns", {"counts": {"99999999": 1}})])
+def test_a_summary_that_was_tampered_with_is_refused(key, wrong):
+    value = json.loads(json.dumps(Summary().as_json()))
+    with pytest.raises(BadInput):
+        from_json({**value, key: wrong}, "x.json")
+
+
+def test_bursts_of_a_kernel_thread():
+    """200 events 10 us apart, then 20 ms of sleep: KSM's batch."""
+    times = numpy.concatenate([k * 22_000_000 + numpy.arange(200) * 10_000 for k in range(50)])
+    n = len(times)
+    found = Counter({"ksmd": n})
+    zeros = numpy.zeros(n, numpy.int64)
+    found.feed(Block(0, times, zeros, zeros + 4096, zeros.astype("i4"), zeros.astype("i4") + 46, None, None))
+    task = found.summary().tasks["ksmd"]
+    assert task.bursts.total == 50 and task.threads == 1
+    assert task.bursts.quantile(0.5) == pytest.approx(200, rel=0.02)
+    assert task.gaps_ns.quantile(0.5) == pytest.approx(10_000, rel=0.02)
+    assert found.summary().windows[10**8].dispersion < 50
+
+
+def test_more_names_than_have_details_are_put_together():
+    tasks = {f"task{k}": 1 for k in range(counter.DETAILED + 100)}
+    n = len(tasks)
+    found = Counter(tasks)
+    zeros = numpy.zeros(n, numpy.int64)
+    ids = numpy.arange(n, dtype=numpy.int32)
+    found.feed(Block(0, numpy.arange(n), zeros, zeros + 1, ids, ids, None, None))
+    summary = found.summary()
+    assert len(summary.tasks) == counter.DETAILED
+    assert summary.tasks[counter.OTHERS].events == 101
+    assert summary.events == n
+
+
+def test_files_of_several_hosts(trace):
+    from tests.traces.conftest import table
+
+    one = trace(table([0, 1000, 2000]), name="a.parquet")
+    two = trace(table([5, 10], ["kcompactd0", "ksmd"]), name="b.parquet")
+    both = counter.merged([counter.summarise(one), counter.summarise(two)])
+    assert (both.recordings, both.events, both.tasks["ksmd"].events) == (2, 5, 4)
+    assert both.span_ns == 2005
