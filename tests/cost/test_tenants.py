@@ -1,0 +1,163 @@
+"""Who pays, what one tenant can force, how many VMs a host carries."""
+
+from dataclasses import replace
+
+import numpy
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from costmodel.cost.draws import Draws
+from costmodel.cost.flush import EventCost
+from costmodel.cost.scenario import scenario
+from costmodel.cost.tenants import bill, hybrid_cap_bytes
+from costmodel.cost.totals import Total, total
+from costmodel.kvm.strategies import STRATEGIES
+
+SCAN, MERGE = "autonuma_prot_none_scan", "ksm_replace_page"
+SHARES = (0.01, 0.10)
+FLUSHES = ("WBINVD_ALL", "WBNOINVD_ALL", "WBINVD_MASK", "WBNOINVD_MASK", "CLFLUSHOPT_UVA", "CLFLUSHOPT_DM_PINNED")
+WHOLE = [name for name in FLUSHES if STRATEGIES[name].whole_cache]
+RANGED = [name for name in FLUSHES if not STRATEGIES[name].whole_cache]
+
+
+@pytest.fixture(scope="module")
+def case(evidence):
+    return scenario(evidence, "sev", "epyc-7763-2s", "autonuma-default")
+
+
+@pytest.fixture(scope="module")
+def some(milan):
+    return Draws(milan, 256)
+
+
+def paid(strategy, case, draws, trigger=SCAN):
+    cost = total(trigger, strategy, case, draws)
+    return cost, bill(cost, case, SHARES)
+
+
+@pytest.mark.parametrize("name", FLUSHES)
+def test_guest_and_everyone_else_pay_what_the_event_takes(name, case, some):
+    cost, found = paid(name, case, some)
+    assert found.own_s + found.others_s == pytest.approx(cost.event.stolen_s)
+    assert numpy.all(found.own_s > 0) and numpy.all(found.others_s >= 0)
+
+
+@pytest.mark.parametrize("name", RANGED)
+def test_a_range_flush_is_paid_by_its_guest_alone(name, case, some):
+    _, found = paid(name, case, some)
+    assert numpy.all(found.others_s == 0)
+    assert numpy.all(found.neighbour_fraction == 0)
+
+
+def test_a_blast_is_paid_by_the_248_cpus_that_do_not_run_the_guest(case, some):
+    """256 CPUs stop for the flush of a guest of 8 vCPUs."""
+    cost, found = paid("WBINVD_ALL", case, some)
+    assert (case.machine.logical_cpus, case.vcpus) == (256, 8)
+    assert found.others_s == pytest.approx(248 * cost.event.irq_off_s)
+
+
+def test_a_mask_as_large_as_a_pinned_guest_costs_nobody_else(case, some):
+    pinned = replace(case, cpus_that_ran=float(case.vcpus))
+    assert numpy.all(paid("WBNOINVD_MASK", pinned, some)[1].others_s == 0)
+    assert numpy.all(paid("WBNOINVD_ALL", pinned, some)[1].others_s > 0)
+
+
+def test_a_guest_with_more_vcpus_than_cpus_pays_all_and_never_gives(case, some):
+    large = replace(case, vcpus=2 * case.machine.logical_cpus)
+    assert numpy.all(paid("WBINVD_ALL", large, some)[1].others_s == 0)
+
+
+@pytest.mark.parametrize("name", FLUSHES)
+def test_an_attacker_never_takes_more_cpus_than_the_host_has(name, case, some):
+    forced = paid(name, case, some)[1].forced_cpus
+    assert numpy.all((forced > 0) & (forced <= case.machine.logical_cpus))
+
+
+def test_an_attacker_with_a_range_flush_takes_the_one_cpu_it_runs_on(case, some):
+    assert paid("CLFLUSHOPT_UVA", case, some)[1].forced_cpus == pytest.approx(1)
+
+
+def test_an_attacker_with_a_blast_takes_nearly_the_whole_host(case, some):
+    assert numpy.median(paid("WBINVD_ALL", case, some)[1].forced_cpus) > 0.9 * case.machine.logical_cpus
+
+
+def test_a_pinned_mask_bounds_what_an_attacker_takes_by_the_mask(case, some):
+    pinned = replace(case, cpus_that_ran=8.0)
+    assert numpy.all(paid("WBNOINVD_MASK", pinned, some)[1].forced_cpus <= 8 * (1 + 1e-9))
+
+
+@pytest.mark.parametrize("name", FLUSHES)
+def test_ten_times_the_vms_lose_ten_times_the_host(name, case, some):
+    one, ten = (paid(name, case, some)[1].vms_at[share] for share in SHARES)
+    assert ten == pytest.approx(10 * one)
+
+
+def test_the_vms_lose_the_share_that_they_are_asked_for(case, some):
+    cost, found = paid("CLFLUSHOPT_UVA", case, some)
+    assert found.vms_at[0.10] * cost.host_cpu_s_per_s == pytest.approx(0.10 * case.machine.logical_cpus)
+
+
+def test_one_thread_that_serves_all_vms_gives_no_number_of_vms(milan_ksm, some):
+    """ksmd is one per host: a second VM does not double its flushes."""
+    found = paid("WBINVD_ALL", milan_ksm, some, MERGE)[1]
+    assert found.vms_at == {0.01: None, 0.10: None}
+
+
+def test_without_a_rate_there_is_no_loss_but_still_a_bill(case, some):
+    found = paid("WBINVD_ALL", case, some, "numa_or_compaction_migrate")[1]
+    assert found.neighbour_fraction is None
+    assert found.vms_at == {0.01: None, 0.10: None}
+    assert numpy.all(found.others_s > 0)
+
+
+def test_a_rate_that_a_user_gives_counts_vms_only_for_loops_of_a_vm(case, milan_ksm, some):
+    own = paid("WBINVD_ALL", replace(case, rate_per_s=10.0), some, "numa_or_compaction_migrate")[1]
+    ksmd = paid("WBINVD_ALL", replace(milan_ksm, rate_per_s=10.0), some, MERGE)[1]
+    assert own.vms_at[0.01] is not None
+    assert ksmd.vms_at[0.01] is None
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_neighbour_loses_time_to_a_whole_cache_flush(name, case, some):
+    found = paid(name, case, some)[1].neighbour_fraction
+    assert numpy.all((found > 0) & (found <= 1))
+
+
+def test_a_neighbour_loses_more_where_its_lines_are_gone(case, some):
+    refills, keeps = (paid(name, case, some)[1].neighbour_fraction for name in ("WBINVD_ALL", "WBNOINVD_ALL"))
+    assert numpy.median(refills) > numpy.median(keeps)
+
+
+def test_what_does_not_flush_has_no_bill(case, some):
+    assert paid("NO_FLUSH", case, some)[1] is None
+    assert paid("VM_PAGE_FLUSH", case, some)[1] is None
+
+
+def made(stolen_s):
+    stolen = numpy.array([stolen_s])
+    event = EventCost(stolen, stolen, numpy.zeros(1), stolen)
+    return Total(SCAN, "CLFLUSHOPT_UVA", event, stolen, None, False, 256, (), False, None)
+
+
+def test_the_cap_of_equal_cost_by_hand():
+    """A page of 64 lines in 1 us, a whole flush in 100 ms: 100000 pages."""
+    cap = hybrid_cap_bytes(made(1e-6), made(0.1), 4096, 64)
+    assert cap[0] == pytest.approx(100_000 * 4096)
+
+
+@given(st.floats(1e-7, 1e-3), st.floats(1e-4, 10), st.integers(1, 2**20))
+def test_the_cap_inverts_both_costs(page_s, whole_s, lines):
+    """A range of the cap takes as long as the whole-cache flush, at the time per line that was seen."""
+    cap = hybrid_cap_bytes(made(page_s), made(whole_s), lines * 64, 64)
+    assert cap[0] / 64 * (page_s / lines) == pytest.approx(whole_s)
+
+
+def test_on_milan_ranges_below_the_cap_are_cheaper_and_above_dearer(case, some):
+    """A cold range keeps its present share at any length."""
+    ranged, whole = (total(SCAN, name, case, some) for name in ("CLFLUSHOPT_UVA", "WBNOINVD_ALL"))
+    ((length, _),) = case.ranges(SCAN)
+    cap = float(numpy.median(hybrid_cap_bytes(ranged, whole, length, case.machine.line_bytes)))
+    for factor, cheaper in ((0.5, True), (2.0, False)):
+        at = total(SCAN, "CLFLUSHOPT_UVA", replace(case, range_bytes=factor * cap), some).event.stolen_s
+        assert bool(numpy.median(at) < numpy.median(whole.event.stolen_s)) is cheaper
