@@ -29,6 +29,21 @@ def _bin(value):
 
 
 @compiled
+def sound(time_ns, start, end, pid, first_ns, last_ns, huge):
+    """Whether times rise from `first_ns` to `last_ns`, ranges are not empty, and no number is out of bounds.
+
+    The other loops index by them: a file that only claims to be a trace must not get there.
+    """
+    good = time_ns[0] >= first_ns and time_ns[-1] <= last_ns
+    for i in range(len(time_ns)):
+        good &= -huge <= start[i] < end[i] <= huge
+        good &= -1 <= pid[i] < NO_PID
+    for i in range(1, len(time_ns)):
+        good &= time_ns[i - 1] <= time_ns[i]
+    return good
+
+
+@compiled
 def classify(start, end, task, offset_of_task, classes, counts, total_bytes):
     """Class of each event, its range-length bin plus the offset of its task; counts and bytes per class add up."""
     for i in range(len(start)):

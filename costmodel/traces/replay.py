@@ -23,7 +23,7 @@ from costmodel.traces.passes import Closed, Open, Outcome, Work
 from costmodel.traces.service import LEVELS, Service, Way
 from costmodel.traces.summary import Summary
 
-SAMPLED = 8
+SAMPLED = 5
 MEDIAN = LEVELS.index(0.5)
 
 
@@ -84,7 +84,8 @@ def replay(
 ) -> Replayed:
     """Replay the trace at `path`; with `closed` both kinds of arrivals, else open ones only. Raises BadInput."""
     blocks = -(-footer.events // store.GROUP_ROWS)
-    chosen = set(numpy.linspace(0, blocks - 1, min(SAMPLED, blocks)).round().astype(int).tolist())
+    taken = min(SAMPLED, blocks)
+    chosen = {(2 * k + 1) * blocks // (2 * taken) for k in range(taken)}
     whole = len(chosen) == blocks
     span_ns = float(footer.last_ns - footer.first_ns)
     prepare = _Prepare(footer, service, slots)
@@ -147,6 +148,7 @@ class _Prepare:
         self.thread_numbers = self._kernel.NO_PID + len(footer.tasks)
         self._last = numpy.full(self.thread_numbers, -1, numpy.int32)
         self.seen = numpy.zeros(self.thread_numbers, bool)
+        self._following, self._classes = (numpy.empty(store.GROUP_ROWS, numpy.int32) for _ in range(2))
         self.classes = numpy.zeros(len(service.residencies) * bins.BINS, numpy.int64)
         self.class_bytes = numpy.zeros_like(self.classes)
         self.outside = self.unknown_overlap = 0
@@ -177,10 +179,10 @@ class _Prepare:
         )
 
     def work(self, block: store.Block) -> Work:
-        """Threads, the order of each thread's events, and range-length classes."""
+        """Threads, the order of each thread's events, and range-length classes; the arrays are used again."""
         n = len(block.time_ns)
         thread = counter.threads(block)
-        following, classes = numpy.empty(n, numpy.int32), numpy.empty(n, numpy.int32)
+        following, classes = self._following[:n], self._classes[:n]
         first = self._kernel.link(thread, self._last, following)
         self.seen[thread[first]] = True
         self._kernel.classify(

@@ -21,7 +21,7 @@ import numpy
 
 from costmodel.errors import BadInput
 from costmodel.traces import schema
-from costmodel.traces.libraries import library
+from costmodel.traces.libraries import kernels, library
 
 GROUP_ROWS = 2**20
 FOOTER = b"costmodel.trace"
@@ -181,11 +181,14 @@ def footer_of(path: Path) -> Footer:
         stored, rows = None, 0
     try:
         footer = Footer(**json.loads(stored))
-    except (TypeError, ValueError):
+        kinds = {name: type(getattr(Footer(), name)) for name in asdict(footer)}
+        if any(type(value) is not kinds[name] for name, value in asdict(footer).items()) or not footer.tasks:
+            raise TypeError
+    except (TypeError, ValueError, RecursionError):
         raise BadInput(
             "is no trace in the form of `costmodel trace import`", file=path, remedy="import it first"
         ) from None
-    if footer.events != rows:
+    if footer.events != rows or not 0 <= footer.last_ns - footer.first_ns <= schema.LONGEST_NS:
         raise BadInput(f"holds {rows} rows, its footer says {footer.events}", file=path, remedy="import it again")
     return footer
 
@@ -206,8 +209,9 @@ class Block:
 
 def blocks(path: Path, footer: Footer, columns: Sequence[str] = ()) -> Iterator[Block]:
     """The trace in row groups; the next is decoded by a thread while one is used. `columns`: optional ones to read,
-    of task, pid, overlap_bytes, duration_ns.
+    of task, pid, overlap_bytes, duration_ns. Raises BadInput where a block is not what `write` made.
     """
+    sound = kernels().sound
     ready: queue.Queue = queue.Queue(maxsize=1)
     stop = threading.Event()
 
@@ -233,6 +237,8 @@ def blocks(path: Path, footer: Footer, columns: Sequence[str] = ()) -> Iterator[
         while (item := ready.get()) is not None:
             if isinstance(item, Exception):
                 raise item
+            if not sound(item.time_ns, item.start, item.end, item.pid, footer.first_ns, footer.last_ns, schema.HUGE):
+                raise _not_imported(path, item.number)
             yield item
     finally:
         stop.set()
@@ -240,13 +246,22 @@ def blocks(path: Path, footer: Footer, columns: Sequence[str] = ()) -> Iterator[
 
 
 def _decoded(path: Path, footer: Footer, columns: Sequence[str]) -> Iterator[Block]:
-    parquet = library("pyarrow.parquet")
+    arrow, parquet = library("pyarrow"), library("pyarrow.parquet")
     codes = {name: code for code, name in enumerate(footer.tasks)}
-    with parquet.ParquetFile(path, read_dictionary=list(schema.TEXTS), pre_buffer=False) as file:
-        for number in range(file.num_row_groups):
-            table = file.read_row_group(number, columns=["t_ns", "start", "end", *columns], use_threads=False)
-            for batch in table.combine_chunks().to_batches():
-                yield _block(number, batch, codes, columns)
+    try:
+        with parquet.ParquetFile(path, read_dictionary=list(schema.TEXTS), pre_buffer=False) as file:
+            for number in range(file.num_row_groups):
+                if file.metadata.row_group(number).num_rows > GROUP_ROWS:
+                    raise _not_imported(path, number)
+                table = file.read_row_group(number, columns=["t_ns", "start", "end", *columns])
+                for batch in table.combine_chunks().to_batches():
+                    yield _block(number, batch, codes, columns)
+    except (arrow.ArrowException, KeyError, OSError) as error:
+        raise BadInput(f"cannot be read: {str(error).splitlines()[0]}", file=path, remedy="import it again") from None
+
+
+def _not_imported(path: Path, number: int) -> BadInput:
+    return BadInput(f"block {number} is not what `trace import` writes", file=path, remedy="import it again")
 
 
 def _block(number: int, batch, codes: dict[str, int], columns: Sequence[str]) -> Block:

@@ -151,3 +151,60 @@ def test_importing_again_changes_nothing(tmp_path, trace):
     store.write(reader.batches(path, reader.Notes()), again)
     assert pyarrow.parquet.read_table(again).equals(pyarrow.parquet.read_table(path))
     assert json.loads(pyarrow.parquet.read_metadata(again).metadata[store.FOOTER])["events"] == 3
+
+
+def forged(path, batch, group=2**20, **footer):
+    """A file with the footer of an import and other contents."""
+    told = {"events": len(batch), "first_ns": 0, "last_ns": 100, "tasks": {"ksmd": len(batch)}, **footer}
+    kept = batch.schema.with_metadata({store.FOOTER: json.dumps(told).encode()})
+    pyarrow.parquet.write_table(pyarrow.Table.from_batches([batch]).cast(kept), path, row_group_size=group)
+    return path
+
+
+def changed(name, values):
+    batch = table([1, 2, 3], pids=[1, 2, 3])
+    at = batch.schema.get_field_index(name)
+    return batch.set_column(at, batch.schema.field(at), pyarrow.array(values, batch.schema.field(at).type))
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("t_ns", [3, 2, 1]),
+        ("t_ns", [1, 2, 101]),
+        ("t_ns", [-5, 2, 3]),
+        ("pid", [1, 2, 2**22]),
+        ("pid", [1, -7, 3]),
+        ("end", [0, 0, 0]),
+        ("start", [0, -(2**63), 0]),
+    ],
+)
+def test_a_forged_trace_never_reaches_the_compiled_loops(tmp_path, name, values):
+    path = forged(tmp_path / "t.parquet", changed(name, values))
+    with pytest.raises(BadInput, match="is not what `trace import` writes"):
+        read(path, "task", "pid")
+
+
+def test_a_name_or_a_block_that_the_footer_does_not_know_is_refused(tmp_path, monkeypatch):
+    path = forged(tmp_path / "t.parquet", table([1, 2]), tasks={"other": 2})
+    with pytest.raises(BadInput, match="cannot be read"):
+        read(path, "task", "pid")
+    monkeypatch.setattr(store, "GROUP_ROWS", 1)
+    with pytest.raises(BadInput, match="is not what"):
+        read(forged(tmp_path / "u.parquet", table([1, 2])), "task", "pid")
+
+
+@pytest.mark.parametrize(
+    "footer", [{"tasks": {}}, {"tasks": [1]}, {"last_ns": 2**60}, {"last_ns": -1}, {"events": "2"}]
+)
+def test_a_footer_with_other_types_is_refused(tmp_path, footer):
+    with pytest.raises(BadInput):
+        store.footer_of(forged(tmp_path / "t.parquet", table([1, 2]), **footer))
+
+
+def test_a_file_that_is_cut_while_it_is_read_is_refused(trace):
+    path = trace(table([1, 2]))
+    footer = store.footer_of(path)
+    path.write_bytes(b"PAR1")
+    with pytest.raises(BadInput, match="cannot be read"):
+        list(store.blocks(path, footer))
