@@ -1,85 +1,14 @@
-"""Plots as self-contained SVG: same bytes for the same inputs, units on the axes, 90 % bands, a title as alt text.
-
-Colours are of middle lightness and the background is transparent, so that they read on white and on black.
-"""
+"""Plots of a recommendation as self-contained SVG: units on the axes, 90 % bands."""
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Mapping, Sequence
-from html import escape
 
 import numpy
 
 from costmodel.cost.curves import Curves, HeatMap
 from costmodel.decision.model import CostRow
-from costmodel.numbers import quantity
-
-INK = "#808080"
-PALETTE = ("#3b82c4", "#d9822b", "#3a9e5c", "#b04fb0", "#c0504d", "#7d7d3b", "#2aa5a5", "#8a6d5a")
-STYLE = {
-    "svg.hashsalt": "costmodel",
-    "svg.fonttype": "none",
-    "font.size": 9,
-    "font.family": "sans-serif",
-    "text.color": INK,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    "figure.constrained_layout.use": True,
-}
-AXIS_UNITS = {"B": "", "1": "", "1/s": "", "s": "seconds"}
-
-
-def _label(label: str, unit: str) -> str:
-    name = AXIS_UNITS.get(unit, unit)
-    return f"{label} ({name})" if name else label
-
-
-def _colours(names: Sequence[str]) -> dict[str, str]:
-    return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(sorted(set(names)))}
-
-
-def _svg(figure: object, alt: str) -> str:
-    """The figure as one <svg> element with role, title and description."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    body = buffer.getvalue()
-    body = body[body.index("<svg") :]
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = re.sub(r"[ \t]+$", "", body, flags=re.MULTILINE)
-    label = escape(alt, quote=True)
-    return body.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1).replace(
-        ">", f"><title>{escape(alt)}</title>", 1
-    )
-
-
-def _log_x(axis: object, unit: str) -> None:
-    """A logarithmic axis; bytes in powers of two with their unit at each tick."""
-    from matplotlib.ticker import FuncFormatter, LogLocator
-
-    if unit != "B":
-        axis.set_xscale("log")
-        return
-    axis.set_xscale("log", base=2)
-    axis.xaxis.set_major_locator(LogLocator(base=32))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: quantity(value, "B", 3)))
-
-
-def _figure(width: float, height: float, rows: int = 1, columns: int = 1):
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    pyplot.close("all")
-    matplotlib.rcParams.update(STYLE)
-    return pyplot.subplots(rows, columns, figsize=(width, height), squeeze=False)
+from costmodel.report.drawing import INK, PALETTE, colours, label, log_x, new_figure, svg
 
 
 def cost_bars(rows: Sequence[CostRow]) -> str:
@@ -92,7 +21,7 @@ def cost_bars(rows: Sequence[CostRow]) -> str:
     )
     if not shown:
         return ""
-    figure, axes = _figure(8.2, 0.9 + 0.32 * len(shown))
+    figure, axes = new_figure(8.2, 0.9 + 0.32 * len(shown))
     axis = axes[0][0]
     for y, row in enumerate(reversed(shown)):
         cost = row.stolen_cpu_s_per_event
@@ -116,7 +45,7 @@ def cost_bars(rows: Sequence[CostRow]) -> str:
     )
     axis.set_xlabel("CPU time per event (seconds), median and 90 % interval")
     axis.grid(axis="x", color=INK, alpha=0.25)
-    return _svg(figure, alt)
+    return svg(figure, alt)
 
 
 def break_even(sweeps: Sequence[Curves], labels: Mapping[str, str]) -> str:
@@ -126,23 +55,23 @@ def break_even(sweeps: Sequence[Curves], labels: Mapping[str, str]) -> str:
     """
     columns = 2
     lines = -(-len(sweeps) // columns)
-    figure, axes = _figure(9.0, 3.3 * lines + 0.6, lines, columns)
-    colours = _colours([name for sweep in sweeps for name in sweep.series])
+    figure, axes = new_figure(9.0, 3.3 * lines + 0.6, lines, columns)
+    shades = colours([name for sweep in sweeps for name in sweep.series])
     for sweep, axis in zip(sweeps, axes.flat, strict=False):
         for name, band in sweep.series.items():
             if not numpy.any(band.median > 0):
                 continue
-            axis.fill_between(sweep.x, band.low, band.high, color=colours[name], alpha=0.18, linewidth=0)
+            axis.fill_between(sweep.x, band.low, band.high, color=shades[name], alpha=0.18, linewidth=0)
             style = "-" if labels[name] == name else "--"
-            axis.plot(sweep.x, band.median, style, color=colours[name], label=labels[name])
+            axis.plot(sweep.x, band.median, style, color=shades[name], label=labels[name])
         for crossing in sweep.crossings:
             axis.axvline(crossing.x, color=INK, linewidth=0.8, linestyle=":")
         for value in sweep.marks.values():
             axis.axvline(value, color=INK, linewidth=1.2, alpha=0.7)
-        _log_x(axis, sweep.x_unit)
+        log_x(axis, sweep.x_unit)
         axis.set_yscale("log")
-        axis.set_xlabel(_label(sweep.x_label, sweep.x_unit))
-        axis.set_ylabel(_label(sweep.y_label, sweep.y_unit))
+        axis.set_xlabel(label(sweep.x_label, sweep.x_unit))
+        axis.set_ylabel(label(sweep.y_label, sweep.y_unit))
     for axis in list(axes.flat)[len(sweeps) :]:
         axis.set_visible(False)
     handles = {
@@ -155,7 +84,7 @@ def break_even(sweeps: Sequence[Curves], labels: Mapping[str, str]) -> str:
         for s in sweeps
         for c in s.crossings[:2]
     )
-    return _svg(
+    return svg(
         figure,
         alt
         if any(s.crossings for s in sweeps)
@@ -168,10 +97,10 @@ def winner_map(heat: HeatMap) -> str:
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Patch
 
-    figure, axes = _figure(7.2, 3.8)
+    figure, axes = new_figure(7.2, 3.8)
     axis = axes[0][0]
-    colours = _colours(heat.strategies)
-    palette = ListedColormap([colours[name] for name in heat.strategies])
+    shades = colours(heat.strategies)
+    palette = ListedColormap([shades[name] for name in heat.strategies])
     axis.pcolormesh(
         heat.x,
         heat.y,
@@ -186,15 +115,15 @@ def winner_map(heat: HeatMap) -> str:
     )
     axis.plot(*heat.mark, "x", color="#000000", markersize=9, markeredgewidth=2.5)
     axis.plot(*heat.mark, "x", color="#ffffff", markersize=8, markeredgewidth=1.2)
-    _log_x(axis, heat.x_unit)
+    log_x(axis, heat.x_unit)
     axis.set_yscale("log")
-    axis.set_xlabel(_label(heat.x_label, heat.x_unit))
-    axis.set_ylabel(_label(heat.y_label, heat.y_unit))
+    axis.set_xlabel(label(heat.x_label, heat.x_unit))
+    axis.set_ylabel(label(heat.y_label, heat.y_unit))
     present = sorted(set(heat.winner.flat))
     axis.legend(
-        handles=[Patch(color=colours[heat.strategies[i]], label=heat.strategies[i]) for i in present],
+        handles=[Patch(color=shades[heat.strategies[i]], label=heat.strategies[i]) for i in present],
         loc="upper left",
         bbox_to_anchor=(1.0, 1.0),
     )
     names = ", ".join(heat.strategies[i] for i in present)
-    return _svg(figure, f"Cheapest strategy by {heat.x_label} and {heat.y_label}: {names}; the cross marks this case")
+    return svg(figure, f"Cheapest strategy by {heat.x_label} and {heat.y_label}: {names}; the cross marks this case")

@@ -85,6 +85,9 @@ def _arrivals(found: model.Replay) -> list[str]:
         "  ",
         "    ",
     )
+    if found.own_gap_p50_s is not None:
+        p50, p99 = (quantity(gap, "s") for gap in (found.own_gap_p50_s, found.own_gap_p99_s))
+        lines += wrap(f"think time, gap between a thread's own events: median {p50}, p99 {p99}", "  ", "    ")
     if found.gap_variation is not None:
         lines += wrap(
             f"gaps: squared coefficient of variation {significant(found.gap_variation)} (1: independent arrivals)",
@@ -136,9 +139,8 @@ def _names(rows: Sequence[model.StrategyRow]) -> list[str]:
 def _way(found: model.Replay, way: model.WayRow) -> list[str]:
     kind = "in line for the CPUs" if way.serial else "side by side"
     lines = _names(way.strategies)
-    lines += wrap(
-        f"event {cell(way.event_time_s)} on average, {kind}; host CPU time {cell(way.cpu_s)}", "    ", "      "
-    )
+    lines += wrap(f"event {cell(way.event_time_s)} on average, {kind}", "    ", "      ")
+    lines += wrap(f"host CPU time {cell(way.cpu_s_per_event)} per event, {cell(way.cpu_s)} in all", "    ", "      ")
     shown = [e for e in (way.closed, way.open) if e is not None]
     if found.arrivals == "open":
         shown = [way.open]

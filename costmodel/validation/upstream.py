@@ -186,7 +186,7 @@ def _row(decision: UpstreamDecision, judgements: Sequence[Judgement]) -> Row:
     figure = "changes no flush strategy" if lead is None else _sentence(lead)
     note = decision.note
     if verdict == "disagree-explained":
-        note = f"{lead.reason}; {decision.effect}"
+        note = lead.reason if decision.status in TAKEN else f"{decision.effect}; {decision.note}"
     return Row(
         id=f"decision-{decision.number}",
         what=f"{decision.status}: {decision.effect}",

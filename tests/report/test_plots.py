@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from costmodel.decision.views import view
-from costmodel.report import plots
+from costmodel.report import drawing, plots
 from tests.report.conftest import HOSTILE
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -118,8 +118,8 @@ def test_same_bytes_whatever_was_drawn_before(figures, rows, seen, sweeps):
 
 
 def test_colours_belong_to_names_not_to_order():
-    assert plots._colours(["b", "a", "c"]) == plots._colours(["c", "b", "a", "a"])
-    assert len(set(plots._colours([str(i) for i in range(len(plots.PALETTE))]).values())) == len(plots.PALETTE)
+    assert drawing.colours(["b", "a", "c"]) == drawing.colours(["c", "b", "a", "a"])
+    assert len(set(drawing.colours([str(i) for i in range(len(drawing.PALETTE))]).values())) == len(drawing.PALETTE)
 
 
 def test_nothing_to_draw_is_no_figure(rows):

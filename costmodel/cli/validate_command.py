@@ -1,0 +1,49 @@
+"""costmodel validate"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from costmodel.cli import options
+
+
+@click.command(
+    name="validate",
+    epilog="""\b
+Examples:
+  costmodel validate
+  costmodel validate --section upstream --section claims --all
+  costmodel validate --json > scoreboard.json
+  costmodel validate --html scoreboard.html
+""",
+)
+@click.option(
+    "--section",
+    "sections",
+    multiple=True,
+    help="One section only, may be repeated: claims, terms, simulation, retrodiction, upstream, cost-alone, "
+    "measurements, lore, strd, formulas [default: all].",
+)
+@click.option("--all", "everything", is_flag=True, help="Print every row, also of long sections that pass.")
+@click.option("--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write the page to this file, too.")
+@options.as_json
+def command(sections: tuple[str, ...], everything: bool, page: Path | None, as_json: bool) -> None:
+    """The scoreboard: held-out errors, simulation, upstream decisions, lore, certified regressions.
+
+    Exit code 1 if a row fails without an explanation. The simulation takes about a minute the first time.
+    """
+    from costmodel.evidence.store import load
+    from costmodel.hashing import write_beside
+    from costmodel.report import scoreboard as shown
+    from costmodel.validation import scoreboard
+
+    length = len(sections) or len(scoreboard.SECTIONS)
+    with click.progressbar(length=length, label="sections ", file=sys.stderr) as bar:
+        board = scoreboard.build(load(), sections, lambda: bar.update(1))
+    if page is not None:
+        write_beside(page, shown.html(board))
+    click.echo(shown.as_json(board) if as_json else shown.text(board, everything=everything), nl=False)
+    sys.exit(1 if board.failed else 0)

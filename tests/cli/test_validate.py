@@ -1,0 +1,72 @@
+"""costmodel validate: text, JSON, page, exit codes."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from costmodel.cli import cli
+from costmodel.validation import scoreboard
+from costmodel.validation.row import Row, Section
+
+
+def run(*words):
+    return CliRunner().invoke(cli, ["validate", *words])
+
+
+def test_text_is_ascii_and_fits_a_mail():
+    result = run("--section", "claims", "--section", "cost-alone", "--section", "formulas")
+    assert result.exit_code == 0
+    assert result.stdout.isascii()
+    assert all(len(line) <= 72 for line in result.stdout.splitlines())
+    assert "What the thread of 2023-08-18 claims: 9 pass" in result.stdout
+    assert "5 disagree-explained" in result.stdout
+
+
+def test_long_sections_show_what_does_not_pass_unless_asked_for_all():
+    short, long = run("--section", "lore").stdout, run("--section", "lore", "--all").stdout
+    assert "more rows: --all" in short
+    assert "I08b" in short
+    assert "more rows" not in long
+    assert len(long) > len(short)
+
+
+def test_json_counts_every_verdict():
+    found = json.loads(run("--section", "upstream", "--json").stdout)
+    counts = found["counts"]["upstream"]
+    assert sum(counts.values()) == len(found["sections"][0]["rows"])
+    assert counts["fail"] == 0
+    assert found["failed"] is False
+
+
+def test_the_page_is_written_whole(tmp_path):
+    target = tmp_path / "board.html"
+    assert run("--section", "formulas", "--html", str(target)).exit_code == 0
+    assert target.read_text().rstrip().endswith("</html>")
+    assert [path.name for path in tmp_path.iterdir()] == ["board.html"]
+
+
+def test_an_unexplained_failure_is_exit_code_1(monkeypatch):
+    row = Row(id="x", what="w", figure="f", target="t", verdict="fail", source="s")
+    wrong = Section(id="formulas", title="Dimensions", rows=(row,))
+    monkeypatch.setitem(scoreboard.SECTIONS, "formulas", lambda evidence: wrong)
+    result = run("--section", "formulas")
+    assert result.exit_code == 1
+    assert "FAIL x: w" in result.stdout
+
+
+def test_an_unknown_section_is_one_line():
+    done = subprocess.run(
+        [sys.executable, "-m", "costmodel", "validate", "--section", "claim"], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "did you mean 'claims'?" in done.stderr.splitlines()[-1]
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_row_holds_finite_numbers_only(value):
+    with pytest.raises(ValueError, match="is not finite"):
+        Row(id="x", what="w", figure="f", target="t", verdict="pass", source="s", value=value)
