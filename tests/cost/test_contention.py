@@ -137,7 +137,6 @@ def test_a_saturated_lock_has_no_finite_wait(rate):
 def test_a_memslot_update_never_runs_where_flushes_of_whole_caches_pile_up():
     found = waits(made(BLAST, 0.010, 100, irq_off_s=0.009), "after_srcu")
     assert numpy.isposinf(found.memslot_wait_mean_s[0])
-    assert numpy.isfinite(found.fault_wait_mean_s[0])
 
 
 @pytest.mark.parametrize("placement", ADMISSIBLE)
