@@ -16,7 +16,8 @@ MOST_TASKS = 100
 def html(found: Replay) -> str:
     """The sections of a replay; every text from the trace is escaped."""
     shown = found.tasks[:MOST_TASKS]
-    return fragment("trace", r=found, tasks=shown, more=len(found.tasks) - len(shown), count=trace_text.count)
+    words = {"count": trace_text.count, "plural": trace_text.plural}
+    return fragment("trace", r=found, tasks=shown, more=len(found.tasks) - len(shown), **words)
 
 
 def as_json(found: Replay) -> str:

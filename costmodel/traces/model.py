@@ -78,6 +78,7 @@ class WayRow(Frozen):
     serial: bool
     event_time_s: Interval
     cpu_s: Interval
+    cpu_s_per_event: Interval
     closed: Experience | None
     open: Experience
     predicted: Prediction
@@ -112,6 +113,7 @@ class Dispersion(Frozen):
 class Replay(Frozen):
     """A trace under every strategy of a guest type on a machine. `events` were replayed, `outside` meet no memslot;
     `bound` says what is not known about that; `headline` what the kernel does with it. `sampled_events`: events of the blocks behind the 90 % intervals.
+    `own_gap_*`: between a thread's own events, its think time where the recorded host did not flush; null of single events.
     """
 
     file: str
@@ -129,6 +131,8 @@ class Replay(Frozen):
     span_s: float
     rate_per_s: float | None
     threads: int
+    own_gap_p50_s: float | None
+    own_gap_p99_s: float | None
     gap_variation: float | None
     dispersion: list[Dispersion]
     range_mean_bytes: float

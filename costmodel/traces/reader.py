@@ -67,6 +67,7 @@ def batches(path: Path, notes: Notes) -> Iterator:
 
 def _text(path: Path, notes: Notes) -> Iterator:
     rows: dict[str, list] = {name: [] for name in ("t_ns", "task", "pid", "cpu", "start", "end")}
+    events, bad, other = 0, notes.bad_lines, sum(notes.without_event.values())
     with path.open(encoding="utf-8", errors="replace") as stream:
         for number, raw in enumerate(stream, start=1):
             notes.lines += 1
@@ -75,6 +76,7 @@ def _text(path: Path, notes: Notes) -> Iterator:
             if event is None or not _plausible(event):
                 _no_event(path.name, number, line, notes)
                 continue
+            events += 1
             cpu = CPU.search(line, len(event.comm))
             values = (round(event.time_s * 1e9), event.comm, event.pid, int(cpu[1]) if cpu else None)
             for name, value in zip(rows, (*values, event.start, event.end), strict=True):
@@ -82,6 +84,13 @@ def _text(path: Path, notes: Notes) -> Iterator:
             if len(rows["t_ns"]) == ROWS:
                 yield _batch(rows, path)
                 rows = {name: [] for name in rows}
+    bad, other = notes.bad_lines - bad, sum(notes.without_event.values()) - other
+    if not events and bad + other:
+        raise BadInput(
+            f"holds no event in order of time: {other} lines of histograms, counts or durations, {bad} not understood",
+            file=path,
+            remedy="record kvm:kvm_unmap_hva_range with perf or trace-cmd",
+        )
     if rows["t_ns"]:
         yield _batch(rows, path)
 

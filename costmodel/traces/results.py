@@ -55,6 +55,8 @@ def result(
         span_s=found.footer.span_s,
         rate_per_s=_rate(found),
         threads=found.threads,
+        own_gap_p50_s=_own_gap_s(found, 0.5),
+        own_gap_p99_s=_own_gap_s(found, 0.99),
         gap_variation=found.sampled.gap_variation,
         dispersion=[
             model.Dispersion(window_s=w.length_ns * 1e-9, index=w.dispersion, most=w.most)
@@ -82,6 +84,12 @@ def result(
 def _rate(found: Replayed) -> float | None:
     events = int(found.classes.sum())
     return (events - 1) / found.footer.span_s if found.footer.span_s > 0 and events > 1 else None
+
+
+def _own_gap_s(found: Replayed, share: float) -> float | None:
+    """Quantile of the gap between a thread's own events, over the sampled blocks."""
+    gaps = found.sampled.own_gaps_ns
+    return gaps.quantile(share) * 1e-9 if gaps.total else None
 
 
 def _task(name: str, events: int) -> model.TaskRow:
@@ -123,6 +131,7 @@ def _way(found: Replayed, at: int) -> model.WayRow:
         serial=way.serial,
         event_time_s=interval_of(mean_s, "s", way.extrapolated),
         cpu_s=interval_of(cpu_s, "s", way.extrapolated),
+        cpu_s_per_event=interval_of(cpu_s / counts.sum(), "s", way.extrapolated),
         closed=experience(found.closed[at], "closed") if found.closed else None,
         open=experience(found.open[at], "open"),
         predicted=prediction(_rate(found), float(numpy.median(mean_s)), way.serial, times, counts),

@@ -76,7 +76,7 @@ def notes(found: Replayed, ways: Sequence[model.WayRow]) -> list[str]:
     texts = []
     if found.closed is not None:
         texts.append(
-            "closed: each thread waits for its flush, then thinks as long as recorded; every "
+            "closed: each thread waits for its flush, then thinks as long as recorded, also while others flush; every "
             f"{store.GROUP_ROWS} events the clocks of all threads are set to that of the slowest"
         )
     texts.append("open: each event at its recorded time, whatever the flushes take")

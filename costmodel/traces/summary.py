@@ -143,6 +143,11 @@ class Summary:
         return _all(task.ranges for task in self.tasks.values())
 
     @property
+    def own_gaps_ns(self) -> Histogram:
+        """Gaps between events of the same thread, of all threads."""
+        return _all(task.gaps_ns for task in self.tasks.values())
+
+    @property
     def bursts(self) -> Histogram:
         """Events per burst, of all threads."""
         return _all(task.bursts for task in self.tasks.values())

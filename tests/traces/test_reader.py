@@ -36,7 +36,7 @@ def test_what_is_no_event_is_counted(tmp_path):
 
 
 def test_only_the_first_bad_lines_are_kept(tmp_path):
-    _, notes = read(tmp_path, "bad\n" * 1000)
+    _, notes = read(tmp_path, f"{RAW}\n" + "bad\n" * 1000)
     assert notes.bad_lines == 1000 and len(notes.bad) == 10
 
 
@@ -58,6 +58,11 @@ def test_numbers_that_cannot_be_are_bad_lines(tmp_path, line):
 def test_bytes_that_are_no_text_are_bad_lines(tmp_path):
     rows, notes = read(tmp_path, RAW.encode() + b"\n\xff\xfe\x00\x80\n")
     assert len(rows) == 1 and notes.bad_lines == 1
+
+
+def test_histograms_alone_are_no_trace(tmp_path):
+    with pytest.raises(BadInput, match="holds no event in order of time: 2 lines of histograms"):
+        read(tmp_path, "@len_kib[ksmd]:\n[4, 8)      12 |@@@@|\n")
 
 
 CSV = "t_ns,task,pid,start,end\n10,ksmd,46,4096,8192\n20,CPU 0/KVM,,0,4096\n"

@@ -231,3 +231,34 @@ def test_unknown_ids_and_machines_that_cannot_host_are_refused(trace):
 def test_a_prediction_without_a_rate_has_no_waits():
     told = results.prediction(None, 0.001, True)
     assert told.load == 0 and told.p99_s is None and told.in_progress_fraction == 0
+
+
+def test_work_grows_with_the_blocks_and_sampling_does_not(trace, monkeypatch):
+    """Each block goes once through the passes at the median of whole-cache flushes; the rest sees five blocks."""
+    from costmodel.traces import passes, replay
+
+    batch = table(poisson(20_000, 5.0), ["ksmd"] * 20_000, [46] * 20_000)
+    monkeypatch.setattr(store, "GROUP_ROWS", 500)
+    path = trace(batch)
+    fed = []
+    for kind in (passes.Closed, passes.Open):
+        real = kind.feed
+        monkeypatch.setattr(kind, "feed", lambda self, work, real=real: fed.append(work.number) or real(self, work))
+    found = study(path, "sev", MACHINE, "ksm-default")
+    whole = sum(way.serial for way in found.ways)
+    sampled = 2 * len(found.ways) * len(service.LEVELS) * replay.SAMPLED
+    assert len(fed) == 2 * whole * 40 + sampled
+
+
+def test_the_benchmark_runs(tmp_path):
+    import importlib.util
+    from pathlib import Path
+
+    file = Path(__file__).parents[2] / "benchmarks/trace_replay.py"
+    spec = importlib.util.spec_from_file_location("trace_replay", file)
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    path = tmp_path / "t.parquet"
+    assert store.write(benchmark.batches(5000), path).events == 5000
+    for work in benchmark.WORK.values():
+        assert len(work(path)) == 2
