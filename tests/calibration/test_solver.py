@@ -1,0 +1,239 @@
+"""The solver against linear regression, and each diagnostic at a problem that must trip it."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy
+import pytest
+import scipy.optimize
+from hypothesis import given
+from hypothesis import strategies as st
+
+from costmodel.calibration import solver
+from costmodel.calibration.solver import Attempt, doubt, judge, solve, starts
+
+FREE = numpy.inf
+
+
+def linear(design, data, begin=None, low=-FREE, high=FREE):
+    """Solution of design @ theta = data."""
+    n = design.shape[1]
+    begin = [numpy.ones(n)] if begin is None else begin
+    bounds = (numpy.broadcast_to(numpy.asarray(end, float), n).copy() for end in (low, high))
+    return solve(lambda x: design @ x - data, lambda x: design, begin, *bounds, float(numpy.linalg.norm(data)))
+
+
+@pytest.fixture(scope="module")
+def line():
+    """Twenty points about 2 + 3 x."""
+    random = numpy.random.default_rng(5)
+    x = numpy.linspace(0, 4, 20)
+    return numpy.stack([numpy.ones(20), x], axis=1), 2 + 3 * x + 0.1 * random.standard_normal(20)
+
+
+def wells(x):
+    """Least squares at x = 1 (sum of squares 0.01), a worse local minimum near x = -1."""
+    return numpy.array([x[0] ** 2 - 1, 0.3 * (x[0] - 1), *numpy.full(8, 0.1 / numpy.sqrt(8))])
+
+
+def wells_slopes(x):
+    return numpy.array([[2 * x[0]], [0.3], *[[0.0]] * 8])
+
+
+def well_from(*begin):
+    return solve(
+        wells, wells_slopes, [numpy.array([b]) for b in begin], *(numpy.array([s * FREE]) for s in (-1, 1)), 1.0
+    )
+
+
+def test_a_line_is_that_of_linear_regression(line):
+    design, data = line
+    expected, *_ = numpy.linalg.lstsq(design, data, rcond=None)
+    assert linear(design, data).best.theta == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_covariance_is_that_of_linear_regression(line):
+    """s^2 (X'X)^-1 with s^2 = RSS / (n - p)."""
+    design, data = line
+    theta, rss, *_ = numpy.linalg.lstsq(design, data, rcond=None)
+    expected = rss[0] / 18 * numpy.linalg.inv(design.T @ design)
+    found = linear(design, data)
+    assert found.covariance == pytest.approx(expected, rel=1e-8)
+    assert found.scatter == pytest.approx(numpy.sqrt(rss[0] / 18))
+
+
+@given(st.floats(-9, 9))
+def test_the_covariance_follows_the_unit_of_a_parameter(exponent):
+    random = numpy.random.default_rng(5)
+    x = numpy.linspace(0, 4, 20)
+    design, data = numpy.stack([numpy.ones(20), x], axis=1), 2 + 3 * x + 0.1 * random.standard_normal(20)
+    factor = 10.0**exponent
+    one = linear(design, data)
+    other = linear(design * [1, factor], data, [numpy.array([1, 1 / factor])])
+    expected = one.covariance / numpy.outer([1, factor], [1, factor])
+    assert other.rank == 2
+    assert other.covariance == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_scatter_of_a_mean_is_the_standard_deviation():
+    data = numpy.array([1.0, 2, 3, 4, 5, 6, 7, 8])
+    found = linear(numpy.ones((8, 1)), data)
+    assert found.best.theta == pytest.approx([4.5])
+    assert found.scatter == pytest.approx(data.std(ddof=1))
+    assert found.covariance == pytest.approx(data.var(ddof=1) / 8)
+
+
+def test_parameters_that_do_the_same_are_not_told_apart(line):
+    design, data = line
+    found = linear(design[:, [0, 0]], data)
+    assert (found.rank, found.covariance) == (1, None)
+    assert found.withheld.startswith("rank 1 of 2")
+
+
+def test_parameters_of_unlike_size_that_do_the_same_are_not_told_apart(line):
+    design, data = line
+    found = linear(design[:, [1, 1]] * [1, 1e9], data)
+    assert (found.rank, found.covariance) == (1, None)
+
+
+def test_a_parameter_on_its_bound_has_no_error_bar(line):
+    found = linear(*line, low=[-FREE, -FREE], high=[FREE, 2.0])
+    assert found.best.theta[1] == pytest.approx(2.0)
+    assert (found.withheld, found.covariance) == ("a parameter lies on its bound", None)
+
+
+def test_bounds_that_are_not_reached_change_nothing(line):
+    free, bounded = linear(*line), linear(*line, low=[-10, -10], high=[10, 10])
+    assert bounded.best.theta == pytest.approx(free.best.theta, rel=1e-8)
+    assert bounded.covariance == pytest.approx(free.covariance, rel=1e-6)
+
+
+@pytest.mark.parametrize(("n", "withheld"), [(7, "5 degrees of freedom, fewer than 6"), (8, None)])
+def test_below_six_degrees_of_freedom_there_is_no_error_bar(line, n, withheld):
+    design, data = line
+    found = linear(design[:n], data[:n])
+    assert found.withheld == withheld
+    assert (found.covariance is None) == (withheld is not None)
+
+
+def test_without_a_degree_of_freedom_there_is_no_scatter(line):
+    design, data = line
+    assert linear(design[:2], data[:2]).scatter is None
+
+
+def test_evaluations_that_run_out_are_said(monkeypatch):
+    """Rosenbrock's valley in three evaluations."""
+    monkeypatch.setattr(scipy.optimize, "least_squares", partial(scipy.optimize.least_squares, max_nfev=3))
+    monkeypatch.setattr(solver, "RESTARTS", 0)
+    found = solve(
+        lambda x: numpy.array([10 * (x[1] - x[0] ** 2), 1 - x[0], *numpy.full(8, 0.1)]),
+        lambda x: numpy.array([[-20 * x[0], 10], [-1, 0], *[[0.0, 0]] * 8]),
+        [numpy.array([-1.2, 1.0])],
+        numpy.full(2, -FREE),
+        numpy.full(2, FREE),
+        1.0,
+    )
+    assert not found.best.converged
+    assert (found.withheld, found.covariance) == ("not converged: the evaluations ran out", None)
+
+
+def test_an_iteration_that_ran_out_goes_on(monkeypatch):
+    monkeypatch.setattr(scipy.optimize, "least_squares", partial(scipy.optimize.least_squares, max_nfev=12))
+    found = solve(
+        lambda x: numpy.array([10 * (x[1] - x[0] ** 2), 1 - x[0], *numpy.full(8, 0.1)]),
+        lambda x: numpy.array([[-20 * x[0], 10], [-1, 0], *[[0.0, 0]] * 8]),
+        [numpy.array([-1.2, 1.0])],
+        numpy.full(2, -FREE),
+        numpy.full(2, FREE),
+        1.0,
+    )
+    assert found.best.theta == pytest.approx([1, 1])
+    assert found.withheld is None
+
+
+def test_a_local_minimum_alone_looks_like_a_minimum():
+    found = well_from(-1.0)
+    assert found.best.theta[0] == pytest.approx(-0.97, abs=0.02)
+    assert found.withheld is None
+
+
+def test_beside_a_better_start_a_local_minimum_is_said_to_be_worse():
+    worse, both = well_from(-1.0).best, well_from(-1.0, 1.0)
+    ratio = worse.cost / both.best.cost
+    assert ratio > 10
+    assert doubt(worse, both.attempts, 1.0) == f"a better start exists: {ratio:.3g} times its sum of squares"
+
+
+def test_the_best_of_several_starts_is_kept_in_any_order():
+    for begin in ((-1.0, 1.0), (1.0, -1.0)):
+        found = well_from(*begin)
+        assert found.best.theta[0] == pytest.approx(1.0)
+        assert [numpy.sign(a.theta[0]) for a in found.attempts] == list(numpy.sign(begin))
+        assert found.withheld is None
+
+
+def test_a_worse_answer_beside_a_perfect_one_is_said_to_be_worse():
+    """Exact data leave no sum of squares: nothing is divided by it."""
+    perfect = Attempt(numpy.ones(1), numpy.zeros(9), 0.0, True, 0.0, False)
+    worse = replace(perfect, residuals=numpy.ones(9), cost=4.5)
+    assert doubt(worse, (perfect, worse), 3.0).startswith("a better start exists")
+
+
+def test_answers_that_differ_by_rounding_are_equally_good():
+    best = Attempt(numpy.ones(1), numpy.full(9, 1e-13), 4.5e-26, True, 0.0, False)
+    other = replace(best, cost=9e-26)
+    assert doubt(other, (best, other), 1.0) is None
+
+
+def test_residuals_that_lean_on_the_jacobian_are_no_minimum(line):
+    design, data = line
+    theta = numpy.array([2.0, 3.5])
+    residuals = design @ theta - data
+    slope = float(numpy.max(numpy.abs(design.T @ residuals) / numpy.linalg.norm(design, axis=0)))
+    attempt = Attempt(
+        theta, residuals, float(residuals @ residuals) / 2, True, slope / float(numpy.linalg.norm(residuals)), False
+    )
+    found = judge(attempt, (attempt,), lambda x: design, 1.0)
+    assert found.withheld.startswith("no minimum")
+    assert found.covariance is None
+
+
+def test_a_start_without_a_finite_value_is_left_out():
+    found = solve(
+        lambda x: numpy.full(8, numpy.nan) if x[0] < 0 else x - numpy.arange(8),
+        lambda x: numpy.ones((8, 1)),
+        [numpy.array([-1.0]), numpy.array([2.0])],
+        numpy.array([-FREE]),
+        numpy.array([FREE]),
+        1.0,
+    )
+    assert len(found.attempts) == 1
+    assert found.best.theta[0] == pytest.approx(3.5)
+
+
+def test_a_model_without_a_value_anywhere_is_refused():
+    with pytest.raises(ValueError, match="no finite value"):
+        solve(
+            lambda x: numpy.full(8, numpy.nan),
+            lambda x: numpy.ones((8, 1)),
+            [numpy.ones(1)],
+            -numpy.ones(1),
+            2 * numpy.ones(1),
+            1.0,
+        )
+
+
+def test_the_given_start_comes_first_and_the_same_ones_follow():
+    low, high = numpy.array([0.0, -FREE]), numpy.array([1.0, FREE])
+    one, two = (starts(numpy.array([0.5, 4.0]), low, high) for _ in range(2))
+    assert numpy.array_equal(one, two)
+    assert list(one[0]) == [0.5, 4.0]
+    assert len(one) == solver.STARTS
+
+
+@given(st.floats(-1e6, 1e6).filter(lambda value: abs(value) > 1e-300))
+def test_random_starts_stay_in_their_bounds_or_within_a_factor(value):
+    low, high = numpy.array([0.0, -FREE]), numpy.array([1.0, FREE])
+    for found in starts(numpy.array([0.5, value]), low, high, 30):
+        assert 0 <= found[0] <= 1
+        assert 1 / solver.SPREAD <= found[1] / value <= solver.SPREAD
