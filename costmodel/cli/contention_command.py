@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import click
 
 from costmodel.cli import options
 from costmodel.errors import BadInput, UnknownName
+
+PARTS = ("contention", "bills", "hybrids", "masks", "variants")
+"""Keys of the JSON."""
 
 
 @click.command(
@@ -54,6 +58,8 @@ def command(
     from costmodel.evidence.store import load
     from costmodel.kvm.guests import guest as guest_of
 
+    if rate_per_s is not None and not math.isfinite(rate_per_s):
+        raise BadInput("must be a finite number", field="--rate-per-s", remedy="give events per second")
     evidence = load()
     case = scenario(evidence, guest, machine, workload, kernel, **numbers)
     if reason := not_applicable(case, guest_of(guest)):
@@ -63,15 +69,18 @@ def command(
     if trigger is not None and trigger not in by_id:
         raise UnknownName(f"trigger of {guest}", trigger, by_id)
     study = by_id[trigger] if trigger else costliest_study(studies)
+    if study is None and not as_json:
+        click.echo("No trigger of this guest type needs a flush.")
+        return
     if study is None:
-        click.echo("[]" if as_json else "No trigger of this guest type needs a flush.")
+        options.print_json({name: [] for name in PARTS})
         return
     rows = contention.contention_rows(study)
     bills = contention.bill_rows(study, evidence)
     hybrids = contention.hybrid_rows([study])
     masks, variants = mask_rows(study), variant_rows(study, evidence)
     if as_json:
-        parts = {"contention": rows, "bills": bills, "hybrids": hybrids, "masks": masks, "variants": variants}
+        parts = dict(zip(PARTS, (rows, bills, hybrids, masks, variants), strict=True))
         options.print_json({name: [row.model_dump(mode="json") for row in part] for name, part in parts.items()})
         return
     _print(study.trigger.id, f"{guest} on {machine}, {workload}, {case.kernel}", rows, bills, hybrids, masks, variants)
@@ -90,10 +99,10 @@ def _print(trigger: str, about: str, rows: list, bills: list, hybrids: list, mas
         click.echo(f"  each vCPU stands still {block.standstill} of the time")
         click.echo("  " + _columns("hook", WAITS))
         for line in block.lines:
-            mark = "*" if line.here else " "
-            for hook in line.hooks[:-1]:
-                click.echo(f"{mark} {hook},")
-            click.echo(f"{mark} {_columns(line.hooks[-1], line.cells)}")
+            *others, (last, here) = line.hooks
+            for hook, own in others:
+                click.echo(f"{'*' if own else ' '} {hook},")
+            click.echo(f"{'*' if here else ' '} {_columns(last, line.cells)}")
             if line.note:
                 click.echo(f"    {line.note}")
     if rows:

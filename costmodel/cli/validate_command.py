@@ -40,9 +40,9 @@ def command(sections: tuple[str, ...], everything: bool, page: Path | None, as_j
     from costmodel.report import scoreboard as shown
     from costmodel.validation import scoreboard
 
-    length = len(sections) or len(scoreboard.SECTIONS)
-    with click.progressbar(length=length, label="sections ", file=sys.stderr) as bar:
-        board = scoreboard.build(load(), sections, lambda: bar.update(1))
+    names = scoreboard.chosen(sections)
+    with click.progressbar(length=len(names), label="sections ", file=sys.stderr) as bar:
+        board = scoreboard.build(load(), names, lambda: bar.update(1))
     if page is not None:
         write_beside(page, shown.html(board))
     click.echo(shown.as_json(board) if as_json else shown.text(board, everything=everything), nl=False)

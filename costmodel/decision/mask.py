@@ -40,7 +40,16 @@ def mask_rows(study: Study) -> list[MaskRow]:
         if vcpus < cpus * (1 - share):
             moves = float(value("migrations_to_share", allowed_cpus=cpus, vcpus=vcpus, untouched_fraction=share))
             note = f"after {significant(moves)} migrations: {quantity(moves, 's')} at one per second"
-            rows.append(_row(study, chosen, f"unpinned, {100 * (1 - share):g} % of the CPUs", cpus * (1 - share), note))
+            rows.append(
+                _row(
+                    study,
+                    chosen,
+                    f"unpinned, {100 * (1 - share):g} % of the CPUs",
+                    cpus * (1 - share),
+                    note,
+                    packed=False,
+                )
+            )
     rows.append(_row(study, chosen, "unpinned, all CPUs", cpus, "no better than a flush on all CPUs"))
     for moves in PER_FLUSH:
         between = float(

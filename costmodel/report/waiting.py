@@ -14,12 +14,11 @@ UNSEEN_S = 1e-9
 
 @dataclass(frozen=True)
 class Line:
-    """Cells of one or more hook placements: lock held, in progress, faults that retry, fault waits (mean, p99), memslot
-    update waits.
+    """Cells of one or more hook placements (title, whether the kernel's own): lock held, in progress, faults that retry,
+    fault waits (mean, p99), memslot update waits.
     """
 
-    hooks: tuple[str, ...]
-    here: bool
+    hooks: tuple[tuple[str, bool], ...]
     cells: tuple[str, ...]
     note: str
 
@@ -56,10 +55,7 @@ def _lines(rows: Sequence[ContentionRow]) -> tuple[Line, ...]:
             cell(row.memslot_wait_mean_s),
         )
         merged.setdefault((cells, row.note), []).append(row)
-    return tuple(
-        Line(tuple(row.placement_title for row in same), any(row.here for row in same), *key)
-        for key, same in merged.items()
-    )
+    return tuple(Line(tuple((row.placement_title, row.here) for row in same), *key) for key, same in merged.items())
 
 
 def cell(value: Interval | None) -> str:

@@ -42,17 +42,22 @@ SECTIONS: dict[str, Callable[[Evidence], Section]] = {
 }
 
 
+def chosen(sections: Iterable[str]) -> list[str]:
+    """The named sections in the order in which they are shown, all if none is named. Raises UnknownName."""
+    names = list(sections)
+    for name in names:
+        if name not in SECTIONS:
+            raise UnknownName("section", name, SECTIONS)
+    return [name for name in SECTIONS if name in names or not names]
+
+
 def build(evidence: Evidence, sections: Iterable[str] = (), progress: Progress = lambda: None) -> Scoreboard:
     """The scoreboard of the named sections (all if none is named); `progress` is called after each.
 
     Raises UnknownName. The simulation takes about a minute when its results are not cached.
     """
-    names = list(sections) or list(SECTIONS)
-    for name in names:
-        if name not in SECTIONS:
-            raise UnknownName("section", name, SECTIONS)
     built = []
-    for name in (n for n in SECTIONS if n in names):
+    for name in chosen(sections):
         built.append(SECTIONS[name](evidence))
         progress()
     return Scoreboard(

@@ -62,7 +62,8 @@ def test_an_unknown_section_is_one_line():
         [sys.executable, "-m", "costmodel", "validate", "--section", "claim"], capture_output=True, text=True
     )
     assert done.returncode == 2
-    assert "did you mean 'claims'?" in done.stderr.splitlines()[-1]
+    assert len(done.stderr.splitlines()) == 1
+    assert "did you mean 'claims'?" in done.stderr
     assert done.stdout == ""
 
 
