@@ -99,10 +99,10 @@ def _print(trigger: str, about: str, rows: list, bills: list, hybrids: list, mas
         click.echo(f"  each vCPU stands still {block.standstill} of the time")
         click.echo("  " + _columns("hook", WAITS))
         for line in block.lines:
-            *others, (last, here) = line.hooks
-            for hook, own in others:
-                click.echo(f"{'*' if own else ' '} {hook},")
-            click.echo(f"{'*' if here else ' '} {_columns(last, line.cells)}")
+            for hook in line.hooks:
+                last = hook == line.hooks[-1]
+                mark = "*" if hook == line.own else " "
+                click.echo(f"{mark} {_columns(hook, line.cells) if last else hook + ','}")
             if line.note:
                 click.echo(f"    {line.note}")
     if rows:

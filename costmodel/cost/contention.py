@@ -105,7 +105,7 @@ class Window:
         if self.closed:
             return self.length_s / 2
         with numpy.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            stall = value("window_stall", rate_per_s=self.rate_per_s, **self._parts)
+            stall = numpy.nan_to_num(value("window_stall", rate_per_s=self.rate_per_s, **self._parts), nan=numpy.inf)
         saturated = self.rate_per_s * self.length_s * self.serial >= 1
         empty = (self.rate_per_s == 0) | (self.length_s == 0)
         return numpy.where(empty, self.length_s / 2, numpy.where(saturated, numpy.inf, stall))

@@ -14,11 +14,12 @@ UNSEEN_S = 1e-9
 
 @dataclass(frozen=True)
 class Line:
-    """Cells of one or more hook placements (title, whether the kernel's own): lock held, in progress, faults that retry,
-    fault waits (mean, p99), memslot update waits.
+    """Cells of one or more hook placements: lock held, in progress, faults that retry, fault waits (mean, p99), memslot
+    update waits. `own` is the kernel's hook, where it is one of them.
     """
 
-    hooks: tuple[tuple[str, bool], ...]
+    hooks: tuple[str, ...]
+    own: str
     cells: tuple[str, ...]
     note: str
 
@@ -55,7 +56,14 @@ def _lines(rows: Sequence[ContentionRow]) -> tuple[Line, ...]:
             cell(row.memslot_wait_mean_s),
         )
         merged.setdefault((cells, row.note), []).append(row)
-    return tuple(Line(tuple((row.placement_title, row.here) for row in same), *key) for key, same in merged.items())
+    return tuple(
+        Line(
+            tuple(row.placement_title for row in same),
+            next((row.placement_title for row in same if row.here), ""),
+            *key,
+        )
+        for key, same in merged.items()
+    )
 
 
 def cell(value: Interval | None) -> str:
