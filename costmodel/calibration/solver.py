@@ -129,7 +129,8 @@ def doubt(attempt: Attempt, others: Sequence[Attempt], size: float) -> str | Non
         return f"no minimum: the residuals lean on the Jacobian by {attempt.slope:.0e}"
     least = min(other.cost for other in others)
     if attempt.cost > least * (1 + WORSE) and not _is_rounding(attempt.cost, size):
-        return f"a better start exists: {attempt.cost / least:.3g} times its sum of squares"
+        times = f"{attempt.cost / least:.3g} times its sum of squares" if least > 0 else "it fits without residual"
+        return f"a better start exists: {times}"
     return None
 
 

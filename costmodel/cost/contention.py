@@ -114,7 +114,8 @@ class Window:
         """Share of the gfns that the merged range covers while in progress; all of them where the line never ends."""
         if self.closed:
             return numpy.full_like(self.length_s, range_fraction)
-        overlapping = numpy.minimum(1.0 + self.rate_per_s * self.stall_s, MOST_OVERLAPPING)
+        most = MOST_OVERLAPPING / numpy.maximum(self.rate_per_s, TINY_RATE)
+        overlapping = 1.0 + self.rate_per_s * numpy.minimum(self.stall_s, most)
         return value("merged_fraction", range_fraction=range_fraction, overlapping=overlapping)
 
 
