@@ -5,13 +5,16 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 STAMP := $(VENV)/.installed
 
-.PHONY: report test lab check lint audit lock clean
+.PHONY: report test validate lab check lint audit lock clean
 
 report: $(STAMP)
 	$(BIN)/costmodel report --out reports --jobs $(JOBS)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+validate: $(STAMP)
+	$(BIN)/costmodel validate
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab notebooks

@@ -107,6 +107,9 @@ def _print(trigger: str, about: str, rows: list, bills: list, hybrids: list, mas
                 click.echo(f"    {line.note}")
     if rows:
         click.echo("\nA hook after range_end is inadmissible: the page can be in use again before its flush.")
+        click.echo("In the thread's words:")
+        for text in waiting.thread_names():
+            click.echo(f"  {text}")
     if bills:
         click.echo("\nWho pays for one event, and what one thread of a tenant or its VMM can take:")
     for names, bill in waiting.bills(bills):

@@ -73,6 +73,7 @@ def contention(result: Recommendation) -> str:
         blocks=waiting.blocks(result.contention),
         bills=waiting.bills(result.bills),
         hybrids=waiting.hybrids(result.hybrids),
+        names=waiting.thread_names(),
     )
 
 

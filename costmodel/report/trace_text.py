@@ -254,22 +254,24 @@ def summary(found: Summary) -> str:
     lines = [f"{plural(found.recordings, 'recording')}, {plural(found.events, 'event')} in {span}{rate}"]
     if found.with_overlap:
         lines += wrap(f"{count(found.outside)} of {count(found.with_overlap)} events meet no memslot", "  ")
-    lines += ["", "GAPS between events (all threads)", f"  {_quantiles(found.gaps_ns, 1e-9, 's')}"]
+    lines += ["", "GAPS between events (all threads)", *wrap(_quantiles(found.gaps_ns, 1e-9, "s"), "  ")]
     if found.gap_variation is not None:
         lines.append(f"  squared coefficient of variation {significant(found.gap_variation)} (1: independent arrivals)")
     lines += _dispersion([(w.length_ns * 1e-9, w.dispersion, w.most) for w in found.windows.values()])
-    lines += ["", "RANGE LENGTHS", f"  {_quantiles(found.ranges, 1, 'B')}", *_octaves(found.ranges)]
+    lines += ["", "RANGE LENGTHS", *wrap(_quantiles(found.ranges, 1, "B"), "  "), *_octaves(found.ranges)]
     bursts = found.bursts
     lines += ["", f"BURSTS (events of a thread, gaps up to {quantity(BURST_GAP_NS * 1e-9, 's')})"]
-    lines.append(f"  {plural(bursts.total, 'burst')}, events per burst: {_quantiles(bursts, 1, '1')}")
+    per_burst = _quantiles(bursts, 1, "1")
+    lines += wrap(f"{plural(bursts.total, 'burst')}, events per burst: {per_burst}", "  ", "    ")
     lines += ["", "TASKS"]
     ranked = sorted(found.tasks.items(), key=lambda item: (-item[1].events, item[0]))
     for name, task in ranked[:MOST_TASKS]:
         told = triggers_of_task(name)
         lines += _task(name, task.events, told.triggers, told.decided)
-        lines.append(f"      {plural(task.threads, 'thread')}; range {_quantiles(task.ranges, 1, 'B')}")
+        ranges = _quantiles(task.ranges, 1, "B")
+        lines += wrap(f"{plural(task.threads, 'thread')}; range {ranges}", "      ", "        ")
         if task.gaps_ns.total:
-            lines.append(f"      own gap {_quantiles(task.gaps_ns, 1e-9, 's')}")
+            lines += wrap(f"own gap {_quantiles(task.gaps_ns, 1e-9, 's')}", "      ", "        ")
     if len(ranked) > MOST_TASKS:
         lines.append(f"  {len(ranked) - MOST_TASKS} more names")
     return "\n".join(lines) + "\n"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from costmodel.decision.model import BillRow, ContentionRow, HybridRow, Interval, Recommendation
+from costmodel.kvm.placements import PLACEMENTS
 from costmodel.numbers import interval
 
 UNSEEN_S = 1e-9
@@ -75,6 +76,11 @@ def cell(value: Interval | None) -> str:
     if value.low == value.high and value.unit == "1":
         return f"{value.median:g}"
     return interval(value.low, value.median, value.high, value.unit)
+
+
+def thread_names() -> list[str]:
+    """What the thread of 2023-08-18 calls a hook at each placement."""
+    return [f"{place.title}: {', '.join(place.hooks)}" for place in PLACEMENTS.values() if place.hooks]
 
 
 def sentences(result: Recommendation) -> list[str]:

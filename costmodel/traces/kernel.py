@@ -84,19 +84,24 @@ def open_serial(time_ns, zero_ns, service_ns, saturated_ns, state, histogram, ep
     its events, `episodes` (EPISODES, 3: start, length, events) keeps the longest.
     """
     free, began, events, peak, longest = state[0], state[1], state[2], state[3], state[4]
+    alone = 0
     for i in range(len(time_ns)):
         now = float(time_ns[i] - zero_ns)
         if now >= free:
             if peak >= saturated_ns:
                 keep(episodes, totals, began, free - began, events)
-            began, events, peak = now, 0.0, 0.0
-            free = now
-        wait = free - now
-        peak = max(peak, wait)
-        events += 1.0
-        free += service_ns
-        longest = max(longest, free - now)
-        histogram[_bin(free - now)] += 1
+            began, events, peak = now, 1.0, 0.0
+            free = now + service_ns
+            alone += 1
+        else:
+            peak = max(peak, free - now)
+            events += 1.0
+            free += service_ns
+            longest = max(longest, free - now)
+            histogram[_bin(free - now)] += 1
+    if alone:
+        longest = max(longest, service_ns)
+        histogram[_bin(service_ns)] += alone
     state[0], state[1], state[2], state[3], state[4] = free, began, events, peak, longest
 
 
