@@ -67,9 +67,11 @@ def command(
     from costmodel.report import build, contract
 
     values = {"workload": workload, "kernel": kernel, **_parse(extra)}
-    contract.check({**values, "guest": guest or "sev", "machine": machine or "epyc-7763-2s"})
+    asked = contract.check({**values, "guest": guest or "sev", "machine": machine or "epyc-7763-2s"})
     if trace is not None:
-        _trace(trace, guest, machine, values, out, check_only)
+        if not guest or not machine or check_only:
+            raise BadInput("goes with --guest and --machine, without --check", field="--trace", remedy="name both")
+        _trace(trace, contract.arguments(asked), out)
         return
     todo = build.matrix([guest] if guest else [], [machine] if machine else [], values)
     with click.progressbar(length=len(todo), label="costs ", file=sys.stderr) as bar:
@@ -87,16 +89,14 @@ def command(
     click.echo(f"{len(todo)} reports in {out}" + ("" if guest or machine else f", overview {out / 'index.html'}"))
 
 
-def _trace(
-    trace: Path, guest: str | None, machine: str | None, values: dict[str, object], out: Path, check_only: bool
-) -> None:
+def _trace(trace: Path, asked: dict[str, object], out: Path) -> None:
     """Page, text and JSON of a replayed trace."""
-    if not guest or not machine or check_only:
-        raise BadInput("goes with --guest and --machine, without --check", field="--trace", remedy="name both")
     from costmodel.report import build, trace_section
     from costmodel.traces.study import study
 
-    files = trace_section.files(study(trace, guest, machine, **values))
+    if asked.pop("event_fraction", None) is not None:
+        raise BadInput("a trace has its own rate", field="event_fraction", remedy="leave it out")
+    files = trace_section.files(study(trace, **asked))
     build.write(files, out)
     click.echo("\n".join(str(out / name) for name in files))
 

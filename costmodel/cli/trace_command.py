@@ -31,6 +31,7 @@ def command() -> None:
 
 @command.command(
     name="import",
+    short_help="Read traces into one Parquet file, sorted by time.",
     epilog="""\b
 Examples:
   costmodel trace import trace.txt --out host1.parquet
@@ -77,6 +78,7 @@ def _plain(text: str) -> str:
 
 
 @command.command(
+    short_help="Rates, range lengths, gaps, bursts, triggers by task name.",
     epilog="""\b
 Examples:
   costmodel trace summary host1.parquet
@@ -117,6 +119,7 @@ def _summary(file: Path):
 
 
 @command.command(
+    short_help="Cost and latency of each strategy on the recorded events.",
     epilog="""\b
 Examples:
   costmodel trace replay host1.parquet --machine epyc-7763-2s --guest sev
@@ -137,7 +140,9 @@ Examples:
     help="closed: each thread waits for its flush (open is shown too where it differs); open: recorded times only.",
 )
 @click.option("--memslots", type=EXISTING, help="CSV with the columns start,end: only events that meet a slot count.")
-@options.scenario_numbers
+@click.option("--vcpus", type=click.IntRange(1), help="vCPUs of the guest.")
+@click.option("--resident-bytes", type=click.FloatRange(0, min_open=True), help="Resident bytes of the guest.")
+@click.option("--cpus-that-ran", type=click.IntRange(1), help="CPUs that ran the guest [default: all, unpinned].")
 @options.as_json
 def replay(
     file: Path,

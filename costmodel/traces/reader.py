@@ -79,7 +79,7 @@ def _text(path: Path, notes: Notes) -> Iterator:
             events += 1
             cpu = CPU.search(line, len(event.comm))
             values = (round(event.time_s * 1e9), event.comm, event.pid, int(cpu[1]) if cpu else None)
-            for name, value in zip(rows, (*values, event.start, event.end), strict=True):
+            for name, value in zip(rows, (*values, event.start, min(event.end, schema.HUGE)), strict=True):
                 rows[name].append(value)
             if len(rows["t_ns"]) == ROWS:
                 yield _batch(rows, path)
@@ -96,7 +96,9 @@ def _text(path: Path, notes: Notes) -> Iterator:
 
 
 def _plausible(event: tracefs.Invalidation) -> bool:
-    return event.end < schema.HUGE and event.pid < schema.PID_LIMIT and event.time_s * 1e9 < schema.HUGE
+    """An end beyond user addresses is plausible: soft-dirty clearing notifies 0 to ULONG_MAX."""
+    ends = event.start < schema.HUGE and event.end < 2**64
+    return ends and event.pid < schema.PID_LIMIT and event.time_s * 1e9 < schema.HUGE
 
 
 def _no_event(file: str, number: int, line: str, notes: Notes) -> None:

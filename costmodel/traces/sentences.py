@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from costmodel.numbers import interval, quantity, significant
-from costmodel.traces import libraries, model, store
+from costmodel.traces import bins, libraries, model, store
 from costmodel.traces.passes import SATURATED_FLUSHES, Outcome
 from costmodel.traces.replay import SAMPLED, Replayed
 from costmodel.traces.tasks import triggers_of_task
@@ -51,7 +51,7 @@ def not_decidable(found: Replayed) -> list[str]:
         "the notifier's event type, so whether the page leaves the VM (SKIP_EVENT)",
     ]
     if not found.footer.with_vm:
-        texts.append("the VM; all events count as one VM's, whose flushes share CPUs")
+        texts.append("the VM, so which masks of CPUs overlap")
     open_ = {name: n for name, n in found.footer.tasks.items() if not triggers_of_task(name).decided}
     if open_:
         share = sum(open_.values()) / found.footer.events
@@ -86,6 +86,13 @@ def notes(found: Replayed, ways: Sequence[model.WayRow]) -> list[str]:
         texts.append(
             f"whole-cache flushes at the median cost: all events; intervals of waits, overlap of range flushes and "
             f"burstiness: {SAMPLED} evenly spaced blocks ({found.sampled_events} events) at 5 %, 50 % and 95 %"
+        )
+    texts.append("whole-cache flushes: one line for all events, as if the CPU masks of their VMs were the same")
+    resident = found.service.scenario.resident_bytes
+    longer = int(found.classes[:, bins.index(resident) + 1 :].sum())
+    if longer:
+        texts.append(
+            f"{longer} ranges are longer than the guest's {quantity(resident, 'B')} and are flushed as that much"
         )
     if found.footer.with_duration:
         texts.append("think time: recorded gap less the recorded flush, at least 0")

@@ -7,7 +7,7 @@ length, as the formulas are up to the size of the caches.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy
 
@@ -44,7 +44,7 @@ class Shown:
 @dataclass(frozen=True)
 class Way:
     """Strategies of one cost. `time_s` and `cpu_s` have shape (residencies, nodes, draws); `serial`: whole caches, so
-    that events wait in line for the same CPUs.
+    that events wait in line for the same CPUs. A range costs what one of at most `longest_bytes` (the guest) does.
     """
 
     strategies: tuple[Shown, ...]
@@ -52,9 +52,11 @@ class Way:
     time_s: numpy.ndarray
     cpu_s: numpy.ndarray
     extrapolated: bool
+    longest_bytes: float
 
     def at(self, values: numpy.ndarray, residency: int, lengths: numpy.ndarray) -> numpy.ndarray:
         """`values` (as time_s) at range lengths of shape (n,): shape (n, draws)."""
+        lengths = numpy.minimum(lengths, self.longest_bytes)
         low = numpy.clip(numpy.searchsorted(NODES_BYTES, lengths, "right") - 1, 0, len(NODES_BYTES) - 2)
         part = numpy.clip((lengths - NODES_BYTES[low]) / (NODES_BYTES[low + 1] - NODES_BYTES[low]), 0, None)[:, None]
         return values[residency][low] * (1 - part) + values[residency][low + 1] * part
@@ -112,7 +114,7 @@ def service(evidence: Evidence, scenario: Scenario, parameters: ParameterSet, ta
             numpy.stack([numpy.broadcast_to(getattr(cost, part), size) for cost in costs])
             for part in ("time_s", "stolen_s")
         )
-        _join(ways, Way((shown,), entry.whole_cache, time_s, cpu_s, tracked.extrapolated))
+        _join(ways, Way((shown,), entry.whole_cache, time_s, cpu_s, tracked.extrapolated, scenario.resident_bytes))
     return Service(scenario, triggers, codes, residencies, tuple(ways), refused, tuple(silent))
 
 
@@ -148,6 +150,6 @@ def _join(ways: list[Way], new: Way) -> None:
     for at, way in enumerate(ways):
         same = way.serial == new.serial and way.extrapolated == new.extrapolated
         if same and numpy.array_equal(way.time_s, new.time_s) and numpy.array_equal(way.cpu_s, new.cpu_s):
-            ways[at] = Way((*way.strategies, *new.strategies), way.serial, way.time_s, way.cpu_s, way.extrapolated)
+            ways[at] = replace(way, strategies=(*way.strategies, *new.strategies))
             return
     ways.append(new)

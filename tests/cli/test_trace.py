@@ -111,6 +111,8 @@ def test_wrong_uses_are_one_line(imported, tmp_path, monkeypatch, capsys):
         ("trace", "replay", imported, *FOR, "--arrivals", "both"),
         ("report", "--trace", imported, "--guest", "sev", "--out", tmp_path),
         ("report", "--trace", imported, *FOR, "--check", "--out", tmp_path),
+        ("report", "--trace", imported, *FOR, "-p", "event_fraction=0.5", "--out", tmp_path),
+        ("report", "--trace", imported, *FOR, "-p", "nope=1", "--out", tmp_path),
         ("trace", "import"),
         ("trace", "nope"),
     ):
@@ -143,3 +145,14 @@ def test_help_imports_no_heavy_library():
     )
     imported = {line.rsplit("|", 1)[1].strip().split(".")[0] for line in done.stderr.splitlines() if "|" in line}
     assert not imported & {"numpy", "numba", "duckdb", "pyarrow", "sympy", "scipy"}
+
+
+@pytest.mark.parametrize("rows", ["5,a,0,4096\n", "5,a,0,4096\n5,b,0,4611686018427387000\n", "-9,a,0,1\n9,a,0,1\n"])
+def test_few_events_and_the_longest_range_print_and_dump(tmp_path, rows):
+    source, out = tmp_path / "a.csv", tmp_path / "t.parquet"
+    source.write_text("t_ns,task,start,end\n" + rows)
+    assert run("import", source, "--out", out).exit_code == 0
+    assert json.loads(run("replay", out, *FOR, "--json").stdout)["events"] == rows.count("\n")
+    for words in (("replay", out, *FOR), ("summary", out)):
+        done = run(*words)
+        assert done.exit_code == 0 and max(map(len, done.stdout.splitlines())) <= 72

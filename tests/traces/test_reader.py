@@ -28,6 +28,12 @@ def test_text_of_every_tool(tmp_path):
     assert notes.bad_lines == 0 and notes.lines == 5
 
 
+def test_soft_dirty_clearing_notifies_the_whole_address_space(tmp_path):
+    line = RAW.replace("0x7f1234000000", "0x0").replace("0x7f1234001000", "0xffffffffffffffff")
+    ((row,), notes) = read(tmp_path, line + "\n")
+    assert (row["start"], row["end"], notes.bad_lines) == (0, schema.HUGE, 0)
+
+
 def test_what_is_no_event_is_counted(tmp_path):
     text = f"{RAW}\nwhat is this\n 1) ! 1234.567 us |  wbinvd_on_all_cpus();\n@n[ksmd]: 17\n[4, 8)      12 |@@@@|\n"
     rows, notes = read(tmp_path, text)

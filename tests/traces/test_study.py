@@ -43,7 +43,7 @@ def way(found, strategy):
 
 
 def test_costs_at_any_length_are_those_of_the_cost_model(costs):
-    lengths = numpy.array([4096.0, 5000.0, 2.0**21, 2.0**28 + 4096, 2.0**36])
+    lengths = numpy.array([4096.0, 5000.0, 2.0**21, 2.0**28 + 4096, 2.0**33])
     for entry in costs.ways:
         name = STRATEGIES[entry.strategies[0].strategy]
         draws = Draws(parameters_of(load(), MACHINE), service.DRAWS)
@@ -171,6 +171,19 @@ def test_no_event_inside_is_refused(trace, tmp_path):
     slots.write_text("start,end\n0,4096\n")
     with pytest.raises(BadInput, match="no event meets a memslot"):
         study(trace(table([1], pids=[1])), "sev", MACHINE, "autonuma-default", memslots=slots)
+
+
+def test_no_range_costs_more_than_the_guest_is_long(trace):
+    rows = {"pids": [1, 1], "starts": [0, 0], "lengths": [2**61, 2**62]}
+    result = study(trace(table([0, 10**6], **rows)), "sev", MACHINE, "autonuma-default")
+    ranged = way(result, "CLFLUSHOPT_UVA")
+    whole_vm = study(
+        trace(table([0, 10**6], pids=[1, 1], lengths=[2**34, 2**34]), name="b.parquet"),
+        "sev", MACHINE, "autonuma-default", resident_bytes=2.0**34,
+    )  # fmt: skip
+    assert ranged.cpu_s.median < 1000 * way(whole_vm, "CLFLUSHOPT_UVA").cpu_s.median
+    assert any("longer than the guest's" in note for note in result.notes)
+    assert not any("longer than the guest's" in note for note in whole_vm.notes)
 
 
 @pytest.mark.parametrize("n", [1, 2])
