@@ -16,7 +16,7 @@ from costmodel.numbers import quantity
 
 RANGES = (4096.0, 2.0**26)
 """Range lengths shown of the flush probe: a page, and one beyond the caches."""
-LIMITS = ("virtual machine:", "broadcast: proxy", "sev: skipped")
+LIMITS = ("virtual machine:", "broadcast: proxy")
 """Findings of a profile that limit the values shown here."""
 INSTRUCTION, STATES, PAGE = "CLFLUSHOPT", ("dirty", "absent"), "4KiB"
 

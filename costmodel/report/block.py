@@ -148,9 +148,9 @@ def limits(result: Alternatives) -> list[str]:
     """What the numbers are, what they rest on, where they hold, and what is not covered."""
     text = f"MODEL: median [90% interval] of {result.draws} joint draws."
     if result.extrapolated:
-        text += f" {MARK} extrapolated: priors went in, not data of this CPU{':' if result.priors else '.'}"
+        told = ": " + ". ".join(result.priors) if result.priors else ""
+        text += f" {MARK} extrapolated: priors went in, not data of this CPU{told}."
     lines = wrap(text)
-    lines += [line for prior in result.priors for line in wrap(f"- {prior}", "  ", "    ")]
     if result.rate_is:
         lines += wrap(f"The rate is a {result.rate_is.split(';')[0]}.")
     lines += wrap(f"Valid for one guest of {result.vcpus} vCPUs on this machine under this load.")
