@@ -14,7 +14,8 @@ from costmodel.traces.libraries import library
 
 ROWS = 2**16
 CSV_BLOCK_BYTES = 2**22
-CPU = re.compile(r"\[(\d{1,9})\]\s")
+CPU = re.compile(r"\[(\d{1,9})\]\s+(?:\S+\s+)?\d+\.\d+:\s")
+TEXT_COLUMNS = ("t_ns", "task", "pid", "cpu", "start", "end")
 MEASURED = {
     "thread": "task",
     "measured_time_s": "t_s",
@@ -66,7 +67,7 @@ def batches(path: Path, notes: Notes) -> Iterator:
 
 
 def _text(path: Path, notes: Notes) -> Iterator:
-    rows: dict[str, list] = {name: [] for name in ("t_ns", "task", "pid", "cpu", "start", "end")}
+    rows: list[tuple] = []
     events, bad, other = 0, notes.bad_lines, sum(notes.without_event.values())
     with path.open(encoding="utf-8", errors="replace") as stream:
         for number, raw in enumerate(stream, start=1):
@@ -77,13 +78,13 @@ def _text(path: Path, notes: Notes) -> Iterator:
                 _no_event(path.name, number, line, notes)
                 continue
             events += 1
-            cpu = CPU.search(line, len(event.comm))
-            values = (round(event.time_s * 1e9), event.comm, event.pid, int(cpu[1]) if cpu else None)
-            for name, value in zip(rows, (*values, event.start, min(event.end, schema.HUGE)), strict=True):
-                rows[name].append(value)
-            if len(rows["t_ns"]) == ROWS:
+            found = CPU.search(line)
+            cpu = int(found[1]) if found else None
+            end = min(event.end, schema.HUGE)
+            rows.append((round(event.time_s * 1e9), event.comm, event.pid, cpu, event.start, end))
+            if len(rows) == ROWS:
                 yield _batch(rows, path)
-                rows = {name: [] for name in rows}
+                rows = []
     bad, other = notes.bad_lines - bad, sum(notes.without_event.values()) - other
     if not events and bad + other:
         raise BadInput(
@@ -91,7 +92,7 @@ def _text(path: Path, notes: Notes) -> Iterator:
             file=path,
             remedy="record kvm:kvm_unmap_hva_range with perf or trace-cmd",
         )
-    if rows["t_ns"]:
+    if rows:
         yield _batch(rows, path)
 
 
@@ -115,9 +116,10 @@ def _no_event(file: str, number: int, line: str, notes: Notes) -> None:
             notes.bad.append((file, number, line))
 
 
-def _batch(rows: dict[str, list], path: Path):
+def _batch(rows: list[tuple], path: Path):
     arrow = library("pyarrow")
-    return schema.checked(arrow.RecordBatch.from_pydict(rows), str(path), 1)
+    columns = dict(zip(TEXT_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
+    return schema.checked(arrow.RecordBatch.from_pydict(columns), str(path), 1)
 
 
 def _csv(path: Path, columns: list[str], notes: Notes) -> Iterator:

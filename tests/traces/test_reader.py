@@ -28,6 +28,11 @@ def test_text_of_every_tool(tmp_path):
     assert notes.bad_lines == 0 and notes.lines == 5
 
 
+def test_a_name_that_looks_like_a_cpu_is_a_name(tmp_path):
+    ((row,), _) = read(tmp_path, RAW.replace("ksmd-46", "a[7] b-46") + "\n")
+    assert (row["task"], row["pid"], row["cpu"]) == ("a[7] b", 46, 2)
+
+
 def test_soft_dirty_clearing_notifies_the_whole_address_space(tmp_path):
     line = RAW.replace("0x7f1234000000", "0x0").replace("0x7f1234001000", "0xffffffffffffffff")
     ((row,), notes) = read(tmp_path, line + "\n")
