@@ -1,0 +1,122 @@
+"""Each sentence of the thread stands in it, has a term, a number and a test."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from costmodel.evidence.store import load
+from costmodel.formulas.registry import FORMULAS
+from costmodel.validation import claims
+from costmodel.validation.claims import CLAIMS, Studies
+
+ROOT = Path(__file__).parents[2]
+THREAD = ROOT / "tests" / "mail" / "fixtures" / "thread-2023-08-18.txt"
+EACH = pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+
+
+def flat(text):
+    return " ".join(text.split())
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return {row.id: row for row in claims.rows(load())}
+
+
+@pytest.fixture(scope="module")
+def studies():
+    return Studies(load())
+
+
+@EACH
+def test_the_sentence_stands_in_the_thread(claim):
+    thread = flat(THREAD.read_text(encoding="utf-8"))
+    for part in claim.quote.split(" ... "):
+        assert flat(part) in thread
+
+
+@EACH
+def test_cuts_are_in_the_order_of_the_thread(claim):
+    thread = flat(THREAD.read_text(encoding="utf-8"))
+    places = [thread.index(flat(part)) for part in claim.quote.split(" ... ")]
+    assert places == sorted(places)
+
+
+@EACH
+def test_its_terms_are_formulas(claim):
+    assert claim.terms
+    assert set(claim.terms) <= set(FORMULAS)
+
+
+@EACH
+def test_its_test_is_there(claim):
+    text = (ROOT / claim.test).read_text(encoding="utf-8")
+    assert re.search(r"^def test_", text, re.MULTILINE)
+
+
+@EACH
+def test_it_holds_and_says_so(rows, claim):
+    row = rows[claim.id]
+    assert row.verdict == "pass"
+    assert row.what == f'"{claim.quote}"'
+    assert row.figure
+    assert all(term in row.note for term in claim.terms)
+
+
+@EACH
+def test_a_claim_whose_number_has_the_other_sign_fails(claim, studies):
+    turned = replace(claim, figure=lambda s: ("no", None, False))
+    assert claims._row(turned, studies).verdict == "fail"
+
+
+def test_claims_are_told_once():
+    assert len({claim.id for claim in CLAIMS}) == len({claim.quote for claim in CLAIMS}) == len(CLAIMS)
+
+
+def test_numbers_are_in_order(rows):
+    for row in rows.values():
+        if row.value is not None:
+            assert row.low <= row.value <= row.high
+            assert row.unit
+
+
+def test_a_prior_is_marked_beside_the_number(rows):
+    """No whole-cache flush of any EPYC is timed."""
+    assert rows["wbinvd-blast"].figure.endswith(" *")
+
+
+def test_the_neighbours_pay_for_248_of_256_cpus(rows):
+    assert rows["noisy-neighbour"].figure.startswith(f"{100 * 248 / 256:.0f} %")
+
+
+def test_a_blast_takes_256_times_what_one_cpu_loses(rows, studies):
+    event = studies.get("sev", "autonuma-default", claims.SCAN).cost(claims.BLAST).event
+    assert rows["wbinvd-blast"].low >= 256 * float(min(event.irq_off_s)) * 0.99
+    assert rows["wbinvd-blast"].high <= 256 * float(max(event.irq_off_s)) * 1.1
+
+
+def test_the_slowed_down_guest_is_alone_with_its_range_flush(rows):
+    assert "from the guest alone" in rows["snp-slower"].figure
+
+
+def test_the_hook_after_srcu_makes_faults_wait_less(rows, studies):
+    under = studies.waits("under_mmu_lock", "CLFLUSHOPT_UVA").fault_wait_mean_s
+    assert rows["hook-placement"].high < under.low
+
+
+def test_memslots_wait_the_same_in_both_places(studies):
+    """As the sentence of the row says."""
+    under, after = (studies.waits(p, "CLFLUSHOPT_UVA").memslot_wait_mean_s for p in ("under_mmu_lock", "after_srcu"))
+    assert under == after
+
+
+def test_the_studies_are_those_of_the_kernel_of_the_thread(studies):
+    assert studies.get("sev", "autonuma-default", claims.SCAN).scenario.kernel == "v5.18-v6.7"
+
+
+def test_a_study_is_made_once(studies):
+    one = studies.get("sev", "autonuma-default", claims.SCAN)
+    assert studies.get("sev", "autonuma-default", claims.SCAN) is one
+    assert studies.get("sev", "autonuma-default", claims.SCAN, rate_per_s=1.0) is not one

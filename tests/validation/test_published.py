@@ -1,0 +1,113 @@
+"""Lore and measurements beside the model: a miss has an explanation or fails."""
+
+from dataclasses import replace
+
+import pytest
+
+from costmodel.calibration.parameters import Calibration
+from costmodel.calibration.published import checks
+from costmodel.evidence.store import load
+from costmodel.validation import published
+from costmodel.validation.published import EXPLAINED
+
+EVIDENCE = load()
+CHECKS = {check.id: check for check in checks(Calibration(EVIDENCE))}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return {row.id: row for row in (*published.measured(EVIDENCE), *published.lore(EVIDENCE))}
+
+
+def test_no_row_fails(rows):
+    assert [row.id for row in rows.values() if row.verdict == "fail"] == []
+
+
+def test_every_miss_is_explained(rows):
+    missed = [id for id in rows if CHECKS[id].verdict == "missed"]
+    assert missed
+    for id in missed:
+        assert rows[id].verdict == "disagree-explained"
+        assert rows[id].note == EXPLAINED[id]
+
+
+@pytest.mark.parametrize("id", EXPLAINED)
+def test_an_explanation_is_of_a_row_that_exists(id):
+    assert id in EVIDENCE.measurements
+
+
+def test_an_explanation_of_a_row_that_is_met_is_not_shown(rows):
+    for id in EXPLAINED:
+        if id in rows and CHECKS[id].verdict == "met":
+            assert rows[id].note != EXPLAINED[id]
+
+
+def test_a_miss_without_an_explanation_fails():
+    check = replace(CHECKS["W05"], verdict="missed")
+    assert "W05" not in EXPLAINED
+    assert published._row(EVIDENCE, check).verdict == "fail"
+
+
+@pytest.mark.parametrize(("id", "factor"), [("W05", 0.5), ("C02", 10), ("T01", 1e5), ("C03", 0.1), ("I05a", 1000)])
+def test_another_published_figure_fails(id, factor):
+    """The model stays where it was: the figure is no input."""
+    other = EVIDENCE.with_value(id, factor)
+    rows = {row.id: row for row in (*published.measured(other), *published.lore(other))}
+    assert rows[id].verdict == "fail"
+
+
+def test_what_was_fitted_is_no_test(rows):
+    assert all(EVIDENCE.one(id).use != "fit" for id, row in rows.items() if row.details["kind"] == "measured")
+
+
+def test_measurements_and_lore_share_no_row():
+    measured, lore = ({row.id for row in part(EVIDENCE)} for part in (published.measured, published.lore))
+    assert not measured & lore
+    assert {EVIDENCE.one(id).kind for id in measured} == {"measured"}
+    assert {EVIDENCE.one(id).kind for id in lore} == {"claimed", "threshold"}
+
+
+def test_no_claim_and_no_measurement_is_left_out(rows):
+    wanted = {
+        row.id
+        for row in EVIDENCE.measurements.values()
+        if row.kind in ("claimed", "threshold") or (row.kind == "measured" and row.use != "fit")
+    }
+    assert set(rows) == wanted
+
+
+def test_a_met_figure_lies_in_the_interval_that_is_shown(rows):
+    """Rows with a range or a bound of their own may reach in from outside."""
+    plain = 0
+    for id, row in rows.items():
+        source = EVIDENCE.one(id)
+        if row.verdict == "pass" and source.bound == "exact" and not (source.low_si or source.high_si):
+            assert row.low <= row.value <= row.high, id
+            plain += 1
+    assert plain >= 5
+
+
+def test_a_missed_figure_lies_outside(rows):
+    for id, row in rows.items():
+        source = EVIDENCE.one(id)
+        if row.verdict == "disagree-explained" and source.bound == "exact" and not (source.low_si or source.high_si):
+            assert not row.low <= row.value <= row.high, id
+
+
+def test_what_the_model_has_no_number_for_says_so(rows):
+    for row in rows.values():
+        if row.low is None:
+            assert row.verdict == "not testable"
+            assert row.figure.endswith("no number")
+            assert row.note
+
+
+def test_every_row_names_its_author(rows):
+    for id, row in rows.items():
+        assert row.source.startswith(EVIDENCE.one(id).source_author)
+
+
+def test_the_known_outlier_is_haswell(rows):
+    """14 ms per flush on a cache smaller than that of Skylake-SP with its 3.4 ms."""
+    assert rows["W03"].verdict == "disagree-explained"
+    assert "outlier" in rows["W03"].note
