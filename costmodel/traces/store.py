@@ -25,7 +25,7 @@ from costmodel.traces.libraries import kernels, library
 
 GROUP_ROWS = 2**20
 FOOTER = b"costmodel.trace"
-SORT_MEMORY = "1GB"
+SORT_MEMORY, SORT_ROWS = "500MB", 2**16
 ENCODED = {"t_ns": "DELTA_BINARY_PACKED", "start": "PLAIN", "end": "PLAIN"}
 DICTIONARIES = ("task", "pid", "cpu", "vm")
 
@@ -135,34 +135,35 @@ class _Writer:
 
 def _sort(path: Path, footer: Footer) -> None:
     """Replace the file at `path` by the same events in order of time; equal times keep their order."""
-    duckdb, parquet = library("duckdb"), library("pyarrow.parquet")
-    arrow = library("pyarrow")
-    folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    arrow, duckdb, parquet = library("pyarrow"), library("duckdb"), library("pyarrow.parquet")
+    plain = arrow.schema([*map(_without_dictionary, schema.schema()), arrow.field("row", arrow.int64())])
+    sorted_path = path.with_name(f"{path.name}.sorted")
+    spill = Path(tempfile.mkdtemp(dir=path.parent, prefix=f"{path.name}."))
     try:
-        numbered = folder / "numbered"
-        with parquet.ParquetFile(path, read_dictionary=list(schema.TEXTS)) as file:
-            fields = [*schema.schema(), arrow.field("row", arrow.int64())]
-            plain = arrow.schema([_without_dictionary(f) for f in fields])
-            row = 0
-            with parquet.ParquetWriter(numbered, plain, compression="lz4") as writer:
-                for batch in file.iter_batches(GROUP_ROWS):
-                    rows = arrow.array(numpy.arange(row, row + len(batch)))
-                    row += len(batch)
-                    table = arrow.Table.from_batches([batch]).append_column("row", rows)
-                    writer.write_table(table.cast(plain))
-        with contextlib.closing(duckdb.connect()) as connection:
+        with parquet.ParquetFile(path, pre_buffer=False) as file, contextlib.closing(duckdb.connect()) as connection:
             connection.execute("SET memory_limit = ?", [SORT_MEMORY])
-            connection.execute("SET temp_directory = ?", [str(folder / "spill")])
-            connection.register("events", library("pyarrow.dataset").dataset(numbered, format="parquet"))
-            ordered = connection.sql("SELECT * EXCLUDE (row) FROM events ORDER BY t_ns, row").to_arrow_reader(
-                GROUP_ROWS
-            )
-            with _Writer(path) as writer:
+            connection.execute("SET temp_directory = ?", [str(spill)])
+            connection.register("events", arrow.RecordBatchReader.from_batches(plain, _numbered(file, plain)))
+            query = "SELECT * EXCLUDE (row) FROM events ORDER BY t_ns, row"
+            with _Writer(sorted_path) as writer:
                 writer.footer = footer
-                for batch in ordered:
+                for batch in connection.sql(query).to_arrow_reader(SORT_ROWS):
                     writer.add(arrow.Table.from_batches([schema.checked(batch, str(path), 1)]))
+        sorted_path.replace(path)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        sorted_path.unlink(missing_ok=True)
+        shutil.rmtree(spill, ignore_errors=True)
+
+
+def _numbered(file, plain) -> Iterator:
+    """The batches of a Parquet file with the number of each row, texts as plain strings."""
+    arrow = library("pyarrow")
+    row = 0
+    for batch in file.iter_batches(SORT_ROWS):
+        rows = arrow.array(numpy.arange(row, row + len(batch)))
+        row += len(batch)
+        table = arrow.Table.from_batches([batch]).append_column("row", rows).cast(plain)
+        yield from table.to_batches()
 
 
 def _without_dictionary(field):
