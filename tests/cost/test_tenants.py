@@ -146,6 +146,13 @@ def test_the_cap_of_equal_cost_by_hand():
     assert cap[0] == pytest.approx(100_000 * 4096)
 
 
+def test_what_an_attacker_takes_is_bounded_by_the_host(case):
+    """100 ms of CPU time in an event of 10 us would be 10000 CPUs."""
+    cost = made(0.1)
+    cost = replace(cost, event=replace(cost.event, time_s=numpy.array([1e-5])))
+    assert bill(cost, case, SHARES).forced_cpus[0] == case.machine.logical_cpus
+
+
 @given(st.floats(1e-7, 1e-3), st.floats(1e-4, 10), st.integers(1, 2**20))
 def test_the_cap_inverts_both_costs(page_s, whole_s, lines):
     """A range of the cap takes as long as the whole-cache flush, at the time per line that was seen."""
