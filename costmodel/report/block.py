@@ -148,7 +148,7 @@ def limits(result: Alternatives) -> list[str]:
     """What the numbers are, what they rest on, where they hold, and what is not covered."""
     text = f"MODEL: median [90% interval] of {result.draws} joint draws."
     if result.extrapolated:
-        told = ": " + ". ".join(result.priors) if result.priors else ""
+        told = ": " + ". ".join(prior[:1].upper() + prior[1:] for prior in result.priors) if result.priors else ""
         text += f" {MARK} extrapolated: priors went in, not data of this CPU{told}."
     lines = wrap(text)
     if result.rate_is:
