@@ -210,6 +210,11 @@ def _sentence(judgement: Judgement) -> str:
     return f"{text}: {judgement.basis}{chance}"
 
 
+def _leading(bases: set[Basis]) -> Basis:
+    """The basis that a decision with several triggers is counted under: cost decides somewhere, else trivially."""
+    return next(basis for basis in ("cost", "trivial", "forced", "undecided") if basis in bases)
+
+
 def _count(counted: Sequence[tuple[UpstreamDecision, Sequence[Judgement]]]) -> Row:
     """Decisions by basis; only those that cost decides, and not trivially, are evidence."""
     told = [
@@ -218,17 +223,15 @@ def _count(counted: Sequence[tuple[UpstreamDecision, Sequence[Judgement]]]) -> R
     ]
     told = [(decision, cells) for decision, cells in told if cells]
     agree = sum(all(yes for _, yes in cells) for _, cells in told)
-    by_basis = {
-        basis: [cells for _, cells in told if {j.basis for j, _ in cells} == {basis}] for basis in ("forced", "trivial")
-    }
+    leading = [_leading({j.basis for j, _ in cells}) for _, cells in told]
     evidence = [[yes for j, yes in cells if j.basis == "cost"] for _, cells in told]
     evidence = [cells for cells in evidence if cells]
     right = sum(all(cells) for cells in evidence)
     return Row(
         id="agreement",
         what="decisions of the kernel since 2022 that the model would have made",
-        figure=f"{agree} of {len(told)}; {len(by_basis['forced'])} forced by admissibility, "
-        f"{len(by_basis['trivial'])} trivial; evidence: cost alone predicts {right} of {len(evidence)}",
+        figure=f"{agree} of {len(told)}; {leading.count('forced')} forced by admissibility, "
+        f"{leading.count('trivial')} trivial; evidence: cost alone predicts {right} of {len(evidence)}",
         target="agree, or disagree and say why",
         verdict="pass",
         source="data/kvm/upstream_decisions.csv",
