@@ -36,9 +36,9 @@ class Counter:
         count = len(self._names)
         self._ranges, self._gaps, self._bursts = (numpy.zeros((count, bins.BINS), numpy.int64) for _ in range(3))
         self._bytes = numpy.zeros((count, bins.BINS), numpy.int64)
-        self._last = numpy.full(self._kernel.NO_PID + len(tasks), -1, numpy.int64)
-        self._run = numpy.zeros(len(self._last), numpy.int32)
-        self._task_of = numpy.full(len(self._last), -1, numpy.int32)
+        self._after = numpy.zeros(self._kernel.NO_PID + len(tasks), numpy.int64)
+        self._run = numpy.zeros(len(self._after), numpy.int32)
+        self._task_of = numpy.zeros(len(self._after), numpy.int32)
         self._all = numpy.zeros(len(self._kernel.GAP_STATE), numpy.int64)
         self._all[0] = -1
         self._all_gaps = numpy.zeros(bins.BINS, numpy.int64)
@@ -60,7 +60,7 @@ class Counter:
         kernel.classify(block.start, block.end, task, offsets, classes, self._ranges.ravel(), self._bytes.ravel())
         kernel.gaps_of_all(time, self._all, self._all_gaps)
         kernel.windows(time, self._lengths, self._windows)
-        kernel.gaps_of_threads(time, thread, task, BURST_GAP_NS, self._last, self._run, self._gaps, self._bursts)
+        kernel.gaps_of_threads(time, thread, task, BURST_GAP_NS, self._after, self._run, self._gaps, self._bursts)
         self._task_of[thread] = task
         self._last_ns = int(time[-1])
         self._events += len(time)

@@ -277,19 +277,19 @@ def windows(time_ns, lengths_ns, state):
 
 
 @compiled
-def gaps_of_threads(time_ns, thread, task, burst_gap_ns, last_ns, run, gaps, bursts):
+def gaps_of_threads(time_ns, thread, task, burst_gap_ns, after_ns, run, gaps, bursts):
     """Gaps between a thread's own events, and its bursts: events not further apart than `burst_gap_ns`.
 
-    `last_ns` (-1: none yet) and `run` (events of the open burst) have one entry per thread; `gaps` and `bursts`
-    (tasks, BINS) count by the task name of the later event.
+    `after_ns` (1 ns after the last event, 0: none yet) and `run` (events of the open burst) have one entry per thread;
+    `gaps` and `bursts` (tasks, BINS) count by the task name of the later event.
     """
     for i in range(len(time_ns)):
         k = thread[i]
-        if last_ns[k] >= 0:
-            gap = time_ns[i] - last_ns[k]
+        if after_ns[k] > 0:
+            gap = time_ns[i] + 1 - after_ns[k]
             gaps[task[i], _bin(gap)] += 1
             if gap > burst_gap_ns:
                 bursts[task[i], _bin(run[k])] += 1
                 run[k] = 0
         run[k] += 1
-        last_ns[k] = time_ns[i]
+        after_ns[k] = time_ns[i] + 1

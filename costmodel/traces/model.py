@@ -112,7 +112,7 @@ class Dispersion(Frozen):
 
 class Replay(Frozen):
     """A trace under every strategy of a guest type on a machine. `events` were replayed, `outside` meet no memslot;
-    `bound` says what is not known about that; `headline` what the kernel does with it. `sampled_events`: events of the blocks behind the 90 % intervals.
+    `bound` says what is not known about that; `headline` what the kernel does with it. `sampled_events`: events of the pieces behind the 90 % intervals.
     `own_gap_*`: between a thread's own events, its think time where the recorded host did not flush; null of single events.
     """
 

@@ -1,8 +1,9 @@
 """Replays a trace under each flush strategy: one pass over the file, blocks of 2^20 events, memory of a few blocks.
 
 The median cost is replayed over all events where events wait in line (whole caches). The 90 % intervals of what comes
-from waiting, and the overlap of range flushes, come from SAMPLED evenly spaced blocks (all, if there are no more)
-replayed at three levels of the cost. CPU time and the latency of range flushes are sums over all events and all draws.
+from waiting, and the overlap of range flushes, come from PIECES evenly spaced pieces of a trace of more blocks (else from
+all of it), replayed at three levels of the cost. CPU time and the latency of range flushes are sums over all events
+and all draws.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 
 import numpy
@@ -23,7 +25,7 @@ from costmodel.traces.passes import Closed, Open, Outcome, Work
 from costmodel.traces.service import LEVELS, Service, Way
 from costmodel.traces.summary import Summary
 
-SAMPLED = 5
+PIECES, PIECE_ROWS = 16, 2**17
 MEDIAN = LEVELS.index(0.5)
 
 
@@ -68,10 +70,10 @@ class _Lane:
         self._sampled = [make(way.table_ns(level)) for level in range(len(LEVELS))]
         self._whole = whole
 
-    def jobs(self, sampled: bool) -> list[Callable]:
-        """What has to be fed with a block."""
-        passes = [*([self._full] if self._full else []), *(self._sampled if sampled else [])]
-        return [one.feed for one in passes]
+    def jobs(self, work: Work, piece: Work | None) -> list[Callable]:
+        """What there is to do with a block and the sampled piece of it."""
+        jobs = [partial(self._full.feed, work)] if self._full else []
+        return jobs + [partial(one.feed, piece) for one in self._sampled if piece is not None]
 
     def levels(self) -> Levels:
         outcomes = tuple(one.outcome() for one in self._sampled)
@@ -83,10 +85,8 @@ def replay(
     path: Path, footer: store.Footer, service: Service, slots: Memslots | None = None, *, closed: bool = True
 ) -> Replayed:
     """Replay the trace at `path`; with `closed` both kinds of arrivals, else open ones only. Raises BadInput."""
-    blocks = -(-footer.events // store.GROUP_ROWS)
-    taken = min(SAMPLED, blocks)
-    chosen = {(2 * k + 1) * blocks // (2 * taken) for k in range(taken)}
-    whole = len(chosen) == blocks
+    sampling = _Sampling(-(-footer.events // store.GROUP_ROWS), footer)
+    whole = sampling.whole
     span_ns = float(footer.last_ns - footer.first_ns)
     prepare = _Prepare(footer, service, slots)
     threads = prepare.thread_numbers
@@ -97,25 +97,19 @@ def replay(
     ]
     open_lanes = [_Lane(way, lambda table, way=way: Open(table, way.serial), whole) for way in service.ways]
     lanes = [*closed_lanes, *open_lanes]
-    counted, segment, segment_end, sampled_events = Summary(), None, None, 0
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for block in store.blocks(path, footer, prepare.columns):
             block = prepare.filtered(block)
             if not len(block.time_ns):
                 continue
-            sampled = block.number in chosen
             work = prepare.work(block)
-            pending = [pool.submit(job, work) for lane in lanes for job in lane.jobs(sampled)]
-            if sampled:
-                if segment_end != block.number:
-                    counted = counted.merged(segment.summary()) if segment else counted
-                    segment = Counter(footer.tasks)
-                segment.feed(block)
-                segment_end = block.number + 1
-                sampled_events += len(block.time_ns)
+            rows = sampling.rows(block)
+            piece = work if rows == len(block.time_ns) and whole else prepare.piece(work, rows) if rows else None
+            pending = [pool.submit(job) for lane in lanes for job in lane.jobs(work, piece)]
+            sampling.count(block, rows)
             for job in pending:
                 job.result()
-    if segment is None:
+    if not sampling.events:
         raise BadInput("no event meets a memslot", file=path, remedy="check --memslots, or replay another trace")
     return Replayed(
         service=service,
@@ -127,9 +121,48 @@ def replay(
         outside=prepare.outside,
         unknown_overlap=prepare.unknown_overlap,
         threads=int(prepare.seen.sum()),
-        sampled=counted.merged(segment.summary()),
-        sampled_events=sampled_events,
+        sampled=sampling.summary(),
+        sampled_events=sampling.events,
     )
+
+
+class _Sampling:
+    """Which events stand for the trace: all of up to PIECES blocks, else the first PIECE_ROWS of PIECES blocks."""
+
+    def __init__(self, blocks: int, footer: store.Footer) -> None:
+        self.whole = blocks <= PIECES
+        self.events = 0
+        self._tasks = footer.tasks
+        self._last = blocks - 1
+        self._due = [(2 * k + 1) * blocks // (2 * PIECES) for k in range(PIECES)]
+        self._counter: Counter | None = None
+        self._counted = Summary()
+
+    def rows(self, block: store.Block) -> int:
+        """How many of the block's first events are sampled; a block that has become empty is made up for later."""
+        if self.whole:
+            return len(block.time_ns)
+        due = [number for number in self._due if number <= block.number]
+        self._due = self._due[len(due) :]
+        nothing_yet = block.number == self._last and not self.events
+        return min(PIECE_ROWS, len(block.time_ns)) if due or nothing_yet else 0
+
+    def count(self, block: store.Block, rows: int) -> None:
+        """Sum up the sampled events; each piece is a recording of its own."""
+        if not rows:
+            return
+        self.events += rows
+        if self._counter is None or not self.whole:
+            self._counted = self.summary()
+            self._counter = Counter(self._tasks)
+        arrays = {f.name: getattr(block, f.name) for f in fields(block)}
+        self._counter.feed(
+            store.Block(**{n: a[:rows] if isinstance(a, numpy.ndarray) else a for n, a in arrays.items()})
+        )
+
+    def summary(self) -> Summary:
+        """The sampled events together."""
+        return self._counted.merged(self._counter.summary()) if self._counter else self._counted
 
 
 class _Prepare:
@@ -190,3 +223,11 @@ class _Prepare:
         )
         recorded = numpy.maximum(block.duration_ns, 0) if self._recorded else numpy.empty(0, numpy.int64)
         return Work(block.number, block.time_ns, thread, first, following, classes, recorded)
+
+    def piece(self, work: Work, rows: int) -> Work:
+        """The first events of a block on their own: numbers of pieces never follow each other."""
+        following = numpy.empty(rows, numpy.int32)
+        thread = work.thread[:rows]
+        first = self._kernel.link(thread, self._last, following)
+        recorded = work.recorded_ns[:rows]
+        return Work(2 * work.number, work.time_ns[:rows], thread, first, following, work.classes[:rows], recorded)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from costmodel.numbers import interval, quantity, significant
 from costmodel.traces import bins, libraries, model, store
 from costmodel.traces.passes import SATURATED_FLUSHES, Outcome
-from costmodel.traces.replay import SAMPLED, Replayed
+from costmodel.traces.replay import PIECES, Replayed
 from costmodel.traces.tasks import triggers_of_task
 
 ALIGNED_SHARE = 0.02
@@ -85,7 +85,8 @@ def notes(found: Replayed, ways: Sequence[model.WayRow]) -> list[str]:
     else:
         texts.append(
             f"whole-cache flushes at the median cost: all events; intervals of waits, overlap of range flushes and "
-            f"burstiness: {SAMPLED} evenly spaced blocks ({found.sampled_events} events) at 5 %, 50 % and 95 %"
+            f"burstiness: {PIECES} evenly spaced pieces ({found.sampled_events} events) at 5 %, 50 % and 95 % of the "
+            "event time; a line that only grows is cut at the end of a piece"
         )
     texts.append("whole-cache flushes: one line for all events, as if the CPU masks of their VMs were the same")
     resident = found.service.scenario.resident_bytes

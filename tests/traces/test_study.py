@@ -11,7 +11,7 @@ from costmodel.decision.candidates import candidates
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.store import load
 from costmodel.kvm.strategies import STRATEGIES
-from costmodel.traces import results, service, store
+from costmodel.traces import replay, results, service, store
 from costmodel.traces.study import study
 from tests.traces.conftest import poisson, table
 
@@ -194,13 +194,14 @@ def test_one_or_two_events_are_enough(trace, n):
 
 
 def test_more_blocks_than_are_sampled_give_the_same_numbers(trace, monkeypatch):
-    """Independent arrivals: intervals from 5 of 40 blocks are those of all."""
+    """Independent arrivals: intervals from 16 pieces of 40 blocks are those of all."""
     times = poisson(40_000, 5.0)
     batch = table(times, ["ksmd"] * len(times), [46] * len(times))
     whole = study(trace(batch), "sev", MACHINE, "ksm-default")
     monkeypatch.setattr(store, "GROUP_ROWS", 1000)
+    monkeypatch.setattr(replay, "PIECE_ROWS", 500)
     parts = study(trace(batch, name="parts.parquet"), "sev", MACHINE, "ksm-default")
-    assert (whole.sampled_events, parts.sampled_events) == (40_000, 5_000)
+    assert (whole.sampled_events, parts.sampled_events) == (40_000, 8_000)
     one, other = way(whole, "WBINVD_ALL"), way(parts, "WBINVD_ALL")
     assert one.cpu_s == other.cpu_s
     for kind in ("open", "closed"):
@@ -210,7 +211,7 @@ def test_more_blocks_than_are_sampled_give_the_same_numbers(trace, monkeypatch):
         assert a.in_progress_fraction.median == pytest.approx(b.in_progress_fraction.median, rel=1e-6)
     ranged, sampled = way(whole, "CLFLUSHOPT_UVA"), way(parts, "CLFLUSHOPT_UVA")
     assert ranged.closed.behind_s.median == pytest.approx(sampled.closed.behind_s.median, rel=0.05)
-    assert "evenly spaced blocks" in " ".join(parts.notes)
+    assert "evenly spaced pieces" in " ".join(parts.notes)
 
 
 def test_the_size_of_the_blocks_hardly_matters(trace, monkeypatch):
@@ -247,8 +248,8 @@ def test_a_prediction_without_a_rate_has_no_waits():
 
 
 def test_work_grows_with_the_blocks_and_sampling_does_not(trace, monkeypatch):
-    """Each block goes once through the passes at the median of whole-cache flushes; the rest sees five blocks."""
-    from costmodel.traces import passes, replay
+    """Each block goes once through the passes at the median of whole-cache flushes; the rest sees sixteen pieces."""
+    from costmodel.traces import passes
 
     batch = table(poisson(20_000, 5.0), ["ksmd"] * 20_000, [46] * 20_000)
     monkeypatch.setattr(store, "GROUP_ROWS", 500)
@@ -259,8 +260,19 @@ def test_work_grows_with_the_blocks_and_sampling_does_not(trace, monkeypatch):
         monkeypatch.setattr(kind, "feed", lambda self, work, real=real: fed.append(work.number) or real(self, work))
     found = study(path, "sev", MACHINE, "ksm-default")
     whole = sum(way.serial for way in found.ways)
-    sampled = 2 * len(found.ways) * len(service.LEVELS) * replay.SAMPLED
+    sampled = 2 * len(found.ways) * len(service.LEVELS) * replay.PIECES
     assert len(fed) == 2 * whole * 40 + sampled
+
+
+def test_pieces_are_found_where_most_blocks_meet_no_memslot(trace, monkeypatch, tmp_path):
+    monkeypatch.setattr(store, "GROUP_ROWS", 100)
+    starts = [0] * 3900 + [2**30] * 100
+    path = trace(table(poisson(4000, 5.0), pids=[1] * 4000, starts=starts))
+    slots = tmp_path / "slots.csv"
+    slots.write_text(f"start,end\n{2**30},{2**31}\n")
+    found = study(path, "sev", MACHINE, "ksm-default", memslots=slots)
+    assert (found.events, found.outside, found.sampled_events) == (100, 3900, 100)
+    assert found.model_dump_json()
 
 
 def test_the_benchmark_runs(tmp_path):
