@@ -166,7 +166,7 @@ def test_only_the_hook_of_this_kernel_is_marked_as_such(answer, kernel, hook):
         (None, "-"),
         (Interval(low=0, median=0, high=0, unit="s", extrapolated=False), "0"),
         (Interval(low=1e-12, median=1e-11, high=9e-10, unit="s", extrapolated=True), "< 1 ns"),
-        (Interval(low=1e-12, median=1e-11, high=1e-8, unit="s", extrapolated=True), "0.01 [0.001, 10] ns"),
+        (Interval(low=1e-12, median=1e-11, high=2e-9, unit="s", extrapolated=True), "0.01 [0.001, 2] ns"),
         (Interval(low=1, median=1, high=1, unit="1", extrapolated=False), "1"),
         (Interval(low=0.0011, median=0.0034, high=0.0102, unit="s", extrapolated=True), "3 [1, 10] ms"),
         (Interval(low=0, median=0.2, high=0.5, unit="1", extrapolated=True), "0.2 [0, 0.5]"),
