@@ -1,132 +1,128 @@
-"""Do the contention formulas say what a simulation of the kernel's behaviour shows?
-
-A formula agrees with the simulation of a setting if the whole 95 % interval of the relative difference lies within 5 %
-either way (two one-sided tests at 2.5 %). Simulated values are kept in the cache by the hash of the simulator and of the
-grid; the formulas are evaluated anew each time.
-"""
+"""Simulation against formulas: one row per formula, one per limit of validity, one over all settings."""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 
-from costmodel.hashing import cache_dir, code_hash, value_hash, write_beside
-from costmodel.simulation import address, cache, mask, numa, response, run
-from costmodel.simulation.invalidations import Invalidations
-from costmodel.simulation.measure import Estimate
-from costmodel.validation.simulated_design import Case
-from costmodel.validation.simulated_formulas import predicted
-from costmodel.validation.simulated_grid import grid
+import numpy
 
-EQUIVALENCE = 0.05
-"""Largest relative difference that counts as agreement."""
-WIDEST = 0.02
-"""Largest relative half-width of a simulated value that can decide."""
-ENTROPY = 20230818
-WORKERS = 2
-Simulated = dict[str, dict[str, Estimate]]
-_SAMPLED = {
-    address.UserAddress: address.simulate,
-    cache.DirtyCache: cache.simulate,
-    mask.Migrations: mask.simulate,
-    mask.RandomMask: mask.simulate,
-    numa.NumaScan: numa.simulate,
-    response.Broadcast: response.simulate,
-}
+from costmodel.simulation.engine import SimulationUnavailable
+from costmodel.validation.row import Row, Section
+from costmodel.validation.simulated_results import EQUIVALENCE, WIDEST, Result, results
+
+TARGET_SHARE = 0.95
+SOURCE = "costmodel.simulation: discrete events after the kernel's functions (KERNEL B.4, C.1 to C.5, D)"
+TITLE = "Simulation against formulas"
+RULE = f"95 % interval of the difference within {EQUIVALENCE:.0%}, half-width at most {WIDEST:.0%}"
 
 
-@dataclass(frozen=True)
-class Result:
-    """One output of one setting: the simulated value with its 95 % interval, and the formula's.
-
-    `output` is the id of the formula; values are in its unit. `limit` is the stated limit of validity beyond which the
-    setting lies, empty inside.
-    """
-
-    setting: str
-    family: str
-    output: str
-    low: float
-    simulated: float
-    high: float
-    formula: float
-    limit: str
-
-    @property
-    def half_width(self) -> float:
-        """Relative half-width of the simulated value."""
-        return (self.high - self.low) / 2 / self.simulated
-
-    @property
-    def difference(self) -> float:
-        """Relative difference of the formula from the simulated value."""
-        return self.formula / self.simulated - 1
-
-    @property
-    def agrees(self) -> bool:
-        """Whether the two are equivalent: precise enough, and the whole interval of the difference within 5 %."""
-        if not (self.low > 0 and self.half_width <= WIDEST):
-            return False
-        return self.formula / self.high - 1 >= -EQUIVALENCE and self.formula / self.low - 1 <= EQUIVALENCE
+def section(progress: Callable[[], None] = lambda: None) -> Section:
+    """All rows; `progress` is called once per setting simulated. One row, not testable, where SimPy is missing."""
+    try:
+        found = results(progress=progress)
+    except SimulationUnavailable as error:
+        return Section(id="simulation", title=TITLE, rows=(_untestable(str(error)),))
+    by_output, by_limit = defaultdict(list), defaultdict(list)
+    for result in found:
+        (by_limit[result.limit, result.output] if result.limit else by_output[result.output]).append(result)
+    rows = [_output_row(output, group) for output, group in by_output.items()]
+    rows += [_limit_row(limit, output, group) for (limit, output), group in by_limit.items()]
+    return Section(id="simulation", title=TITLE, rows=(*rows, overall(found)))
 
 
-def results(cases: Iterable[Case] | None = None, progress: Callable[[], None] = lambda: None) -> list[Result]:
-    """All outputs of all settings of the grid (or of `cases`); `progress` is called once per setting simulated.
-
-    Raises SimulationUnavailable where SimPy is missing.
-    """
-    cases = grid() if cases is None else tuple(cases)
-    known = simulated(cases, progress)
-    return [
-        Result(
-            setting=case.id,
-            family=case.family,
-            output=output,
-            low=estimate.value - estimate.half_width,
-            simulated=estimate.value,
-            high=estimate.value + estimate.half_width,
-            formula=formula,
-            limit=case.limits.get(output, ""),
-        )
-        for case in cases
-        for output, formula in predicted(case).items()
-        for estimate in [known[case.id][case.outputs[output]]]
-    ]
+def settings_that_agree(found: Iterable[Result]) -> dict[str, bool]:
+    """By setting: whether every one of the given outputs agrees."""
+    agree: dict[str, bool] = {}
+    for result in found:
+        agree[result.setting] = agree.get(result.setting, True) and result.agrees
+    return agree
 
 
-def simulated(cases: tuple[Case, ...], progress: Callable[[], None] = lambda: None) -> Simulated:
-    """Simulated outputs by setting, from the cache or computed on two CPUs."""
-    key = value_hash(
-        {
-            "cases": [[case.id, type(case.setting).__name__, asdict(case.setting), case.outputs] for case in cases],
-            "code": code_hash("simulation"),
-            "entropy": ENTROPY,
-            "libraries": [version(library) for library in ("numpy", "scipy")],
-        }
+def overall(found: Sequence[Result]) -> Row:
+    """The share of the settings in which every output agrees: inside the stated limits, and of all."""
+    inside = settings_that_agree(result for result in found if not result.limit)
+    every = settings_that_agree(found)
+    share = _share(inside.values())
+    return Row(
+        id="simulation-all",
+        what="settings in which every formula agrees with the simulation",
+        figure=f"{sum(inside.values())} of {len(inside)} ({share:.1%}) inside the limits, "
+        f"{sum(every.values())} of {len(every)} ({_share(every.values()):.1%}) with those beyond",
+        target=f">= {TARGET_SHARE:.0%} of settings",
+        verdict="pass" if share >= TARGET_SHARE else "fail",
+        source=SOURCE,
+        value=share,
+        unit="1",
+        note=RULE,
+        details={
+            "settings_inside": len(inside),
+            "settings_inside_that_agree": sum(inside.values()),
+            "settings": len(every),
+            "settings_that_agree": sum(every.values()),
+            "comparisons": len(found),
+            "comparisons_that_agree": sum(result.agrees for result in found),
+            "widest_relative_half_width": max(result.half_width for result in found),
+        },
     )
-    path = cache_dir() / f"simulated-{key}.json"
-    if path.is_file():
-        document = json.loads(path.read_text())
-        return {name: {out: Estimate(*pair) for out, pair in found.items()} for name, found in document.items()}
-    found: Simulated = {}
-    # Long runs first: they would keep one worker busy at the end.
-    order = sorted(cases, key=lambda case: not isinstance(case.setting, Invalidations))
-    with ProcessPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as pool:
-        for future in as_completed([pool.submit(simulate, case) for case in order]):
-            name, values = future.result()
-            found[name] = values
-            progress()
-    write_beside(path, json.dumps(found))
-    return found
 
 
-def simulate(case: Case) -> tuple[str, dict[str, Estimate]]:
-    """The case's id and its simulated outputs; the seed depends on the id alone."""
-    seed = int(value_hash([ENTROPY, case.id]), 16)
-    if isinstance(case.setting, Invalidations):
-        return case.id, run.simulate(case.setting, tuple(case.outputs.values()), seed)
-    return case.id, _SAMPLED[type(case.setting)](case.setting, seed)
+def _output_row(output: str, group: list[Result]) -> Row:
+    agreed = sum(result.agrees for result in group)
+    differences = numpy.abs([result.difference for result in group])
+    share = agreed / len(group)
+    missed = ", ".join(f"{r.setting} ({r.difference:+.1%})" for r in group if not r.agrees)
+    return Row(
+        id=f"simulation-{output}",
+        what=f"{output}: formula against simulation",
+        figure=f"{agreed} of {len(group)} settings; difference {numpy.median(differences):.1%} in the median, "
+        f"{differences.max():.1%} at most",
+        target=f">= {TARGET_SHARE:.0%} of settings",
+        verdict="pass" if share >= TARGET_SHARE else "fail",
+        source=SOURCE,
+        value=share,
+        unit="1",
+        note=f"not: {missed}" if missed else "",
+        details={
+            "settings": len(group),
+            "settings_that_agree": agreed,
+            "median_relative_difference": float(numpy.median(differences)),
+            "largest_relative_difference": float(differences.max()),
+            "widest_relative_half_width": max(result.half_width for result in group),
+        },
+    )
+
+
+def _limit_row(limit: str, output: str, group: list[Result]) -> Row:
+    differences = [result.difference for result in group]
+    low, high = min(differences), max(differences)
+    return Row(
+        id=f"simulation-{output}-{group[0].setting}",
+        what=f"{output} beyond its limit",
+        figure=f"formula {low:+.0%}" if low == high else f"formula {low:+.0%} to {high:+.0%}",
+        target="stated as a limit of validity",
+        verdict="pass" if all(result.agrees for result in group) else "disagree-explained",
+        source=SOURCE,
+        value=max(differences, key=abs),
+        low=low,
+        high=high,
+        unit="1",
+        note=f"limit: {limit}",
+        details={"settings": len(group), "settings_that_agree": sum(result.agrees for result in group)},
+    )
+
+
+def _untestable(problem: str) -> Row:
+    return Row(
+        id="simulation-all",
+        what="settings in which every formula agrees with the simulation",
+        figure="not run",
+        target=f">= {TARGET_SHARE:.0%} of settings",
+        verdict="not testable",
+        source=SOURCE,
+        note=problem,
+    )
+
+
+def _share(agree: Iterable[bool]) -> float:
+    return float(numpy.mean(list(agree)))

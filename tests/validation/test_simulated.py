@@ -7,12 +7,11 @@ import numpy
 import pytest
 
 from costmodel.simulation.engine import SimulationUnavailable
-from costmodel.validation import simulated, simulated_formulas, simulated_rows
-from costmodel.validation.simulated import Result
+from costmodel.validation import simulated, simulated_formulas, simulated_results
+from costmodel.validation.simulated import TARGET_SHARE, Result, settings_that_agree
 from costmodel.validation.simulated_design import points
 from costmodel.validation.simulated_edges import edges
 from costmodel.validation.simulated_grid import grid
-from costmodel.validation.simulated_rows import TARGET_SHARE, settings_that_agree
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +30,7 @@ def test_there_are_at_least_200_settings_each_with_a_name_of_its_own():
 
 
 def test_every_simulated_value_is_known_to_two_percent(found):
-    assert max(result.half_width for result in found) <= simulated.WIDEST
+    assert max(result.half_width for result in found) <= simulated_results.WIDEST
 
 
 def test_at_least_95_percent_of_the_settings_agree(found):
@@ -108,7 +107,7 @@ def test_a_seeded_bug_is_found(monkeypatch, found, formula):
 
 
 def test_the_rows_say_the_same(found):
-    section = simulated_rows.section()
+    section = simulated.section()
     assert not section.failed
     rows = {row.id: row for row in section.rows}
     assert len(rows) == len(section.rows)
@@ -122,15 +121,15 @@ def test_the_rows_say_the_same(found):
 
 def test_a_formula_that_disagrees_without_a_limit_fails():
     bad = [result(str(n), formula=1.2) for n in range(10)]
-    assert simulated_rows.overall(bad).verdict == "fail"
+    assert simulated.overall(bad).verdict == "fail"
 
 
 def test_without_simpy_nothing_is_claimed(monkeypatch):
     def missing(progress):
         raise SimulationUnavailable("simpy is not installed")
 
-    monkeypatch.setattr(simulated_rows, "results", missing)
-    (row,) = simulated_rows.section().rows
+    monkeypatch.setattr(simulated, "results", missing)
+    (row,) = simulated.section().rows
     assert row.verdict == "not testable"
 
 
@@ -160,8 +159,8 @@ def test_simulated_values_come_from_the_cache_the_second_time(monkeypatch, tmp_p
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     cases = tuple(case for case in grid() if case.family == "domains")[:3]
     calls = []
-    first = simulated.simulated(cases, lambda: calls.append(1))
-    second = simulated.simulated(cases, lambda: calls.append(1))
+    first = simulated_results.simulated(cases, lambda: calls.append(1))
+    second = simulated_results.simulated(cases, lambda: calls.append(1))
     assert len(calls) == 3
     assert json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
 
