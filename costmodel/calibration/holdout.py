@@ -75,7 +75,7 @@ def leave_groups_out(problem: Problem) -> HoldOut:
     if len(inside) == len(logs):
         from scipy.stats import binomtest
 
-        covered = sum(inside)
+        covered = int(sum(inside))
         interval = binomtest(covered, len(inside)).proportion_ci(0.95)
         low, high = float(interval.low), float(interval.high)
     errors = numpy.abs(numpy.expm1(logs))

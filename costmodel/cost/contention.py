@@ -56,6 +56,9 @@ def contention(cost: Total, scenario: Scenario, placement: str) -> Contention | 
     hold_s = value("lock_hold", zap_s=0.0, under_lock=float(under), flush_s=running.length_s)
     merged = running.merged(range_fraction(scenario, cost.trigger))
     mean, p99 = _lock_waits(rate, hold_s, cost.closed) if under else _stalls(running, merged)
+    if whole and not cost.closed:  # no end to the line for the CPUs: no fault has a mean
+        endless = rate * time_s * inside >= 1
+        mean, p99 = numpy.where(endless, numpy.inf, mean), numpy.where(endless, numpy.inf, p99)
     return Contention(
         placement=placement,
         lock_busy_fraction=value(

@@ -70,15 +70,3 @@ def _vms(cost: Total, scenario: Scenario, share: float) -> numpy.ndarray | None:
         rate_per_s=cost.rate_per_s,
         stolen_cpu_s_per_event=cost.event.stolen_s,
     )
-
-
-def hybrid_cap_bytes(ranged: Total, whole: Total, range_bytes: float, line_bytes: float) -> numpy.ndarray:
-    """Range (n,) up to which the range flush of `ranged` (costed at `range_bytes`) takes less CPU time than `whole`."""
-    line_s = ranged.event.stolen_s / numpy.ceil(range_bytes / line_bytes)
-    return value(
-        "break_even_range",
-        whole_cache_s=whole.event.stolen_s,
-        range_start_s=0.0,
-        line_s=line_s,
-        line_bytes=line_bytes,
-    )

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy
 
 from costmodel.cost.contention import Contention, contention
-from costmodel.cost.tenants import bill, hybrid_cap_bytes
+from costmodel.cost.hybrid import cap_bytes
+from costmodel.cost.tenants import bill
 from costmodel.decision.candidates import Candidate
 from costmodel.decision.intervals import interval_of
 from costmodel.decision.model import BillRow, ContentionRow, HybridRow, Interval
@@ -40,7 +41,8 @@ def contention_rows(study: Study) -> list[ContentionRow]:
     """One row per flush and placement of a notifier hook; empty where the trigger has no notifier or no rate."""
     if study.trigger.path != "hva_notifier":
         return []
-    here = placement_for(study.scenario.guest, study.trigger.id, study.scenario.kernel)
+    flushes = study.chosen is not None and study.chosen.flushes
+    here = placement_for(study.scenario.guest, study.trigger.id, study.scenario.kernel) if flushes else None
     rows = []
     for candidate in compared(study):
         cost = study.cost(candidate.strategy)
@@ -136,21 +138,19 @@ def _hybrids(study: Study) -> list[HybridRow]:
     whole = whole or next((c for c in known if STRATEGIES[c.strategy].whole_cache and c.offered and c.safe), None)
     if whole is None:
         return []
-    lengths = study.scenario.ranges(study.trigger.id)
-    mean = sum(size * weight for size, weight in lengths)
     rows = []
     for candidate in known:
         if STRATEGIES[candidate.strategy].scope != "range":
             continue
-        ranged, flush = study.cost(candidate.strategy), study.cost(whole.strategy)
-        cap = hybrid_cap_bytes(ranged, flush, mean, study.scenario.machine.line_bytes)
+        cap = cap_bytes(study.trigger.id, candidate.strategy, whole.strategy, study.scenario, study.draws)
+        marked = study.cost(candidate.strategy).extrapolated or study.cost(whole.strategy).extrapolated
         rows.append(
             HybridRow(
                 trigger=study.trigger.id,
                 ranged=candidate.strategy,
                 whole=whole.strategy,
                 state=candidate.verdict.state,
-                cap_bytes=interval_of(cap, "B", ranged.extrapolated or flush.extrapolated),
+                cap_bytes=interval_of(cap, "B", marked),
                 note=candidate.verdict.reason,
             )
         )

@@ -120,7 +120,7 @@ class BillRow(Frozen):
 
 class HybridRow(Frozen):
     """HYBRID(cap): a range flush up to `cap_bytes`, a whole-cache flush beyond; the cap at which both take the same
-    CPU time, at the present share of lines of this trigger.
+    CPU time, found draw by draw.
     """
 
     trigger: str

@@ -10,6 +10,9 @@ from costmodel.decision.intervals import interval_of
 from costmodel.decision.model import StormRow
 from costmodel.decision.policy import Study
 
+KEY_RELEASES = ("asid", "hkid")
+"""Paths on which the guest's key goes, and with it all of its memory."""
+
 
 def storm_rows(studies: Sequence[Study]) -> list[StormRow]:
     """One row per trigger that releases or converts all memory of the guest, or that the workload pulls a given number
@@ -22,7 +25,9 @@ def _rows(study: Study) -> list[StormRow]:
     own, shape = study.scenario.workload.load(study.trigger.id), study.scenario.shape(study.trigger.id)
     if own is not None and own.loop == "once" and own.events_per_cycle is not None:
         return [_row(study, own.events_per_cycle.value, None)]
-    if study.trigger.path == "conversion" or (shape is not None and shape.loop == "once" and shape.whole_vm):
+    releases = study.trigger.page_may_leave_vm or study.trigger.path in KEY_RELEASES
+    whole = releases and shape is not None and shape.loop == "once" and shape.whole_vm
+    if study.trigger.path == "conversion" or whole:
         return [_row(study, 1.0, study.scenario.resident_bytes)]
     return []
 

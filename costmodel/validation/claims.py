@@ -91,8 +91,10 @@ def _blast(s: Studies) -> tuple[str, Interval, bool]:
 def _neighbours(s: Studies) -> tuple[str, Interval, bool]:
     row = s.bill("sev", "ksm-default", MERGE, BLAST)
     share = f"{100 * row.others_fraction:.0f} % of the bill of WBINVD is paid by CPUs that do not run the guest"
-    return f"{share}; under KSM each loses {_text(row.neighbour_fraction)} of its time", row.neighbour_fraction, (
-        row.others_fraction > 0.5
+    return (
+        f"{share}; under KSM each loses {_text(row.neighbour_fraction)} of its time",
+        row.neighbour_fraction,
+        (row.others_fraction > 0.5),
     )
 
 
@@ -108,14 +110,20 @@ def _snp_slower(s: Studies) -> tuple[str, Interval, bool]:
 
 def _user_va(s: Studies) -> tuple[str, Interval, bool]:
     row = s.variant("user-va-missed", "autonuma-default", SCAN)
-    return f"{_text(row.variant)} flushes per hour meet no mapping, at a second trigger of the same rate", (
-        row.variant
-    ), row.variant.low > 0 and not row.admissible
+    return (
+        f"{_text(row.variant)} flushes per hour meet no mapping, at a second trigger of the same rate",
+        (row.variant),
+        row.variant.low > 0 and not row.admissible,
+    )
 
 
 def _spte(s: Studies) -> tuple[str, Interval, bool]:
     row = s.variant("spte-zaps", "autonuma-default", SCAN)
-    return f"{_text(row.variant)} zaps of KVM's own per notifier event cost as much as {BLAST}", row.variant, True
+    return (
+        f"{_text(row.variant)} zaps of KVM's own per notifier event cost as much as {BLAST}",
+        (row.variant),
+        row.variant.low > 0 and not row.admissible,
+    )
 
 
 def _gmem(s: Studies) -> tuple[str, Interval, bool]:
@@ -123,7 +131,11 @@ def _gmem(s: Studies) -> tuple[str, Interval, bool]:
     hva = s.get("sev-snp-gmem", "autonuma-default", SCAN, kernel="newest")
     row = _of(bill_rows(study, s.evidence), "CLFLUSHOPT_DM_GMEM")
     skipped = hva.chosen is not None and not hva.chosen.flushes
-    return f"no flush at user addresses; {_text(row.own_s)} per 4 KiB page when guest_memfd frees it", row.own_s, skipped
+    return (
+        f"no flush at user addresses; {_text(row.own_s)} per 4 KiB page when guest_memfd frees it",
+        row.own_s,
+        skipped,
+    )
 
 
 def _placement(s: Studies) -> tuple[str, Interval, bool]:
@@ -134,8 +146,10 @@ def _placement(s: Studies) -> tuple[str, Interval, bool]:
         f"SRCU {_text(after.fault_wait_mean_s)}; memslot updates wait {_text(after.memslot_wait_mean_s)} in both"
     )
     ends = PLACEMENTS["after_range_end"]
-    return text, after.fault_wait_mean_s, (
-        under.fault_wait_mean_s.median > after.fault_wait_mean_s.median and not ends.admissible
+    return (
+        text,
+        after.fault_wait_mean_s,
+        (under.fault_wait_mean_s.median > after.fault_wait_mean_s.median and not ends.admissible),
     )
 
 
@@ -172,7 +186,13 @@ CLAIMS = (
         "tests/cost/test_tenants.py",
         _neighbours,
     ),
-    Claim("snp-slower", "That will slow down the SNP guest itself", ("range_flush",), "tests/cost/test_tenants.py", _snp_slower),
+    Claim(
+        "snp-slower",
+        "That will slow down the SNP guest itself",
+        ("range_flush",),
+        "tests/cost/test_tenants.py",
+        _snp_slower,
+    ),
     Claim(
         "va-to-pa",
         "the kernel needs a valid VA=>PA mapping ... calls aren't fully serialized",

@@ -13,7 +13,9 @@ from costmodel.formulas.formula import Formula
 from costmodel.formulas.registry import FORMULAS
 from costmodel.validation.row import Row
 
-UNITS = pint.UnitRegistry()
+UNITS = pint.UnitRegistry(preprocessors=[lambda text: text.replace("byte", "octet")])
+UNITS.define("octet = [information]")
+"""pint's own byte is a plain number, so that a sum of bytes and a count would pass."""
 SAMPLES = {
     **dict.fromkeys(("serial_exponent", "both_siblings", "two_sockets", "queueing"), 1.0),
     **dict.fromkeys(("share", "merged_fraction", "cold_fraction", "presence_position", "untouched_fraction"), 0.5),

@@ -32,6 +32,13 @@ FIRST_YEAR = "2022"
 MACHINES = {"amd": "epyc-7763-2s", "intel": "xeon-8570-2s"}
 """The machine on which each vendor's decisions are looked at: what was sold when the thread was written."""
 TAKEN = ("merged", "queued")
+EXPLAINED = {
+    5: "the 5.4 backport was withdrawn because of soft lock-ups: that kernel goes on losing flushes (CVE-2022-0171)",
+    7: "the filter is safe at events after which the page stays, and cheaper; the list was not convinced that it is worth "
+    "doing, and dropping the flush at region unregistration would break user ABI",
+    10: "one WBINVD takes less CPU time than CLFLUSHOPT over a whole guest, but it stops every CPU at once: all guests pay",
+}
+"""Decisions that the model would not have made at every trigger, and why; found one by one."""
 Basis = Literal["forced", "cost", "trivial", "undecided"]
 
 
@@ -49,7 +56,6 @@ class Judgement:
     basis: Basis
     prefers_proposed: bool | None
     p_cheaper: float | None
-    reason: str
 
 
 def rows(evidence: Evidence) -> list[Row]:
@@ -125,20 +131,15 @@ def _judgement(evidence: Evidence, case: Scenario, decision: UpstreamDecision, t
     was = judge(case.guest, trigger, known, facts) if known else None
     p = _p_cheaper(total(trigger, proposed, case, draws), total(trigger, known, case, draws)) if known else None
     if was is None or (was.state == "inadmissible" and new.state != "inadmissible"):
-        basis, prefers, reason = "forced", True, was.reason if was else new.reason
+        basis, prefers = "forced", True
     elif new.state == "inadmissible" and was.state != "inadmissible":
-        basis, prefers, reason = "forced", False, new.reason
+        basis, prefers = "forced", False
     elif p is None:
-        basis, prefers, reason = "undecided", None, "a total is refused"
+        basis, prefers = "undecided", None
     else:
         skipped = STRATEGIES[proposed].skips or STRATEGIES[known].skips
         basis, prefers = ("trivial" if skipped else "cost"), p > 0.5 or dominates(proposed, known)
-        reason = new.reason if prefers or skipped else _neighbours(known)
-    return Judgement(case.guest, trigger, known, proposed, basis, prefers, p, reason)
-
-
-def _neighbours(cheaper: str) -> str:
-    return f"{cheaper} takes less CPU time over this range, but it stops every CPU that it flushes: all guests pay"
+    return Judgement(case.guest, trigger, known, proposed, basis, prefers, p)
 
 
 def _applicable(names: Sequence[str], guest: str, trigger: str, facts: dict[str, bool]) -> str:
@@ -180,13 +181,12 @@ def agrees(decision: UpstreamDecision, judgement: Judgement) -> bool | None:
 def _row(decision: UpstreamDecision, judgements: Sequence[Judgement]) -> Row:
     answers = [agrees(decision, j) for j in judgements]
     told = [a for a in answers if a is not None]
-    verdict: Verdict = "not testable" if not told else "pass" if all(told) else "disagree-explained"
+    missed: Verdict = "disagree-explained" if decision.number in EXPLAINED else "fail"
+    verdict: Verdict = "not testable" if not told else "pass" if all(told) else missed
     bases = sorted({j.basis for j in judgements})
     lead = next((j for j in judgements if agrees(decision, j) is False), judgements[0] if judgements else None)
     figure = "changes no flush strategy" if lead is None else _sentence(lead)
-    note = decision.note
-    if verdict == "disagree-explained":
-        note = lead.reason if decision.status in TAKEN else f"{decision.effect}; {decision.note}"
+    note = EXPLAINED[decision.number] if verdict == "disagree-explained" else decision.note
     return Row(
         id=f"decision-{decision.number}",
         what=f"{decision.status}: {decision.effect}",
@@ -227,13 +227,14 @@ def _count(counted: Sequence[tuple[UpstreamDecision, Sequence[Judgement]]]) -> R
     evidence = [[yes for j, yes in cells if j.basis == "cost"] for _, cells in told]
     evidence = [cells for cells in evidence if cells]
     right = sum(all(cells) for cells in evidence)
+    unexplained = [d.number for d, cells in told if not all(yes for _, yes in cells) and d.number not in EXPLAINED]
     return Row(
         id="agreement",
         what="decisions of the kernel since 2022 that the model would have made",
         figure=f"{agree} of {len(told)}; {leading.count('forced')} forced by admissibility, "
         f"{leading.count('trivial')} trivial; evidence: cost alone predicts {right} of {len(evidence)}",
         target="agree, or disagree and say why",
-        verdict="pass",
+        verdict="fail" if unexplained else "pass",
         source="data/kvm/upstream_decisions.csv",
         value=right / len(evidence) if evidence else None,
         unit="1",

@@ -4,13 +4,11 @@ from dataclasses import replace
 
 import numpy
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from costmodel.cost.draws import Draws
 from costmodel.cost.flush import EventCost
 from costmodel.cost.scenario import scenario
-from costmodel.cost.tenants import bill, hybrid_cap_bytes
+from costmodel.cost.tenants import bill
 from costmodel.cost.totals import Total, total
 from costmodel.kvm.strategies import STRATEGIES
 
@@ -140,31 +138,8 @@ def made(stolen_s):
     return Total(SCAN, "CLFLUSHOPT_UVA", event, stolen, None, False, 256, (), False, None)
 
 
-def test_the_cap_of_equal_cost_by_hand():
-    """A page of 64 lines in 1 us, a whole flush in 100 ms: 100000 pages."""
-    cap = hybrid_cap_bytes(made(1e-6), made(0.1), 4096, 64)
-    assert cap[0] == pytest.approx(100_000 * 4096)
-
-
 def test_what_an_attacker_takes_is_bounded_by_the_host(case):
     """100 ms of CPU time in an event of 10 us would be 10000 CPUs."""
     cost = made(0.1)
     cost = replace(cost, event=replace(cost.event, time_s=numpy.array([1e-5])))
     assert bill(cost, case, SHARES).forced_cpus[0] == case.machine.logical_cpus
-
-
-@given(st.floats(1e-7, 1e-3), st.floats(1e-4, 10), st.integers(1, 2**20))
-def test_the_cap_inverts_both_costs(page_s, whole_s, lines):
-    """A range of the cap takes as long as the whole-cache flush, at the time per line that was seen."""
-    cap = hybrid_cap_bytes(made(page_s), made(whole_s), lines * 64, 64)
-    assert cap[0] / 64 * (page_s / lines) == pytest.approx(whole_s)
-
-
-def test_on_milan_ranges_below_the_cap_are_cheaper_and_above_dearer(case, some):
-    """A cold range keeps its present share at any length."""
-    ranged, whole = (total(SCAN, name, case, some) for name in ("CLFLUSHOPT_UVA", "WBNOINVD_ALL"))
-    ((length, _),) = case.ranges(SCAN)
-    cap = float(numpy.median(hybrid_cap_bytes(ranged, whole, length, case.machine.line_bytes)))
-    for factor, cheaper in ((0.5, True), (2.0, False)):
-        at = total(SCAN, "CLFLUSHOPT_UVA", replace(case, range_bytes=factor * cap), some).event.stolen_s
-        assert bool(numpy.median(at) < numpy.median(whole.event.stolen_s)) is cheaper

@@ -129,7 +129,7 @@ def test_a_changed_decision_changes_its_row_and_the_count(rows, monkeypatch, num
     monkeypatch.setattr(upstream, "decisions", lambda: changed)
     found = {row.id: row for row in upstream.rows(EVIDENCE)}
     assert rows[f"decision-{number}"].verdict == "pass"
-    assert found[f"decision-{number}"].verdict == "disagree-explained"
+    assert found[f"decision-{number}"].verdict == "fail"
     assert found["agreement"].details["agree"] == rows["agreement"].details["agree"] - 1
 
 
@@ -165,4 +165,4 @@ def test_a_decision_that_cannot_be_told_is_neither_right_nor_wrong(judged):
 def test_one_cell_against_the_kernel_makes_a_decision_disagree(judged):
     cells = [judged[14][0], replace(judged[14][1], prefers_proposed=False)]
     row = upstream._row(by_number(14), cells)
-    assert (row.verdict, row.details["agree"]) == ("disagree-explained", 1)
+    assert (row.verdict, row.details["agree"]) == ("fail", 1)

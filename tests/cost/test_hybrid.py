@@ -1,0 +1,54 @@
+"""The cap of HYBRID: below it a range flush takes less CPU time, beyond it the whole-cache flush does."""
+
+from dataclasses import replace
+
+import numpy
+import pytest
+
+from costmodel.cost.breakeven import break_even
+from costmodel.cost.draws import Draws
+from costmodel.cost.hybrid import MOST_BYTES, cap_bytes
+from costmodel.cost.scenario import scenario
+from costmodel.cost.totals import total
+
+COLD, HOT = "autonuma_prot_none_scan", "numa_or_compaction_migrate"
+RANGED, WHOLE = "CLFLUSHOPT_UVA", "WBNOINVD_ALL"
+
+
+@pytest.fixture(scope="module")
+def case(evidence):
+    return scenario(evidence, "sev", "epyc-7763-2s", "autonuma-default")
+
+
+@pytest.fixture(scope="module")
+def some(milan):
+    return Draws(milan, 256)
+
+
+@pytest.mark.parametrize("trigger", [COLD, HOT])
+def test_the_costs_cross_at_the_cap(trigger, case, some):
+    cap = cap_bytes(trigger, RANGED, WHOLE, case, some)
+    whole = total(trigger, WHOLE, case, some).event.stolen_s
+    below, beyond = (
+        total(trigger, RANGED, replace(case, range_bytes=cap * factor), some).event.stolen_s for factor in (0.999, 1.001)
+    )
+    inside = (cap > 128) & (cap < MOST_BYTES * 0.99)
+    assert inside.mean() > 0.9
+    assert numpy.all(below[inside] <= whole[inside] * (1 + 1e-9))
+    assert numpy.all(beyond[inside] >= whole[inside] * (1 - 1e-9))
+
+
+@pytest.mark.parametrize("trigger", [COLD, HOT])
+def test_the_cap_is_the_break_even(trigger, evidence, case, milan):
+    cap = cap_bytes(trigger, RANGED, WHOLE, case, Draws(milan, 1024))
+    found = break_even(evidence, case, trigger, (RANGED, WHOLE), "range_bytes")
+    (row,) = found.rows
+    on_axis = (cap > found.low) & (cap < found.high)
+    assert on_axis.mean() == pytest.approx(row.share, abs=0.01)
+    assert numpy.median(cap[on_axis]) == pytest.approx(row.median, rel=0.02)
+
+
+def test_a_narrow_mask_lowers_the_cap(case, some):
+    wide = cap_bytes(COLD, RANGED, "WBNOINVD_MASK", case, some)
+    narrow = cap_bytes(COLD, RANGED, "WBNOINVD_MASK", replace(case, cpus_that_ran=8.0), some)
+    assert numpy.all(narrow < wide)
