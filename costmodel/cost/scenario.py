@@ -56,6 +56,20 @@ class Scenario:
             return ((self.resident_bytes, 1.0),)
         return load.range_bytes if load else ((PAGE_BYTES, 1.0),)
 
+    @property
+    def number_words(self) -> list[str]:
+        """Words of a command line that set the numbers of this scenario again, where they are not the defaults."""
+        words = []
+        if self.vcpus != self.workload.vcpus.value:
+            words += ["--vcpus", str(self.vcpus)]
+        if self.resident_bytes != self.workload.resident_bytes.value:
+            words += ["--resident-bytes", f"{self.resident_bytes:.17g}"]
+        if self.cpus_that_ran != self.machine.logical_cpus:
+            words += ["--cpus-that-ran", f"{self.cpus_that_ran:g}"]
+        if self.event_fraction is not None:
+            words += ["--event-fraction", f"{self.event_fraction:.17g}"]
+        return words
+
 
 PAGE_BYTES = 4096.0
 MOST_VCPUS = 2**16

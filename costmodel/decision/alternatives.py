@@ -21,7 +21,6 @@ from costmodel.decision.policy import Study
 from costmodel.decision.ratios import QUANTITIES, paired
 from costmodel.decision.recommend import DEFAULT_WORKLOAD, not_applicable
 from costmodel.decision.sensitivity import sensitivities
-from costmodel.decision.versus import numbers_of
 from costmodel.errors import BadInput
 from costmodel.evidence.store import Evidence, load
 from costmodel.hashing import code_hash, value_hash
@@ -309,4 +308,4 @@ def _command(
     words += [word for name in kernel_names for word in ("--kernel", name)]
     words += [word for name in strategies for word in ("--strategy", name)]
     words += [word for name in measured for word in ("--measured", name)]
-    return shlex.join(words + numbers_of(case))
+    return shlex.join(words + case.number_words)

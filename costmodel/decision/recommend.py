@@ -65,15 +65,7 @@ def _command(case: Scenario) -> str:
     """The command line that gives this answer again."""
     words = ["costmodel recommend", f"--guest {case.guest}", f"--machine {case.machine.id}"]
     words += [f"--workload {case.workload.id}", f"--kernel {case.kernel}"]
-    if case.vcpus != case.workload.vcpus.value:
-        words.append(f"--vcpus {case.vcpus}")
-    if case.resident_bytes != case.workload.resident_bytes.value:
-        words.append(f"--resident-bytes {case.resident_bytes:.17g}")
-    if case.cpus_that_ran != case.machine.logical_cpus:
-        words.append(f"--cpus-that-ran {case.cpus_that_ran:g}")
-    if case.event_fraction is not None:
-        words.append(f"--event-fraction {case.event_fraction:.17g}")
-    return " ".join(words)
+    return " ".join([*words, *case.number_words])
 
 
 VENDORS = {"amd": "an AMD", "intel": "an Intel"}

@@ -336,18 +336,4 @@ def _command(kind: str, base: Side, new: Side, more: Sequence[str]) -> str:
     words += ["--machine", case.machine.id, "--workload", case.workload.id]
     if kind == "strategies":
         words += ["--kernel", case.kernel]
-    return shlex.join([*words, *more, *numbers_of(case)])
-
-
-def numbers_of(case: Scenario) -> list[str]:
-    """Options of a command line for the numbers that differ from the workload's and the machine's."""
-    words = []
-    if case.vcpus != case.workload.vcpus.value:
-        words += ["--vcpus", str(case.vcpus)]
-    if case.resident_bytes != case.workload.resident_bytes.value:
-        words += ["--resident-bytes", f"{case.resident_bytes:.17g}"]
-    if case.cpus_that_ran != case.machine.logical_cpus:
-        words += ["--cpus-that-ran", f"{case.cpus_that_ran:g}"]
-    if case.event_fraction is not None:
-        words += ["--event-fraction", f"{case.event_fraction:.17g}"]
-    return words
+    return shlex.join([*words, *more, *case.number_words])

@@ -50,10 +50,4 @@ def _command(path: Path, case: Scenario, arrivals: str, memslots: Path | None) -
         words.append(f"--arrivals {arrivals}")
     if memslots:
         words.append(f"--memslots {memslots.name}")
-    if case.vcpus != case.workload.vcpus.value:
-        words.append(f"--vcpus {case.vcpus}")
-    if case.resident_bytes != case.workload.resident_bytes.value:
-        words.append(f"--resident-bytes {case.resident_bytes:.17g}")
-    if case.cpus_that_ran != case.machine.logical_cpus:
-        words.append(f"--cpus-that-ran {case.cpus_that_ran:g}")
-    return " ".join(words)
+    return " ".join([*words, *case.number_words])
