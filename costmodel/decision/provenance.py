@@ -30,7 +30,7 @@ def source_rows(evidence: Evidence, scenario: Scenario, studies: Iterable[Study]
     for rows in scenario.machine.provenance.values():
         ids.update(rows)
     ids.discard("scenario")
-    measured = [_row(evidence, name) for name in sorted(ids) if name in evidence.measurements]
+    measured = [source_row(evidence, name) for name in sorted(ids) if name in evidence.measurements]
     hosts = [_host(evidence, name) for name in sorted(ids) if name.startswith(f"{FOLDER}/")]
     dumps = [
         SourceRow(
@@ -67,7 +67,8 @@ def _host(evidence: Evidence, name: str) -> SourceRow:
     )
 
 
-def _row(evidence: Evidence, name: str) -> SourceRow:
+def source_row(evidence: Evidence, name: str) -> SourceRow:
+    """Provenance of one row of data/measurements.csv."""
     row = evidence.one(name)
     return SourceRow(
         id=row.id,

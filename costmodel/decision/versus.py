@@ -17,8 +17,7 @@ from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.totals import Total
 from costmodel.decision.model import SourceRow
 from costmodel.decision.policy import Study
-from costmodel.decision.provenance import _row as measured_row
-from costmodel.decision.provenance import source_rows
+from costmodel.decision.provenance import source_row, source_rows
 from costmodel.decision.ratios import QUANTITIES, paired, refused_row, rows_of
 from costmodel.decision.recommend import DEFAULT_WORKLOAD, not_applicable
 from costmodel.decision.versus_model import Versus, VersusChange, VersusRow, VersusSide, VersusTrigger
@@ -309,7 +308,7 @@ def _sources(evidence: Evidence, case: Scenario, parameters: ParameterSet, used:
     studies = [Study(trigger, case, parameters, middle, {}) for trigger in triggers_of(case.guest)]
     found = [row for row in source_rows(evidence, case, studies) if row.id in wanted | fixed]
     told = {row.id for row in found}
-    return [*(measured_row(evidence, name) for name in sorted(wanted - told) if name in evidence.measurements), *found]
+    return [*(source_row(evidence, name) for name in sorted(wanted - told) if name in evidence.measurements), *found]
 
 
 def _warnings(base: Side, new: Side, triggers: Sequence[VersusTrigger]) -> list[str]:
