@@ -17,8 +17,6 @@ from costmodel.kvm.placements import PLACEMENTS
 from costmodel.kvm.strategies import STRATEGIES
 
 P99_SHARE = 0.01
-MOST_OVERLAPPING = 1e12
-"""Stands for a line that never ends: the merged range then covers the guest."""
 TINY_RATE = 1e-12
 """Stands for no events where a formula divides by the rate."""
 
@@ -117,9 +115,9 @@ class Window:
         """Share of the gfns that the merged range covers while in progress; all of them where the line never ends."""
         if self.closed:
             return numpy.full_like(self.length_s, range_fraction)
-        most = MOST_OVERLAPPING / numpy.maximum(self.rate_per_s, TINY_RATE)
-        overlapping = 1.0 + self.rate_per_s * numpy.minimum(self.stall_s, most)
-        return value("merged_fraction", range_fraction=range_fraction, overlapping=overlapping)
+        with numpy.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            merged = value("merged_fraction", range_fraction=range_fraction, rate_per_s=self.rate_per_s, **self._parts)
+        return numpy.clip(numpy.nan_to_num(merged, nan=1.0), range_fraction, 1.0)
 
 
 def range_fraction(scenario: Scenario, trigger: str) -> float:

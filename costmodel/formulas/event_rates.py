@@ -14,7 +14,7 @@ E, f, N = symbol("events_per_cycle"), symbol("event_fraction"), symbol("threads"
 Z, T = symbol("sleep_s"), symbol("cycle_flush_s")
 R, S, W = symbol("resident_bytes"), symbol("numa_scan_size_bytes"), symbol("numa_max_scan_window_bytes_per_s")
 p_min, F, n = symbol("numa_scan_period_min_s"), symbol("numa_limiter_factor"), symbol("vcpus")
-T_e = symbol("event_flush_s")
+T_e, period = symbol("event_flush_s"), symbol("numa_scan_period_s")
 stolen, lam, n_cpu = symbol("stolen_cpu_s_per_event"), symbol("rate_per_s"), symbol("logical_cpus")
 
 CLOSED_RATE = Formula(
@@ -30,7 +30,8 @@ CLOSED_RATE = Formula(
         "cycle_flush_s": Quantity("second", "flush time of all events of one full cycle of the thread"),
     },
     source="ksm_do_scan(): pages_to_scan, sleep_millisecs (rows N10, N11); khugepaged (rows N12, N13)",
-    validity="closed loop: the thread waits for each flush; work other than flushing is not counted (rate ceiling)",
+    validity="closed loop: the thread waits for each flush; one thread: several that flush the same CPUs wait for each "
+    "other; work other than flushing is not counted (rate ceiling)",
 )
 NUMA_PERIOD = Formula(
     id="numa_scan_period",
@@ -49,7 +50,7 @@ NUMA_PERIOD = Formula(
 NUMA_RATE = Formula(
     id="numa_rate",
     title="Ceiling of NUMA-balancing invalidations per second of one VM",
-    expression=f / sympy.Max(symbol("numa_scan_period_s"), F * T_e / n),
+    expression=f / sympy.Max(period, (period + F * T_e) / n),
     unit="1 / second",
     symbols={
         "event_fraction": Quantity("dimensionless", "share of the passes that find something to update"),
@@ -58,8 +59,10 @@ NUMA_RATE = Formula(
         "event_flush_s": Quantity("second", "flush time of one pass"),
         "vcpus": Quantity("dimensionless", "threads of the VM that take turns to scan"),
     },
-    source="task_numa_work(): one pass per numa_scan_period, overhead limiter node_stamp += 32 * diff",
-    validity="one range_start per pass (>= v6.12; up to v6.11 two where a pass straddles 1 GiB)",
+    source="task_tick_numa(): a thread's stamp moves on by the period, task_numa_work(): and by 32 * diff; one pass "
+    "per numa_scan_period and mm",
+    validity="a ceiling: a thread that loses its turn to scan waits for another period; one range_start per pass "
+    "(>= v6.12; up to v6.11 two where a pass straddles 1 GiB)",
 )
 HOST_LOSS = Formula(
     id="host_loss",

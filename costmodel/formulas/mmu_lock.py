@@ -57,7 +57,10 @@ LOCK_WAIT = Formula(
     unit="second",
     symbols={"rate_per_s": RATE, "hold_s": HOLD, "end_hold_s": END, "queueing": QUEUEING},
     source="Pollaczek-Khinchine formula for the work in an M/G/1 queue (Khinchine 1932), met by readers at random",
-    validity="lock not saturated; every fault of the VM waits, in range or not",
+    validity="independent arrivals, lock not saturated; short read holds: long ones lengthen the writers' line; faults "
+    "at random moments: a vCPU that waits does not fault meanwhile; faults outside the merged range: those inside "
+    "retry until none is in progress; one take of the lock: a fault whose sequence count changed meanwhile takes it "
+    "again",
 )
 LOCK_WAIT_QUANTILE = Formula(
     id="lock_wait_quantile",

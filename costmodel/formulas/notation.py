@@ -72,7 +72,6 @@ NOTATION = {
     "parallel_s": "P",
     "merged_fraction": "g_m",
     "range_fraction": "r",
-    "overlapping": "k",
     "share": "x",
     "window_stall_s": "R_w",
     "retry_loop_s": "t_loop",

@@ -1,8 +1,8 @@
 """CPUs that ran a guest: a set that only grows (`have_run_cpus`), and the cache domains that it touches.
 
-Each migration of a vCPU lands on any of the s CPUs that it may run on with the same probability. A CPU that was missed
-by M migrations is still outside the mask, and a pinned guest (M = 0) keeps the CPUs of its vCPUs. No source publishes a
-migration rate, so it is an axis everywhere.
+Each migration of a vCPU lands on any of the s - 1 other CPUs that it may run on with the same probability. A CPU that
+was missed by M migrations is still outside the mask, and a pinned guest (M = 0) keeps the CPUs of its vCPUs. No source
+publishes a migration rate, so it is an axis everywhere.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ o, y, m = symbol("other_cpus"), symbol("untouched_fraction"), symbol("mask_cpus"
 mu, lam = symbol("migration_rate_per_s"), symbol("rate_per_s")
 K, k = symbol("domains"), symbol("cpus_per_domain")
 
+others = sympy.Max(1, s - 1)
+
 ALLOWED = Quantity("dimensionless", "CPUs over which the scheduler spreads the guest")
 VCPUS = Quantity("dimensionless", "vCPUs, at the start each on a CPU of its own; at most the allowed CPUs")
 MIGRATIONS = Quantity("dimensionless", "migrations of all vCPUs together: rate times time")
@@ -23,29 +25,31 @@ MIGRATIONS = Quantity("dimensionless", "migrations of all vCPUs together: rate t
 MASK_COUNTED = Formula(
     id="mask_after_migrations",
     title="Distinct CPUs that ran a guest after exactly M migrations",
-    expression=o + 1 - (o + 1 - v) * (o / (o + 1)) ** M,
+    expression=o + 2 - (o + 2 - v) * (o / (o + 1)) ** M,
     unit="dimensionless",
     symbols={
-        "other_cpus": Quantity("dimensionless", "allowed CPUs that a migration does not land on: s - 1"),
+        "other_cpus": Quantity("dimensionless", "allowed CPUs that a migration neither leaves nor lands on: s - 2"),
         "vcpus": VCPUS,
         "migrations": MIGRATIONS,
     },
-    source="s - (s - v)(1 - 1/s)^M, expectation; pre_sev_run() sets the CPU in have_run_cpus, nothing clears it",
+    source="s - (s - v)(1 - 1/(s - 1))^M, expectation: a migration goes to another CPU; pre_sev_run() sets it in "
+    "have_run_cpus, nothing clears it",
     validity="uniform destinations; a scheduler that stays near the last CPU fills the mask more slowly",
 )
 MASK = Formula(
     id="mask_cpus",
     title="Distinct CPUs that ran a guest after M migrations on average",
-    expression=s - (s - v) * sympy.exp(-M / s),
+    expression=s - (s - v) * sympy.exp(-M / others),
     unit="dimensionless",
     symbols={"allowed_cpus": ALLOWED, "vcpus": VCPUS, "migrations": MIGRATIONS},
-    source="mask_after_migrations over a Poisson count: E[(1 - 1/s)^M] = exp(-M/s)",
-    validity="as mask_after_migrations; migrations at random times",
+    source="mask_after_migrations over a Poisson count: E[(1 - 1/(s - 1))^M] = exp(-M/(s - 1))",
+    validity="uniform destinations: a scheduler that stays near fills the mask more slowly; few vCPUs: one that picks "
+    "CPUs without a vCPU of the guest fills it faster; migrations at random times",
 )
 MIGRATIONS_TO_SHARE = Formula(
     id="migrations_to_share",
     title="Migrations until the mask leaves only a share y of the allowed CPUs out",
-    expression=s * sympy.log(sympy.Max(1, (s - v) / (s * y))),
+    expression=others * sympy.log(sympy.Max(1, (s - v) / (s * y))),
     unit="dimensionless",
     symbols={
         "allowed_cpus": ALLOWED,
@@ -58,7 +62,7 @@ MIGRATIONS_TO_SHARE = Formula(
 MASK_BETWEEN = Formula(
     id="mask_between_flushes",
     title="Distinct CPUs that ran a guest since its last flush, flushes at random times",
-    expression=s - (s - v) * lam * s / (lam * s + mu),
+    expression=s - (s - v) * lam * others / (lam * others + mu),
     unit="dimensionless",
     symbols={
         "allowed_cpus": ALLOWED,

@@ -14,21 +14,19 @@ from costmodel.validation.simulated_design import Case
 T_S = 1e-3
 """Flush time or hold of every edge: only ratios matter."""
 THREADS = "one thread: several that flush the same CPUs wait for each other"
-READERS = "readers that hold mmu_lock for long or often lengthen the writers' line"
-COVERED = "faults outside the merged range: those inside retry until no invalidation is in progress"
-STALE = "one take of the lock: a fault whose sequence count changed while it waited takes it again"
+READERS = "short read holds: long ones lengthen the writers' line"
+COVERED = "faults outside the merged range: those inside retry until none is in progress"
+STALE = "one take of the lock: a fault whose sequence count changed meanwhile takes it again"
 POPULATION = "faults at random moments: a vCPU that waits does not fault meanwhile"
-GAPS = "retry loop much shorter than the gaps between windows: else a retry meets the next window"
-BURSTS = "independent arrivals: events that come together wait for each other"
+GAPS = "loop much shorter than the window and than the gaps between windows"
+BURSTS = "independent arrivals"
 OTHERS = "one VM: others that flush the same CPUs lengthen its windows"
-CORRELATED = "no serial part: what waits in line makes long stalls and wide ranges come together"
-EVICTION = "no natural write-back between flushes"
+EVICTION = "natural write-back between flushes left out (upper bound)"
 NEAR = "uniform destinations: a scheduler that stays near fills the mask more slowly"
-IDLE = "vCPUs few against the CPUs: a migration goes only to CPUs without one"
-DELAYS = "exponential delays"
-CEILING = "a ceiling: threads that lose their turn to scan wait for another period"
-MEAN = "the number of merged invalidations enters by its mean"
-WORK = "a ceiling: the thread's work other than flushing is left out"
+IDLE = "few vCPUs: one that picks CPUs without a vCPU of the guest fills it faster"
+DELAYS = "independent exponential delays of one mean"
+CEILING = "a ceiling: a thread that loses its turn to scan waits for another period"
+WORK = "work other than flushing is not counted (rate ceiling)"
 
 
 def edges() -> Iterator[Case]:
@@ -60,10 +58,6 @@ def edges() -> Iterator[Case]:
     yield _edge("gaps", "closed", gaps, {"retries_per_fault": "retries"}, GAPS)
     neighbours = Invalidations(flush_s=(T_S,), rate_per_s=0.12 / T_S, vms=5, whole_cache=True)
     yield _edge("neighbours", "window", neighbours, {"in_progress": "in_progress"}, OTHERS)
-    for load in (0.1, 0.3, 0.5):
-        serial = Invalidations(flush_s=(T_S,), rate_per_s=load / T_S, whole_cache=True)
-        outputs = {"merged_fraction": "merged_fraction", "fault_stall": "fault_stall"}
-        yield _edge(f"line-{load:g}", "window", serial, outputs, CORRELATED)
     evicted = DirtyCache(512, 512.0, 1.0, True, evictions_per_s=256.0)
     yield _edge("eviction", "dirty", evicted, {"dirty_at_flush": "dirty_fraction"}, EVICTION)
     yield _edge("near", "mask", Migrations(64, 4, 64, to="near"), {"mask_cpus": "mask_cpus"}, NEAR)

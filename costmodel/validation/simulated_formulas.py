@@ -78,11 +78,13 @@ def _window(case: Case) -> dict[str, float]:
     parts = _parts(setting)
     in_progress = value("in_progress", rate_per_s=rate, **parts)
     stall_s = value("window_stall", rate_per_s=rate, **parts)
-    merged = value("merged_fraction", range_fraction=setting.range_fraction, overlapping=1 + rate * stall_s)
+    arrivals = {"range_fraction": setting.range_fraction, "rate_per_s": rate, **parts}
+    merged = value("merged_fraction", **arrivals)
     window_s = parts["serial_s"] + parts["parallel_s"]
     quantile = value("stall_quantile", share=case.share, merged_fraction=merged, rate_per_s=rate, parallel_s=window_s)
     return {
-        **_stalls(case, rate, merged, in_progress, stall_s),
+        **_stalls(case, rate, value("merged_fraction_stall", **arrivals), in_progress, stall_s),
+        "merged_fraction": merged,
         "in_progress": in_progress,
         "stall_quantile": quantile,
     }
@@ -103,7 +105,7 @@ def _closed(case: Case) -> dict[str, float]:
     )
     window_s = setting.zap_s + setting.flush_s[0] + setting.work_s
     in_progress = value("in_progress_closed", rate_per_s=rate, window_s=window_s)
-    merged = value("merged_fraction", range_fraction=setting.range_fraction, overlapping=1.0)
+    merged = setting.range_fraction
     quantile = value(
         "stall_quantile_closed", window_s=window_s, share=case.share, rate_per_s=rate, merged_fraction=merged
     )
@@ -155,7 +157,7 @@ def _mask(case: Case) -> dict[str, float]:
     return {
         "mask_cpus": value("mask_cpus", **allowed, **common, **migrations),
         "mask_after_migrations": value(
-            "mask_after_migrations", other_cpus=setting.allowed_cpus - 1, **common, **migrations
+            "mask_after_migrations", other_cpus=setting.allowed_cpus - 2, **common, **migrations
         ),
         "mask_between_flushes": value(
             "mask_between_flushes", **allowed, **common, rate_per_s=1.0, migration_rate_per_s=setting.migrations

@@ -28,7 +28,7 @@ def test_in_progress_is_a_probability_that_grows_with_both_parts(lam, serial, pa
 
 @given(rate, st.floats(1, 100), overlap)
 def test_a_saturated_lock_is_always_in_progress(lam, serial, parallel):
-    assert number("in_progress", rate_per_s=lam, serial_s=serial / lam, parallel_s=parallel / lam) == 1
+    assert number("in_progress", rate_per_s=lam, serial_s=serial / lam, parallel_s=parallel / lam) == pytest.approx(1)
 
 
 def test_rare_events_leave_half_a_window():
@@ -45,13 +45,27 @@ def test_a_serial_window_is_the_busy_period_of_m_d_1(lam, serial):
     assert number("window_stall", rate_per_s=lam, serial_s=s, parallel_s=0.0) == pytest.approx(expected, rel=1e-6)
 
 
-@given(share, st.floats(1, 1e6), st.floats(1, 10))
-def test_the_merged_range_only_widens(fraction, overlapping, more):
-    one = number("merged_fraction", range_fraction=fraction, overlapping=1)
-    here = number("merged_fraction", range_fraction=fraction, overlapping=overlapping)
-    wider = number("merged_fraction", range_fraction=fraction, overlapping=overlapping * more)
-    assert one == pytest.approx(fraction)
-    assert fraction * (1 - 1e-12) <= here <= wider * (1 + 1e-12) <= 1 + 1e-12
+def spread(overlap):
+    """(N - 1) / (N + 1) over a geometric N with P(N > 1) = 1 - exp(-overlap): windows without a line."""
+    apart = -math.expm1(-overlap)
+    return 1 - 2 * math.exp(-overlap) * (overlap - apart) / apart**2
+
+
+@given(rate, share, st.floats(1e-3, 2))
+def test_the_merged_range_is_that_of_a_geometric_number_of_windows(lam, fraction, parallel):
+    for name in ("merged_fraction", "merged_fraction_stall"):
+        found = number(name, range_fraction=fraction, rate_per_s=lam, serial_s=0, parallel_s=parallel / lam)
+        assert found == pytest.approx(fraction + (1 - fraction) * spread(parallel), rel=5e-3)
+
+
+@given(rate, share, load, overlap)
+def test_the_merged_range_only_widens(lam, fraction, serial, parallel):
+    parts = {"range_fraction": fraction, "rate_per_s": lam}
+    short = number("merged_fraction", **parts, serial_s=serial / lam / 2, parallel_s=parallel / lam / 2)
+    here = number("merged_fraction", **parts, serial_s=serial / lam, parallel_s=parallel / lam)
+    with_stall = number("merged_fraction_stall", **parts, serial_s=serial / lam, parallel_s=parallel / lam)
+    assert fraction * (1 - 1e-6) <= short <= here * (1 + 1e-6) <= with_stall * (1 + 1e-2)
+    assert with_stall <= 1 + 1e-9
 
 
 @given(rate, load, st.floats(1e-4, 0.5))

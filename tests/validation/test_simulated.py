@@ -6,6 +6,7 @@ from collections import defaultdict
 import numpy
 import pytest
 
+from costmodel.formulas.registry import FORMULAS
 from costmodel.simulation.engine import SimulationUnavailable
 from costmodel.validation import simulated, simulated_formulas, simulated_results
 from costmodel.validation.simulated import TARGET_SHARE, Result, settings_that_agree
@@ -75,6 +76,12 @@ def test_the_outputs_of_the_contention_model_are_all_there(found):
     }
 
 
+def test_every_limit_stands_in_the_formula_that_has_it():
+    for case in edges():
+        for output, limit in case.limits.items():
+            assert limit in FORMULAS[output].validity
+
+
 def test_beyond_the_limits_some_formula_is_off(found):
     beyond = defaultdict(list)
     for result in found:
@@ -88,10 +95,11 @@ BUGS = {
     "lock_wait": lambda right, **q: 2 * right("lock_wait", **q),
     "in_progress": lambda right, rate_per_s, serial_s, parallel_s: 1 - numpy.exp(-rate_per_s * (serial_s + parallel_s)),
     "coalesced_batch": lambda right, rate_per_s, flush_s: numpy.maximum(1.0, rate_per_s * flush_s),
+    "merged_fraction": lambda right, range_fraction, **_: range_fraction,
     "window_stall": lambda right, rate_per_s, serial_s, parallel_s: (serial_s + parallel_s) / 2,
 }
 """Mistakes that are easily made: the half of a mean wait forgotten, a line taken for windows that overlap, a flush taken
-to follow at once, what comes during a window overlooked."""
+to follow at once, a range that never widens, what comes during a window overlooked."""
 
 
 @pytest.mark.parametrize("formula", BUGS)
