@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+
+from costmodel.errors import BadInput
 
 PACKAGE = Path(__file__).resolve().parent
 DIGITS = 16
@@ -44,10 +47,24 @@ def cache_dir() -> Path:
 
 
 def write_beside(path: Path, content: str | bytes) -> None:
-    """Write `content` to a temporary name beside `path`, then rename: a reader never sees half a file."""
+    """Write `content` to a temporary name beside `path`, then rename: a reader never sees half a file.
+
+    Raises BadInput where that cannot be done; what was at `path` then stays.
+    """
+    if not path.name:
+        raise BadInput("is no name of a file", file=path, remedy="name the file to write")
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         aside.write_bytes(content.encode() if isinstance(content, str) else content)
         aside.replace(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
     finally:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+
+
+def _unwritable(path: Path, error: OSError) -> BadInput:
+    if not path.parent.is_dir():
+        return BadInput("the directory does not exist", file=path, remedy="make it first, or choose another place")
+    return BadInput(f"cannot be written: {error.strerror or error}", file=path, remedy="choose another place")

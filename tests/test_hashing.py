@@ -1,7 +1,10 @@
 """Hashes name content, not order or time; a write is seen whole or not at all."""
 
+from pathlib import Path
+
 import pytest
 
+from costmodel.errors import BadInput
 from costmodel.hashing import code_hash, files_hash, value_hash, write_beside
 
 
@@ -28,7 +31,28 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     target = tmp_path / "report.txt"
     target.write_text("old")
     monkeypatch.setattr("pathlib.Path.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(BadInput, match="report.txt: cannot be written: disk full; choose another place"):
         write_beside(target, "new")
     assert target.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["report.txt"]
+
+
+@pytest.mark.parametrize("name", ["no/such/report.txt", "file/report.txt"])
+def test_a_missing_directory_is_named_and_nothing_is_written(tmp_path, name):
+    (tmp_path / "file").write_text("a file, no directory")
+    with pytest.raises(BadInput, match=f"{name}: the directory does not exist") as caught:
+        write_beside(tmp_path / name, "new")
+    assert caught.value.file == tmp_path / name and caught.value.remedy
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_cannot_be_a_file_is_refused(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for path, problem in (
+        (tmp_path / "folder", "Is a directory"),
+        (tmp_path / ("x" * 300), "File name too long"),
+        (Path(""), "is no name of a file"),
+    ):
+        with pytest.raises(BadInput, match=problem):
+            write_beside(path, "new")
+    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
