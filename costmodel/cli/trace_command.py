@@ -56,7 +56,8 @@ def import_trace(files: tuple[Path, ...], out: Path, as_json: bool) -> None:
     if any(out.resolve() == file.resolve() for file in files):
         raise BadInput("would overwrite what it reads", file=out, remedy="choose another --out")
     notes = reader.Notes()
-    footer = store.write((batch for file in files for batch in reader.batches(file, notes)), out)
+    source = ", ".join(map(str, files))
+    footer = store.write((batch for file in files for batch in reader.batches(file, notes)), out, source)
     for file, line, text in notes.bad:
         click.echo(f"{_plain(file)}:{line}: not understood: {text[:100]!r}", err=True)
     if as_json:

@@ -47,8 +47,8 @@ class Footer:
     def span_s(self) -> float:
         return (self.last_ns - self.first_ns) * 1e-9
 
-    def add(self, batch, file: str) -> None:
-        """Count a batch. Raises BadInput where there are too many names."""
+    def add(self, batch, file: object) -> None:
+        """Count a batch of `file`. Raises BadInput where there are too many names."""
         times = schema.numbers(batch, "t_ns")
         self.first_ns = min(int(times.min()), self.first_ns) if self.events else int(times.min())
         self.last_ns = max(int(times.max()), self.last_ns) if self.events else int(times.max())
@@ -66,8 +66,11 @@ class Footer:
             raise BadInput(f"has more than {schema.MOST_TASKS} task names", file=file, remedy="is this a trace?")
 
 
-def write(batches: Iterable, target: Path) -> Footer:
-    """Write the batches (in the schema of a trace) as one sorted trace; the target changes only when all is written."""
+def write(batches: Iterable, target: Path, source: object = "the batches") -> Footer:
+    """Write the batches (in the schema of a trace) as one sorted trace; the target changes only when all is written.
+
+    Raises BadInput, which names the `source` of the batches.
+    """
     arrow = library("pyarrow")
     aside = target.with_name(f".{target.name}.{os.getpid()}")
     footer, last = Footer(), None
@@ -78,12 +81,12 @@ def write(batches: Iterable, target: Path) -> Footer:
                 times = schema.numbers(batch, "t_ns")
                 in_order &= bool((last is None or times[0] >= last) and (numpy.diff(times) >= 0).all())
                 last = times[-1]
-                footer.add(batch, str(target))
+                footer.add(batch, source)
                 writer.add(arrow.Table.from_batches([batch]))
             if not footer.events:
-                raise BadInput("no event was found", file=target, remedy="see `costmodel trace import --help`")
+                raise BadInput("no event was found", file=source, remedy="see `costmodel trace import --help`")
             if footer.last_ns - footer.first_ns > schema.LONGEST_NS:
-                raise BadInput("the events span more than 104 days", file=target, remedy="import one recording")
+                raise BadInput("the events span more than 104 days", file=source, remedy="import one recording")
             writer.footer = footer
         if not in_order:
             _sort(aside, footer)

@@ -99,6 +99,22 @@ def test_import_of_nothing_is_one_line_and_leaves_nothing(tmp_path, monkeypatch,
     assert [p.name for p in tmp_path.iterdir()] == ["in\n.txt"]
 
 
+def test_import_of_nothing_blames_what_it_read(tmp_path, monkeypatch, capsys):
+    files = [tmp_path / "header-only.csv", tmp_path / "other.csv"]
+    for file in files:
+        file.write_text("t_ns,task,start,end\n")
+    for given in (files[:1], files):
+        error = refused(monkeypatch, capsys, "trace", "import", *given, "--out", tmp_path / "o.parquet")
+        assert f"{', '.join(map(str, given))}: no event was found" in error and "o.parquet" not in error
+
+
+def test_times_of_two_recordings_blame_what_was_read(tmp_path, monkeypatch, capsys):
+    source = tmp_path / "mixed.csv"
+    source.write_text(f"t_ns,task,start,end\n0,a,0,4096\n{200 * 86400 * 10**9},a,0,4096\n")
+    error = refused(monkeypatch, capsys, "trace", "import", source, "--out", tmp_path / "o.parquet")
+    assert f"{source}: the events span more than 104 days" in error
+
+
 def test_wrong_uses_are_one_line(imported, tmp_path, monkeypatch, capsys):
     for words in (
         ("trace", "import", imported, "--out", imported),
