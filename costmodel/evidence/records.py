@@ -94,10 +94,6 @@ class Machine:
         return max(1, self.cpus_per_domain // self.threads_per_core)
 
     @property
-    def cpus_per_socket(self) -> int:
-        return self.logical_cpus // self.sockets
-
-    @property
     def domains_per_socket(self) -> int:
         return max(1, self.domains // self.sockets)
 

@@ -39,7 +39,7 @@ def probe(host: Host, settings: Settings, tick: Tick) -> Table:
     with pinned(cpus[0]):
         for run in range(settings.runs):
             with Buffer(VICTIM_BYTES) as own, Buffer(max(RANGES)) as other:
-                chain = refill._chain(own, VICTIM_BYTES, run)
+                chain = refill.random_chain(own, VICTIM_BYTES, run)
                 own.array()[::8] = chain
                 repeats = {name: _repeats(own, function) for name, function in VICTIMS.items()}
                 repeat(

@@ -30,7 +30,7 @@ def probe(host: Host, settings: Settings, tick: Tick, cpu: int) -> Table:
     with pinned(cpu):
         for run in range(settings.runs):
             with Buffer(LARGEST_BYTES) as memory:
-                chains = {size: _chain(memory, size, run) for _, size in working_sets(host, settings)}
+                chains = {size: random_chain(memory, size, run) for _, size in working_sets(host, settings)}
                 repeat(
                     table,
                     cells,
@@ -42,7 +42,7 @@ def probe(host: Host, settings: Settings, tick: Tick, cpu: int) -> Table:
     return table
 
 
-def _chain(memory: Buffer, size: int, seed: int):
+def random_chain(memory: Buffer, size: int, seed: int):
     """Pointers from each line to the next one of a random cycle over the first `size` bytes."""
     import numpy
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from costmodel.kvm.triggers import TRIGGERS
@@ -50,18 +49,3 @@ def triggers_of_task(name: str) -> TaskTriggers:
         if re.fullmatch(pattern, name):
             return TaskTriggers(triggers, why)
     return TaskTriggers(HVA, EVERYTHING)
-
-
-def triggers_of_trace(tasks: Iterable[str]) -> tuple[str, ...]:
-    """All triggers that can stand behind the events, in the order of the catalogue."""
-    found = {trigger for name in tasks for trigger in triggers_of_task(name).triggers}
-    return tuple(name for name in HVA if name in found)
-
-
-def by_triggers(tasks: Mapping[str, int]) -> dict[tuple[str, ...], int]:
-    """Events of each set of triggers that the names allow."""
-    found: dict[tuple[str, ...], int] = {}
-    for name, events in tasks.items():
-        key = triggers_of_task(name).triggers
-        found[key] = found.get(key, 0) + events
-    return found

@@ -92,7 +92,7 @@ def test_a_chain_comes_back_after_all_its_lines():
     from costmodel.measure import refill
 
     with Buffer(2**16) as memory:
-        chain = refill._chain(memory, 2**16, seed=3)
+        chain = refill.random_chain(memory, 2**16, seed=3)
         memory.array()[::8] = chain
         seen, at = set(), memory.address
         for _ in range(2**16 // 64):

@@ -1,7 +1,7 @@
 import pytest
 
 from costmodel.kvm.triggers import TRIGGERS
-from costmodel.traces.tasks import HVA, NAMES, triggers_of_task, triggers_of_trace
+from costmodel.traces.tasks import HVA, NAMES, triggers_of_task
 
 
 def test_every_trigger_of_the_table_ends_in_the_notifier():
@@ -26,8 +26,3 @@ def test_kernel_threads(name, triggers):
 def test_other_names_leave_it_open(name):
     told = triggers_of_task(name)
     assert told.triggers == HVA and not told.decided
-
-
-def test_a_trace_holds_what_its_names_allow():
-    assert triggers_of_trace(["kcompactd0"]) == ("numa_or_compaction_migrate",)
-    assert triggers_of_trace(["kcompactd0", "bash"]) == HVA
