@@ -80,8 +80,8 @@ def _head(found: model.Replay) -> list[str]:
 def _arrivals(found: model.Replay) -> list[str]:
     lines = ["EVENTS"]
     lines += wrap(
-        f"range length: mean {quantity(found.range_mean_bytes, 'B')}, median {quantity(found.range_p50_bytes, 'B')}, "
-        f"p99 {quantity(found.range_p99_bytes, 'B')}",
+        f"range length: mean {quantity(found.range_mean_bytes, 'B', 3)}, "
+        f"median {quantity(found.range_p50_bytes, 'B', 3)}, p99 {quantity(found.range_p99_bytes, 'B', 3)}",
         "  ",
         "    ",
     )
@@ -217,7 +217,7 @@ def _break_even(found: model.Replay, row: model.BreakEven) -> list[str]:
         text = "the range flush never reaches it" if cap is None else f"whole cache from {cell(cap)} on"
         lines += wrap(f"{name}: {text}", "  ", "    ")
     lines += wrap(
-        f"recorded: mean range {quantity(row.mean_range_bytes, 'B')}, {count(row.events_beyond_cap)} of "
+        f"recorded: mean range {quantity(row.mean_range_bytes, 'B', 3)}, {count(row.events_beyond_cap)} of "
         f"{count(found.events)} events beyond the CPU-time cap",
         "  ",
         "    ",
@@ -258,7 +258,7 @@ def summary(found: Summary) -> str:
     if found.gap_variation is not None:
         lines.append(f"  squared coefficient of variation {significant(found.gap_variation)} (1: independent arrivals)")
     lines += _dispersion([(w.length_ns * 1e-9, w.dispersion, w.most) for w in found.windows.values()])
-    lines += ["", "RANGE LENGTHS", *wrap(_quantiles(found.ranges, 1, "B"), "  "), *_octaves(found.ranges)]
+    lines += ["", "RANGE LENGTHS", *wrap(_quantiles(found.ranges, 1, "B", 3), "  "), *_octaves(found.ranges)]
     bursts = found.bursts
     lines += ["", f"BURSTS (events of a thread, gaps up to {quantity(BURST_GAP_NS * 1e-9, 's')})"]
     per_burst = _quantiles(bursts, 1, "1")
@@ -268,7 +268,7 @@ def summary(found: Summary) -> str:
     for name, task in ranked[:MOST_TASKS]:
         told = triggers_of_task(name)
         lines += _task(name, task.events, told.triggers, told.decided)
-        ranges = _quantiles(task.ranges, 1, "B")
+        ranges = _quantiles(task.ranges, 1, "B", 3)
         lines += wrap(f"{plural(task.threads, 'thread')}; range {ranges}", "      ", "        ")
         if task.gaps_ns.total:
             lines += wrap(f"own gap {_quantiles(task.gaps_ns, 1e-9, 's')}", "      ", "        ")
@@ -277,10 +277,10 @@ def summary(found: Summary) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _quantiles(histogram: Histogram, factor: float, unit: str) -> str:
+def _quantiles(histogram: Histogram, factor: float, unit: str, digits: int = 2) -> str:
     if not histogram.total:
         return "none"
-    parts = [f"{name} {quantity(histogram.quantile(q) * factor, unit)}" for name, q in QUANTILES]
+    parts = [f"{name} {quantity(histogram.quantile(q) * factor, unit, digits)}" for name, q in QUANTILES]
     return ", ".join(parts)
 
 

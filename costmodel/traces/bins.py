@@ -1,4 +1,4 @@
-"""Log-linear bins: 64 per octave, so a bin is 1.1 to 1.6 % wide; counts over them add up and merge exactly.
+"""Log-linear bins: 64 per octave, so a bin is 0.8 to 1.6 % wide; counts over them add up and merge exactly.
 
 The bin of a value >= 1 is read from the bits of its float64 form: exponent and first six bits of the mantissa. Values
 below 1 (a gap of 0 ns, a wait of 0 ns) share bin 0.
@@ -40,8 +40,12 @@ def middles() -> numpy.ndarray:
     return middle
 
 
-def quantile(counts: numpy.ndarray, share: float) -> float:
+def quantile(
+    counts: numpy.ndarray, share: float, least: numpy.ndarray | None = None, most: numpy.ndarray | None = None
+) -> float:
     """The value that a share of the counted values does not exceed, linear inside its bin; nan of no values.
+
+    `least` and `most` (as counts) are the ends of the values of each bin where they are known, else its edges.
 
     >>> counts = numpy.bincount(index(numpy.arange(1.0, 1001.0)), minlength=BINS)
     >>> round(quantile(counts, 0.5) / 500, 1)
@@ -56,6 +60,7 @@ def quantile(counts: numpy.ndarray, share: float) -> float:
     at = min(at, int(numpy.flatnonzero(counts)[-1]))
     if at == 0:
         return 0.0
-    low, high = edges()[at], edges()[at + 1]
+    low = edges()[at] if least is None else least[at]
+    high = edges()[at + 1] if most is None else most[at]
     inside = (wanted - (running[at] - counts[at])) / counts[at]
     return float(low + (high - low) * min(max(inside, 0.0), 1.0))

@@ -34,14 +34,14 @@ class Counter:
         place = {name: at for at, name in enumerate(self._names)}
         self._task = numpy.array([place.get(name, len(self._names) - 1) for name in tasks], numpy.int32)
         count = len(self._names)
-        self._ranges, self._gaps, self._bursts = (numpy.zeros((count, bins.BINS), numpy.int64) for _ in range(3))
+        self._ranges, self._gaps, self._bursts = (numpy.zeros((count, bins.BINS, 3), numpy.int64) for _ in range(3))
         self._bytes = numpy.zeros((count, bins.BINS), numpy.int64)
         self._after = numpy.zeros(self._kernel.NO_PID + len(tasks), numpy.int64)
         self._run = numpy.zeros(len(self._after), numpy.int32)
         self._task_of = numpy.zeros(len(self._after), numpy.int32)
         self._all = numpy.zeros(len(self._kernel.GAP_STATE), numpy.int64)
         self._all[0] = -1
-        self._all_gaps = numpy.zeros(bins.BINS, numpy.int64)
+        self._all_gaps = numpy.zeros((bins.BINS, 3), numpy.int64)
         self._lengths = numpy.array(WINDOWS_NS, numpy.int64)
         self._windows = numpy.zeros((len(WINDOWS_NS), len(self._kernel.WINDOW_STATE)), numpy.int64)
         self._windows[:, 0] = self._lengths
@@ -57,7 +57,8 @@ class Counter:
         task, thread = self._task[block.task], threads(block)
         classes = numpy.empty(len(time), numpy.int32)
         offsets = numpy.arange(len(self._names)) * bins.BINS
-        kernel.classify(block.start, block.end, task, offsets, classes, self._ranges.ravel(), self._bytes.ravel())
+        ranges = self._ranges.reshape(-1, 3)
+        kernel.classify(block.start, block.end, task, offsets, classes, ranges, self._bytes.ravel())
         kernel.gaps_of_all(time, self._all, self._all_gaps)
         kernel.windows(time, self._lengths, self._windows)
         kernel.gaps_of_threads(time, thread, task, BURST_GAP_NS, self._after, self._run, self._gaps, self._bursts)
@@ -74,14 +75,14 @@ class Counter:
             return Summary()
         bursts = self._bursts.copy()
         open_ = numpy.flatnonzero(self._run)
-        numpy.add.at(bursts, (self._task_of[open_], bins.index(self._run[open_])), 1)
+        self._kernel.tally(self._task_of[open_], self._run[open_], bursts)
         running = numpy.bincount(self._task_of[open_], minlength=len(self._names))
         _, gaps, total, high, cross, low, carry = (int(x) for x in self._all)
         limb = self._kernel.LIMB
         squares = high * limb**2 + 2 * cross * limb + low + carry * self._kernel.CARRY
         tasks = {
             name: Task(
-                events=int(self._ranges[at].sum()),
+                events=int(self._ranges[at, :, 0].sum()),
                 threads=int(running[at]),
                 range_bytes=int(self._bytes[at].sum()),
                 ranges=Histogram.of(self._ranges[at]),

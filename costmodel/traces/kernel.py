@@ -28,6 +28,27 @@ def _bin(value):
     return min(max(found, 0), BINS - 1)
 
 
+TALLY = ("count", "least", "most")
+"""Of a bin: how many values, the least and the greatest of them (0 of none). Tallies have shape (..., BINS, 3)."""
+
+
+@compiled
+def _tally(found, value):
+    """One value more in the bin `found` (shape (3,))."""
+    if found[0] == 0 or value < found[1]:
+        found[1] = value
+    if value > found[2]:
+        found[2] = value
+    found[0] += 1
+
+
+@compiled
+def tally(row, values, tallies):
+    """`values` (n,) in the bins of the `row` (n,) of each: `tallies` (rows, BINS, 3) grows."""
+    for i in range(len(values)):
+        _tally(tallies[row[i], _bin(values[i])], values[i])
+
+
 @compiled
 def sound(time_ns, start, end, pid, first_ns, last_ns, huge):
     """Whether times rise from `first_ns` to `last_ns`, ranges are not empty, and no number is out of bounds.
@@ -44,13 +65,13 @@ def sound(time_ns, start, end, pid, first_ns, last_ns, huge):
 
 
 @compiled
-def classify(start, end, task, offset_of_task, classes, counts, total_bytes):
-    """Class of each event, its range-length bin plus the offset of its task; counts and bytes per class add up."""
+def classify(start, end, task, offset_of_task, classes, tallies, total_bytes):
+    """Class of each event, its range-length bin plus the offset of its task; `tallies` (classes, 3) and bytes add up."""
     for i in range(len(start)):
         length = end[i] - start[i]
         found = _bin(length) + offset_of_task[task[i]]
         classes[i] = found
-        counts[found] += 1
+        _tally(tallies[found], length)
         total_bytes[found] += length
 
 
@@ -230,8 +251,8 @@ CARRY = 2**62
 
 
 @compiled
-def gaps_of_all(time_ns, state, histogram):
-    """Gaps between consecutive events: histogram, number, sum and sum of squares (in limbs of 27 bits, exact).
+def gaps_of_all(time_ns, state, tallies):
+    """Gaps between consecutive events: `tallies` (BINS, 3), number, sum and sum of squares (in limbs of 27 bits, exact).
 
     `state` is int64 as in GAP_STATE; last_ns below 0 means that no event came yet.
     """
@@ -240,7 +261,7 @@ def gaps_of_all(time_ns, state, histogram):
         now = time_ns[i]
         if last >= 0:
             gap = now - last
-            histogram[_bin(gap)] += 1
+            _tally(tallies[_bin(gap)], gap)
             n += 1
             total += gap
             upper, lower = gap // LIMB, gap % LIMB
@@ -281,15 +302,15 @@ def gaps_of_threads(time_ns, thread, task, burst_gap_ns, after_ns, run, gaps, bu
     """Gaps between a thread's own events, and its bursts: events not further apart than `burst_gap_ns`.
 
     `after_ns` (1 ns after the last event, 0: none yet) and `run` (events of the open burst) have one entry per thread;
-    `gaps` and `bursts` (tasks, BINS) count by the task name of the later event.
+    `gaps` and `bursts` (tasks, BINS, 3) count by the task name of the later event.
     """
     for i in range(len(time_ns)):
         k = thread[i]
         if after_ns[k] > 0:
             gap = time_ns[i] + 1 - after_ns[k]
-            gaps[task[i], _bin(gap)] += 1
+            _tally(gaps[task[i], _bin(gap)], gap)
             if gap > burst_gap_ns:
-                bursts[task[i], _bin(run[k])] += 1
+                _tally(bursts[task[i], _bin(run[k])], run[k])
                 run[k] = 0
         run[k] += 1
         after_ns[k] = time_ns[i] + 1

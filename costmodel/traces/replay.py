@@ -23,7 +23,7 @@ from costmodel.traces.counter import Counter
 from costmodel.traces.memslots import Memslots
 from costmodel.traces.passes import Closed, Open, Outcome, Work
 from costmodel.traces.service import LEVELS, Service, Way
-from costmodel.traces.summary import Summary
+from costmodel.traces.summary import Histogram, Summary, together
 
 PIECES, PIECE_ROWS = 16, 2**17
 MEDIAN = LEVELS.index(0.5)
@@ -46,7 +46,7 @@ class Levels:
 @dataclass(frozen=True)
 class Replayed:
     """Raw results: per way (index in service.ways) the levels, and what was counted. `classes` and `class_bytes` have
-    shape (residencies, BINS).
+    shape (residencies, BINS); `ranges` are the lengths of all events.
     """
 
     service: Service
@@ -55,6 +55,7 @@ class Replayed:
     open: tuple[Levels, ...]
     classes: numpy.ndarray
     class_bytes: numpy.ndarray
+    ranges: Histogram
     outside: int
     unknown_overlap: int
     threads: int
@@ -111,13 +112,15 @@ def replay(
                 job.result()
     if not sampling.events:
         raise BadInput("no event meets a memslot", file=path, remedy="check --memslots, or replay another trace")
+    tallies = prepare.tallies.reshape(-1, bins.BINS, 3)
     return Replayed(
         service=service,
         footer=footer,
         closed=tuple(lane.levels() for lane in closed_lanes) if closed else None,
         open=tuple(lane.levels() for lane in open_lanes),
-        classes=prepare.classes.reshape(-1, bins.BINS),
+        classes=tallies[:, :, 0],
         class_bytes=prepare.class_bytes.reshape(-1, bins.BINS),
+        ranges=together(Histogram.of(one) for one in tallies),
         outside=prepare.outside,
         unknown_overlap=prepare.unknown_overlap,
         threads=int(prepare.seen.sum()),
@@ -182,8 +185,8 @@ class _Prepare:
         self._last = numpy.full(self.thread_numbers, -1, numpy.int32)
         self.seen = numpy.zeros(self.thread_numbers, bool)
         self._following, self._classes = (numpy.empty(store.GROUP_ROWS, numpy.int32) for _ in range(2))
-        self.classes = numpy.zeros(len(service.residencies) * bins.BINS, numpy.int64)
-        self.class_bytes = numpy.zeros_like(self.classes)
+        self.tallies = numpy.zeros((len(service.residencies) * bins.BINS, 3), numpy.int64)
+        self.class_bytes = numpy.zeros(len(self.tallies), numpy.int64)
         self.outside = self.unknown_overlap = 0
 
     def filtered(self, block: store.Block) -> store.Block:
@@ -219,7 +222,7 @@ class _Prepare:
         first = self._kernel.link(thread, self._last, following)
         self.seen[thread[first]] = True
         self._kernel.classify(
-            block.start, block.end, block.task, self._offsets, classes, self.classes, self.class_bytes
+            block.start, block.end, block.task, self._offsets, classes, self.tallies, self.class_bytes
         )
         recorded = numpy.maximum(block.duration_ns, 0) if self._recorded else numpy.empty(0, numpy.int64)
         return Work(block.number, block.time_ns, thread, first, following, classes, recorded)

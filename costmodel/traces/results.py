@@ -15,7 +15,7 @@ from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
 from costmodel.hashing import code_hash, value_hash
 from costmodel.kvm.guests import guest as guest_of
-from costmodel.traces import bins, model, sentences
+from costmodel.traces import model, sentences
 from costmodel.traces.passes import Outcome
 from costmodel.traces.replay import Levels, Replayed
 from costmodel.traces.service import NODES_BYTES, Shown, Way
@@ -35,8 +35,7 @@ def result(
 ) -> model.Replay:
     """The result of a replay of the file at `path`."""
     case = found.service.scenario
-    ranges = found.classes.sum(axis=0)
-    events = int(ranges.sum())
+    events = int(found.classes.sum())
     ways = [_way(found, at) for at in range(len(found.service.ways))]
     silent = [_strategy(s) for s in found.service.without_flush]
     return model.Replay(
@@ -63,8 +62,8 @@ def result(
             for w in found.sampled.windows.values()
         ],
         range_mean_bytes=float(found.class_bytes.sum() / events),
-        range_p50_bytes=bins.quantile(ranges, 0.5),
-        range_p99_bytes=bins.quantile(ranges, 0.99),
+        range_p50_bytes=found.ranges.quantile(0.5),
+        range_p99_bytes=found.ranges.quantile(0.99),
         tasks=[_task(name, count) for name, count in sorted(found.footer.tasks.items(), key=lambda t: (-t[1], t[0]))],
         ways=ways,
         refused=dict(found.service.refused),

@@ -1,12 +1,12 @@
 """What a trace holds, as counts that add up: summaries of many files or hosts merge into one.
 
-All stored numbers are integers, so merging is exact in any order. A summary does not depend on how the events were cut
+All stored numbers are integers, sums or extremes, so merging is exact in any order. A summary does not depend on how the events were cut
 into blocks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 
 import numpy
@@ -18,43 +18,44 @@ WINDOWS_NS = (10**6, 10**7, 10**8, 10**9, 10**10)
 """Lengths of the windows for the index of dispersion: 1 ms to 10 s."""
 BURST_GAP_NS = 10**6
 """Events of a thread not further apart than this are one burst: far below any sleep of a kernel thread."""
-FORM = "costmodel trace summary 1"
+BIGGEST = 2**63
+FORM = "costmodel trace summary 2"
 
 
 @dataclass
 class Histogram:
-    """Counts over the log-linear bins, only those that are not 0."""
+    """Counts over the log-linear bins, only those that are not 0, with the least and the greatest value in each."""
 
     counts: dict[int, int] = field(default_factory=dict)
+    least: dict[int, int] = field(default_factory=dict)
+    most: dict[int, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, dense: numpy.ndarray) -> Histogram:
-        """From an array of shape (BINS,)."""
-        used = numpy.flatnonzero(dense)
-        return cls(dict(zip(used.tolist(), dense[used].tolist(), strict=True)))
+    def of(cls, tallies: numpy.ndarray) -> Histogram:
+        """From an array of shape (BINS, 3): count, least and greatest value of each bin."""
+        used = numpy.flatnonzero(tallies[:, 0])
+        return cls(*(dict(zip(used.tolist(), column.tolist(), strict=True)) for column in tallies[used].T))
 
     @property
     def total(self) -> int:
         return sum(self.counts.values())
 
     def merged(self, other: Histogram) -> Histogram:
-        both = dict(self.counts)
+        """Both together: counts add up, the extremes of a bin are those of both."""
+        both = Histogram(dict(self.counts), dict(self.least), dict(self.most))
         for at, count in other.counts.items():
-            both[at] = both.get(at, 0) + count
-        return Histogram(both)
+            both.counts[at] = both.counts.get(at, 0) + count
+            both.least[at] = min(both.least.get(at, other.least[at]), other.least[at])
+            both.most[at] = max(both.most.get(at, 0), other.most[at])
+        return both
 
     def quantile(self, share: float) -> float:
-        """The value that a share does not exceed; nan of nothing."""
-        dense = numpy.zeros(bins.BINS, numpy.int64)
-        for at, count in self.counts.items():
-            dense[at] = count
-        return bins.quantile(dense, share)
-
-    def mean(self) -> float:
-        """Mean with each value in the middle of its bin; nan of nothing."""
-        middle = bins.middles()
-        total = self.total
-        return sum(count * float(middle[at]) for at, count in self.counts.items()) / total if total else float("nan")
+        """The value that a share does not exceed, exact where a bin holds one value only; nan of nothing."""
+        dense = numpy.zeros((3, bins.BINS), numpy.int64)
+        for row, values in zip(dense, (self.counts, self.least, self.most), strict=True):
+            row[list(values)] = list(values.values())
+        counts, least, most = dense
+        return bins.quantile(counts, share, least, most)
 
 
 @dataclass
@@ -140,17 +141,17 @@ class Summary:
     @property
     def ranges(self) -> Histogram:
         """Lengths of all ranges."""
-        return _all(task.ranges for task in self.tasks.values())
+        return together(task.ranges for task in self.tasks.values())
 
     @property
     def own_gaps_ns(self) -> Histogram:
         """Gaps between events of the same thread, of all threads."""
-        return _all(task.gaps_ns for task in self.tasks.values())
+        return together(task.gaps_ns for task in self.tasks.values())
 
     @property
     def bursts(self) -> Histogram:
         """Events per burst, of all threads."""
-        return _all(task.bursts for task in self.tasks.values())
+        return together(task.bursts for task in self.tasks.values())
 
     def merged(self, other: Summary) -> Summary:
         """Both together."""
@@ -166,7 +167,8 @@ class Summary:
         return {"form": FORM, **asdict(self)}
 
 
-def _all(histograms: object) -> Histogram:
+def together(histograms: Iterable[Histogram]) -> Histogram:
+    """All values of several histograms."""
     whole = Histogram()
     for one in histograms:
         whole = whole.merged(one)
@@ -197,7 +199,11 @@ def from_json(value: object, file: object) -> Summary:
 
 
 def _histogram(value: Mapping) -> Histogram:
-    counts = {int(at): int(count) for at, count in value["counts"].items()}
-    if any(not 0 <= at < bins.BINS or count < 0 for at, count in counts.items()):
+    found = Histogram(*({int(at): int(n) for at, n in value[k].items()} for k in ("counts", "least", "most")))
+    if any(not 0 <= at < bins.BINS or not 0 < count < BIGGEST for at, count in found.counts.items()):
         raise ValueError("a bin is out of bounds")
-    return Histogram(counts)
+    for ends in (found.least, found.most):
+        inside = all(0 <= n < BIGGEST and bins.index(n) == at for at, n in ends.items())
+        if not inside or ends.keys() != found.counts.keys():
+            raise ValueError("a bin holds a value of another")
+    return found

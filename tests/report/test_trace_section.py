@@ -71,6 +71,30 @@ def test_text_of_a_summary_is_ascii_and_fits(path):
     assert "3,000 events" in text and "ksm_write_protect" in text
 
 
+@pytest.fixture
+def two_lengths(tmp_path):
+    path = tmp_path / "two.parquet"
+    lengths = [4096] * 90 + [2**28] * 10
+    tasks = ["ksmd"] * 90 + ["qemu-kvm"] * 10
+    store.write([table([1000 * k for k in range(100)], tasks, [1] * 90 + [2] * 10, lengths)], path)
+    return path
+
+
+def test_a_summary_names_lengths_that_occur(two_lengths):
+    text = trace_text.summary(counter.summarise(two_lengths))
+    assert "  p50 4.00 KiB, p90 4.00 KiB, p99 256 MiB, max 256 MiB\n" in text
+    assert "range p50 4.00 KiB, p90 4.00 KiB, p99 4.00 KiB, max 4.00 KiB" in " ".join(text.split())
+    assert "range p50 256 MiB, p90 256 MiB, p99 256 MiB, max 256 MiB" in " ".join(text.split())
+
+
+def test_a_replay_names_lengths_that_occur(two_lengths):
+    found = study(two_lengths, "sev", "epyc-7763-2s", "autonuma-default")
+    assert (found.range_p50_bytes, found.range_p99_bytes) == (4096, 2**28)
+    text = " ".join(trace_text.replay(found).split())
+    assert "range length: mean 25.6 MiB, median 4.00 KiB, p99 256 MiB" in text
+    assert "mean 25.6 MiB, median 4.00 KiB, p99 256 MiB" in trace_section.html(found)
+
+
 def test_both_arrivals_are_shown_where_they_differ(found):
     text = trace_text.replay(found)
     assert "\n    closed\n" in text and "\n    open\n" in text

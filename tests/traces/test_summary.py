@@ -11,7 +11,7 @@ from costmodel.errors import BadInput
 from costmodel.traces import bins, counter
 from costmodel.traces.counter import Counter
 from costmodel.traces.store import Block
-from costmodel.traces.summary import Histogram, Summary, from_json
+from costmodel.traces.summary import FORM, Histogram, Summary, from_json
 
 NAMES = ("ksmd", "qemu-kvm", "CPU 0/KVM")
 
@@ -25,6 +25,17 @@ def recordings(draw):
     pid = draw(st.lists(st.integers(-1, 3), min_size=n, max_size=n))
     length = draw(st.lists(st.integers(1, 2**40), min_size=n, max_size=n))
     return numpy.cumsum(gaps), numpy.array(task, numpy.int32), numpy.array(pid, numpy.int32), numpy.array(length)
+
+
+def histogram(values):
+    """What a histogram of integers holds, counted without numba."""
+    found = Histogram()
+    for value in values:
+        at = int(bins.index(value))
+        found.counts[at] = found.counts.get(at, 0) + 1
+        found.least[at] = min(found.least.get(at, value), value)
+        found.most[at] = max(found.most.get(at, value), value)
+    return found
 
 
 def block(recording, part=slice(None), number=0):
@@ -66,7 +77,9 @@ def test_a_merged_summary_is_what_both_files_hold(a, b):
         lengths = [int(x) for _, task, _, length in (a, b) for x in length[task == at]]
         assert (both.tasks[name].range_bytes if lengths else 0) == sum(lengths)
         if lengths:
-            assert both.tasks[name].ranges == Histogram.of(numpy.bincount(bins.index(lengths), minlength=bins.BINS))
+            assert both.tasks[name].ranges == histogram(lengths)
+    assert both.gaps_ns == histogram(gaps)
+    assert both.ranges == histogram([int(x) for *_, length in (a, b) for x in length])
 
 
 @given(recordings())
@@ -88,18 +101,50 @@ def test_json_and_back(recording):
 
 @pytest.mark.parametrize(
     "value",
-    [None, [], {}, {"form": "other"}, {"form": "costmodel trace summary 1"}, "text"],
+    [None, [], {}, {"form": "other"}, {"form": FORM}, "text"],
 )
 def test_what_is_no_summary_is_refused(value):
     with pytest.raises(BadInput, match="is no summary of a trace"):
         from_json(value, "x.json")
 
 
-@pytest.mark.parametrize(("key", "wrong"), [("events", -1), ("tasks", []), ("gaps_ns", {"counts": {"99999999": 1}})])
+def bad(counts, least, most):
+    return ("gaps_ns", {"counts": counts, "least": least, "most": most})
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong"),
+    [
+        ("events", -1),
+        ("tasks", []),
+        ("gaps_ns", {"counts": {"1": 1}}),
+        bad({"99999999": 1}, {"99999999": 1}, {"99999999": 1}),
+        bad({"1": 1}, {"1": 1}, {}),
+        bad({"1": 1}, {"1": 1}, {"1": 2}),
+        bad({"1": 0}, {"1": 1}, {"1": 1}),
+        bad({"1": 2**63}, {"1": 1}, {"1": 1}),
+        bad({str(bins.BINS - 1): 1}, {str(bins.BINS - 1): 2**70}, {str(bins.BINS - 1): 2**70}),
+    ],
+)
 def test_a_summary_that_was_tampered_with_is_refused(key, wrong):
     value = json.loads(json.dumps(Summary().as_json()))
     with pytest.raises(BadInput):
         from_json({**value, key: wrong}, "x.json")
+
+
+@given(recordings(), recordings())
+def test_the_ends_are_exact(a, b):
+    both = counted(a).merged(counted(b))
+    lengths = numpy.concatenate([a[3], b[3]])
+    assert both.ranges.quantile(1.0) == lengths.max()
+    assert lengths.min() <= both.ranges.quantile(0.01) <= both.ranges.quantile(0.5) <= lengths.max()
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.9, 0.99, 1.0])
+def test_few_lengths_are_printed_as_they_are(share):
+    """90 % of the ranges are one page, the others 256 MiB: no quantile lies in between."""
+    found = histogram([4096] * 90 + [2**28] * 10)
+    assert found.quantile(share) == (4096 if share <= 0.9 else 2**28)
 
 
 def test_bursts_of_a_kernel_thread():
@@ -111,8 +156,8 @@ def test_bursts_of_a_kernel_thread():
     found.feed(Block(0, times, zeros, zeros + 4096, zeros.astype("i4"), zeros.astype("i4") + 46, None, None))
     task = found.summary().tasks["ksmd"]
     assert task.bursts.total == 50 and task.threads == 1
-    assert task.bursts.quantile(0.5) == pytest.approx(200, rel=0.02)
-    assert task.gaps_ns.quantile(0.5) == pytest.approx(10_000, rel=0.02)
+    assert task.bursts == histogram([200] * 50)
+    assert (task.bursts.quantile(0.5), task.gaps_ns.quantile(0.5)) == (200, 10_000)
     assert found.summary().windows[10**8].dispersion < 50
 
 
