@@ -51,7 +51,7 @@ def test_what_cannot_be_a_file_is_refused(tmp_path):
     for path, problem in (
         (tmp_path / "folder", "Is a directory"),
         (tmp_path / ("x" * 300), "File name too long"),
-        (Path(""), "is no name of a file"),
+        (Path(), "is no name of a file"),
     ):
         with pytest.raises(BadInput, match=problem):
             write_beside(path, "new")
