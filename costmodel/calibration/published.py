@@ -7,19 +7,20 @@ A row without an uncertainty gets the scatter between machines of its family.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass
 
 import numpy
 
 from costmodel.calibration.fit import prediction_factor
-from costmodel.calibration.parameters import CLAIM_FACTOR, Calibration
+from costmodel.calibration.parameters import CLAIM_FACTOR, Calibration, parameter_set
 from costmodel.calibration.whole_cache import per_flush_s
 from costmodel.errors import CostModelError
 from costmodel.evidence.records import Measurement
 from costmodel.formulas.compiled import value
 
-CYCLES = "cycles"
+NO_TERM = "the model has no term for it"
+INPUT = "an input of the model: not checked against itself"
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,38 @@ class Check:
 def checks(calibration: Calibration) -> list[Check]:
     """Every row that is not only an input: measured, claimed and threshold rows, and specified ones that check."""
     rows = [row for row in calibration.evidence.measurements.values() if row.kind != "specified" or row.use == "check"]
-    return [_check(calibration, row) for row in rows]
+    used = inputs(calibration)
+    return [_check(calibration, row, INPUT if row.id in used else NO_TERM) for row in rows]
 
 
-def _check(calibration: Calibration, row: Measurement) -> Check:
+def inputs(calibration: Calibration) -> frozenset[str]:
+    """Ids of the rows that the parameters of a machine or the numbers of a workload or of a machine come from."""
+    evidence = calibration.evidence
+    found = set(_sources(tuple(evidence.workloads.values())))
+    for machine in evidence.machines.values():
+        found.update(row for rows in machine.provenance.values() for row in rows)
+        found.update(_sources(tuple(parameter_set(calibration, machine).parameters.values())))
+    return frozenset(found & evidence.measurements.keys())
+
+
+def _sources(value: object) -> Iterator[str]:
+    """The `sources` of a record and of all records in it."""
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    if isinstance(value, tuple):
+        for entry in value:
+            yield from _sources(entry)
+        return
+    yield from getattr(value, "sources", ())
+    if is_dataclass(value):
+        for entry in fields(value):
+            yield from _sources(getattr(value, entry.name))
+
+
+def _check(calibration: Calibration, row: Measurement, note: str) -> Check:
+    """`note` is what to say where the model predicts no such number."""
     predict = PREDICTORS.get(row.observable)
-    interval, note = None, "the model has no term for it"
+    interval = None
     if predict is not None:
         try:
             interval, note = predict(calibration, row)

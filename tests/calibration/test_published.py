@@ -1,9 +1,11 @@
 """The model against the published numbers: what is met, what is missed and why, what cannot be checked."""
 
+from dataclasses import replace
+
 import pytest
 
 from costmodel.calibration.parameters import Calibration
-from costmodel.calibration.published import checks
+from costmodel.calibration.published import INPUT, NO_TERM, checks, inputs
 from costmodel.evidence.store import load
 
 KNOWN_MISSES = {
@@ -41,6 +43,29 @@ def test_the_count_of_unchecked_rows_is_stated(found):
     verdicts = [check.verdict for check in found.values()]
     assert verdicts.count("met") >= 60
     assert all(check.note for check in found.values() if check.verdict == "cannot check")
+
+
+@pytest.mark.parametrize("id", ["S01", "N02c", "N03", "N04", "E05", "M2a", "W02"])
+def test_an_input_without_a_prediction_is_called_one(found, id):
+    assert (found[id].verdict, found[id].note) == ("cannot check", INPUT)
+
+
+@pytest.mark.parametrize("id", ["W18", "T06", "S10", "I10"])
+def test_what_nothing_uses_has_no_term(found, id):
+    assert (found[id].verdict, found[id].note) == ("cannot check", NO_TERM)
+
+
+def test_the_note_follows_the_evidence(found):
+    """Inputs are those that a workload, a machine or a parameter names, not a list of ids."""
+    evidence = load()
+    workload = evidence.workloads["autonuma-default"]
+    without = replace(evidence, workloads={"autonuma-default": replace(workload, triggers=())})
+    assert "N03" in inputs(Calibration(evidence)) and "N03" not in inputs(Calibration(without))
+    assert "E05" in inputs(Calibration(without))
+    used = inputs(Calibration(evidence))
+    assert all(
+        (check.id in used) == (check.note == INPUT) for check in found.values() if check.note in (INPUT, NO_TERM)
+    )
 
 
 def test_ice_lake_stays_below_its_upper_bound(found):
