@@ -10,6 +10,10 @@ from costmodel.evidence.store import Evidence
 from costmodel.numbers import interval, quantity
 from costmodel.validation.row import Row, Verdict
 
+WIDEST = 100.0
+"""A model interval whose ends lie further apart than this factor decides nothing."""
+TOO_WIDE = f"the interval spans more than a factor of {WIDEST:.0f}: not decisive"
+SIGNS = {"exact": "", "lower": ">= ", "upper": "<= "}
 LORE_KINDS = ("claimed", "threshold")
 EXPLAINED = {
     "W03": "the unexplained outlier: larger than Skylake-SP on a far smaller cache (same author and method)",
@@ -44,16 +48,20 @@ def _row(evidence: Evidence, check: Check) -> Row:
     verdicts: dict[str, Verdict] = {"met": "pass", "cannot check": "not testable"}
     verdict = verdicts.get(check.verdict, "disagree-explained" if check.id in EXPLAINED else "fail")
     source = evidence.measurements[check.id]
+    wide = verdict == "pass" and check.high > WIDEST * check.low
     model = "no number"
     if check.low is not None:
         middle = math.sqrt(check.low * check.high) if check.low > 0 else check.high / 2
         model = f"model {interval(check.low, middle, check.high, check.unit)}"
     note = check.note if verdict == "pass" else EXPLAINED.get(check.id, check.note)
+    if wide:
+        verdict, note = "not testable", TOO_WIDE
+    reached = "the published figure lies in the model's interval"
     return Row(
         id=check.id,
         what=check.quantity,
-        figure=f"{quantity(check.published, check.unit)} published, {model}",
-        target="the published figure lies in the model's interval",
+        figure=f"{SIGNS[source.bound]}{quantity(check.published, check.unit)} published, {model}",
+        target=reached if source.bound == "exact" else "the model's interval reaches the published bound",
         verdict=verdict,
         source=f"{source.source_author}, {source.source_date}: {source.source_title}",
         value=check.published,

@@ -8,7 +8,7 @@ from costmodel.calibration.parameters import Calibration
 from costmodel.calibration.published import checks
 from costmodel.evidence.store import load
 from costmodel.validation import published
-from costmodel.validation.published import EXPLAINED
+from costmodel.validation.published import EXPLAINED, TOO_WIDE, WIDEST
 
 EVIDENCE = load()
 CHECKS = {check.id: check for check in checks(Calibration(EVIDENCE))}
@@ -92,6 +92,43 @@ def test_a_missed_figure_lies_outside(rows):
         source = EVIDENCE.one(id)
         if row.verdict == "disagree-explained" and source.bound == "exact" and not (source.low_si or source.high_si):
             assert not row.low <= row.value <= row.high, id
+
+
+@pytest.mark.parametrize(
+    ("id", "figure"), [("W12", ">= 100 us"), ("W11", "<= 200 ms"), ("S02", "<= 5.0 s"), ("T03", "2.0 MiB")]
+)
+def test_a_bound_is_printed_as_one(rows, id, figure):
+    assert rows[id].figure.startswith(f"{figure} published, model ")
+
+
+def test_a_bound_of_the_source_shows_in_every_figure(rows):
+    signs = {"exact": "", "lower": ">= ", "upper": "<= "}
+    for id, row in rows.items():
+        assert (row.figure[:3] if row.figure[0] in "<>" else "") == signs[EVIDENCE.one(id).bound], id
+        assert ("bound" in row.target) == (EVIDENCE.one(id).bound != "exact")
+
+
+@pytest.mark.parametrize("id", ["T01", "T03", "T05", "W12"])
+def test_an_interval_that_holds_nearly_everything_decides_nothing(rows, id):
+    assert (rows[id].verdict, rows[id].note) == ("not testable", TOO_WIDE)
+    assert rows[id].high > WIDEST * rows[id].low
+
+
+def test_no_row_passes_by_a_wide_interval(rows):
+    for row in rows.values():
+        if row.low is not None:
+            assert row.verdict != "pass" or 0 < row.high <= WIDEST * row.low, row.id
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(99.0, "pass"), (101.0, "not testable")])
+def test_the_width_that_still_decides(factor, verdict):
+    check = replace(CHECKS["T03"], low=1.0, high=factor)
+    assert published._row(EVIDENCE, check).verdict == verdict
+
+
+def test_a_miss_of_a_wide_interval_is_decisive():
+    check = replace(CHECKS["T03"], verdict="missed")
+    assert published._row(EVIDENCE, check).verdict == "fail"
 
 
 def test_what_the_model_has_no_number_for_says_so(rows):
