@@ -14,6 +14,7 @@ from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.totals import Total
 from costmodel.decision.alternatives_model import Alternatives, ModelRow, Upstreamed
 from costmodel.decision.headline import headline_study
+from costmodel.decision.history import decided, introduced
 from costmodel.decision.intervals import interval_of
 from costmodel.decision.model import Interval
 from costmodel.decision.observed import observed
@@ -24,7 +25,7 @@ from costmodel.decision.sensitivity import sensitivities
 from costmodel.errors import BadInput
 from costmodel.evidence.store import Evidence, load
 from costmodel.hashing import code_hash, value_hash
-from costmodel.kvm import decisions, kernels
+from costmodel.kvm import kernels
 from costmodel.kvm.guests import guest as guest_of
 from costmodel.kvm.strategies import STRATEGIES
 from costmodel.kvm.strategies import strategy as strategy_of
@@ -238,26 +239,17 @@ def _row(span: Span, case: Scenario, cost: Total, base: Total | None, cpus: floa
 
 
 def _upstream(spans: Sequence[Span], trigger: str) -> list[Upstreamed]:
-    """The decisions between the rows: within a guest type, and from one to its successor in mainline."""
+    """The decisions between the rows of a guest type; of a successor in mainline also those that it came with."""
+    ranges: dict[str, list[str]] = {}
+    for span in spans:
+        if not span.asked:
+            ranges.setdefault(span.guest, []).extend(span.ranges)
     found = []
-    for before, after in zip(spans, spans[1:], strict=False):
-        related = before.guest == after.guest or guest_of(before.guest).successor == after.guest
-        if after.asked or before.asked or not related:
-            continue
-        first = kernels.KERNEL_RANGES.index(after.ranges[0])
-        decision = decisions.change(after.guest, trigger, kernels.KERNEL_RANGES[max(0, first - 1)], after.ranges[0])
-        if decision is not None and decision.commits:
-            found.append(
-                Upstreamed(
-                    number=decision.number,
-                    version=decision.versions[0] if decision.versions else after.ranges[0],
-                    before=STRATEGIES[before.strategy].title,
-                    after=STRATEGIES[after.strategy].title,
-                    guest_title=guest_of(after.guest).title,
-                    commit=decision.commit,
-                    date=decision.date,
-                )
-            )
+    for guest, names in ranges.items():
+        if any(guest_of(other).successor == guest for other in ranges):
+            names = [introduced(guest), *names]
+        names.sort(key=kernels.KERNEL_RANGES.index)
+        found += decided(guest, trigger, names[0], names[-1])
     return found
 
 

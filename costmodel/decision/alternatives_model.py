@@ -58,13 +58,18 @@ class MeasuredHost(Frozen):
 
 
 class Upstreamed(Frozen):
-    """A decision of upstream that made one row into another, for the sentence that names its commit."""
+    """A decision of upstream between two rows. `before` is what was done until then, empty for a new guest type.
+
+    `change` says it as a verb phrase, to which the guest type and then `more` are added.
+    """
 
     number: int
     version: str
     before: str
     after: str
     guest_title: str
+    change: str
+    more: str
     commit: str
     date: str
 

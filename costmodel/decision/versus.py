@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy
 
@@ -15,16 +14,17 @@ from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost.draws import DRAWS, Draws, medians
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.totals import Total
+from costmodel.decision.history import steps
 from costmodel.decision.model import SourceRow
 from costmodel.decision.policy import Study
 from costmodel.decision.provenance import source_row, source_rows
 from costmodel.decision.ratios import QUANTITIES, paired, refused_row, rows_of
 from costmodel.decision.recommend import DEFAULT_WORKLOAD, not_applicable
-from costmodel.decision.versus_model import Versus, VersusChange, VersusRow, VersusSide, VersusTrigger
+from costmodel.decision.versus_model import Versus, VersusRow, VersusSide, VersusTrigger
 from costmodel.errors import BadInput
 from costmodel.evidence.store import Evidence, load
 from costmodel.hashing import code_hash, value_hash
-from costmodel.kvm import decisions, kernels
+from costmodel.kvm import kernels
 from costmodel.kvm.guests import guest as guest_of
 from costmodel.kvm.placements import placement_for
 from costmodel.kvm.strategies import strategy as strategy_of
@@ -236,40 +236,6 @@ def _gap(gaps: dict[str, str], *, both: bool) -> str:
     texts = {"inadmissible": "can lose a flush here", "not catalogued": "what it does here is not catalogued"}
     one_reason = both and len(gaps) == 1
     return "; ".join(f"{'both sides' if one_reason else side}: {texts[state]}" for state, side in gaps.items())
-
-
-def steps(guest: str, trigger: str, base: str, new: str) -> list[VersusChange]:
-    """What changed between two catalogued ranges, oldest first, each with the first range that has it and its commit.
-
-    The order of the two ranges does not matter. A hook that moves is a step only where a decision moved it.
-    """
-    first, last = sorted(map(kernels.KERNEL_RANGES.index, (base, new)))
-    found = []
-    for before, after in pairwise(kernels.KERNEL_RANGES[first : last + 1]):
-        was, now = (kernels.upstream(guest, trigger, name) for name in (before, after))
-        if now is None:
-            continue
-        place = placement_for(guest, trigger, after)
-        if was is None or was.strategies != now.strategies:
-            decision = decisions.change(guest, trigger, before, after)
-        elif place != placement_for(guest, trigger, before):
-            decision = decisions.moved(guest, trigger, after)
-            if decision is None:
-                continue
-        else:
-            continue
-        found.append(
-            VersusChange(
-                kernel=after,
-                strategy="|".join(now.strategies),
-                placement=place,
-                number=decision.number if decision else None,
-                commits=list(decision.commits) if decision else [],
-                title=decision.title or decision.effect if decision else "",
-                source=decision.source if decision else now.locator,
-            )
-        )
-    return found
 
 
 def _total(pairs: Sequence[tuple[Trigger, Done, Done]]) -> VersusRow:

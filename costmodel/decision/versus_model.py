@@ -38,15 +38,24 @@ class VersusSide(Frozen):
     note: str
 
 
+class VersusDecision(Frozen):
+    """A decision of upstream (data/kvm/upstream_decisions.csv); `title` is its effect where no title was read."""
+
+    number: int
+    commits: list[str]
+    title: str
+    source: str
+
+
 class VersusChange(Frozen):
-    """A step between two catalogued kernel ranges: what is done from `kernel` on, and the decision behind it."""
+    """A step between two catalogued kernel ranges: what is done from `kernel` on, where that was read, and all decisions
+    behind it, oldest first; none where the list holds none.
+    """
 
     kernel: str
     strategy: str
     placement: str
-    number: int | None
-    commits: list[str]
-    title: str
+    decisions: list[VersusDecision]
     source: str
 
 

@@ -54,6 +54,10 @@ class UpstreamDecision:
         """Catalogued kernel ranges in which it was released; none for what was not, or came before v5.11."""
         return tuple(dict.fromkeys(name for version in self.versions if (name := _range(version))))
 
+    def version_in(self, kernel: str) -> str:
+        """Its release in the range `kernel`; its first one where that range has it from a later release."""
+        return next((version for version in self.versions if _range(version) == kernel), self.versions[0])
+
     @property
     def commit(self) -> str:
         """`commit HASH` or `commits HASH, HASH`, or the source where no hash was read."""
@@ -121,29 +125,42 @@ def _members(kind: str, cell: str, known: dict[str, object]) -> frozenset[str]:
     return frozenset(found)
 
 
-def change(guest: str, trigger: str, before: str, after: str) -> UpstreamDecision | None:
-    """The merged decision that brought `guest` at `trigger` what the range `after` does and `before` does not.
+def mainline(first: str, last: str) -> tuple[str, ...]:
+    """Catalogued ranges from `first` to `last`, oldest first in either order of the two; a stable series (`v5.15.70+`)
+    only where it is one of the two, for mainline does not go through it.
+    """
+    low, high = sorted(map(KERNEL_RANGES.index, (first, last)))
+    return tuple(name for name in KERNEL_RANGES[low : high + 1] if name in (first, last) or not _stable(name))
 
-    One whose release lies after `before` and up to `after` comes first; else any (a stable backport has the decision of
-    a later range); None where the list holds none.
+
+def _stable(kernel: str) -> bool:
+    return kernel.endswith("+")
+
+
+def changes(guest: str, trigger: str, before: str, after: str) -> tuple[UpstreamDecision, ...]:
+    """All merged decisions that turned what `before` does for `guest` at `trigger` into what the later range `after` does.
+
+    In the order of the list: one release may have several, and what an earlier one of them brought, the next one may
+    have replaced at once. A stable series may have the decision of a later release. None where the list holds none.
     """
     was, now = upstream(guest, trigger, before), upstream(guest, trigger, after)
-    brought = set(now.strategies if now else ()) - set(was.strategies if was else ())
+    old, new = (set(done.strategies if done else ()) for done in (was, now))
+    if not new - old:
+        return ()
     fitting = [
-        d for d in decisions() if d.status == "merged" and d.concerns(guest, trigger) and set(d.strategies) & brought
+        d for d in decisions() if d.status == "merged" and d.concerns(guest, trigger) and set(d.strategies) - old
     ]
-    window = KERNEL_RANGES[KERNEL_RANGES.index(before) + 1 : KERNEL_RANGES.index(after) + 1]
-    inside = [d for d in fitting if set(d.ranges) & set(window)]
-    return next(iter(inside or fitting), None)
+    window = set(KERNEL_RANGES[KERNEL_RANGES.index(before) + 1 : KERNEL_RANGES.index(after) + 1])
+    inside = [d for d in fitting if window & set(d.ranges)]
+    if not inside and _stable(after):
+        inside = [d for d in fitting if set(d.strategies) & new]
+    return tuple(inside)
 
 
-def moved(guest: str, trigger: str, kernel: str) -> UpstreamDecision | None:
-    """The merged decision released in the range `kernel` that keeps the strategy of the trigger but not its hook."""
-    return next(
-        (
-            d
-            for d in decisions()
-            if d.status == "merged" and not d.strategies and kernel in d.ranges and d.concerns(guest, trigger)
-        ),
-        None,
+def moved(guest: str, trigger: str, kernel: str) -> tuple[UpstreamDecision, ...]:
+    """The merged decisions released in the range `kernel` that keep the strategy of the trigger but not its hook."""
+    return tuple(
+        d
+        for d in decisions()
+        if d.status == "merged" and not d.strategies and kernel in d.ranges and d.concerns(guest, trigger)
     )

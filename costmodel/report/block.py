@@ -6,8 +6,9 @@ import shlex
 import textwrap
 from collections.abc import Sequence
 
-from costmodel.decision.alternatives_model import Alternatives, MeasuredHost, ModelRow, Upstreamed
+from costmodel.decision.alternatives_model import Alternatives, MeasuredHost, ModelRow
 from costmodel.numbers import interval, quantity
+from costmodel.report.history import history
 from costmodel.report.rounding import change
 from costmodel.report.text import WIDTH, ascii_text, cell, wrap
 
@@ -106,16 +107,40 @@ def _beside(result: Alternatives) -> list[str]:
 
 
 def statement(result: Alternatives) -> list[str]:
-    """What the first row says, in one sentence."""
+    """What the first row says; where that kernel does not flush, whether this loses flushes, and what a flush costs."""
     first = result.rows[0]
     if first.refused:
         return wrap(f"The model gives no number for {label(first)}: {first.refused}.")
-    text = f"One flush at a {result.trigger_title} costs the host {cell(first.cpu_time_per_event_s)} of CPU time"
-    text += f" and takes {cell(first.latency_s)}"
-    lost = first.host_cpus_lost
+    if first.instruction != "none":
+        return wrap(_costs(result, first))
+    why = first.strategy_title.removeprefix("no flush").removeprefix(",") if first.state == "admissible" else ""
+    text = f"This kernel does not flush at {_one(result)} ({first.guest}, {first.where}), and {LOSS[first.state]}{why}."
+    other = next((row for row in result.rows if row.instruction != "none" and not row.asked and not row.refused), None)
+    return wrap(f"{text} {_costs(result, other)}" if other else text)
+
+
+def _one(result: Alternatives) -> str:
+    """The trigger with its article."""
+    title = result.trigger_title
+    return f"{'an' if title.startswith(VOWELS) else 'a'} {title}"
+
+
+VOWELS = ("a", "e", "i", "o", "u", "A", "SNP", "RMP")
+"""What a title begins with if it is spoken with a vowel first."""
+LOSS = {
+    "admissible": "no flush is lost by that",
+    "inadmissible": "a flush can be lost there",
+    "undecided": "whether that loses a flush hangs on an open condition",
+}
+
+
+def _costs(result: Alternatives, row: ModelRow) -> str:
+    text = f"One flush at {_one(result)} costs the host {cell(row.cpu_time_per_event_s)} of CPU time"
+    text += f" and takes {cell(row.latency_s)}"
+    lost = row.host_cpus_lost
     if lost is not None:
         text += f"; at the rate of this workload that is {cell(lost)} of its {result.logical_cpus} CPUs"
-    return wrap(f"{text} ({MODEL}; {label(first)}).")
+    return f"{text} ({MODEL}; {label(row)})."
 
 
 def mask_note(result: Alternatives) -> list[str]:
@@ -126,22 +151,6 @@ def mask_note(result: Alternatives) -> list[str]:
         "The mask of CPUs that ran the guest only grows: without pinned vCPUs it ends up holding all of them, and then "
         "the CPU time is that of a flush on all CPUs."
     )
-
-
-def history(result: Alternatives) -> list[str]:
-    """One sentence per decision of upstream that made a row into another."""
-    return [line for decision in result.upstream for line in wrap(sentence(decision))]
-
-
-def sentence(decision: Upstreamed) -> str:
-    """What upstream did, with the version and the commit.
-
-    A skip is told as such, with the guest type it holds for.
-    """
-    if decision.after.startswith("no flush"):
-        reason = decision.after.removeprefix("no flush, ")
-        return f"Upstream {decision.version} does not flush for {decision.guest_title} {reason} ({decision.commit})."
-    return f"Upstream {decision.version} replaced {decision.before} by {decision.after} ({decision.commit})."
 
 
 def limits(result: Alternatives) -> list[str]:

@@ -112,23 +112,27 @@ def aligned(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
 
 def _changes(result: Versus) -> list[str]:
     """What changed between two kernels, each step once with its triggers."""
-    steps: dict[str, tuple[VersusChange, list[str]]] = {}
+    steps: dict[tuple[str, ...], tuple[VersusChange, list[str]]] = {}
     for one in result.triggers:
         for step in one.changes:
-            steps.setdefault(repr(step), (step, []))[1].append(one.trigger)
+            shown = (step.kernel, step.strategy, step.placement, *step_sources(step))
+            steps.setdefault(shown, (step, []))[1].append(one.trigger)
     lines = []
     for step, triggers in sorted(steps.values(), key=lambda pair: _order(pair[0].kernel)):
         lines += wrap(f"{step.kernel}: {step.strategy}, hook {step.placement}", "  ", "    ")
         lines += wrap(f"at {', '.join(triggers)}", "      ", "         ")
-        lines += wrap(step_source(step), "      ", "        ")
+        for text in step_sources(step):
+            lines += wrap(text, "      ", "        ")
     return ["CHANGES IN THE KERNEL", *lines] if lines else []
 
 
-def step_source(step: VersusChange) -> str:
-    """The commit of a step with its title, or where the behaviour was read."""
-    if not step.commits:
-        return f"read in {step.source}"
-    return f'commit{"s" if len(step.commits) > 1 else ""} {", ".join(step.commits)} ("{step.title}")'
+def step_sources(step: VersusChange) -> list[str]:
+    """Every decision of a step, its commits with their title; where the behaviour was read if none is known."""
+    return [
+        f'commit{"s" if len(one.commits) > 1 else ""} {", ".join(one.commits)} ("{one.title}")'
+        for one in step.decisions
+        if one.commits
+    ] or [f"read in {step.source}"]
 
 
 def _order(kernel: str) -> tuple[int, ...]:

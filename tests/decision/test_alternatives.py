@@ -54,8 +54,25 @@ def test_the_decisions_between_the_rows():
     found = alternatives(["sev-snp", "sev"], EPYC).upstream
     assert [(u.version, u.commit) for u in found] == [
         ("v6.11", "commit ea262f8a7c36"),
+        ("v6.17", "commit a77896eea33d"),
         ("v6.17", "commit 6f38f8c57464"),
     ]
+
+
+@pytest.mark.parametrize("kernel_names", [["5.11", "6.17"], ["6.17", "5.11"]])
+def test_what_a_decision_replaced_is_not_what_the_row_before_does(kernel_names):
+    """v5.11 does not flush, but v6.17 replaced the flush that v5.18 had brought."""
+    found = alternatives(["sev"], EPYC, kernel_names=kernel_names).upstream
+    assert [(u.version, u.number, u.before) for u in found] == [
+        ("v5.18", 4, "no flush"),
+        ("v6.17", 14, "WBINVD on all online CPUs"),
+        ("v6.17", 15, "WBNOINVD on all online CPUs"),
+    ]
+
+
+def test_the_successor_comes_with_its_own_decisions_only():
+    assert [u.number for u in alternatives(["sev-snp"], EPYC, kernel_names=["6.17"]).upstream] == [9]
+    assert not alternatives(["sev-snp-gmem"], EPYC, kernel_names=["6.17"]).upstream
 
 
 def test_limits_are_named():

@@ -73,13 +73,39 @@ def test_ranges_of_versions():
     assert by_number(20).ranges == ("v7.3-rc",)
 
 
-def test_the_commit_that_changed_a_trigger():
-    case = ("sev", "ksm_replace_page")
-    assert decisions.change(*case, "v5.18-v6.7", "v6.17-v7.2").commits == ("6f38f8c57464",)
-    assert decisions.change(*case, "v5.11", "v5.18-v6.7").commits == ("683412ccf612",)
-    assert decisions.change("sev", "vm_destroy", "v6.11-v6.16", "v6.17-v7.2").number == 13
-    assert decisions.change("sev", "asid_recycle", "v6.11-v6.16", "v6.17-v7.2") is None
-    assert decisions.change("plain", "gmem_punch_hole", "v5.11", "v6.17-v7.2") is None
+@pytest.mark.parametrize(
+    ("guest", "trigger", "before", "after", "numbers"),
+    [
+        ("sev", "ksm_replace_page", "v6.11-v6.16", "v6.17-v7.2", [14, 15]),
+        ("sev", "unreg_region", "v5.18-v6.7", "v6.17-v7.2", [14, 15]),
+        ("sev", "ksm_replace_page", "v5.11", "v5.18-v6.7", [4]),
+        ("sev", "ksm_replace_page", "v5.11", "v5.15.70+", [4]),
+        ("sev", "ksm_replace_page", "v5.15.70+", "v5.18-v6.7", []),
+        ("sev-es", "vmsa_page_free", "v5.11", "v5.15.70+", [3]),
+        ("sev", "vm_destroy", "v6.11-v6.16", "v6.17-v7.2", [13]),
+        ("sev", "asid_recycle", "v6.11-v6.16", "v6.17-v7.2", []),
+        ("sev-snp-gmem", "ksm_replace_page", "v6.8-v6.10", "v6.11-v6.16", [9]),
+        ("sev-snp-gmem", "unreg_region", "v6.8-v6.10", "v6.11-v6.16", []),
+        ("plain", "gmem_punch_hole", "v5.11", "v6.17-v7.2", []),
+    ],
+)
+def test_all_commits_that_changed_a_trigger(guest, trigger, before, after, numbers):
+    assert [d.number for d in decisions.changes(guest, trigger, before, after)] == numbers
+
+
+def test_a_hook_that_moved():
+    assert [d.number for d in decisions.moved("sev", "ksm_replace_page", "v6.8-v6.10")] == [8]
+    assert not decisions.moved("sev", "unreg_region", "v6.8-v6.10")
+
+
+def test_mainline_does_not_go_through_a_stable_series():
+    assert decisions.mainline("v6.8-v6.10", "v5.11") == ("v5.11", "v5.18-v6.7", "v6.8-v6.10")
+    assert decisions.mainline("v5.15.70+", "v5.18-v6.7") == ("v5.15.70+", "v5.18-v6.7")
+
+
+def test_the_release_of_a_decision_in_a_range():
+    assert by_number(4).version_in("v5.18-v6.7") == "v5.18" and by_number(4).version_in("v5.15.70+") == "5.15.70"
+    assert by_number(3).version_in("v5.15.70+") == "v5.18"
 
 
 def test_a_commit_as_text():

@@ -55,7 +55,12 @@ def test_every_refusal_is_explained_and_every_trigger_shown(result):
 
 def test_changes_name_their_commits():
     text = render_comparison(compare_kernels("6.6", "6.17", "sev", EPYC, cpus_that_ran=8))
-    assert "6f38f8c57464" in text and "7e00013bd339" in text and "/48" in text
+    assert "a77896eea33d" in text and "6f38f8c57464" in text and "7e00013bd339" in text and "/48" in text
+
+
+def test_a_step_is_shown_once_with_all_its_triggers():
+    text = render_comparison(compare_kernels("5.11", "6.6", "sev", EPYC))
+    assert text.count("683412ccf612") == 2, "one place in the notifier, one outside of it"
 
 
 def test_no_percentage_spans_zero(result):
