@@ -9,6 +9,8 @@ import numpy
 from scipy.stats.qmc import LatinHypercube
 
 SIGNIFICANT = 4
+FLUSH_TIMES_S = (1e-4, 2e-2)
+"""Flush times of the grid: a range of some MiB up to a whole cache."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,15 @@ import pytest
 
 from costmodel.formulas.registry import FORMULAS
 from costmodel.simulation.engine import SimulationUnavailable
-from costmodel.validation import simulated, simulated_formulas, simulated_results
+from costmodel.validation import (
+    simulated,
+    simulated_formulas,
+    simulated_lines,
+    simulated_lock,
+    simulated_parts,
+    simulated_results,
+    simulated_windows,
+)
 from costmodel.validation.simulated import TARGET_SHARE, Result, settings_that_agree
 from costmodel.validation.simulated_design import points
 from costmodel.validation.simulated_edges import edges
@@ -28,6 +36,15 @@ def share(results, output=None):
 def test_there_are_at_least_200_settings_each_with_a_name_of_its_own():
     names = [case.id for case in grid()]
     assert len(names) == len(set(names)) >= 200
+
+
+@pytest.mark.parametrize("module", [simulated_lock, simulated_windows, simulated_lines, simulated_parts])
+def test_every_family_of_settings_is_in_the_grid(module):
+    families = [f for f in vars(module).values() if getattr(f, "__module__", "") == module.__name__]
+    public = [f for f in families if not f.__name__.startswith("_")]
+    assert len(public) >= 4
+    for family in public:
+        assert all(case in grid() for case in family())
 
 
 def test_every_simulated_value_is_known_to_two_percent(found):
