@@ -45,21 +45,30 @@ def quantity(value: float, unit: str, digits: int = 2) -> str:
     return f"{significant(value / factor, digits)} {name}".rstrip()
 
 
-def interval(low: float, median: float, high: float, unit: str) -> str:
+def interval(low: float, median: float, high: float, unit: str, most: float | None = None) -> str:
     """Median and 90 % interval in one unit, with the digits that the width carries: one where it spans a factor of 4.
+
+    Rounding never goes beyond `most`, the largest value that the quantity can have.
 
     >>> interval(0.0011, 0.0034, 0.0102, "s")
     '3 [1, 10] ms'
     >>> interval(0.00331, 0.0034, 0.00349, "s")
     '3.4 [3.3, 3.5] ms'
+    >>> interval(60, 253, 256, "1", most=256)
+    '256 [60, 256]'
     """
     if low == median == high == 0:
         return "0"
     factor, name = scale_of(median, unit)
     wide = low <= 0 or high / low > 4
     digits = 1 if wide else 2
-    texts = [significant(value / factor, digits) for value in (low, median, high)]
+    texts = [_bounded(value / factor, digits, most) for value in (low, median, high)]
     return f"{texts[1]} [{texts[0]}, {texts[2]}] {name}".rstrip()
+
+
+def _bounded(value: float, digits: int, most: float | None) -> str:
+    text = significant(value, digits)
+    return f"{most:g}" if most is not None and float(text) > most else text
 
 
 P_BOUNDS = (0.05, 0.95)

@@ -10,6 +10,8 @@ import click
 from costmodel.cli import options
 from costmodel.errors import BadInput, UnknownName
 
+MOST_PER_S = 1e9
+"""More events than nanoseconds: a slip of the pen."""
 PARTS = ("contention", "bills", "hybrids", "masks", "variants")
 """Keys of the JSON."""
 
@@ -29,7 +31,9 @@ Examples:
 @options.kernel
 @click.option("--trigger", help="Trigger [default: the costliest of the workload].")
 @click.option(
-    "--rate-per-s", type=click.FloatRange(0, min_open=True), help="Events per second, where nobody published a rate."
+    "--rate-per-s",
+    type=click.FloatRange(0, MOST_PER_S, min_open=True),
+    help="Events per second, where nobody published a rate.",
 )
 @options.scenario_numbers
 @options.as_json
@@ -83,17 +87,30 @@ def command(
         parts = dict(zip(PARTS, (rows, bills, hybrids, masks, variants), strict=True))
         options.print_json({name: [row.model_dump(mode="json") for row in part] for name, part in parts.items()})
         return
-    _print(study.trigger.id, f"{guest} on {machine}, {workload}, {case.kernel}", rows, bills, hybrids, masks, variants)
+    _print(
+        study.trigger.id,
+        f"{guest} on {machine}, {workload}, {case.kernel}",
+        contention.silence(study),
+        rows,
+        bills,
+        hybrids,
+        masks,
+        variants,
+    )
 
 
-def _print(trigger: str, about: str, rows: list, bills: list, hybrids: list, masks: list, variants: list) -> None:
+def _print(
+    trigger: str, about: str, why: str, rows: list, bills: list, hybrids: list, masks: list, variants: list
+) -> None:
     from costmodel.kvm.strategies import STRATEGIES
     from costmodel.report import waiting
 
     click.echo(f"{trigger}  ({about})")
-    click.echo("Median [90 %]; only what the flush adds. * marks what this kernel does, a dash has no bound.")
-    if not rows:
-        click.echo("No notifier hook here, or no rate: give one with --rate-per-s.")
+    click.echo(
+        "Median [90 %]; this trigger alone, only what its flush adds. * marks what this kernel does, - has no bound."
+    )
+    if not rows or "refused" in why:
+        click.echo(why)
     for block in waiting.blocks(rows):
         click.echo(f"\n{', '.join(block.strategies)}{_state(block.state)}")
         click.echo(f"  each vCPU stands still {block.standstill} of the time")
@@ -118,15 +135,20 @@ def _print(trigger: str, about: str, rows: list, bills: list, hybrids: list, mas
         click.echo(f"  guest {waiting.cell(bill.own_s)}, everyone else {waiting.cell(bill.others_s)}: {share}")
         if bill.neighbour_fraction is not None and STRATEGIES[names[0]].whole_cache:
             click.echo(f"  a neighbour on one of these CPUs loses {waiting.cell(bill.neighbour_fraction)} of its time")
-        click.echo(f"  one attacking thread takes {waiting.cell(bill.forced_cpus)} host CPUs")
+        if bill.forced_cpus is not None:
+            click.echo(f"  one attacking thread takes {waiting.cell(bill.forced_cpus)} host CPUs at most")
         if bill.vms_at_one_percent is not None:
-            ten = waiting.cell(bill.vms_at_ten_percent)
-            click.echo(f"  VMs that lose 1 % of the host: {waiting.cell(bill.vms_at_one_percent)}; 10 %: {ten}")
-        if bill.initiators_at_limit is not None:
-            click.echo(f"  flushes in line that trip {bill.limit}: {waiting.cell(bill.initiators_at_limit)}")
+            ten = waiting.vms(bill.vms_at_ten_percent)
+            click.echo(f"  VMs that lose 1 % of the host: {waiting.vms(bill.vms_at_one_percent)}; 10 %: {ten}")
+        if bill.late_answer_s is not None:
+            late = waiting.cell(bill.late_answer_s)
+            click.echo(f"  CPUs that answer {late} late on average make the slowest wait as long as the flush takes")
+        for text in waiting.limits(bill):
+            click.echo(f"  {text}")
     for names, hybrid in waiting.hybrids(hybrids):
-        click.echo(f"\nHYBRID cap{_state(hybrid.state)}: {', '.join(names)} up to {waiting.cell(hybrid.cap_bytes)},")
-        click.echo(f"  then {hybrid.whole} takes less CPU time")
+        click.echo(f"\nHYBRID{_state(hybrid.state)}: {', '.join(names)}, beyond the cap {hybrid.whole}")
+        latency = waiting.cell(hybrid.latency_cap_bytes)
+        click.echo(f"  cap by CPU time {waiting.cell(hybrid.cap_bytes)}, by latency of the event {latency}")
     if masks:
         click.echo(f"\nThe mask of {masks[0].strategy}:")
     for mask in masks:
@@ -144,7 +166,7 @@ def _print(trigger: str, about: str, rows: list, bills: list, hybrids: list, mas
         click.echo(f"    {variant.note}")
 
 
-WAITS = ("lock held", "in progress", "faults that retry", "fault waits, mean", "p99", "memslot update")
+WAITS = ("lock held", "in progress", "faults that retry", "for", "fault waits, mean", "p99", "memslot update")
 
 
 def _columns(first: str, rest: tuple[str, ...]) -> str:

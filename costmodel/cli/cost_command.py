@@ -60,4 +60,4 @@ def command(
 
 
 def _cell(part: object) -> str:
-    return interval(part.low, part.median, part.high, part.unit) if part is not None else "-"
+    return interval(part.low, part.median, part.high, part.unit, part.most) if part is not None else "-"

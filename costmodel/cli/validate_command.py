@@ -35,15 +35,19 @@ def command(sections: tuple[str, ...], everything: bool, page: Path | None, as_j
 
     Exit code 1 if a row fails without an explanation. The simulation takes about a minute the first time.
     """
+    from costmodel.errors import BadInput
     from costmodel.evidence.store import load
     from costmodel.hashing import write_beside
     from costmodel.report import scoreboard as shown
     from costmodel.validation import scoreboard
 
     names = scoreboard.chosen(sections)
+    if page is not None and not page.resolve().parent.is_dir():
+        raise BadInput("its directory does not exist", file=page, field="--html", remedy="create it first")
     with click.progressbar(length=len(names), label="sections ", file=sys.stderr) as bar:
         board = scoreboard.build(load(), names, lambda: bar.update(1))
     if page is not None:
         write_beside(page, shown.html(board))
-    click.echo(shown.as_json(board) if as_json else shown.text(board, everything=everything), nl=False)
+    words = [word for name in sections for word in ("--section", name)] + ["--all"] * everything
+    click.echo(shown.as_json(board) if as_json else shown.text(board, words, everything=everything), nl=False)
     sys.exit(1 if board.failed else 0)

@@ -26,7 +26,7 @@ class Contention:
     """Arrays over the draws. A fault's wait is counted in time in which its vCPU could run: while its own CPU executes
     a whole-cache flush it stands still (`standstill_fraction`) and cannot fault. `saturation_rate_per_s` is the rate of
     an open trigger at which lock or CPUs saturate. `faults_that_retry_fraction`: share of the faults that meet a window
-    over their gfn and go round until it closes.
+    over their gfn and go round until it closes, `retry_mean_s`: for how long.
     """
 
     placement: str
@@ -34,10 +34,11 @@ class Contention:
     in_progress_fraction: numpy.ndarray
     standstill_fraction: numpy.ndarray
     fault_wait_mean_s: numpy.ndarray
-    fault_wait_p99_s: numpy.ndarray
+    fault_wait_p99_s: numpy.ndarray | None
     memslot_wait_mean_s: numpy.ndarray
     saturation_rate_per_s: numpy.ndarray | None
     faults_that_retry_fraction: numpy.ndarray
+    retry_mean_s: numpy.ndarray
 
 
 def contention(cost: Total, scenario: Scenario, placement: str) -> Contention | None:
@@ -46,17 +47,21 @@ def contention(cost: Total, scenario: Scenario, placement: str) -> Contention | 
         return None
     whole = STRATEGIES[cost.strategy].whole_cache
     under = placement == "under_mmu_lock"
+    gmem = placement == "gmem_window"  # filemap_invalidate_lock lets one hole in at a time; no memslot update waits
+    in_line = whole or under or gmem
     inside = PLACEMENTS[placement].admissible
     rate, time_s = cost.rate_per_s, cost.event.time_s
-    alone = Window(rate, time_s * inside, serial=whole or under, closed=cost.closed)
+    alone = Window(rate, time_s * inside, serial=in_line, closed=cost.closed)
     standing_s = cost.event.irq_off_s if whole else numpy.zeros_like(time_s)
-    running = Window(rate, (time_s - standing_s) * inside, serial=under, closed=cost.closed)
+    running = Window(rate, (time_s - standing_s) * inside, serial=under or gmem, closed=cost.closed)
     hold_s = value("lock_hold", zap_s=0.0, under_lock=float(under), flush_s=running.length_s)
-    merged = running.merged(range_fraction(scenario, cost.trigger))
-    mean, p99 = _lock_waits(rate, hold_s, cost.closed) if under else _stalls(running, merged)
-    if whole and not cost.closed:  # no end to the line for the CPUs: no fault has a mean
+    share = range_fraction(scenario, cost.trigger)
+    merged = running.merged(share)
+    mean, p99 = _lock_waits(rate, hold_s, cost.closed) if under else _stalls(running, share)
+    if in_line and not cost.closed:  # no end to the line: no fault has a mean
         endless = rate * time_s * inside >= 1
-        mean, p99 = numpy.where(endless, numpy.inf, mean), numpy.where(endless, numpy.inf, p99)
+        mean = numpy.where(endless, numpy.inf, mean)
+        p99 = None if p99 is None else numpy.where(endless, numpy.inf, p99)
     return Contention(
         placement=placement,
         lock_busy_fraction=value(
@@ -69,14 +74,10 @@ def contention(cost: Total, scenario: Scenario, placement: str) -> Contention | 
         standstill_fraction=numpy.minimum(1.0, rate * standing_s),
         fault_wait_mean_s=mean,
         fault_wait_p99_s=p99,
-        memslot_wait_mean_s=value(
-            "fault_stall",
-            merged_fraction=1.0,
-            in_progress_fraction=alone.in_progress,
-            window_stall_s=alone.stall_s,
-        ),
-        saturation_rate_per_s=None if cost.closed or not (under or whole) else 1.0 / time_s,
+        memslot_wait_mean_s=numpy.zeros_like(time_s) if gmem else _memslot_wait_s(alone),
+        saturation_rate_per_s=None if cost.closed or not in_line else 1.0 / time_s,
         faults_that_retry_fraction=merged * running.in_progress,
+        retry_mean_s=running.stall_s,
     )
 
 
@@ -111,12 +112,15 @@ class Window:
         empty = (self.rate_per_s == 0) | (self.length_s == 0)
         return numpy.where(empty, self.length_s / 2, numpy.where(saturated, numpy.inf, stall))
 
-    def merged(self, range_fraction: float) -> numpy.ndarray:
-        """Share of the gfns that the merged range covers while in progress; all of them where the line never ends."""
+    def merged(self, range_fraction: float, formula: str = "merged_fraction") -> numpy.ndarray:
+        """Share of the gfns that the merged range covers while in progress; all of them where the line never ends.
+
+        `merged_fraction_stall` weighs it by the time that is left.
+        """
         if self.closed:
             return numpy.full_like(self.length_s, range_fraction)
         with numpy.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            merged = value("merged_fraction", range_fraction=range_fraction, rate_per_s=self.rate_per_s, **self._parts)
+            merged = value(formula, range_fraction=range_fraction, rate_per_s=self.rate_per_s, **self._parts)
         return numpy.clip(numpy.nan_to_num(merged, nan=1.0), range_fraction, 1.0)
 
 
@@ -126,20 +130,33 @@ def range_fraction(scenario: Scenario, trigger: str) -> float:
     return min(1.0, float(mean) / scenario.resident_bytes)
 
 
-def _stalls(window: Window, merged: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """Mean and 99th percentile over all faults of the wait for invalidations in progress."""
+def _stalls(window: Window, share: float) -> tuple[numpy.ndarray, numpy.ndarray | None]:
+    """Mean and 99th percentile over all faults of the wait for invalidations in progress; None without a closed form."""
+    merged = window.merged(share)
     mean = value(
         "fault_stall",
-        merged_fraction=merged,
+        merged_fraction=window.merged(share, "merged_fraction_stall"),
         in_progress_fraction=window.in_progress,
         window_stall_s=window.stall_s,
     )
+    if window.serial and not window.closed:
+        return mean, None
     rate = numpy.maximum(window.rate_per_s, TINY_RATE)
     common = {"share": P99_SHARE, "merged_fraction": merged, "rate_per_s": rate}
     if window.closed:
         return mean, value("stall_quantile_closed", window_s=window.length_s, **common)
     with numpy.errstate(over="ignore"):  # a line that never ends: the quantile is the whole window
         return mean, value("stall_quantile", parallel_s=window.length_s, **common)
+
+
+def _memslot_wait_s(window: Window) -> numpy.ndarray:
+    """Mean wait of a memslot update: for every invalidation in progress, whatever its range."""
+    return value(
+        "fault_stall",
+        merged_fraction=1.0,
+        in_progress_fraction=window.in_progress,
+        window_stall_s=window.stall_s,
+    )
 
 
 def _lock_waits(rate: numpy.ndarray, hold_s: numpy.ndarray, closed: bool) -> tuple[numpy.ndarray, numpy.ndarray]:

@@ -10,6 +10,7 @@ from costmodel.errors import BadInput
 from costmodel.evidence.records import Machine, TriggerLoad, Workload
 from costmodel.evidence.store import Evidence
 from costmodel.kvm import guests, kernels
+from costmodel.kvm.triggers import trigger as trigger_of
 
 MASK_KERNEL = "v6.17-v7.2"
 """First kernel range that keeps a mask of the CPUs that ran the guest (commit 6f38f8c57464)."""
@@ -48,13 +49,22 @@ class Scenario:
         return self.workload.load(trigger) or self.elsewhere.get(trigger)
 
     def ranges(self, trigger: str) -> tuple[tuple[float, float], ...]:
-        """Range lengths of the trigger as (bytes, weight); one 4 KiB page where no workload says anything."""
+        """Range lengths of the trigger as (bytes, weight); one 4 KiB page where `range_is_assumed`."""
         if self.range_bytes is not None:
             return ((self.range_bytes, 1.0),)
         load = self.shape(trigger)
-        if load is not None and load.whole_vm:
+        if load.whole_vm if load else trigger_of(trigger).path in WHOLE_GUEST:
             return ((self.resident_bytes, 1.0),)
         return load.range_bytes if load else ((PAGE_BYTES, 1.0),)
+
+    def range_is_assumed(self, trigger: str) -> bool:
+        """Whether nothing published tells the range of the trigger, so that one page stands for it."""
+        told = self.range_bytes is not None or self.shape(trigger) is not None
+        return not told and trigger_of(trigger).path not in WHOLE_GUEST
+
+    def range_note(self, trigger: str) -> str:
+        """What every output says beside an assumed range; empty where the range is known."""
+        return RANGE_ASSUMED if self.range_is_assumed(trigger) else ""
 
     @property
     def number_words(self) -> list[str]:
@@ -72,6 +82,9 @@ class Scenario:
 
 
 PAGE_BYTES = 4096.0
+RANGE_ASSUMED = "range not published: one 4 KiB page assumed"
+WHOLE_GUEST = ("context_move",)
+"""Paths of triggers that are about the guest as a whole: sev_migrate_from() moves the ASID with all of its memory."""
 MOST_VCPUS = 2**16
 """Far above what KVM allows (KVM_MAX_VCPUS): more is a slip of the pen."""
 

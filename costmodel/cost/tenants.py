@@ -11,6 +11,7 @@ from costmodel.cost.strategy import cpus_flushed
 from costmodel.cost.totals import Total
 from costmodel.formulas.compiled import value
 from costmodel.kvm.strategies import STRATEGIES
+from costmodel.kvm.triggers import TRIGGERS
 
 PER_VM_LOOPS = ("autonuma", "axis", "once")
 """Loops that every VM has for itself; a `closed_batch` thread (ksmd, khugepaged) is one per host."""
@@ -20,14 +21,17 @@ PER_VM_LOOPS = ("autonuma", "axis", "once")
 class Bill:
     """Arrays over the draws. `own_s` and `others_s`: CPU time per event from CPUs that run the guest, and from the
     rest; `neighbour_fraction`: share of its time that a CPU of someone else loses if it is among those that flush (None
-    without a rate; 0 for a range flush, which stops one CPU only); `forced_cpus`: host CPUs that one attacking thread can take; `vms_at` maps a share of the host to the number
-    of equal VMs that loses it (None where one thread serves all VMs or no rate is known).
+    without a rate; 0 for a range flush, which stops one CPU only); `forced_cpus`: host CPUs that one attacking thread can
+    take at most (None where no VMM makes the event at will); `late_answer_s`: mean delay of the CPUs' answers from which
+    on waiting for the slowest takes longer than the flush (None for a range flush); `vms_at` maps a share of the host to
+    the number of equal VMs that loses it (None where one thread serves all VMs or no rate is known).
     """
 
     own_s: numpy.ndarray
     others_s: numpy.ndarray
     neighbour_fraction: numpy.ndarray | None
-    forced_cpus: numpy.ndarray
+    forced_cpus: numpy.ndarray | None
+    late_answer_s: numpy.ndarray | None
     vms_at: dict[float, numpy.ndarray | None]
 
 
@@ -37,16 +41,21 @@ def bill(cost: Total, scenario: Scenario, shares: tuple[float, ...]) -> Bill | N
         return None
     strategy = STRATEGIES[cost.strategy]
     event = cost.event
-    others = numpy.zeros_like(event.stolen_s)
+    others, late = numpy.zeros_like(event.stolen_s), None
     if strategy.whole_cache:
         stopped = cpus_flushed(strategy, scenario)
         others = value("others_pay", cpus_stopped=stopped, vcpus=float(scenario.vcpus), flush_s=event.irq_off_s)
-    forced = value("forced_loss", stolen_cpu_s_per_event=event.stolen_s, event_s=event.time_s, think_s=0.0)
+        late = event.irq_off_s / value("slowest_response", response_delay_s=1.0, target_cpus=max(1.0, stopped - 1))
+    forced = None
+    if TRIGGERS[cost.trigger].by_vmm:
+        forced = value("forced_loss", stolen_cpu_s_per_event=event.stolen_s, event_s=event.time_s, think_s=0.0)
+        forced = numpy.minimum(forced, scenario.machine.logical_cpus)
     return Bill(
         own_s=event.stolen_s - others,
         others_s=others,
         neighbour_fraction=_neighbour(cost, strategy.whole_cache),
-        forced_cpus=numpy.minimum(forced, scenario.machine.logical_cpus),
+        forced_cpus=forced,
+        late_answer_s=late,
         vms_at={share: _vms(cost, scenario, share) for share in shares},
     )
 

@@ -77,7 +77,7 @@ def sentence(
 
 def _saved(advice: Advice) -> str:
     saved = advice.saves_cpu_s_per_s
-    return f"{interval(saved.low, saved.median, saved.high, '1')} host CPUs"
+    return f"{interval(saved.low, saved.median, saved.high, '1', saved.most)} host CPUs"
 
 
 def _helps(remedy: Advice, lead: Study) -> bool:
@@ -112,9 +112,10 @@ def cost_text(lead: Study | None, studies: Sequence[Study]) -> str:
     if lost is None:
         return f"{event} at {lead.trigger.title}{mark}; no rate is published"
     low, middle, high = numpy.quantile(lost, (0.05, 0.5, 0.95))
-    share = middle / lead.scenario.machine.logical_cpus
+    cpus = lead.scenario.machine.logical_cpus
+    share = middle / cpus
     text = (
-        f"{interval(low, middle, high, '1')} host CPUs ({significant(100 * share)} % of the host) at "
+        f"{interval(low, middle, high, '1', cpus)} host CPUs ({significant(100 * share)} % of the host) at "
         f"{lead.trigger.title}, {event}{mark}"
     )
     losses = [s.cost(s.chosen.strategy).host_cpu_s_per_s for s in studies if s.chosen]
@@ -122,7 +123,7 @@ def cost_text(lead: Study | None, studies: Sequence[Study]) -> str:
     if len(losing) < 2:
         return text
     low, middle, high = numpy.quantile(sum(losing), (0.05, 0.5, 0.95))
-    return f"{text}; {interval(low, middle, high, '1')} host CPUs at all {len(losing)} triggers of the workload"
+    return f"{text}; {interval(low, middle, high, '1', cpus)} host CPUs at all {len(losing)} triggers of the workload"
 
 
 def confidence(lead: Study | None) -> str:

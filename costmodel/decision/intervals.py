@@ -7,9 +7,11 @@ import numpy
 from costmodel.decision.model import Interval
 
 
-def interval_of(values: numpy.ndarray | None, unit: str, extrapolated: bool) -> Interval | None:
-    """Median and central 90 % of `values` (any shape), or None."""
+def interval_of(
+    values: numpy.ndarray | None, unit: str, extrapolated: bool, most: float | None = None
+) -> Interval | None:
+    """Median and central 90 % of `values` (any shape), or None; `most` is the largest that the quantity can be."""
     if values is None:
         return None
     low, median, high = (float(x) for x in numpy.quantile(values, (0.05, 0.5, 0.95)))
-    return Interval(low=low, median=median, high=high, unit=unit, extrapolated=extrapolated)
+    return Interval(low=low, median=median, high=high, unit=unit, extrapolated=extrapolated, most=most)

@@ -25,8 +25,8 @@ DROPPED = "tried on the KVM list and dropped: clearing the mask loses a flush un
 
 
 def mask_rows(study: Study) -> list[MaskRow]:
-    """Rows from the pinned guest to all CPUs; empty where no masked flush has a number at the trigger."""
-    masked = [c for c in compared(study) if STRATEGIES[c.strategy].scope == "mask"]
+    """Rows from the pinned guest to all CPUs; empty where no masked flush is safe and has a number at the trigger."""
+    masked = [c for c in compared(study) if STRATEGIES[c.strategy].scope == "mask" and c.safe]
     if not masked:
         return []
     chosen = next((c for c in masked if c.running), masked[-1])

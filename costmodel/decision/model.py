@@ -17,13 +17,16 @@ class Frozen(BaseModel):
 
 
 class Interval(Frozen):
-    """Median and central 90 % interval of a quantity; `extrapolated` if any prior by rule went into it."""
+    """Median and central 90 % interval of a quantity; `extrapolated` if any prior by rule went into it. `most` is the
+    largest value that the quantity can have, where it has one: no rounding goes beyond it.
+    """
 
     low: float
     median: float
     high: float
     unit: str
     extrapolated: bool
+    most: float | None = None
 
 
 class Flip(Frozen):
@@ -75,8 +78,8 @@ class Regret(Frozen):
 class ContentionRow(Frozen):
     """What waits if the hook of a strategy runs at a placement. Only what the flush adds is counted; a wait without a
     bound is null and `note` says how often. `here` marks what the kernel does. `faults_that_retry_fraction` counts
-    faults that meet a window which covers their gfn; how often each goes round needs the time of one guest entry,
-    which no source gives.
+    faults that meet a window which covers their gfn, `retry_mean_s` is how long such a fault goes round: over the time
+    of one guest entry and exit, which no source gives, it is the number of retries.
     """
 
     trigger: str
@@ -93,15 +96,31 @@ class ContentionRow(Frozen):
     fault_wait_mean_s: Interval | None
     fault_wait_p99_s: Interval | None
     faults_that_retry_fraction: Interval | None
+    retry_mean_s: Interval | None
     memslot_wait_mean_s: Interval | None
     saturation_rate_per_s: Interval | None
     note: str
 
 
+class LimitReach(Frozen):
+    """A lock-up detector, how many flushes in line trip it, and the share of the draws in which the host has as many
+    CPUs that can each wait for one.
+    """
+
+    id: str
+    limit: str
+    limit_s: float
+    initiators: Interval
+    reach_fraction: float
+
+
 class BillRow(Frozen):
-    """Who pays for one event of a strategy, and what one tenant can force. `neighbour_fraction`: share of time that a
-    CPU of another guest stands still or refills, if it is among those that flush (a lower bound). `vms_at_one_percent` and `_ten_percent` are
-    the VMs that lose that share of the host; `initiators_at_limit` how many flushes waiting in line trip `limit`.
+    """Who pays for one event of a strategy, and what one tenant can force.
+
+    `neighbour_fraction`: share of time that a CPU of another guest stands still or refills, if it is among those that
+    flush (a lower bound). `forced_cpus`: what one attacking thread takes at most, where the VMM makes the event at will.
+    `vms_at_one_percent` and `_ten_percent`: VMs that lose that share of the host. `late_answer_s`: mean delay of the
+    CPUs' answers at which waiting for the slowest takes as long as the flush; no source gives that delay.
     """
 
     trigger: str
@@ -111,16 +130,16 @@ class BillRow(Frozen):
     others_s: Interval
     others_fraction: float
     neighbour_fraction: Interval | None
-    forced_cpus: Interval
+    forced_cpus: Interval | None
     vms_at_one_percent: Interval | None
     vms_at_ten_percent: Interval | None
-    initiators_at_limit: Interval | None
-    limit: str
+    late_answer_s: Interval | None
+    limits: list[LimitReach]
 
 
 class HybridRow(Frozen):
-    """HYBRID(cap): a range flush up to `cap_bytes`, a whole-cache flush beyond; the cap at which both take the same
-    CPU time, found draw by draw.
+    """HYBRID(cap): a range flush up to a cap, a whole-cache flush beyond; `cap_bytes` is where both take the same CPU
+    time, `latency_cap_bytes` where one event takes as long, found draw by draw.
     """
 
     trigger: str
@@ -128,6 +147,7 @@ class HybridRow(Frozen):
     whole: str
     state: Literal["admissible", "inadmissible", "undecided"]
     cap_bytes: Interval
+    latency_cap_bytes: Interval
     note: str
 
 
@@ -313,6 +333,7 @@ class Recommendation(Frozen):
     costs: list[CostRow]
     contention: list[ContentionRow]
     bills: list[BillRow]
+    abuse: list[BillRow]
     hybrids: list[HybridRow]
     masks: list[MaskRow]
     variants: list[VariantRow]

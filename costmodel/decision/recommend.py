@@ -129,6 +129,7 @@ def _assemble(
         costs=[row for s in studies for row in cost_rows(s)],
         contention=contention.contention_rows(flush) if flush else [],
         bills=contention.bill_rows(flush, evidence) if flush else [],
+        abuse=contention.abuse_rows(studies, evidence),
         hybrids=contention.hybrid_rows(studies),
         masks=mask_rows(flush) if flush else [],
         variants=variant_rows(flush, evidence) if flush else [],

@@ -42,7 +42,7 @@ def _row(study: Study, candidate: Candidate) -> CostRow:
         stolen_cpu_s_per_event=interval_of(event.stolen_s if event else None, "s", marked),
         irq_off_s=interval_of(event.irq_off_s if event else None, "s", marked),
         rate_per_s=interval_of(cost.rate_per_s, "1/s", marked),
-        host_cpu_s_per_s=interval_of(cost.host_cpu_s_per_s, "1", marked),
+        host_cpu_s_per_s=interval_of(cost.host_cpu_s_per_s, "1", marked, study.scenario.machine.logical_cpus),
         standstill_fraction=interval_of(
             None if cost.host_cpu_s_per_s is None else cost.host_cpu_s_per_s / study.scenario.machine.logical_cpus,
             "1",

@@ -60,6 +60,12 @@ def _shared(study: Study, strategy: str) -> list[VariantRow]:
         else f"{quantity(float(numpy.median(batch)), '1')} events share a flush"
     )
     exposed = float(numpy.median(rate) * DEFERRED_S) * range_fraction(study.scenario, study.trigger.id)
+    harm = (
+        f"about {quantity(min(1.0, exposed) * study.scenario.resident_bytes, 'B')} of guest memory could be in use again "
+        "before its flush"
+        if study.trigger.page_may_leave_vm
+        else "this trigger releases no page, but the hook is the same for those that do"
+    )
     return [
         _losses(
             study,
@@ -76,8 +82,7 @@ def _shared(study: Study, strategy: str) -> list[VariantRow]:
             "deferred",
             f"flushes collected for {quantity(DEFERRED_S, 's')}",
             deferred,
-            f"about {quantity(min(1.0, exposed) * study.scenario.resident_bytes, 'B')} of guest memory could be in "
-            "use again before its flush",
+            harm,
             ("deferred_rate", "flush_done_before_invalidate_range_end"),
             admissible=False,
         ),
@@ -96,12 +101,12 @@ def _losses(
     admissible: bool = True,
 ) -> VariantRow:
     """Host CPUs lost as the kernel is, and with `rate` flushes per second."""
-    cost = study.cost(strategy)
+    cost, cpus = study.cost(strategy), study.scenario.machine.logical_cpus
     lost = value(
         "host_loss",
         rate_per_s=rate,
         stolen_cpu_s_per_event=cost.event.stolen_s,
-        logical_cpus=study.scenario.machine.logical_cpus,
+        logical_cpus=cpus,
     )
     return VariantRow(
         id=id,
@@ -109,8 +114,8 @@ def _losses(
         strategy=strategy,
         title=title,
         quantity="host CPUs lost",
-        kernel=interval_of(cost.host_cpu_s_per_s, "1", cost.extrapolated),
-        variant=interval_of(lost, "1", cost.extrapolated),
+        kernel=interval_of(cost.host_cpu_s_per_s, "1", cost.extrapolated, cpus),
+        variant=interval_of(lost, "1", cost.extrapolated, cpus),
         admissible=admissible,
         note=note,
         source="; ".join(source),

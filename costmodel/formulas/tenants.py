@@ -52,7 +52,8 @@ INITIATORS_AT_LIMIT = Formula(
         "flush_s": Quantity("second", "time of one flush with IRQs off on each CPU"),
     },
     source="a CPU executes all queued requests of other CPUs in one interrupt (flush_smp_call_function_queue())",
-    validity="all initiators flush the same CPUs at once; each has a thread of its own",
+    validity="all initiators flush the same CPUs at once; each is a CPU of its own (it waits with preemption off), so "
+    "there are at most as many as online CPUs less one",
 )
 VMS_AT_LOSS = Formula(
     id="vms_at_loss",

@@ -54,6 +54,12 @@ PLACEMENTS = {
             "nobody, but the page may already belong to someone else",
             False,
         ),
+        Placement(
+            "gmem_window",
+            "inside its gmem window",
+            "faults in the hole; other operations on the same guest_memfd",
+            True,
+        ),
         Placement("outside_notifier", "outside the notifier", "whoever holds the lock of that path", True),
     )
 }
@@ -68,6 +74,8 @@ def placement_for(guest_id: str, trigger_id: str, kernel: str) -> str:
     g, t = guest(guest_id), trigger(trigger_id)
     if g.has("keyid_keyed") and t.page_may_leave_vm and not t.by_hva:
         return "under_mmu_lock"
+    if g.has("asid_keyed") and t.pfn_source == "gmem" and t.by_vmm:
+        return "gmem_window"
     if t.path != "hva_notifier":
         return "outside_notifier"
     later = KERNEL_RANGES.index(kernel) >= KERNEL_RANGES.index(SRCU_KERNEL)

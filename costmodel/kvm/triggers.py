@@ -18,7 +18,8 @@ class Trigger:
     `path` is the code path, `event` the mmu_notifier event. `lines` says whose cache lines are at stake: of the guest
     (a page goes back to the host), of the host (a page goes to the guest) or none. `pfn_source` is where the PFNs of
     the range come from: vma (only behind user addresses), pinned, kernel_va, gmem, module or none. `context` is the
-    predicate that a flush of whole caches needs there. A guest has the trigger if it has all properties of `requires`
+    predicate that a flush of whole caches needs there. `by_vmm` says that the guest's own VMM makes the event at will, by a
+    system call or an ioctl, as often as it likes. A guest has the trigger if it has all properties of `requires`
     and none of `excludes`.
     """
 
@@ -41,6 +42,7 @@ class Trigger:
     kvm_pointer: bool = True
     vcpus_locked_out: bool = False
     guest_validates: bool = False
+    by_vmm: bool = False
 
     @property
     def by_hva(self) -> bool:
@@ -65,6 +67,7 @@ def _hva(
     leaves: bool = True,
     stays: bool = False,
     overloaded: bool = False,
+    by_vmm: bool = False,
 ) -> Trigger:
     """An event on user addresses: `stays` if the page normally stays in the VM, `leaves` if it may go elsewhere."""
     return Trigger(
@@ -78,6 +81,7 @@ def _hva(
         page_may_leave_vm=leaves,
         page_stays_in_vm=stays,
         event_type_overloaded=overloaded,
+        by_vmm=by_vmm,
     )
 
 
@@ -96,15 +100,16 @@ TRIGGERS = {
         _hva("thp_collapse", "khugepaged collapse", "CLEAR"),
         _hva("thp_split", "huge page split", "CLEAR", stays=True, overloaded=True),
         _hva("swap_reclaim", "swap-out", "CLEAR"),
-        _hva("munmap_or_discard", "munmap or discard", "UNMAP"),
+        _hva("munmap_or_discard", "munmap or discard", "UNMAP", by_vmm=True),
         _hva(
             "mprotect_or_uffd_wp",
             "mprotect or userfaultfd write protection",
             "PROTECTION_VMA",
             leaves=False,
             stays=True,
+            by_vmm=True,
         ),
-        _hva("memslot_delete_or_move", "memslot deletion or move", None, "memslot"),
+        _hva("memslot_delete_or_move", "memslot deletion or move", None, "memslot", by_vmm=True),
         _hva("vm_teardown_mn_release", "address space exit", "RELEASE"),
         Trigger("access_bit_aging", "access bit aging", "aging", None, requires=_SEV),
         Trigger(
@@ -131,6 +136,7 @@ TRIGGERS = {
             requires=_SEV,
             page_may_leave_vm=True,
             user_abi=True,
+            by_vmm=True,
         ),
         Trigger(
             "intra_host_migration_move_ctx",
@@ -191,6 +197,7 @@ TRIGGERS = {
             requires=_names("guest_memfd"),
             page_may_leave_vm=True,
             kvm_pointer=False,
+            by_vmm=True,
         ),
         Trigger(
             "gmem_free_folio_teardown",
@@ -212,6 +219,7 @@ TRIGGERS = {
             requires=_SNP_GMEM,
             page_may_leave_vm=True,
             kvm_pointer=False,
+            by_vmm=True,
         ),
         Trigger(
             "convert_private_to_shared_separate_backing",
@@ -237,6 +245,7 @@ TRIGGERS = {
             "gmem",
             requires=_TDX,
             page_may_leave_vm=True,
+            by_vmm=True,
         ),
         Trigger(
             "convert_shared_to_private_or_page_add",

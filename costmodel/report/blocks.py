@@ -41,7 +41,7 @@ def cell(value: Interval | None) -> str:
     """An interval with its unit, marked where a prior by rule went in."""
     if value is None:
         return "\N{EN DASH}"
-    return interval(value.low, value.median, value.high, value.unit) + ("*" if value.extrapolated else "")
+    return interval(value.low, value.median, value.high, value.unit, value.most) + ("*" if value.extrapolated else "")
 
 
 def fragment(name: str, **values: object) -> str:
@@ -74,6 +74,7 @@ def contention(result: Recommendation) -> str:
         bills=waiting.bills(result.bills),
         hybrids=waiting.hybrids(result.hybrids),
         names=waiting.thread_names(),
+        vms=waiting.vms,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from costmodel.numbers import shortened
 from costmodel.report import blocks, page
@@ -14,14 +15,17 @@ LEGEND = "ok: as it should be; FAIL: wrong, unexplained; why: wrong, with the re
 TITLE = "What the model gets right, what it misses, what nobody can test"
 
 
-def text(board: Scoreboard, *, everything: bool = False) -> str:
-    """Each section with its counts and rows; of rows that pass only a section's first where there are many."""
+def text(board: Scoreboard, words: Sequence[str] = (), *, everything: bool = False) -> str:
+    """Each section with its counts and rows; of rows that pass only a section's first where there are many.
+
+    `words` are the options that asked for it.
+    """
     lines = [TITLE, *wrap(LEGEND, "  ", "    "), ""]
     for section in board.sections:
         lines += [*wrap(f"{section.title}: {counts(section)}"), *_rows(section, everything), ""]
     lines += [
         f"costmodel {board.costmodel_version}, data {board.data_hash}, code {board.code_hash}",
-        "Again with: costmodel validate" + (" --all" if everything else ""),
+        *wrap(f"Again with: {' '.join(['costmodel validate', *words])}", "", "  "),
     ]
     return "\n".join(lines) + "\n"
 

@@ -33,7 +33,7 @@ def wrap(text: str, first: str = "", rest: str | None = None) -> list[str]:
 
 def cell(value: Interval | None) -> str:
     """An interval, or a dash."""
-    return "-" if value is None else interval(value.low, value.median, value.high, value.unit)
+    return "-" if value is None else interval(value.low, value.median, value.high, value.unit, value.most)
 
 
 def render(result: Recommendation) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from costmodel.decision.model import BillRow, ContentionRow, HybridRow, Interval, Recommendation
 from costmodel.kvm.placements import PLACEMENTS
-from costmodel.numbers import interval
+from costmodel.numbers import interval, quantity
 
 UNSEEN_S = 1e-9
 """Waits that stay below this are printed as such: no clock of the kernel shows them."""
@@ -15,8 +15,8 @@ UNSEEN_S = 1e-9
 
 @dataclass(frozen=True)
 class Line:
-    """Cells of one or more hook placements: lock held, in progress, faults that retry, fault waits (mean, p99), memslot
-    update waits. `own` is the kernel's hook, where it is one of them.
+    """Cells of one or more hook placements: lock held, in progress, faults that retry and for how long, fault waits (mean,
+    p99), memslot update waits. `own` is the kernel's hook, where it is one of them.
     """
 
     hooks: tuple[str, ...]
@@ -52,6 +52,7 @@ def _lines(rows: Sequence[ContentionRow]) -> tuple[Line, ...]:
             cell(row.lock_busy_fraction),
             cell(row.in_progress_fraction),
             cell(row.faults_that_retry_fraction),
+            cell(row.retry_mean_s),
             cell(row.fault_wait_mean_s),
             cell(row.fault_wait_p99_s),
             cell(row.memslot_wait_mean_s),
@@ -75,7 +76,7 @@ def cell(value: Interval | None) -> str:
         return "< 1 ns"
     if value.low == value.high and value.unit == "1":
         return f"{value.median:g}"
-    return interval(value.low, value.median, value.high, value.unit)
+    return interval(value.low, value.median, value.high, value.unit, value.most)
 
 
 def thread_names() -> list[str]:
@@ -84,13 +85,14 @@ def thread_names() -> list[str]:
 
 
 def sentences(result: Recommendation) -> list[str]:
-    """What the flush of this kernel makes others wait and pay, in a few lines; empty where nothing flushes."""
+    """What the flush of this kernel makes others wait and pay at the costliest trigger, alone; empty without a flush."""
     own = [row for row in result.contention if row.strategy == result.costliest_strategy]
     found = []
     for row in own:
         if row.here:
             found.append(
-                f"hook {row.placement_title}: an invalidation is in progress {cell(row.in_progress_fraction)} of the time; "
+                f"{row.trigger} alone, hook {row.placement_title}: an invalidation is in progress "
+                f"{cell(row.in_progress_fraction)} of the time; "
                 f"each vCPU stands still {cell(row.standstill_fraction)} of it; a fault waits "
                 f"{cell(row.fault_wait_mean_s)} (mean) and {cell(row.fault_wait_p99_s)} (99th percentile), a memslot "
                 f"update {cell(row.memslot_wait_mean_s)}"
@@ -104,13 +106,34 @@ def sentences(result: Recommendation) -> list[str]:
     for bill in (bill for bill in result.bills if bill.strategy == result.costliest_strategy):
         found.append(
             f"one event takes {cell(bill.own_s)} from the CPUs of its guest and {cell(bill.others_s)} from everyone "
-            f"else; one attacking thread can take {cell(bill.forced_cpus)} host CPUs"
+            "else"
         )
         if bill.vms_at_one_percent is not None:
-            found.append(
-                f"{cell(bill.vms_at_one_percent)} such VMs lose 1 % of the host, {cell(bill.vms_at_ten_percent)} lose 10 %"
-            )
+            found.append(f"VMs that lose 1 % of the host: {vms(bill.vms_at_one_percent)}")
+            found.append(f"VMs that lose 10 % of the host: {vms(bill.vms_at_ten_percent)}")
+        found += limits(bill)
+    worst = max(result.abuse, key=lambda row: row.forced_cpus.median, default=None)
+    if worst is not None:
+        found.append(
+            f"one attacking thread of the VMM that loops {worst.trigger} takes {cell(worst.forced_cpus)} host CPUs at most"
+        )
     return found
+
+
+def vms(value: Interval | None) -> str:
+    """The number of VMs; below one, that a single VM loses more."""
+    if value is None:
+        return "-"
+    return "one VM alone loses more" if value.high < 1 else cell(value)
+
+
+def limits(bill: BillRow) -> list[str]:
+    """Which lock-up detectors flushes in line can trip, and how likely the host has CPUs enough for it."""
+    return [
+        f"flushes in line that trip the {quantity(reach.limit_s, 's')} limit (row {reach.id}): {cell(reach.initiators)}; "
+        f"the host has that many CPUs to wait in {100 * reach.reach_fraction:.0f} % of the draws"
+        for reach in bill.limits
+    ]
 
 
 def bills(rows: Sequence[BillRow]) -> list[tuple[tuple[str, ...], BillRow]]:
@@ -123,7 +146,8 @@ def bills(rows: Sequence[BillRow]) -> list[tuple[tuple[str, ...], BillRow]]:
 
 def hybrids(rows: Sequence[HybridRow]) -> list[tuple[tuple[str, ...], HybridRow]]:
     """Rows with the same cap together, with their range flushes."""
-    merged: dict[tuple[str, ...], list[HybridRow]] = {}
+    merged: dict[tuple[object, ...], list[HybridRow]] = {}
     for row in rows:
-        merged.setdefault((row.trigger, row.whole, row.state, cell(row.cap_bytes)), []).append(row)
+        caps = cell(row.cap_bytes), cell(row.latency_cap_bytes)
+        merged.setdefault((row.trigger, row.whole, row.state, caps), []).append(row)
     return [(tuple(row.ranged for row in same), same[0]) for same in merged.values()]

@@ -71,3 +71,18 @@ def test_an_unknown_section_is_one_line():
 def test_a_row_holds_finite_numbers_only(value):
     with pytest.raises(ValueError, match="is not finite"):
         Row(id="x", what="w", figure="f", target="t", verdict="pass", source="s", value=value)
+
+
+def test_it_says_how_to_get_the_same_again():
+    assert "Again with: costmodel validate --section formulas --all" in run("--section", "formulas", "--all").stdout
+
+
+def test_a_page_without_a_directory_is_refused_before_any_work(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "costmodel", "validate", "--html", str(tmp_path / "none" / "x.html")],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "its directory does not exist" in done.stderr

@@ -1,5 +1,7 @@
 """What is asked: ids, numbers a user may set, and what they change."""
 
+from dataclasses import replace
+
 import pytest
 
 from costmodel.cost.scenario import PAGE_BYTES, scenario
@@ -58,3 +60,21 @@ def test_a_trigger_of_another_workload_keeps_its_range_but_has_no_rate(evidence)
 def test_a_trigger_of_no_workload_has_one_page(evidence):
     case = scenario(evidence, "sev", "epyc-7763-2s", "ksm-default")
     assert case.ranges("memslot_delete_or_move") == ((PAGE_BYTES, 1.0),)
+    assert case.range_is_assumed("memslot_delete_or_move")
+    assert case.range_note("memslot_delete_or_move") == "range not published: one 4 KiB page assumed"
+
+
+@pytest.mark.parametrize("trigger", ["ksm_write_protect", "autonuma_prot_none_scan", "intra_host_migration_move_ctx"])
+def test_a_known_range_is_not_called_an_assumption(evidence, trigger):
+    case = scenario(evidence, "sev", "epyc-7763-2s", "ksm-default")
+    assert not case.range_is_assumed(trigger) and case.range_note(trigger) == ""
+
+
+def test_a_range_that_is_set_is_no_assumption(evidence):
+    case = replace(scenario(evidence, "sev", "epyc-7763-2s", "ksm-default"), range_bytes=2.0**21)
+    assert not case.range_is_assumed("memslot_delete_or_move")
+
+
+def test_an_intra_host_migration_moves_the_whole_guest(evidence):
+    case = scenario(evidence, "sev", "epyc-7763-2s", "ksm-default", resident_bytes=2**30)
+    assert case.ranges("intra_host_migration_move_ctx") == ((2.0**30, 1.0),)

@@ -12,7 +12,7 @@ from costmodel.cost.tenants import bill
 from costmodel.cost.totals import Total, total
 from costmodel.kvm.strategies import STRATEGIES
 
-SCAN, MERGE = "autonuma_prot_none_scan", "ksm_replace_page"
+SCAN, MERGE, DISCARD = "autonuma_prot_none_scan", "ksm_replace_page", "munmap_or_discard"
 SHARES = (0.01, 0.10)
 FLUSHES = ("WBINVD_ALL", "WBNOINVD_ALL", "WBINVD_MASK", "WBNOINVD_MASK", "CLFLUSHOPT_UVA", "CLFLUSHOPT_DM_PINNED")
 WHOLE = [name for name in FLUSHES if STRATEGIES[name].whole_cache]
@@ -68,21 +68,33 @@ def test_a_guest_with_more_vcpus_than_cpus_pays_all_and_never_gives(case, some):
 
 @pytest.mark.parametrize("name", FLUSHES)
 def test_an_attacker_never_takes_more_cpus_than_the_host_has(name, case, some):
-    forced = paid(name, case, some)[1].forced_cpus
+    forced = paid(name, case, some, DISCARD)[1].forced_cpus
     assert numpy.all((forced > 0) & (forced <= case.machine.logical_cpus))
 
 
 def test_an_attacker_with_a_range_flush_takes_the_one_cpu_it_runs_on(case, some):
-    assert paid("CLFLUSHOPT_UVA", case, some)[1].forced_cpus == pytest.approx(1)
+    assert paid("CLFLUSHOPT_UVA", case, some, DISCARD)[1].forced_cpus == pytest.approx(1)
 
 
 def test_an_attacker_with_a_blast_takes_nearly_the_whole_host(case, some):
-    assert numpy.median(paid("WBINVD_ALL", case, some)[1].forced_cpus) > 0.9 * case.machine.logical_cpus
+    assert numpy.median(paid("WBINVD_ALL", case, some, DISCARD)[1].forced_cpus) > 0.9 * case.machine.logical_cpus
 
 
 def test_a_pinned_mask_bounds_what_an_attacker_takes_by_the_mask(case, some):
     pinned = replace(case, cpus_that_ran=8.0)
-    assert numpy.all(paid("WBNOINVD_MASK", pinned, some)[1].forced_cpus <= 8 * (1 + 1e-9))
+    assert numpy.all(paid("WBNOINVD_MASK", pinned, some, DISCARD)[1].forced_cpus <= 8 * (1 + 1e-9))
+
+
+def test_what_no_vmm_can_loop_has_no_attacker(case, some):
+    for trigger in (SCAN, MERGE):
+        assert paid("WBINVD_ALL", case, some, trigger)[1].forced_cpus is None
+
+
+def test_late_answers_that_count_are_a_flush_over_the_harmonic_number(case, some):
+    """The slowest of 255 exponential answers is H_255 = 6.12 times the mean."""
+    cost, found = paid("WBINVD_ALL", case, some)
+    assert found.late_answer_s == pytest.approx(cost.event.irq_off_s / 6.1203, rel=1e-3)
+    assert paid("CLFLUSHOPT_UVA", case, some)[1].late_answer_s is None
 
 
 @pytest.mark.parametrize("name", FLUSHES)
@@ -135,7 +147,7 @@ def test_what_does_not_flush_has_no_bill(case, some):
 def made(stolen_s):
     stolen = numpy.array([stolen_s])
     event = EventCost(stolen, stolen, numpy.zeros(1), stolen)
-    return Total(SCAN, "CLFLUSHOPT_UVA", event, stolen, None, False, 256, (), False, None)
+    return Total(DISCARD, "CLFLUSHOPT_UVA", event, stolen, None, False, 256, (), False, None)
 
 
 def test_what_an_attacker_takes_is_bounded_by_the_host(case):

@@ -30,7 +30,15 @@ def test_every_place_says_who_waits():
 @pytest.mark.parametrize("guest", AMD)
 def test_an_amd_guest_never_flushes_under_mmu_lock_in_the_newest_kernel(guest):
     places = {placement_for(guest, trigger.id, newest()) for trigger in triggers_of(guest)}
-    assert places == {"after_srcu", "outside_notifier"}
+    assert places - {"gmem_window"} == {"after_srcu", "outside_notifier"}
+
+
+def test_only_holes_and_conversions_of_a_guest_memfd_have_a_window_of_their_own():
+    found = {(g, t.id) for g, t in CELLS if placement_for(g, t.id, newest()) == "gmem_window"}
+    assert found == {
+        ("sev-snp-gmem", "gmem_punch_hole"),
+        ("sev-snp-gmem", "convert_private_to_shared_in_place"),
+    }
 
 
 def test_tdx_pages_are_written_back_under_mmu_lock():

@@ -17,6 +17,7 @@ COLUMNS = {
         "mmu_lock held",
         "In progress",
         "Faults that retry",
+        "for",
         "Fault waits, mean",
         "99th percentile",
         "memslot update waits",
@@ -26,10 +27,10 @@ COLUMNS = {
         "Guest pays",
         "Everyone else",
         "Neighbour on a flushing CPU loses",
-        "Host CPUs one attacking thread takes",
         "VMs that lose 1 % / 10 % of the host",
         "Flushes in line that trip a limit",
     ],
+    "What one attacking thread can force": ["Event", "Strategy of this kernel", "Host CPUs taken, at most"],
     "The mask of CPUs": ["Guest", "CPUs", "Cache domains", "Time per event", "CPU time per event", "Note"],
     "Proposals around the flush": ["Proposal", "Quantity", "As the kernel is", "With it", "Note"],
     "Teardown, boot and conversion": [
@@ -139,6 +140,7 @@ def test_a_line_tells_what_its_rows_say(result):
                 waiting.cell(row.lock_busy_fraction),
                 waiting.cell(row.in_progress_fraction),
                 waiting.cell(row.faults_that_retry_fraction),
+                waiting.cell(row.retry_mean_s),
                 waiting.cell(row.fault_wait_mean_s),
                 waiting.cell(row.fault_wait_p99_s),
                 waiting.cell(row.memslot_wait_mean_s),
@@ -202,8 +204,11 @@ def test_the_sentences_say_what_the_kernel_does_and_what_the_lock_would_cost(old
 def test_the_sentences_say_who_pays(result):
     bill = next(b for b in result.bills if b.strategy == result.costliest_strategy)
     found = " ".join(waiting.sentences(result))
-    for part in (bill.own_s, bill.others_s, bill.forced_cpus, bill.vms_at_one_percent, bill.vms_at_ten_percent):
+    for part in (bill.own_s, bill.others_s, *(reach.initiators for reach in bill.limits), result.abuse[0].forced_cpus):
         assert waiting.cell(part) in found
+    assert waiting.vms(bill.vms_at_one_percent) == "one VM alone loses more"
+    assert "one VM alone loses more" in found
+    assert waiting.vms(bill.vms_at_ten_percent) in found
 
 
 def test_one_thread_for_all_vms_says_nothing_about_vms(answer):
@@ -254,7 +259,8 @@ def attacked(result):
     return with_rows(
         result,
         contention={"strategy": HOSTILE, "placement_title": HOSTILE, "note": HOSTILE},
-        bills={"strategy": HOSTILE, "limit": HOSTILE},
+        bills={"strategy": HOSTILE},
+        abuse={"strategy": HOSTILE, "trigger": HOSTILE},
         hybrids={"ranged": HOSTILE, "whole": HOSTILE, "trigger": HOSTILE, "note": HOSTILE},
         masks={"strategy": HOSTILE, "label": HOSTILE, "note": HOSTILE},
         variants={"strategy": HOSTILE, "title": HOSTILE, "quantity": HOSTILE, "note": HOSTILE},
