@@ -114,6 +114,7 @@ def alternatives(
         vcpus=case.vcpus,
         resident_bytes=case.resident_bytes,
         range_bytes=[size for size, _ in case.ranges(trigger)],
+        range_note=case.range_note(trigger),
         command=_command(guests, case, trigger, kernel_names, strategies, measured),
         rows=rows,
         measured=[observed(evidence, name) for name in measured],

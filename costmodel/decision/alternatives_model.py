@@ -77,7 +77,7 @@ class Upstreamed(Frozen):
 class Alternatives(Frozen):
     """The alternatives at one trigger of one machine under one workload, with limits and provenance.
 
-    `model_lines`: seconds per flushed line (present, absent) that the model has for this machine, where measured ones
+    `range_note` says so where `range_bytes` is an assumption. `model_lines`: seconds per flushed line (present, absent) that the model has for this machine, where measured ones
     of another host stand in the table.
     """
 
@@ -93,6 +93,7 @@ class Alternatives(Frozen):
     vcpus: int
     resident_bytes: float
     range_bytes: list[float]
+    range_note: str
     command: str
     rows: list[ModelRow]
     measured: list[MeasuredHost]

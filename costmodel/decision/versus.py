@@ -228,6 +228,7 @@ def _trigger(kind: str, trigger: Trigger, left: Done, right: Done) -> VersusTrig
         changes=steps(case.guest, trigger.id, case.kernel, right.study.scenario.kernel) if kind == "kernels" else [],
         rows=rows,
         extrapolated=any(done.cost.extrapolated for done in (left, right) if done.cost),
+        range_note=case.range_note(trigger.id),
     )
 
 

@@ -60,7 +60,10 @@ class VersusChange(Frozen):
 
 
 class VersusTrigger(Frozen):
-    """One trigger: both sides, the steps between them (kernels only) and the quantities."""
+    """One trigger: both sides, the steps between them (kernels only) and the quantities.
+
+    `range_note` says so where the range that the costs are for is an assumption.
+    """
 
     trigger: str
     title: str
@@ -70,6 +73,7 @@ class VersusTrigger(Frozen):
     changes: list[VersusChange]
     rows: list[VersusRow]
     extrapolated: bool
+    range_note: str = ""
 
 
 class Versus(Frozen):

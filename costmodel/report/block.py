@@ -26,10 +26,11 @@ def render_block(result: Alternatives) -> str:
 def title(result: Alternatives) -> list[str]:
     """What the table is about: trigger, machine, workload and guest."""
     sizes = " or ".join(quantity(size, "B", 3) for size in result.range_bytes)
+    note = f" ({result.range_note})" if result.range_note else ""
     return wrap(
         f"{result.trigger_title} ({result.trigger}), {result.workload_title}, on {result.machine_title}, "
         f"{result.logical_cpus} CPUs. One guest, {result.vcpus} vCPUs, {quantity(result.resident_bytes, 'B', 3)}, "
-        f"{sizes} per event."
+        f"{sizes} per event{note}."
     )
 
 

@@ -66,7 +66,7 @@ def grouped(triggers: Sequence[VersusTrigger]) -> list[list[VersusTrigger]]:
     """Triggers with the same strategies and numbers together, those of the workload first."""
     found: dict[str, list[VersusTrigger]] = {}
     for one in sorted(triggers, key=lambda t: not t.in_workload):
-        key = repr((one.base.strategy, one.new.strategy, one.base.state, one.new.state, one.rows))
+        key = repr((one.base.strategy, one.new.strategy, one.base.state, one.new.state, one.range_note, one.rows))
         found.setdefault(key, []).append(one)
     return list(found.values())
 
@@ -85,7 +85,8 @@ def _section(group: Sequence[VersusTrigger]) -> tuple[str, list[tuple[str, ...]]
     first = group[0]
     strategies = [f"{STATE_MARKS.get(s.state, '?').strip()}{s.strategy or 'unknown'}" for s in (first.base, first.new)]
     rows = [row for row in first.rows if not _repeats(row, first.rows)]
-    return ", ".join(one.trigger for one in group), [("  strategy", *strategies, ""), *map(_cells, rows)]
+    title = ", ".join(one.trigger for one in group) + (f" ({first.range_note})" if first.range_note else "")
+    return title, [("  strategy", *strategies, ""), *map(_cells, rows)]
 
 
 def _repeats(row: VersusRow, rows: Sequence[VersusRow]) -> bool:

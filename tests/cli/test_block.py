@@ -32,6 +32,19 @@ def test_the_printed_command_gives_the_same_block():
     assert words[:2] == ["costmodel", "block"] and output(*words[2:]) == text
 
 
+def test_an_assumed_range_is_called_so():
+    note = "4.00 KiB per event (range not published: one 4 KiB page assumed)"
+    assert note in " ".join(output(*CASE, "--trigger", "memslot_delete_or_move").split())
+    found = json.loads(output(*CASE, "--trigger", "memslot_delete_or_move", "--json"))
+    assert found["range_bytes"] == [4096] and found["range_note"]
+    assert not json.loads(output(*CASE, "--json"))["range_note"]
+
+
+def test_an_intra_host_migration_is_about_the_whole_guest():
+    text = " ".join(output(*CASE, "--trigger", "intra_host_migration_move_ctx").split())
+    assert "14.9 GiB, 14.9 GiB per event." in text
+
+
 def test_json():
     found = json.loads(output(*CASE, "--measured", "epyc-genoa-4cpu-vm", "--json"))
     assert found["rows"] and found["measured"][0]["values"] and found["upstream"][0]["commit"]

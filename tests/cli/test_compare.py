@@ -32,6 +32,19 @@ def test_two_strategies_as_json():
     assert found["command"].startswith("costmodel compare --strategy WBNOINVD_MASK --strategy WBINVD_ALL")
 
 
+def test_an_assumed_range_is_called_so():
+    """munmap, mprotect and the deletion of a memslot have no published length; KSM takes a page."""
+    words = ["--strategy", "WBNOINVD_MASK", "--strategy", "CLFLUSHOPT_UVA", *CASE]
+    note = "range not published: one 4 KiB page assumed"
+    triggers = {one["trigger"]: one["range_note"] for one in json.loads(output(*words, "--json"))["triggers"]}
+    assumed = {"munmap_or_discard", "mprotect_or_uffd_wp", "memslot_delete_or_move"}
+    assert {name for name, said in triggers.items() if said == note} >= assumed
+    assert not triggers["ksm_replace_page"] and not triggers["intra_host_migration_move_ctx"]
+    sections = [" ".join(section.split()) for section in output(*words).split("\n\n")]
+    [said] = [section for section in sections if f"({note})" in section]
+    assert all(name in said for name in assumed) and "ksm_replace_page" not in said
+
+
 def test_the_command_gives_the_same_comparison_again():
     first = output("--kernel", "6.6", "--kernel", "6.17", *CASE, "--vcpus", "4", "--resident-bytes", "1e9", "--json")
     again = json.loads(first)["command"].split()
