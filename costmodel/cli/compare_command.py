@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from costmodel.cli import options
-from costmodel.errors import BadInput
 
 if TYPE_CHECKING:
     from costmodel.decision.versus_model import Versus
@@ -35,23 +34,13 @@ Examples:
 @click.option("--memslots", type=EXISTING, help="With --trace: CSV with the columns start,end of the memory slots.")
 @options.scenario_numbers
 @options.as_json
-def command(
-    kernel_names: tuple[str, ...],
-    strategies: tuple[str, ...],
-    guest: str,
-    machine: str,
-    workload: str,
-    trace: Path | None,
-    memslots: Path | None,
-    as_json: bool,
-    **numbers: float | None,
-) -> None:
+def command(trace: Path | None, memslots: Path | None, as_json: bool, **asked: object) -> None:
     """Two kernels or two strategies side by side: base, new, change with its 90 % interval, ~ where it cannot be told.
 
     Both sides are computed over the same draws of the parameters, so what they share cancels. For kernels it also says
-    what each does at each trigger, and which commit changed it. With two strategies, one --kernel may be given.
+    what each does at each trigger, and which commits changed it. With two strategies, one --kernel may be given.
     """
-    result = compared(kernel_names, strategies, guest, machine, workload, trace, memslots, **numbers)
+    result = compared(trace, memslots, **asked)
     if as_json:
         options.print_json(result.model_dump(mode="json"))
         return
@@ -60,35 +49,15 @@ def command(
     click.echo(render_comparison(result), nl=False)
 
 
-def compared(
-    kernel_names: tuple[str, ...],
-    strategies: tuple[str, ...],
-    guest: str,
-    machine: str,
-    workload: str,
-    trace: Path | None,
-    memslots: Path | None,
-    **numbers: float | None,
-) -> Versus:
-    """The comparison that the options ask for. Raises BadInput where they ask for none."""
-    from costmodel.decision import versus
+def compared(trace: Path | None, memslots: Path | None, **asked: object) -> Versus:
+    """The comparison that the options ask for: at every trigger, or on the events of a trace."""
+    from costmodel.decision.versus import compare_sides, sides
     from costmodel.evidence.store import load
 
     evidence = load()
-    case = (guest, machine, workload)
-    if len(strategies) == 2 and len(kernel_names) <= 1:
-        kind, (kernel,) = "strategies", kernel_names or ("newest",)
-        sides = versus.strategy_sides(evidence, *strategies, *case, kernel, **numbers)
-    elif len(kernel_names) == 2 and not strategies:
-        kind, sides = "kernels", versus.kernel_sides(evidence, *kernel_names, *case, **numbers)
-    else:
-        raise BadInput(
-            f"{len(kernel_names)} kernels and {len(strategies)} strategies given",
-            field="--kernel",
-            remedy="give --kernel twice, or --strategy twice with at most one --kernel",
-        )
+    pair = sides(evidence, **asked)
     if trace is None:
-        return versus.compare_sides(evidence, kind, *sides)
+        return compare_sides(evidence, *pair)
     from costmodel.traces.versus import compare_on_trace
 
-    return compare_on_trace(evidence, kind, *sides, trace, memslots)
+    return compare_on_trace(evidence, *pair, trace, memslots)

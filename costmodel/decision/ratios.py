@@ -8,8 +8,6 @@ from costmodel.cost.totals import Total
 from costmodel.decision.intervals import interval_of
 from costmodel.decision.versus_model import VersusRow
 
-Draw = numpy.ndarray | None
-
 QUANTITIES = (
     ("CPU time/event", "s", lambda cost: cost.event.stolen_s),
     ("host CPUs lost", "1", lambda cost: cost.host_cpu_s_per_s),

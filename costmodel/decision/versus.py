@@ -22,7 +22,7 @@ from costmodel.decision.ratios import QUANTITIES, paired, refused_row, rows_of
 from costmodel.decision.recommend import DEFAULT_WORKLOAD, not_applicable
 from costmodel.decision.versus_model import Versus, VersusRow, VersusSide, VersusTrigger
 from costmodel.errors import BadInput
-from costmodel.evidence.store import Evidence, load
+from costmodel.evidence.store import Evidence
 from costmodel.hashing import code_hash, value_hash
 from costmodel.kvm import kernels
 from costmodel.kvm.guests import guest as guest_of
@@ -51,68 +51,42 @@ class Done:
     cost: Total | None
 
 
-def kernel_sides(
-    evidence: Evidence, base: str, new: str, guest: str, machine: str, workload: str, **numbers: float | None
-) -> tuple[Side, Side]:
-    """Two kernel versions of the same guest, machine and workload. Raises BadInput or UnknownName."""
-    left = scenario(evidence, guest, machine, workload, base, **numbers)
-    right = replace(left, kernel=kernels.resolve(new))
-    if left.kernel == right.kernel:
-        raise BadInput(
-            f"{base} and {new} flush alike (both are {left.kernel})",
-            field="--kernel",
-            remedy=f"choose versions of two of {', '.join(kernels.KERNEL_RANGES)}",
-        )
-    return Side(base, left), Side(new, right)
-
-
-def strategy_sides(
+def sides(
     evidence: Evidence,
-    base: str,
-    new: str,
-    guest: str,
-    machine: str,
-    workload: str,
-    kernel: str,
-    **numbers: float | None,
-) -> tuple[Side, Side]:
-    """Two strategies on one kernel, safe or not. Raises BadInput or UnknownName."""
-    case = scenario(evidence, guest, machine, workload, kernel, **numbers)
-    if strategy_of(base) == strategy_of(new):
-        raise BadInput(f"{base} is given twice", field="--strategy", remedy="give two different strategies")
-    return Side(base, case, base), Side(new, case, new)
-
-
-def compare_kernels(
-    base: str,
-    new: str,
     guest: str,
     machine: str,
     workload: str = DEFAULT_WORKLOAD,
     *,
-    evidence: Evidence | None = None,
+    kernel_names: Sequence[str] = (),
+    strategies: Sequence[str] = (),
     **numbers: float | None,
-) -> Versus:
-    """What two kernel versions do at each trigger of `guest` and what that costs. Raises BadInput or UnknownName."""
-    evidence = evidence or load()
-    return compare_sides(evidence, "kernels", *kernel_sides(evidence, base, new, guest, machine, workload, **numbers))
+) -> tuple[str, Side, Side]:
+    """What is compared and its two sides: two kernels, or two strategies (safe or not) on one kernel or the newest.
 
-
-def compare_strategies(
-    base: str,
-    new: str,
-    guest: str,
-    machine: str,
-    workload: str = DEFAULT_WORKLOAD,
-    kernel: str = "newest",
-    *,
-    evidence: Evidence | None = None,
-    **numbers: float | None,
-) -> Versus:
-    """What two strategies cost at each trigger of `guest`, safe or not. Raises BadInput or UnknownName."""
-    evidence = evidence or load()
-    return compare_sides(
-        evidence, "strategies", *strategy_sides(evidence, base, new, guest, machine, workload, kernel, **numbers)
+    Raises BadInput or UnknownName.
+    """
+    if len(strategies) == 2 and len(kernel_names) <= 1:
+        (kernel,) = kernel_names or ("newest",)
+        case = scenario(evidence, guest, machine, workload, kernel, **numbers)
+        base, new = strategies
+        if strategy_of(base) == strategy_of(new):
+            raise BadInput(f"{base} is given twice", field="--strategy", remedy="give two different strategies")
+        return "strategies", Side(base, case, base), Side(new, case, new)
+    if len(kernel_names) == 2 and not strategies:
+        base, new = kernel_names
+        left = scenario(evidence, guest, machine, workload, base, **numbers)
+        right = replace(left, kernel=kernels.resolve(new))
+        if left.kernel == right.kernel:
+            raise BadInput(
+                f"{base} and {new} flush alike (both are {left.kernel})",
+                field="--kernel",
+                remedy=f"choose versions of two of {', '.join(kernels.KERNEL_RANGES)}",
+            )
+        return "kernels", Side(base, left), Side(new, right)
+    raise BadInput(
+        f"{len(kernel_names)} kernels and {len(strategies)} strategies given",
+        field="--kernel",
+        remedy="give --kernel twice, or --strategy twice with at most one --kernel",
     )
 
 

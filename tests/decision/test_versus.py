@@ -5,15 +5,15 @@ import pytest
 
 from costmodel.decision.history import steps
 from costmodel.decision.ratios import paired
-from costmodel.decision.versus import compare_kernels, compare_strategies
 from costmodel.errors import BadInput, UnknownName
+from tests.comparisons import between
 
 EPYC = "epyc-7763-2s"
 
 
 @pytest.fixture(scope="module")
 def pinned():
-    return compare_kernels("6.6", "6.17", "sev", EPYC, cpus_that_ran=8)
+    return between("6.6", "6.17", guest="sev", cpus_that_ran=8)
 
 
 def trigger(result, name):
@@ -39,13 +39,13 @@ def test_the_ratio_is_formed_draw_by_draw(pinned):
 
 
 def test_an_unpinned_guest_gains_nothing_and_that_is_said():
-    result = compare_kernels("6.6", "6.17", "sev", EPYC)
+    result = between("6.6", "6.17", guest="sev")
     assert row(trigger(result, "ksm_replace_page"), "CPU time/event").verdict == "equal"
     assert any("it only grows" in text for text in result.warnings)
 
 
 def test_swapping_the_sides_turns_every_verdict_around(pinned):
-    turned = compare_kernels("6.17", "6.6", "sev", EPYC, cpus_that_ran=8)
+    turned = between("6.17", "6.6", guest="sev", cpus_that_ran=8)
     other = {"lower": "higher", "higher": "lower"}
     for one in pinned.triggers:
         for mine, theirs in zip(one.rows, trigger(turned, one.trigger).rows, strict=True):
@@ -70,12 +70,12 @@ def commits(changes):
 
 @pytest.mark.parametrize(("guest", "machine"), [("plain", "xeon-6330-2s"), ("sev-snp", EPYC)])
 def test_where_nothing_was_decided_nothing_changed(guest, machine):
-    result = compare_kernels("6.6", "6.17", guest, machine)
+    result = between("6.6", "6.17", guest=guest, machine=machine)
     assert result.total.verdict == "equal" and not any(one.changes for one in result.triggers)
 
 
 def test_a_side_that_can_lose_a_flush_is_no_base():
-    result = compare_kernels("5.11", "6.6", "sev", EPYC)
+    result = between("5.11", "6.6", guest="sev")
     scan = trigger(result, "autonuma_prot_none_scan")
     assert scan.base.state == "inadmissible" and scan.rows[0].refused == "base: can lose a flush here"
     assert result.total.verdict == "refused" and "autonuma_prot_none_scan" in result.total.refused
@@ -88,7 +88,7 @@ def test_a_missing_number_is_refused_with_its_gap(pinned):
 
 
 def test_two_strategies():
-    result = compare_strategies("WBNOINVD_MASK", "CLFLUSHOPT_UVA", "sev", EPYC, "ksm-default")
+    result = between("WBNOINVD_MASK", "CLFLUSHOPT_UVA", guest="sev", workload="ksm-default")
     merge = trigger(result, "ksm_replace_page")
     assert merge.new.state == "inadmissible" and merge.new.note
     assert row(merge, "CPU time/event").verdict == "lower" and not merge.changes
@@ -114,14 +114,14 @@ def test_every_number_has_a_source_and_every_prior_its_rule(pinned):
 )
 def test_what_cannot_be_compared_is_refused(base, new, guest, machine, error):
     with pytest.raises(error):
-        compare_kernels(base, new, guest, machine)
+        between(base, new, guest=guest, machine=machine)
 
 
 def test_a_strategy_against_itself_is_refused():
     with pytest.raises(BadInput):
-        compare_strategies("WBINVD_ALL", "WBINVD_ALL", "sev", EPYC)
+        between("WBINVD_ALL", "WBINVD_ALL", guest="sev")
     with pytest.raises(UnknownName):
-        compare_strategies("WBINVD_ALL", "WBINVD", "sev", EPYC)
+        between("WBINVD_ALL", "WBINVD", guest="sev")
 
 
 @pytest.mark.parametrize(

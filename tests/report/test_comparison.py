@@ -7,12 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costmodel.decision.model import Interval
-from costmodel.decision.versus import compare_kernels, compare_strategies
 from costmodel.decision.versus_model import VersusRow
 from costmodel.report.comparison import render_comparison, table
 from costmodel.report.rounding import change, factor, pdg_decimals, percent
-
-EPYC = "epyc-7763-2s"
+from tests.comparisons import between
 
 
 def versus_row(low, median, high, verdict):
@@ -23,10 +21,10 @@ def versus_row(low, median, high, verdict):
 @pytest.fixture(scope="module", params=["kernels", "strategies", "bug"])
 def result(request):
     if request.param == "kernels":
-        return compare_kernels("6.6", "6.17", "sev", EPYC, cpus_that_ran=8)
+        return between("6.6", "6.17", guest="sev", cpus_that_ran=8)
     if request.param == "bug":
-        return compare_kernels("5.11", "newest", "sev-es", EPYC)
-    return compare_strategies("WBNOINVD_MASK", "CLFLUSHOPT_UVA", "sev", EPYC, "ksm-default")
+        return between("5.11", "newest", guest="sev-es")
+    return between("WBNOINVD_MASK", "CLFLUSHOPT_UVA", guest="sev", workload="ksm-default")
 
 
 def test_the_text_fits_a_mail(result):
@@ -54,12 +52,12 @@ def test_every_refusal_is_explained_and_every_trigger_shown(result):
 
 
 def test_changes_name_their_commits():
-    text = render_comparison(compare_kernels("6.6", "6.17", "sev", EPYC, cpus_that_ran=8))
+    text = render_comparison(between("6.6", "6.17", guest="sev", cpus_that_ran=8))
     assert "a77896eea33d" in text and "6f38f8c57464" in text and "7e00013bd339" in text and "/48" in text
 
 
 def test_a_step_is_shown_once_with_all_its_triggers():
-    text = render_comparison(compare_kernels("5.11", "6.6", "sev", EPYC))
+    text = render_comparison(between("5.11", "6.6", guest="sev"))
     assert text.count("683412ccf612") == 2, "one place in the notifier, one outside of it"
 
 
