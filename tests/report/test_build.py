@@ -6,7 +6,7 @@ import nbformat
 import pytest
 
 from costmodel.decision.recommend import recommend
-from costmodel.errors import CostModelError
+from costmodel.errors import BadInput, CostModelError
 from costmodel.evidence.store import load
 from costmodel.kvm.guests import GUESTS
 from costmodel.report import blocks, build, contract, runner
@@ -179,7 +179,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(Path, "replace", refuse)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(BadInput, match="disk full"):
         build.write({"a/b.txt": "new"}, tmp_path)
     assert (tmp_path / "a/b.txt").read_text() == "old"
     assert [p.name for p in (tmp_path / "a").iterdir()] == ["b.txt"]
