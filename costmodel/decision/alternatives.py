@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from costmodel import __version__
 from costmodel.calibration.cached import parameters_of
@@ -22,13 +22,13 @@ from costmodel.decision.policy import Study
 from costmodel.decision.ratios import QUANTITIES, paired
 from costmodel.decision.recommend import DEFAULT_WORKLOAD, not_applicable
 from costmodel.decision.sensitivity import sensitivities
+from costmodel.decision.spans import Span, asked_for, spans_of
 from costmodel.errors import BadInput
 from costmodel.evidence.store import Evidence, load
 from costmodel.hashing import code_hash, value_hash
 from costmodel.kvm import kernels
 from costmodel.kvm.guests import guest as guest_of
 from costmodel.kvm.strategies import STRATEGIES
-from costmodel.kvm.strategies import strategy as strategy_of
 from costmodel.kvm.triggers import trigger as trigger_of
 from costmodel.kvm.triggers import triggers_of
 
@@ -36,34 +36,6 @@ INFLUENTIAL = 0.05
 """A prior is named if its total Sobol index for the first row's cost is above this."""
 NAMED = 3
 """Triggers outside the workload that are named; of more the number is told."""
-OUT_OF_TREE, ASKED = "out of tree", "for comparison"
-
-
-@dataclass(frozen=True)
-class Span:
-    """Adjacent kernel ranges in which a guest type gets the same strategy; `asked` is a strategy outside any kernel."""
-
-    guest: str
-    ranges: tuple[str, ...]
-    strategy: str
-    state: str
-    note: str = ""
-    asked: bool = False
-
-    @property
-    def where(self) -> str:
-        """`v5.18-v6.16`, `v6.17 on`, `out of tree`, or `for comparison` of a strategy that was asked for."""
-        if self.asked:
-            return ASKED
-        if not guest_of(self.guest).has("upstream"):
-            return OUT_OF_TREE
-        ranges = [name for name in self.ranges if not name.endswith("+")] or list(self.ranges)
-        first, last = ranges[0].split("-")[0], ranges[-1].split("-")[-1]
-        if guest_of(self.guest).has("keyid_keyed"):
-            first = max(first, kernels.TDX_FIRST)
-        if ranges[-1] == kernels.newest() and len(ranges) > 1:
-            return f"{first} on"
-        return ranges[0] if len(ranges) == 1 else f"{first}-{last}"
 
 
 def alternatives(
@@ -95,8 +67,8 @@ def alternatives(
     draws = Draws(parameters)
     ranges = tuple(dict.fromkeys(kernels.resolve(name) for name in kernel_names))
     trigger = _trigger(case, trigger, draws, ranges)
-    spans = [span for name in cases for span in _spans(cases[name], trigger, draws, ranges)]
-    spans += [_asked(cases[guests[0]], trigger, draws, name) for name in strategies]
+    spans = [span for name in cases for span in spans_of(cases[name], trigger, draws, ranges)]
+    spans += [asked_for(cases[guests[0]], trigger, draws, name) for name in strategies]
     if not spans:
         raise BadInput(f"nothing is catalogued at {trigger} there", field="--kernel", remedy="leave --kernel out")
     rows, used = _rows(spans, cases, trigger, draws, asked_cpus=numbers.get("cpus_that_ran") is not None)
@@ -157,38 +129,6 @@ def _trigger(case: Scenario, asked: str | None, draws: Draws, ranges: Sequence[s
     studies = [Study(one, at, draws.parameters, draws, {}) for one in triggers_of(case.guest)]
     lead = headline_study([s for s in studies if case.load(s.trigger.id)] or studies)
     return lead.trigger.id
-
-
-def _spans(case: Scenario, trigger: str, draws: Draws, ranges: Sequence[str]) -> list[Span]:
-    """What the kernels do for a guest type, oldest first; adjacent ranges with the same strategy together."""
-    if not trigger_of(trigger).occurs_with(guest_of(case.guest)):
-        return []
-    found: list[Span] = []
-    for kernel in ranges or kernels.KERNEL_RANGES:
-        study = Study(trigger_of(trigger), replace(case, kernel=kernel), draws.parameters, draws, {})
-        running = [c for c in study.candidates if c.running]
-        done = study.chosen or next((c for c in running if c.verdict.state == "undecided"), None)
-        if done is None and ranges and running:
-            done = running[0]
-        if done is None:
-            continue
-        state = done.verdict.state
-        if found and (found[-1].strategy, found[-1].state) == (done.strategy, state) and not ranges:
-            found[-1] = replace(found[-1], ranges=(*found[-1].ranges, kernel))
-        else:
-            note = "" if done.safe else done.verdict.reason
-            found.append(Span(case.guest, (kernel,), done.strategy, state, note))
-    return found
-
-
-def _asked(case: Scenario, trigger: str, draws: Draws, name: str) -> Span:
-    """A strategy that the user wants beside what kernels do, judged on the newest kernel."""
-    study = Study(trigger_of(trigger), case, draws.parameters, draws, {})
-    verdict = next(c.verdict for c in study.candidates if c.strategy == strategy_of(name).id)
-    note = STRATEGIES[name].list_status
-    if verdict.state != "admissible":
-        note += f"; {verdict.reason}"
-    return Span(case.guest, (case.kernel,), name, verdict.state, note, asked=True)
 
 
 def _rows(

@@ -115,7 +115,7 @@ def statement(result: Alternatives) -> list[str]:
     if first.instruction != "none":
         return wrap(_costs(result, first))
     why = first.strategy_title.removeprefix("no flush").removeprefix(",") if first.state == "admissible" else ""
-    text = f"This kernel does not flush at {_one(result)} ({first.guest}, {first.where}), and {LOSS[first.state]}{why}."
+    text = f"There is no flush at {_one(result)} ({first.guest}, {first.where}): {LOSS[first.state]}{why}."
     other = next((row for row in result.rows if row.instruction != "none" and not row.asked and not row.refused), None)
     return wrap(f"{text} {_costs(result, other)}" if other else text)
 
@@ -129,9 +129,9 @@ def _one(result: Alternatives) -> str:
 VOWELS = ("a", "e", "i", "o", "u", "A", "SNP", "RMP")
 """What a title begins with if it is spoken with a vowel first."""
 LOSS = {
-    "admissible": "no flush is lost by that",
-    "inadmissible": "a flush can be lost there",
-    "undecided": "whether that loses a flush hangs on an open condition",
+    "admissible": "none is needed",
+    "inadmissible": "flushes can be lost there",
+    "undecided": "whether one is lost hangs on an open condition",
 }
 
 

@@ -40,6 +40,16 @@ def test_tdx_begins_with_v6_16():
     assert [(r.where, r.strategy) for r in found.rows] == [("v6.16 on", "SKIP_UNREACHABLE")]
 
 
+def test_tdx_has_no_kernel_before_v6_16():
+    found = alternatives(["tdx"], "xeon-8570-2s", kernel_names=["6.16", "6.17"])
+    assert [r.where for r in found.rows] == ["v6.16", "v6.17-v7.2"]
+
+
+def test_hosts_out_of_tree_are_one_row_whatever_kernels_are_asked_for():
+    found = alternatives(["sev-snp"], EPYC, kernel_names=["6.6", "6.17"])
+    assert [(r.guest, r.where) for r in found.rows] == [("sev-snp", "out of tree"), ("sev-snp-gmem", "v6.17-v7.2")]
+
+
 def test_kernels_asked_for_are_shown_safe_or_not():
     found = alternatives(["sev"], EPYC, kernel_names=["5.11", "6.6"], trigger="ksm_replace_page")
     assert [(r.where, r.state) for r in found.rows] == [("v5.11", "inadmissible"), ("v5.18-v6.7", "admissible")]

@@ -35,19 +35,19 @@ def test_guest_types_that_a_release_treats_alike_share_a_sentence():
             "sev",
             ["5.11", "6.17"],
             None,
-            "at a NUMA balancing scan (sev, v5.11), and a flush can be lost there. One flush",
+            "at a NUMA balancing scan (sev, v5.11): flushes can be lost there. One flush",
         ),
         (
             "sev-snp-gmem",
             ["6.12"],
             "ksm_replace_page",
-            "and no flush is lost by that because the event cannot reach private memory.",
+            ": none is needed because the event cannot reach private memory.",
         ),
         ("sev", ["6.17", "newest"], "intra_host_migration_move_ctx", "at an intra-host migration (source VM)"),
-        ("sev", ["6.17"], "vm_destroy", "and no flush is lost by that."),
+        ("sev", ["6.17"], "vm_destroy", "at a VM destruction (sev, v6.17-v7.2): none is needed."),
     ],
 )
 def test_a_first_row_without_a_flush_says_so_and_whether_flushes_are_lost(guest, kernel_names, trigger, said):
     found = text(statement(alternatives([guest], EPYC, kernel_names=kernel_names, trigger=trigger)))
-    assert found.startswith("This kernel does not flush at a") and said in found
+    assert found.startswith("There is no flush at a") and said in found
     assert "costs the host 0 " not in found
