@@ -17,7 +17,7 @@ COLUMNS = {
         "mmu_lock held",
         "In progress",
         "Faults that retry",
-        "for",
+        "Each goes round for",
         "Fault waits, mean",
         "99th percentile",
         "memslot update waits",
