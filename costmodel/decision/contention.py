@@ -57,7 +57,7 @@ def contention_rows(study: Study) -> list[ContentionRow]:
 
 def placements_of(study: Study) -> tuple[str, ...]:
     """Where a flush of the trigger can run, if faults or memslot updates can wait for it there."""
-    if study.trigger.path == "hva_notifier":
+    if study.trigger.in_window:
         return HOOK_PLACEMENTS
     own = placement_for(study.scenario.guest, study.trigger.id, study.scenario.kernel)
     return (own,) if own in ("gmem_window", "under_mmu_lock") else ()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy
 
 from costmodel.cost.limits import distances
-from costmodel.cost.scenario import MASK_KERNEL, Scenario
+from costmodel.cost.scenario import MASK_KERNEL, RANGE_ASSUMED, Scenario
 from costmodel.cost.strategy import cpus_flushed
 from costmodel.decision.model import Advice
 from costmodel.decision.policy import Study
@@ -248,6 +248,9 @@ def assumptions(case: Scenario, studies: Sequence[Study]) -> list[str]:
                 + (f"event fraction {load.event_fraction.value:g}, " if load.event_fraction else "")
                 + f"lines of a range are {load.residency} ({load.residency_reason})"
             )
+    assumed = [s.trigger.title for s in studies if s.chosen and s.chosen.flushes and case.range_note(s.trigger.id)]
+    if assumed:
+        lines.append(f"{', '.join(assumed)}: {RANGE_ASSUMED}")
     if kernels.KERNEL_RANGES.index(case.kernel) >= kernels.KERNEL_RANGES.index(MASK_KERNEL):
         lines.append("CPUs that flush are packed: they fill one last-level-cache domain after the other")
     return lines

@@ -26,7 +26,7 @@ HOUR_S = 3600.0
 
 def variant_rows(study: Study, evidence: Evidence) -> list[VariantRow]:
     """Rows of one notifier trigger; those that need a rate are left out where nobody published one."""
-    if study.trigger.path != "hva_notifier":
+    if not study.trigger.in_window:
         return []
     names = [c.strategy for c in compared(study)]
     own = study.chosen.strategy if study.chosen and study.chosen.strategy in names else None

@@ -76,7 +76,7 @@ def placement_for(guest_id: str, trigger_id: str, kernel: str) -> str:
         return "under_mmu_lock"
     if g.has("asid_keyed") and t.pfn_source == "gmem" and t.by_vmm:
         return "gmem_window"
-    if t.path != "hva_notifier":
+    if not t.in_window:
         return "outside_notifier"
     later = KERNEL_RANGES.index(kernel) >= KERNEL_RANGES.index(SRCU_KERNEL)
     return "after_srcu" if later else "after_unlock"

@@ -49,6 +49,11 @@ class Trigger:
         """Whether the event comes with user addresses of the memslots."""
         return self.path in ("hva_notifier", "memslot")
 
+    @property
+    def in_window(self) -> bool:
+        """Whether the hook runs between range_start and range_end of a notifier; the release of a whole mm has neither."""
+        return self.path == "hva_notifier" and self.event != "RELEASE"
+
     def occurs_with(self, guest: Guest) -> bool:
         """Whether the guest type has this trigger."""
         return self.requires <= guest.properties and not self.excludes & guest.properties
