@@ -11,7 +11,7 @@ report: $(STAMP)
 	$(BIN)/costmodel report --out reports --jobs $(JOBS)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 validate: $(STAMP)
 	$(BIN)/costmodel validate

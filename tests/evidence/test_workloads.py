@@ -21,6 +21,7 @@ def test_catalogue(evidence):
         "compaction-thp",
         "swap-pressure",
         "teardown",
+        "vm-boot",
     }
     used = {load.trigger for workload in evidence.workloads.values() for load in workload.triggers}
     assert used <= TRIGGERS
