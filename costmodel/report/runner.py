@@ -17,6 +17,8 @@ from costmodel.hashing import write_beside
 
 SENTINEL = "report complete"
 CELL_TIMEOUT_S = 120
+QUIET = "--log-level=CRITICAL"
+"""A kernel that is shut down logs its interrupt as an error; what fails in a notebook is raised here anyway."""
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -83,6 +85,7 @@ def _execute(
                 execution_timeout=timeout_s,
                 request_save_on_cell_execute=False,
                 config=config,
+                extra_arguments=[QUIET],
                 kernel_name="python3",
             )
         except PapermillExecutionError as error:
