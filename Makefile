@@ -11,7 +11,8 @@ report: $(STAMP)
 	$(BIN)/costmodel report --out reports --jobs $(JOBS)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -m browser
+	$(BIN)/python -m pytest -m 'not browser' --numprocesses $(JOBS) --dist loadfile
 
 validate: $(STAMP)
 	$(BIN)/costmodel validate
