@@ -9,8 +9,8 @@ import numpy
 
 from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost.draws import uniforms
+from costmodel.decision.model import Sensitivity
 from costmodel.decision.policy import Study
-from costmodel.decision.sensitivity import sensitivities
 from costmodel.numbers import P_BOUNDS, probability
 
 SLICES = 64
@@ -67,8 +67,8 @@ def _wrong_within(best: numpy.ndarray, slices: numpy.ndarray) -> float:
     return 1.0 - float(counts.max(axis=1).sum()) / len(best)
 
 
-def measure_next(study: Study | None, parameters: ParameterSet) -> list[str]:
-    """Measurements, each once: by the drop of P(wrong) where cost decides, else by what moves the cost most."""
+def measure_next(study: Study | None, parameters: ParameterSet, ranked: Sequence[Sensitivity]) -> list[str]:
+    """Measurements, each once: by the drop of P(wrong) where cost decides, then by what moves the cost most (`ranked`)."""
     if study is None or study.chosen is None:
         return []
     found: dict[str, str] = {}
@@ -77,15 +77,11 @@ def measure_next(study: Study | None, parameters: ParameterSet) -> list[str]:
             marked = study.comparison.extrapolated
             now, then = (probability(_bounded(p, marked), extrapolated=marked) for p in (drop.now, drop.then))
             found[drop.measurement] = f"P(wrong strategy) would fall from {now} to {then} on average"
-    for entry in _by_cost(study, parameters):
-        found.setdefault(parameters[entry].next_measurement, "narrows the cost, not the choice")
+    for entry in ranked:
+        if entry.sobol_total > ENOUGH_SOBOL:
+            found.setdefault(parameters[entry.parameter].next_measurement, "narrows the cost, not the choice")
     return [f"{what} ({why})" for what, why in found.items()]
 
 
 def _bounded(share: float, extrapolated: bool) -> float:
     return min(max(share, P_BOUNDS[0]), P_BOUNDS[1]) if extrapolated else share
-
-
-def _by_cost(study: Study, parameters: ParameterSet) -> Sequence[str]:
-    ranked = sensitivities(study.chosen.strategy, study.trigger.id, study.scenario, parameters)
-    return [entry.parameter for entry in ranked if entry.sobol_total > ENOUGH_SOBOL]

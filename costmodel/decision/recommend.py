@@ -90,6 +90,7 @@ def _assemble(
 ) -> Recommendation:
     lead = headline.headline_study(studies)
     flush = headline.costliest_study(studies)
+    ranked = _sensitivities(flush, parameters)
     remedies = remedy_advice(studies)
     upgrades = upgrade_advice(studies)
     now = [*headline.kernel_advice(lead), *upgrades, *remedies]
@@ -136,8 +137,8 @@ def _assemble(
         storms=storm_rows(studies),
         objectives=objectives(flush) if flush else [],
         corners=flush.corners if flush else [],
-        sensitivities=_sensitivities(flush, parameters),
-        measure_next=measure_next(flush, parameters),
+        sensitivities=ranked,
+        measure_next=measure_next(flush, parameters, ranked),
         assumptions=[*headline.assumptions(case, studies), *headline.irq_off_lines(evidence, flush)],
         warnings=headline.warnings(case, studies),
         gaps=gaps,

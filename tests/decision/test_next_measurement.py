@@ -7,6 +7,7 @@ from costmodel.calibration.cached import parameters_of
 from costmodel.cost.scenario import scenario
 from costmodel.decision.next_measurement import _slices, _wrong_within, drops, measure_next
 from costmodel.decision.recommend import study_all
+from costmodel.decision.sensitivity import sensitivities
 from costmodel.evidence.store import load
 
 
@@ -46,5 +47,6 @@ def test_a_choice_by_rule_measures_for_the_cost_only(studies):
     parameters, by_trigger = studies
     study = by_trigger["unreg_region"]
     assert drops(study, parameters) == []
-    assert all("narrows the cost, not the choice" in text for text in measure_next(study, parameters))
-    assert measure_next(None, parameters) == []
+    ranked = sensitivities(study.chosen.strategy, study.trigger.id, study.scenario, parameters)
+    assert all("narrows the cost, not the choice" in text for text in measure_next(study, parameters, ranked))
+    assert measure_next(None, parameters, []) == []
