@@ -25,7 +25,7 @@ from costmodel.decision.sensitivity import sensitivities
 from costmodel.decision.spans import Span, asked_for, spans_of
 from costmodel.errors import BadInput
 from costmodel.evidence.store import Evidence, load
-from costmodel.hashing import code_hash, value_hash
+from costmodel.hashing import value_hash
 from costmodel.kvm import kernels
 from costmodel.kvm.guests import guest as guest_of
 from costmodel.kvm.strategies import STRATEGIES
@@ -74,6 +74,7 @@ def alternatives(
     rows, used = _rows(spans, cases, trigger, draws, asked_cpus=numbers.get("cpus_that_ran") is not None)
     influences = sensitivities(rows[0].strategy, trigger, case, parameters)
     load_ = case.load(trigger)
+    command = _command(guests, case, trigger, kernel_names, strategies, measured)
     return Alternatives(
         costmodel_version=__version__,
         trigger=trigger,
@@ -87,7 +88,7 @@ def alternatives(
         resident_bytes=case.resident_bytes,
         range_bytes=[size for size, _ in case.ranges(trigger)],
         range_note=case.range_note(trigger),
-        command=_command(guests, case, trigger, kernel_names, strategies, measured),
+        command=command,
         rows=rows,
         measured=[observed(evidence, name) for name in measured],
         model_lines=_model_lines(parameters) if measured else {},
@@ -103,8 +104,7 @@ def alternatives(
         not_covered=_not_covered(case, trigger),
         sources=sorted({row for name in used for row in parameters[name].sources}),
         data_hash=evidence.data_hash,
-        code_hash=code_hash(),
-        parameter_hash=value_hash(parameters.model_dump()),
+        asked_hash=value_hash(command),
     )
 
 

@@ -106,5 +106,4 @@ class Alternatives(Frozen):
     not_covered: list[str]
     sources: list[str]
     data_hash: str
-    code_hash: str
-    parameter_hash: str
+    asked_hash: str

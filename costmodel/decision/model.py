@@ -350,5 +350,4 @@ class Recommendation(Frozen):
     measured: list[MeasuredRow]
     sources: list[SourceRow]
     data_hash: str
-    code_hash: str
-    parameter_hash: str
+    asked_hash: str

@@ -23,7 +23,7 @@ from costmodel.decision.storms import storm_rows
 from costmodel.decision.upstream import upstream_rows
 from costmodel.decision.variants import variant_rows
 from costmodel.evidence.store import Evidence, load
-from costmodel.hashing import code_hash, value_hash
+from costmodel.hashing import value_hash
 from costmodel.kvm import kernels
 from costmodel.kvm.guests import Guest
 from costmodel.kvm.guests import guest as guest_of
@@ -88,6 +88,7 @@ def not_applicable(case: Scenario, guest: Guest) -> str | None:
 def _assemble(
     evidence: Evidence, case: Scenario, parameters: ParameterSet, studies: list[Study], reason: str | None
 ) -> Recommendation:
+    command = _command(case)
     lead = headline.headline_study(studies)
     flush = headline.costliest_study(studies)
     ranked = _sensitivities(flush, parameters)
@@ -112,7 +113,7 @@ def _assemble(
             "logical_cpus": float(case.machine.logical_cpus),
         }
         | ({"event_fraction": case.event_fraction} if case.event_fraction is not None else {}),
-        command=_command(case),
+        command=command,
         applicable=reason is None,
         not_applicable_reason=reason,
         headline=headline.sentence(case, lead, remedies, upgrades, reason),
@@ -147,8 +148,7 @@ def _assemble(
         measured=measured_rows(evidence, case.machine.id),
         sources=source_rows(evidence, case, studies) if studies else [],
         data_hash=evidence.data_hash,
-        code_hash=code_hash(),
-        parameter_hash=value_hash(parameters.model_dump()),
+        asked_hash=value_hash(command),
     )
 
 

@@ -23,7 +23,7 @@ from costmodel.decision.recommend import DEFAULT_WORKLOAD, not_applicable
 from costmodel.decision.versus_model import Versus, VersusRow, VersusSide, VersusTrigger
 from costmodel.errors import BadInput
 from costmodel.evidence.store import Evidence
-from costmodel.hashing import code_hash, value_hash
+from costmodel.hashing import value_hash
 from costmodel.kvm import kernels
 from costmodel.kvm.guests import guest as guest_of
 from costmodel.kvm.placements import placement_for
@@ -126,6 +126,7 @@ def framed(
     """
     base, new = sides
     case = base.scenario
+    command = _command(kind, base, new, words)
     parameters = parameters_of(evidence, case.machine.id)
     return Versus(
         costmodel_version=__version__,
@@ -144,7 +145,7 @@ def framed(
             "cpus_that_ran": case.cpus_that_ran,
             "logical_cpus": float(case.machine.logical_cpus),
         },
-        command=_command(kind, base, new, words),
+        command=command,
         triggers=triggers,
         total=total,
         draws=DRAWS,
@@ -153,8 +154,7 @@ def framed(
         priors=priors(parameters, used),
         sources=_sources(evidence, case, parameters, used),
         data_hash=evidence.data_hash,
-        code_hash=code_hash(),
-        parameter_hash=value_hash(parameters.model_dump()),
+        asked_hash=value_hash(command),
     )
 
 

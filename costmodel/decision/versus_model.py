@@ -100,5 +100,4 @@ class Versus(Frozen):
     priors: list[str]
     sources: list[SourceRow]
     data_hash: str
-    code_hash: str
-    parameter_hash: str
+    asked_hash: str

@@ -188,7 +188,7 @@ def again(result: Alternatives) -> list[str]:
     return [
         "Again with:",
         *command_lines(result.command),
-        f"(costmodel {result.costmodel_version}, code {result.code_hash}, data {result.data_hash})",
+        f"(costmodel {result.costmodel_version}, data {result.data_hash})",
     ]
 
 

@@ -182,6 +182,5 @@ def foot(result: Versus) -> list[str]:
         *(wrap(f"Sources (rows of data/measurements.csv): {ids}", "", "  ") if ids else []),
         "Again with:",
         *wrap(result.command, "  ", "    "),
-        f"costmodel {result.costmodel_version}, data {result.data_hash}, code {result.code_hash},",
-        f"parameters {result.parameter_hash}",
+        f"costmodel {result.costmodel_version}, data {result.data_hash}, asked {result.asked_hash}",
     ]

@@ -70,7 +70,6 @@ def html(matrix: Matrix, pages: Mapping[tuple[str, str], str]) -> str:
         kernel=any_one.kernel,
         version=any_one.costmodel_version,
         data_hash=any_one.data_hash,
-        code_hash=any_one.code_hash,
     )
     return page.page("costmodel: which flush strategy for which guest type", body, "index.html")
 
@@ -87,7 +86,6 @@ def as_json(matrix: Matrix) -> str:
                 "workload": any_one.workload,
                 "kernel": any_one.kernel,
                 "data_hash": any_one.data_hash,
-                "code_hash": any_one.code_hash,
             },
             indent=1,
             sort_keys=True,
@@ -119,6 +117,6 @@ def text(matrix: Matrix) -> str:
         "",
         "MODEL, median [90 % interval]; * EXTRAPOLATED (a prior by rule went in).",
         f"{distinct_policies(matrix)} distinct policies.",
-        f"data {any_one.data_hash}, code {any_one.code_hash}",
+        f"costmodel {any_one.costmodel_version}, data {any_one.data_hash}",
     ]
     return "\n".join(lines) + "\n"

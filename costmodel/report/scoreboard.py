@@ -24,7 +24,7 @@ def text(board: Scoreboard, words: Sequence[str] = (), *, everything: bool = Fal
     for section in board.sections:
         lines += [*wrap(f"{section.title}: {counts(section)}"), *_rows(section, everything), ""]
     lines += [
-        f"costmodel {board.costmodel_version}, data {board.data_hash}, code {board.code_hash}",
+        f"costmodel {board.costmodel_version}, data {board.data_hash}",
         *wrap(f"Again with: {' '.join(['costmodel validate', *words])}", "", "  "),
     ]
     return "\n".join(lines) + "\n"

@@ -155,6 +155,5 @@ def _foot(result: Recommendation) -> list[str]:
     lines += ["Again with:", *wrap(result.command, "  ", "    ")]
     return [
         *lines,
-        f"costmodel {result.costmodel_version}, data {result.data_hash}, code {result.code_hash},",
-        f"parameters {result.parameter_hash}",
+        f"costmodel {result.costmodel_version}, data {result.data_hash}, asked {result.asked_hash}",
     ]

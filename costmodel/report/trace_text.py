@@ -242,8 +242,7 @@ def _foot(found: model.Replay) -> list[str]:
     return [
         "Again with:",
         *wrap(found.command, "  ", "    "),
-        f"costmodel {found.costmodel_version}, data {found.data_hash}, code {found.code_hash},",
-        f"parameters {found.parameter_hash}",
+        f"costmodel {found.costmodel_version}, data {found.data_hash}, asked {found.asked_hash}",
     ]
 
 

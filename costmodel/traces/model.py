@@ -149,5 +149,4 @@ class Replay(Frozen):
     command: str
     costmodel_version: str
     data_hash: str
-    code_hash: str
-    parameter_hash: str
+    asked_hash: str

@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy
 
 from costmodel import __version__
-from costmodel.calibration.parameters import ParameterSet
 from costmodel.decision.intervals import interval_of
 from costmodel.decision.model import Interval
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
-from costmodel.hashing import code_hash, value_hash
+from costmodel.hashing import value_hash
 from costmodel.kvm.guests import guest as guest_of
 from costmodel.traces import model, sentences
 from costmodel.traces.passes import Outcome
@@ -28,7 +27,6 @@ def result(
     found: Replayed,
     path: Path,
     evidence: Evidence,
-    parameters: ParameterSet,
     arrivals: str,
     slots_given: bool,
     command: str,
@@ -75,8 +73,7 @@ def result(
         command=command,
         costmodel_version=__version__,
         data_hash=evidence.data_hash,
-        code_hash=code_hash(),
-        parameter_hash=value_hash(parameters.model_dump()),
+        asked_hash=value_hash(command),
     )
 
 

@@ -39,7 +39,7 @@ def study(
     given = slots.read(memslots) if memslots else None
     found = replay(path, footer, costs, given, closed=arrivals == "closed")
     command = _command(path, case, arrivals, memslots)
-    return results.result(found, path, evidence, parameters, arrivals, given is not None, command)
+    return results.result(found, path, evidence, arrivals, given is not None, command)
 
 
 def _command(path: Path, case: Scenario, arrivals: str, memslots: Path | None) -> str:

@@ -70,7 +70,6 @@ class Scoreboard(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     costmodel_version: str
-    code_hash: str
     data_hash: str
     sections: tuple[Section, ...]
 

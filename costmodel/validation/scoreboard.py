@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from costmodel import __version__
 from costmodel.errors import UnknownName
 from costmodel.evidence.store import Evidence
-from costmodel.hashing import code_hash
 from costmodel.validation import (
     claims,
     cost_alone,
@@ -62,7 +61,6 @@ def build(evidence: Evidence, sections: Iterable[str] = (), progress: Progress =
         progress()
     return Scoreboard(
         costmodel_version=__version__,
-        code_hash=code_hash(),
         data_hash=evidence.data_hash,
         sections=tuple(built),
     )

@@ -48,7 +48,7 @@ def test_an_intra_host_migration_is_about_the_whole_guest():
 def test_json():
     found = json.loads(output(*CASE, "--measured", "epyc-genoa-4cpu-vm", "--json"))
     assert found["rows"] and found["measured"][0]["values"] and found["upstream"][0]["commit"]
-    assert found["data_hash"] and found["code_hash"] and found["command"].startswith("costmodel block")
+    assert found["data_hash"] and found["asked_hash"] and found["command"].startswith("costmodel block")
 
 
 @pytest.mark.parametrize(

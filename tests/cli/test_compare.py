@@ -27,7 +27,7 @@ def test_two_kernels():
 def test_two_strategies_as_json():
     words = ["--strategy", "WBNOINVD_MASK", "--strategy", "WBINVD_ALL", *CASE, "--kernel", "6.17", "--json"]
     found = json.loads(output(*words))
-    assert found["kind"] == "strategies" and found["triggers"] and found["data_hash"] and found["code_hash"]
+    assert found["kind"] == "strategies" and found["triggers"] and found["data_hash"] and found["asked_hash"]
     assert {"base", "new", "ratio", "verdict", "refused"} <= set(found["total"])
     assert found["command"].startswith("costmodel compare --strategy WBNOINVD_MASK --strategy WBINVD_ALL")
 

@@ -23,7 +23,7 @@ def answer():
 
 def test_the_json_carries_what_a_script_needs(answer):
     wanted = {"guest", "machine", "workload", "kernel", "policy", "worth_patching", "remedies", "costs", "gaps"}
-    assert wanted | {"extrapolated", "sources", "headline", "data_hash", "code_hash"} <= set(answer)
+    assert wanted | {"extrapolated", "sources", "headline", "data_hash", "asked_hash"} <= set(answer)
     for entry in answer["policy"]:
         assert {"trigger", "strategy", "basis", "placement", "p_best", "regret", "flips"} <= set(entry)
 

@@ -175,7 +175,7 @@ def test_the_command_gives_the_same_answer_again(answer):
     result = answer("sev", kernel="6.6", vcpus=4, cpus_that_ran=12, resident_bytes=2e9, event_fraction=0.3)
     words = shlex.split(result.command)
     again = json.loads(CliRunner().invoke(cli, [*words[1:], "--json"]).output)
-    assert again["parameter_hash"] == result.parameter_hash
+    assert again["asked_hash"] == result.asked_hash
     assert (again["headline_cost"], again["scenario"]) == (result.headline_cost, result.scenario)
 
 

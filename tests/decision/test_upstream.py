@@ -86,6 +86,5 @@ def test_a_measured_host_shows_what_it_measured(answer):
 def test_hashes_name_the_inputs(answer, guest):
     result = answer(guest)
     assert result.data_hash == load().data_hash
-    assert len({result.data_hash, result.code_hash, result.parameter_hash}) == 3
     other = answer(guest, machine="epyc-9654-2s")
-    assert other.parameter_hash != result.parameter_hash and other.code_hash == result.code_hash
+    assert other.asked_hash != result.asked_hash and other.data_hash == result.data_hash

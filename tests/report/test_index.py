@@ -83,7 +83,7 @@ def test_json_has_every_cell(matrix):
         assert cell["headline"] == result.headline
         assert bool(cell["reason"]) == (not result.applicable)
     one = matrix["sev", "epyc-7763-2s"]
-    assert (fields["data_hash"], fields["code_hash"]) == (one.data_hash, one.code_hash)
+    assert fields["data_hash"] == one.data_hash and "code_hash" not in fields
 
 
 def test_text_fits_into_a_mail(matrix, filled):

@@ -115,7 +115,7 @@ def test_first_section_answers(read, answer):
 def test_hashes_and_command_are_shown(read, answer):
     result = answer("sev")
     text = read.all("body")[0].text
-    for value in (result.data_hash, result.code_hash, result.parameter_hash, result.command, result.kernel):
+    for value in (result.data_hash, result.asked_hash, result.command, result.kernel):
         assert value in text
 
 

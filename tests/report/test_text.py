@@ -34,7 +34,7 @@ def test_fit_for_mail(answer, guest, machine):
     check_mail(block)
     assert flat(text.ascii_text(result.headline)) in flat(block)
     assert flat(text.ascii_text(result.command)) in flat(block)
-    for value in (result.data_hash, result.code_hash, result.parameter_hash, result.costmodel_version):
+    for value in (result.data_hash, result.asked_hash, result.costmodel_version):
         assert value in block
 
 

@@ -53,7 +53,7 @@ def test_the_page_shows_strategies_tasks_and_hashes(files, found):
     text = reader.all("body")[0].text
     codes = {element.text.strip() for element in reader.all("code")}
     assert {s.strategy for w in found.ways for s in w.strategies} <= codes
-    assert found.headline in text and found.parameter_hash in text and "not decidable" in text
+    assert found.headline in text and found.asked_hash in text and "not decidable" in text
 
 
 @pytest.mark.parametrize("guest", ["sev", "sev-snp-gmem", "plain"])

@@ -16,7 +16,7 @@ def section(*verdicts):
 
 
 def board(*sections):
-    return Scoreboard(costmodel_version="1", code_hash="2", data_hash="3", sections=sections)
+    return Scoreboard(costmodel_version="1", data_hash="3", sections=sections)
 
 
 @pytest.mark.parametrize("field", ["value", "low", "high"])
