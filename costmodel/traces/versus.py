@@ -57,7 +57,7 @@ def compare_on_trace(evidence: Evidence, kind: str, base: Side, new: Side, path:
             "neither side flushes at the events of this trace", field="--trace", remedy="compare without the trace"
         )
     found = replay(path, footer, replace(costs, ways=ways), slots.read(memslots) if memslots else None)
-    shown = results.result(found, path, evidence, parameters, ARRIVALS, memslots is not None, "")
+    shown = results.result(found, path, evidence, ARRIVALS, memslots is not None, "")
     rows, whole = _rows(found, shown.ways, left, right)
     one = VersusTrigger(
         trigger="events of the trace",
