@@ -3,16 +3,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
+N ?= 2000
 STAMP := $(VENV)/.installed
 
-.PHONY: report test validate lab check lint audit lock clean
+.PHONY: report test validate lab check check-cpus ci nightly fuzz mutants lint audit lowest lock clean
 
 report: $(STAMP)
 	$(BIN)/costmodel report --out reports --jobs $(JOBS)
 
+# -rs tells at the end how many tests were skipped and why.
 test: $(STAMP)
-	$(BIN)/python -m pytest -m browser
-	$(BIN)/python -m pytest -m 'not browser' --numprocesses $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -rs -m browser
+	$(BIN)/python -m pytest -rs -m 'not browser' --numprocesses $(JOBS) --dist loadfile
 
 validate: $(STAMP)
 	$(BIN)/costmodel validate
@@ -21,7 +23,36 @@ lab: $(STAMP)
 	$(BIN)/jupyter lab notebooks
 
 check: $(STAMP)
-	$(BIN)/costmodel report --check --out reports --jobs $(JOBS)
+	$(BIN)/costmodel report --check --out reports
+
+# Are the committed reports the same on other CPUs? `make check-cpus` tries all kinds that this CPU can run.
+check-cpus: $(STAMP)
+	$(BIN)/python -m tests.cpus --jobs $(JOBS)
+
+# What a push has to pass, in less than 20 minutes on two cores.
+ci: lint $(STAMP)
+	$(BIN)/python -m tests.cpus --jobs $(JOBS) Haswell Prescott
+	$(MAKE) test
+
+# What takes longer.
+nightly: ci validate check-cpus report
+	$(MAKE) fuzz mutants lowest
+
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz $(N)
+
+mutants: $(STAMP)
+	$(BIN)/python -m tests.mutants --sample 400 --jobs $(JOBS)
+
+# The oldest versions that pyproject.toml allows, in an environment of their own.
+lowest: $(STAMP)
+	$(PYTHON) -m venv --clear $(VENV)-lowest
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --resolution lowest-direct --all-extras \
+	  --output-file $(VENV)-lowest/requirements.txt pyproject.toml
+	$(BIN)/uv pip install --quiet --python $(VENV)-lowest/bin/python -r $(VENV)-lowest/requirements.txt --editable .
+	XDG_CACHE_HOME=$(abspath $(VENV)-lowest)/cache $(VENV)-lowest/bin/python -m pytest -m 'not browser' \
+	  --numprocesses $(JOBS) --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -42,4 +73,4 @@ lock: $(STAMP)
 	sed -i '1i # Hash-locked dependency set of pyproject.toml with all extras; `make lock` renews it.' requirements.lock
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-lowest .pytest_cache .ruff_cache

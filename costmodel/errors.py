@@ -4,15 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from enum import IntEnum
+
+INSTALL = "pip install '.[{0}]' in a checkout, or pip install 'kvm-costmodel[{0}]'"
+"""How an extra is installed. On the package index the name `costmodel` is another project's."""
+EXTRAS = {
+    "measure": ("llvmlite", "tomli_w"),
+    "trace": ("duckdb", "numba", "pyarrow"),
+    "sim": ("simpy",),
+    "lab": ("ipywidgets", "jupyterlab"),
+}
+"""Libraries of each extra that a command may miss; what no entry names comes with the extra `report`."""
 
 
-def _one_line(text: str) -> str:
-    """`text` with control characters as escapes: a file's name or a cell never breaks the line."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def one_line(text: object) -> str:
+    """`text` (anything that prints) with control characters as escapes: a file's name or a cell never breaks the line."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
+class ExitCode(IntEnum):
+    """Every exit code of the command line, and what a script may conclude from it."""
+
+    OK = 0
+    """Done."""
+    CHECK_FAILED = 1
+    """A check that was asked for found a difference: `report --check`, `audit`, `validate`."""
+    BAD_INPUT = 2
+    """An option, a file or a place cannot be used; the one line on standard error says what to do."""
+    REPORT_FAILED = 3
+    """At least one report could not be built; the others were."""
+    INTERRUPTED = 130
+    """Ctrl-C or SIGTERM."""
+    PIPE_CLOSED = 141
+    """The reader of the output went away."""
 
 
 class CostModelError(Exception):
-    """Base of every error that the command line shows as one line with exit code 2."""
+    """Base of every error that the command line shows as one line; `exit_code` is what it then exits with."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+    def __reduce__(self) -> tuple:
+        """Errors travel between processes whole, whatever their constructors take."""
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[CostModelError], args: tuple, state: dict[str, object]) -> CostModelError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class BadInput(CostModelError):
@@ -42,7 +83,7 @@ class BadInput(CostModelError):
             if text
         )
         text = f"{place}: {problem}" if place else problem
-        super().__init__(_one_line(f"{text}; {remedy}" if remedy else text))
+        super().__init__(one_line(f"{text}; {remedy}" if remedy else text))
 
 
 class UnknownName(CostModelError):

@@ -38,14 +38,6 @@ def value_hash(value: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
 
 
-def cache_dir() -> Path:
-    """The user's cache directory (XDG_CACHE_HOME), created if need be."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    path = (Path(base) if base else Path.home() / ".cache") / "costmodel"
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return path
-
-
 def write_beside(path: Path, content: str | bytes) -> None:
     """Write `content` to a temporary name beside `path`, then rename: a reader never sees half a file.
 

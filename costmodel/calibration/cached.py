@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
+from costmodel import cache
 from costmodel.calibration.host import parameter_set
 from costmodel.calibration.parameters import Calibration, ParameterSet
 from costmodel.evidence.store import Evidence
-from costmodel.hashing import cache_dir, code_hash, value_hash, write_beside
 
 
 @lru_cache(maxsize=4)
 def _all(evidence: Evidence) -> dict[str, ParameterSet]:
-    key = value_hash([evidence.data_hash, code_hash("evidence", "formulas", "calibration")])
-    path = cache_dir() / f"parameters-{key}.json"
-    if path.is_file():
-        stored = json.loads(path.read_text())
-        return {name: ParameterSet.model_validate(entry) for name, entry in stored.items()}
-    calibration = Calibration(evidence)
-    sets = {name: parameter_set(calibration, machine) for name, machine in evidence.machines.items()}
-    write_beside(path, json.dumps({name: entry.model_dump() for name, entry in sets.items()}))
-    return sets
+    def build() -> dict[str, ParameterSet]:
+        calibration = Calibration(evidence)
+        return {name: parameter_set(calibration, machine) for name, machine in evidence.machines.items()}
+
+    return remembered("parameters", [evidence.data_hash], build)
+
+
+def remembered(
+    name: str, parts: Sequence[str], build: Callable[[], dict[str, ParameterSet]]
+) -> dict[str, ParameterSet]:
+    """What `build` returns, from the user's cache where the same `parts` were calibrated before."""
+
+    def as_json() -> bytes:
+        return json.dumps({label: entry.model_dump() for label, entry in build().items()}).encode()
+
+    key = cache.key_of(parts, ["evidence", "formulas", "calibration"])
+    stored = json.loads(cache.recall(name, key, as_json))
+    return {label: ParameterSet.model_validate(entry) for label, entry in stored.items()}
 
 
 def parameters_of(evidence: Evidence, machine: str) -> ParameterSet:

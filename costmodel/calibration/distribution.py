@@ -8,6 +8,8 @@ from typing import Literal
 import numpy
 from pydantic import BaseModel, ConfigDict
 
+from costmodel.numbers import shortened
+
 Z90 = 1.6448536269514722
 """Standard normal quantile at 0.95: a central 90 % interval is +- this many sigma."""
 
@@ -45,6 +47,10 @@ class Distribution(BaseModel):
     @property
     def high(self) -> float:
         return float(self.quantile(0.95))
+
+    def rounded(self, digits: int) -> Distribution:
+        """The distribution with its numbers rounded to `digits` significant digits."""
+        return self.model_copy(update={"a": shortened(self.a, digits), "b": shortened(self.b, digits)})
 
     def scaled(self, factor: float) -> Distribution:
         """The distribution of the parameter times `factor`."""

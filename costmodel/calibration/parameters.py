@@ -10,7 +10,7 @@ import math
 from functools import cached_property
 
 import numpy
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from costmodel.calibration import broadcast, line_time, whole_cache
 from costmodel.calibration.distribution import Distribution, fixed, lognormal, uniform
@@ -28,6 +28,12 @@ CLAIM_FACTOR = 3.0
 GOLDEN_COVE = ("sapphire-rapids", "emerald-rapids")
 
 
+DIGITS = 6
+"""Significant digits of a parameter. No evidence carries more, and what a fit leaves behind them depends on the linear
+algebra of the CPU and on the version of scipy: rounded here, all that follows is the same everywhere.
+"""
+
+
 class Parameter(BaseModel):
     """One parameter. `unit` is SI; `sources` are row ids of data/; `rule` says how the distribution was made."""
 
@@ -41,6 +47,11 @@ class Parameter(BaseModel):
     sources: tuple[str, ...]
     extrapolated: bool
     next_measurement: str
+
+    @field_validator("distribution")
+    @classmethod
+    def _rounded(cls, distribution: Distribution) -> Distribution:
+        return distribution.rounded(DIGITS)
 
 
 class ParameterSet(BaseModel):

@@ -95,7 +95,43 @@ def solve(
     if best.converged and best.slope > FLAT:
         polished = _iterate(residual, jacobian, best.theta, low, high, size, POLISH)
         best = min(best, polished, key=lambda attempt: attempt.cost)
+    best = _settled(best, residual, jacobian, low, high, size)
     return judge(best, attempts, jacobian, size)
+
+
+def _settled(best: Attempt, residual: Function, jacobian: Function, low: Vector, high: Vector, size: float) -> Attempt:
+    """`best` moved to where the gradient vanishes.
+
+    A sum of squares is flat at its least, so an iteration that watches it leaves parameters that are right to half of
+    their digits, and the other half then depends on the linear algebra of the CPU. The root of the gradient does not.
+    An answer on a bound, one without residuals, or a root that is no better stays as it was.
+    """
+    from scipy.optimize import root
+
+    if best.on_bound or not best.converged or _is_rounding(best.cost, size):
+        return best
+    with numpy.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        found = root(
+            lambda x: jacobian(x).T @ residual(x),
+            best.theta,
+            jac=lambda x: jacobian(x).T @ jacobian(x),
+            options={"xtol": POLISH},
+        )
+        if not (numpy.all(numpy.isfinite(found.x)) and numpy.all((low < found.x) & (found.x < high))):
+            return best
+        settled = _at(found.x, residual, jacobian)
+    return settled if settled.slope <= best.slope and settled.cost <= best.cost * (1 + WORSE) else best
+
+
+def _at(theta: Vector, residual: Function, jacobian: Function) -> Attempt:
+    """The attempt that ends at `theta`, inside all bounds."""
+    left, columns = residual(theta), jacobian(theta)
+    return Attempt(theta, left, float(left @ left) / 2, True, _slope(columns, left), False)
+
+
+def _slope(columns: Vector, left: Vector) -> float:
+    """Largest cosine between the residuals `left` and a column of the Jacobian."""
+    return float(numpy.max(numpy.abs(columns.T @ left) / _lengths(columns)) / numpy.linalg.norm(left))
 
 
 def judge(best: Attempt, attempts: Sequence[Attempt], jacobian: Function, size: float) -> Solution:
@@ -158,8 +194,7 @@ def _iterate(
     free = found.active_mask == 0
     slope = 0.0
     if free.any() and not _is_rounding(found.cost, size):
-        columns = found.jac[:, free]
-        slope = float(numpy.max(numpy.abs(columns.T @ found.fun) / _lengths(columns)) / numpy.linalg.norm(found.fun))
+        slope = _slope(found.jac[:, free], found.fun)
     return Attempt(found.x, found.fun, float(found.cost), found.status > 0, slope, not free.all())
 
 

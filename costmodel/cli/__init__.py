@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
+import signal
 import sys
+import warnings
 
 import click
+from click.utils import PacifyFlushWrapper
 
 from costmodel import __version__
-from costmodel.errors import CostModelError
+from costmodel.errors import EXTRAS, INSTALL, CostModelError, ExitCode, one_line
 
 COMMANDS = {
     "admissible": "Is a flush strategy safe for a guest type at a trigger, and why.",
@@ -67,20 +72,69 @@ def _help_of(error: click.ClickException) -> str:
 
 
 def main() -> None:
-    """Run the command line; bad input is one line on stderr and exit code 2."""
+    """Run the command line; what goes wrong is one line on stderr and a code of ExitCode."""
+    warnings.showwarning = _note
+    signal.signal(signal.SIGTERM, _terminate)
     try:
-        sys.exit(cli(standalone_mode=False) or 0)
+        code = _called()
+        sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        sys.exit(error.exit_code)
+        code = error.exit_code
     except click.ClickException as error:
-        message = " ".join(error.format_message().split())
-        click.echo(f"costmodel: {message}; see `{_help_of(error)}`", err=True)
-        sys.exit(2)
-    except click.Abort:
-        sys.exit(130)
+        code = _fail(f"{' '.join(error.format_message().split())}; see `{_help_of(error)}`")
+    except (click.Abort, KeyboardInterrupt):
+        code = ExitCode.INTERRUPTED
     except CostModelError as error:
-        click.echo(f"costmodel: {error}", err=True)
-        sys.exit(2)
+        code = _fail(str(error), error.exit_code)
     except BrokenPipeError:
-        sys.exit(141)
+        code = ExitCode.PIPE_CLOSED
+    except ModuleNotFoundError as error:
+        code = _fail(_missing(error))
+    except OSError as error:
+        code = _fail(f"{one_line(error.filename or 'output')}: {error.strerror or error}")
+    except MemoryError:
+        code = _fail("out of memory")
+    _drop_output()
+    sys.exit(code)
+
+
+def _called() -> int:
+    """Exit code of the command; click says 1 for a reader that went away, which is a code of another meaning here."""
+    try:
+        return cli(standalone_mode=False) or ExitCode.OK
+    except SystemExit as left:
+        return ExitCode.PIPE_CLOSED if isinstance(sys.stdout, PacifyFlushWrapper) else left.code
+
+
+def _fail(message: str, code: ExitCode = ExitCode.BAD_INPUT) -> ExitCode:
+    with contextlib.suppress(OSError):
+        click.echo(f"costmodel: {message}", err=True)
+    return code
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    """Which extra brings the library that is not there."""
+    name = (error.name or "").partition(".")[0]
+    extra = next((extra for extra, libraries in EXTRAS.items() if name in libraries), "report")
+    return f"{name} is not installed: {INSTALL.format(extra)}"
+
+
+def _note(message: Warning | str, category: type[Warning], *_: object) -> None:
+    """A warning as one line; those of libraries are for developers."""
+    if category.__module__.startswith("costmodel"):
+        click.echo(f"costmodel: note: {message}", err=True)
+
+
+def _terminate(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _drop_output() -> None:
+    """Forget what could not be written: the interpreter would try again at its end and fail with a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -166,7 +166,15 @@ def _print(
         click.echo(f"    {variant.note}")
 
 
-WAITS = ("lock held", "in progress", "faults that retry", "each goes round", "fault waits, mean", "p99", "memslot update")
+WAITS = (
+    "lock held",
+    "in progress",
+    "faults that retry",
+    "each goes round",
+    "fault waits, mean",
+    "p99",
+    "memslot update",
+)
 
 
 def _columns(first: str, rest: tuple[str, ...]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from costmodel.errors import BadInput
+from costmodel.errors import BadInput, ExitCode
 
 
 @click.command(
@@ -64,7 +64,7 @@ def command(
     check_only: bool,
 ) -> None:
     """Build the reports: an HTML page, a text block and JSON for each guest type and machine, and the index."""
-    from costmodel.report import build, contract
+    from costmodel.report import build, check, contract
 
     values = {"workload": workload, "kernel": kernel, **_parse(extra)}
     asked = contract.check({**values, "guest": guest or "sev", "machine": machine or "epyc-7763-2s"})
@@ -74,18 +74,19 @@ def command(
         _trace(trace, contract.arguments(asked), out)
         return
     todo = build.matrix([guest] if guest else [], [machine] if machine else [], values)
+    if not check_only:
+        build.make_writable(out)
     with click.progressbar(length=len(todo), label="costs ", file=sys.stderr) as bar:
         files = build.artefacts(todo, lambda: bar.update(1))
     if check_only:
         files = build.committed(files)
-        stale = build.differences(files, out)
+        stale = check.differences(files, out, build.COMMITTED)
         for line in stale:
             click.echo(line)
         click.echo(f"{len(files)} files checked, {len(stale)} stale" + ("; run `make report`" if stale else ""))
-        sys.exit(1 if stale else 0)
+        sys.exit(ExitCode.CHECK_FAILED if stale else ExitCode.OK)
     with click.progressbar(length=len(todo), label="pages ", file=sys.stderr) as bar:
-        build.build_pages(todo, out, jobs, lambda: bar.update(1))
-    build.write(files, out)
+        build.build_all(todo, files, out, jobs, lambda: bar.update(1))
     click.echo(f"{len(todo)} reports in {out}" + ("" if guest or machine else f", overview {out / 'index.html'}"))
 
 

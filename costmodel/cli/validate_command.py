@@ -28,7 +28,9 @@ Examples:
     "measurements, lore, strd, formulas [default: all].",
 )
 @click.option("--all", "everything", is_flag=True, help="Print every row, also of long sections that pass.")
-@click.option("--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write the page to this file, too.")
+@click.option(
+    "--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write the page to this file, too."
+)
 @options.as_json
 def command(sections: tuple[str, ...], everything: bool, page: Path | None, as_json: bool) -> None:
     """The scoreboard: held-out errors, simulation, upstream decisions, lore, certified regressions.

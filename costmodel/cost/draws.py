@@ -42,8 +42,10 @@ class Draws:
         return Draws(self.parameters, self.n, fixed={**self._values, **values})
 
     def tracking(self) -> Draws:
-        """The same values with an empty record of use."""
-        return Draws(self.parameters, self.n, fixed=self._values)
+        """The same values, those still to be drawn included, with an empty record of use."""
+        twin = Draws(self.parameters, self.n)
+        twin._values = self._values
+        return twin
 
     @property
     def extrapolated(self) -> bool:

@@ -6,31 +6,30 @@ the partial derivative. Arguments are converted to float64 first, because intege
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
+import marshal
 from collections.abc import Iterator
 from functools import lru_cache
 from types import ModuleType
 
 import numpy
 
-from costmodel.hashing import cache_dir, code_hash, write_beside
+from costmodel import cache
 
 CHUNK_POINTS = 16_384
 
 
 @lru_cache(maxsize=1)
 def _module() -> ModuleType:
-    key = f"{code_hash('formulas')}-{importlib.metadata.version('sympy')}"
-    path = cache_dir() / f"formulas-{key}.py"
-    if not path.is_file():
-        from costmodel.formulas.generate import source
-
-        write_beside(path, source())
-    spec = importlib.util.spec_from_file_location("costmodel_compiled_formulas", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = ModuleType("costmodel_compiled_formulas")
+    exec(marshal.loads(cache.recall("formulas", cache.key_of([], ["formulas"]), _code)), module.__dict__)
     return module
+
+
+def _code() -> bytes:
+    """Byte code of the generated source."""
+    from costmodel.formulas.generate import source
+
+    return marshal.dumps(compile(source(), "<generated formulas>", "exec"))
 
 
 def _call(function: str, arguments: dict[str, object]) -> numpy.ndarray:

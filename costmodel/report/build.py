@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import os
+import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from costmodel.decision.model import Recommendation
 from costmodel.decision.recommend import recommend
 from costmodel.decision.views import view
+from costmodel.errors import BadInput
 from costmodel.evidence.paths import notebooks_dir
 from costmodel.evidence.store import load
 from costmodel.hashing import write_beside
 from costmodel.kvm.guests import GUESTS
 from costmodel.report import index, jsonout, page, plots, runner, text
 from costmodel.report.contract import ReportParameters, arguments
+from costmodel.report.processes import in_processes
+from costmodel.report.runner import ReportsFailed
 
 NOTEBOOK = "flush_strategy.ipynb"
 DEFAULT_WORKLOAD = "autonuma-default"
@@ -63,6 +65,25 @@ def artefacts(jobs: Sequence[ReportParameters], tick: Callable[[], None] = lambd
     return files
 
 
+def _own_files(job: ReportParameters) -> tuple[str, ...]:
+    """Names of the artefacts of one report; every other is of all reports."""
+    name = stem(job)
+    plain = name.replace("/", "-")
+    return f"{name}.txt", f"{name}.json", f"svg/{plain}-cost.svg", f"svg/{plain}-break-even.svg"
+
+
+def make_writable(out: Path) -> None:
+    """Make the directory `out` and prove that files can be written there. Raises BadInput: before anything is costed."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise BadInput(
+            f"cannot be written: {error.strerror or error}", file=out, field="--out", remedy="choose another directory"
+        ) from None
+
+
 def _plots(name: str, result: Recommendation) -> dict[str, str]:
     rows = [row for row in result.costs if row.trigger == result.costliest_trigger]
     drawn = {f"svg/{name}-cost.svg": plots.cost_bars(rows)}
@@ -73,7 +94,10 @@ def _plots(name: str, result: Recommendation) -> dict[str, str]:
 
 
 def build_page(parameters: ReportParameters, out: Path) -> Path:
-    """Run the notebook for one report and write its .ipynb and .html under `out`."""
+    """Run the notebook for one report and write its .ipynb and .html under `out`.
+
+    Where `parameters` name the hash of the data, the notebook refuses other data.
+    """
     target = out / stem(parameters)
     target.parent.mkdir(parents=True, exist_ok=True)
     notebook = target.with_name(target.name + ".ipynb")
@@ -84,18 +108,28 @@ def build_page(parameters: ReportParameters, out: Path) -> Path:
     return html
 
 
-def build_pages(jobs: Sequence[ReportParameters], out: Path, workers: int, tick: Callable[[], None]) -> None:
-    """All pages, `workers` at a time; the first failure stops the rest and is raised."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    with ProcessPoolExecutor(max_workers=workers) as pool:
-        pending = [pool.submit(build_page, job, out) for job in jobs]
-        try:
-            for done in as_completed(pending):
-                done.result()
-                tick()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+def build_all(
+    jobs: Sequence[ReportParameters], files: dict[str, str], out: Path, workers: int, tick: Callable[[], None]
+) -> None:
+    """Pages, `workers` at a time, each followed by its own part of `files` (of `artefacts`); then what no job owns.
+
+    A page that fails does not keep the others, and leaves its earlier files; raises ReportsFailed at the end.
+    """
+    failed, data_hash, shared = {}, load().data_hash, dict(files)
+    own = {job: {name: shared.pop(name) for name in _own_files(job) if name in files} for job in jobs}
+
+    def act(job: ReportParameters) -> None:
+        build_page(job.model_copy(update={"data_hash": data_hash}), out)
+
+    for job, error in in_processes(act, jobs, workers):
+        if error is None:
+            write(own[job], out)
+        else:
+            failed[stem(job)] = error
+        tick()
+    write(shared, out)
+    if failed:
+        raise ReportsFailed(failed)
 
 
 def write(files: dict[str, str], out: Path) -> None:
@@ -109,30 +143,3 @@ def write(files: dict[str, str], out: Path) -> None:
 def committed(files: dict[str, str]) -> dict[str, str]:
     """The artefacts that are kept in the repository."""
     return {name: content for name, content in files.items() if Path(name).suffix in COMMITTED}
-
-
-def differences(files: dict[str, str], out: Path) -> list[str]:
-    """Names of committed artefacts that are missing or differ, with the first line that does; with the index among
-    `files` (the whole matrix) also those that nothing builds any more.
-    """
-    found = []
-    for name, content in sorted(files.items()):
-        path = out / name
-        if not path.is_file():
-            found.append(f"{name}: missing")
-            continue
-        present = path.read_bytes()
-        if present != content.encode():
-            found.append(f"{name}: {_first_difference(present.decode(errors='replace'), content)}")
-    if "index.json" in files:
-        kept = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.suffix in COMMITTED}
-        found += [f"{name}: is built from no input" for name in sorted(kept - files.keys())]
-    return found
-
-
-def _first_difference(present: str, wanted: str) -> str:
-    here, there = present.split("\n"), wanted.split("\n")
-    for number, (one, other) in enumerate(zip(here, there, strict=False), start=1):
-        if one != other:
-            return f"line {number} is {one.strip()[:60]!r}, the inputs give {other.strip()[:60]!r}"
-    return f"ends at line {len(here)}, the inputs give {len(there)} lines"

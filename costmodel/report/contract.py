@@ -15,7 +15,8 @@ from costmodel.kvm.guests import guest
 
 class ReportParameters(BaseModel):
     """What a report is about. 0 means: the workload's own vCPUs, the mask of an unpinned guest; a negative event
-    fraction is no value, so -1 means the workload's own.
+    fraction is no value, so -1 means the workload's own. `data_hash` names the data that text and JSON of the report
+    were made from; where it is given, other data are refused.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -27,6 +28,7 @@ class ReportParameters(BaseModel):
     vcpus: int = Field(default=0, ge=0, le=MOST_VCPUS)
     cpus_that_ran: int = Field(default=0, ge=0)
     event_fraction: float = Field(default=-1.0, le=1.0)
+    data_hash: str = ""
 
 
 def check(values: Mapping[str, object]) -> ReportParameters:
@@ -44,6 +46,12 @@ def check(values: Mapping[str, object]) -> ReportParameters:
             remedy="see `costmodel report --help`",
         ) from None
     evidence = load()
+    if parameters.data_hash not in ("", evidence.data_hash):
+        raise BadInput(
+            f"the data changed while the report was built: {parameters.data_hash} became {evidence.data_hash}",
+            field="data_hash",
+            remedy="build it again when nothing writes to data/",
+        )
     guest(parameters.guest)
     host = evidence.machine(parameters.machine)
     evidence.workload(parameters.workload)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 
+from costmodel.hashing import value_hash
 from costmodel.numbers import quantity
 
 INK = "#808080"
@@ -30,6 +31,9 @@ STYLE = {
     "legend.frameon": False,
     "figure.constrained_layout.use": True,
 }
+DECIMALS = 3
+LONG_NUMBER = re.compile(rf"-?\d+\.\d{{{DECIMALS + 1},}}(?:e[+-]?\d+)?")
+"""A coordinate with digits that nobody sees, and that depend on the CPU."""
 AXIS_UNITS = {"B": "", "1": "", "1/s": "", "s": "seconds"}
 
 
@@ -50,10 +54,28 @@ def svg(figure: object, alt: str) -> str:
     body = body[body.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r"[ \t]+$", "", body, flags=re.MULTILINE)
+    body = _own_ids(re.sub(r"<[^>]*>", lambda tag: LONG_NUMBER.sub(_rounded, tag.group()), body))
     label = escape(alt, quote=True)
     return body.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1).replace(
         ">", f"><title>{escape(alt)}</title>", 1
     )
+
+
+def _rounded(number: re.Match[str]) -> str:
+    return f"{float(number.group()):.{DECIMALS}f}".rstrip("0").rstrip(".")
+
+
+def _own_ids(body: str) -> str:
+    """`body` with the ids that it refers to counted, and without the others.
+
+    matplotlib makes them by hashing coordinates to the last bit, which two CPUs do not share. Their stem is the hash of
+    the drawing as it is written, so that two drawings on one page keep apart.
+    """
+    used = list(dict.fromkeys(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", body)))
+    names = {name: f"{number}" for number, name in enumerate(used, start=1)}
+    body = re.sub(r' id="([^"]*)"', lambda found: f' id="@{names[found[1]]}"' if found[1] in names else "", body)
+    body = re.sub(r'(url\(#|href="#)([^)"]+)', lambda found: f"{found[1]}@{names[found[2]]}", body)
+    return body.replace("@", f"d{value_hash(body)[:8]}-")
 
 
 def log_x(axis: object, unit: str) -> None:

@@ -12,23 +12,38 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from costmodel.errors import CostModelError
+from costmodel.errors import CostModelError, ExitCode
 from costmodel.hashing import write_beside
+from costmodel.report.processes import THREADS
 
 SENTINEL = "report complete"
 CELL_TIMEOUT_S = 120
 QUIET = "--log-level=CRITICAL"
 """A kernel that is shut down logs its interrupt as an error; what fails in a notebook is raised here anyway."""
-THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+LONGEST_SOCKET = 80
+"""A Unix socket's path ends at 107 bytes; below this one there is room for the names that the kernel's sockets get."""
 
 
 class ReportFailed(CostModelError):
     """A notebook did not run to its end. `notebook`, `cell` (from 1, or None) and `reason` say where and why."""
 
+    exit_code = ExitCode.REPORT_FAILED
+
     def __init__(self, notebook: str, cell: int | None, reason: str) -> None:
         self.notebook, self.cell, self.reason = notebook, cell, reason
         place = f"{notebook}, cell {cell}" if cell else notebook
         super().__init__(f"{place}: {reason}")
+
+
+class ReportsFailed(CostModelError):
+    """Some pages of a run failed; `reasons` says why by the report's name. The other pages were built."""
+
+    exit_code = ExitCode.REPORT_FAILED
+
+    def __init__(self, reasons: Mapping[str, Exception]) -> None:
+        self.reasons = dict(reasons)
+        shown = "; ".join(f"{name}: {reason}" for name, reason in self.reasons.items())
+        super().__init__(f"{len(self.reasons)} of the reports failed, the others were built: {shown}")
 
 
 def run(notebook: Path, parameters: Mapping[str, object], out: Path, *, timeout_s: int = CELL_TIMEOUT_S) -> dict:
@@ -44,7 +59,8 @@ def run(notebook: Path, parameters: Mapping[str, object], out: Path, *, timeout_
     with tempfile.TemporaryDirectory(prefix="cm") as scratch:
         raw = Path(scratch) / "out.ipynb"
         environment = _hermetic(Path(scratch))
-        config = Config({"KernelManager": {"transport": "ipc", "ip": f"{scratch}/k"}})
+        sockets = {"transport": "ipc", "ip": f"{scratch}/k"} if len(scratch) < LONGEST_SOCKET else {}
+        config = Config({"KernelManager": sockets})
         reason = _execute(notebook, parameters, raw, environment, config, timeout_s)
         executed = nbformat.read(raw, as_version=4) if raw.exists() else None
     _verify(notebook.name, executed, reason)
@@ -55,7 +71,10 @@ def run(notebook: Path, parameters: Mapping[str, object], out: Path, *, timeout_
 
 def _hermetic(scratch: Path) -> dict[str, str]:
     """Environment of the kernel: no user configuration, one thread of linear algebra."""
-    own = {name: str(scratch / name.lower()) for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "MPLCONFIGDIR")}
+    names = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR")
+    own = {name: str(scratch / name.lower()) for name in names}
+    if Path("~").expanduser() == Path("~"):  # neither HOME nor an entry in the table of users
+        own["HOME"] = str(scratch)
     return {**own, **dict.fromkeys(THREADS, "1"), "SOURCE_DATE_EPOCH": "0"}
 
 

@@ -17,5 +17,7 @@ def environment() -> simpy.Environment:
     try:
         import simpy
     except ImportError as error:
-        raise SimulationUnavailable("simpy is not installed: pip install 'costmodel[sim]'") from error
+        raise SimulationUnavailable(
+            "simpy is not installed: pip install '.[sim]' in a checkout, or pip install 'kvm-costmodel[sim]'"
+        ) from error
     return simpy.Environment()

@@ -9,11 +9,13 @@ from __future__ import annotations
 import numba
 import numpy
 
-from costmodel.hashing import cache_dir
+from costmodel.cache import folder_of
 from costmodel.traces.bins import BINS, OFFSET, SHIFT
 
-numba.config.CACHE_DIR = str(cache_dir() / "numba")
-compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
+_KEPT = folder_of("numba")
+if _KEPT is not None:
+    numba.config.CACHE_DIR = str(_KEPT)
+compiled = numba.njit(nogil=True, cache=_KEPT is not None, error_model="numpy")
 
 NO_PID = 2**22
 """PID_MAX_LIMIT: threads without a pid take the numbers from here on, one per task name."""

@@ -51,9 +51,7 @@ PLACES = (
         "CLFLUSHOPT_DM_GMEM",
         whole_guest=True,
     ),
-    Place(
-        "asid", "ASID recycling", "sev", "asid_recycle", "WBNOINVD_MASK", "DF_FLUSH_SEQ", first_half="WBINVD_ALL"
-    ),
+    Place("asid", "ASID recycling", "sev", "asid_recycle", "WBNOINVD_MASK", "DF_FLUSH_SEQ", first_half="WBINVD_ALL"),
 )
 
 

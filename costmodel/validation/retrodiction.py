@@ -67,14 +67,17 @@ def _lockup(evidence: Evidence) -> Row:
 
 def _scan_rate(evidence: Evidence) -> numpy.ndarray:
     """NUMA balancing passes per second of a large guest at most, times the chunks that one pass may walk."""
-    return value(
-        "numa_rate",
-        event_fraction=1.0,
-        numa_scan_period_s=evidence.one("N07").si / evidence.one("N09").si,
-        numa_limiter_factor=0.0,
-        vcpus=1.0,
-        event_flush_s=0.0,
-    ) * evidence.one("N17").si
+    return (
+        value(
+            "numa_rate",
+            event_fraction=1.0,
+            numa_scan_period_s=evidence.one("N07").si / evidence.one("N09").si,
+            numa_limiter_factor=0.0,
+            vcpus=1.0,
+            event_flush_s=0.0,
+        )
+        * evidence.one("N17").si
+    )
 
 
 def _boot(evidence: Evidence) -> Row:

@@ -34,7 +34,9 @@ SECTIONS: dict[str, Callable[[Evidence], Section]] = {
     "retrodiction": lambda e: _section("retrodiction", "What was seen on real hosts", retrodiction.rows(e)),
     "upstream": lambda e: _section("upstream", "What the kernel decided since 2022", upstream.rows(e)),
     "cost-alone": lambda e: _section("cost-alone", "Where cost alone would choose otherwise", cost_alone.rows(e)),
-    "measurements": lambda e: _section("measurements", "Published measurements that were not fitted", published.measured(e)),
+    "measurements": lambda e: _section(
+        "measurements", "Published measurements that were not fitted", published.measured(e)
+    ),
     "lore": lambda e: _section("lore", "Rules of thumb and thresholds beside the model", published.lore(e)),
     "strd": lambda e: _section("strd", "NIST certified regressions through the same calibrator", strd.rows(e)),
     "formulas": lambda e: _section("formulas", "Dimensions of the formulas", dimensions.rows()),

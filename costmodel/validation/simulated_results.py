@@ -12,9 +12,9 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 
-from costmodel.hashing import cache_dir, code_hash, value_hash, write_beside
+from costmodel.cache import key_of, recall
+from costmodel.hashing import value_hash
 from costmodel.simulation import address, cache, mask, numa, response, run
 from costmodel.simulation.invalidations import Invalidations
 from costmodel.simulation.measure import Estimate
@@ -100,18 +100,13 @@ def results(cases: Iterable[Case] | None = None, progress: Callable[[], None] = 
 
 def simulated(cases: tuple[Case, ...], progress: Callable[[], None] = lambda: None) -> Simulated:
     """Simulated outputs by setting, from the cache or computed on two CPUs."""
-    key = value_hash(
-        {
-            "cases": [[case.id, type(case.setting).__name__, asdict(case.setting), case.outputs] for case in cases],
-            "code": code_hash("simulation"),
-            "entropy": ENTROPY,
-            "libraries": [version(library) for library in ("numpy", "scipy")],
-        }
-    )
-    path = cache_dir() / f"simulated-{key}.json"
-    if path.is_file():
-        document = json.loads(path.read_text())
-        return {name: {out: Estimate(*pair) for out, pair in found.items()} for name, found in document.items()}
+    settings = [[case.id, type(case.setting).__name__, asdict(case.setting), case.outputs] for case in cases]
+    key = key_of([settings, ENTROPY], ["simulation"])
+    stored = json.loads(recall("simulated", key, lambda: json.dumps(_run_all(cases, progress)).encode()))
+    return {name: {out: Estimate(*pair) for out, pair in found.items()} for name, found in stored.items()}
+
+
+def _run_all(cases: tuple[Case, ...], progress: Callable[[], None]) -> Simulated:
     found: Simulated = {}
     # Long runs first: they would keep one worker busy at the end.
     order = sorted(cases, key=lambda case: not isinstance(case.setting, Invalidations))
@@ -120,7 +115,6 @@ def simulated(cases: tuple[Case, ...], progress: Callable[[], None] = lambda: No
             name, values = future.result()
             found[name] = values
             progress()
-    write_beside(path, json.dumps(found))
     return found
 
 

@@ -50,5 +50,5 @@ def test_the_cache_gives_what_the_calibration_gives(evidence, monkeypatch, tmp_p
     cached._all.cache_clear()
     second = cached.parameters_of(evidence, MACHINE)
     cached._all.cache_clear()
-    assert len(list(tmp_path.rglob("parameters-*.json"))) == 1
+    assert len(list(tmp_path.rglob("parameters-*"))) == 1
     assert first == second == fresh

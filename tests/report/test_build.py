@@ -1,15 +1,17 @@
 """Building writes what `--check` compares: nothing differs right after, every changed byte is found."""
 
 import json
+import os
+import signal
 
 import nbformat
 import pytest
 
 from costmodel.decision.recommend import recommend
-from costmodel.errors import BadInput, CostModelError
+from costmodel.errors import BadInput, CostModelError, ExitCode
 from costmodel.evidence.store import load
 from costmodel.kvm.guests import GUESTS
-from costmodel.report import blocks, build, contract, runner
+from costmodel.report import blocks, build, check, contract, runner
 from tests.report.html import Reader
 
 PARAMETERS = {"workload": "autonuma-default", "kernel": "newest"}
@@ -40,7 +42,7 @@ def built(jobs, tmp_path_factory):
     places = [tmp_path_factory.mktemp(name) for name in ("one", "two")]
     ticks = []
     for place in places:
-        build.build_pages(jobs, place, 1, lambda: ticks.append(1))
+        build.build_all(jobs, {}, place, 1, lambda: ticks.append(1))
     assert len(ticks) == 2
     return places
 
@@ -79,7 +81,7 @@ def test_written_as_given(files, written):
 
 
 def test_nothing_differs_right_after(files, written):
-    assert build.differences(files, written) == []
+    assert check.differences(files, written, build.COMMITTED) == []
 
 
 def test_one_changed_byte_is_found(files, written):
@@ -88,10 +90,10 @@ def test_one_changed_byte_is_found(files, written):
         good = path.read_bytes()
         middle = len(good) // 2
         path.write_bytes(good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1 :])
-        (found,) = build.differences(files, written)
+        (found,) = check.differences(files, written, build.COMMITTED)
         assert name in found
         path.write_bytes(good)
-    assert build.differences(files, written) == []
+    assert check.differences(files, written, build.COMMITTED) == []
 
 
 @pytest.mark.parametrize(
@@ -107,15 +109,15 @@ def test_one_changed_byte_is_found(files, written):
 def test_other_changes_are_found(files, written, change):
     path = written / "sev/epyc-7763-2s.txt"
     path.write_bytes(change(path.read_bytes()))
-    (found,) = build.differences(files, written)
+    (found,) = check.differences(files, written, build.COMMITTED)
     assert "sev/epyc-7763-2s.txt" in found
 
 
 def test_missing_files_are_found(files, written):
     (written / "sev/epyc-7763-2s.json").unlink()
-    (found,) = build.differences(files, written)
+    (found,) = check.differences(files, written, build.COMMITTED)
     assert "sev/epyc-7763-2s.json" in found
-    assert len(build.differences(files, written / "nowhere")) == len(files)
+    assert len(check.differences(files, written / "nowhere", build.COMMITTED)) == len(files)
 
 
 def test_pages_are_not_kept():
@@ -167,6 +169,46 @@ def test_a_notebook_that_fails_leaves_no_page(tmp_path, monkeypatch, jobs):
     monkeypatch.setattr(runner, "run", fail)
     with pytest.raises(CostModelError):
         build.build_page(jobs[0], tmp_path)
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+def test_a_page_that_fails_fails_alone_and_says_why(tmp_path, monkeypatch):
+    """One notebook breaks, one kernel is killed: the third report is there, and the two reasons are told."""
+    jobs = build.matrix(["sev", "plain", "tdx"], ["epyc-7763-2s"], PARAMETERS)
+    files = {f"{build.stem(job)}.json": "{}" for job in jobs} | {"index.json": "{}"}
+
+    def page(job, out):
+        if job.guest == "sev":
+            raise runner.ReportFailed("flush_strategy.ipynb", 2, "NameError: x")
+        if job.guest == "plain":
+            os.kill(os.getpid(), signal.SIGKILL)
+        build.write({f"{build.stem(job)}.html": job.data_hash}, out)
+
+    monkeypatch.setattr(build, "build_page", page)
+    with pytest.raises(runner.ReportsFailed) as caught:
+        build.build_all(jobs, files, tmp_path, 2, lambda: None)
+    assert set(caught.value.reasons) == {"sev/epyc-7763-2s", "plain/epyc-7763-2s"}
+    assert "cell 2: NameError: x" in str(caught.value) and "was killed by SIGKILL" in str(caught.value)
+    assert caught.value.exit_code == ExitCode.REPORT_FAILED
+    there = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
+    assert there == {"tdx/epyc-7763-2s.html", "tdx/epyc-7763-2s.json", "index.json"}, "nothing beside a failed page"
+    assert (tmp_path / "tdx/epyc-7763-2s.html").read_text() == load().data_hash
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_costed(tmp_path):
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file/under"):
+        with pytest.raises(BadInput, match="cannot be written"):
+            build.make_writable(place)
+    build.make_writable(tmp_path / "new/deep")
+    assert list((tmp_path / "new/deep").iterdir()) == []
+
+
+@pytest.mark.notebook
+def test_data_that_change_while_a_report_is_built_are_refused(jobs, tmp_path):
+    other = jobs[0].model_copy(update={"data_hash": "0" * 16})
+    with pytest.raises(runner.ReportFailed, match="the data changed while the report was built"):
+        build.build_page(other, tmp_path)
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
 
 

@@ -20,7 +20,7 @@ def no_kernel(monkeypatch):
         pytest.fail("a notebook was started")
 
     monkeypatch.setattr(papermill, "execute_notebook", refuse)
-    monkeypatch.setattr(build, "build_pages", refuse)
+    monkeypatch.setattr(build, "build_all", refuse)
 
 
 def test_a_good_set_passes_and_placeholders_become_none():

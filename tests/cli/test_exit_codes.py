@@ -1,0 +1,170 @@
+"""Exit codes are those of ExitCode, and whatever the system refuses is one line on standard error."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from costmodel.errors import ExitCode
+from costmodel.evidence.paths import notebooks_dir
+
+CASE = ("--guest", "plain", "--machine", "epyc-7763-2s")
+
+
+def run(*words, set_up=None, **environment):
+    kept = {name: value for name, value in {**os.environ, **environment}.items() if value is not None}
+    return subprocess.run(
+        [sys.executable, "-m", "costmodel", *map(str, words)],
+        capture_output=True,
+        text=True,
+        env=kept,
+        preexec_fn=set_up,
+        check=False,
+    )
+
+
+def refused(done, said, code=ExitCode.BAD_INPUT):
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("costmodel: ") and said in last
+
+
+def test_done_is_0():
+    assert run("list", "guests").returncode == ExitCode.OK
+
+
+def test_a_failed_check_is_1(tmp_path):
+    assert run("report", "--check", *CASE, "--out", tmp_path).returncode == ExitCode.CHECK_FAILED
+
+
+def test_a_place_that_is_no_directory_is_refused_at_once(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = run("report", *CASE, "--out", tmp_path / "file/under")
+    refused(done, "cannot be written")
+    assert "costs" not in done.stderr, "nothing was costed"
+    refused(run("report", *CASE, "--out", "/proc/nowhere"), "cannot be written")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("words", [("list", "triggers"), ("formula", "range_flush"), ("--help",)], ids=" ".join)
+def test_a_full_disk_behind_standard_output_is_one_line(words):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "costmodel", *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    refused(done, "No space left on device")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody unknown")
+def test_a_user_without_home_and_name_gets_an_answer():
+    try:
+        done = run("list", "machines", set_up=lambda: os.setuid(54321), HOME=None, XDG_CACHE_HOME=None)
+    except PermissionError:
+        pytest.skip("that user cannot read the interpreter")
+    assert done.returncode == ExitCode.OK and "epyc-7763-2s" in done.stdout
+
+
+def test_too_few_file_descriptors_are_one_line(tmp_path):
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (14, 14))
+
+    done = run("report", *CASE, "--out", tmp_path, set_up=few)
+    assert done.returncode in (ExitCode.BAD_INPUT, ExitCode.REPORT_FAILED)
+    assert "Traceback" not in done.stderr and "Too many open files" in done.stderr
+
+
+def test_no_temporary_directory_is_one_line(tmp_path):
+    def small():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))
+
+    done = run("report", *CASE, "--out", tmp_path, set_up=small)
+    assert done.returncode in (ExitCode.BAD_INPUT, ExitCode.REPORT_FAILED)
+    assert "Traceback" not in done.stderr and "costmodel: " in done.stderr
+
+
+@pytest.mark.notebook
+def test_a_long_temporary_directory_is_no_hindrance_and_keeps_nothing(tmp_path):
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    done = run("report", *CASE, "--out", tmp_path / "out", TMPDIR=str(long))
+    assert done.returncode == ExitCode.OK, done.stderr
+    assert (tmp_path / "out/plain/epyc-7763-2s.html").is_file()
+    assert list(long.iterdir()) == []
+
+
+@pytest.fixture
+def notebooks(tmp_path):
+    """The notebooks, the report's one with a cell that `breaks`."""
+
+    def made(source):
+        folder = tmp_path / "notebooks"
+        shutil.copytree(notebooks_dir(), folder)
+        path = folder / "flush_strategy.ipynb"
+        book = json.loads(path.read_text())
+        book["cells"][-2]["source"] = source
+        path.write_text(json.dumps(book))
+        return str(folder)
+
+    return made
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("1 / 0", "ZeroDivisionError"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "the kernel died"),
+        ("import resource; resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30)); bytearray(2**34)", "MemoryError"),
+    ],
+    ids=["a cell that fails", "a killed kernel", "a memory limit"],
+)
+def test_a_failed_report_is_3_and_says_why(tmp_path, notebooks, source, said):
+    done = run("report", *CASE, "--out", tmp_path / "out", COSTMODEL_NOTEBOOKS=notebooks(source), TMPDIR=str(tmp_path))
+    refused(done, said, ExitCode.REPORT_FAILED)
+    assert "plain/epyc-7763-2s" in done.stderr
+    assert not list((tmp_path / "out").rglob("*.html"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notebooks", "out"], "temporary files are gone"
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_an_interrupt_is_130_and_ends_a_report(tmp_path, notebooks, number):
+    folder = notebooks(f"open({str(tmp_path / 'begun')!r}, 'w'); import time; time.sleep(600)")
+    words = [sys.executable, "-m", "costmodel", "report", *CASE, "--out", str(tmp_path / "out")]
+    environment = {**os.environ, "COSTMODEL_NOTEBOOKS": folder, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment)
+    while not (tmp_path / "begun").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, text = process.communicate(timeout=60)
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert "Traceback" not in text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["begun", "notebooks", "out"]
+
+
+def test_a_closed_pipe_is_141():
+    shell = f"{sys.executable} -m costmodel list triggers --json; echo $? >&2"
+    process = subprocess.Popen(["sh", "-c", shell], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert process.stderr.read().strip() == str(int(ExitCode.PIPE_CLOSED))
+    process.wait()
+
+
+def test_every_code_is_told_where_a_user_looks():
+    from pathlib import Path
+
+    import costmodel
+
+    readme = Path(costmodel.__file__).parent.parent / "README.md"
+    text = readme.read_text()
+    for code in ExitCode:
+        assert f"| {int(code)} |" in text, code

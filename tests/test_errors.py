@@ -1,0 +1,76 @@
+"""Errors travel between processes whole, and each has its exit code."""
+
+import importlib
+import inspect
+import pickle
+import pkgutil
+
+import pytest
+
+import costmodel
+from costmodel.errors import EXTRAS, INSTALL, BadInput, CostModelError, ExitCode, MissingNumber, UnknownName, one_line
+
+VALUES = {
+    "str": "x",
+    "int": 3,
+    "known": ("a", "b"),
+    "reasons": {"sev/epyc-7763-2s": BadInput("is bad", row=1)},
+    "code": -9,
+}
+
+
+def classes():
+    """Every exception class of the package."""
+    for module in pkgutil.walk_packages(costmodel.__path__, "costmodel."):
+        if module.name.endswith("__main__"):
+            continue
+        for _, found in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+            if issubclass(found, Exception) and found.__module__ == module.name:
+                yield found
+
+
+def made(kind):
+    """An instance, with a value for each argument that has no default."""
+    wanted = [
+        p
+        for p in inspect.signature(kind.__init__).parameters.values()
+        if p.name != "self" and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty
+    ]
+    values = [VALUES.get(p.name, VALUES.get(str(p.annotation).split(" ")[0], "x")) for p in wanted]
+    return kind(*values) if wanted else kind("what is wrong")
+
+
+ALL = sorted(set(classes()), key=lambda kind: f"{kind.__module__}.{kind.__name__}")
+
+
+def test_there_are_errors():
+    assert {BadInput, UnknownName, MissingNumber} < set(ALL)
+
+
+@pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
+def test_an_error_survives_its_way_to_another_process(kind):
+    error = made(kind)
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is kind and str(again) == str(error)
+    assert {k: str(v) for k, v in again.__dict__.items()} == {k: str(v) for k, v in error.__dict__.items()}
+
+
+@pytest.mark.parametrize("kind", [k for k in ALL if issubclass(k, CostModelError)], ids=lambda kind: kind.__name__)
+def test_every_error_of_ours_has_a_listed_exit_code(kind):
+    assert kind.exit_code in set(ExitCode) - {ExitCode.OK}
+
+
+def test_a_name_never_breaks_the_line():
+    assert one_line("a\nb\u202ec\u2028\x00") == "a\\nb\\u202ec\\u2028\\x00"
+    assert "\n" not in str(UnknownName("guest", "a\nb", ["c"]))
+
+
+def test_an_extra_is_installed_from_our_own_distribution():
+    import tomllib
+    from pathlib import Path
+
+    project = tomllib.loads((Path(costmodel.__file__).parent.parent / "pyproject.toml").read_text())["project"]
+    assert f"'{project['name']}[trace]'" in INSTALL.format("trace")
+    for extra, libraries in EXTRAS.items():
+        declared = " ".join(project["optional-dependencies"][extra]).replace("-", "_")
+        assert all(library in declared for library in libraries), extra
