@@ -10,7 +10,6 @@ import sys
 import warnings
 
 import click
-from click.utils import PacifyFlushWrapper
 
 from costmodel import __version__
 from costmodel.errors import EXTRAS, INSTALL, CostModelError, ExitCode, one_line
@@ -100,11 +99,14 @@ def main() -> None:
 
 
 def _called() -> int:
-    """Exit code of the command; click says 1 for a reader that went away, which is a code of another meaning here."""
+    """Exit code of the command. For a reader that went away click puts another stream in the place of standard output
+    and says 1, which has another meaning here.
+    """
+    output = sys.stdout
     try:
         return cli(standalone_mode=False) or ExitCode.OK
     except SystemExit as left:
-        return ExitCode.PIPE_CLOSED if isinstance(sys.stdout, PacifyFlushWrapper) else left.code
+        return left.code if sys.stdout is output else ExitCode.PIPE_CLOSED
 
 
 def _fail(message: str, code: ExitCode = ExitCode.BAD_INPUT) -> ExitCode:

@@ -15,7 +15,7 @@ from costmodel.evidence.store import load
 from costmodel.hashing import write_beside
 from costmodel.kvm.guests import GUESTS
 from costmodel.report import index, jsonout, page, plots, runner, text
-from costmodel.report.contract import ReportParameters, arguments
+from costmodel.report.contract import ReportParameters, arguments, check
 from costmodel.report.processes import in_processes
 from costmodel.report.runner import ReportsFailed
 
@@ -26,9 +26,9 @@ COMMITTED_PLOTS = (("sev", "epyc-7763-2s"), ("sev-snp-gmem", "epyc-7763-2s"))
 
 
 def matrix(guests: Sequence[str], machines: Sequence[str], parameters: dict[str, object]) -> list[ReportParameters]:
-    """Parameters of every combination (empty sequences mean all)."""
+    """Parameters of every combination (empty sequences mean all), each checked. Raises UnknownName or BadInput."""
     return [
-        ReportParameters(**{**parameters, "guest": guest, "machine": machine})
+        check({**parameters, "guest": guest, "machine": machine})
         for guest in guests or GUESTS
         for machine in machines or load().machines
     ]

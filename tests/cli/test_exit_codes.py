@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -52,10 +53,10 @@ def test_a_place_that_is_no_directory_is_refused_at_once(tmp_path):
     refused(run("report", *CASE, "--out", "/proc/nowhere"), "cannot be written")
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("words", [("list", "triggers"), ("formula", "range_flush"), ("--help",)], ids=" ".join)
 def test_a_full_disk_behind_standard_output_is_one_line(words):
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "costmodel", *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
@@ -160,8 +161,6 @@ def test_a_closed_pipe_is_141():
 
 
 def test_every_code_is_told_where_a_user_looks():
-    from pathlib import Path
-
     import costmodel
 
     readme = Path(costmodel.__file__).parent.parent / "README.md"
