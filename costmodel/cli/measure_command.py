@@ -168,7 +168,7 @@ def _run(asked: str, settings: Settings, words: str, changes: Changes | None, am
     else:
         refusals = session.refused(disturbing)
         if asked in refusals:
-            raise BadInput(refusals[asked], field=asked)
+            raise BadInput(f"{asked} is refused: {refusals[asked]}")
     with contextlib.ExitStack() as bars:
 
         def progress(probe: str) -> Callable[[], None]:

@@ -54,7 +54,7 @@ def planned(system: System) -> list[str]:
     for name, text in KSM_SETTINGS.items():
         path = system.path(KSM) / name
         if path.exists():
-            found.append(f"{path}: {system.read(path).strip()}, for a time {text}")
+            found.append(f"{path}: {system.read(path).strip()} now, {text} for a time")
     found.append(f"{system.path(COMPACT)}: 1 is written once, which compacts all memory")
     if not swaps(system) and (system.path("sys/block") / ZRAM).exists():
         found.append(f"{system.path('dev') / ZRAM}: swap of {8 * MEMORY_BYTES} bytes for a time")
