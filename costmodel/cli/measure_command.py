@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -134,9 +133,9 @@ def _said_when_interrupted(signals: Signals, unrestored: list[str]) -> Iterator[
 @contextlib.contextmanager
 def _leave_to_change(asked: str, signals: Signals, unrestored: list[str]) -> Iterator[Changes | None]:
     """Leave to change tunables, where the user may and a probe wants to; what could not be put back is printed."""
-    from costmodel.measure.journal import State, changing
+    from costmodel.measure.journal import State, changing, may_change
 
-    if asked not in ("invalidations", "all") or os.geteuid() != 0:
+    if asked not in ("invalidations", "all") or not may_change():
         yield None
         return
     changes = None

@@ -442,6 +442,11 @@ def _sync_folder(folder: Path) -> None:
         os.close(file)
 
 
+def may_change() -> bool:
+    """Whether this user may change tunables at all: root."""
+    return os.geteuid() == 0
+
+
 def places(system: System) -> list[Path]:
     """Folders in which the journal may lie, the preferred one first."""
     override = os.environ.get(OVERRIDE)

@@ -29,7 +29,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 DIGITS = 6
 ROOM_BYTES = 8 * 2**20
 """A profile of every probe on a host of many CPUs fits into this."""
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@")
 """A spreadsheet takes text that begins so for a formula."""
 
 
@@ -66,7 +66,10 @@ def checked_name(name: str) -> str:
 
 
 def as_csv(rows: Sequence[Mapping[str, object]]) -> str:
-    """CSV text of rows of one shape, floats with six digits. Text that a spreadsheet would run gets a quote before it."""
+    """CSV text of rows of one shape, floats with six digits.
+
+    Foreign text does no harm: control characters are escaped, and what a spreadsheet would run gets a quote before it.
+    """
     stream = io.StringIO()
     writer = csv.DictWriter(stream, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
@@ -77,7 +80,10 @@ def as_csv(rows: Sequence[Mapping[str, object]]) -> str:
 
 
 def _harmless(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
+    if not isinstance(cell, str):
+        return cell
+    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cell)
+    return f"'{plain}" if plain.startswith(FORMULA_STARTS) else plain
 
 
 def files(outcome: Outcome, name: str) -> dict[str, str]:

@@ -115,8 +115,8 @@ class FalseSystem(System):
             fill(Path(words[-1]), TRACING)
             self._store(mounts, mounts.read_text() + f"nodev {words[-1]} tracefs rw 0 0\n")
         elif words[0] == "umount":
-            for name in os.listdir(words[-1]):
-                shutil.rmtree(Path(words[-1], name))
+            for folder in Path(words[-1]).iterdir():
+                shutil.rmtree(folder)
             self._store(mounts, FILES["proc/mounts"])
         elif words[0] == "swapon":
             self._store(swaps, swaps.read_text() + f"{words[-1]} partition 65532 0 -2\n")
