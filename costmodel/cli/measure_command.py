@@ -14,9 +14,10 @@ import click
 from costmodel.errors import BadInput
 
 if TYPE_CHECKING:
-    from costmodel.measure.journal import Changes, Signals
+    from costmodel.measure.journal import Changes
     from costmodel.measure.probe import Settings
     from costmodel.measure.profile import Outcome
+    from costmodel.measure.signals import Signals
 
 NAMES = ("flush", "refill", "neighbour", "bandwidth", "broadcast", "invalidations", "sev")
 HELP = {
@@ -89,10 +90,10 @@ for _name in HELP:
 
 
 def _measure(asked: str, profile: str | None, out: Path | None, quick: bool, seed: int, among_guests: bool) -> None:
-    from costmodel.measure.journal import Signals
     from costmodel.measure.probe import Settings
     from costmodel.measure.profile import checked_name, default_name, prepared, require, write
     from costmodel.measure.session import this_host
+    from costmodel.measure.signals import Signals
 
     require()
     settings = Settings(quick=quick, seed=seed)
@@ -253,8 +254,9 @@ def restore() -> None:
     Exit code 2: a run is still at work, or the journal cannot be read.
     """
     from costmodel.measure import journal
+    from costmodel.measure.signals import Signals
 
-    with journal.Signals() as signals:
+    with Signals() as signals:
         findings = journal.restore(signals)
     for finding in findings:
         click.echo(finding.text, err=finding.state is journal.State.FAILED)

@@ -13,37 +13,23 @@ import fcntl
 import json
 import os
 import re
-import signal
 import stat
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
-from types import FrameType
 
 from costmodel.errors import BadInput
 from costmodel.measure.probe import Skipped
+from costmodel.measure.signals import Interrupted, Signals
 
 PLACES = ("run/costmodel", "var/tmp/costmodel")
 """Where the journal lies: the first of these that can be made. What is in /run is gone after a reboot, like the changes."""
 OVERRIDE = "COSTMODEL_JOURNAL"
 """Environment variable that names another folder for the journal."""
-SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 TRACING = ("sys/kernel/tracing", "sys/kernel/debug/tracing")
 INSTANCE = re.compile(r"costmodel-(\d+)")
-
-
-class Interrupted(KeyboardInterrupt):
-    """A signal ended the run. Everything was put back before this is raised."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-    @property
-    def exit_code(self) -> int:
-        return 128 + self.number
 
 
 class System:
@@ -211,50 +197,6 @@ def mounts(system: System) -> set[str]:
 def swaps(system: System) -> list[str]:
     """Files and devices that are swapped to."""
     return [line.split()[0] for line in system.read(system.path("proc/swaps")).splitlines()[1:] if line.strip()]
-
-
-class Signals:
-    """SIGHUP, SIGINT and SIGTERM while the block lasts: what `on_signal` says is done, then Interrupted is raised.
-
-    Inside `held()` a signal waits: a change and its undoing are never cut in two. A signal that was ignored before the
-    block (nohup) stays ignored.
-    """
-
-    def __init__(self) -> None:
-        self.on_signal: Callable[[], object] = lambda: None
-        self.ended_by = 0
-        self._depth = 0
-        self._waiting = 0
-        self._before: dict[int, object] = {}
-
-    def __enter__(self) -> Signals:
-        for number in SIGNALS:
-            if signal.getsignal(number) not in (signal.SIG_IGN, None):
-                with contextlib.suppress(ValueError):  # not in the main thread: nothing to be caught here
-                    self._before[number] = signal.signal(number, self._handle)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _handle(self, number: int, _: FrameType | None) -> None:
-        if self._depth:
-            self._waiting = number
-            return
-        self._waiting, self.ended_by = 0, number
-        self.on_signal()
-        raise Interrupted(number)
-
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        self._depth += 1
-        try:
-            yield
-        finally:
-            self._depth -= 1
-            if self._waiting and not self._depth:
-                self._handle(self._waiting, None)
 
 
 class Changes:

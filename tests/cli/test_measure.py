@@ -17,10 +17,11 @@ from costmodel.cli import cli
 from costmodel.errors import BadInput
 from costmodel.measure import journal, kvm, native, session, sev
 from costmodel.measure.host import describe
-from costmodel.measure.journal import Changes, Signals, System, changing
+from costmodel.measure.journal import Changes, System, changing
 from costmodel.measure.kvm import Guests
 from costmodel.measure.probe import Table
 from costmodel.measure.profile import Outcome, write
+from costmodel.measure.signals import SIGNALS, Signals
 
 
 def run(*words):
@@ -152,7 +153,7 @@ def stopping(number):
     return probe
 
 
-@pytest.mark.parametrize("number", journal.SIGNALS)
+@pytest.mark.parametrize("number", SIGNALS)
 def test_every_signal_ends_the_command_in_one_line_with_its_own_exit_code(tmp_path, monkeypatch, number):
     monkeypatch.setitem(session.PROBES, "refill", stopping(number))
     result = run("refill", "--out", str(tmp_path / "new"), "--quick")

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from costmodel.measure import invalidations, tracefs
 from costmodel.measure.buffer import Buffer
-from costmodel.measure.journal import Interrupted, Signals, System, changing
+from costmodel.measure.journal import System, changing
+from costmodel.measure.signals import Interrupted, Signals
 
 FILES = {
     "proc/mounts": "proc /proc proc rw 0 0\n",

@@ -10,8 +10,9 @@ from costmodel.errors import BadInput
 from costmodel.measure import invalidations, journal, kvm
 from costmodel.measure.buffer import Buffer
 from costmodel.measure.host import describe
-from costmodel.measure.journal import Interrupted, Signals, changing
+from costmodel.measure.journal import changing
 from costmodel.measure.probe import Settings, Skipped
+from costmodel.measure.signals import SIGNALS, Interrupted, Signals
 from tests.measure.false_kernel import FalseSystem, tree
 
 KSM = Path("/", invalidations.KSM)
@@ -139,7 +140,7 @@ def test_a_zram_device_of_somebody_else_is_not_touched(changes):
         cause("swap_reclaim").act(memory, changes)
 
 
-@pytest.mark.parametrize("number", journal.SIGNALS)
+@pytest.mark.parametrize("number", SIGNALS)
 def test_the_child_of_the_fork_probe_ends_by_a_signal_and_undoes_nothing(changes, monkeypatch, number):
     """The terminal signals the whole group: parent and child."""
     tunable = changes.system.path("sys/kernel/mm/ksm/run")

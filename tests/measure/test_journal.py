@@ -12,13 +12,14 @@ import pytest
 
 from costmodel.errors import BadInput
 from costmodel.measure import journal
-from costmodel.measure.journal import Changes, Interrupted, Signals, State, changing
+from costmodel.measure.journal import Changes, State, changing
 from costmodel.measure.probe import Skipped
+from costmodel.measure.signals import Interrupted, Signals
 from tests.measure.false_kernel import FalseSystem, contents, make_a_run, tree
 
 PROGRAM = Path(__file__).with_name("false_kernel.py")
 REPOSITORY = PROGRAM.parents[2]
-SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
+KILLS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
 RUN = "sys/kernel/mm/ksm/run"
 
 
@@ -74,7 +75,7 @@ def test_a_whole_run_leaves_the_tree_as_it_was(tmp_path, mounted):
 def points():
     """30 kills: when (share of a run's system calls), by which signal, with tracefs mounted before or not."""
     draw = random.Random(20)
-    return [(draw.random(), SIGNALS[n % 4], draw.random() < 0.5) for n in range(30)]
+    return [(draw.random(), KILLS[n % 4], draw.random() < 0.5) for n in range(30)]
 
 
 @pytest.mark.parametrize(("share", "number", "mounted"), points())
@@ -90,7 +91,7 @@ def test_a_killed_run_leaves_nothing(tmp_path, calls, share, number, mounted):
     assert contents(root) == before
 
 
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("number", KILLS)
 @pytest.mark.parametrize("wait_s", [0.0, 0.02])
 def test_a_kill_from_outside_leaves_nothing(root, number, wait_s):
     before = contents(root)
@@ -325,23 +326,6 @@ def test_a_run_that_a_signal_ended_changes_nothing_more(root):
         with pytest.raises(Interrupted):
             changes.set(root / RUN, "1")
     assert (root / RUN).read_text() == "0\n"
-
-
-def test_what_was_ignored_before_stays_ignored():
-    """nohup costmodel measure all &"""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with Signals():
-            os.kill(os.getpid(), signal.SIGHUP)
-    finally:
-        signal.signal(signal.SIGHUP, before)
-
-
-def test_handlers_are_those_of_before_afterwards():
-    before = [signal.getsignal(number) for number in journal.SIGNALS]
-    with Signals():
-        assert [signal.getsignal(number) for number in journal.SIGNALS] != before
-    assert [signal.getsignal(number) for number in journal.SIGNALS] == before
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, RuntimeError, SystemExit])
