@@ -305,14 +305,14 @@ class Changes:
 
     def _save(self) -> None:
         """The journal on the disk, whole: a kill leaves the old one or the new one."""
-        journal = self.folder / "journal"
+        journal, aside = self.folder / "journal", self.folder / "journal.new"
         if not self._entries:
-            journal.unlink(missing_ok=True)
+            for path in (aside, journal):
+                path.unlink(missing_ok=True)
             return
         head = {"boot_id": self.system.boot_id(), "pid": os.getpid()}
         kinds = {kind: name for name, kind in KINDS.items()}
         lines = [head, *({"kind": kinds[type(entry)], **asdict(entry)} for entry in self._entries)]
-        aside = self.folder / "journal.new"
         file = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(file, "w") as stream:
             stream.writelines(json.dumps(line) + "\n" for line in lines)

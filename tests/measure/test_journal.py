@@ -253,6 +253,14 @@ def test_a_damaged_journal_is_named_with_its_row_and_nothing_is_done(root, line)
     assert (root / RUN).read_text() == "7"
 
 
+def test_half_a_journal_is_never_followed_and_goes(root):
+    """A kill while the journal is written: the change that it was for has not been made."""
+    killed_changes(root, RUN)
+    (root / "run/costmodel/journal.new").write_text('{"boot')
+    assert [finding.state for finding in restored(root)] == [State.PUT_BACK]
+    assert [path.name for path in (root / "run/costmodel").iterdir()] == ["lock"]
+
+
 def test_a_journal_that_others_can_write_is_not_followed(root):
     killed_changes(root, RUN)
     (root / "run/costmodel/journal").chmod(0o666)
