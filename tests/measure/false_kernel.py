@@ -67,6 +67,10 @@ class FalseSystem(System):
         self._before(self.operations, words)
         self.operations += 1
 
+    def _aside(self) -> Path:
+        """A place outside the tree: a kernel changes its own all at once, whoever is killed meanwhile."""
+        return self.root.parent / f"aside-{os.getpid()}-{self.operations}"
+
     def read(self, path: Path) -> str:
         self._count("read", path)
         if path.name == "ksm_merging_pages":
@@ -87,14 +91,14 @@ class FalseSystem(System):
         if not path.exists():
             raise FileNotFoundError(2, "No such file or directory", str(path))
         same = FILES.get(str(path.relative_to(self.root)), "")
-        aside = path.with_name(f".{path.name}")
+        aside = self._aside()
         aside.write_text(same if same.strip() == text else text)
         aside.replace(path)
 
     def mkdir(self, path: Path) -> None:
         self._count("mkdir", path)
         if path.parent.name == "instances":
-            aside = path.parent.parent / f".{path.name}"
+            aside = self._aside()
             fill(aside, dict.fromkeys(INSTANCE, ""))
             aside.replace(path)
         else:
@@ -103,7 +107,7 @@ class FalseSystem(System):
     def rmdir(self, path: Path) -> None:
         self._count("rmdir", path)
         if path.parent.name == "instances":
-            aside = path.parent.parent / f".{path.name}"
+            aside = self._aside()
             path.replace(aside)
             shutil.rmtree(aside)
         else:
@@ -113,8 +117,8 @@ class FalseSystem(System):
         self._count("run", *words)
         mounts, swaps = self.path("proc/mounts"), self.path("proc/swaps")
         if words[0] == "mount":
-            fill(Path(words[-1]), TRACING)
             self._store(mounts, mounts.read_text() + f"nodev {words[-1]} tracefs rw 0 0\n")
+            fill(Path(words[-1]), TRACING)
         elif words[0] == "umount":
             for folder in Path(words[-1]).iterdir():
                 shutil.rmtree(folder)
