@@ -22,6 +22,13 @@ from costmodel.measure.kvm import Guests
 from costmodel.measure.probe import Table
 from costmodel.measure.profile import Outcome, write
 from costmodel.measure.signals import SIGNALS, Signals
+from tests.measure.false_kernel import ordinary_signals
+
+
+@pytest.fixture(autouse=True)
+def signals_of_a_terminal():
+    with ordinary_signals():
+        yield
 
 
 def run(*words):

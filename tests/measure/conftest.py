@@ -3,6 +3,13 @@ import pytest
 from costmodel.measure.host import Cache, Host
 from costmodel.measure.probe import Table
 from costmodel.measure.profile import Outcome
+from tests.measure.false_kernel import ordinary_signals
+
+
+@pytest.fixture(autouse=True)
+def signals_of_a_terminal():
+    with ordinary_signals():
+        yield
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ As a program: `python false_kernel.py ROOT [OPERATION SIGNAL]` makes a run on th
 /run, and sends itself SIGNAL before the system call OPERATION, counted from 0.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -130,6 +131,22 @@ class FalseSystem(System):
         return ""
 
 
+@contextlib.contextmanager
+def ordinary_signals():
+    """SIGHUP, SIGINT and SIGTERM as in a terminal, also where the tests were started with nohup or in the background."""
+    handlers = {
+        signal.SIGHUP: signal.SIG_DFL,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGINT: signal.default_int_handler,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def make_a_run(system: FalseSystem) -> None:
     """What `measure invalidations` does as root, without a virtual machine."""
     with Signals() as signals, changing(signals, system) as changes, changes.restored():
@@ -155,5 +172,5 @@ def main(root: str, operation: str = "-1", number: str = "0") -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    main(*sys.argv[1:])
+    with ordinary_signals():
+        main(*sys.argv[1:])

@@ -328,9 +328,11 @@ def test_a_signal_waits_for_the_end_of_a_change(root):
 
 def test_a_run_that_a_signal_ended_changes_nothing_more(root):
     with Signals() as signals, changing(signals, FalseSystem(root)) as changes:
+        changes.set(root / RUN, "1")
         with pytest.raises(Interrupted):
             os.kill(os.getpid(), signal.SIGHUP)
             signal.sigtimedwait([], 1)
+        assert (root / RUN).read_text() == "0\n"
         with pytest.raises(Interrupted):
             changes.set(root / RUN, "1")
     assert (root / RUN).read_text() == "0\n"
