@@ -26,6 +26,9 @@ _STOP = (
 )
 
 
+INSTALL = "pip install '.[measure]' in a checkout, or pip install 'kvm-costmodel[measure]'"
+
+
 class NativeUnavailable(CostModelError):
     """The machine code cannot be made here."""
 
@@ -193,7 +196,7 @@ def _engine() -> object:
     try:
         from llvmlite import binding
     except ImportError as error:
-        raise NativeUnavailable("llvmlite is not installed: pip install 'costmodel[measure]'") from error
+        raise NativeUnavailable(f"llvmlite is not installed: {INSTALL}") from error
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     binding.initialize_native_asmparser()

@@ -6,12 +6,15 @@ functions (function_graph); maps and histograms of bpftrace as text or as `-f js
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
+from costmodel.errors import BadInput
 from costmodel.measure import tracefs
 
 FUNCTIONS = (
@@ -25,13 +28,17 @@ FUNCTIONS = (
     "sev_gmem_invalidate",
     "sev_gmem_make_shared",
 )
-GRAPH = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s+us\s+\|\s+(?:/\* )?(?P<name>\w+)\s*(?:\[\w+\])?\s*(?:\(\);|\*/)?\s*$")
-TITLE = re.compile(r"^@(?P<name>\w*)(?:\[(?P<key>.*)\])?:\s*(?P<value>-?\d+)?$")
+GRAPH = re.compile(
+    r"(?<![\d.])(?P<number>\d{1,15}(?:\.\d{1,9})?)\s+us\s+\|\s+(?:/\* )?(?P<name>\w+)\s*(?:\[\w+\])?\s*(?:\(\);|\*/)?\s*$"
+)
+TITLE = re.compile(r"^@(?P<name>\w*)(?:\[(?P<key>.*)\])?:\s*(?P<value>-?\d{1,20})?$")
 BUCKET = re.compile(
-    r"^[\[(](?P<low>-?\d+)(?P<low_scale>[KMGT]?)(?:, (?P<high>-?\d+)(?P<high_scale>[KMGT]?)[\])]|\])\s+(?P<count>\d+)\s+\|"
+    r"^[\[(](?P<low>-?\d{1,20})(?P<low_scale>[KMGT]?)"
+    r"(?:, (?P<high>-?\d{1,20})(?P<high_scale>[KMGT]?)[\])]|\])\s+(?P<count>\d{1,20})\s+\|"
 )
 SCALE = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 UNITS = {"_us": ("s", 1e-6), "_ns": ("s", 1e-9), "_ms": ("s", 1e-3), "_kib": ("B", 2**10), "_mb": ("B", 2**20)}
+LARGEST = 2**64
 NOISE = re.compile(r"^\s*(#.*|Attaching \d+ probes?\.*|Attached \d+ probes?|cpus=\d+|version = .*|)$")
 
 
@@ -55,7 +62,7 @@ def read(path: Path) -> Imported:
     """Read a trace file. Lines that are neither known nor comments are kept in `bad`."""
     found = Imported()
     title: re.Match | None = None
-    with path.open(encoding="utf-8", errors="replace") as stream:
+    with _opened(path) as stream:
         for number, raw in enumerate(stream, start=1):
             line = raw.rstrip("\n")
             found.lines += 1
@@ -72,6 +79,16 @@ def read(path: Path) -> Imported:
             else:
                 _event(found, number, line)
     return found
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """The file as text. Raises BadInput where it cannot be read to its end."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as stream:
+            yield stream
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror}", file=path, remedy="name a file with a trace") from None
 
 
 def _row(
@@ -121,7 +138,7 @@ def _json(found: Imported, number: int, line: str) -> None:
         message = json.loads(line)
         kind, data = message["type"], message.get("data", {})
         rows = list(_maps(kind, data)) if kind in ("hist", "lhist", "map") else []
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         found.bad.append((number, line))
         return
     found.rows += rows
@@ -133,9 +150,17 @@ def _maps(kind: str, data: dict) -> Iterator[dict[str, object]]:
         entries = content.items() if isinstance(content, dict) else [("", content)]
         for key, value in entries:
             if kind == "map":
-                yield _row("count", name, key, count=int(value))
+                yield _row("count", name, key, count=_whole(value))
                 continue
             unit, factor = _unit(name)
             for bucket in value:
-                low, high = bucket.get("min", 0), bucket.get("max", bucket.get("min", 0))
-                yield _row("histogram", name, key, "", low * factor, (high + 1) * factor, unit, int(bucket["count"]))
+                low = _whole(bucket.get("min", 0))
+                high = _whole(bucket.get("max", low))
+                yield _row("histogram", name, key, "", low * factor, (high + 1) * factor, unit, _whole(bucket["count"]))
+
+
+def _whole(number: object) -> int:
+    """A count or an edge as the kernel has them. Raises ValueError or TypeError for anything else."""
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not -LARGEST <= number <= LARGEST:
+        raise ValueError(f"{number!r} is no number of 64 bits")
+    return int(number)

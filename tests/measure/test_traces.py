@@ -2,6 +2,7 @@
 
 import pytest
 
+from costmodel.errors import BadInput
 from costmodel.measure import tracefs, traces
 
 RAW = "            ksmd-46      [002] .....  1234.567890: kvm_unmap_hva_range: mmu notifier unmap range: 0x7f1234000000 -- 0x7f1234001000"
@@ -70,3 +71,37 @@ def test_bad_lines_are_counted_and_kept(tmp_path):
 def test_the_rows_have_one_shape(tmp_path):
     found = read(tmp_path, f"{RAW}\n@n: 3\n 1) 9.0 us | wbinvd_on_all_cpus();\n")
     assert len({tuple(row) for row in found.rows}) == 1 and len(found.rows) == 3
+
+
+HUGE = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        RAW.replace("-46 ", f"-{HUGE} "),
+        RAW.replace("1234.567890", f"{HUGE}.{HUGE}"),
+        RAW.replace("0x7f1234001000", "0x" + "f" * 5000),
+        f"@n[ksmd]: {HUGE}",
+        f"@n:\n[{HUGE}, {HUGE}) 3 |@@|",
+        f"@n:\n[1, 2) {HUGE} |@@|",
+        f"  0) {HUGE}.5 us | wbinvd_on_all_cpus();",
+        '{"type": "map", "data": {"@n": ' + HUGE + "}}",
+        '{"type": "map", "data": {"@n": 1e999}}',
+        '{"type": "map", "data": {"@n": NaN}}',
+        '{"type": "map", "data": {"@n": "7"}}',
+        '{"type": "hist", "data": {"@n_us": [{"min": 1e308, "max": null, "count": 1}]}}',
+        '{"type": "hist", "data": {"@n": [7]}}',
+        '{"a":' * 100000,
+    ],
+    ids=lambda line: line[:40],
+)
+def test_numbers_that_no_kernel_prints_are_not_understood(tmp_path, line):
+    found = read(tmp_path, line + "\n")
+    assert found.bad
+    assert not found.rows
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path):
+    with pytest.raises(BadInput, match="Is a directory"):
+        traces.read(tmp_path)
