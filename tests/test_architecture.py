@@ -23,7 +23,7 @@ ORDER = (
     "mail",
     "cli",
 )
-# kvm is facts: it may read where data/ lies, and nothing else of the evidence.
+# kvm is facts: of the evidence it takes where data/ lies and the reader of tables, and nothing else.
 LEAVES = ("errors", "hashing", "numbers")
 SOURCES = sorted(ROOT.rglob("*.py"))
 
