@@ -15,7 +15,7 @@ def visible(text: str) -> str:
     """`text` on one line: every control, format, bidirectional or private character as its escape.
 
     >>> visible("a\\u202eb\\u2028c"), visible("name 2")
-    ('a\\u202eb\\u2028c', 'name 2')
+    ('a\\\\u202eb\\\\u2028c', 'name 2')
     """
     if text.isprintable():
         return text
