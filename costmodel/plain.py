@@ -11,6 +11,14 @@ FORMULA_START = ("=", "+", "-", "@")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
 
+UNSEEN = re.compile(
+    "[\0-\x08\x0b-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\ud800-\uf8ff\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff\U000f0000-\U0010ffff]"
+)
+"""Characters that act on a page without being seen: control but tab and line feed, format, line separators, private."""
+
+
 def visible(text: str) -> str:
     """`text` on one line: every control, format, bidirectional or private character as its escape.
 
@@ -49,6 +57,15 @@ def shell_word(word: str) -> str:
 def shell_line(words: Iterable[object]) -> str:
     """A command line that can be pasted: every word quoted where it must be."""
     return " ".join(shell_word(str(word)) for word in words)
+
+
+def quoted_words(line: str) -> list[str]:
+    """The words of a command line of `shell_line` or shlex.join, still quoted.
+
+    >>> quoted_words("a 'b c' $'\\\\xe2 x' --d=1")
+    ['a', "'b c'", "$'\\\\xe2 x'", '--d=1']
+    """
+    return re.findall(r"""(?:'[^']*'|"[^"]*"|[^\s'"])+""", line)
 
 
 def file_argument(name: str) -> str:

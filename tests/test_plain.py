@@ -2,11 +2,13 @@
 
 import shlex
 import subprocess
+import sys
+import unicodedata
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costmodel.plain import csv_cell, file_argument, shell_line, shell_word, visible
+from costmodel.plain import UNSEEN, csv_cell, file_argument, quoted_words, shell_line, shell_word, visible
 
 HOSTILE = st.text(
     st.one_of(st.characters(codec="utf-8"), st.sampled_from("\u202e\u2028\u2066\x1b\x00\r\n\t=+-@ '\"`$()\\;|&<>*?~#!")),
@@ -47,3 +49,16 @@ def test_plain_words_are_what_shlex_makes(word):
 
 def test_a_file_is_never_an_option():
     assert file_argument("--out=x") == "./--out=x" and file_argument("a") == "a"
+
+
+def test_every_character_that_acts_unseen_is_known():
+    for code in range(sys.maxunicode + 1):
+        kind = unicodedata.category(chr(code))
+        if kind in ("Cc", "Cf", "Zl", "Zp", "Cs", "Co") and chr(code) not in "\t\n":
+            assert UNSEEN.fullmatch(chr(code)), hex(code)
+    assert not UNSEEN.search("".join(chr(code) for code in range(32, 127)) + "\t\n\u00a0\u00e9\u2212\N{EN DASH}\N{PILE OF POO}")
+
+
+@given(st.lists(NAMES.filter(bool), min_size=1, max_size=4))
+def test_quoted_words_are_the_words(words):
+    assert quoted_words(shell_line(words)) == [shell_word(word) for word in words]
