@@ -12,6 +12,8 @@ from costmodel.errors import BadInput
 from costmodel.plain import FORMULA_START, csv_cell
 
 CELL_MAX = 10_000
+KEY_MAX = 200
+"""Characters of a cell that names its row: it stands in every message about the row."""
 VALUE_MIN, VALUE_MAX = 1e-30, 1e30
 """No quantity of this domain lies outside, in any unit: what does would overflow on its way into a sum."""
 
@@ -58,10 +60,12 @@ def read_table(
         row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
         name = row_name(row, key)
         for field, cell in row.items():
-            check_cell(cell, file=path.name, row=name[:40] if row[keys[0]] else number, field=field, signed=field in numeric)
+            shown = name[:40] if row[keys[0]] else number
+            check_cell(cell, file=path.name, row=shown, field=field, signed=field in numeric)
         for field in keys:
-            if not row[field]:
-                raise BadInput("is empty", file=path.name, row=number, field=field, remedy="name the row")
+            if not 0 < len(row[field]) <= KEY_MAX:
+                problem = f"is longer than {KEY_MAX} characters" if row[field] else "is empty"
+                raise BadInput(problem, file=path.name, row=number, field=field, remedy="name the row")
         if name in seen:
             remedy = "give each row its own name"
             raise BadInput("is there twice", file=path.name, row=name, field=", ".join(keys), remedy=remedy)

@@ -204,10 +204,10 @@ def footer_of(path: Path) -> Footer:
     try:
         with parquet.ParquetFile(path) as file:
             stored = (file.metadata.metadata or {}).get(FOOTER)
-            rows, groups = file.metadata.num_rows, file.metadata.num_row_groups
+            rows = file.metadata.num_rows
             ours = list(map(_without_dictionary, file.schema_arrow)) == list(map(_without_dictionary, schema.schema()))
     except unreadable():
-        stored, rows, groups, ours = None, 0, 0, False
+        stored, rows, ours = None, 0, False
     try:
         footer = Footer(**json.loads(stored))
         if not ours or not _possible(footer):
@@ -216,7 +216,7 @@ def footer_of(path: Path) -> Footer:
         raise BadInput(
             "is no trace in the form of `costmodel trace import`", file=path, remedy="import it first"
         ) from None
-    if footer.events != rows or groups != -(-rows // GROUP_ROWS):
+    if footer.events != rows:
         raise BadInput(f"holds {rows} rows, its footer says {footer.events}", file=path, remedy="import it again")
     return footer
 
@@ -224,6 +224,8 @@ def footer_of(path: Path) -> Footer:
 def _possible(footer: Footer) -> bool:
     """Whether the footer holds numbers that `write` can have counted."""
     numbers = {name: value for name, value in asdict(footer).items() if name != "tasks"}
+    if not isinstance(footer.tasks, dict):
+        return False
     if any(type(value) is not int for value in (*numbers.values(), *footer.tasks.values())):
         return False
     counts = (footer.without_pid, footer.with_overlap, footer.with_duration, footer.with_vm)
