@@ -8,7 +8,7 @@ import pkgutil
 import pytest
 
 import costmodel
-from costmodel.errors import EXTRAS, INSTALL, BadInput, CostModelError, ExitCode, MissingNumber, UnknownName, one_line
+from costmodel.errors import EXTRAS, INSTALL, BadInput, CostModelError, ExitCode, MissingNumber, UnknownName
 
 VALUES = {
     "str": "x",
@@ -61,7 +61,7 @@ def test_every_error_of_ours_has_a_listed_exit_code(kind):
 
 
 def test_a_name_never_breaks_the_line():
-    assert one_line("a\nb\u202ec\u2028\x00") == "a\\nb\\u202ec\\u2028\\x00"
+    assert str(BadInput("a\nb\u202ec\u2028\x00")) == "a\\nb\\u202ec\\u2028\\x00"
     assert "\n" not in str(UnknownName("guest", "a\nb", ["c"]))
 
 

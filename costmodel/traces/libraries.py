@@ -13,7 +13,10 @@ class TraceLibraryMissing(CostModelError):
 
     def __init__(self, library: str) -> None:
         self.library = library
-        super().__init__(f"{library} is not installed: pip install 'costmodel[trace]'")
+        super().__init__(f"{library} is not installed: run pip install '.[trace]' in the checkout of costmodel")
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.library,)
 
 
 def library(name: str) -> ModuleType:
