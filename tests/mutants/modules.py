@@ -1,0 +1,117 @@
+"""Which sources are mutated, and which tests must notice: those of the same package, the module's own file first."""
+
+from __future__ import annotations
+
+import fnmatch
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.mutants.mutations import Mutant, mutants_of
+
+ROOT = Path(__file__).resolve().parents[2]
+EQUIVALENTS = Path(__file__).with_name("equivalents.toml")
+
+
+@dataclass(frozen=True)
+class Group:
+    """`sources` of one package under costmodel/ (shell patterns of module names) without those of `left_out`.
+
+    Their tests lie in the folder of the same name under tests/, without the files of `no_judge`: those are about a module
+    that is left out, or compare two forms of one expression with each other, and a fault in it is in both.
+    """
+
+    package: str
+    sources: tuple[str, ...] = ("*",)
+    left_out: tuple[str, ...] = ("__init__",)
+    no_judge: tuple[str, ...] = ()
+
+
+GROUPS = {
+    "formulas": Group(
+        "formulas",
+        left_out=("__init__", "compiled", "formula", "generate", "generated", "notation", "registry", "render"),
+        no_judge=("test_compiled.py", "test_generated.py", "test_render.py"),
+    ),
+    "rules": Group("kvm", sources=("admissibility", "predicates", "rule", "rules")),
+    "choice": Group(
+        "decision",
+        sources=("candidates", "dominance", "flips", "intervals", "mask", "objectives", "policy", "ratios", "storms"),
+    ),
+    "cost": Group("cost", left_out=("__init__", "outputs"), no_judge=("test_outputs.py",)),
+    "fit": Group(
+        "calibration",
+        sources=(
+            "broadcast",
+            "distribution",
+            "expression",
+            "fit",
+            "holdout",
+            "line_time",
+            "range_shape",
+            "solver",
+            "whole_cache",
+        ),
+    ),
+}
+
+
+def sources(group: Group, root: Path = ROOT) -> list[str]:
+    """Files of the group, from the root of the checkout."""
+    folder = root / "costmodel" / group.package
+    return [
+        path.relative_to(root).as_posix()
+        for path in sorted(folder.glob("*.py"))
+        if any(fnmatch.fnmatch(path.stem, pattern) for pattern in group.sources) and path.stem not in group.left_out
+    ]
+
+
+def group_of(path: str) -> str:
+    """Name of the group that the source `path` belongs to."""
+    return next(name for name, group in GROUPS.items() if path in sources(group))
+
+
+def tests_of(group: Group, root: Path = ROOT) -> list[str]:
+    """Test files of the group, from the root of the checkout."""
+    folder = root / "tests" / group.package
+    return [
+        path.relative_to(root).as_posix() for path in sorted(folder.glob("test_*.py")) if path.name not in group.no_judge
+    ]
+
+
+def own_test(path: str) -> str:
+    """The test file that mirrors the source `path`; it need not exist."""
+    _, package, name = Path(path).parts
+    return f"tests/{package}/test_{name}"
+
+
+@dataclass(frozen=True)
+class Equivalent:
+    """A change that no test can notice, and why. `line` is the line of source on which it starts."""
+
+    file: str
+    line: str
+    change: str
+    why: str
+
+    def matches(self, mutant: Mutant) -> bool:
+        return (self.file, self.line, self.change) == (mutant.path, mutant.source, mutant.change)
+
+
+def equivalents() -> list[Equivalent]:
+    """The entries of equivalents.toml."""
+    return [Equivalent(**entry) for entry in tomllib.loads(EQUIVALENTS.read_text(encoding="utf-8")).get("equivalent", [])]
+
+
+def all_mutants(pattern: str = "*", root: Path = ROOT) -> list[Mutant]:
+    """Every mutant of the sources whose path matches the shell pattern, file by file."""
+    files = [path for group in GROUPS.values() for path in sources(group, root)]
+    return [mutant for path in files if fnmatch.fnmatch(path, pattern) for mutant in mutants_of(root, path)]
+
+
+def told_apart(mutants: Sequence[Mutant]) -> tuple[list[Mutant], list[Mutant]]:
+    """Mutants that count, and those that are listed as equivalent."""
+    listed = {(entry.file, entry.line, entry.change) for entry in equivalents()}
+    count = [mutant for mutant in mutants if (mutant.path, mutant.source, mutant.change) not in listed]
+    return count, [mutant for mutant in mutants if (mutant.path, mutant.source, mutant.change) in listed]
