@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import signal
 import sys
 import time
 from collections import Counter
@@ -56,7 +57,10 @@ def main(words: Sequence[str] | None = None) -> int:
         parser.error(f"no mutated source matches {asked.module!r}")
     chosen = sample(mutants, asked.sample, asked.seed)
     groups = [name for name in GROUPS if any(group_of(mutant.path) == name for mutant in chosen)]
-    print(f"{len(mutants)} mutants, {len(equivalent)} more are listed as equivalent; {len(chosen)} drawn with seed {asked.seed}")
+    print(
+        f"{len(mutants)} mutants, {len(equivalent)} more are listed as equivalent; {len(chosen)} drawn with seed {asked.seed}"
+    )
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # children and copies go too
     begun = time.monotonic()
     bench = None
     try:

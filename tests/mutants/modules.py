@@ -76,7 +76,9 @@ def tests_of(group: Group, root: Path = ROOT) -> list[str]:
     """Test files of the group, from the root of the checkout."""
     folder = root / "tests" / group.package
     return [
-        path.relative_to(root).as_posix() for path in sorted(folder.glob("test_*.py")) if path.name not in group.no_judge
+        path.relative_to(root).as_posix()
+        for path in sorted(folder.glob("test_*.py"))
+        if path.name not in group.no_judge
     ]
 
 
@@ -101,7 +103,9 @@ class Equivalent:
 
 def equivalents() -> list[Equivalent]:
     """The entries of equivalents.toml."""
-    return [Equivalent(**entry) for entry in tomllib.loads(EQUIVALENTS.read_text(encoding="utf-8")).get("equivalent", [])]
+    return [
+        Equivalent(**entry) for entry in tomllib.loads(EQUIVALENTS.read_text(encoding="utf-8")).get("equivalent", [])
+    ]
 
 
 def all_mutants(pattern: str = "*", root: Path = ROOT) -> list[Mutant]:

@@ -103,7 +103,9 @@ def _code(node: ast.AST) -> Iterator[ast.AST]:
         if name in ("annotation", "returns", "decorator_list"):
             continue
         for child in value if isinstance(value, list) else [value]:
-            checking = isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING"
+            checking = (
+                isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING"
+            )
             if isinstance(child, ast.AST) and not isinstance(child, (ast.Raise, ast.JoinedStr)) and not checking:
                 yield from _code(child)
 
@@ -113,7 +115,9 @@ def _without_strings(tree: ast.Module) -> set[int]:
     found = set()
     for node in ast.walk(tree):
         compared = isinstance(node, ast.Compare)
-        if compared or (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "has"):
+        if compared or (
+            isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "has"
+        ):
             found |= {id(part) for part in ast.walk(node)}
     return found
 

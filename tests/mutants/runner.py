@@ -38,12 +38,9 @@ LIBRARIES = (
     "sympy.printing.numpy",
 )
 COPIED = ("costmodel", "data", "notebooks", "tests", "pyproject.toml", "README.md")
-GENERATED = Path("costmodel/formulas/generated.py")
 LEAST_LIMIT_S = 60.0
 """A mutant whose tests take longer than this, and TIMES_LONGER than those of the original, hangs."""
 TIMES_LONGER = 5.0
-OWN_FIRST = 0.2
-"""The tests of the mirrored file are sorted as if they took this share of their time."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -119,33 +116,68 @@ class _Recorder:
             self.failed = f"collection of {report.nodeid}"
 
 
-def _run_tests(place: Path, files: Sequence[str], order: Callable[[str], float], answer: Path, first: bool) -> None:
-    """In the forked process: run the tests of the copy and write what they did to `answer`."""
+class _Regenerated:
+    """An import hook: where the package holds a generated module, the generator writes it anew when it is first asked for.
+
+    A generator that fails on a faulty formula fails that import, and with it the tests.
+    """
+
+    NAME = "costmodel.formulas.generated"
+
+    def __init__(self, place: Path) -> None:
+        self.path = place.joinpath(*self.NAME.split(".")).with_suffix(".py")
+        self.waiting = self.path.exists()
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name == self.NAME and self.waiting:
+            self.waiting = False
+            code = importlib.import_module("costmodel.formulas.generate").source()
+            self.path.unlink()
+            self.path.write_text(code, encoding="utf-8")
+            importlib.invalidate_caches()
+
+
+def _enter(place: Path) -> None:
+    """Make this process use the package, the tests, the data and the cache of `place`."""
     os.chdir(place)
     for name in [n for n in sys.modules if n.partition(".")[0] in ("costmodel", "tests")]:
         del sys.modules[name]
     sys.path[:] = [str(place), *(p for p in sys.path if p not in ("", str(ROOT)))]
-    sys.dont_write_bytecode = first
     os.environ |= {"PYTHONPATH": str(place), "XDG_CACHE_HOME": str(place / "cache")}
     os.environ.pop("COSTMODEL_DATA", None)
     importlib.invalidate_caches()
-    recorder = _Recorder(order)
-    if (place / GENERATED).exists() and first:
-        try:
-            code = importlib.import_module("costmodel.formulas.generate").source()
-        except Exception as error:
-            recorder.failed = f"generator: {type(error).__name__}"
-        else:
-            (place / GENERATED).unlink()
-            (place / GENERATED).write_text(code, encoding="utf-8")
-    if not recorder.failed:
-        import pytest
 
-        stop = ["-x"] if first else []
-        options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--rootdir", str(place), "--tb=no", *stop]
-        code = pytest.main([*options, *files], plugins=[recorder])
-        if code != 0 and not recorder.failed:
-            recorder.failed = f"pytest ended with {code!s}"
+
+def _pytest(place: Path, files: Sequence[str], recorder: _Recorder, *options: str) -> None:
+    import pytest
+
+    fixed = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--rootdir", str(place), "--tb=short"]
+    code = pytest.main([*fixed, *options, *files], plugins=[recorder])
+    if code != 0 and not recorder.failed:
+        recorder.failed = f"pytest ended with {code!s}"
+
+
+def _judge(place: Path, mutant: Mutant, durations: dict[str, float], answer: Path) -> None:
+    """In the forked process: run the tests of the mirrored file, then the others of the group, the fast ones first."""
+    _enter(place)
+    sys.dont_write_bytecode = True
+    group = GROUPS[group_of(mutant.path)]
+    if group.package == "formulas":
+        sys.meta_path.insert(0, _Regenerated(place))
+    recorder = _Recorder(lambda test: durations.get(test, 0.0))
+    own = own_test(mutant.path)
+    files = tests_of(group, place)
+    for part in ([file for file in files if file == own], [file for file in files if file != own]):
+        if part and not recorder.failed:
+            _pytest(place, part, recorder, "-x")
+    answer.write_text(json.dumps({"failed": recorder.failed}))
+
+
+def _time(place: Path, name: str, answer: Path) -> None:
+    """In the forked process: run all tests of the group and note how long each takes."""
+    _enter(place)
+    recorder = _Recorder(lambda test: 0.0)
+    _pytest(place, tests_of(GROUPS[name], place), recorder)
     answer.write_text(json.dumps({"failed": recorder.failed, "durations": recorder.durations}))
 
 
@@ -214,9 +246,8 @@ def _warm(snapshot: Path) -> None:
 
 def _measure(bench: Bench, name: str) -> None:
     answer, log = bench.home / "answer.json", bench.home / "log"
-    files = tests_of(GROUPS[name], bench.snapshot)
     shutil.copytree(bench.cache, bench.snapshot / "cache", dirs_exist_ok=True)
-    child = _fork(lambda: _run_tests(bench.snapshot, files, lambda _: 0.0, answer, first=False), log)
+    child = _fork(lambda: _time(bench.snapshot, name, answer), log)
     _wait({child: float("inf")})
     found = json.loads(answer.read_text()) if answer.exists() else {"failed": "no answer"}
     if found["failed"]:
@@ -247,16 +278,10 @@ def run(bench: Bench, mutants: Sequence[Mutant], jobs: int, report: Callable[[Ou
 
 
 def _start(bench: Bench, index: int, mutant: Mutant) -> dict[int, tuple[int, Path, float, float]]:
-    name, own = group_of(mutant.path), own_test(mutant.path)
-    durations = bench.durations[name]
-
-    def order(test: str) -> float:
-        return durations.get(test, 0.0) * (OWN_FIRST if test.startswith(f"{own}::") else 1.0)
-
+    durations = bench.durations[group_of(mutant.path)]
     place = bench.copy(f"mutant-{index}", mutant)
-    files = tests_of(GROUPS[name], bench.snapshot)
     begun = time.monotonic()
-    child = _fork(lambda: _run_tests(place, files, order, place / "answer.json", first=True), place / "log")
+    child = _fork(lambda: _judge(place, mutant, durations, place / "answer.json"), place / "log")
     limit = begun + max(LEAST_LIMIT_S, TIMES_LONGER * sum(durations.values()))
     return {child: (index, place, limit, begun)}
 
