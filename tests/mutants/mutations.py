@@ -69,16 +69,12 @@ def mutants_of(root: Path, path: str) -> list[Mutant]:
     starts = [0]
     for line in lines:
         starts.append(starts[-1] + len(line))
-    unchanged, found = ast.dump(tree), {}
+    found = {}
     for node, after in _changes(tree, predicates="kvm/rule" in path):
         start, end = starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
         source = lines[node.lineno - 1].decode().strip()
         mutant = Mutant(path, node.lineno, start, end, original[start:end].decode(), after, source)
-        try:
-            differs = ast.dump(ast.parse(mutant.text(original))) != unchanged
-        except SyntaxError:
-            continue
-        if differs:
+        if ast.dump(ast.parse(after).body[0]) != ast.dump(ast.parse(ast.unparse(node)).body[0]):
             found.setdefault((start, end, after), mutant)
     return sorted(found.values(), key=lambda mutant: (mutant.start, mutant.end, mutant.after))
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.mutants.modules import GROUPS, ROOT, group_of, own_test, tests_of
+from tests.mutants.modules import GROUPS, ROOT, group_of, own_test, judges_of
 from tests.mutants.mutations import Mutant
 
 LIBRARIES = (
@@ -166,7 +166,7 @@ def _judge(place: Path, mutant: Mutant, durations: dict[str, float], answer: Pat
         sys.meta_path.insert(0, _Regenerated(place))
     recorder = _Recorder(lambda test: durations.get(test, 0.0))
     own = own_test(mutant.path)
-    files = tests_of(group, place)
+    files = judges_of(group, place)
     for part in ([file for file in files if file == own], [file for file in files if file != own]):
         if part and not recorder.failed:
             _pytest(place, part, recorder, "-x")
@@ -177,7 +177,7 @@ def _time(place: Path, name: str, answer: Path) -> None:
     """In the forked process: run all tests of the group and note how long each takes."""
     _enter(place)
     recorder = _Recorder(lambda test: 0.0)
-    _pytest(place, tests_of(GROUPS[name], place), recorder)
+    _pytest(place, judges_of(GROUPS[name], place), recorder)
     answer.write_text(json.dumps({"failed": recorder.failed, "durations": recorder.durations}))
 
 
@@ -214,7 +214,7 @@ def _wait(children: dict[int, float]) -> tuple[int, bool]:
 def prepare(groups: Iterable[str], root: Path = ROOT) -> Bench:
     """Copy the checkout, import the libraries and run the tests of the groups once. Raises NotGreen if one fails."""
     bench = Bench(Path(tempfile.mkdtemp(prefix="mutants-")))
-    os.environ |= dict.fromkeys(THREADS, "1") | {"SYMPY_CACHE_SIZE": "None"}
+    os.environ |= dict.fromkeys(THREADS, "1")
     for part in COPIED:
         source = root / part
         if source.is_dir():
@@ -224,24 +224,10 @@ def prepare(groups: Iterable[str], root: Path = ROOT) -> Bench:
     bench.cache.mkdir()
     for name in LIBRARIES:
         importlib.import_module(name)
-    _warm(bench.snapshot)
     for name in groups:
         _measure(bench, name)
     gc.freeze()
     return bench
-
-
-def _warm(snapshot: Path) -> None:
-    """Generate the numeric forms once, so that sympy remembers the derivatives that a mutant does not change."""
-    before = set(sys.modules)
-    sys.path.insert(0, str(snapshot))
-    try:
-        importlib.import_module("costmodel.formulas.generate").source()
-    finally:
-        sys.path.remove(str(snapshot))
-        for name in set(sys.modules) - before:
-            if name.partition(".")[0] == "costmodel":
-                del sys.modules[name]
 
 
 def _measure(bench: Bench, name: str) -> None:
