@@ -16,33 +16,29 @@ EQUIVALENTS = Path(__file__).with_name("equivalents.toml")
 
 @dataclass(frozen=True)
 class Group:
-    """`sources` of one package under costmodel/ (shell patterns of module names) without those of `left_out`.
+    """`sources` of one package under costmodel/ (names of modules), or all of them, without those `left_out`.
 
-    Their tests lie in the folder of the same name under tests/, without the files of `no_judge`: those are about a module
-    that is left out, or compare two forms of one expression with each other, and a fault in it is in both.
+    Their tests lie in the folder of the same name under tests/. A test file that mirrors a module outside the group is
+    no judge of it: it is about something else, or compares two forms of one expression, and a fault in it is in both.
     """
 
     package: str
-    sources: tuple[str, ...] = ("*",)
+    sources: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ("__init__",)
-    no_judge: tuple[str, ...] = ()
 
 
+PLUMBING = ("__init__", "compiled", "formula", "generate", "generated", "notation", "registry", "render")
 GROUPS = {
-    "formulas": Group(
-        "formulas",
-        left_out=("__init__", "compiled", "formula", "generate", "generated", "notation", "registry", "render"),
-        no_judge=("test_compiled.py", "test_generated.py", "test_render.py"),
-    ),
-    "rules": Group("kvm", sources=("admissibility", "predicates", "rule", "rules")),
+    "formulas": Group("formulas", left_out=PLUMBING),
+    "rules": Group("kvm", ("admissibility", "predicates", "rule", "rules")),
     "choice": Group(
         "decision",
-        sources=("candidates", "dominance", "flips", "intervals", "mask", "objectives", "policy", "ratios", "storms"),
+        ("candidates", "dominance", "flips", "intervals", "mask", "objectives", "policy", "ratios", "storms"),
     ),
-    "cost": Group("cost", left_out=("__init__", "outputs"), no_judge=("test_outputs.py",)),
+    "cost": Group("cost", left_out=("__init__", "outputs")),
     "fit": Group(
         "calibration",
-        sources=(
+        (
             "broadcast",
             "distribution",
             "expression",
@@ -53,7 +49,6 @@ GROUPS = {
             "solver",
             "whole_cache",
         ),
-        no_judge=("test_host_flush.py", "test_published.py"),
     ),
 }
 
@@ -64,7 +59,7 @@ def sources(group: Group, root: Path = ROOT) -> list[str]:
     return [
         path.relative_to(root).as_posix()
         for path in sorted(folder.glob("*.py"))
-        if any(fnmatch.fnmatch(path.stem, pattern) for pattern in group.sources) and path.stem not in group.left_out
+        if path.stem not in group.left_out and (not group.sources or path.stem in group.sources)
     ]
 
 
@@ -75,11 +70,12 @@ def group_of(path: str) -> str:
 
 def judges_of(group: Group, root: Path = ROOT) -> list[str]:
     """Test files of the group, from the root of the checkout."""
-    folder = root / "tests" / group.package
+    modules = {path.stem for path in (root / "costmodel" / group.package).glob("*.py")}
+    others = modules - {Path(path).stem for path in sources(group, root)} | {"generated"}
     return [
         path.relative_to(root).as_posix()
-        for path in sorted(folder.glob("test_*.py"))
-        if path.name not in group.no_judge
+        for path in sorted((root / "tests" / group.package).glob("test_*.py"))
+        if path.stem.removeprefix("test_") not in others
     ]
 
 

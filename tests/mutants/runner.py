@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.mutants.modules import GROUPS, ROOT, group_of, own_test, judges_of
+from tests.mutants.modules import GROUPS, ROOT, group_of, judges_of, own_test
 from tests.mutants.mutations import Mutant
 
 LIBRARIES = (

@@ -17,9 +17,9 @@ from tests.mutants.modules import (
     all_mutants,
     equivalents,
     group_of,
+    judges_of,
     own_test,
     sources,
-    judges_of,
     told_apart,
 )
 from tests.mutants.mutations import mutants_of
