@@ -67,6 +67,11 @@ def test_the_cheaper_one_is_named_where_there_is_no_break_even(evidence, milan_k
     assert result.always == "CLFLUSHOPT_DM_SPTE"
 
 
+def test_a_strategy_has_no_break_even_with_itself(evidence, milan_ksm):
+    result = break_even(evidence, milan_ksm, TRIGGER, (PAIR[0], PAIR[0]), "cpus")
+    assert result.rows == () and result.always == PAIR[0]
+
+
 def test_rates_are_those_at_which_a_share_of_the_host_is_lost(evidence, milan_ksm, milan):
     result = break_even(evidence, milan_ksm, TRIGGER, PAIR, "rate_per_s")
     row = next(r for r in result.rows if r.label.startswith("WBNOINVD_MASK costs 1%"))
