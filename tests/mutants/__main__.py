@@ -8,7 +8,6 @@ import json
 import signal
 import sys
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,12 +23,7 @@ def sample(mutants: Sequence[Mutant], size: int, seed: int) -> list[Mutant]:
     """A simple random sample without replacement. The draw of a mutant hangs on the seed, its place and its change only, so
     that a change elsewhere in the sources, or one entry more in the list of equivalents, leaves the others drawn.
     """
-    seen: Counter[tuple[str, str, str]] = Counter()
-    drawn = []
-    for mutant in mutants:
-        key = mutant.path, mutant.source, mutant.change
-        seen[key] += 1
-        drawn.append((hashlib.sha256(repr((seed, key, seen[key])).encode()).hexdigest(), mutant))
+    drawn = [(hashlib.sha256(repr((seed, mutant.key)).encode()).hexdigest(), mutant) for mutant in mutants]
     chosen = sorted(drawn, key=lambda pair: pair[0])[:size]
     return sorted((mutant for _, mutant in chosen), key=lambda mutant: (mutant.path, mutant.start, mutant.after))
 

@@ -87,15 +87,20 @@ def own_test(path: str) -> str:
 
 @dataclass(frozen=True)
 class Equivalent:
-    """A change that no test can notice, and why. `line` is the line of source on which it starts."""
+    """A change that no test can notice, and why. `line` is the line of source on which it starts, `nth` tells several of
+    them apart that look the same.
+    """
 
     file: str
     line: str
     change: str
     why: str
+    nth: int = 1
 
-    def matches(self, mutant: Mutant) -> bool:
-        return (self.file, self.line, self.change) == (mutant.path, mutant.source, mutant.change)
+    @property
+    def key(self) -> tuple[str, str, str, int]:
+        """As that of the mutant."""
+        return self.file, self.line, self.change, self.nth
 
 
 def equivalents() -> list[Equivalent]:
@@ -113,6 +118,5 @@ def all_mutants(pattern: str = "*", root: Path = ROOT) -> list[Mutant]:
 
 def told_apart(mutants: Sequence[Mutant]) -> tuple[list[Mutant], list[Mutant]]:
     """Mutants that count, and those that are listed as equivalent."""
-    listed = {(entry.file, entry.line, entry.change) for entry in equivalents()}
-    count = [mutant for mutant in mutants if (mutant.path, mutant.source, mutant.change) not in listed]
-    return count, [mutant for mutant in mutants if (mutant.path, mutant.source, mutant.change) in listed]
+    listed = {entry.key for entry in equivalents()}
+    return [m for m in mutants if m.key not in listed], [m for m in mutants if m.key in listed]

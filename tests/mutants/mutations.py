@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ARITHMETIC = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.Pow: ast.Mult}
@@ -37,15 +38,18 @@ class Mutant:
     """One change in the file `path` (from the root of the checkout): `before` becomes `after` between two byte offsets.
 
     `source` is the line of the file on which it starts, without its indentation: it names the place where lines move.
+    `nth` counts the places of the file at which the same line holds the same change, from 1.
     """
 
     path: str
     line: int
+    column: int
     start: int
     end: int
     before: str
     after: str
     source: str
+    nth: int = 1
 
     @property
     def change(self) -> str:
@@ -54,7 +58,12 @@ class Mutant:
 
     @property
     def place(self) -> str:
-        return f"{self.path}:{self.line}"
+        return f"{self.path}:{self.line}:{self.column}"
+
+    @property
+    def key(self) -> tuple[str, str, str, int]:
+        """What names it where lines move: file, line of source, change, and which of several."""
+        return self.path, self.source, self.change, self.nth
 
     def text(self, original: bytes) -> bytes:
         """The file with the change."""
@@ -73,10 +82,15 @@ def mutants_of(root: Path, path: str) -> list[Mutant]:
     for node, after in _changes(tree, predicates="kvm/rule" in path):
         start, end = starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
         source = lines[node.lineno - 1].decode().strip()
-        mutant = Mutant(path, node.lineno, start, end, original[start:end].decode(), after, source)
+        mutant = Mutant(path, node.lineno, node.col_offset + 1, start, end, original[start:end].decode(), after, source)
         if ast.dump(ast.parse(after).body[0]) != ast.dump(ast.parse(ast.unparse(node)).body[0]):
             found.setdefault((start, end, after), mutant)
-    return sorted(found.values(), key=lambda mutant: (mutant.start, mutant.end, mutant.after))
+    seen: Counter[tuple[str, str]] = Counter()
+    counted = []
+    for mutant in sorted(found.values(), key=lambda mutant: (mutant.start, mutant.end, mutant.after)):
+        seen[mutant.source, mutant.change] += 1
+        counted.append(replace(mutant, nth=seen[mutant.source, mutant.change]))
+    return counted
 
 
 def _changes(tree: ast.Module, *, predicates: bool) -> Iterator[tuple[ast.AST, str]]:

@@ -41,6 +41,8 @@ COPIED = ("costmodel", "data", "notebooks", "tests", "pyproject.toml", "README.m
 LEAST_LIMIT_S = 60.0
 """A mutant whose tests take longer than this, and TIMES_LONGER than those of the original, hangs."""
 TIMES_LONGER = 5.0
+SLOWEST_S = 3.0
+"""A test that takes longer than this on the unchanged sources is no judge: a mutant run has to stay cheap."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -98,13 +100,16 @@ class Bench:
 
 
 class _Recorder:
-    """A pytest plugin: puts the tests in order, notes how long each took and which one failed first."""
+    """A pytest plugin: leaves the slow tests out and puts the fast ones first by what each took before (`known`), notes
+    how long each takes and which one fails first.
+    """
 
-    def __init__(self, order: Callable[[str], float]) -> None:
-        self.order, self.durations, self.failed = order, {}, ""
+    def __init__(self, known: dict[str, float]) -> None:
+        self.known, self.durations, self.failed = known, {}, ""
 
     def pytest_collection_modifyitems(self, items: list) -> None:
-        items.sort(key=lambda item: self.order(item.nodeid))
+        items[:] = [item for item in items if self.known.get(item.nodeid, 0.0) <= SLOWEST_S]
+        items.sort(key=lambda item: self.known.get(item.nodeid, 0.0))
 
     def pytest_runtest_logreport(self, report) -> None:
         self.durations[report.nodeid] = self.durations.get(report.nodeid, 0.0) + report.duration
@@ -153,7 +158,7 @@ def _pytest(place: Path, files: Sequence[str], recorder: _Recorder, *options: st
 
     fixed = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--rootdir", str(place), "--tb=short"]
     code = pytest.main([*fixed, *options, *files], plugins=[recorder])
-    if code != 0 and not recorder.failed:
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) and not recorder.failed:
         recorder.failed = f"pytest ended with {code!s}"
 
 
@@ -164,7 +169,7 @@ def _judge(place: Path, mutant: Mutant, durations: dict[str, float], answer: Pat
     group = GROUPS[group_of(mutant.path)]
     if group.package == "formulas":
         sys.meta_path.insert(0, _Regenerated(place))
-    recorder = _Recorder(lambda test: durations.get(test, 0.0))
+    recorder = _Recorder(durations)
     own = own_test(mutant.path)
     files = judges_of(group, place)
     for part in ([file for file in files if file == own], [file for file in files if file != own]):
@@ -176,7 +181,7 @@ def _judge(place: Path, mutant: Mutant, durations: dict[str, float], answer: Pat
 def _time(place: Path, name: str, answer: Path) -> None:
     """In the forked process: run all tests of the group and note how long each takes."""
     _enter(place)
-    recorder = _Recorder(lambda test: 0.0)
+    recorder = _Recorder({})
     _pytest(place, judges_of(GROUPS[name], place), recorder)
     answer.write_text(json.dumps({"failed": recorder.failed, "durations": recorder.durations}))
 
