@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 
-from costmodel.errors import CostModelError
+from costmodel.errors import INSTALL, CostModelError
 
 LINE_BYTES = 64
 INSTRUCTIONS = ("CLFLUSH", "CLFLUSHOPT", "CLWB")
@@ -26,7 +26,6 @@ _STOP = (
 )
 
 
-INSTALL = "pip install '.[measure]' in a checkout, or pip install 'kvm-costmodel[measure]'"
 
 
 class NativeUnavailable(CostModelError):
@@ -196,7 +195,7 @@ def _engine() -> object:
     try:
         from llvmlite import binding
     except ImportError as error:
-        raise NativeUnavailable(f"llvmlite is not installed: {INSTALL}") from error
+        raise NativeUnavailable(f"llvmlite is not installed: {INSTALL.format('measure')}") from error
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     binding.initialize_native_asmparser()

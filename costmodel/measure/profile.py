@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from costmodel import __version__
-from costmodel.errors import BadInput
+from costmodel.errors import INSTALL, BadInput
 from costmodel.measure.host import Host
-from costmodel.measure.native import INSTALL, NativeUnavailable
+from costmodel.measure.native import NativeUnavailable
 from costmodel.measure.probe import Table
 from costmodel.numbers import shortened
 
@@ -107,7 +107,7 @@ def require() -> None:
     """Raises NativeUnavailable where a library of the extra `measure` is missing: before anything is measured."""
     for library in ("llvmlite", "tomli_w"):
         if importlib.util.find_spec(library) is None:
-            raise NativeUnavailable(f"{library} is not installed: {INSTALL}")
+            raise NativeUnavailable(f"{library} is not installed: {INSTALL.format('measure')}")
 
 
 def _llvmlite() -> str:

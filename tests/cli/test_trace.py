@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from costmodel.cli import cli
 from costmodel.cli import main as run_main
+from costmodel.errors import INSTALL
 from costmodel.evidence.paths import data_dir
 from tests.measure.test_traces import PERF, RAW
 
@@ -185,7 +186,7 @@ def test_a_missing_library_names_the_extra(imported, library):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == (
-        f"costmodel: {library} is not installed: run pip install '.[trace]' in the checkout of costmodel\n"
+        f"costmodel: {library} is not installed: {INSTALL.format('trace')}\n"
     )
 
 
