@@ -13,7 +13,7 @@ from pathlib import Path
 
 from costmodel.errors import BadInput
 from costmodel.evidence.cpuid import FEATURES, CpuidRow
-from costmodel.evidence.numbers import read_document, shown, subtable, text, texts
+from costmodel.evidence.numbers import checked_id, read_document, shown, subtable, text, texts
 from costmodel.evidence.records import Machine
 
 FOLDER = "hosts"
@@ -153,11 +153,7 @@ def read(folder: Path, dumps: Mapping[str, CpuidRow], known: Mapping[str, Machin
             raise BadInput("is missing", file=folder / Path(file).name, remedy="restore the file or measure again")
         if hashlib.sha256((folder / file).read_bytes()).hexdigest() != wanted:
             raise BadInput("differs from its checksum", file=folder / file, remedy="restore the file or measure again")
-    name = text(document, "id", file=path.name)
-    if name != folder.name:
-        raise BadInput(
-            f"{name!r} is not the name of its folder", file=path, field="id", remedy=f"write {folder.name!r}"
-        )
+    name = checked_id(document, folder.name, path, "name of its folder")
     if name in known:
         raise BadInput("is the id of a catalogued machine", file=folder, remedy="rename the profile")
     host = subtable(document, "host", file=path.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ SCENARIO = "scenario"
 """The source of a number that the user may choose."""
 
 FILE_MAX = 2**16
+ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
+"""Ids stand in command lines, links and names of files as they are."""
 KEYS = frozenset({"value", "unit", "source", "column", "arithmetic", "note"})
 
 
@@ -40,14 +43,19 @@ class Number:
 def read_toml(path: Path) -> dict[str, object]:
     """The file as nested dicts; its id is its name. Raises BadInput."""
     document = read_document(path)
-    if document.get("id") != path.stem:
-        raise BadInput(
-            f"{shown(document.get('id'))} is not the file's name",
-            file=path.name,
-            field="id",
-            remedy=f"write id = {path.stem!r}",
-        )
+    checked_id(document, path.stem, path.name, "file's name")
     return document
+
+
+def checked_id(document: dict[str, object], name: str, file: object, what: str) -> str:
+    """The id of a document: `name`, which `what` says the origin of. Raises BadInput."""
+    if document.get("id") != name:
+        problem = f"{shown(document.get('id'))} is not the {what}"
+        raise BadInput(problem, file=file, field="id", remedy=f"write id = {name!r}")
+    if not ID.fullmatch(name):
+        remedy = "use a-z, 0-9, dot and hyphen"
+        raise BadInput(f"{name[:80]!r} cannot be an id", file=file, field="id", remedy=remedy)
+    return name
 
 
 def read_document(path: Path) -> dict[str, object]:

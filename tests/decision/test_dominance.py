@@ -1,6 +1,7 @@
 """Dominance is a strict partial order, and it never contradicts the numbers."""
 
 import itertools
+from dataclasses import replace
 
 import numpy
 import pytest
@@ -9,6 +10,7 @@ from costmodel.calibration.cached import parameters_of
 from costmodel.cost.draws import Draws
 from costmodel.cost.scenario import scenario
 from costmodel.cost.totals import total
+from costmodel.decision import dominance
 from costmodel.decision.dominance import dominates
 from costmodel.evidence.store import load
 from costmodel.kvm.strategies import STRATEGIES
@@ -56,3 +58,12 @@ def test_a_dominating_strategy_never_costs_more_in_any_draw(machine, ran):
 )
 def test_by_hand(first, second, expected):
     assert dominates(first, second) is expected
+
+
+@pytest.mark.parametrize("scope", ["mask", "all_cpus"])
+def test_another_instruction_on_the_same_cpus_is_not_ranked(scope, monkeypatch):
+    """How dear a SEAMCALL is against WBINVD takes numbers, wherever it runs."""
+    other = replace(STRATEGIES["TDX_CACHE_WB"], id="OTHER", scope=scope)
+    monkeypatch.setattr(dominance, "STRATEGIES", {**STRATEGIES, "OTHER": other})
+    for name in ("WBINVD_ALL", "WBNOINVD_MASK"):
+        assert not dominates("OTHER", name) and not dominates(name, "OTHER")

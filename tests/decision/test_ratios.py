@@ -92,8 +92,10 @@ def test_every_quantity_that_both_have_is_a_row():
 
 
 def test_without_a_rate_on_one_side_no_loss_is_compared():
-    names = {row.quantity for row in rows_of(made("WBINVD_ALL", 1, rate=2.0), made("WBNOINVD_ALL", 3))}
-    assert "host CPUs lost" not in names and len(names) == 5
+    for rates in ((2.0, None), (None, 2.0), (None, None)):
+        pair = (made(name, 1, rate=rate) for name, rate in zip(("WBINVD_ALL", "WBNOINVD_ALL"), rates, strict=True))
+        names = {row.quantity for row in rows_of(*pair)}
+        assert "host CPUs lost" not in names and len(names) == 5
 
 
 def test_a_missing_number_refuses_the_comparison_once():
@@ -102,3 +104,12 @@ def test_a_missing_number_refuses_the_comparison_once():
     assert (row.verdict, row.base, row.new, row.ratio) == ("refused", None, None, None)
     (row,) = rows_of(made("A", 1), made("B", 1, refused="no bandwidth"))
     assert row.refused == "no bandwidth"
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_a_twentieth_that_is_equal_leaves_it_undecided(factor):
+    """The end of the interval lies on 1 itself, or on 0 of the difference."""
+    factors = numpy.where(numpy.arange(1000) < 100, 1.0, factor)
+    assert verdict(numpy.ones(1000), factors).verdict == "undecided"
+    base = numpy.concatenate([[0.0], numpy.ones(999)])
+    assert verdict(base, base + factors - 1).verdict == "undecided"

@@ -40,6 +40,7 @@ def test_a_boot_does_not_lengthen_the_time_with_interrupts_off(study):
 
 def test_scans_in_steady_state_are_no_storm(study):
     assert storms(study("autonuma_prot_none_scan")) == {}
+    assert storms(study("ksm_replace_page", workload="ksm-default")) == {}
 
 
 def test_releasing_a_guest_of_guest_memfd_flushes_every_page_of_it(study):

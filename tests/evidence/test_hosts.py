@@ -190,6 +190,15 @@ def test_two_profiles_of_one_name_are_one(profile):
     assert "another profile" in str(why) and NAME in evidence.hosts
 
 
+@pytest.mark.parametrize("name", ["a;touch x", "$(id)", "A", "a b", "\u202e", "-a", "a" * 64, "<b>"])
+def test_a_name_that_would_act_in_a_command_line_is_refused(profile, name):
+    folder = profile.rename(profile.parent / name)
+    host = folder / "host.toml"
+    host.write_text(host.read_text().replace('id = "copy"', f'id = "{name}"'))
+    _, why, _ = refused("")
+    assert str(why).isprintable() and not read().hosts.keys() & {name}
+
+
 def test_a_name_of_the_catalogue_is_refused(profile):
     target = profile.parent / "epyc-9654-2s"
     profile.rename(target)

@@ -114,3 +114,11 @@ def test_bad_file_is_refused(tmp_path, content, problem):
 def test_missing_file_is_refused(tmp_path):
     with pytest.raises(BadInput, match="cannot be read"):
         read_toml(tmp_path / "m.toml")
+
+
+@pytest.mark.parametrize("name", ["a;b", "A", "a b", "_a", "a" * 64])
+def test_an_id_that_would_act_in_a_command_line_is_refused(tmp_path, name):
+    path = tmp_path / f"{name}.toml"
+    path.write_text(f'id = "{name}"')
+    with pytest.raises(BadInput, match="cannot be an id"):
+        read_toml(path)

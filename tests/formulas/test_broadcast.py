@@ -23,7 +23,7 @@ def test_the_tree_pays_per_doubling():
     assert seven - three == pytest.approx(three - one) == pytest.approx(3e-7)
 
 
-@pytest.mark.parametrize("k", [0, 0.5, 1, 2, 5, 20, 300])
+@pytest.mark.parametrize("k", [0, 0.5, 1, 2, 5, 20, 40, 300])
 def test_the_harmonic_number_is_off_by_less_than_the_next_term_of_its_series(k):
     harmonic = digamma(k + 1) + 0.5772156649015329
     next_term = 31 / (8064 * (k + 2.5) ** 6)

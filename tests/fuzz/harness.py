@@ -83,7 +83,10 @@ def place_of(error: BaseException) -> str:
 
 
 def run(number: int, seed: int = 1, only: str | None = None, folder: Path | None = None) -> Report:
-    """`number` inputs; the same seed gives the same ones. The input that is being read lies in `folder` while it is."""
+    """`number` inputs; the same seed gives the same ones. Ctrl-C ends the run, not its report.
+
+    The input that is being read lies in `folder` while it is.
+    """
     rng = random.Random(seed)
     report = Report()
     chosen = [one for one in readers() if only in (None, one.name)]
@@ -91,10 +94,11 @@ def run(number: int, seed: int = 1, only: str | None = None, folder: Path | None
     for one in chosen:
         for content in seeds[one.name]:
             _try(one, content, report, folder, good=True)
-    for _ in range(number):
-        [one] = rng.choices(chosen, [reader.weight for reader in chosen])
-        _try(one, one.change(rng, rng.choice(seeds[one.name])), report, folder)
-        report.inputs[one.name] += 1
+    with contextlib.suppress(KeyboardInterrupt):
+        for _ in range(number):
+            [one] = rng.choices(chosen, [reader.weight for reader in chosen])
+            _try(one, one.change(rng, rng.choice(seeds[one.name])), report, folder)
+            report.inputs[one.name] += 1
     report.peak_bytes = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return report
 

@@ -159,3 +159,29 @@ def test_every_equivalent_is_a_mutant_of_today_with_a_reason():
     assert len({entry.key for entry in entries}) == len(entries)
     count, equivalent = told_apart(mutants)
     assert len(count) + len(equivalent) == len(mutants)
+
+
+HOOK = """
+import sys
+from pathlib import Path
+from tests.mutants import runner
+place = Path(sys.argv[1])
+runner._enter(place)
+sys.meta_path.insert(0, runner._Regenerated(place))
+import costmodel.formulas.generated as generated
+assert Path(generated.__file__) == place / "costmodel/formulas/generated.py"
+print(generated.MADE)
+"""
+
+
+def test_a_generated_module_is_made_anew_from_the_faulty_sources(few_tests):
+    """Its own copy only: the file of the others that share it by a hard link stays."""
+    folder = few_tests / "costmodel/formulas"
+    (folder / "generate.py").write_text("def source():\n    return 'MADE = 2'\n")
+    (folder / "generated.py").write_text("MADE = 1\n")
+    (few_tests / "shared").hardlink_to(folder / "generated.py")
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", HOOK, str(few_tests)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2"]
+    assert (few_tests / "shared").read_text() == "MADE = 1\n"
