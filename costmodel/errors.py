@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from enum import IntEnum
 
+from costmodel.plain import visible
+
 INSTALL = "pip install '.[{0}]' in a checkout, or pip install 'kvm-costmodel[{0}]'"
 """How an extra is installed. On the package index the name `costmodel` is another project's."""
 EXTRAS = {
@@ -15,11 +17,6 @@ EXTRAS = {
     "lab": ("ipywidgets", "jupyterlab"),
 }
 """Libraries of each extra that a command may miss; what no entry names comes with the extra `report`."""
-
-
-def one_line(text: object) -> str:
-    """`text` (anything that prints) with control characters as escapes: a file's name or a cell never breaks the line."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
 class ExitCode(IntEnum):
@@ -83,7 +80,7 @@ class BadInput(CostModelError):
             if text
         )
         text = f"{place}: {problem}" if place else problem
-        super().__init__(one_line(f"{text}; {remedy}" if remedy else text))
+        super().__init__(visible(f"{text}; {remedy}" if remedy else text))
 
 
 class UnknownName(CostModelError):

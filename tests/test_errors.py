@@ -8,7 +8,7 @@ import pkgutil
 import pytest
 
 import costmodel
-from costmodel.errors import EXTRAS, INSTALL, BadInput, CostModelError, ExitCode, MissingNumber, UnknownName, one_line
+from costmodel.errors import EXTRAS, INSTALL, BadInput, CostModelError, ExitCode, MissingNumber, UnknownName
 
 VALUES = {
     "str": "x",
@@ -61,8 +61,25 @@ def test_every_error_of_ours_has_a_listed_exit_code(kind):
 
 
 def test_a_name_never_breaks_the_line():
-    assert one_line("a\nb\u202ec\u2028\x00") == "a\\nb\\u202ec\\u2028\\x00"
+    assert str(BadInput("a\nb\u202ec\u2028\x00")) == "a\\nb\\u202ec\\u2028\\x00"
     assert "\n" not in str(UnknownName("guest", "a\nb", ["c"]))
+
+
+def test_nobody_is_told_to_install_the_other_projects_package():
+    """On the package index `costmodel` is somebody else's; text that users read names our distribution, or `.`."""
+    import re
+    from pathlib import Path
+
+    root = Path(costmodel.__file__).parent.parent
+    wrong = re.compile(r"pip3? install '?costmodel(?![\w-])|(?<![\w-])costmodel\[[a-z]")
+    places = ["costmodel", "docs", "notebooks", "examples", "tests", "data", ".github"]
+    files = [path for place in places for path in (root / place).rglob("*") if path.suffix in (".py", ".md", ".ipynb")]
+    files += [root / name for name in ("README.md", "SECURITY.md", "Makefile", "pyproject.toml")]
+    assert len(files) > 300
+    for path in files:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            assert not wrong.search(line), f"{path.relative_to(root)}:{number}: {line.strip()}"
+    assert wrong.search("pip install " + "'costmodel" + "[measure]'") and wrong.search("pip install " + "costmodel")
 
 
 def test_an_extra_is_installed_from_our_own_distribution():

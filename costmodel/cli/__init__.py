@@ -12,7 +12,8 @@ import warnings
 import click
 
 from costmodel import __version__
-from costmodel.errors import EXTRAS, INSTALL, CostModelError, ExitCode, one_line
+from costmodel.errors import EXTRAS, INSTALL, CostModelError, ExitCode
+from costmodel.plain import visible
 
 COMMANDS = {
     "admissible": "Is a flush strategy safe for a guest type at a trigger, and why.",
@@ -91,7 +92,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         code = _fail(_missing(error))
     except OSError as error:
-        code = _fail(f"{one_line(error.filename or 'output')}: {error.strerror or error}")
+        code = _fail(f"{visible(str(error.filename or 'output'))}: {error.strerror or error}")
     except MemoryError:
         code = _fail("out of memory")
     _drop_output()

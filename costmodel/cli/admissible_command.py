@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import sys
 from dataclasses import asdict
 from typing import TextIO
 
@@ -119,6 +117,7 @@ def _one(guest: str, trigger: str, strategy: str | None, known: dict | None, as_
 
 def _batch(file: TextIO) -> None:
     """Same rows in the same order, with admissible, predicates and reason; nothing is printed if a row is bad."""
+    from costmodel.evidence.table import csv_text
     from costmodel.kvm.admissibility import judge
 
     name, _, rows = options.read_cells(file, COLUMNS)
@@ -134,9 +133,7 @@ def _batch(file: TextIO) -> None:
         except CostModelError as error:
             raise BadInput(str(error), file=name, row=number, remedy="see `costmodel list`") from None
         out.append((*cells, verdict.label, verdict.predicates, verdict.reason))
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(OUTPUT)
-    writer.writerows(out)
+    click.echo(csv_text(OUTPUT, out), nl=False)
 
 
 def _print_agreement(as_json: bool) -> None:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from costmodel.errors import BadInput
+
+if TYPE_CHECKING:
+    from costmodel.measure.journal import Changes
+    from costmodel.measure.probe import Settings
+    from costmodel.measure.profile import Outcome
+    from costmodel.measure.signals import Signals
 
 NAMES = ("flush", "refill", "neighbour", "bandwidth", "broadcast", "invalidations", "sev")
 HELP = {
@@ -32,6 +40,7 @@ Examples:
   costmodel measure all --quick --out /tmp/hosts
   costmodel measure flush --name my-host
   costmodel measure import trace.txt
+  costmodel measure restore
   costmodel measure --share data/hosts/my-host
 """,
 )
@@ -62,9 +71,17 @@ def _probe_command(name: str) -> click.Command:
     )
     @click.option("--quick", is_flag=True, help="A short run: fewer cells, fewer repetitions, wider intervals.")
     @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the random order of the cells.")
-    def run_probe(profile: str | None, out: Path | None, quick: bool, seed: int) -> None:
-        _measure(NAMES if name == "all" else (name,), profile, out, quick, seed, name)
+    def run_probe(
+        profile: str | None, out: Path | None, quick: bool, seed: int, on_a_host_with_guests: bool = False
+    ) -> None:
+        _measure(name, profile, out, quick, seed, on_a_host_with_guests)
 
+    if name in ("invalidations", "sev", "all"):
+        run_probe = click.option(
+            "--on-a-host-with-guests",
+            is_flag=True,
+            help="Disturb the virtual machines that run here; what will be done is printed first.",
+        )(run_probe)
     return click.command(name=name, help=HELP[name])(run_probe)
 
 
@@ -72,50 +89,107 @@ for _name in HELP:
     command.add_command(_probe_command(_name))
 
 
-def _measure(names: tuple[str, ...], profile: str | None, out: Path | None, quick: bool, seed: int, asked: str) -> None:
-    from costmodel.measure import session
-    from costmodel.measure.host import describe
+def _measure(asked: str, profile: str | None, out: Path | None, quick: bool, seed: int, among_guests: bool) -> None:
     from costmodel.measure.probe import Settings
-    from costmodel.measure.profile import checked_name, default_name, require, write
+    from costmodel.measure.profile import checked_name, default_name, prepared, require, write
+    from costmodel.measure.session import this_host
+    from costmodel.measure.signals import Signals
 
     require()
     settings = Settings(quick=quick, seed=seed)
-    name = checked_name(profile or default_name(describe()))
-    folder = (out or _hosts_dir()) / name
-    if folder.exists():
-        raise BadInput("exists already", file=folder, remedy="choose another --name or --out, or remove it")
     words = ["costmodel measure", asked, *(["--quick"] if quick else []), *([f"--seed {seed}"] if seed != 1 else [])]
-    with contextlib.ExitStack() as stack:
-        bars: list[contextlib.AbstractContextManager] = []
-
-        def progress(probe: str) -> Callable[[], None]:
-            if bars:
-                stack.pop_all().close()
-            bar = click.progressbar(length=session.ticks(probe, settings), label=f"{probe:<14}", file=sys.stderr)
-            bars.append(bar)
-            opened = stack.enter_context(bar)
-            return lambda: opened.update(1)
-
-        try:
-            outcome = session.run(names, settings, " ".join(words), progress)
-        except KeyboardInterrupt:
-            click.echo("\ninterrupted: tunables are restored, nothing was written", err=True)
-            sys.exit(130)
+    unrestored: list[str] = []
+    with Signals() as signals, _said_when_interrupted(signals, unrestored):
+        name = checked_name(profile or default_name(this_host()))
+        folder = (out or _hosts_dir()) / name
+        with prepared(folder):
+            with _leave_to_change(asked, signals, unrestored) as changes:
+                outcome = _run(asked, settings, " ".join(words), changes, among_guests)
+            write(outcome, folder)
     for text in outcome.findings():
         click.echo(text)
-    write(outcome, folder)
     _refresh_package(folder)
     rows = sum(len(table.rows) for table in outcome.tables.values())
     click.echo(f"{rows} repetitions of {len(outcome.tables)} probes in {folder}")
     if out is not None:
         click.echo(f"use it with COSTMODEL_HOSTS={out} costmodel calibrate --host {name}")
+    if unrestored:
+        sys.exit(1)
+
+
+@contextlib.contextmanager
+def _said_when_interrupted(signals: Signals, unrestored: list[str]) -> Iterator[None]:
+    """An interrupt of the block is one line, if there is still a terminal to print it on."""
+    try:
+        yield
+    except (KeyboardInterrupt, OSError) as error:
+        if isinstance(error, OSError) and not signals.ended_by:  # else it is the terminal that went with SIGHUP
+            raise
+        done = "not everything is restored" if unrestored else "tunables are restored"
+        with contextlib.suppress(OSError):
+            click.echo(f"\ninterrupted: {done}, nothing was written", err=True)
+        sys.exit(128 + signals.ended_by if signals.ended_by else 130)
+
+
+@contextlib.contextmanager
+def _leave_to_change(asked: str, signals: Signals, unrestored: list[str]) -> Iterator[Changes | None]:
+    """Leave to change tunables, where the user may and a probe wants to; what could not be put back is printed."""
+    from costmodel.measure.journal import State, changing, may_change
+
+    if asked not in ("invalidations", "all") or not may_change():
+        yield None
+        return
+    changes = None
+    try:
+        with changing(signals) as changes:
+            for finding in changes.findings:
+                click.echo(f"left by an earlier run: {finding.text}", err=True)
+            changes.findings.clear()
+            yield changes
+    finally:
+        for finding in changes.findings if changes is not None else ():
+            if finding.state in (State.LEFT, State.FAILED):
+                if finding.state is State.FAILED:
+                    unrestored.append(finding.text)
+                with contextlib.suppress(OSError):
+                    click.echo(f"costmodel: {finding.text}", err=True)
+
+
+def _run(asked: str, settings: Settings, words: str, changes: Changes | None, among_guests: bool) -> Outcome:
+    """Run the probes with a bar of progress each; those that guests would feel only where that is allowed."""
+    from costmodel.measure import session
+
+    names = NAMES if asked == "all" else (asked,)
+    disturbing = session.disturbing(names, changes)
+    refusals: dict[str, str] = {}
+    if among_guests:
+        for text in session.planned(disturbing, settings, changes):
+            click.echo(text, err=True)
+    else:
+        refusals = session.refused(disturbing)
+        if asked in refusals:
+            raise BadInput(f"{asked} is refused: {refusals[asked]}")
+    with contextlib.ExitStack() as bars:
+
+        def progress(probe: str) -> Callable[[], None]:
+            bars.close()
+            length = session.ticks(probe, settings)
+            bar = bars.enter_context(click.progressbar(length=length, label=f"{probe:<14}", file=sys.stderr))
+            return lambda: bar.update(1)
+
+        return session.run(names, settings, words, progress, changes, refusals)
 
 
 def _hosts_dir() -> Path:
     from costmodel.evidence.paths import PACKAGE, data_dir
 
     data = data_dir()
-    return data / "hosts" if data != PACKAGE / "_data" else Path.cwd()
+    if data != PACKAGE / "_data":
+        return data / "hosts"
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise BadInput(f"the current directory is gone: {error.strerror}", field="--out", remedy="name one") from None
 
 
 def _refresh_package(folder: Path) -> None:
@@ -132,24 +206,64 @@ def _refresh_package(folder: Path) -> None:
 def _share(folder: Path) -> None:
     import tarfile
 
-    files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in (".csv", ".toml"))
-    if folder / "host.toml" not in files:
+    from costmodel.hashing import write_beside
+
+    try:
+        files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in (".csv", ".toml"))
+        contents = {path.name: path.read_bytes() for path in files}
+        name = folder.resolve().name
+        target = Path.cwd() / f"{name}.tar.gz"
+        texts = {file: content.decode() for file, content in contents.items()}
+        taken = target.exists()
+    except OSError as error:
+        raise BadInput(
+            f"cannot be packed: {error.strerror}",
+            file=error.filename or folder,
+            remedy="name a folder that can be read",
+        ) from None
+    except UnicodeDecodeError:
+        raise BadInput(
+            "holds a file that is no text", file=folder, remedy="name a folder that `costmodel measure` wrote"
+        ) from None
+    if "host.toml" not in contents:
         raise BadInput("holds no host.toml", file=folder, remedy="name a folder that `costmodel measure` wrote")
-    for path in files:
-        click.echo(f"==== {path.name}")
-        click.echo(path.read_text(), nl=False)
-    target = Path.cwd() / f"{folder.name}.tar.gz"
-    if target.exists():
+    if taken:
         raise BadInput("exists already", file=target, remedy="remove it")
-    with tarfile.open(target, "w:gz") as archive:
-        for path in files:
-            info = archive.gettarinfo(path, arcname=f"{folder.name}/{path.name}")
-            info.uid = info.gid = 0
-            info.uname = info.gname = ""
-            info.mtime = 0
-            with path.open("rb") as stream:
-                archive.addfile(info, stream)
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for file, content in contents.items():
+            info = tarfile.TarInfo(f"{name}/{file}")  # no owner, no time: nothing that names the machine
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    for file, text in texts.items():
+        click.echo(f"==== {file}")
+        click.echo(text, nl=False)
+    write_beside(target, packed.getvalue())
     click.echo(f"==== the above is all that {target.name} holds; unpack it under data/hosts/ and open a pull request")
+
+
+@command.command(name="restore")
+def restore() -> None:
+    """Put back what a run that was killed left changed: tunables, tracing instance, mount of tracefs, zram swap.
+
+    A value is put back only where it is still the one that the run wrote. Needs the user who ran it (root).
+
+    \b
+    Exit code 0: everything is as before, or was left because somebody else has changed it since (it is named).
+    Exit code 1: something could not be put back; it is named, and stays in the journal for the next try.
+    Exit code 2: a run is still at work, or the journal cannot be read.
+    """
+    from costmodel.measure import journal
+    from costmodel.measure.signals import Signals
+
+    with Signals() as signals:
+        findings = journal.restore(signals)
+    for finding in findings:
+        click.echo(finding.text, err=finding.state is journal.State.FAILED)
+    if not findings:
+        click.echo("no run has left anything to be put back")
+    if any(finding.state is journal.State.FAILED for finding in findings):
+        sys.exit(1)
 
 
 @command.command(

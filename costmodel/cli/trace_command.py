@@ -9,6 +9,7 @@ import click
 
 from costmodel.cli import options
 from costmodel.errors import BadInput
+from costmodel.plain import visible
 
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -50,6 +51,7 @@ def import_trace(files: tuple[Path, ...], out: Path, as_json: bool) -> None:
     --ns` and `trace-cmd report -t` for times in ns.
     """
     from costmodel.traces import reader, store
+    from costmodel.traces.summary import lost
 
     if not out.resolve().parent.is_dir():
         raise BadInput("its folder does not exist", file=out, remedy="make it first")
@@ -57,25 +59,23 @@ def import_trace(files: tuple[Path, ...], out: Path, as_json: bool) -> None:
         raise BadInput("would overwrite what it reads", file=out, remedy="choose another --out")
     notes = reader.Notes()
     source = ", ".join(map(str, files))
-    footer = store.write((batch for file in files for batch in reader.batches(file, notes)), out, source)
+    batches = (batch for file in files for batch in reader.batches(file, notes))
+    footer = store.write(batches, out, source, lambda: notes.lost)
     for file, line, text in notes.bad:
-        click.echo(f"{_plain(file)}:{line}: not understood: {text[:100]!r}", err=True)
+        click.echo(f"{visible(file)}:{line}: not understood: {text[:100]!r}", err=True)
     if as_json:
         found = {"events": footer.events, "span_s": footer.span_s, "tasks": footer.tasks, "lines": notes.lines}
+        found["lost_events"] = footer.lost_events
         found |= {"not_understood": notes.bad_lines, "without_event": notes.without_event, "remarks": notes.remarks}
         options.print_json(found)
         return
-    click.echo(f"{footer.events:,} events of {len(footer.tasks)} tasks, {footer.span_s:.6g} s, in {out}")
+    click.echo(f"{footer.events:,} events of {len(footer.tasks)} tasks, {footer.span_s:.6g} s, in {visible(str(out))}")
+    if footer.lost_events:
+        click.echo(lost(footer.lost_events), err=True)
     for text in (*notes.remarks, *(f"{n} {kind} left out" for kind, n in notes.without_event.items())):
         click.echo(text, err=True)
     if notes.bad_lines:
         click.echo(f"{notes.bad_lines} lines not understood", err=True)
-
-
-def _plain(text: str) -> str:
-    from costmodel.report.text import ascii_text
-
-    return ascii_text(text)
 
 
 @command.command(

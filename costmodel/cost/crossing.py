@@ -14,16 +14,19 @@ def crossings(difference: Callable[[float], float], low: float, high: float) -> 
     """Roots of `difference` between `low` and `high` (both positive), found on a logarithmic grid and refined.
 
     A cost that steps (whole lines, whole domains) has a crossing where the sign changes, whether or not it is zero
-    there; the refinement then converges on the step.
+    there; the refinement then converges on the step. A point of the grid at which it is zero lies inside the interval
+    of its neighbours.
     """
     from scipy.optimize import brentq
 
     logs = numpy.linspace(math.log(low), math.log(high), GRID)
     values = [difference(math.exp(x)) for x in logs]
-    roots = []
-    for x0, x1, f0, f1 in zip(logs, logs[1:], values, values[1:], strict=False):
-        if f0 == 0.0 or not (math.isfinite(f0) and math.isfinite(f1)):
-            continue
-        if f0 * f1 < 0:
-            roots.append(math.exp(brentq(lambda x: difference(math.exp(x)), x0, x1, xtol=1e-12)))
+    roots, last = [], None
+    for x, value in zip(logs, values, strict=True):
+        if not math.isfinite(value):
+            last = None
+        elif value != 0.0:
+            if last is not None and last[1] * value < 0:
+                roots.append(math.exp(brentq(lambda x: difference(math.exp(x)), last[0], x, xtol=1e-12)))
+            last = x, value
     return roots

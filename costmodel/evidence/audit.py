@@ -22,10 +22,15 @@ def audit(data_dir: Path) -> list[Finding]:
     try:
         evidence = store.read(root)
     except BadInput as error:
-        return [*found, Finding(str(error.file or ""), str(error.row or ""), error.field or "", error.problem)]
+        return [*found, _unread(error)]
+    found += [_unread(error) for error in evidence.left_out.values()]
     for row in evidence.measurements.values():
         found += audit_rows.check(row)
     return found + audit_numbers.check(evidence)
+
+
+def _unread(error: BadInput) -> Finding:
+    return Finding(str(error.file or ""), str(error.row or ""), error.field or "", error.problem)
 
 
 def count_numbers(evidence: Evidence) -> int:

@@ -7,13 +7,13 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from costmodel.errors import BadInput
 from costmodel.evidence.cpuid import FEATURES, CpuidRow
-from costmodel.evidence.numbers import read_document, subtable, text
+from costmodel.evidence.numbers import read_document, shown, subtable, text, texts
 from costmodel.evidence.records import Machine
 
 FOLDER = "hosts"
@@ -37,6 +37,25 @@ COLUMNS = {
 """Columns that the model reads, by probe."""
 
 
+COUNTS = {"range_bytes": 2**50, "run": 2**20, "repetition": 2**30, "threads": 2**16, "targets": 2**16, "cpus": 2**16}
+"""Whole numbers of a probe's table, each with the largest that can be."""
+MEASURED = "measured_"
+MEASURED_MAX = 1e18
+ROWS_MAX = 2**20
+
+HOST_BOUNDS = {
+    "family": (0, 270),
+    "model": (0, 255),
+    "stepping": (0, 15),
+    "logical_cpus": (1, 2**16),
+    "sockets": (1, 2**10),
+    "threads_per_core": (1, 16),
+}
+"""Fields of [host] and what they can be; family and model are the most that CPUID can say."""
+CACHE_BOUNDS = {"level": (1, 4), "bytes": (2**10, 2**36), "line_bytes": (16, 4096), "shared_cpus": (1, 2**16)}
+CACHE_KINDS = ("Data", "Instruction", "Unified")
+
+
 @dataclass(frozen=True, eq=False)
 class Profile:
     """One measured host. `table(probe)` gives every repetition, numbers as floats."""
@@ -47,57 +66,76 @@ class Profile:
     findings: tuple[str, ...]
     l1_bytes: float
     machine: Machine
+    columns: Mapping[str, Mapping[str, list[object]]] = field(repr=False)
+
+    def has(self, probe: str) -> bool:
+        return probe in self.columns
 
     @cached_property
     def _tables(self) -> dict[str, list[dict[str, object]]]:
         return {}
 
-    def has(self, probe: str) -> bool:
-        return (self.folder / f"{probe}.csv").is_file()
-
     def table(self, probe: str) -> list[dict[str, object]]:
-        """Rows of the probe's CSV, empty where it was not run. Raises BadInput."""
+        """Rows of the probe's CSV, empty where it was not run."""
         if probe not in self._tables:
-            path = self.folder / f"{probe}.csv"
-            self._tables[probe] = _rows(path, COLUMNS[probe]) if path.is_file() else []
+            found = self.columns.get(probe, {})
+            rows = zip(*found.values(), strict=True)
+            self._tables[probe] = [dict(zip(found, row, strict=True)) for row in rows]
         return self._tables[probe]
 
 
-def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, object]]:
-    found = []
+def _columns(path: Path, needed: tuple[str, ...]) -> dict[str, list[object]]:
+    """The columns of a probe's CSV: words, and numbers where the name says so. Raises BadInput."""
+    remedy = "measure again"
     try:
         with path.open(newline="", encoding="utf-8") as stream:
-            reader = csv.DictReader(stream, strict=True)
-            if lacking := [name for name in columns if name not in (reader.fieldnames or ())]:
-                raise BadInput(f"has no column {', '.join(lacking)}", file=path, row=1, remedy="measure again")
-            for number, row in enumerate(reader, start=2):
-                values: dict[str, object] = {}
-                for name, cell in row.items():
-                    measured = isinstance(name, str) and (name.startswith("measured_") or name in COUNTS)
-                    values[name] = (_number if measured else _word)(path, number, name, cell)
-                found.append(values)
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise BadInput(f"is no CSV: {error}", file=path, remedy="measure again") from None
+            header, *rows = csv.reader(stream, strict=True)
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror}", file=path, remedy="restore the file") from None
+    except (csv.Error, ValueError) as error:
+        raise BadInput(f"is no CSV: {error}", file=path, remedy=remedy) from None
+    if lacking := [name for name in needed if name not in header]:
+        raise BadInput(f"has no column {', '.join(lacking)}", file=path, row=1, remedy=remedy)
+    for name in header:
+        if not WORD.fullmatch(name) or header.count(name) > 1:
+            raise BadInput(f"{name[:40]!r} is no name of a column, or there twice", file=path, row=1, remedy=remedy)
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(header):
+            raise BadInput(f"has {len(row)} cells, the header {len(header)}", file=path, row=number, remedy=remedy)
+    if not 0 < len(rows) <= ROWS_MAX:
+        raise BadInput(f"has {len(rows)} rows", file=path, remedy=f"give 1 to {ROWS_MAX} repetitions")
+    cells = zip(*rows, strict=True)
+    return {name: _column(path, name, list(column)) for name, column in zip(header, cells, strict=True)}
+
+
+def _column(path: Path, name: str, cells: list[str]) -> list[object]:
+    """The cells of one column, converted. Raises BadInput with the first row that cannot be used."""
+    if name not in COUNTS and not name.startswith(MEASURED):
+        if all(map(WORD.fullmatch, set(cells))):
+            return cells
+        wrong, problem = (cell for cell in cells if not WORD.fullmatch(cell)), "is no word"
+    else:
+        low = -MEASURED_MAX if name.endswith("offset_bytes") else 0
+        if len(good := _numbers(cells, low, COUNTS.get(name, MEASURED_MAX), whole=name in COUNTS)) == len(cells):
+            return good
+        wrong, problem = iter(cells[len(good) :]), "is no number that was counted or measured"
+    cell = next(wrong)
+    place = {"file": path, "row": cells.index(cell) + 2, "field": name}
+    raise BadInput(f"{cell[:40]!r} {problem}", **place, remedy="measure again")
+
+
+def _numbers(cells: list[str], low: float, high: float, *, whole: bool) -> list[object]:
+    """The numbers of the cells up to the first that is none, or lies outside `low` to `high`."""
+    found: list[object] = []
+    for cell in cells:
+        try:
+            value = float(cell)
+        except ValueError:
+            break
+        if not low <= value <= high or (whole and value != int(value)):
+            break
+        found.append(value)
     return found
-
-
-COUNTS = frozenset({"range_bytes", "run", "repetition", "threads", "targets", "cpus"})
-
-
-def _word(path: Path, row: int, field: str, cell: str | None) -> str:
-    if not isinstance(cell, str) or not WORD.fullmatch(cell):
-        raise BadInput(f"{str(cell)[:40]!r} is no word", file=path, row=row, field=str(field), remedy="measure again")
-    return cell
-
-
-def _number(path: Path, row: int, field: str, cell: str | None) -> float:
-    try:
-        value = float(cell)
-    except (TypeError, ValueError):
-        raise BadInput(f"{cell!r} is no number", file=path, row=row, field=field, remedy="measure again") from None
-    if value != value or (value < 0 and not field.endswith("offset_bytes")):
-        raise BadInput(f"{cell} is no time or size", file=path, row=row, field=field, remedy="measure again")
-    return value
 
 
 def folders(root: Path) -> list[Path]:
@@ -107,11 +145,11 @@ def folders(root: Path) -> list[Path]:
 
 
 def read(folder: Path, dumps: Mapping[str, CpuidRow], known: Mapping[str, Machine]) -> Profile:
-    """One profile; checksums must fit. Raises BadInput."""
+    """One profile, every table of it; checksums must fit. Raises BadInput."""
     path = folder / HOST_FILE
     document = read_document(path)
     for file, wanted in subtable(document, "sha256", file=path.name).items():
-        if Path(file).name != file or not (folder / file).is_file():
+        if "\0" in file or Path(file).name != file or not (folder / file).is_file():
             raise BadInput("is missing", file=folder / Path(file).name, remedy="restore the file or measure again")
         if hashlib.sha256((folder / file).read_bytes()).hexdigest() != wanted:
             raise BadInput("differs from its checksum", file=folder / file, remedy="restore the file or measure again")
@@ -120,48 +158,94 @@ def read(folder: Path, dumps: Mapping[str, CpuidRow], known: Mapping[str, Machin
         raise BadInput(
             f"{name!r} is not the name of its folder", file=path, field="id", remedy=f"write {folder.name!r}"
         )
+    if name in known:
+        raise BadInput("is the id of a catalogued machine", file=folder, remedy="rename the profile")
+    host = subtable(document, "host", file=path.name)
+    caches = _caches(host, path)
+    probes = {probe: folder / f"{probe}.csv" for probe in COLUMNS}
     return Profile(
         id=name,
         folder=folder,
         measured_on=text(document, "measured_on", file=path.name),
-        findings=tuple(document.get("findings", ())),
-        l1_bytes=float(next((c["bytes"] for c in document["host"]["caches"] if c["level"] == 1), 0)),
-        machine=_machine(name, subtable(document, "host", file=path.name), dumps, known, path),
+        findings=texts(document, "findings", file=path.name),
+        l1_bytes=float(next((c["bytes"] for c in caches if c["level"] == 1), 0)),
+        machine=_machine(name, host, caches, dumps, known, path),
+        columns={probe: _columns(file, COLUMNS[probe]) for probe, file in probes.items() if file.is_file()},
     )
 
 
-def _machine(name: str, host: dict, dumps: Mapping[str, CpuidRow], known: Mapping[str, Machine], path: Path) -> Machine:
+def _whole(table: dict, field: str, low: int, high: int, path: Path, row: str, default: int | None = None) -> int:
+    """A whole number of the table within its bounds. Raises BadInput."""
+    value = table.get(field, default)
+    if type(value) is not int or not low <= value <= high:
+        problem = f"{shown(value)} is no whole number from {low} to {high}"
+        raise BadInput(problem, file=path, row=row, field=field, remedy="measure again")
+    return value
+
+
+def _caches(host: dict, path: Path) -> list[dict[str, int | str]]:
+    """The caches that hold data, each number checked. Raises BadInput where there is none, or two of a level."""
+    listed = host.get("caches", [])
+    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
+        raise BadInput("is no list of tables", file=path, row="host", field="caches", remedy="measure again")
+    found: list[dict[str, int | str]] = []
+    for number, one in enumerate(listed):
+        row = f"caches[{number}]"
+        kind = text(one, "kind", file=path.name, row=row, allowed=CACHE_KINDS)
+        default = {"line_bytes": 64}
+        sizes = {f: _whole(one, f, *ends, path, row, default.get(f)) for f, ends in CACHE_BOUNDS.items()}
+        if kind != "Instruction":
+            found.append({"kind": kind, **sizes})
+    levels = [one["level"] for one in found]
+    if not found or len(set(levels)) < len(levels):
+        problem = "names no data cache, or two of one level"
+        raise BadInput(problem, file=path, row="host", field="caches", remedy="measure again")
+    return found
+
+
+def _machine(
+    name: str,
+    host: dict,
+    caches: list[dict[str, int | str]],
+    dumps: Mapping[str, CpuidRow],
+    known: Mapping[str, Machine],
+    path: Path,
+) -> Machine:
     """The host as a machine. Feature bits are those of the silicon; what the host does not show counts as off."""
-    try:
-        caches = {c["level"]: c for c in host["caches"] if c["kind"] in ("Data", "Unified")}
-        llc, l2 = caches[max(caches)], caches.get(2, {"bytes": 0})
-        cpus, vendor = int(host["logical_cpus"]), str(host["vendor"])
-        signature = _signature(int(host["family"]), int(host["model"]), int(host["stepping"]))
-        shown = set(host.get("features", ()))
-        sharing = min(cpus, int(llc["shared_cpus"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"lacks or garbles {error}", file=path, field="host", remedy="measure again") from None
+    defaults = {"sockets": 1, "threads_per_core": 1}
+    numbers = {f: _whole(host, f, *ends, path, "host", defaults.get(f)) for f, ends in HOST_BOUNDS.items()}
+    words = {field: text(host, field, file=path.name, row="host") for field in ("vendor", "cpu_model") if field in host}
+    if "vendor" not in words:
+        raise BadInput("is missing", file=path, row="host", field="vendor", remedy="measure again")
+    vendor, cpus = words["vendor"], numbers["logical_cpus"]
+    by_level = {one["level"]: one for one in caches}
+    llc, l2 = by_level[max(by_level)], by_level.get(2, {"bytes": 0})
+    signature = _signature(numbers["family"], numbers["model"], numbers["stepping"])
+    shown_features = set(texts(host, "features", file=path.name, row="host"))
+    sharing = min(cpus, llc["shared_cpus"])
     same = [row for row in dumps.values() if row.signature == signature]
     silicon = {name: any(name in row.bits for row in same) for name in FEATURES}
-    features = {name: silicon[name] or name in shown for name in FEATURES} | {"tdx": "tdx_host_platform" in shown}
+    features = {name: silicon[name] or name in shown_features for name in FEATURES}
+    features["tdx"] = "tdx_host_platform" in shown_features
     virtual = host.get("hypervisor", "none") != "none"
     twin = next((m for m in known.values() if vendor == m.vendor and _same_silicon(m, dumps, signature)), None)
+    title = f"{words.get('cpu_model', vendor)} ({signature}), {cpus} CPUs"
     return Machine(
         id=name,
-        title=f"{host.get('cpu_model', vendor)} ({signature}), {cpus} CPUs" + (", virtual machine" if virtual else ""),
+        title=title + (", virtual machine" if virtual else ""),
         vendor=vendor,
         microarchitecture=twin.microarchitecture if twin else "not catalogued",
-        sockets=int(host.get("sockets", 1)),
+        sockets=numbers["sockets"],
         logical_cpus=cpus,
-        threads_per_core=int(host.get("threads_per_core", 1)),
+        threads_per_core=numbers["threads_per_core"],
         cpus_per_domain=sharing,
         domains=max(1, cpus // sharing),
         llc_bytes_per_domain=float(llc["bytes"]),
         l2_bytes_per_core=float(l2["bytes"]),
-        line_bytes=int(llc.get("line_bytes", 64)),
+        line_bytes=llc["line_bytes"],
         dram_peak_bytes_per_s_per_socket=None,
         features=features,
-        features_off=tuple(sorted(n for n in ("sev", "sev_es", "sev_snp") if silicon[n] and n not in shown)),
+        features_off=tuple(sorted(n for n in ("sev", "sev_es", "sev_snp") if silicon[n] and n not in shown_features)),
         missing={"dram_peak_bytes_per_s_per_socket": "not known of this host; its bandwidth probe was not run"},
         notes=tuple(
             f"measured host: {note}"

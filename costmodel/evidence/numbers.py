@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from costmodel.errors import BadInput
-from costmodel.evidence.table import check_cell
+from costmodel.evidence.table import VALUE_MAX, VALUE_MIN, check_cell
 from costmodel.evidence.units import UNITS
 
 SCENARIO = "scenario"
 """The source of a number that the user may choose."""
 
-FILE_MAX = 200_000
-VALUE_MAX = 1e300
+FILE_MAX = 2**16
 KEYS = frozenset({"value", "unit", "source", "column", "arithmetic", "note"})
 
 
@@ -43,7 +42,7 @@ def read_toml(path: Path) -> dict[str, object]:
     document = read_document(path)
     if document.get("id") != path.stem:
         raise BadInput(
-            f"{document.get('id')!r} is not the file's name",
+            f"{shown(document.get('id'))} is not the file's name",
             file=path.name,
             field="id",
             remedy=f"write id = {path.stem!r}",
@@ -58,23 +57,37 @@ def read_document(path: Path) -> dict[str, object]:
         if len(content) > FILE_MAX:
             raise BadInput(f"is longer than {FILE_MAX} bytes", file=path.name, remedy="shorten the file")
         document = tomllib.loads(content.decode("utf-8"))
+        _check_texts(document, path.name, "")
     except OSError as error:
         raise BadInput(f"cannot be read: {error.strerror}", file=path.name, remedy="restore the file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"is no TOML: {error}", file=path.name, remedy="correct the line") from None
-    _check_texts(document, path.name, "")
+    except ValueError:
+        problem = "is no TOML: a number of more than 4300 digits, or no date"
+        raise BadInput(problem, file=path.name, remedy="shorten the number or correct the date") from None
+    except RecursionError:
+        raise BadInput("is no TOML: nested too deep", file=path.name, remedy="write plain tables") from None
     return document
 
 
 def _check_texts(node: object, file: str, place: str) -> None:
     if isinstance(node, dict):
         for key, value in node.items():
+            check_cell(key, file=file, row=place or None, field=shown(key), signed=True)
             _check_texts(value, file, f"{place}.{key}" if place else key)
     elif isinstance(node, list):
         for index, value in enumerate(node):
             _check_texts(value, file, f"{place}[{index}]")
     elif isinstance(node, str):
         check_cell(node, file=file, row=place, field=place.rpartition(".")[2])
+
+
+def shown(value: object) -> str:
+    """The beginning of a value of a file, for a message."""
+    try:
+        return repr(value)[:40]
+    except ValueError:
+        return "a number of more than 4300 digits"
 
 
 def subtable(table: dict, field: str, *, file: str, row: str = "") -> dict[str, object]:
@@ -100,7 +113,7 @@ def text(table: dict, field: str, *, file: str, row: str = "", allowed: Collecti
     value = table.get(field)
     if not isinstance(value, str) or not value or (allowed is not None and value not in allowed):
         remedy = f"use one of {', '.join(sorted(allowed))}" if allowed is not None else "give a text"
-        raise BadInput(f"{value!r} cannot be used", file=file, row=row or None, field=field, remedy=remedy)
+        raise BadInput(f"{shown(value)} cannot be used", file=file, row=row or None, field=field, remedy=remedy)
     return value
 
 
@@ -113,10 +126,10 @@ def parse(table: object, *, file: str, field: str, row: str = "") -> Number:
     if not isinstance(table, dict) or not {"value", "unit", "source"} <= table.keys() or table.keys() - KEYS:
         raise refuse("is no number with value, unit and source", 'write { value = 1, unit = "1", source = "W01" }')
     value, unit, source = table["value"], table["unit"], table["source"]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < VALUE_MAX:
-        raise refuse(f"{str(value)[:40]} is not a finite number above zero", "correct the number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not VALUE_MIN < value < VALUE_MAX:
+        raise refuse(f"{shown(value)} is not a finite number above zero", "correct the number")
     if not isinstance(unit, str) or unit not in UNITS:
-        raise refuse(f"unit {unit!r} is unknown", f"use one of {', '.join(UNITS)}")
+        raise refuse(f"unit {shown(unit)} is unknown", f"use one of {', '.join(UNITS)}")
     sources = (source,) if isinstance(source, str) else tuple(source) if isinstance(source, list) else ()
     if not sources or not all(isinstance(one, str) and one for one in sources):
         raise refuse("names no source", f"name a row, a CPUID dump or {SCENARIO!r}")

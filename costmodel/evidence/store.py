@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import logging
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from costmodel.evidence.files import data_files
 from costmodel.evidence.hosts import Profile
 from costmodel.evidence.records import Machine, Measurement, Sourced, Workload
 from costmodel.hashing import files_hash, value_hash
+from costmodel.plain import visible
+
+WARNINGS = logging.getLogger("costmodel")
+"""Without a handler of the caller's a warning is one line on standard error."""
 
 SCALED = ("llc_bytes_per_domain", "l2_bytes_per_core", "dram_peak_bytes_per_s_per_socket")
 """Numbers of a machine that follow a scaled row; counts do not."""
@@ -22,7 +27,8 @@ SCALED = ("llc_bytes_per_domain", "l2_bytes_per_core", "dram_peak_bytes_per_s_pe
 class Evidence:
     """Everything under `root` (data/). Compared by identity; `data_hash` names the content, changed copies included.
 
-    `machines` holds the catalogued machines and the measured hosts, `hosts` the profiles of the latter.
+    `machines` holds the catalogued machines and the measured hosts, `hosts` the profiles of the latter; `left_out`
+    says of each profile that cannot be read why.
     """
 
     measurements: dict[str, Measurement]
@@ -32,6 +38,7 @@ class Evidence:
     hosts: dict[str, Profile]
     data_hash: str
     root: Path
+    left_out: dict[str, BadInput] = field(default_factory=dict)
 
     def one(self, id: str) -> Measurement:
         """The measurement `id`. Raises UnknownName."""
@@ -56,16 +63,24 @@ class Evidence:
         return found
 
     def machine(self, id: str) -> Machine:
-        """The catalogued machine `id`. Raises UnknownName."""
+        """The catalogued machine `id`. Raises UnknownName, or BadInput where it is a profile that was left out."""
+        self._refuse_left_out(id)
         if id not in self.machines:
             raise UnknownName("machine", id, self.machines)
         return self.machines[id]
 
     def host(self, id: str) -> Profile:
-        """The profile of the measured host `id`. Raises UnknownName."""
+        """The profile of the measured host `id`. Raises UnknownName, or BadInput where it was left out."""
+        self._refuse_left_out(id)
         if id not in self.hosts:
             raise UnknownName("measured host", id, self.hosts)
         return self.hosts[id]
+
+    def _refuse_left_out(self, id: str) -> None:
+        if id in self.left_out and id not in self.machines:
+            why = self.left_out[id]
+            place = {"file": why.file, "row": why.row, "field": why.field, "remedy": why.remedy}
+            raise BadInput(f"this profile was left out: {why.problem}", **place)
 
     def workload(self, id: str) -> Workload:
         """The catalogued workload `id`. Raises UnknownName."""
@@ -118,19 +133,31 @@ def load(data_dir: Path | None = None) -> Evidence:
 
 @lru_cache(maxsize=8)
 def _load(root: Path) -> Evidence:
-    return read(root)
+    found = read(root)
+    for name, why in found.left_out.items():
+        WARNINGS.warning("costmodel: warning: host profile %s is left out: %s", visible(name), why)
+    return found
 
 
 def read(root: Path) -> Evidence:
-    """The evidence under `root` as it stands on disk now. Raises BadInput."""
+    """The evidence under `root` as it stands on disk now; a host profile that cannot be read is left out.
+
+    Raises BadInput for everything else.
+    """
     if not root.is_dir():
         raise BadInput("is no directory", file=root, remedy="point --data or COSTMODEL_DATA at the data package")
     dumps = cpuid.read(root / cpuid.FILE)
     catalogued = {path.stem: machines.read(path, dumps) for path in sorted((root / machines.FOLDER).glob("*.toml"))}
     places = hosts.folders(root)
-    profiles = {folder.name: hosts.read(folder, dumps, catalogued) for folder in places}
-    for name in catalogued.keys() & profiles.keys():
-        raise BadInput("is the id of a catalogued machine", file=profiles[name].folder, remedy="rename the profile")
+    profiles: dict[str, Profile] = {}
+    left_out: dict[str, BadInput] = {}
+    for folder in places:
+        try:
+            if folder.name in profiles:
+                raise BadInput("is the id of another profile", file=folder, remedy="rename the profile")
+            profiles[folder.name] = hosts.read(folder, dumps, catalogued)
+        except BadInput as error:
+            left_out[folder.name] = error
     outside = [folder for folder in places if root not in folder.parents]
     return Evidence(
         measurements=measurements.read(root / measurements.FILE),
@@ -142,4 +169,5 @@ def read(root: Path) -> Evidence:
             [files_hash(data_files(root), root), *(files_hash(sorted(folder.iterdir()), folder) for folder in outside)]
         ),
         root=root,
+        left_out=left_out,
     )

@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
-import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from costmodel.errors import BadInput
+from costmodel.plain import FORMULA_START, csv_cell
 
 CELL_MAX = 10_000
-FORMULA_START = ("=", "+", "-", "@")
+KEY_MAX = 200
+"""Characters of a cell that names its row: it stands in every message about the row."""
+VALUE_MIN, VALUE_MAX = 1e-30, 1e30
+"""No quantity of this domain lies outside, in any unit: what does would overflow on its way into a sum."""
 
 
-def read_table(path: Path, columns: Sequence[str], key: str, numeric: Collection[str] = ()) -> list[dict[str, str]]:
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """CSV text of `header` and `rows`: no cell acts in a spreadsheet, whatever text it came from."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerows([csv_cell(cell) for cell in row] for row in (header, *rows))
+    return stream.getvalue()
+
+
+def read_table(
+    path: Path, columns: Sequence[str], key: str | tuple[str, ...], numeric: Collection[str] = ()
+) -> list[dict[str, str]]:
     """Rows of a CSV file as dicts of stripped cells.
 
-    `columns` are all columns the file must have, `key` the one whose cells name the rows and must differ; cells of
-    the `numeric` columns may begin with a sign. Raises BadInput with file, row, field, problem and remedy.
+    `columns` are all columns the file must have, `key` the one whose cells name the rows and must differ, or several
+    that do so together; cells of the `numeric` columns may begin with a sign. Raises BadInput with file, row, field,
+    problem and remedy.
     """
+    keys = (key,) if isinstance(key, str) else key
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             reader = csv.reader(stream, strict=True)
@@ -42,16 +58,25 @@ def read_table(path: Path, columns: Sequence[str], key: str, numeric: Collection
                 remedy="quote cells that hold commas",
             )
         row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
-        name = row[key]
+        name = row_name(row, key)
         for field, cell in row.items():
-            check_cell(cell, file=path.name, row=name[:40] or number, field=field, signed=field in numeric)
-        if not name:
-            raise BadInput("is empty", file=path.name, row=number, field=key, remedy="name the row")
+            shown = name[:40] if row[keys[0]] else number
+            check_cell(cell, file=path.name, row=shown, field=field, signed=field in numeric)
+        for field in keys:
+            if not 0 < len(row[field]) <= KEY_MAX:
+                problem = f"is longer than {KEY_MAX} characters" if row[field] else "is empty"
+                raise BadInput(problem, file=path.name, row=number, field=field, remedy="name the row")
         if name in seen:
-            raise BadInput("is there twice", file=path.name, row=name, field=key, remedy="give each row its own name")
+            remedy = "give each row its own name"
+            raise BadInput("is there twice", file=path.name, row=name, field=", ".join(keys), remedy=remedy)
         seen.add(name)
         rows.append(row)
     return rows
+
+
+def row_name(row: dict[str, str], key: str | tuple[str, ...]) -> str:
+    """How messages call the row: the cells of its key."""
+    return row[key] if isinstance(key, str) else " / ".join(row[field] for field in key)
 
 
 def _check_header(path: Path, header: list[str], columns: Sequence[str]) -> None:
@@ -69,8 +94,8 @@ def check_cell(cell: str, *, file: str, row: object, field: str, signed: bool = 
     """Raise BadInput for text that is too long, or that a spreadsheet or browser would run."""
     if len(cell) > CELL_MAX:
         problem = f"is longer than {CELL_MAX} characters"
-    elif any(unicodedata.category(character) in ("Cc", "Cf") for character in cell):
-        problem = "holds a control character"
+    elif not cell.isprintable():
+        problem = "holds a control character, or a blank that is not the space"
     elif not signed and cell.startswith(FORMULA_START):
         problem = f"begins with {cell[0]!r}, which a spreadsheet takes for a formula"
     elif "<script" in cell.lower():
@@ -91,7 +116,7 @@ def number(row: dict[str, str], field: str, *, file: str, name: str, required: b
         value = float(cell)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value) or value <= 0:
+    if not VALUE_MIN < value < VALUE_MAX:
         raise BadInput(
             f"{cell[:40]!r} is not a finite number above zero",
             file=file,
@@ -108,6 +133,24 @@ def whole(row: dict[str, str], field: str, *, file: str, name: str) -> int | Non
     if value is not None and value != int(value):
         raise BadInput(f"{value} is not a whole number", file=file, row=name, field=field, remedy="correct it")
     return None if value is None else int(value)
+
+
+def filled(row: dict[str, str], fields: Iterable[str], *, file: str, name: str) -> None:
+    """Raise BadInput where one of the cells is empty."""
+    for field in fields:
+        if not row[field]:
+            raise BadInput("is empty", file=file, row=name, field=field, remedy="fill it, or leave the row out")
+
+
+def choices(
+    row: dict[str, str], field: str, allowed: Collection[str], separator: str | None, *, file: str, name: str
+) -> tuple[str, ...]:
+    """The parts of the cell (none where it is empty), each one of `allowed`; blanks separate where `separator` is None.
+
+    Raises BadInput.
+    """
+    parts = tuple(row[field].split(separator)) if row[field] else ()
+    return tuple(choice({field: part}, field, allowed, file=file, name=name) for part in parts)
 
 
 def choice(row: dict[str, str], field: str, allowed: Collection[str], *, file: str, name: str) -> str:

@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from costmodel.errors import BadInput
-from costmodel.evidence.numbers import VALUE_MAX, Number, parse, read_toml, subtable, text, texts
+from costmodel.evidence.numbers import Number, parse, read_toml, subtable, text, texts
 from costmodel.evidence.records import Sourced, TriggerLoad, Workload
+from costmodel.evidence.table import VALUE_MAX
 
 FOLDER = "workloads"
 RESIDENT = "resident"
@@ -166,7 +167,7 @@ def _ranges(table: object, lengths: dict[str, float], file: str, name: str) -> t
         pairs = ()
     if (
         not pairs
-        or any(not (math.isfinite(size) and size > 0 and weight > 0) for size, weight in pairs)
+        or any(not (0 < size < VALUE_MAX and weight > 0) for size, weight in pairs)
         or not math.isclose(sum(weight for _, weight in pairs), 1.0)
     ):
         raise BadInput(

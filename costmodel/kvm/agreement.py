@@ -5,15 +5,21 @@ The rules were written from the training triggers (every second one in alphabeti
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
+from costmodel.evidence import table
 from costmodel.evidence.paths import data_dir
 from costmodel.kvm.admissibility import judge
+from costmodel.kvm.guests import GUESTS
+from costmodel.kvm.strategies import STRATEGIES
 from costmodel.kvm.triggers import TRIGGERS
 
 TRAINING_TRIGGERS = frozenset(sorted(TRIGGERS)[::2])
+LABELS = ("yes", "conditional", "no")
+FACTS = ("guest_type", "trigger", "strategy", "admissible", "predicates", "reason", "source")
+DOCUMENTED = ("guest", "trigger", "strategy", "why")
 BY_DEFINITION = "by definition of the strategy"
 
 
@@ -44,19 +50,37 @@ class Disagreement:
 
 @lru_cache(maxsize=1)
 def facts() -> tuple[dict[str, str], ...]:
-    """Rows of the facts file."""
-    with (data_dir() / "kvm" / "admissibility.csv").open(newline="", encoding="utf-8") as file:
-        return tuple(csv.DictReader(file))
+    """Rows of the facts file. Raises BadInput."""
+    return read_facts(data_dir() / "kvm" / "admissibility.csv")
 
 
-def _documented() -> dict[tuple[str, str, str], str]:
-    with (data_dir() / "kvm" / "disagreements.csv").open(newline="", encoding="utf-8") as file:
-        return {(row["guest"], row["trigger"], row["strategy"]): row["why"] for row in csv.DictReader(file)}
+def read_facts(path: Path) -> tuple[dict[str, str], ...]:
+    """The cells of a facts file. Raises BadInput with the row that cannot be read."""
+    rows = _cells(path, FACTS)
+    for row in rows:
+        place = {"file": path.name, "name": table.row_name(row, FACTS[:3])}
+        table.choice(row, "admissible", LABELS, **place)
+        table.filled(row, ("predicates", "reason", "source"), **place)
+    return tuple(rows)
+
+
+def read_documented(path: Path) -> dict[tuple[str, str, str], str]:
+    """The documented reason of each cell in which rule and fact differ. Raises BadInput."""
+    return {tuple(row[field] for field in DOCUMENTED[:3]): row["why"] for row in _cells(path, DOCUMENTED)}
+
+
+def _cells(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    """Rows whose first three columns are guest type, trigger and strategy, each catalogued, each cell once."""
+    rows = table.read_table(path, columns, columns[:3])
+    for row in rows:
+        for field, known in zip(columns, (GUESTS, TRIGGERS, STRATEGIES), strict=False):
+            table.choice(row, field, known, file=path.name, name=table.row_name(row, columns[:3]))
+    return rows
 
 
 def disagreements() -> list[Disagreement]:
     """Every cell in which a rule's label differs from the facts' label."""
-    why = _documented()
+    why = read_documented(data_dir() / "kvm" / "disagreements.csv")
     found = []
     for row in facts():
         verdict = judge(row["guest_type"], row["trigger"], row["strategy"])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
-from costmodel.errors import BadInput, UnknownName
+from costmodel.errors import BadInput
+from costmodel.evidence import table
 from costmodel.evidence.paths import data_dir
 from costmodel.kvm.guests import GUESTS
 from costmodel.kvm.kernels import KERNEL_RANGES, resolve, upstream
@@ -15,6 +16,21 @@ from costmodel.kvm.strategies import STRATEGIES
 from costmodel.kvm.triggers import TRIGGERS
 
 FILE = "upstream_decisions.csv"
+COLUMNS = (
+    "number",
+    "commits",
+    "status",
+    "title",
+    "author",
+    "date",
+    "version",
+    "effect",
+    "guest_types",
+    "triggers",
+    "strategy",
+    "source",
+    "note",
+)
 STATUSES = ("merged", "refused", "withdrawn", "queued")
 ANY = "any"
 HVA = "hva"
@@ -76,31 +92,30 @@ def _range(version: str) -> str | None:
 
 @lru_cache(maxsize=1)
 def decisions() -> tuple[UpstreamDecision, ...]:
-    """All decisions, oldest first. Raises BadInput or UnknownName with the row that cannot be read."""
-    with (data_dir() / "kvm" / FILE).open(newline="", encoding="utf-8") as file:
-        return tuple(_decision(row) for row in csv.DictReader(file))
+    """All decisions, oldest first. Raises BadInput with the row that cannot be read."""
+    return read(data_dir() / "kvm" / FILE)
 
 
-def _decision(row: dict[str, str]) -> UpstreamDecision:
-    if row["status"] not in STATUSES:
-        remedy = f"write one of {', '.join(STATUSES)}"
-        raise BadInput(f"unknown {row['status']!r}", file=FILE, row=row["number"], field="status", remedy=remedy)
-    strategies = _split(row["strategy"])
-    for name in strategies:
-        if name not in STRATEGIES:
-            raise UnknownName("strategy", name, STRATEGIES)
+def read(path: Path) -> tuple[UpstreamDecision, ...]:
+    """The decisions of a file, in its order. Raises BadInput with the row that cannot be read."""
+    return tuple(_decision(row, path.name) for row in table.read_table(path, COLUMNS, "number"))
+
+
+def _decision(row: dict[str, str], file: str) -> UpstreamDecision:
+    place = {"file": file, "name": row["number"]}
+    table.filled(row, ("effect", "guest_types", "source"), **place)
     return UpstreamDecision(
-        number=int(row["number"]),
+        number=table.whole(row, "number", **place),
         commits=_split(row["commits"]),
-        status=row["status"],
+        status=table.choice(row, "status", STATUSES, **place),
         title=row["title"],
         author=row["author"],
         date=row["date"],
         versions=_split(row["version"]),
         effect=row["effect"],
-        guests=_members("guest type", row["guest_types"], GUESTS),
-        triggers=_members("trigger", row["triggers"], TRIGGERS),
-        strategies=strategies,
+        guests=_members(row, "guest_types", GUESTS, place),
+        triggers=_members(row, "triggers", TRIGGERS, place),
+        strategies=table.choices(row, "strategy", STRATEGIES, "|", **place),
         source=row["source"],
         note=row["note"],
     )
@@ -110,19 +125,12 @@ def _split(cell: str) -> tuple[str, ...]:
     return tuple(cell.split("|")) if cell else ()
 
 
-def _members(kind: str, cell: str, known: dict[str, object]) -> frozenset[str]:
-    """Ids of a cell, with `any` and `hva` spelled out."""
-    found: set[str] = set()
-    for name in _split(cell):
-        if name == ANY:
-            found.update(known)
-        elif name == HVA:
-            found.update(id for id, trigger in TRIGGERS.items() if trigger.by_hva)
-        elif name in known:
-            found.add(name)
-        else:
-            raise UnknownName(kind, name, known)
-    return frozenset(found)
+def _members(row: dict[str, str], field: str, known: dict[str, object], place: dict[str, str]) -> frozenset[str]:
+    """Ids of a cell, with `any` and, for triggers, `hva` spelled out."""
+    by_hva = {HVA: [id for id, trigger in TRIGGERS.items() if trigger.by_hva]} if known is TRIGGERS else {}
+    groups = {ANY: list(known), **by_hva}
+    found = table.choices(row, field, (*groups, *known), "|", **place)
+    return frozenset(id for name in found for id in groups.get(name, [name]))
 
 
 def mainline(first: str, last: str) -> tuple[str, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 from costmodel.errors import BadInput
+from costmodel.evidence import table
 from costmodel.evidence.paths import data_dir
 
 KERNEL_RANGES = ("v5.11", "v5.15.70+", "v5.18-v6.7", "v6.8-v6.10", "v6.11-v6.16", "v6.17-v7.2", "v7.3-rc")
@@ -15,6 +16,7 @@ _LAST = ((5, 14), (5, 17), (6, 7), (6, 10), (6, 16), (7, 2), (7, 99))
 """Last version that behaves as each range: v5.15.70 has the hook of v5.18 (stable backport)."""
 TDX_FIRST = "v6.16"
 """Label of the facts for TDX in v6.16, the first kernel that has it; it stands for the range up to v6.16."""
+COLUMNS = ("guest_type", "trigger", "kernel_range", "upstream_strategy", "locator")
 NOTHING_KNOWN = ("n/a", "unverified")
 OUT_OF_TREE = ("WBINVD_ALL",)
 """Hosts of the 2023 thread ran SNP without guest_memfd out of tree, with the SEV hook (KVM list, 2022 to 2023)."""
@@ -68,13 +70,24 @@ def resolve(version: str) -> str:
 
 @lru_cache(maxsize=1)
 def _rows() -> dict[tuple[str, str, str], Upstream]:
-    with (data_dir() / "kvm" / "upstream_behaviour.csv").open(newline="", encoding="utf-8") as file:
-        return {
-            (row["guest_type"], row["trigger"], row["kernel_range"]): Upstream(
-                tuple(row["upstream_strategy"].split("|")), row["locator"]
-            )
-            for row in csv.DictReader(file)
-        }
+    return read(data_dir() / "kvm" / "upstream_behaviour.csv")
+
+
+def read(path: Path) -> dict[tuple[str, str, str], Upstream]:
+    """What a file says of each guest type, trigger and kernel range. Raises BadInput with the row that cannot be read."""
+    from costmodel.kvm.guests import GUESTS
+    from costmodel.kvm.strategies import STRATEGIES
+    from costmodel.kvm.triggers import TRIGGERS
+
+    known = {"guest_type": GUESTS, "trigger": TRIGGERS, "kernel_range": (*KERNEL_RANGES, TDX_FIRST)}
+    found = {}
+    for row in table.read_table(path, COLUMNS, COLUMNS[:3]):
+        place = {"file": path.name, "name": table.row_name(row, COLUMNS[:3])}
+        cell = tuple(table.choice(row, field, allowed, **place) for field, allowed in known.items())
+        table.filled(row, ("upstream_strategy", "locator"), **place)
+        strategies = table.choices(row, "upstream_strategy", (*NOTHING_KNOWN, *STRATEGIES), "|", **place)
+        found[cell] = Upstream(strategies, row["locator"])
+    return found
 
 
 def upstream(guest: str, trigger: str, kernel: str) -> Upstream | None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
+from costmodel.evidence import table
 from costmodel.evidence.paths import data_dir
+from costmodel.kvm.guests import GUESTS
 from costmodel.kvm.kernels import KERNEL_RANGES
-from costmodel.kvm.triggers import Trigger
+from costmodel.kvm.triggers import TRIGGERS, Trigger
 
 ANY = "any"
+COLUMNS = ("id", "title", "effect", "triggers", "guests", "first_kernel", "caveat", "source")
+EFFECTS = ("stops", "pin_vcpus")
 
 
 @dataclass(frozen=True)
@@ -37,18 +41,25 @@ class Remedy:
 
 @lru_cache(maxsize=1)
 def remedies() -> tuple[Remedy, ...]:
-    """All remedies in the order of the file."""
-    with (data_dir() / "kvm" / "remedies.csv").open(newline="", encoding="utf-8") as file:
-        return tuple(
-            Remedy(
-                row["id"],
-                row["title"],
-                row["effect"],
-                frozenset(row["triggers"].split()),
-                frozenset(row["guests"].split()),
-                row["first_kernel"],
-                row["caveat"],
-                row["source"],
-            )
-            for row in csv.DictReader(file)
-        )
+    """All remedies in the order of the file. Raises BadInput."""
+    return read(data_dir() / "kvm" / "remedies.csv")
+
+
+def read(path: Path) -> tuple[Remedy, ...]:
+    """The remedies of a file. Raises BadInput with the row that cannot be read."""
+    return tuple(_remedy(row, path.name) for row in table.read_table(path, COLUMNS, "id"))
+
+
+def _remedy(row: dict[str, str], file: str) -> Remedy:
+    place = {"file": file, "name": row["id"]}
+    table.filled(row, ("title", "triggers", "guests", "caveat", "source"), **place)
+    return Remedy(
+        row["id"],
+        row["title"],
+        table.choice(row, "effect", EFFECTS, **place),
+        frozenset(table.choices(row, "triggers", (ANY, *TRIGGERS), None, **place)),
+        frozenset(table.choices(row, "guests", (ANY, *GUESTS), None, **place)),
+        table.choice(row, "first_kernel", ("", *KERNEL_RANGES), **place),
+        row["caveat"],
+        row["source"],
+    )

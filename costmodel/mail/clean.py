@@ -1,4 +1,7 @@
-"""Text from a mail made harmless: one line, printable, ASCII where it must be; nothing can start a new header."""
+"""Text from a mail made harmless: one line, printable, ASCII where it must be; nothing in it can start a new header.
+
+What was decoded is never decoded again: an encoded word inside an encoded word stays text.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,14 @@ NAME_MAX, SUBJECT_MAX = 120, 400
 def one_line(text: str, most: int) -> str:
     """`text` without control, format and surrogate characters, blanks collapsed, cut to `most` characters.
 
-    >>> one_line("Re: x\\r\\nBcc: a@example.org", 80)
-    'Re: x Bcc: a@example.org'
+    No encoded word is left in it: whoever reads the line next would decode it.
+
+    >>> one_line("Re: x\\r\\nBcc: a@example.org", 80), one_line("=?utf-8?q?=0ABcc:_a?=", 80)
+    ('Re: x Bcc: a@example.org', '= ?utf-8?q?=0ABcc:_a?=')
     """
     kept = "".join(" " if c.isspace() or c in "\x85\u2028\u2029" else c for c in text)
     kept = "".join(c for c in kept if c == " " or unicodedata.category(c)[0] != "C")
-    return " ".join(kept.split())[:most].strip()
+    return " ".join(kept.split()).replace("=?", "= ?")[:most].strip()
 
 
 def ascii_line(text: str) -> tuple[str, bool]:
@@ -41,19 +46,22 @@ def ascii_line(text: str) -> tuple[str, bool]:
 
 
 def address(text: str) -> str:
-    """An address that can be mailed to, or an empty string: a masked one (`name@xxxxxxxxx`) is none.
+    """An address that can be mailed to, or an empty string: a masked one (`name@xxxxxxxxx`) is none, nor is one that
+    holds an encoded word.
 
-    >>> address("a@example.org"), address("isaku.yamahata@xxxxxxxxx"), address("a@b\\nBcc: c@d")
-    ('a@example.org', '', '')
+    >>> address("a@example.org"), address("isaku.yamahata@xxxxxxxxx"), address("a@b\\nBcc: c@d"), address("=?x?q?y?=@b")
+    ('a@example.org', '', '', '')
     """
-    return text if ADDRESS.fullmatch(text) and ".." not in text and not MASKED.search(text) else ""
+    usable = ADDRESS.fullmatch(text) and ".." not in text and not text.startswith(".") and ".@" not in text
+    return text if usable and "=?" not in text and not MASKED.search(text) else ""
 
 
 def message_ids(text: str) -> tuple[str, ...]:
-    """Every well-formed `<left@right>` of a header, in order, each once.
+    """Every well-formed `<left@right>` of a header, in order, each once; one that holds an encoded word is not.
 
     >>> message_ids("<1@a.org> (x) <2@b.org>\\n <1@a.org> <broken>")
     ('<1@a.org>', '<2@b.org>')
     """
     found = (match.group() for match in MESSAGE_ID.finditer(text))
-    return tuple(dict.fromkeys(one for one in found if one.count("@") == 1 and one[1] != "@" and one[-2] != "@"))
+    usable = (one for one in found if one.count("@") == 1 and one[1] != "@" and one[-2] != "@" and "=?" not in one)
+    return tuple(dict.fromkeys(usable))

@@ -1,15 +1,21 @@
 """A reply as the bytes of an RFC 5322 mail: 7-bit, plain text, one part, threading headers on lines of their own.
 
-There is no Message-ID, From or Date: `git send-email` sets them.
+There is no Message-ID, From or Date: `git send-email` sets them. What was composed is read again by two parsers before
+it is given out: it holds the headers that were meant, with the values that were meant, and no other.
 """
 
 from __future__ import annotations
 
+import email
+import email.policy
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from email.errors import MessageError
+from email.header import decode_header, make_header
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import EmailPolicy
+from email.utils import getaddresses
 
 from costmodel.errors import BadInput
 from costmodel.mail.clean import SUBJECT_MAX, address, message_ids, one_line
@@ -18,6 +24,9 @@ from costmodel.mail.original import Original, Person
 POLICY = EmailPolicy(utf8=False, cte_type="7bit", linesep="\n")
 LINE_MAX = 998
 """Octets of a line that RFC 5322 allows, without its end."""
+PEOPLE_MAX = 200
+"""Correspondents of a thread that a list would deliver; an email package folds thousands for minutes."""
+FIXED = {"MIME-Version": "1.0", "Content-Type": 'text/plain; charset="us-ascii"', "Content-Transfer-Encoding": "7bit"}
 REFERENCES_MAX = 40
 """Of a longer thread the first reference and the newest are kept."""
 _REPLY = re.compile(r"(?:re|aw|sv)\s*:\s*", re.IGNORECASE)
@@ -51,15 +60,63 @@ def compose(mail: Original, body: Sequence[str]) -> bytes:
     if any(len(line) > LINE_MAX for line in text.split("\n")):
         remedy = "quote another line"
         raise BadInput(f"a quoted line is longer than the {LINE_MAX} octets of a mail", field="--quote", remedy=remedy)
-    message = EmailMessage(policy=POLICY)
-    message["Subject"] = subject_of(mail)
     to, copies = correspondents(mail)
-    for name, people in (("To", to), ("Cc", copies)):
-        if people:
-            message[name] = [_address(person) for person in people]
-    message.set_content(text, subtype="plain", charset="us-ascii", cte="7bit")
-    head, _, rest = message.as_bytes().partition(b"\n\n")
-    return head + b"\n" + _threading(mail) + b"\n" + rest
+    if len(to) + len(copies) > PEOPLE_MAX:
+        problem = f"the mail goes to more than {PEOPLE_MAX} people"
+        raise BadInput(problem, field="Cc", remedy="answer a mail of the thread that names fewer")
+    people = {name: [_address(one) for one in several] for name, several in (("To", to), ("Cc", copies)) if several}
+    threading = _threading(mail)
+    meant = {"Subject": subject_of(mail), **people, **threading, **FIXED}
+    message = EmailMessage(policy=POLICY)
+    try:
+        for name, value in meant.items():
+            if name not in threading and name not in FIXED:
+                message[name] = value
+        message.set_content(text, subtype="plain", charset="us-ascii", cte="7bit")
+        head, _, rest = message.as_bytes().partition(b"\n\n")
+    except (ValueError, LookupError, TypeError, AttributeError, MessageError) as error:
+        problem = f"the mail cannot be written: {error}"
+        raise BadInput(problem, field="Subject, To or Cc", remedy="correct the mail file") from None
+    # The email package would encode a long identifier: these headers are written as they are, one identifier a line.
+    lines = "".join(f"{name}: " + "\n ".join(ids) + "\n" for name, ids in threading.items())
+    content = head + b"\n" + lines.encode("ascii") + b"\n" + rest
+    _check(content, meant, text)
+    return content
+
+
+def _check(content: bytes, meant: Mapping[str, object], body: str) -> None:
+    """Raise BadInput unless both parsers of the email package read exactly the headers `meant` and the `body`."""
+    head, _, rest = content.partition(b"\n\n")
+    names = [line.partition(b":")[0].decode("ascii", "replace") for line in head.split(b"\n") if line[:1] != b" "]
+    sound = b"\r" not in content and rest == body.encode("ascii") and sorted(names) == sorted(meant)
+    for policy in (email.policy.default, email.policy.compat32):
+        try:
+            read = email.message_from_bytes(content, policy=policy)
+            sound = sound and not read.defects and sorted(read.keys()) == sorted(meant) and read.get_payload() == body
+            sound = sound and all(_same(str(read[name]), value) for name, value in meant.items())
+        except (ValueError, LookupError, TypeError, AttributeError, IndexError, MessageError):
+            sound = False
+        if not sound:
+            problem = "a name, subject or identifier of the mail would change the headers of the reply"
+            raise BadInput(problem, field="FILE", remedy="correct the mail file, or answer another mail")
+
+
+def _same(header: str, meant: object) -> bool:
+    """Whether a header that was read says what was meant; blanks are where a header may be folded."""
+    if isinstance(meant, str):
+        return _squeezed(_decoded(header)) == _squeezed(meant)
+    if all(isinstance(one, str) for one in meant):
+        return header.split() == list(meant)
+    listed = [(_squeezed(_decoded(name)), where) for name, where in getaddresses([header])]
+    return listed == [(_squeezed(one.display_name), one.addr_spec) for one in meant]
+
+
+def _decoded(header: str) -> str:
+    return str(make_header(decode_header(header)))
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.split())
 
 
 def _address(person: Person) -> Address:
@@ -69,14 +126,14 @@ def _address(person: Person) -> Address:
     return Address(display_name=one_line(person.name, SUBJECT_MAX), addr_spec=person.address)
 
 
-def _threading(mail: Original) -> bytes:
-    """In-Reply-To and References, one identifier per line: the email package would encode a long one."""
+def _threading(mail: Original) -> dict[str, list[str]]:
+    """The identifiers of In-Reply-To and References, neither where the mail has no Message-ID."""
     if not mail.message_id:
-        return b""
-    if message_ids(mail.message_id) != (mail.message_id,):
-        raise BadInput("the Message-ID is malformed", field="Message-ID", remedy="correct the mail file")
+        return {}
     earlier = [one for one in mail.references if one != mail.message_id]
     if len(earlier) > REFERENCES_MAX:
         earlier = [earlier[0], *earlier[1 - REFERENCES_MAX :]]
-    references = "\n ".join([*earlier, mail.message_id])
-    return f"In-Reply-To: {mail.message_id}\nReferences: {references}\n".encode("ascii")
+    references = [*earlier, mail.message_id]
+    if any(message_ids(one) != (one,) for one in references):
+        raise BadInput("the Message-ID is malformed", field="Message-ID", remedy="correct the mail file")
+    return {"In-Reply-To": [mail.message_id], "References": references}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import email
 import email.policy
 import gzip
@@ -9,6 +10,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from datetime import datetime
+from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message
 from email.utils import getaddresses, parsedate_to_datetime
@@ -22,7 +24,15 @@ from costmodel.mail.pasted import with_authors
 
 FILE_MAX = 64 * 2**20
 BODY_MAX = 2 * 2**20
-_MARK = re.compile(r"> ?")
+HEADER_MAX = 10_000
+"""Characters of a header that are read: a long one of hostile text takes time that grows with its square."""
+MAILS_MAX = 20_000
+PARTS_MAX = 100
+NOT_TEXT = ("idna", "punycode")
+"""Codecs of names of hosts: no body is written in them, and they take time that grows with its square."""
+_UNDECODABLE = (LookupError, ValueError, MessageError, RecursionError)
+_MARKS = re.compile(r"(?:> ?)*")
+_BOUNDARY = re.compile(rb"^(?:content-type:|[ \t])[^\r\n]*boundary[ \t]*\*?\d*\*?=", re.MULTILINE | re.IGNORECASE)
 _ATTRIBUTION = re.compile(r"(?:On\b|At\b|Le\b|Am\b).{0,300}\b(?:wrote|writes|schrieb|a .crit)\s?:\s*$")
 _FROM_LINE = re.compile(rb"^From [^\r\n]*\r?\n", re.MULTILINE)
 
@@ -32,7 +42,7 @@ def read(path: Path) -> list[Original]:
     content = _content(path)
     if archive.is_page(content):
         return [archive.page(content)]
-    found = [_original(email.message_from_bytes(raw, policy=email.policy.compat32)) for raw in _mails(content)]
+    found = [_original(_parsed(raw, path.name)) for raw in _mails(content, path.name)]
     mails = [one for one in found if one is not None]
     if not mails:
         remedy = "save the mail as raw text, an mbox, or the text of its archive page"
@@ -55,8 +65,18 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _mails(content: bytes) -> Iterator[bytes]:
-    """The raw mails of an mbox, or the one mail that the file is."""
+def _parsed(raw: bytes, file: str) -> Message:
+    """The mail behind its bytes. Raises BadInput where its parts are nested so deep that reading would not end."""
+    try:
+        if len(_BOUNDARY.findall(raw)) <= PARTS_MAX:
+            return email.message_from_bytes(raw, policy=email.policy.compat32)
+    except RecursionError:
+        pass
+    raise BadInput(f"has a mail of more than {PARTS_MAX} nested parts", file=file, remedy="save the mail without them")
+
+
+def _mails(content: bytes, file: str) -> Iterator[bytes]:
+    """The raw mails of an mbox, or the one mail that the file is. Raises BadInput where they are too many."""
     if not content.startswith(b"From "):
         yield content
         return
@@ -65,7 +85,9 @@ def _mails(content: bytes) -> Iterator[bytes]:
         for match in _FROM_LINE.finditer(content)
         if match.start() == 0 or content[max(0, match.start() - 3) : match.start()].endswith((b"\n\n", b"\n\r\n"))
     ]
-    for match, following in zip(starts, [*starts[1:], None], strict=True):
+    if len(starts) > MAILS_MAX:
+        raise BadInput(f"holds more than {MAILS_MAX} mails", file=file, remedy="give one thread only")
+    for match, following in zip(starts, [*starts[1:], None][: len(starts)], strict=True):
         raw = content[match.end() : following.start() if following else len(content)]
         yield re.sub(rb"(?m)^>(>*From )", rb"\1", raw)
 
@@ -81,7 +103,7 @@ def _original(mail: Message) -> Original | None:
         text
         for missing, text in (
             (not ids, "the mail has no usable Message-ID: In-Reply-To and References cannot be set"),
-            (not sender.address, "the address of the sender is missing or masked"),
+            (not sender.address, "the address of the sender is missing, masked or none that mail can be sent to"),
         )
         if missing
     ]
@@ -99,28 +121,27 @@ def _original(mail: Message) -> Original | None:
     )
 
 
-def _header(mail: Message, name: str) -> str:
-    """A header as text with encoded words decoded; what cannot be decoded stays as it is."""
-    raw = str(mail.get(name, ""))
+def _decoded(raw: str) -> str:
+    """A header as text with encoded words decoded, once; what cannot be decoded stays as it is."""
     try:
-        return str(make_header(decode_header(raw)))
-    except (LookupError, ValueError, UnicodeError):
+        return str(make_header(decode_header(raw[:HEADER_MAX]))) if "=?" in raw else raw
+    except _UNDECODABLE:
         return raw
 
 
+def _header(mail: Message, name: str) -> str:
+    """The first header `name` as text, empty where there is none."""
+    return _decoded(str(mail.get(name, "")))
+
+
 def _people(mail: Message, name: str) -> list[Person]:
-    """Correspondents of a header; names are decoded after the addresses were told apart."""
-    raw = [one_line(str(value), 100_000) for value in mail.get_all(name, [])]
-    found = []
-    for shown, where in getaddresses(raw):
-        try:
-            text = str(make_header(decode_header(shown)))
-        except (LookupError, ValueError, UnicodeError):
-            text = shown
-        person = Person(one_line(text, NAME_MAX), address(where))
-        if person.name or person.address:
-            found.append(person)
-    return found
+    """Correspondents of a header, unusable addresses empty; names are decoded after the addresses were told apart."""
+    raw = [" ".join(str(value).split())[:HEADER_MAX] for value in mail.get_all(name, [])]
+    try:
+        listed = getaddresses(raw)
+    except (RecursionError, ValueError, IndexError):
+        return []
+    return [Person(one_line(_decoded(shown), NAME_MAX), address(where)) for shown, where in listed]
 
 
 def _date(text: str) -> str:
@@ -139,17 +160,16 @@ def _body(mail: Message) -> str:
     if part is None:
         return ""
     raw = part.get_payload(decode=True) or b""
-    charset = part.get_content_charset("utf-8")
     try:
-        return raw[:BODY_MAX].decode(charset, "replace")
-    except (LookupError, ValueError):
+        charset = codecs.lookup(part.get_content_charset("utf-8")).name
+        return raw[:BODY_MAX].decode("utf-8" if charset in NOT_TEXT else charset, "replace")
+    except _UNDECODABLE:
         return raw[:BODY_MAX].decode("utf-8", "replace")
 
 
 def _lines(body: str) -> Iterator[Line]:
     """Lines of a body with their quote marks counted."""
     for raw in body.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
-        depth, text = 0, raw
-        while match := _MARK.match(text):
-            depth, text = depth + 1, text[match.end() :]
+        marks = _MARKS.match(raw).group()
+        depth, text = marks.count(">"), raw[len(marks) :]
         yield Line(depth, text.rstrip(), attribution=bool(_ATTRIBUTION.match(text)))

@@ -8,51 +8,75 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
-import subprocess
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from costmodel.measure.buffer import HUGE_BYTES, Buffer
 from costmodel.measure.host import Host
+from costmodel.measure.journal import Changes, System, swaps
 from costmodel.measure.kvm import Vm
 from costmodel.measure.probe import Settings, Skipped, Table, Tick
-from costmodel.measure.tracefs import Invalidation, Trace, mounted
-from costmodel.measure.tunables import Tunables, restored
+from costmodel.measure.signals import SIGNALS
+from costmodel.measure.tracefs import Invalidation, Trace, tracing_folder
 
 PAGE_BYTES = 4096
 MEMORY_BYTES = 8 * 2**20
 MADV_PAGEOUT, MADV_COLLAPSE = 21, 25
-KSM = Path("/sys/kernel/mm/ksm")
-OWN_MERGED = Path("/proc/self/ksm_merging_pages")
-ZRAM = Path("/sys/block/zram0")
+KSM = "sys/kernel/mm/ksm"
+KSM_SETTINGS = {"sleep_millisecs": "1", "pages_to_scan": "4096", "smart_scan": "0", "run": "1"}
+"""What the KSM probe writes into the tunables of KSM, in this order."""
+COMPACT = "proc/sys/vm/compact_memory"
+ZRAM = "zram0"
 WAIT_S = 20.0
+UNMERGE_S = 2.0
+"""So long ksmd gets to forget our pages before its settings are put back."""
 THREADS = ("ksmd", "khugepaged", "kcompactd", "kswapd")
 """Kernel threads that may stand in a record by name; the probe itself is `probe`, everything else `other`."""
 
 
 @dataclass(frozen=True)
 class Cause:
-    """How to provoke a trigger. `page` is the page size of the memory; `proxy` says for what it stands in."""
+    """How to provoke a trigger. `page` is the page size of the memory; `proxy` says for what it stands in; `after` tidies
+    the memory up once the events are read, before the tunables are put back.
+    """
 
     trigger: str
     page: str
-    act: Callable[[Buffer, Tunables], None]
+    act: Callable[[Buffer, Changes], None]
     proxy: str = ""
+    after: Callable[[Buffer, Changes], None] = lambda memory, changes: None
 
 
-def probe(host: Host, settings: Settings, tick: Tick) -> Table:
-    """One row per event: measured_range_bytes, time since the trigger was caused, whether it meets the memory slot."""
-    if os.geteuid() != 0:
+def planned(system: System) -> list[str]:
+    """What the probe will change for a time on this machine, a sentence for each."""
+    found = []
+    for name, text in KSM_SETTINGS.items():
+        path = system.path(KSM) / name
+        if path.exists():
+            found.append(f"{path}: {system.read(path).strip()} now, {text} for a time")
+    found.append(f"{system.path(COMPACT)}: 1 is written once, which compacts all memory")
+    if not swaps(system) and (system.path("sys/block") / ZRAM).exists():
+        found.append(f"{system.path('dev') / ZRAM}: swap of {8 * MEMORY_BYTES} bytes for a time")
+    return found
+
+
+def probe(host: Host, settings: Settings, tick: Tick, changes: Changes | None) -> Table:
+    """One row per event: measured_range_bytes, time since the trigger was caused, whether it meets the memory slot.
+
+    `changes` is the leave to change tunables, None for a user who may not.
+    """
+    if changes is None:
         raise Skipped("invalidations: needs root (tracefs, /dev/kvm, KSM and compaction tunables)")
     table = Table("invalidations", "")
     if host.numa_nodes < 2:
         table.notes.append("AutoNUMA itself is not measurable on one NUMA node; mprotect is its proxy")
-    with mounted() as tracing, Trace(tracing) as trace:
+    with changes.restored():
+        trace = Trace(tracing_folder(changes), changes)
         for cause in CAUSES:
             try:
-                _record(cause, trace, table)
+                _record(cause, trace, table, changes)
             except Skipped as reason:
                 table.notes.append(f"{cause.trigger}: skipped, {reason}")
             tick()
@@ -61,14 +85,10 @@ def probe(host: Host, settings: Settings, tick: Tick) -> Table:
     return table
 
 
-def _record(cause: Cause, trace: Trace, table: Table) -> None:
-    with Buffer(MEMORY_BYTES, cause.page) as memory, Vm(memory), restored() as tunables:
-        trace.clear()
-        began_s = time.monotonic()
-        cause.act(memory, tunables)
-        ended_s = time.monotonic()
-        events, lost = trace.read()
-        events = [event for event in events if began_s <= event.time_s <= ended_s]
+def _record(cause: Cause, trace: Trace, table: Table, changes: Changes) -> None:
+    device = changes.system.path("dev/kvm")
+    with Buffer(MEMORY_BYTES, cause.page) as memory, Vm(memory, device):
+        events, lost, began_s = observed(cause, memory, trace, changes)
     if lost:
         table.notes.append(f"{cause.trigger}: {lost} events lost, the buffer was full")
     if not events:
@@ -90,69 +110,128 @@ def _record(cause: Cause, trace: Trace, table: Table) -> None:
         )
 
 
+def observed(cause: Cause, memory: Buffer, trace: Trace, changes: Changes) -> tuple[list[Invalidation], int, float]:
+    """The events while the trigger was caused, how many were lost, and when it began; changes are put back."""
+    with changes.restored():
+        trace.clear()
+        began_s = time.monotonic()
+        try:
+            cause.act(memory, changes)
+            ended_s = time.monotonic()
+            events, lost = trace.read()
+        finally:
+            cause.after(memory, changes)
+    return [event for event in events if began_s <= event.time_s <= ended_s], lost, began_s
+
+
 def _thread(event: Invalidation) -> str:
     if event.pid == os.getpid():
         return "probe"
     return next((name for name in THREADS if event.comm.startswith(name)), "other")
 
 
-def _mprotect(memory: Buffer, _: Tunables) -> None:
+def _mprotect(memory: Buffer, _: Changes) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     for protection in (mmap.PROT_READ, mmap.PROT_READ | mmap.PROT_WRITE):
         libc.mprotect(ctypes.c_void_p(memory.address), ctypes.c_size_t(memory.bytes), protection)
 
 
-def _dontneed(memory: Buffer, _: Tunables) -> None:
+def _dontneed(memory: Buffer, _: Changes) -> None:
     for start in range(0, MEMORY_BYTES, HUGE_BYTES):
         memory.madvise(mmap.MADV_DONTNEED, start, HUGE_BYTES)
 
 
-def _split(memory: Buffer, _: Tunables) -> None:
+def _split(memory: Buffer, _: Changes) -> None:
     """Give back one 4 KiB page of each huge page."""
     for start in range(0, MEMORY_BYTES, HUGE_BYTES):
         memory.madvise(mmap.MADV_DONTNEED, start + PAGE_BYTES, PAGE_BYTES)
 
 
-def _fork_and_write(memory: Buffer, _: Tunables) -> None:
+def _fork_and_write(memory: Buffer, _: Changes) -> None:
     """A child that shares the pages; each write of the parent then copies one."""
     ready, finish = os.pipe(), os.pipe()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     child = os.fork()
     if child == 0:
-        os.write(ready[1], b".")
-        os.read(finish[0], 1)
-        os._exit(0)
+        _wait_for_parent(ready[1], (ready[0], finish[1]), finish[0], mask)
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        os.close(ready[1])
         os.read(ready[0], 1)
         for start in range(0, MEMORY_BYTES, PAGE_BYTES):
             ctypes.memset(memory.address + start, 2, 1)
     finally:
-        os.write(finish[1], b".")
+        os.close(finish[1])
         os.waitpid(child, 0)
-        for end in (*ready, *finish):
+        for end in (ready[0], finish[0]):
             os.close(end)
 
 
-def _ksm(memory: Buffer, tunables: Tunables) -> None:
+def _wait_for_parent(ready: int, foreign: tuple[int, ...], finish: int, mask: set[int]) -> None:
+    """The child: says that it is there and ends with its parent, however that ends. It undoes nothing."""
+    try:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for end in foreign:
+            os.close(end)
+        os.write(ready, b".")
+        os.read(finish, 1)
+    finally:
+        os._exit(0)
+
+
+def _ksm(memory: Buffer, changes: Changes) -> None:
     """Pages of one content, merged until nothing is left to merge."""
-    if not (KSM / "run").exists():
+    system = changes.system
+    folder = system.path(KSM)
+    if not (folder / "run").exists():
         raise Skipped("the kernel has no KSM")
+    if system.read(folder / "run").strip() == "2":
+        raise Skipped(f"{folder / 'run'} is 2: whoever unmerged all pages of this host wants none merged")
+    own = system.path("proc/self/ksm_merging_pages")
+    merged = own if own.exists() else folder / "pages_sharing"
     ctypes.memset(memory.address, 7, memory.bytes)
-    memory.madvise(mmap.MADV_MERGEABLE)
-    tunables.set(KSM / "sleep_millisecs", "1")
-    tunables.set(KSM / "pages_to_scan", "4096")
-    if (KSM / "smart_scan").exists():
-        tunables.set(KSM / "smart_scan", "0")
-    merged = OWN_MERGED if OWN_MERGED.exists() else KSM / "pages_sharing"
-    wanted = int(merged.read_text()) + MEMORY_BYTES // PAGE_BYTES * 9 // 10
+    try:
+        memory.madvise(mmap.MADV_MERGEABLE)
+    except OSError as error:
+        raise Skipped(f"MADV_MERGEABLE: {error.strerror}") from None
+    wanted = int(system.read(merged)) + MEMORY_BYTES // PAGE_BYTES * 9 // 10
+    for name, text in KSM_SETTINGS.items():
+        if (folder / name).exists():
+            changes.set(folder / name, text)
     end_s = time.monotonic() + WAIT_S
-    tunables.set(KSM / "run", "1")
-    while int(merged.read_text()) < wanted:
+    while int(system.read(merged)) < wanted:
         if time.monotonic() > end_s:
             raise Skipped(f"KSM merged fewer than {wanted} pages in {WAIT_S:g} s")
         time.sleep(0.02)
 
 
-def _collapse(memory: Buffer, _: Tunables) -> None:
+def _unmerge(memory: Buffer, changes: Changes) -> None:
+    """Our pages are our own again, and where ksmd still runs it forgets them.
+
+    Writing 2 into KSM's `run` would do it faster, for every process of the host.
+    """
+    try:
+        memory.madvise(mmap.MADV_UNMERGEABLE)
+    except OSError:  # no KSM, or no memory for the copies: the pages go with this process
+        return
+    system = changes.system
+    end_s = time.monotonic() + UNMERGE_S
+    while system.read(system.path(KSM) / "run").strip() == "1" and time.monotonic() < end_s:
+        if not _remembered(system):
+            return
+        time.sleep(0.02)
+
+
+def _remembered(system: System) -> int:
+    """Pages of this process that ksmd keeps account of; 0 where the kernel does not tell (before v6.1)."""
+    path = system.path("proc/self/ksm_stat")
+    fields = dict(line.split()[:2] for line in system.read(path).splitlines()) if path.exists() else {}
+    return int(fields.get("ksm_rmap_items", 0))
+
+
+def _collapse(memory: Buffer, _: Changes) -> None:
     memory.madvise(mmap.MADV_HUGEPAGE)
     try:
         memory.madvise(MADV_COLLAPSE)
@@ -160,36 +239,23 @@ def _collapse(memory: Buffer, _: Tunables) -> None:
         raise Skipped(f"MADV_COLLAPSE: {error.strerror}") from None
 
 
-def _compact(memory: Buffer, tunables: Tunables) -> None:
+def _compact(memory: Buffer, changes: Changes) -> None:
     """Holes in memory that was handed out beside ours, then compaction of all of it."""
-    path = Path("/proc/sys/vm/compact_memory")
+    path = changes.system.path(COMPACT)
     with Buffer(2 * MEMORY_BYTES) as holes:
         for start in range(0, holes.bytes, 2 * PAGE_BYTES):
             holes.madvise(mmap.MADV_DONTNEED, start, PAGE_BYTES)
         try:
-            path.write_text("1")
+            changes.system.write(path, "1")
         except OSError as error:
             raise Skipped(f"{path}: {error.strerror}") from None
 
 
-def _swap_out(memory: Buffer, _: Tunables) -> None:
+def _swap_out(memory: Buffer, changes: Changes) -> None:
     """Swap to zram; a zram device that nobody uses is set up for the time being."""
-    active = len(Path("/proc/swaps").read_text().splitlines()) > 1
-    if active:
-        memory.madvise(MADV_PAGEOUT)
-        return
-    if not (ZRAM / "disksize").exists() or (ZRAM / "disksize").read_text().strip() != "0":
-        raise Skipped("no swap is active and no free zram device is there")
-    try:
-        (ZRAM / "disksize").write_text(str(8 * MEMORY_BYTES))
-        for command in (["mkswap", "/dev/zram0"], ["swapon", "/dev/zram0"]):
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise Skipped(f"{command[0]}: {done.stderr.strip()}")
-        memory.madvise(MADV_PAGEOUT)
-    finally:
-        subprocess.run(["swapoff", "/dev/zram0"], capture_output=True, check=False)
-        (ZRAM / "reset").write_text("1")
+    if not swaps(changes.system):
+        changes.swap_on(ZRAM, 8 * MEMORY_BYTES)
+    memory.madvise(MADV_PAGEOUT)
 
 
 CAUSES = (
@@ -198,7 +264,7 @@ CAUSES = (
     Cause("fork_cow", "4KiB", _fork_and_write),
     Cause("thp_collapse", "4KiB", _collapse),
     Cause("thp_split", "2MiB", _split),
-    Cause("ksm", "4KiB", _ksm),
+    Cause("ksm", "4KiB", _ksm, after=_unmerge),
     Cause("numa_or_compaction_migrate", "4KiB", _compact),
     Cause("swap_reclaim", "4KiB", _swap_out),
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 from costmodel.measure.buffer import Buffer
@@ -14,6 +16,44 @@ KVM_GET_API_VERSION = 0xAE00
 KVM_CREATE_VM = 0xAE01
 KVM_SET_USER_MEMORY_REGION = 0x4020AE46
 API_VERSION = 12
+HELD = ("anon_inode:kvm-vm", "anon_inode:kvm-vcpu")
+"""What /proc/PID/fd shows of a process that holds a virtual machine or one of its vCPUs."""
+
+
+@dataclass(frozen=True)
+class Guests:
+    """Processes other than this one that hold a virtual machine; `hidden` where some could not be looked into."""
+
+    holders: tuple[int, ...]
+    hidden: bool
+
+    def sentence(self) -> str:
+        """Why not to disturb this host; empty where there is no reason."""
+        if self.holders:
+            shown = ", ".join(str(pid) for pid in self.holders[:5]) + (", ..." if len(self.holders) > 5 else "")
+            return f"virtual machines run on this host (held by process {shown})"
+        return "whether virtual machines run on this host only root can tell" if self.hidden else ""
+
+
+def guests(proc: Path = Path("/proc")) -> Guests:
+    """Look for virtual machines of KVM that are not ours."""
+    holders, hidden = [], False
+    for folder in proc.glob("[0-9]*"):
+        if int(folder.name) == os.getpid():
+            continue
+        try:
+            files = list((folder / "fd").iterdir())
+        except PermissionError:
+            hidden = True
+            continue
+        except OSError:  # ended meanwhile
+            continue
+        for file in files:
+            with contextlib.suppress(OSError):
+                if str(file.readlink()).startswith(HELD):
+                    holders.append(int(folder.name))
+                    break
+    return Guests(tuple(sorted(holders)), hidden)
 
 
 class Vm:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 
-from costmodel.errors import CostModelError
+from costmodel.errors import INSTALL, CostModelError
 
 LINE_BYTES = 64
 INSTRUCTIONS = ("CLFLUSH", "CLFLUSHOPT", "CLWB")
@@ -24,6 +24,8 @@ _STOP = (
     'call i64 asm sideeffect "mfence; rdtscp; lfence; shlq $$32, %rdx; orq %rdx, %rax", '
     '"={rax},~{rdx},~{rcx},~{memory}"()'
 )
+
+
 
 
 class NativeUnavailable(CostModelError):
@@ -193,7 +195,7 @@ def _engine() -> object:
     try:
         from llvmlite import binding
     except ImportError as error:
-        raise NativeUnavailable("llvmlite is not installed: pip install 'costmodel[measure]'") from error
+        raise NativeUnavailable(f"llvmlite is not installed: {INSTALL.format('measure')}") from error
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     binding.initialize_native_asmparser()

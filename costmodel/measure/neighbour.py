@@ -9,7 +9,7 @@ from costmodel.measure import native, refill
 from costmodel.measure.buffer import Buffer
 from costmodel.measure.host import Host, usable_cpus
 from costmodel.measure.probe import Settings, Skipped, Table, Tick, pinned, repeat
-from costmodel.measure.threads import Worker
+from costmodel.measure.threads import Worker, ended
 
 VICTIM_BYTES = 8 * 2**20
 VICTIM_LINES = VICTIM_BYTES // native.LINE_BYTES
@@ -72,13 +72,12 @@ def _beside(work, own: Buffer, cell, repeats: dict[str, int], cpu: int) -> tuple
     stop = threading.Event()
     barrier = threading.Barrier(2)
     flusher = Worker(cpu, lambda: work(stop), barrier)
-    flusher.start()
-    barrier.wait()
-    time.sleep(START_S)
-    victim(own.address, VICTIM_LINES)
-    ticks = sum(victim(own.address, VICTIM_LINES) for _ in range(repeats[cell["victim"]]))
-    stop.set()
-    flusher.join()
+    with ended([flusher], barrier, stop.set):
+        flusher.start()
+        barrier.wait()
+        time.sleep(START_S)
+        victim(own.address, VICTIM_LINES)
+        ticks = sum(victim(own.address, VICTIM_LINES) for _ in range(repeats[cell["victim"]]))
     if flusher.error is not None:
         raise flusher.error
     return ticks, flusher.result / max(1e-9, flusher.ended_s - flusher.began_s)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import importlib.util
 import io
+import os
 import platform
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from costmodel import __version__
-from costmodel.errors import BadInput
+from costmodel.errors import INSTALL, BadInput
 from costmodel.measure.host import Host
 from costmodel.measure.native import NativeUnavailable
 from costmodel.measure.probe import Table
@@ -25,6 +27,10 @@ from costmodel.numbers import shortened
 HOST_FILE = "host.toml"
 NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 DIGITS = 6
+ROOM_BYTES = 8 * 2**20
+"""A profile of every probe on a host of many CPUs fits into this."""
+FORMULA_STARTS = ("=", "+", "-", "@")
+"""A spreadsheet takes text that begins so for a formula."""
 
 
 @dataclass
@@ -60,12 +66,24 @@ def checked_name(name: str) -> str:
 
 
 def as_csv(rows: Sequence[Mapping[str, object]]) -> str:
-    """CSV text of rows of one shape, floats with six digits."""
+    """CSV text of rows of one shape, floats with six digits.
+
+    Foreign text does no harm: control characters are escaped, and what a spreadsheet would run gets a quote before it.
+    """
     stream = io.StringIO()
     writer = csv.DictWriter(stream, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(shortened(dict(row), DIGITS) for row in rows)
+    for row in rows:
+        cells = shortened(dict(row), DIGITS)
+        writer.writerow({name: _harmless(cell) for name, cell in cells.items()})
     return stream.getvalue()
+
+
+def _harmless(cell: object) -> object:
+    if not isinstance(cell, str):
+        return cell
+    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cell)
+    return f"'{plain}" if plain.startswith(FORMULA_STARTS) else plain
 
 
 def files(outcome: Outcome, name: str) -> dict[str, str]:
@@ -89,7 +107,7 @@ def require() -> None:
     """Raises NativeUnavailable where a library of the extra `measure` is missing: before anything is measured."""
     for library in ("llvmlite", "tomli_w"):
         if importlib.util.find_spec(library) is None:
-            raise NativeUnavailable(f"{library} is not installed: pip install 'costmodel[measure]'")
+            raise NativeUnavailable(f"{library} is not installed: {INSTALL.format('measure')}")
 
 
 def _llvmlite() -> str:
@@ -100,20 +118,59 @@ def _llvmlite() -> str:
     return llvmlite.__version__
 
 
-def write(outcome: Outcome, folder: Path) -> Path:
-    """Write the profile as `folder`; the folder appears whole or not at all. Raises BadInput where it exists."""
-    if not outcome.tables:
-        raise BadInput("nothing was measured", field="probe", remedy="; ".join(outcome.skipped.values()))
+@contextlib.contextmanager
+def prepared(folder: Path) -> Iterator[None]:
+    """Room for the profile `folder`, made and tried before the block measures anything.
+
+    Folders above it that were made for it go again when the block fails. Raises BadInput where `folder` exists or
+    cannot be written.
+    """
+    above: list[Path] = []
+    try:
+        with _unwritable(folder):
+            _must_be_new(folder)
+            above = [path for path in (folder.parent, *folder.parent.parents) if not path.exists()]
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder.parent) as stream:
+                os.posix_fallocate(stream.fileno(), 0, ROOM_BYTES)
+        yield
+    except BaseException:
+        for path in above:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
+
+
+@contextlib.contextmanager
+def _unwritable(folder: Path) -> Iterator[None]:
+    """An error of the file system in the block becomes BadInput."""
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(
+            f"cannot be written: {error.strerror}", file=folder, remedy="choose another place with --out"
+        ) from None
+
+
+def _must_be_new(folder: Path) -> None:
     if folder.exists():
         raise BadInput("exists already", file=folder, remedy="choose another --name or --out, or remove it")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=".measure-", dir=folder.parent))
-    try:
-        for file, text in files(outcome, folder.name).items():
-            (aside / file).write_text(text)
-        aside.chmod(0o755)
-        aside.rename(folder)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
+
+
+def write(outcome: Outcome, folder: Path) -> Path:
+    """Write the profile as `folder`; the folder appears whole or not at all. Raises BadInput where it cannot."""
+    if not outcome.tables:
+        raise BadInput("nothing was measured", field="probe", remedy="; ".join(outcome.skipped.values()))
+    with _unwritable(folder):
+        _must_be_new(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=".measure-", dir=folder.parent))
+        try:
+            for file, text in files(outcome, folder.name).items():
+                (aside / file).write_text(text)
+            aside.chmod(0o755)
+            aside.rename(folder)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
     return folder

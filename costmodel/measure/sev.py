@@ -20,7 +20,7 @@ from costmodel.measure import native
 from costmodel.measure.buffer import Buffer
 from costmodel.measure.host import Host, usable_cpus
 from costmodel.measure.kvm import KVM_CREATE_VM, KVM_SET_USER_MEMORY_REGION
-from costmodel.measure.probe import Settings, Skipped, Table, Tick, pinned, repeat
+from costmodel.measure.probe import Cell, Settings, Skipped, Table, Tick, pinned, repeat, rounds
 from costmodel.measure.threads import together
 
 KVM_CREATE_VCPU = 0xAE41
@@ -34,6 +34,8 @@ KVM_SEV_LAUNCH_START = 2
 REGION_BYTES = 4096
 MASK_SYMBOL = "wbnoinvd_on_cpus_mask"
 DIRTY_SHARES = (0.0, 0.5, 1.0)
+FLUSHES_PER_VM = {False: 3, True: 2}
+"""By `masked`: the unregistration and the release of the address space flush; up to v6.16 sev_vm_destroy() does, too."""
 
 
 class Kernel:
@@ -143,6 +145,20 @@ def masked(kernel: Kernel) -> bool:
     return MASK_SYMBOL in kernel.symbols()
 
 
+def cells(mask: bool, cpus: Sequence[int]) -> list[Cell]:
+    """CPUs that ran the VM x dirty share of the last-level cache."""
+    counts = sorted({1, 2, len(cpus) // 2, len(cpus)} - {0}) if mask else [len(cpus)]
+    return [{"cpus": count, "dirty_share": share, "masked": mask} for count in counts for share in DIRTY_SHARES]
+
+
+def planned(settings: Settings, kernel: Kernel | None = None) -> str:
+    """What the probe will do to the other users of this host, in a sentence."""
+    mask = masked(kernel or Kernel())
+    vms = len(cells(mask, usable_cpus())) * rounds(settings)
+    where = "on the CPUs that ran its virtual machine" if mask else "on every CPU"
+    return f"sev: {vms * FLUSHES_PER_VM[mask]} whole-cache flushes {where}, more where the kernel runs out of ASIDs"
+
+
 def probe(host: Host, settings: Settings, tick: Tick, kernel: Kernel | None = None, root: Path = Path("/")) -> Table:
     """Column measured_flush_s against CPUs that ran the VM and the dirty share of the last-level cache."""
     lacks = missing(root)
@@ -151,9 +167,7 @@ def probe(host: Host, settings: Settings, tick: Tick, kernel: Kernel | None = No
     kernel = kernel or Kernel()
     cpus = usable_cpus()
     mask = masked(kernel)
-    counts = sorted({1, 2, len(cpus) // 2, len(cpus)} - {0}) if mask else [len(cpus)]
     llc = host.llc.bytes if host.llc else 0
-    cells = [{"cpus": count, "dirty_share": share, "masked": mask} for count in counts for share in DIRTY_SHARES]
     table = Table("sev", "measured_flush_s")
     table.notes.append(
         "WBNOINVD on the CPUs that ran the VM (v6.17 or a backport)" if mask else "WBINVD on all CPUs (up to v6.16)"
@@ -168,7 +182,7 @@ def probe(host: Host, settings: Settings, tick: Tick, kernel: Kernel | None = No
                     _dirty(dirt, cell["dirty_share"], cpus)
                     return {"flush_s": vm.flush_s(), "dirty_bytes": cell["dirty_share"] * dirt.bytes}
 
-            repeat(table, cells, settings, run, measure, tick)
+            repeat(table, cells(mask, cpus), settings, run, measure, tick)
     if mask:
         table.notes += [
             f"{text}: the vCPU may not have entered there, and the flush may not have reached it"

@@ -34,14 +34,32 @@ class Worker(threading.Thread):
             self._barrier.abort()
 
 
+@contextlib.contextmanager
+def ended(
+    workers: Sequence[Worker], barrier: threading.Barrier, stop: Callable[[], object] = lambda: None
+) -> Iterator[None]:
+    """No worker outlives the block, whatever ends it: the memory that they work on goes next. `stop` tells them to end."""
+    try:
+        yield
+    except BaseException:
+        barrier.abort()
+        raise
+    finally:
+        stop()
+        for worker in workers:
+            if worker.ident is not None:
+                worker.join()
+
+
 def together(cpus: Sequence[int], works: Sequence[Callable[[], object]]) -> list[Worker]:
     """Run each work on its CPU, all released at once; raises the first error."""
     barrier = threading.Barrier(len(cpus))
     workers = [Worker(cpu, work, barrier) for cpu, work in zip(cpus, works, strict=True)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    with ended(workers, barrier):
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
     for worker in workers:
         if worker.error is not None and not isinstance(worker.error, threading.BrokenBarrierError):
             raise worker.error
@@ -55,12 +73,8 @@ def spinning(cpus: Sequence[int]) -> Iterator[None]:
     barrier = threading.Barrier(len(cpus) + 1)
     address = ctypes.addressof(stop)
     workers = [Worker(cpu, lambda: native.function("until")(address, 0), barrier) for cpu in cpus]
-    for worker in workers:
-        worker.start()
-    barrier.wait()
-    try:
-        yield
-    finally:
-        stop.value = 1
+    with ended(workers, barrier, lambda: setattr(stop, "value", 1)):
         for worker in workers:
-            worker.join()
+            worker.start()
+        barrier.wait()
+        yield

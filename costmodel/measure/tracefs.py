@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import subprocess
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from costmodel.measure.journal import TRACING, Changes
 from costmodel.measure.probe import Skipped
 
 EVENT = "kvm_unmap_hva_range"
-INSTANCE = "costmodel"
 BUFFER_KB = 16384
-MOUNTS = (Path("/sys/kernel/tracing"), Path("/sys/kernel/debug/tracing"))
 LINE = re.compile(
-    r"^\s*(?P<comm>\S.{0,15}?)(?:-|\s+)(?P<pid>\d+)\s+(?:\([\s\-\d]+\)\s+)?\[\d+\]\s+(?:\S+\s+)?(?P<time>\d+\.\d+):\s+"
-    r"(?:kvm:)?kvm_unmap_hva_range:\s+mmu notifier unmap range:\s+(?P<start>(?:0x)?[0-9a-f]+) -- (?P<end>(?:0x)?[0-9a-f]+)"
+    r"^\s*(?P<comm>\S.{0,15}?)(?:-|\s+)(?P<pid>\d{1,10})\s+(?:\([\s\-\d]+\)\s+)?\[\d+\]\s+(?:\S+\s+)?(?P<time>\d{1,20}\.\d{1,20}):\s+"
+    r"(?:kvm:)?kvm_unmap_hva_range:\s+mmu notifier unmap range:\s+(?P<start>(?:0x)?[0-9a-f]{1,16}) -- (?P<end>(?:0x)?[0-9a-f]{1,16})\b"
 )
 
 
@@ -46,45 +41,33 @@ def parse(line: str) -> Invalidation | None:
     )
 
 
-@contextlib.contextmanager
-def mounted(places: tuple[Path, ...] = MOUNTS) -> Iterator[Path]:
-    """The tracing directory; mounted for the time being where it is not. Raises Skipped."""
-    for place in places:
-        if (place / "instances").is_dir():
-            yield place
-            return
-    with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(["mount", "-t", "tracefs", "nodev", folder], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise Skipped(f"invalidations: tracefs cannot be mounted: {done.stderr.strip() or 'no permission'}")
-        try:
-            yield Path(folder)
-        finally:
-            subprocess.run(["umount", folder], capture_output=True, check=False)
+def tracing_folder(changes: Changes) -> Path:
+    """The tracing directory, mounted for the time being where it is not. Raises Skipped."""
+    for place in TRACING:
+        if (folder := changes.system.path(place)).joinpath("instances").is_dir():
+            return folder
+    return changes.mount_tracefs()
 
 
 class Trace:
-    """An instance with the one event on; gone after the block, also after an error."""
+    """An instance of our own with the one event on; it goes when `changes` are put back."""
 
-    def __init__(self, tracing: Path) -> None:
+    def __init__(self, tracing: Path, changes: Changes) -> None:
         if not (tracing / "events/kvm" / EVENT).is_dir():
-            raise Skipped(f"invalidations: this kernel has no tracepoint kvm:{EVENT} (is the kvm module loaded?)")
-        self._folder = tracing / "instances" / INSTANCE
-
-    def __enter__(self) -> Trace:
-        self._folder.mkdir(exist_ok=True)
+            raise Skipped(f"this kernel has no tracepoint kvm:{EVENT} (is the kvm module loaded?)")
+        self._system = changes.system
+        self._folder = changes.make_instance(tracing)
         self._write("buffer_size_kb", str(BUFFER_KB))
         self._write("trace_clock", "mono")
         self._write(f"events/kvm/{EVENT}/enable", "1")
         self.clear()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._write(f"events/kvm/{EVENT}/enable", "0")
-        self._folder.rmdir()
 
     def _write(self, name: str, text: str) -> None:
-        (self._folder / name).write_text(text)
+        path = self._folder / name
+        try:
+            self._system.write(path, text)
+        except OSError as error:
+            raise Skipped(f"{path}: {error.strerror}") from None
 
     def clear(self) -> None:
         """Forget what was recorded."""

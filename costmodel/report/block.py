@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import textwrap
 from collections.abc import Sequence
 
@@ -10,7 +9,7 @@ from costmodel.decision.alternatives_model import Alternatives, MeasuredHost, Mo
 from costmodel.numbers import interval, quantity
 from costmodel.report.history import history
 from costmodel.report.rounding import change
-from costmodel.report.text import WIDTH, ascii_text, cell, wrap
+from costmodel.report.text import ascii_text, cell, command_lines, wrap
 
 TABLE_WIDTH = 75
 HEAD = ("  CPU time/event", "host CPUs lost", "event latency", "CPU time vs. first")
@@ -190,15 +189,3 @@ def again(result: Alternatives) -> list[str]:
         *command_lines(result.command),
         f"(costmodel {result.costmodel_version}, data {result.data_hash})",
     ]
-
-
-def command_lines(command: str) -> list[str]:
-    """A command over lines of at most WIDTH columns, joined by backslashes."""
-    lines: list[str] = []
-    current = " "
-    for word in map(shlex.quote, shlex.split(command)):
-        if len(current) + len(word) + 3 > WIDTH and current.strip():
-            lines.append(f"{current} \\")
-            current = "   "
-        current += f" {word}"
-    return [*lines, current]

@@ -9,14 +9,15 @@ from markupsafe import Markup
 from costmodel.decision.model import Interval, Recommendation
 from costmodel.decision.views import View
 from costmodel.numbers import interval, probability, quantity
+from costmodel.plain import UNSEEN
 from costmodel.report import grouping, plots, waiting
-
-CONTROL = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), 127) if chr(code) not in "\t\n"}
 
 
 def _printable(value: object) -> object:
-    """Text without control characters: autoescape leaves them, and HTML forbids them."""
-    return value.translate(CONTROL) if isinstance(value, str) else value
+    """Text without characters that act unseen: autoescape leaves them, and HTML forbids some and obeys others."""
+    if not isinstance(value, str) or value.isprintable():
+        return value
+    return type(value)(UNSEEN.sub("\N{REPLACEMENT CHARACTER}", value))
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,9 @@ from markupsafe import Markup
 
 from costmodel.report.blocks import fragment
 
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+"""What a browser may do on our pages: inline style and images that the page itself holds; no script, nothing loaded."""
+
 
 def style() -> Markup:
     """The style sheet of all pages."""
@@ -16,7 +19,7 @@ def style() -> Markup:
 
 def page(title: str, body: str, home: str) -> str:
     """`body` (trusted HTML of our own fragments) inside the page."""
-    return fragment("page", title=title, body=Markup(body), style=style(), home=home)
+    return fragment("page", title=title, body=Markup(body), style=style(), home=home, policy=POLICY)
 
 
 def body_of(executed: dict) -> str:

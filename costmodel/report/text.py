@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from costmodel.decision.model import Advice, CostRow, Interval, PolicyEntry, Recommendation
 from costmodel.numbers import interval, probability, quantity
+from costmodel.plain import quoted_words
 from costmodel.report import waiting
 from costmodel.report.grouping import policies
 
@@ -29,6 +30,18 @@ def wrap(text: str, first: str = "", rest: str | None = None) -> list[str]:
         subsequent_indent=first if rest is None else rest,
         break_on_hyphens=False,
     ) or [first.rstrip()]
+
+
+def command_lines(command: str) -> list[str]:
+    """A command over lines of at most WIDTH columns, joined by backslashes; every word as a shell reads it back."""
+    lines: list[str] = []
+    current = " "
+    for word in quoted_words(command):
+        if len(current) + len(word) + 3 > WIDTH and current.strip():
+            lines.append(f"{current} \\")
+            current = "   "
+        current += f" {word}"
+    return [*lines, current]
 
 
 def cell(value: Interval | None) -> str:

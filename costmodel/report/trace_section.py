@@ -9,6 +9,7 @@ from costmodel.numbers import shortened
 from costmodel.report import page, trace_text
 from costmodel.report.blocks import fragment
 from costmodel.traces.model import Replay
+from costmodel.traces.summary import lost
 
 MOST_TASKS = 100
 
@@ -16,7 +17,7 @@ MOST_TASKS = 100
 def html(found: Replay) -> str:
     """The sections of a replay; every text from the trace is escaped."""
     shown = found.tasks[:MOST_TASKS]
-    words = {"count": trace_text.count, "plural": trace_text.plural}
+    words = {"count": trace_text.count, "plural": trace_text.plural, "lost": lost}
     return fragment("trace", r=found, tasks=shown, more=len(found.tasks) - len(shown), **words)
 
 

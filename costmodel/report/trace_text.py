@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from costmodel.decision.model import Interval
 from costmodel.numbers import interval, quantity, significant
-from costmodel.report.text import STATE_MARKS, ascii_text, wrap
+from costmodel.report.text import STATE_MARKS, ascii_text, command_lines, wrap
 from costmodel.traces import model
-from costmodel.traces.summary import BURST_GAP_NS, Histogram, Summary
+from costmodel.traces.summary import BURST_GAP_NS, Histogram, Summary, lost
 from costmodel.traces.tasks import triggers_of_task
 
 MOST_TASKS = 12
@@ -66,6 +66,8 @@ def _head(found: model.Replay) -> list[str]:
         "  ",
     )
     lines += wrap(f"Memslots: {found.bound}", "  ", "    ")
+    if told := lost(found.lost_events):
+        lines += wrap(f"Lost: {told}", "  ", "    ")
     lines += ["", *wrap(found.headline, "  ")]
     lines += [
         "",
@@ -241,7 +243,7 @@ def _list(title: str, texts: Sequence[str]) -> list[str]:
 def _foot(found: model.Replay) -> list[str]:
     return [
         "Again with:",
-        *wrap(found.command, "  ", "    "),
+        *command_lines(found.command),
         f"costmodel {found.costmodel_version}, data {found.data_hash}, asked {found.asked_hash}",
     ]
 
@@ -251,6 +253,8 @@ def summary(found: Summary) -> str:
     rate = f", {significant(found.rate_per_s, 3)} per second" if found.rate_per_s else ""
     span = quantity(found.span_ns * 1e-9, "s", 3)
     lines = [f"{plural(found.recordings, 'recording')}, {plural(found.events, 'event')} in {span}{rate}"]
+    if told := lost(found.lost_events):
+        lines += wrap(told, "  ")
     if found.with_overlap:
         lines += wrap(f"{count(found.outside)} of {count(found.with_overlap)} events meet no memslot", "  ")
     lines += ["", "GAPS between events (all threads)", *wrap(_quantiles(found.gaps_ns, 1e-9, "s"), "  ")]

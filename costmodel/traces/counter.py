@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy
@@ -117,7 +118,7 @@ def summarise(path: Path) -> Summary:
     columns = [name for name in COLUMNS if name != "overlap_bytes" or footer.with_overlap]
     for block in store.blocks(path, footer, columns):
         counter.feed(block)
-    return counter.summary()
+    return replace(counter.summary(), lost_events=footer.lost_events)
 
 
 def merged(summaries: Iterable[Summary]) -> Summary:

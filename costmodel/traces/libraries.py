@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-from costmodel.errors import CostModelError
+from costmodel.errors import INSTALL, CostModelError
 
 
 class TraceLibraryMissing(CostModelError):
@@ -13,7 +13,10 @@ class TraceLibraryMissing(CostModelError):
 
     def __init__(self, library: str) -> None:
         self.library = library
-        super().__init__(f"{library} is not installed: pip install 'costmodel[trace]'")
+        super().__init__(f"{library} is not installed: {INSTALL.format('trace')}")
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.library,)
 
 
 def library(name: str) -> ModuleType:

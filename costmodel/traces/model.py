@@ -111,7 +111,8 @@ class Dispersion(Frozen):
 
 
 class Replay(Frozen):
-    """A trace under every strategy of a guest type on a machine. `events` were replayed, `outside` meet no memslot;
+    """A trace under every strategy of a guest type on a machine. `events` were replayed, `outside` meet no memslot,
+    at least `lost_events` more are missing from the recording;
     `bound` says what is not known about that; `headline` what the kernel does with it. `sampled_events`: events of the pieces behind the 90 % intervals.
     `own_gap_*`: between a thread's own events, its think time where the recorded host did not flush; null of single events.
     """
@@ -126,6 +127,7 @@ class Replay(Frozen):
     arrivals: str
     events: int
     outside: int
+    lost_events: int
     bound: str
     headline: str
     span_s: float

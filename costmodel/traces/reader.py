@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from costmodel.errors import BadInput
-from costmodel.measure import tracefs, traces
-from costmodel.traces import schema
+from costmodel.measure import traces
+from costmodel.traces import schema, store
 from costmodel.traces.libraries import library
 
 ROWS = 2**16
@@ -31,13 +32,17 @@ DERIVED = "kind,name,key,time_s"
 
 @dataclass
 class Notes:
-    """What was left out: `bad` lines (the first ten), counts of lines that carry no event, and remarks."""
+    """What was left out: `bad` lines (the first ten), counts of lines that carry no event, and remarks.
+
+    `lost` counts the events that the recordings say they lost: there may be more.
+    """
 
     lines: int = 0
     bad_lines: int = 0
     bad: list[tuple[str, int, str]] = field(default_factory=list)
     without_event: dict[str, int] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    lost: int = 0
 
     def left_out(self, kind: str) -> None:
         self.without_event[kind] = self.without_event.get(kind, 0) + 1
@@ -50,10 +55,10 @@ def batches(path: Path, notes: Notes) -> Iterator:
     if not begin:
         raise BadInput("is empty", file=path, remedy="record with kvm:kvm_unmap_hva_range on")
     if begin[:4] == b"PAR1":
-        yield from _parquet(path)
+        yield from _parquet(path, notes)
         return
-    header = begin.split(b"\n", 1)[0].decode("utf-8", "replace").strip().lstrip("\ufeff")
-    columns = [name.strip().strip('"') for name in header.split(",")]
+    header = re.split(rb"[\r\n]", begin, maxsplit=1)[0].decode("utf-8", "replace").strip().lstrip("\ufeff")
+    columns = _columns(header)
     if {"start", "end", "task"} <= set(columns) or set(MEASURED) <= set(columns):
         yield from _csv(path, columns, notes)
     elif header.startswith(DERIVED):
@@ -66,25 +71,31 @@ def batches(path: Path, notes: Notes) -> Iterator:
         yield from _text(path, notes)
 
 
+def _columns(header: str) -> list[str]:
+    """Names of the columns of a first line, without blanks around them."""
+    try:
+        return [name.strip() for name in next(csv.reader([header]), [])]
+    except csv.Error:
+        return []
+
+
 def _text(path: Path, notes: Notes) -> Iterator:
     rows: list[tuple] = []
     events, bad, other = 0, notes.bad_lines, sum(notes.without_event.values())
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        for number, raw in enumerate(stream, start=1):
-            notes.lines += 1
-            line = raw.rstrip("\n")
-            event = tracefs.parse(line)
-            if event is None or not _plausible(event):
-                _no_event(path.name, number, line, notes)
-                continue
-            events += 1
-            found = CPU.search(line)
-            cpu = int(found[1]) if found else None
-            end = min(event.end, schema.HUGE)
-            rows.append((round(event.time_s * 1e9), event.comm, event.pid, cpu, event.start, end))
-            if len(rows) == ROWS:
-                yield _batch(rows, path)
-                rows = []
+    for number, line in traces.lines(path):
+        notes.lines += 1
+        event = traces.event_of(line)
+        if event is None or event.start >= schema.HUGE:
+            _no_event(path.name, number, line, notes)
+            continue
+        events += 1
+        found = CPU.search(line)
+        cpu = int(found[1]) if found else None
+        end = min(event.end, schema.HUGE)
+        rows.append((round(event.time_s * 1e9), event.comm, event.pid, cpu, event.start, end))
+        if len(rows) == ROWS:
+            yield _batch(rows, path)
+            rows = []
     bad, other = notes.bad_lines - bad, sum(notes.without_event.values()) - other
     if not events and bad + other:
         raise BadInput(
@@ -96,17 +107,14 @@ def _text(path: Path, notes: Notes) -> Iterator:
         yield _batch(rows, path)
 
 
-def _plausible(event: tracefs.Invalidation) -> bool:
-    """An end beyond user addresses is plausible: soft-dirty clearing notifies 0 to ULONG_MAX."""
-    ends = event.start < schema.HUGE and event.end < 2**64
-    return ends and event.pid < schema.PID_LIMIT and event.time_s * 1e9 < schema.HUGE
-
-
 def _no_event(file: str, number: int, line: str, notes: Notes) -> None:
-    graph = traces.GRAPH.search(line)
+    if (lost := traces.lost_events(line)) is not None:
+        notes.lost += lost
+        return
+    line = line[: traces.LINE_MAX]
     if traces.NOISE.match(line):
         return
-    if graph is not None:
+    if traces.GRAPH.search(line) is not None:
         notes.left_out("durations of functions")
     elif traces.TITLE.match(line) or traces.BUCKET.match(line) or line.startswith('{"type"'):
         notes.left_out("lines of bpftrace maps")
@@ -123,7 +131,7 @@ def _batch(rows: list[tuple], path: Path):
 
 
 def _csv(path: Path, columns: list[str], notes: Notes) -> Iterator:
-    arrow, csv = library("pyarrow"), library("pyarrow.csv")
+    arrow, arrow_csv = library("pyarrow"), library("pyarrow.csv")
     if len(set(columns)) < len(columns):
         raise BadInput("names a column twice", file=path, row=1, remedy="name each column once")
     texts = (*schema.TEXTS, "thread", "trigger")
@@ -135,12 +143,12 @@ def _csv(path: Path, columns: list[str], notes: Notes) -> Iterator:
     profile = set(MEASURED) <= set(columns)
     if not profile and not {"t_ns", "t_s"} & set(known):
         raise BadInput("has no column t_ns or t_s", file=path, row=1, remedy="add the time of each event")
-    convert = csv.ConvertOptions(column_types=types, include_columns=known, null_values=[""], strings_can_be_null=True)
-    parse = csv.ParseOptions(newlines_in_values=False)
+    convert = arrow_csv.ConvertOptions(column_types=types, include_columns=known, null_values=[""], strings_can_be_null=True)
+    parse = arrow_csv.ParseOptions(newlines_in_values=False)
     try:
-        reader = csv.open_csv(
+        reader = arrow_csv.open_csv(
             path,
-            read_options=csv.ReadOptions(block_size=CSV_BLOCK_BYTES),
+            read_options=arrow_csv.ReadOptions(block_size=CSV_BLOCK_BYTES, skip_rows=1, column_names=columns),
             parse_options=parse,
             convert_options=convert,
         )
@@ -148,11 +156,11 @@ def _csv(path: Path, columns: list[str], notes: Notes) -> Iterator:
         for batch in reader:
             notes.lines += len(batch)
             if len(batch):
-                table = shift.laid_out(batch, notes) if profile else _with_times(batch, str(path), row)
+                table = shift.laid_out(batch, notes, str(path), row) if profile else _with_times(batch, str(path), row)
                 yield schema.checked(table, str(path), row)
             row += len(batch)
-    except arrow.ArrowInvalid as error:
-        what = str(error).splitlines()[0]
+    except (arrow.ArrowException, UnicodeDecodeError, OverflowError) as error:
+        what = schema.first_line(error)
         raise BadInput(f"is not CSV of a trace: {what}", file=path, remedy="correct the row") from None
 
 
@@ -161,13 +169,19 @@ def _with_times(batch, file: str, first_row: int):
     if "t_ns" in batch.schema.names:
         return batch
     numpy, arrow = library("numpy"), library("pyarrow")
-    seconds = batch.column("t_s").to_numpy(zero_copy_only=False)
-    wrong = ~(numpy.abs(seconds) < schema.HUGE / 1e9)
+    seconds = _seconds(batch, "t_s", file, first_row, traces.TIME_LIMIT_S)
+    return batch.append_column("t_ns", arrow.array(numpy.rint(seconds * 1e9).astype(numpy.int64)))
+
+
+def _seconds(batch, name: str, file: str, first_row: int, limit: float):
+    """A column of times. Raises BadInput with the first row that holds none."""
+    numpy = library("numpy")
+    seconds = batch.column(name).to_numpy(zero_copy_only=False)
+    wrong = ~(numpy.abs(seconds) < limit)
     if wrong.any():
         row = first_row + int(numpy.argmax(wrong))
-        raise BadInput("is no time", file=file, row=row, field="t_s", remedy="give seconds")
-    times = arrow.array(numpy.rint(seconds * 1e9).astype(numpy.int64))
-    return batch.append_column("t_ns", times)
+        raise BadInput("is no time", file=file, row=row, field=name, remedy="give seconds")
+    return seconds
 
 
 class Shift:
@@ -177,13 +191,12 @@ class Shift:
         self._trigger: str | None = None
         self._zero_ns = self._last_ns = 0
 
-    def laid_out(self, batch, notes: Notes):
-        """A batch of invalidations.csv as a batch of a trace."""
+    def laid_out(self, batch, notes: Notes, file: str, first_row: int):
+        """A batch of invalidations.csv as a batch of a trace. Raises BadInput for what is no time or length."""
         arrow = library("pyarrow")
         times = []
-        for trigger, seconds in zip(
-            *(batch.column(n).to_pylist() for n in ("trigger", "measured_time_s")), strict=True
-        ):
+        recorded = _seconds(batch, "measured_time_s", file, first_row, schema.LONGEST_NS / 1e9).tolist()
+        for trigger, seconds in zip(batch.column("trigger").to_pylist(), recorded, strict=True):
             if trigger != self._trigger:
                 if self._trigger is not None:
                     self._zero_ns = self._last_ns + BETWEEN_CAUSES_NS
@@ -193,27 +206,34 @@ class Shift:
                         "names, no pid"
                     )
                 self._trigger = trigger
-            times.append(None if seconds is None else self._zero_ns + round(seconds * 1e9))
-            self._last_ns = max(self._last_ns, times[-1] or 0)
+            times.append(self._zero_ns + round(seconds * 1e9))
+            self._last_ns = max(self._last_ns, times[-1])
+        if self._last_ns > schema.HUGE:
+            raise BadInput("the triggers span more than 104 days", file=file, remedy="import one recording")
         start, length = batch.column("measured_start_offset_bytes"), batch.column("measured_range_bytes")
-        end = library("pyarrow.compute").add(start, length)
+        end = library("pyarrow.compute").add_checked(start, length)
         columns = {"t_ns": arrow.array(times, arrow.int64()), "task": batch.column("thread"), "start": start}
         columns |= {"end": end, "overlap_bytes": batch.column("measured_overlap_bytes")}
         return arrow.RecordBatch.from_pydict(columns)
 
 
-def _parquet(path: Path) -> Iterator:
-    arrow, parquet = library("pyarrow"), library("pyarrow.parquet")
+def _parquet(path: Path, notes: Notes) -> Iterator:
+    parquet = library("pyarrow.parquet")
     try:
-        with parquet.ParquetFile(path) as file:
+        with parquet.ParquetFile(path, page_checksum_verification=True) as file:
+            notes.lost += store.lost_events(file)
             names = file.schema_arrow.names
             missing = [name for name in schema.REQUIRED if name not in names]
             if missing:
                 raise BadInput(f"has no column {', '.join(missing)}", file=path, remedy="name the columns of a trace")
             wanted = [name for name in (*schema.REQUIRED, *schema.OPTIONAL) if name in names]
+            if any(names.count(name) > 1 for name in wanted):
+                raise BadInput("names a column twice", file=path, remedy="name each column once")
             row = 1
             for batch in file.iter_batches(ROWS, columns=wanted):
+                batch.validate(full=True)
                 yield schema.checked(batch, str(path), row)
                 row += len(batch)
-    except (arrow.ArrowInvalid, arrow.ArrowNotImplementedError, OSError) as error:
-        raise BadInput(f"is not a Parquet file: {str(error).splitlines()[0]}", file=path) from None
+    except store.unreadable() as error:
+        what = schema.first_line(error)
+        raise BadInput(f"is not a Parquet file: {what}", file=path, remedy="write or copy the file again") from None

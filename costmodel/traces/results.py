@@ -14,6 +14,7 @@ from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
 from costmodel.hashing import value_hash
 from costmodel.kvm.guests import guest as guest_of
+from costmodel.plain import visible
 from costmodel.traces import model, sentences
 from costmodel.traces.passes import Outcome
 from costmodel.traces.replay import Levels, Replayed
@@ -37,7 +38,7 @@ def result(
     ways = [_way(found, at) for at in range(len(found.service.ways))]
     silent = [_strategy(s) for s in found.service.without_flush]
     return model.Replay(
-        file=path.name,
+        file=visible(path.name),
         guest=case.guest,
         guest_title=guest_of(case.guest).title,
         machine=case.machine.id,
@@ -47,6 +48,7 @@ def result(
         arrivals=arrivals,
         events=events,
         outside=found.outside,
+        lost_events=found.footer.lost_events,
         bound=sentences.bound(found, slots_given),
         headline=sentences.headline(silent, ways, case.kernel),
         span_s=found.footer.span_s,
@@ -90,7 +92,7 @@ def _own_gap_s(found: Replayed, share: float) -> float | None:
 
 def _task(name: str, events: int) -> model.TaskRow:
     told = triggers_of_task(name)
-    return model.TaskRow(task=name, events=events, triggers=list(told.triggers), decided=told.decided, why=told.why)
+    return model.TaskRow(task=visible(name), events=events, triggers=list(told.triggers), decided=told.decided, why=told.why)
 
 
 def _strategy(shown: Shown) -> model.StrategyRow:

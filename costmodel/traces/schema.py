@@ -10,13 +10,12 @@ from __future__ import annotations
 import numpy
 
 from costmodel.errors import BadInput
+from costmodel.measure.traces import PID_LIMIT
 from costmodel.traces.libraries import library
 
 REQUIRED = ("t_ns", "task", "start", "end")
 OPTIONAL = ("pid", "cpu", "vm", "overlap_bytes", "duration_ns")
 TEXTS = ("task", "vm")
-PID_LIMIT = 2**22
-"""PID_MAX_LIMIT of the kernel."""
 HUGE = 2**62
 """Beyond any time or address that the kernel can print; differences of two stay inside 64 bits."""
 LONGEST_NS = 2**53
@@ -61,9 +60,14 @@ def _cast(column, field, file: str):
         if field.name in TEXTS and not arrow.types.is_dictionary(column.type):
             column = column.cast(arrow.string()).dictionary_encode()
         return column.cast(field.type)
-    except (arrow.ArrowInvalid, arrow.ArrowNotImplementedError, arrow.ArrowTypeError) as error:
-        what = str(error).splitlines()[0]
-        raise BadInput(f"cannot be read as {field.type}: {what}", file=file, field=field.name) from None
+    except (arrow.ArrowException, UnicodeDecodeError, OverflowError) as error:
+        remedy = "correct or leave out the column"
+        raise BadInput(f"cannot be read as {field.type}: {first_line(error)}", file=file, field=field.name, remedy=remedy) from None
+
+
+def first_line(error: Exception) -> str:
+    """What a library says, as far as it fits into one line."""
+    return next(iter(str(error).splitlines()), type(error).__name__)[:200]
 
 
 def numbers(batch, name: str, missing: int = -1) -> numpy.ndarray:
@@ -74,19 +78,27 @@ def numbers(batch, name: str, missing: int = -1) -> numpy.ndarray:
 
 def _check_numbers(batch, file: str, first_row: int) -> None:
     time, start, end = (numbers(batch, name) for name in ("t_ns", "start", "end"))
-    pid, overlap, duration = (numbers(batch, name) for name in ("pid", "overlap_bytes", "duration_ns"))
+    pid, cpu, overlap, duration = (numbers(batch, name, missing=0) for name in ("pid", "cpu", *OPTIONAL[3:]))
     tests = (
-        ("t_ns", abs(time) > HUGE, "is no time that a kernel prints"),
-        ("start", (abs(start) > HUGE) | (abs(end) > HUGE), "is no address that a kernel prints"),
+        ("t_ns", _beyond(time), "is no time that a kernel prints"),
+        ("start", _beyond(start), "is no address that a kernel prints"),
+        ("end", _beyond(end), "is no address that a kernel prints"),
         ("end", end <= start, "does not lie behind start"),
-        ("pid", pid >= PID_LIMIT, f"is not below {PID_LIMIT}"),
-        ("overlap_bytes", (overlap < -1) | (overlap > end - start), "is negative or longer than the range"),
-        ("duration_ns", (duration < -1) | (duration > HUGE), "is no duration"),
+        ("pid", (pid < 0) | (pid >= PID_LIMIT), f"is not from 0 to below {PID_LIMIT}"),
+        ("cpu", cpu < 0, "is below 0"),
+        ("overlap_bytes", (overlap < 0) | (overlap > end - start), "is negative or longer than the range"),
+        ("duration_ns", (duration < 0) | (duration > HUGE), "is no duration"),
     )
     for field, wrong, problem in tests:
         if wrong.any():
             row = first_row + int(numpy.argmax(wrong))
             raise BadInput(problem, file=file, row=row, field=field, remedy="correct or leave out the row")
-    names = batch.column("task").dictionary.to_pylist()
-    if any(name is not None and len(name) > LONGEST_NAME for name in names):
-        raise BadInput(f"has a name of more than {LONGEST_NAME} characters", file=file, field="task")
+    for text in TEXTS:
+        names = batch.column(text).dictionary.to_pylist()
+        if any(name is not None and len(name) > LONGEST_NAME for name in names):
+            problem = f"has a name of more than {LONGEST_NAME} characters"
+            raise BadInput(problem, file=file, field=text, remedy="shorten the name")
+
+
+def _beyond(values: numpy.ndarray) -> numpy.ndarray:
+    return (values > HUGE) | (values < -HUGE)

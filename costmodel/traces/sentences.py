@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from costmodel.numbers import interval, quantity, significant
+from costmodel.plain import visible
 from costmodel.traces import bins, libraries, model, store
 from costmodel.traces.passes import SATURATED_FLUSHES, Outcome
 from costmodel.traces.replay import PIECES, Replayed
@@ -57,7 +58,7 @@ def not_decidable(found: Replayed) -> list[str]:
         share = sum(open_.values()) / found.footer.events
         texts.append(
             f"the trigger of {significant(100 * share)} % of the events "
-            f"({names(sorted(open_, key=lambda n: (-open_[n], n)))}); a strategy counts as admissible only where it is "
+            f"({names([visible(n) for n in sorted(open_, key=lambda n: (-open_[n], n))])}); a strategy counts as admissible only where it is "
             "at every trigger that the name allows"
         )
     if found.unknown_overlap:
@@ -119,4 +120,4 @@ def thread(outcome: Outcome, found: Replayed) -> str:
     at = outcome.slowest_thread
     if at < 0:
         return ""
-    return f"pid {at}" if at < first_name else list(found.footer.tasks)[at - first_name]
+    return f"pid {at}" if at < first_name else visible(list(found.footer.tasks)[at - first_name])

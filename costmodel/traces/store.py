@@ -13,7 +13,7 @@ import queue
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -32,7 +32,10 @@ DICTIONARIES = ("task", "pid", "cpu", "vm")
 
 @dataclass
 class Footer:
-    """Counts over the whole trace; `tasks` maps each name to its events. Times are in ns of the recording's clock."""
+    """Counts over the whole trace; `tasks` maps each name to its events. Times are in ns of the recording's clock.
+
+    `lost_events` counts what the recordings say they lost: at least so many events are missing.
+    """
 
     events: int = 0
     first_ns: int = 0
@@ -41,6 +44,7 @@ class Footer:
     with_overlap: int = 0
     with_duration: int = 0
     with_vm: int = 0
+    lost_events: int = 0
     tasks: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -66,10 +70,12 @@ class Footer:
             raise BadInput(f"has more than {schema.MOST_TASKS} task names", file=file, remedy="is this a trace?")
 
 
-def write(batches: Iterable, target: Path, source: object = "the batches") -> Footer:
+def write(
+    batches: Iterable, target: Path, source: object = "the batches", lost_events: Callable[[], int] = lambda: 0
+) -> Footer:
     """Write the batches (in the schema of a trace) as one sorted trace; the target changes only when all is written.
 
-    Raises BadInput, which names the `source` of the batches.
+    `lost_events` is asked when all batches are read. Raises BadInput, which names the `source` of the batches.
     """
     arrow = library("pyarrow")
     aside = target.with_name(f".{target.name}.{os.getpid()}")
@@ -78,6 +84,8 @@ def write(batches: Iterable, target: Path, source: object = "the batches") -> Fo
     try:
         with _Writer(aside) as writer:
             for batch in batches:
+                if not len(batch):
+                    continue
                 times = schema.numbers(batch, "t_ns")
                 in_order &= bool((last is None or times[0] >= last) and (numpy.diff(times) >= 0).all())
                 last = times[-1]
@@ -87,6 +95,7 @@ def write(batches: Iterable, target: Path, source: object = "the batches") -> Fo
                 raise BadInput("no event was found", file=source, remedy="see `costmodel trace import --help`")
             if footer.last_ns - footer.first_ns > schema.LONGEST_NS:
                 raise BadInput("the events span more than 104 days", file=source, remedy="import one recording")
+            footer.lost_events = min(lost_events(), schema.HUGE)
             writer.footer = footer
         if not in_order:
             _sort(aside, footer)
@@ -110,6 +119,7 @@ class _Writer:
             compression="zstd",
             use_dictionary=list(DICTIONARIES),
             column_encoding=ENCODED,
+            write_page_checksum=True,
         )
 
     def __enter__(self) -> _Writer:
@@ -174,27 +184,62 @@ def _without_dictionary(field):
     return field.with_type(arrow.string()) if arrow.types.is_dictionary(field.type) else field
 
 
+def unreadable() -> tuple[type[Exception], ...]:
+    """What the Parquet reader raises on a file that is damaged, or that nobody's writer made."""
+    arrow = library("pyarrow")
+    return (arrow.ArrowException, OSError, KeyError, IndexError, TypeError, ValueError, OverflowError)
+
+
+def lost_events(file) -> int:
+    """How many events the footer of an open Parquet file says are lost; 0 where it is no trace of ours."""
+    try:
+        return max(0, int(json.loads((file.metadata.metadata or {})[FOOTER])["lost_events"]))
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
+        return 0
+
+
 def footer_of(path: Path) -> Footer:
     """What the footer says. Raises BadInput where the file was not written by `trace import`."""
-    arrow, parquet = library("pyarrow"), library("pyarrow.parquet")
+    parquet = library("pyarrow.parquet")
     try:
         with parquet.ParquetFile(path) as file:
             stored = (file.metadata.metadata or {}).get(FOOTER)
             rows = file.metadata.num_rows
-    except (arrow.ArrowInvalid, OSError):
-        stored, rows = None, 0
+            ours = list(map(_without_dictionary, file.schema_arrow)) == list(map(_without_dictionary, schema.schema()))
+    except unreadable():
+        stored, rows, ours = None, 0, False
     try:
         footer = Footer(**json.loads(stored))
-        kinds = {name: type(getattr(Footer(), name)) for name in asdict(footer)}
-        if any(type(value) is not kinds[name] for name, value in asdict(footer).items()) or not footer.tasks:
+        if not ours or not _possible(footer):
             raise TypeError
-    except (TypeError, ValueError, RecursionError):
+    except (TypeError, ValueError, RecursionError, OverflowError):
         raise BadInput(
             "is no trace in the form of `costmodel trace import`", file=path, remedy="import it first"
         ) from None
-    if footer.events != rows or not 0 <= footer.last_ns - footer.first_ns <= schema.LONGEST_NS:
+    if footer.events != rows:
         raise BadInput(f"holds {rows} rows, its footer says {footer.events}", file=path, remedy="import it again")
     return footer
+
+
+def _possible(footer: Footer) -> bool:
+    """Whether the footer holds numbers that `write` can have counted."""
+    numbers = {name: value for name, value in asdict(footer).items() if name != "tasks"}
+    if not isinstance(footer.tasks, dict):
+        return False
+    if any(type(value) is not int for value in (*numbers.values(), *footer.tasks.values())):
+        return False
+    counts = (footer.without_pid, footer.with_overlap, footer.with_duration, footer.with_vm)
+    times = -schema.HUGE <= footer.first_ns <= footer.last_ns <= schema.HUGE
+    names = 0 < len(footer.tasks) <= schema.MOST_TASKS and max(map(len, footer.tasks)) <= schema.LONGEST_NAME
+    return (
+        times
+        and names
+        and footer.last_ns - footer.first_ns <= schema.LONGEST_NS
+        and all(0 <= count <= footer.events for count in counts)
+        and 0 <= footer.lost_events <= schema.HUGE
+        and min(footer.tasks.values()) > 0
+        and sum(footer.tasks.values()) == footer.events
+    )
 
 
 @dataclass(frozen=True)
@@ -250,18 +295,21 @@ def blocks(path: Path, footer: Footer, columns: Sequence[str] = ()) -> Iterator[
 
 
 def _decoded(path: Path, footer: Footer, columns: Sequence[str]) -> Iterator[Block]:
-    arrow, parquet = library("pyarrow"), library("pyarrow.parquet")
+    parquet = library("pyarrow.parquet")
     codes = {name: code for code, name in enumerate(footer.tasks)}
     try:
-        with parquet.ParquetFile(path, read_dictionary=list(schema.TEXTS), pre_buffer=False) as file:
+        with parquet.ParquetFile(path, read_dictionary=list(schema.TEXTS), pre_buffer=False, page_checksum_verification=True) as file:
             for number in range(file.num_row_groups):
                 if file.metadata.row_group(number).num_rows > GROUP_ROWS:
                     raise _not_imported(path, number)
                 table = file.read_row_group(number, columns=["t_ns", "start", "end", *columns])
+                table.validate(full=True)
+                if not len(table):
+                    raise _not_imported(path, number)
                 for batch in table.combine_chunks().to_batches():
                     yield _block(number, batch, codes, columns)
-    except (arrow.ArrowException, KeyError, OSError) as error:
-        raise BadInput(f"cannot be read: {str(error).splitlines()[0]}", file=path, remedy="import it again") from None
+    except unreadable() as error:
+        raise BadInput(f"cannot be read: {schema.first_line(error)}", file=path, remedy="import it again") from None
 
 
 def _not_imported(path: Path, number: int) -> BadInput:

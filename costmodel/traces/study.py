@@ -10,6 +10,7 @@ from costmodel.decision.recommend import not_applicable
 from costmodel.errors import BadInput
 from costmodel.evidence.store import Evidence, load
 from costmodel.kvm.guests import guest as guest_of
+from costmodel.plain import file_argument, shell_line
 from costmodel.traces import memslots as slots
 from costmodel.traces import model, results, store
 from costmodel.traces.replay import replay
@@ -44,10 +45,10 @@ def study(
 
 def _command(path: Path, case: Scenario, arrivals: str, memslots: Path | None) -> str:
     """The command line that gives this answer again; files by name only."""
-    words = [f"costmodel trace replay {path.name} --guest {case.guest} --machine {case.machine.id}"]
-    words += [f"--workload {case.workload.id}", f"--kernel {case.kernel}"]
+    words = ["costmodel", "trace", "replay", file_argument(path.name), "--guest", case.guest]
+    words += ["--machine", case.machine.id, "--workload", case.workload.id, "--kernel", case.kernel]
     if arrivals != "closed":
-        words.append(f"--arrivals {arrivals}")
+        words += ["--arrivals", arrivals]
     if memslots:
-        words.append(f"--memslots {memslots.name}")
-    return " ".join([*words, *case.number_words])
+        words += ["--memslots", file_argument(memslots.name)]
+    return shell_line([*words, *case.number_words])

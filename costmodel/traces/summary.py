@@ -13,13 +13,16 @@ import numpy
 
 from costmodel.errors import BadInput
 from costmodel.traces import bins
+from costmodel.traces.schema import LONGEST_NAME
 
 WINDOWS_NS = (10**6, 10**7, 10**8, 10**9, 10**10)
 """Lengths of the windows for the index of dispersion: 1 ms to 10 s."""
 BURST_GAP_NS = 10**6
 """Events of a thread not further apart than this are one burst: far below any sleep of a kernel thread."""
 BIGGEST = 2**63
-FORM = "costmodel trace summary 2"
+COUNT_MAX, SUM_MAX = 2**40, 2**200
+"""Of one count and of one sum that a file may state: the sums of many hosts still fit."""
+FORM = "costmodel trace summary 3"
 
 
 @dataclass
@@ -111,7 +114,7 @@ class Task:
 @dataclass
 class Summary:
     """Sums over recordings. `span_ns` is from the first to the last event, added up over the recordings; `outside`
-    counts events that meet no memslot, of the `with_overlap` events that say so.
+    counts events that meet no memslot, of the `with_overlap` events that say so; at least `lost_events` are missing.
     """
 
     recordings: int = 0
@@ -119,6 +122,7 @@ class Summary:
     span_ns: int = 0
     with_overlap: int = 0
     outside: int = 0
+    lost_events: int = 0
     gaps: int = 0
     gaps_sum_ns: int = 0
     gaps_squares_ns2: int = 0
@@ -167,6 +171,14 @@ class Summary:
         return {"form": FORM, **asdict(self)}
 
 
+def lost(events: int) -> str:
+    """What it means that the recording lost events, empty where it says of none."""
+    if not events:
+        return ""
+    noun = "event was" if events == 1 else "events were"
+    return f"at least {events} {noun} lost while recording: rates, bursts and waits are lower bounds"
+
+
 def together(histograms: Iterable[Histogram]) -> Histogram:
     """All values of several histograms."""
     whole = Histogram()
@@ -180,27 +192,38 @@ def from_json(value: object, file: object) -> Summary:
     try:
         if not isinstance(value, Mapping) or value.get("form") != FORM:
             raise ValueError(f"has no form {FORM!r}")
-        sums = {f.name: int(value[f.name]) for f in fields(Summary) if f.type == "int"}
-        if min(sums.values()) < 0:
-            raise ValueError("holds a negative count")
-        windows = {w: Windows(**{k: int(v) for k, v in value["windows"][str(w)].items()}) for w in WINDOWS_NS}
+        sums = {f.name: _sum(value[f.name]) for f in fields(Summary) if f.type == "int"}
+        windows = {w: Windows(**{k: _sum(v) for k, v in value["windows"][str(w)].items()}) for w in WINDOWS_NS}
+        if any(window.length_ns != length for length, window in windows.items()):
+            raise ValueError("a window has the length of another")
         tasks = {
             str(name): Task(
-                *(int(task[k]) for k in ("events", "threads", "range_bytes")),
+                *(_sum(task[k]) for k in ("events", "threads", "range_bytes")),
                 *(_histogram(task[k]) for k in ("ranges", "gaps_ns", "bursts")),
             )
             for name, task in value["tasks"].items()
         }
+        if max(map(len, tasks), default=0) > LONGEST_NAME:
+            raise ValueError(f"has a name of more than {LONGEST_NAME} characters")
         return Summary(**sums, gaps_ns=_histogram(value["gaps_ns"]), windows=windows, tasks=tasks)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise BadInput(
-            f"is no summary of a trace: {error}", file=file, remedy="name a file of `costmodel trace summary --json`"
+            f"is no summary of a trace: {str(error)[:200]}",
+            file=file,
+            remedy="name a file of `costmodel trace summary --json`",
         ) from None
+
+
+def _sum(value: object) -> int:
+    """A count or a sum. Raises ValueError where it is none."""
+    if type(value) is not int or not 0 <= value <= SUM_MAX:
+        raise ValueError("holds what is no count")
+    return value
 
 
 def _histogram(value: Mapping) -> Histogram:
     found = Histogram(*({int(at): int(n) for at, n in value[k].items()} for k in ("counts", "least", "most")))
-    if any(not 0 <= at < bins.BINS or not 0 < count < BIGGEST for at, count in found.counts.items()):
+    if any(not 0 <= at < bins.BINS or not 0 < count < COUNT_MAX for at, count in found.counts.items()):
         raise ValueError("a bin is out of bounds")
     for ends in (found.least, found.most):
         inside = all(0 <= n < BIGGEST and bins.index(n) == at for at, n in ends.items())

@@ -19,8 +19,9 @@ from costmodel.errors import BadInput
 from costmodel.evidence.store import Evidence
 from costmodel.kvm import kernels
 from costmodel.kvm.placements import placement_for
+from costmodel.plain import file_argument
 from costmodel.traces import memslots as slots
-from costmodel.traces import model, results, store
+from costmodel.traces import model, results, store, summary
 from costmodel.traces.replay import Replayed, replay
 from costmodel.traces.service import Service, Shown, Way, service
 
@@ -69,10 +70,12 @@ def compare_on_trace(evidence: Evidence, kind: str, base: Side, new: Side, path:
         rows=rows,
         extrapolated=any(way.extrapolated for way in ways),
     )
-    words = ["--trace", path.name, *(("--memslots", memslots.name) if memslots else ())]
+    words = ["--trace", file_argument(path.name)]
+    words += ["--memslots", file_argument(memslots.name)] if memslots else []
     result = framed(evidence, kind, (base, new), [one], whole, _used(base, new, left, right, costs, evidence), words)
-    title = f"trace {path.name}: {shown.events} events in {footer.span_s:.3g} s, {shown.threads} threads"
+    title = f"trace {shown.file}: {shown.events} events in {footer.span_s:.3g} s, {shown.threads} threads"
     notes = [f"memory slots: {shown.bound}", *(f"not decidable: {text}" for text in shown.not_decidable)]
+    notes += [told] if (told := summary.lost(shown.lost_events)) else []
     draws = next(iter(ways)).cpu_s.shape[-1]
     return result.model_copy(update={"workload_title": title, "draws": draws, "warnings": [*result.warnings, *notes]})
 

@@ -72,3 +72,83 @@ def test_a_group_that_alone_carries_a_parameter_is_reported():
         Problem("broadcast", problem.observed, problem.known, unknowns, problem.groups, problem.ids)
     )
     assert held_out.refused == ("0",)
+
+
+def mixed_problem():
+    """Two kinds of rows with a reference of their own, a shared exponent that is fitted as it is."""
+    n = 8
+    first = numpy.arange(n) < 5
+    unknowns = (
+        Unknown("first", "line_reference_s", 2.0, 0.1, 50.0, mask=first),
+        Unknown("second", "line_reference_s", 3.0, 0.1, 50.0, mask=~first),
+        Unknown("factor", "two_socket_factor", 1.5, 0.2, 20.0, log=False),
+    )
+    known = {"two_sockets": numpy.arange(n) % 2.0}
+    observed = numpy.where(first, 4.0, 7.0) * 2.5 ** (numpy.arange(n) % 2)
+    return Problem("line_time", observed, known, unknowns, tuple("abcdefgh"), tuple("stuvwxyz"))
+
+
+def test_masked_and_plain_unknowns_come_back():
+    assert fit(mixed_problem()).values == pytest.approx({"first": 4.0, "second": 7.0, "factor": 2.5})
+
+
+def test_the_columns_hold_each_unknown_on_its_rows():
+    columns = mixed_problem().columns([numpy.log(4.0), numpy.log(7.0), 2.5])
+    assert list(columns["line_reference_s"]) == pytest.approx([4.0] * 5 + [7.0] * 3)
+    assert list(columns["two_socket_factor"]) == [2.5] * 8
+
+
+def test_the_jacobian_is_the_difference_of_logarithms():
+    problem = mixed_problem()
+    theta = numpy.array([1.0, 1.7, 2.2])
+    for i in range(3):
+        step = 1e-6 * numpy.eye(3)[i]
+        difference = (problem.residual(theta + step) - problem.residual(theta - step)) / 2e-6
+        assert problem.jacobian(theta)[:, i] == pytest.approx(difference, abs=1e-8)
+
+
+def test_the_size_is_that_of_the_logarithms():
+    problem = mixed_problem()
+    assert problem.size == pytest.approx(float(numpy.sqrt(numpy.sum(numpy.log(problem.observed) ** 2))))
+
+
+def test_rows_are_taken_with_everything_that_belongs_to_them():
+    problem = mixed_problem()
+    keep = numpy.array([True, False] * 4)
+    part = problem.take(keep)
+    assert (part.groups, part.ids) == (tuple("aceg"), tuple("suwy"))
+    assert list(part.observed) == list(problem.observed[keep])
+    assert list(part.known["two_sockets"]) == [0.0] * 4
+    assert [list(u.mask) if u.mask is not None else None for u in part.unknowns] == [
+        [True, True, True, False],
+        [False, False, False, True],
+        None,
+    ]
+    assert part.unknowns[2].log is False
+
+
+def test_degrees_of_freedom_and_scatter_follow_the_residuals():
+    result = fit(broadcast_problem(noise=0.1))
+    assert result.degrees_of_freedom == 10
+    squares = float(result.residuals @ result.residuals)
+    assert result.root_mean_square == pytest.approx((squares / 12) ** 0.5)
+    assert result.scatter == pytest.approx((squares / 10) ** 0.5)
+
+
+def test_a_prediction_is_as_wide_as_scatter_and_parameters_make_it():
+    """Student's 95 % point at ten degrees of freedom is 1.8125."""
+    result = fit(broadcast_problem(noise=0.1))
+    gradient = numpy.array([0.3, 0.6])
+    variance = result.scatter**2 + gradient @ result.covariance @ gradient
+    assert numpy.log(prediction_factor(result, gradient)) == pytest.approx(1.8125 * numpy.sqrt(variance), rel=1e-4)
+
+
+def test_the_same_problem_is_solved_once_and_another_anew():
+    one, again = (fit(broadcast_problem(noise=0.2)) for _ in range(2))
+    assert one is again
+    other = broadcast_problem(noise=0.2)
+    narrow = tuple(Unknown(u.name, u.symbol, u.start, u.low, 2e-6) for u in other.unknowns)
+    bounded = fit(Problem(other.formula, other.observed, other.known, narrow, other.groups, other.ids))
+    assert bounded is not one
+    assert fit(other, starts=2) is not one
+    assert len(fit(other, starts=2).attempts) == 2 and len(one.attempts) == 8

@@ -237,3 +237,149 @@ def test_random_starts_stay_in_their_bounds_or_within_a_factor(value):
     for found in starts(numpy.array([0.5, value]), low, high, 30):
         assert 0 <= found[0] <= 1
         assert 1 / solver.SPREAD <= found[1] / value <= solver.SPREAD
+
+
+def attempt(**changes):
+    """An answer with nine residuals of 0.1 that nothing speaks against."""
+    return replace(Attempt(numpy.ones(1), numpy.full(9, 0.1), 0.045, True, 0.0, False), **changes)
+
+
+def said(one, *others, size=1.0):
+    return doubt(one, (one, *others), size)
+
+
+def test_residuals_may_lean_by_a_ten_thousandth():
+    assert said(attempt(slope=0.99e-4)) is None
+    assert said(attempt(slope=1.6e-4)) == "no minimum: the residuals lean on the Jacobian by 2e-04"
+
+
+def test_a_sum_of_squares_may_lie_a_millionth_above_the_least():
+    assert said(attempt(cost=0.045 * (1 + 0.9e-6)), attempt()) is None
+    assert said(attempt(cost=0.045 * (1 + 1.5e-6)), attempt()) == "a better start exists: 1 times its sum of squares"
+
+
+def test_below_a_ten_billionth_of_the_data_residuals_are_rounding():
+    perfect = attempt(cost=0.0)
+    assert said(attempt(cost=(0.9e-10 * 7.0) ** 2 / 2), perfect, size=7.0) is None
+    assert said(attempt(cost=(1.5e-10 * 7.0) ** 2 / 2), perfect, size=7.0) == (
+        "a better start exists: it fits without residual"
+    )
+
+
+def test_what_did_not_converge_is_said_before_anything_else():
+    assert said(attempt(converged=False, slope=1.0)) == "not converged: the evaluations ran out"
+
+
+def test_an_answer_that_starts_on_its_own_is_the_least():
+    assert said(attempt()) is None
+
+
+def test_random_starts_fill_their_bounds_and_a_factor_of_ten():
+    low, high = numpy.array([2.0, -FREE]), numpy.array([6.0, FREE])
+    found = numpy.array(starts(numpy.array([3.0, 5.0]), low, high, 400)[1:])
+    assert found[:, 0].min() == pytest.approx(2.0, abs=0.05) and found[:, 0].max() == pytest.approx(6.0, abs=0.05)
+    ratios = numpy.log10(found[:, 1] / 5.0)
+    assert ratios.min() == pytest.approx(-1.0, abs=0.02) and ratios.max() == pytest.approx(1.0, abs=0.02)
+    assert numpy.median(ratios) == pytest.approx(0.0, abs=0.15)
+
+
+def test_a_bound_on_one_side_is_none():
+    found = numpy.array(starts(numpy.array([3.0]), numpy.array([2.0]), numpy.array([FREE]), 50)[1:])
+    assert found.min() < 2.0 < found.max()
+
+
+def test_a_slope_is_the_cosine_between_residuals_and_a_column(line):
+    """One iteration that is stopped at once keeps the angle at which it began."""
+    design, data = line
+    stopped = partial(scipy.optimize.least_squares, max_nfev=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scipy.optimize, "least_squares", stopped)
+        patch.setattr(solver, "RESTARTS", 0)
+        found = linear(design, data, [numpy.array([2.0, 2.0])]).best
+    residuals = design @ [2.0, 2.0] - data
+    cosines = [
+        abs(column @ residuals) / numpy.linalg.norm(column) / numpy.linalg.norm(residuals) for column in design.T
+    ]
+    assert found.slope == pytest.approx(max(cosines))
+    assert not found.converged
+
+
+def test_a_parameter_on_its_bound_has_no_slope_and_the_others_keep_theirs(line):
+    design, data = line
+    found = linear(design, data, low=[-FREE, -FREE], high=[FREE, 2.0]).best
+    assert found.on_bound and found.slope < 1e-6
+    free = linear(design, data).best
+    assert not free.on_bound and free.slope < 1e-6
+
+
+def test_exact_data_leave_no_slope():
+    x = numpy.linspace(0, 4, 20)
+    design = numpy.stack([numpy.ones(20), x], axis=1)
+    assert linear(design, design @ [2.0, 3.0]).best.slope == 0.0
+
+
+def test_a_column_of_zeroes_is_a_parameter_that_nothing_tells(line):
+    design, data = line
+    found = linear(design * [1.0, 0.0], data)
+    assert (found.rank, found.covariance) == (1, None)
+    assert found.withheld.startswith("rank 1 of 2")
+    assert numpy.isfinite(found.best.slope)
+
+
+@pytest.mark.parametrize("factor", [1e-5, 1e5, 1e8])
+def test_columns_of_unlike_size_are_told_apart_to_the_last_digits(line, factor):
+    design, data = line
+    plain = linear(design, data)
+    scaled = linear(design * [1.0, factor], data, [numpy.array([1.0, 1.0 / factor])])
+    assert (scaled.rank, scaled.withheld) == (2, None)
+    expected = plain.covariance / numpy.outer([1.0, factor], [1.0, factor])
+    assert scaled.covariance == pytest.approx(expected, rel=1e-9)
+
+
+def test_columns_are_scaled_by_powers_of_two_beyond_a_millionfold():
+    assert list(solver._scale(numpy.array([[3.0, 0.0], [4.0, 5e-6]]))) == [1.0, 1.0]
+    scaled = solver._scale(numpy.array([[3.0, 0.0], [4.0, 5e-7 / 1.5]]))
+    assert scaled * [5.0, 5e-7 / 1.5] == pytest.approx([1.0, 1.0], rel=0.5)
+    assert list(numpy.log2(scaled)) == list(numpy.round(numpy.log2(scaled)))
+
+
+@pytest.mark.parametrize("height", [1e99, 1e101])
+def test_a_start_beyond_floating_point_is_left_out(height):
+    def solved(values, slopes):
+        return solve(values, slopes, [numpy.ones(1)], -FREE * numpy.ones(1), FREE * numpy.ones(1), 1.0)
+
+    def flat(x):
+        return numpy.full(8, -height)
+
+    if height > solver.LARGEST:
+        with pytest.raises(ValueError, match="no finite value"):
+            solved(flat, lambda x: numpy.zeros((8, 1)))
+        with pytest.raises(ValueError, match="no finite value"):
+            solved(lambda x: x - numpy.arange(8), lambda x: numpy.full((8, 1), height))
+    else:
+        assert solved(flat, lambda x: numpy.zeros((8, 1))).best.residuals[0] == -height
+
+
+def test_an_answer_that_still_leans_is_polished(monkeypatch):
+    """The first iteration is stopped early; the polish goes on from there with a finer tolerance."""
+    asked = []
+
+    def coarse(*arguments, xtol, ftol, **settings):
+        asked.append((xtol, ftol))
+        return least_squares(*arguments, xtol=max(xtol, 1e-3) if len(asked) == 1 else xtol, ftol=ftol, **settings)
+
+    least_squares = scipy.optimize.least_squares
+    monkeypatch.setattr(scipy.optimize, "least_squares", coarse)
+    begin = [numpy.array([-1.2, 1.0])]
+    ends = numpy.full(2, -FREE), numpy.full(2, FREE)
+    found = solve(
+        lambda x: numpy.array([10 * (x[1] - x[0] ** 2), 1 - x[0], *numpy.full(8, 0.1)]),
+        lambda x: numpy.array([[-20 * x[0], 10], [-1, 0], *[[0.0, 0]] * 8]),
+        begin,
+        *ends,
+        1.0,
+    )
+    assert asked[0] == (1e-12, 1e-12)
+    assert found.best.theta == pytest.approx([1, 1], rel=1e-7)
+    if found.attempts[0].slope > 2e-7:
+        assert asked[-1] == (1e-15, 1e-15) and found.best.slope < found.attempts[0].slope

@@ -37,6 +37,12 @@ def test_other_columns_are_kept():
     assert row["id"] == "7" and row["page"] == "2MiB"
 
 
+def test_no_cell_of_a_column_that_is_kept_acts_in_a_spreadsheet():
+    result = predict("=id,instruction,state,range_bytes\n=1+1,CLFLUSHOPT,dirty,65536\n-1.5,CLFLUSHOPT,dirty,65536\n")
+    header, first, second = csv.reader(io.StringIO(result.stdout))
+    assert (header[0], first[0], second[0]) == ("'=id", "'=1+1", "-1.5")
+
+
 @pytest.mark.parametrize(
     ("text", "place"),
     [

@@ -1,6 +1,9 @@
 """costmodel reply, and the replies in examples/."""
 
+import email
+import email.policy
 import os
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -56,3 +59,23 @@ def test_errors_are_one_line_and_nothing_is_printed(words):
     result = invoked(*words)
     assert isinstance(result.exception, CostModelError)
     assert "\n" not in str(result.exception) and result.stdout == ""
+
+
+def test_no_header_of_an_attacker_in_a_mail_that_is_ready_to_send(tmp_path):
+    """The whole way: an encoded word in an encoded word, Subject and names, and what `git send-email` would be given."""
+    inner = "=?utf-8?q?=0ABcc:_attacker=40evil.example=0AX-Injected:_yes=0A=0Awords?="
+    outer = f"=?utf-8?b?{b64encode(inner.encode()).decode()}?="
+    path = tmp_path / "hostile.eml"
+    path.write_text(
+        f"From: {outer} <jo@example.org>\nTo: {outer} <kvm@example.org>\nSubject: {outer}\nReply-To: {outer} <r@example.org>\n"
+        "Message-ID: <1@example.org>\nDate: Fri, 18 Aug 2023 10:00:00 +0000\n\nWBINVD is slow, isn't it\n"
+    )
+    result = invoked(str(path), *CASE, "--quote", "WBINVD", "--send-ready")
+    assert result.exit_code == 0, result.output
+    for policy in (email.policy.default, email.policy.compat32):
+        mail = email.message_from_bytes(result.stdout_bytes, policy=policy)
+        assert {name.lower() for name in mail} == {
+            "subject", "to", "cc", "content-type", "content-transfer-encoding", "mime-version", "in-reply-to", "references",
+        }  # fmt: skip
+    assert "evil.example" not in {a.domain for name in ("To", "Cc") for a in email.message_from_bytes(
+        result.stdout_bytes, policy=email.policy.default)[name].addresses}  # fmt: skip

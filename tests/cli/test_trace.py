@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from costmodel.cli import cli
 from costmodel.cli import main as run_main
+from costmodel.errors import INSTALL
 from costmodel.evidence.paths import data_dir
 from tests.measure.test_traces import PERF, RAW
 
@@ -37,6 +38,41 @@ def test_import_says_what_it_found(tmp_path):
     assert told["events"] == 2 and told["not_understood"] == 1
 
 
+LOST = "CPU:3 [LOST 12 EVENTS]\n"
+
+
+def test_lost_events_are_told_from_the_import_to_the_replay(tmp_path):
+    text, out = tmp_path / "trace.txt", tmp_path / "t.parquet"
+    text.write_text(f"{RAW}\n{LOST}CPU:1 [EVENTS DROPPED]\n{PERF}\n")
+    done = run("import", text, "--out", out)
+    assert "at least 13 events were lost while recording" in done.stderr and "not understood" not in done.stderr
+    assert json.loads(run("import", text, "--out", out, "--json").stdout)["lost_events"] == 13
+    again = tmp_path / "again.parquet"
+    assert json.loads(run("import", out, "--out", again, "--json").stdout)["lost_events"] == 13
+    told = "at least 13 events were lost while recording"
+    for path in (out, again):
+        assert told in " ".join(run("summary", path).stdout.split())
+        assert json.loads(run("summary", path, "--json").stdout)["lost_events"] == 13
+    stored = tmp_path / "s.json"
+    stored.write_text(run("summary", out, "--json").stdout)
+    assert "at least 26 events" in " ".join(run("summary", out, stored).stdout.split())
+    assert told in " ".join(run("replay", out, *FOR).stdout.split())
+    assert json.loads(run("replay", out, *FOR, "--json").stdout)["lost_events"] == 13
+
+
+def test_a_file_name_that_a_shell_would_run_is_quoted_in_the_command(tmp_path):
+    folder = tmp_path / "x"
+    folder.mkdir()
+    out = folder / "$(touch x)`id`'\u202e.parquet"
+    assert run("import", PROFILE, "--out", out).exit_code == 0
+    text = run("replay", out, *FOR).stdout
+    assert text.isascii()
+    line = text.split("Again with:\n")[1].rsplit("\ncostmodel 0", 1)[0]
+    script = f"costmodel() {{ printf '%s\\n' \"$3\"; }}\n{line}\n"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=folder, check=True)
+    assert done.stdout == f"{out.name}\n" and [path.name for path in folder.iterdir()] == [out.name]
+
+
 def test_import_of_several_files_is_one_trace(tmp_path):
     for name, line in (("a.txt", RAW), ("b.txt", PERF)):
         (tmp_path / name).write_text(line + "\n")
@@ -62,7 +98,7 @@ def test_replay_as_text_and_json(imported):
 
 def test_replay_again_with_the_printed_command(imported):
     text = run("replay", imported, *FOR, "--cpus-that-ran", 8, "--arrivals", "open").stdout
-    words = text.split("Again with:")[1].split("costmodel 0")[0].split()
+    words = text.split("Again with:")[1].split("costmodel 0")[0].replace("\\\n", " ").split()
     assert words[:3] == ["costmodel", "trace", "replay"]
     assert run("replay", imported, *words[4:]).stdout == text
 
@@ -149,7 +185,9 @@ def test_a_missing_library_names_the_extra(imported, library):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == f"costmodel: {library} is not installed: pip install 'costmodel[trace]'\n"
+    assert done.stderr == (
+        f"costmodel: {library} is not installed: {INSTALL.format('trace')}\n"
+    )
 
 
 def test_help_imports_no_heavy_library():

@@ -5,7 +5,8 @@ import pytest
 
 from costmodel.cost.axes import AXES, axis
 from costmodel.cost.breakeven import break_even
-from costmodel.cost.draws import medians
+from costmodel.cost.draws import Draws, medians
+from costmodel.cost.hybrid import cap_bytes
 from costmodel.cost.scenario import scenario
 from costmodel.cost.totals import total
 from costmodel.errors import MissingNumber, UnknownName
@@ -67,6 +68,11 @@ def test_the_cheaper_one_is_named_where_there_is_no_break_even(evidence, milan_k
     assert result.always == "CLFLUSHOPT_DM_SPTE"
 
 
+def test_a_strategy_has_no_break_even_with_itself(evidence, milan_ksm):
+    result = break_even(evidence, milan_ksm, TRIGGER, (PAIR[0], PAIR[0]), "cpus")
+    assert result.rows == () and result.always == PAIR[0]
+
+
 def test_rates_are_those_at_which_a_share_of_the_host_is_lost(evidence, milan_ksm, milan):
     result = break_even(evidence, milan_ksm, TRIGGER, PAIR, "rate_per_s")
     row = next(r for r in result.rows if r.label.startswith("WBNOINVD_MASK costs 1%"))
@@ -94,3 +100,38 @@ def test_an_axis_sets_what_it_shows(name, evidence):
     assert values[0] == pytest.approx(low) and values[-1] == pytest.approx(high)
     assert numpy.all(numpy.diff(values) > 0)
     assert AXES[name].here(AXES[name].at(case, 32.0), TRIGGER) == 32.0
+
+
+def test_the_interval_is_that_of_the_caps_draw_by_draw(by_range, milan_ksm, milan):
+    """The halving of hybrid.py finds the same range in every draw."""
+    cap = cap_bytes(TRIGGER, PAIR[1], PAIR[0], milan_ksm, Draws(milan, 1024))
+    cap = cap[(cap > by_range.low) & (cap < by_range.high)]
+    row = by_range.rows[0]
+    assert (row.low, row.median, row.high) == pytest.approx(tuple(numpy.quantile(cap, (0.05, 0.5, 0.95))), rel=0.02)
+    middle = cap_bytes(TRIGGER, PAIR[1], PAIR[0], milan_ksm, medians(milan))
+    assert row.at_medians == pytest.approx(float(middle[0]), rel=0.02)
+    assert (row.unit, by_range.unit, by_range.over, by_range.strategies) == ("B", "B", "range_bytes", PAIR)
+
+
+def test_rates_have_a_row_per_strategy_and_share_with_its_interval(evidence, milan_ksm, milan):
+    result = break_even(evidence, milan_ksm, TRIGGER, ("WBNOINVD_MASK", "NO_FLUSH"), "rate_per_s")
+    assert [row.label for row in result.rows] == [
+        "WBNOINVD_MASK costs 1% of the host",
+        "WBNOINVD_MASK costs 10% of the host",
+    ]
+    taken = total(TRIGGER, "WBNOINVD_MASK", milan_ksm, Draws(milan, 1024)).event.stolen_s
+    for row, share in zip(result.rows, (0.01, 0.10), strict=True):
+        rates = numpy.quantile(share * 256 / taken, (0.05, 0.5, 0.95))
+        assert (row.low, row.median, row.high) == pytest.approx(tuple(rates))
+        assert (row.unit, row.share) == ("1/s", 1.0)
+    assert result.always is None
+
+
+def test_what_does_not_cost_is_always_cheaper(evidence, milan_ksm):
+    for pair in (("WBNOINVD_MASK", "NO_FLUSH"), ("NO_FLUSH", "WBNOINVD_MASK")):
+        result = break_even(evidence, milan_ksm, TRIGGER, pair, "range_bytes")
+        assert (result.rows, result.always) == ((), "NO_FLUSH")
+
+
+def test_a_break_even_without_a_prior_is_not_marked(evidence, milan_ksm):
+    assert not break_even(evidence, milan_ksm, TRIGGER, ("NO_FLUSH", "NO_FLUSH"), "cpus").extrapolated

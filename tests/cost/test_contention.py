@@ -245,3 +245,26 @@ def test_on_milan_a_range_flush_under_the_lock_is_felt_and_after_srcu_is_not(mil
     assert under.fault_wait_mean_s[0] > 10 * after.fault_wait_mean_s[0]
     assert under.fault_wait_p99_s[0] > 0.01
     assert after.fault_wait_p99_s[0] == 0
+
+
+def test_a_draw_without_a_flush_leaves_nothing_to_say():
+    cost = made(RANGE, 0.010, 50)
+    some = replace(cost, event=replace(cost.event, time_s=numpy.array([0.010, 0.0])))
+    assert waits(some, "after_srcu") is None
+
+
+@pytest.mark.parametrize("rate", [101.0, 150.0, 199.0])
+def test_a_line_of_whole_cache_flushes_has_no_end_although_its_vcpus_mostly_stand_still(rate):
+    """10 ms at more than 100 events/s, of which a vCPU that can run sees 1 ms only."""
+    for placement in ("under_mmu_lock", "after_srcu"):
+        found = waits(made(BLAST, 0.010, rate, irq_off_s=0.009), placement)
+        assert numpy.isposinf(found.fault_wait_mean_s[0])
+    below = waits(made(BLAST, 0.010, 99.0, irq_off_s=0.009), "under_mmu_lock")
+    assert numpy.isfinite(below.fault_wait_mean_s[0])
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_fault_that_retries_goes_round_for_half_a_lone_window(closed):
+    found = waits(made(RANGE, 0.010, 1e-6, closed=closed), "after_srcu")
+    assert found.retry_mean_s[0] == pytest.approx(0.005, rel=1e-6)
+    assert waits(made(RANGE, 0.010, 0, closed=closed), "after_srcu").retry_mean_s[0] == pytest.approx(0.005)

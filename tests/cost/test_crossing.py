@@ -29,3 +29,25 @@ def test_a_step_has_its_crossing_at_the_step():
 
 def test_places_without_a_number_are_passed_over():
     assert crossings(lambda x: math.nan if x < 10 else x - 100, 1.0, 1000.0) == [pytest.approx(100)]
+
+
+def test_a_root_on_a_point_of_the_grid_is_found():
+    """The middle of the grid, and a stretch without difference: one crossing each."""
+    assert crossings(math.log, math.exp(-1), math.e) == [pytest.approx(1.0)]
+    (found,) = crossings(lambda x: min(0.0, x - 10.0) + max(0.0, x - 100.0), 1.0, 1000.0)
+    assert 10.0 <= found <= 100.0
+
+
+def test_where_a_difference_only_touches_zero_nothing_crosses():
+    assert crossings(lambda x: math.log(x) ** 2, math.exp(-1), math.e) == []
+    assert crossings(lambda x: 0.0, 1.0, 1000.0) == []
+
+
+@pytest.mark.parametrize("root", [1.001, 999.0])
+def test_a_root_beside_an_end_is_found(root):
+    assert crossings(lambda x: x - root, 1.0, 1000.0) == [pytest.approx(root, rel=1e-9)]
+
+
+def test_no_root_is_looked_for_across_a_place_without_a_number():
+    assert crossings(lambda x: math.nan if 9 < x < 12 else x - 10, 1.0, 1000.0) == []
+    assert crossings(lambda x: math.inf if x > 50 else x - 100, 1.0, 1000.0) == []

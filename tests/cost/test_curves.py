@@ -4,7 +4,7 @@ import numpy
 import pytest
 
 from costmodel.cost.axes import AXES
-from costmodel.cost.curves import CURVE_DRAWS, sweep, winner_map
+from costmodel.cost.curves import CURVE_DRAWS, Band, _crossings, sweep, winner_map
 from costmodel.cost.draws import Draws, medians
 from costmodel.cost.totals import total
 
@@ -74,3 +74,40 @@ def test_the_map_shows_the_cheapest_at_every_point(milan_ksm, milan):
         there = AXES["cpus"].at(AXES["range_bytes"].at(milan_ksm, float(heat.x[j])), float(heat.y[i]))
         costs = [float(total(TRIGGER, name, there, at).event.stolen_s[0]) for name in heat.strategies]
         assert costs[heat.winner[i, j]] == pytest.approx(min(costs))
+
+
+def test_a_rate_is_drawn_as_a_loss_and_the_rest_as_cpu_time(curves):
+    assert {over: (curve.y_label, curve.y_unit) for over, curve in curves.items()} == {
+        "range_bytes": ("CPU time taken per event", "s"),
+        "cpus": ("CPU time taken per event", "s"),
+        "cache_bytes": ("CPU time taken per event", "s"),
+        "rate_per_s": ("host CPU-seconds lost per second", "1"),
+    }
+    assert "this case" not in curves["rate_per_s"].marks
+    assert curves["cpus"].marks == {"this case": 256}
+
+
+def test_what_costs_nothing_is_cheapest_everywhere(milan_ksm, milan):
+    curve = sweep(milan_ksm, TRIGGER, ["WBNOINVD_MASK", "NO_FLUSH"], milan, "range_bytes")
+    assert curve.crossings == []
+    assert numpy.all(curve.series["NO_FLUSH"].median == 0)
+
+
+def test_a_crossing_lies_where_the_lines_between_the_points_meet():
+    x = numpy.array([1.0, 4.0, 16.0])
+    flat, steep = numpy.array([2.0, 2.0, 2.0]), numpy.array([0.5, 4.0, 32.0])
+    band = {name: Band(y, y, y) for name, y in (("flat", flat), ("steep", steep))}
+    (found,) = _crossings(x, band)
+    assert (found.cheaper_below, found.cheaper_above) == ("steep", "flat")
+    assert found.x == pytest.approx(4.0 ** (2 / 3))  # 0.5 to 4 is three doublings over two of x: the second meets 2
+    assert _crossings(x, {"flat": band["flat"]}) == []
+
+
+def test_bands_are_the_draws_without_a_twentieth_on_either_side(curves, milan_ksm, milan):
+    curve = curves["cpus"]
+    at = AXES["cpus"].at(milan_ksm, float(curve.x[3]))
+    stolen = total(TRIGGER, "WBNOINVD_MASK", at, Draws(milan, CURVE_DRAWS)).event.stolen_s
+    band = curve.series["WBNOINVD_MASK"]
+    assert (band.low[3], band.median[3], band.high[3]) == pytest.approx(
+        tuple(numpy.quantile(stolen, (0.05, 0.5, 0.95)))
+    )

@@ -94,3 +94,65 @@ def test_draws_broadcast_with_arrays_of_ranges():
     sizes = numpy.geomspace(64, 2**30, 5)[:, None]
     present = flush.present_fraction(draws, MILAN, 16e9, "hot", sizes)
     assert flush.range_flush(draws, MILAN, sizes, present, 8).time_s.shape == (5, 16)
+
+
+def one(draws, name):
+    return float(draws[name][0])
+
+
+@pytest.mark.parametrize("cpus", [1, 8, 40, 256])
+def test_a_whole_cache_flush_adds_up(cpus):
+    """The initiator waits for flush and interrupts, each stopped CPU for the flush; the guest refills what it would use."""
+    keeps, refills = (flush.whole_cache(AT, MILAN, cpus, invalidates=invalidates) for invalidates in (False, True))
+    flush_s = float(keeps.irq_off_s[()] if keeps.irq_off_s.ndim == 0 else keeps.irq_off_s[0])
+    broadcast_s = one(AT, "broadcast_start_s") + (cpus - 1) * one(AT, "broadcast_per_cpu_s")
+    assert keeps.time_s == pytest.approx(flush_s + broadcast_s)
+    assert keeps.stolen_s == pytest.approx(cpus * flush_s + broadcast_s)
+    assert keeps.guest_s == pytest.approx(flush_s)
+    spread = flush.Spread.packed(MILAN, cpus)
+    held = spread.domains_per_socket * (MILAN.llc_bytes_per_domain + spread.cores_per_domain * MILAN.l2_bytes_per_core)
+    refill_s = held * one(AT, "reused_fraction") / one(AT, "read_bytes_per_s")
+    assert refills.guest_s - refills.irq_off_s == pytest.approx(refill_s)
+    assert refills.guest_s > refills.irq_off_s
+
+
+@pytest.mark.parametrize("vcpus", [1, 8])
+def test_the_vcpus_share_the_time_and_the_refill_of_a_range(vcpus):
+    size, present = 2.0**20, numpy.full(1, 0.25)
+    refill_s = 0.25 * size * one(AT, "reused_fraction") / one(AT, "read_bytes_per_s")
+    for cost in (
+        flush.range_flush(AT, MILAN, size, present, vcpus),
+        flush.paged_flush(AT, MILAN, size, present, vcpus, rmpupdate=True),
+    ):
+        assert cost.stolen_s == cost.time_s > 0
+        assert vcpus * cost.guest_s == pytest.approx(cost.time_s + refill_s)
+        assert cost.guest_s * vcpus > cost.time_s
+
+
+def test_a_page_that_is_begun_is_flushed_whole():
+    one_page, two_pages = (
+        flush.paged_flush(AT, MILAN, size, numpy.ones(1), 8, rmpupdate=False).time_s for size in (4096, 4097)
+    )
+    assert two_pages == pytest.approx(2 * one_page)
+    page = flush.range_flush(AT, MILAN, 4096.0, numpy.ones(1), 8)
+    assert one_page == pytest.approx(page.time_s)
+
+
+def test_the_share_that_the_caches_hold():
+    assert flush.cached_fraction(MILAN, MILAN.cache_bytes / 2) == 1
+    assert flush.cached_fraction(MILAN, 4 * MILAN.cache_bytes) == 0.25
+    assert flush.cached_fraction(MILAN, 0.0) == 1
+    assert flush.present_fraction(AT, MILAN, 16e9, "hot", 4 * MILAN.cache_bytes) == 0.25
+    assert flush.present_arguments(AT, MILAN, 16e9, "hot", 4096) is None
+
+
+def test_of_a_cold_guest_the_caches_hold_at_most_their_share():
+    twice = flush.present_arguments(AT, MILAN, 2 * MILAN.cache_bytes, "cold", 4096)
+    assert (twice["formula"], twice["arguments"]["cold_fraction"]) == ("present_cold", 0.5)
+    small = flush.present_arguments(AT, MILAN, MILAN.cache_bytes / 2, "unknown", 4096)
+    assert (small["formula"], small["arguments"]["cold_fraction"]) == ("present_between", 1.0)
+
+
+def test_no_flush_costs_nothing():
+    cost = flush.nothing(AT)
+    assert cost.time_s == cost.stolen_s == cost.irq_off_s == cost.guest_s == 0

@@ -52,3 +52,21 @@ def test_a_narrow_mask_lowers_the_cap(case, some):
     wide = cap_bytes(COLD, RANGED, "WBNOINVD_MASK", case, some)
     narrow = cap_bytes(COLD, RANGED, "WBNOINVD_MASK", replace(case, cpus_that_ran=8.0), some)
     assert numpy.all(narrow < wide)
+
+
+def test_what_always_costs_less_has_no_cap_and_what_never_does_has_none_to_use(case, some):
+    assert cap_bytes(COLD, "NO_FLUSH", WHOLE, case, some) == pytest.approx(2.0**46)
+    assert cap_bytes(COLD, WHOLE, "NO_FLUSH", case, some) == pytest.approx(64.0)
+
+
+def test_the_cap_by_latency_is_where_the_times_cross(case, some):
+    cap = cap_bytes(HOT, RANGED, WHOLE, case, some, by="time_s")
+    whole = total(HOT, WHOLE, case, some).event.time_s
+    below, beyond = (
+        total(HOT, RANGED, replace(case, range_bytes=cap * factor), some).event.time_s for factor in (0.999, 1.001)
+    )
+    inside = (cap > 128) & (cap < MOST_BYTES * 0.99)
+    assert inside.any()
+    assert numpy.all(below[inside] <= whole[inside] * (1 + 1e-9))
+    assert numpy.all(beyond[inside] >= whole[inside] * (1 - 1e-9))
+    assert numpy.all(cap < cap_bytes(HOT, RANGED, WHOLE, case, some))

@@ -16,3 +16,7 @@ def test_limits_are_sourced_rows_nearest_first(evidence):
 
 def test_no_limit_is_near_where_interrupts_stay_on(evidence):
     assert distances(evidence, 0.0) == []
+
+
+def test_however_short_interrupts_are_off_there_is_a_distance(evidence):
+    assert distances(evidence, 1e-9)

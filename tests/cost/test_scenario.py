@@ -1,5 +1,6 @@
 """What is asked: ids, numbers a user may set, and what they change."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -78,3 +79,64 @@ def test_a_range_that_is_set_is_no_assumption(evidence):
 def test_an_intra_host_migration_moves_the_whole_guest(evidence):
     case = scenario(evidence, "sev", "epyc-7763-2s", "ksm-default", resident_bytes=2**30)
     assert case.ranges("intra_host_migration_move_ctx") == ((2.0**30, 1.0),)
+
+
+def asked(evidence, **numbers):
+    return scenario(evidence, "sev", "epyc-7763-2s", "ksm-default", **numbers)
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"vcpus": 1},
+        {"vcpus": 2**16},
+        {"cpus_that_ran": 1},
+        {"cpus_that_ran": 256},
+        {"event_fraction": 0.0},
+        {"event_fraction": 1.0},
+        {"resident_bytes": 1.0},
+    ],
+)
+def test_the_ends_of_what_is_possible_are_taken(evidence, numbers):
+    ((name, number),) = numbers.items()
+    assert getattr(asked(evidence, **numbers), name) == number
+
+
+@pytest.mark.parametrize(
+    "numbers", [{"vcpus": 2**16 + 1}, {"resident_bytes": float("inf")}, {"event_fraction": 1.0001}]
+)
+def test_beyond_the_ends_it_is_refused(evidence, numbers):
+    with pytest.raises(BadInput) as error:
+        asked(evidence, **numbers)
+    assert error.value.field == next(iter(numbers))
+
+
+def test_what_is_not_asked_for_is_the_workload_s_and_the_machine_s(evidence):
+    case = asked(evidence)
+    load = evidence.workload("ksm-default")
+    assert (case.vcpus, case.resident_bytes) == (load.vcpus.value, load.resident_bytes.value)
+    assert (case.event_fraction, case.range_bytes, case.rate_per_s, case.packed) == (None, None, None, True)
+    assert case.number_words == []
+    assert math.copysign(1.0, asked(evidence, event_fraction=-0.0).event_fraction) == 1.0
+
+
+def test_the_words_of_a_command_set_the_same_numbers_again(evidence):
+    case = asked(evidence, vcpus=3, resident_bytes=1e9, cpus_that_ran=5, event_fraction=0.25)
+    assert case.number_words == [
+        *("--vcpus", "3"),
+        *("--resident-bytes", "1000000000"),
+        *("--cpus-that-ran", "5"),
+        *("--event-fraction", "0.25"),
+    ]
+
+
+def test_ranges_are_those_that_are_set_then_the_workload_s(evidence):
+    case = asked(evidence)
+    assert replace(case, range_bytes=77.0).ranges("ksm_write_protect") == ((77.0, 1.0),)
+    assert case.ranges("ksm_write_protect") == case.workload.load("ksm_write_protect").range_bytes
+    alone = replace(case, elsewhere={})
+    assert case.shape("autonuma_prot_none_scan") is not None
+    assert alone.shape("autonuma_prot_none_scan") is None
+    assert alone.shape("ksm_write_protect") == case.shape("ksm_write_protect")
+    assert alone.range_is_assumed("autonuma_prot_none_scan")
+    assert not alone.range_is_assumed("intra_host_migration_move_ctx")

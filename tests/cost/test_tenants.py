@@ -155,3 +155,28 @@ def test_what_an_attacker_takes_is_bounded_by_the_host(case):
     cost = made(0.1)
     cost = replace(cost, event=replace(cost.event, time_s=numpy.array([1e-5])))
     assert bill(cost, case, SHARES).forced_cpus[0] == case.machine.logical_cpus
+
+
+@pytest.mark.parametrize(("cpus", "harmonic"), [(1, 1.0), (2, 1.0), (3, 1.5), (4, 1 + 1 / 2 + 1 / 3)])
+def test_the_initiator_waits_for_the_other_cpus_of_the_mask_only(cpus, harmonic, case, some):
+    small = replace(case, cpus_that_ran=float(cpus))
+    cost, found = paid("WBNOINVD_MASK", small, some)
+    assert found.late_answer_s == pytest.approx(cost.event.irq_off_s / harmonic, rel=3e-5)
+
+
+def test_a_neighbour_loses_rate_times_what_a_vcpu_loses(case, some):
+    for rate, least in ((1e-3, 0.0), (1e9, 1.0)):
+        cost, found = paid("WBINVD_ALL", replace(case, rate_per_s=rate), some)
+        assert found.neighbour_fraction == pytest.approx(numpy.minimum(1.0, rate * cost.event.guest_s))
+        assert numpy.all(found.neighbour_fraction >= least)
+
+
+def test_a_draw_without_cost_has_no_bill(case):
+    cost = made(0.1)
+    some_free = replace(cost, event=replace(cost.event, stolen_s=numpy.array([0.1, 0.0])))
+    assert bill(some_free, case, SHARES) is None
+
+
+def test_a_rate_of_nothing_carries_any_number_of_vms(case, some):
+    found = paid("WBINVD_ALL", replace(case, rate_per_s=0.0), some)[1]
+    assert found.vms_at == {0.01: None, 0.10: None}

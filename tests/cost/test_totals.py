@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from costmodel.cost.axes import AXES
 from costmodel.cost.draws import Draws, medians
+from costmodel.cost.flush import EventCost
 from costmodel.cost.scenario import scenario
-from costmodel.cost.totals import total
+from costmodel.cost.totals import Total, total
 
 
 def test_ksm_never_flushes_all_the_time(milan_ksm, draws):
@@ -90,3 +91,43 @@ def test_two_machines_that_differ_in_the_cache_differ_in_cost(evidence, milan):
     at = medians(milan)
     one, other = (total("ksm_replace_page", "WBINVD_ALL", c, at).event.stolen_s for c in (case, larger))
     assert other > one
+
+
+def made(strategy, time_s, rate, *, closed=False, guest_s=0.25):
+    time = numpy.asarray(time_s, float)
+    event = EventCost(time, 3 * time, 0.5 * time, numpy.full_like(time, guest_s))
+    rates = None if rate is None else numpy.full_like(time, rate)
+    return Total("munmap_or_discard", strategy, event, time, rates, closed, 4, (), False, None)
+
+
+def test_a_guest_stands_still_for_rate_times_what_a_vcpu_loses():
+    assert made("WBINVD_ALL", [0.1], 2.0).guest_stall_fraction == 0.5
+    assert made("WBINVD_ALL", [0.1], 8.0).guest_stall_fraction == 1
+    assert made("WBINVD_ALL", [0.1], None).guest_stall_fraction is None
+
+
+def test_whole_cache_flushes_wait_in_line_and_range_flushes_overlap():
+    assert made("WBINVD_ALL", [0.1], 2.0).in_progress_fraction == pytest.approx(0.2)
+    assert made("CLFLUSHOPT_UVA", [0.1], 2.0).in_progress_fraction == pytest.approx(1 - numpy.exp(-0.2))
+    assert made("CLFLUSHOPT_UVA", [0.1], 2.0, closed=True).in_progress_fraction == pytest.approx(0.2)
+    assert made("WBINVD_ALL", [0.1], None).in_progress_fraction is None
+
+
+def test_losses_and_saturation_by_hand():
+    assert made("WBINVD_ALL", [0.1], 2.0).host_cpu_s_per_s == pytest.approx(0.6)
+    assert made("WBINVD_ALL", [0.1], None).host_cpu_s_per_s is None
+    assert made("WBINVD_ALL", [0.1], 2.0).saturation_rate_per_s == pytest.approx(10)
+    assert made("WBINVD_ALL", [0.1, 0.0], 2.0).saturation_rate_per_s is None
+
+
+def test_a_refused_total_has_no_number_at_all(milan_ksm, draws):
+    refused = total("ksm_replace_page", "VM_PAGE_FLUSH", milan_ksm, draws)
+    assert refused.host_cpu_s_per_s is refused.guest_stall_fraction is refused.in_progress_fraction is None
+    assert refused.saturation_rate_per_s is None
+    assert not refused.closed and not refused.extrapolated
+
+
+def test_a_total_marks_the_priors_that_went_in(milan_ksm, milan):
+    cost = total("ksm_replace_page", "WBINVD_ALL", milan_ksm, Draws(milan, 16))
+    assert cost.extrapolated == any(milan[name].extrapolated for name in cost.parameters)
+    assert not total("ksm_replace_page", "NO_FLUSH", milan_ksm, Draws(milan, 16)).extrapolated

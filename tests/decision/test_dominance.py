@@ -33,3 +33,26 @@ def test_a_dominating_strategy_never_costs_more_in_any_draw(machine, ran):
         if dominates(a, b) and costs[a].refused is None and costs[b].refused is None:
             assert numpy.all(costs[a].event.stolen_s <= costs[b].event.stolen_s * (1 + 1e-12))
             assert numpy.all(costs[a].event.guest_s <= costs[b].event.guest_s * (1 + 1e-12))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ("NO_FLUSH", "WBINVD_ALL", True),
+        ("NO_FLUSH", "CLFLUSHOPT_UVA", True),
+        ("NO_FLUSH", "SKIP_COHERENT", False),
+        ("WBINVD_ALL", "NO_FLUSH", False),
+        ("WBNOINVD_MASK", "WBINVD_ALL", True),
+        ("WBNOINVD_ALL", "WBINVD_ALL", True),
+        ("WBINVD_MASK", "WBINVD_ALL", True),
+        ("WBINVD_MASK", "WBNOINVD_ALL", False),
+        ("WBNOINVD_ALL", "WBINVD_MASK", False),
+        ("WBINVD_ALL", "WBNOINVD_MASK", False),
+        ("CLFLUSHOPT_UVA", "WBINVD_ALL", False),
+        ("WBNOINVD_MASK", "CLFLUSHOPT_UVA", False),
+        ("WBNOINVD_MASK", "TDX_CACHE_WB", False),
+        ("TDX_CACHE_WB", "WBINVD_ALL", False),
+    ],
+)
+def test_by_hand(first, second, expected):
+    assert dominates(first, second) is expected

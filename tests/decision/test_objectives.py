@@ -2,7 +2,8 @@
 
 import pytest
 
-from costmodel.decision.objectives import OBJECTIVES
+from costmodel.decision.objectives import OBJECTIVES, objectives
+from tests.decision.made import candidate, cost, study_of
 
 
 def test_each_objective_has_its_winner_and_unit(answer):
@@ -33,3 +34,48 @@ def test_where_latency_and_cpu_time_disagree_the_weight_is_given(answer):
 
 def test_the_guest_objective_says_that_it_is_a_lower_bound(answer):
     assert "lower bound" in answer("sev").objectives[2].note
+
+
+CHEAP, FAST = "CLFLUSHOPT_DM_PINNED", "WBNOINVD_ALL"
+
+
+def made_study(*costs, running=CHEAP):
+    return study_of([candidate(one.strategy, running=one.strategy == running) for one in costs], costs)
+
+
+def test_the_weight_of_latency_is_extra_cpu_time_over_wait_saved():
+    """The fast one takes 6 CPU-seconds more and 3 seconds less: 2 CPU-seconds per second."""
+    found = objectives(made_study(cost(CHEAP, 2.0, time_s=4.0, p99_s=5.0), cost(FAST, 8.0, time_s=1.0, p99_s=2.0)))
+    cpu, latency, guest = found
+    assert (cpu.winner, cpu.runner_up) == (CHEAP, FAST)
+    assert (latency.winner, latency.runner_up) == (FAST, CHEAP)
+    assert (cpu.value.median, latency.value.median, guest.value.median) == (2.0, 2.0, 1.0)
+    assert cpu.note == f"{FAST} wins overall once 1 s of latency is worth more than 2.0 CPU-s"
+    assert latency.note == ""
+
+
+def test_where_one_wins_both_there_is_no_weight():
+    cpu, latency, _ = objectives(made_study(cost(CHEAP, 2.0, p99_s=1.0), cost(FAST, 8.0, p99_s=2.0)))
+    assert cpu.winner == latency.winner == CHEAP and cpu.note == ""
+
+
+def test_of_equals_the_chosen_one_wins_then_the_order_of_the_catalogue():
+    pair = cost(CHEAP, 1.0), cost(FAST, 1.0 + 1e-14)
+    assert objectives(made_study(*pair, running=FAST))[0].winner == FAST
+    assert objectives(made_study(*pair, running=CHEAP))[0].winner == CHEAP
+    assert objectives(made_study(*pair, running=None))[0].winner == CHEAP
+    assert objectives(made_study(*pair[::-1], running=None))[0].winner == FAST
+    far = cost(CHEAP, 1.0), cost(FAST, 1.0 - 1e-9)
+    assert objectives(made_study(*far))[0].winner == FAST
+
+
+def test_only_what_has_a_number_is_ranked():
+    refused = cost("VM_PAGE_FLUSH", 0.0, refused="nobody timed it")
+    found = objectives(made_study(cost(CHEAP, 2.0), refused))
+    assert {o.winner for o in found} == {CHEAP} and {o.runner_up for o in found} == {None}
+    assert objectives(made_study(refused, running=None)) == []
+
+
+def test_a_prior_marks_the_objective():
+    for mark in (True, False):
+        assert objectives(made_study(cost(CHEAP, 2.0, extrapolated=mark)))[0].value.extrapolated is mark

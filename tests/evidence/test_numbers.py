@@ -96,6 +96,11 @@ def test_absent_tables_and_lists_are_empty():
         (b'id = "m"\nx = { y = ["=cmd"] }', "formula"),
         (b'id = "m"\nx = "<script>"', "script"),
         (b"id = " + b"[" * 5000, "no TOML"),
+        (b'id = "m"\nx = ' + b"9" * 5000, "4300 digits"),
+        (b'id = "m"\n' + b"a." * 8000 + b"a = 1", "nested too deep"),
+        ('id = "m"\n"a\u202eb" = 1'.encode(), "control"),
+        ('id = "m"\nx = "a\u2028b"'.encode(), "control"),
+        (b"id = 0x" + b"f" * 9000, "4300 digits"),
     ],
 )
 def test_bad_file_is_refused(tmp_path, content, problem):

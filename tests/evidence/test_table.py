@@ -1,11 +1,14 @@
 """Hostile and broken CSV files are refused with their place."""
 
+import csv
+import re
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from costmodel.errors import BadInput
-from costmodel.evidence.table import CELL_MAX, read_table
+from costmodel.evidence.table import CELL_MAX, csv_text, number, read_table
 
 COLUMNS = ("id", "value", "text")
 
@@ -31,6 +34,8 @@ def test_reads_rows(tmp_path):
         ("<SCRIPT src=x>", "script"),
         ("a\x07b", "control"),
         ("a\u202eb", "control"),
+        ("a\u2028b", "control"),
+        ("a\u00a0b", "control"),
         ("x" * (CELL_MAX + 1), "longer"),
     ],
 )
@@ -64,6 +69,36 @@ def test_broken_file_is_refused(tmp_path, content, problem):
         read(tmp_path, content)
     assert problem in caught.value.problem
     assert caught.value.file == "t.csv"
+
+
+@pytest.mark.parametrize("cell", ["1e300", "1e-300", "0", "-1", "nan", "inf", "9" * 5000, "1e999"])
+def test_a_number_beyond_any_quantity_is_refused(cell):
+    with pytest.raises(BadInput) as caught:
+        number({"value": cell}, "value", file="t.csv", name="a")
+    assert (caught.value.row, caught.value.field) == ("a", "value") and len(str(caught.value)) < 200
+
+
+def test_several_columns_name_a_row_together(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b,c\n1,1,x\n1,2,y\n")
+    assert len(read_table(path, ("a", "b", "c"), ("a", "b"))) == 2
+    path.write_text("a,b,c\n1,1,x\n1,1,y\n")
+    with pytest.raises(BadInput, match="row 1 / 1, field a, b: is there twice"):
+        read_table(path, ("a", "b", "c"), ("a", "b"))
+    path.write_text("a,b,c\n1,,x\n")
+    with pytest.raises(BadInput, match="row 2, field b: is empty"):
+        read_table(path, ("a", "b", "c"), ("a", "b"))
+
+
+@given(st.text(max_size=30))
+def test_no_text_in_csv_that_we_write_acts(text):
+    ((cell,),) = csv.reader(csv_text([text], []).splitlines())
+    assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", " =")) or re.fullmatch(r"[-+][\d.]+(e[-+]?\d+)?", cell, re.I)
+    assert cell.isprintable()
+
+
+def test_numbers_in_csv_that_we_write_stay_numbers():
+    assert csv_text(["a"], [[-1.5], ["-1.5"], ["+3"], [None]]) == "a\n-1.5\n-1.5\n+3\n\n".replace("\n\n", '\n""\n')
 
 
 def test_missing_file_is_refused(tmp_path):

@@ -120,16 +120,102 @@ def test_no_encoded_word_of_a_raw_mail_becomes_a_header(tmp_path, subject, name,
     assert [a.addr_spec for a in parsed(content)["To"].addresses] == ["a@example.org"]
 
 
+BCC = "\nBcc: attacker@evil.example\nX-Injected: yes\n\nbody of the attacker\n"
+CHARSETS = st.sampled_from(["utf-8", "us-ascii", "iso-8859-1", "utf-16", "utf-7", "x-none", "iso\u202e-1", "unknown-8bit", "\x00"])
+
+
+def encoded(text, charset, kind):
+    """`text` as an encoded word by base64 or quoted-printable, whatever the charset says."""
+    try:
+        raw = text.encode(charset)
+    except (LookupError, ValueError):
+        raw = text.encode("utf-8", "surrogatepass")
+    if kind == "b":
+        return f"=?{charset}?b?{b64encode(raw).decode()}?="
+    return f"=?{charset}?q?{''.join(f'={byte:02X}' if byte in HIDDEN or byte > 126 else chr(byte) for byte in raw)}?="
+
+
+HIDDEN = frozenset(range(33)) | set(b"=?_:@<>\"")
+PAYLOADS = st.one_of(HOSTILE, HOSTILE.map(lambda text: text + BCC), st.just(BCC), st.just("\r\nBcc: attacker@evil.example"))
+NESTED = st.recursive(
+    PAYLOADS,
+    lambda inner: st.builds(encoded, st.lists(inner, min_size=1, max_size=3).map(" ".join), CHARSETS, st.sampled_from("bq")),
+    max_leaves=6,
+)
+WRAPPED = st.lists(st.builds(encoded, NESTED, CHARSETS, st.sampled_from("bBqQ")), min_size=1, max_size=2).map(" ".join)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(WRAPPED, WRAPPED, WRAPPED, WRAPPED, WRAPPED)
+def test_nested_encoded_words_never_become_headers(tmp_path, subject, name, other, answer_to, identifier):
+    """Encoded words in encoded words, several levels, q and b and any charset, in every header that is taken over."""
+    raw = (
+        f"Subject: {subject}\nFrom: {name} <a@example.org>\nTo: {other} <b@example.org>, {name}@c.example\n"
+        f"Cc: \"{other}\" <d@example.org>\nReply-To: {answer_to} <e@example.org>\n"
+        f"Message-ID: <1@example.org>\nReferences: <0@example.org> <{identifier}@x>\n\nbody\n"
+    )
+    path = tmp_path / "hostile.eml"
+    path.write_bytes(raw.encode("utf-8", "surrogateescape" if raw.isascii() else "replace"))
+    try:
+        [mail] = read(path)
+        content = compose(mail, ["body"])
+    except BadInput:
+        return
+    check_only_ours(content)
+
+
+def check_only_ours(content):
+    """Both parsers see the headers of a reply and no other, and nothing of the attacker in a header that acts."""
+    head, _, body = content.partition(b"\n\n")
+    assert body == b"body\n" and b"\r" not in content and b"\0" not in content
+    for policy in (email.policy.default, email.policy.compat32):
+        found = email.message_from_bytes(content, policy=policy)
+        assert {name.lower() for name in found} <= ALLOWED and len(found) == len(set(found))
+        assert not found.defects and found.get_payload() == "body\n"
+    to = {a.addr_spec for name in ("To", "Cc") if (h := parsed(content)[name]) for a in h.addresses}
+    assert "attacker@evil.example" not in to
+    for name, value in parsed(content).items():
+        assert "\n" not in value and "=?" not in value, name
+
+
+@pytest.mark.parametrize("where", ["subject", "name", "other", "message_id", "references"])
+@pytest.mark.parametrize("text", ["=?utf-8?q?=0ABcc:_a=40evil.example?=", "=?utf-8?b?DQpCY2M6IGFAZXZpbC5leGFtcGxl?="])
+def test_a_mail_made_in_python_cannot_inject_either(where, text):
+    """The same through `compose` alone: what stands in an Original is text, whoever made it."""
+    fields = {
+        "other": {"others": [Person(text, "b@example.org")]},
+        "message_id": {"message_id": f"<{text}@x>"},
+        "references": {"references": [f"<{text}@x>"]},
+    }
+    mail = original(**fields.get(where, {where: text}))
+    try:
+        check_only_ours(compose(mail, ["body"]))
+    except BadInput as error:
+        assert where in ("message_id", "references"), error
+
+
+def test_the_check_refuses_what_the_composer_would_let_through(monkeypatch):
+    """The second line of defence on its own: names are no longer neutralised, and still nothing gets out."""
+    monkeypatch.setattr("costmodel.mail.compose.one_line", lambda text, most: text[:most])
+    with pytest.raises(BadInput, match="would change the headers"):
+        compose(original(subject="=?utf-8?q?=0ABcc:_attacker=40evil.example?="), ["body"])
+
+
+def test_a_mail_to_thousands_is_refused():
+    with pytest.raises(BadInput, match="more than 200 people"):
+        compose(original(others=[Person("", f"p{i}@example.org") for i in range(5000)]), ["body"])
+
+
 @given(HOSTILE)
 def test_identifiers_and_addresses_never_carry_a_line_end(text):
     for one in message_ids(text):
         assert one.isprintable() and one.isascii() and " " not in one
     assert address(text) == "" or ADDRESS.fullmatch(text)
-    assert one_line(text, 50).isprintable()
+    assert one_line(text, 50).isprintable() and "=?" not in one_line(text, 50)
     assert "\n" not in ascii_line(text)[0] and ascii_line(text)[0].isascii()
 
 
-@pytest.mark.parametrize("where", ["a@b\nBcc: c@example.org", "a b@example.org", "a@xxxxxxxxx", "@example.org"])
+@pytest.mark.parametrize("where", ["a@b\nBcc: c@example.org", "a b@example.org", "a@xxxxxxxxx", "@example.org", "=?utf-8?q?J=C3=B6?=@b.org", ".a@b.org"])
 def test_a_bad_address_is_refused_or_left_out(where):
     assert address(where) == ""
     mail = Original("x", Person("A", "a@example.org"), "", (), "<1@example.org>", reply_to=(Person("B", where),))

@@ -1,6 +1,7 @@
 """Reading mails: raw, mbox, public-inbox, archive page; hostile ones too."""
 
 import gzip
+from base64 import b64encode
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -95,10 +96,63 @@ def check_pasted(pasted):
     assert pasted[0].text.startswith("For SNP guests") and pasted[-1].text.startswith("UPM is supposed")
 
 
-@pytest.mark.parametrize("content", [b"", b"\x00\x01", b"no mail at all", b"\x1f\x8bnot gzip", b"From \n", b"\n\n\n"])
+NOTHING = [b"", b"\x00\x01", b"no mail at all", b"\x1f\x8bnot gzip", b"From \n", b"\n\n\n", b"From a@", b"From a"]
+
+
+@pytest.mark.parametrize("content", NOTHING)
 def test_what_is_no_mail_is_refused(tmp_path, content):
     with pytest.raises(BadInput):
         read(written(tmp_path, content))
+
+
+@pytest.mark.parametrize("charset", ["iso\u202e-1", "none", "\x00", "hex", "punycode", "idna", "unknown-8bit", "utf-7", "a" * 3000])
+def test_a_charset_that_is_none_is_read_as_it_is(tmp_path, charset):
+    head = MAIL.replace(b"Subject: x", f"Subject: =?{charset}?q?caf=E9?=".encode())
+    mail = one(tmp_path, head + f"Content-Type: text/plain; charset=\"{charset}\"\n\nbody\n".encode())
+    assert "=?" not in mail.subject and mail.subject.isprintable() and mail.lines[0].text == "body"
+
+
+def test_an_encoded_word_as_address_of_the_sender_is_a_gap(tmp_path):
+    mail = one(tmp_path, MAIL.replace(b"A <a@example.org>", b"=?utf-8?q?J=C3=B6?=@b.org, C <c@d.org>") + b"\nbody\n")
+    assert mail.sender.address == "" and any("address of the sender" in gap for gap in mail.gaps)
+
+
+def test_what_was_decoded_is_not_decoded_again(tmp_path):
+    inner = b"=?utf-8?q?=0ABcc:_attacker=40evil.example=0AX-Injected:_yes?="
+    mail = one(tmp_path, MAIL.replace(b"Subject: x", b"Subject: =?utf-8?b?" + b64encode(inner) + b"?=") + b"\nbody\n")
+    assert mail.subject == "= ?utf-8?q?=0ABcc:_attacker=40evil.example=0AX-Injected:_yes?="
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"".join(b'Content-Type: multipart/mixed; boundary="%d"\n\n--%d\n' % (i, i) for i in range(2000)),
+        b"".join(b'Content-Type: multipart/mixed;\n boundary*0="%d"\n\n--%d\n' % (i, i) for i in range(300)),
+    ],
+)
+def test_parts_nested_without_end_are_refused(tmp_path, content):
+    with pytest.raises(BadInput, match="nested parts"):
+        read(written(tmp_path, MAIL + content))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        MAIL + b"\n" + b">" * 2**20 + b"\n",
+        MAIL.replace(b"A <", b"=?utf-8?q?" * 30_000 + b" <") + b"\nbody\n",
+        MAIL.replace(b"A <", b"(" * 100_000 + b" <") + b"\nbody\n",
+        MAIL.replace(b"Subject: x", b"Subject: " + b"=?a?q?" * 100_000) + b"\nbody\n",
+        MAIL + b"References: " + b"<" * 100_000 + b"\n\nbody\n",
+    ],
+    ids=["quote marks", "encoded words", "comments", "subject", "references"],
+)
+def test_long_hostile_text_is_read(tmp_path, content):
+    assert one(tmp_path, content).message_id == "<1@example.org>"
+
+
+def test_too_many_mails_are_refused(tmp_path):
+    with pytest.raises(BadInput, match="more than 20000 mails"):
+        read(written(tmp_path, b"From x\n\n" * 20_001))
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):

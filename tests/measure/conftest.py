@@ -1,6 +1,15 @@
 import pytest
 
 from costmodel.measure.host import Cache, Host
+from costmodel.measure.probe import Table
+from costmodel.measure.profile import Outcome
+from tests.measure.false_kernel import ordinary_signals
+
+
+@pytest.fixture(autouse=True)
+def signals_of_a_terminal():
+    with ordinary_signals():
+        yield
 
 
 @pytest.fixture
@@ -28,3 +37,11 @@ def host():
         load_average=0.0,
         memory_bytes=2**34,
     )
+
+
+@pytest.fixture
+def outcome(host):
+    """A small table and a skipped probe."""
+    table = Table("refill", "measured_cold_line_s")
+    table.rows = [{"pattern": "sequential", "level": "L1", "run": 0, "measured_cold_line_s": 1.23456789e-9}]
+    return Outcome(host, "costmodel measure refill", {"refill": table}, {"sev": "sev: no such CPU"})

@@ -2,28 +2,43 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
-from costmodel.measure import invalidations, tracefs
+from costmodel.errors import BadInput
+from costmodel.measure import invalidations, journal, kvm
 from costmodel.measure.buffer import Buffer
 from costmodel.measure.host import describe
-from costmodel.measure.kvm import Vm
+from costmodel.measure.journal import changing
 from costmodel.measure.probe import Settings, Skipped
-from costmodel.measure.tunables import restored
+from costmodel.measure.signals import SIGNALS, Interrupted, Signals
+from tests.measure.false_kernel import FalseSystem, tree
+
+KSM = Path("/", invalidations.KSM)
 
 
 @pytest.fixture(scope="module")
 def table():
     if os.geteuid() != 0 or not os.access("/dev/kvm", os.R_OK | os.W_OK):
         pytest.skip("needs root and /dev/kvm")
-    before = {path: path.read_text() for path in invalidations.KSM.glob("*") if path.name in ("run", "pages_to_scan")}
+    if kvm.guests().holders:
+        pytest.skip(kvm.guests().sentence())
+    before = left_behind()
     try:
-        found = invalidations.probe(describe(), Settings(quick=True), lambda: None)
-    except Skipped as reason:
+        with Signals() as signals, changing(signals) as changes:
+            found = invalidations.probe(describe(), Settings(quick=True), lambda: None, changes)
+    except (Skipped, BadInput) as reason:
         pytest.skip(str(reason))
-    assert {path: path.read_text() for path in before} == before
+    assert left_behind() == before
     return found
+
+
+def left_behind():
+    """What a run could leave: tunables of KSM, tracing instances, mounts, swap."""
+    tunables = [KSM / name for name in invalidations.KSM_SETTINGS if (KSM / name).exists()]
+    texts = {path: path.read_text() for path in [*tunables, Path("/proc/mounts"), Path("/proc/swaps")]}
+    return texts, [path for place in journal.TRACING for path in Path("/", place, "instances").glob("costmodel*")]
 
 
 def of(table, trigger, thread=None):
@@ -66,68 +81,134 @@ def test_discarding_sends_the_range_that_was_discarded(table):
     assert of(table, "munmap_or_discard").count(2**21) == invalidations.MEMORY_BYTES // 2**21
 
 
-def test_the_instance_is_gone_afterwards(table):
-    for place in tracefs.MOUNTS:
-        assert not (place / "instances" / tracefs.INSTANCE).exists()
-
-
 def test_one_numa_node_cannot_show_autonuma(table):
     if describe().numa_nodes == 1:
         assert any("AutoNUMA itself is not measurable" in note for note in table.notes)
 
 
-def test_without_root_it_says_so(host, monkeypatch):
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+def test_without_root_it_says_so(host):
     with pytest.raises(Skipped, match="needs root"):
-        invalidations.probe(host, Settings(), lambda: None)
+        invalidations.probe(host, Settings(), lambda: None, None)
 
 
-def test_without_the_tracepoint_it_says_so(tmp_path):
-    (tmp_path / "instances").mkdir()
-    with pytest.raises(Skipped, match="kvm_unmap_hva_range"):
-        tracefs.Trace(tmp_path)
+@pytest.fixture
+def changes(tmp_path):
+    with Signals() as signals, changing(signals, FalseSystem(tree(tmp_path / "root"))) as changes:
+        yield changes
 
 
-def test_without_tracefs_it_says_so(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    (tmp_path / "mount").write_text("#!/bin/sh\necho 'mount: permission denied' >&2\nexit 32\n")
-    (tmp_path / "mount").chmod(0o755)
-    with pytest.raises(Skipped, match="permission denied"), tracefs.mounted((tmp_path / "none",)):
-        pass
+def cause(trigger):
+    return next(cause for cause in invalidations.CAUSES if cause.trigger == trigger)
 
 
-@pytest.mark.parametrize("device", ["none", "plain"])
-def test_without_kvm_it_says_so(tmp_path, device):
-    (tmp_path / "plain").write_text("")
-    with Buffer(2**21) as memory, pytest.raises(Skipped, match=device):
-        Vm(memory, tmp_path / device)
+def test_ksm_that_was_told_to_unmerge_the_host_is_not_started(changes):
+    """Putting 2 back would unmerge the pages of every process a second time."""
+    run = changes.system.path(invalidations.KSM) / "run"
+    run.write_text("2\n")
+    with Buffer(2**21) as memory, pytest.raises(Skipped, match="run is 2"):
+        cause("ksm").act(memory, changes)
+    assert run.read_text() == "2\n"
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt, RuntimeError, SystemExit])
-def test_tunables_are_put_back_whatever_ends_the_block(tmp_path, stop):
-    run, choice = tmp_path / "run", tmp_path / "enabled"
-    run.write_text("0\n")
-    choice.write_text("always [madvise] never\n")
-    with pytest.raises(stop), restored() as tunables:
-        tunables.set(run, "1")
-        tunables.set(run, "2")
-        tunables.set(choice, "always")
-        assert run.read_text() == "2"
-        raise stop
-    assert run.read_text() == "0"
-    assert choice.read_text() == "madvise"
+def test_no_tunable_of_ksm_is_set_to_unmerge_the_host():
+    assert invalidations.KSM_SETTINGS["run"] == "1"
 
 
-def test_a_termination_signal_puts_tunables_back(tmp_path):
-    run = tmp_path / "run"
-    run.write_text("0")
-    with pytest.raises(KeyboardInterrupt), restored() as tunables:
-        tunables.set(run, "1")
-        os.kill(os.getpid(), signal.SIGTERM)
-        signal.sigtimedwait([], 1)
-    assert run.read_text() == "0"
+def test_what_is_planned_names_every_tunable_that_is_then_written(changes):
+    system, written = changes.system, []
+    system._before = lambda _, words: written.append(str(words[1])) if words[0] == "write" else None
+    planned = " ".join(invalidations.planned(system))
+    for trigger in ("ksm", "swap_reclaim"):
+        with Buffer(invalidations.MEMORY_BYTES) as memory, changes.restored():
+            cause(trigger).act(memory, changes)
+    tunables = {path for path in written if "ksm" in path}
+    assert len(tunables) == len(invalidations.KSM_SETTINGS)
+    assert all(f"{path}: " in planned for path in tunables)
+    assert "dev/zram0: swap" in planned
 
 
-def test_a_tunable_that_may_not_be_written_is_named(tmp_path):
-    with pytest.raises(Skipped, match="nothing"), restored() as tunables:
-        tunables.set(tmp_path / "nothing", "1")
+def test_swap_that_is_in_use_is_used_and_left(changes):
+    (changes.system.path("proc/swaps")).write_text("Filename\n/dev/sda2 partition 1 0 -2\n")
+    with Buffer(2**21) as memory:
+        cause("swap_reclaim").act(memory, changes)
+    assert changes.system.path("sys/block/zram0/disksize").read_text() == "0\n"
+
+
+def test_a_zram_device_of_somebody_else_is_not_touched(changes):
+    changes.system.path("sys/block/zram0/disksize").write_text("1048576\n")
+    with Buffer(2**21) as memory, pytest.raises(Skipped, match="no free zram"):
+        cause("swap_reclaim").act(memory, changes)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_child_of_the_fork_probe_ends_by_a_signal_and_undoes_nothing(changes, monkeypatch, number):
+    """The terminal signals the whole group: parent and child."""
+    tunable = changes.system.path("sys/kernel/mm/ksm/run")
+    real, children = os.fork, []
+
+    def fork():
+        children.append(real())
+        return children[-1]
+
+    monkeypatch.setattr(os, "fork", fork)
+    changes.set(tunable, "1")
+    with Buffer(invalidations.MEMORY_BYTES) as memory:
+        read = os.read
+
+        def first(file, size):
+            found = read(file, size)
+            if children[-1]:
+                os.kill(children[-1], number)
+            return found
+
+        monkeypatch.setattr(os, "read", first)
+        cause("fork_cow").act(memory, changes)
+    assert tunable.read_text() == "1"
+    with pytest.raises(ProcessLookupError):
+        os.kill(children[-1], 0)
+
+
+def test_the_child_of_the_fork_probe_ends_with_its_parent():
+    """A killed parent leaves no process behind that holds its virtual machine."""
+    told, tell = os.pipe()
+    outer = os.fork()
+    if outer == 0:
+        os.close(told)
+        real = os.fork
+
+        def fork():
+            child = real()
+            if child:
+                os.write(tell, f"{child}\n".encode())
+                os.kill(os.getpid(), signal.SIGKILL)
+            return child
+
+        os.fork = fork
+        with Buffer(invalidations.MEMORY_BYTES) as memory:
+            invalidations._fork_and_write(memory, None)
+    os.close(tell)
+    os.waitpid(outer, 0)
+    with os.fdopen(told) as stream:
+        assert int(stream.readline())
+        assert stream.read() == ""  # the child, too, has closed its end: it is gone
+
+
+def test_an_interrupt_during_ksm_unmerges_nothing_but_our_own(changes):
+    run = changes.system.path(invalidations.KSM) / "run"
+
+    def before(_, words):
+        if words[0] == "read" and words[1].name == "ksm_merging_pages" and run.read_text() == "1":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    changes.system._before = before
+    written = []
+    real = changes.system.write
+    changes.system.write = lambda path, text: (written.append((path.name, text)), real(path, text))
+    ksm = cause("ksm")
+    with Buffer(invalidations.MEMORY_BYTES) as memory, pytest.raises(Interrupted), changes.restored():
+        try:
+            ksm.act(memory, changes)
+        finally:
+            ksm.after(memory, changes)
+    assert ("run", "0") in written and ("run", "2") not in written
+    assert run.read_text() == "0\n"

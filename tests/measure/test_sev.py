@@ -159,3 +159,14 @@ def test_what_is_missing_is_said_exactly(host, root, gone, said):
         (root / gone).unlink()
     with pytest.raises(Skipped, match=said):
         sev.probe(host, Settings(quick=True), lambda: None, Recorded(), root)
+
+
+@pytest.mark.parametrize(("symbols", "mask"), [("", False), (sev.MASK_SYMBOL, True)])
+def test_the_number_of_flushes_is_told_before_they_are_made(host, root, symbols, mask):
+    """One unregistration per virtual machine, and what the kernel flushes when the machine goes."""
+    kernel, settings = Recorded(symbols), Settings(quick=True)
+    sev.probe(host, settings, lambda: None, kernel, root)
+    unregistered = [name for name, _ in kernel.calls].count("unregister")
+    assert f"sev: {unregistered * sev.FLUSHES_PER_VM[mask]} whole-cache flushes" in sev.planned(
+        settings, Recorded(symbols)
+    )

@@ -70,3 +70,33 @@ def test_bad_lines_are_counted_and_kept(tmp_path):
 def test_the_rows_have_one_shape(tmp_path):
     found = read(tmp_path, f"{RAW}\n@n: 3\n 1) 9.0 us | wbinvd_on_all_cpus();\n")
     assert len({tuple(row) for row in found.rows}) == 1 and len(found.rows) == 3
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        RAW.replace("0x7f1234001000", "9" * 5000),
+        RAW.replace("ksmd-46", "ksmd-" + "9" * 5000),
+        RAW.replace("1234.567890", "9" * 400 + ".0"),
+        "@n[a]: " + "9" * 5000,
+        "[4, " + "9" * 5000 + ")      12 |@@@@|",
+        "9" * 400 + " us | wbinvd_on_all_cpus();",
+        '{"type": "map", "data": {"@n": {"a": 1e400}}}',
+        '{"type": "map", "data": {"@n": {"a": ' + "9" * 400 + "}}}",
+        '{"type": "hist", "data": {"@n_us": {"a": [{"min": ' + "9" * 400 + ', "count": 1}]}}}',
+        '{"type": "map", "data": ' + '{"a":' * 5000 + "1" + "}" * 5001,
+        '{"type": "map", "data": {"@n": {"a": ' + "9" * 5000 + "}}}",
+    ],
+)
+def test_numbers_that_no_kernel_prints_are_bad_lines(tmp_path, line):
+    found = read(tmp_path, f"@n_us[ksmd]:\n{line}\n{PERF}\n")
+    assert len(found.rows) == 1 and [number for number, _ in found.bad] == [2]
+
+
+def test_lost_events_are_in_the_sentence(tmp_path):
+    found = read(tmp_path, f"CPU:3 [LOST 12 EVENTS]\n{PERF}\n")
+    assert found.lost == 12 and "at least 12 events were lost" in found.sentence() and not found.bad
+
+
+def test_lines_that_end_in_carriage_returns(tmp_path):
+    assert len(read(tmp_path, f"{RAW}\r{PERF}\r").rows) == 2

@@ -34,11 +34,25 @@ def test_loads_nothing(read, sev_page):
             if name == "style":
                 assert not re.search(r"url\(\s*['\"]?(?!#)", value or "")
             if name == "http-equiv":
-                pytest.fail("a meta element with http-equiv")
+                assert value == "Content-Security-Policy"
     for style in read.all("style"):
         assert "@import" not in style.text
         assert not re.search(r"url\(\s*['\"]?(?!#)", style.text)
     assert "@import" not in sev_page
+
+
+def test_a_browser_is_told_to_run_and_load_nothing(read):
+    [rule] = [e for e in read.all("meta") if e.get("http-equiv")]
+    rules = dict(part.split(maxsplit=1) for part in rule.get("content").split("; "))
+    assert rules == {
+        "default-src": "'none'",
+        "style-src": "'unsafe-inline'",
+        "img-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    head = [e.tag for e in read.elements if e.inside[-1:] == ("head",)]
+    assert head.index("style") > [e for e in read.elements if e.inside[-1:] == ("head",)].index(rule)
 
 
 def test_links_are_harmless(read):
@@ -157,6 +171,14 @@ def test_hostile_text_is_escaped(hostile, whole):
 
 def test_no_control_characters_reach_the_page(hostile, whole):
     assert not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", whole(hostile))
+
+
+@pytest.mark.parametrize("character", ["\u202e", "\u2066", "\u2028", "\u200b", "\x85", "\x9b", "\ue000", "\U000e0041"])
+def test_no_character_that_acts_unseen_reaches_the_page(answer, character):
+    text = f"a{character}b"
+    result = answer("sev").model_copy(update={"headline": text, "warnings": [text], "machine_title": text})
+    shown = page.page(text, blocks.answer(result), text)
+    assert character not in shown and "a\N{REPLACEMENT CHARACTER}b" in shown
 
 
 @pytest.mark.parametrize("text", ['"><img src=x onerror=alert(1)>', "</title><script>", "{{ 7*7 }}", "<!--", "]]>"])

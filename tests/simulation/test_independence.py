@@ -47,5 +47,5 @@ print(sorted(name for name in sys.modules if name.startswith("costmodel.")
 
 def test_without_simpy_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "simpy", None)
-    with pytest.raises(SimulationUnavailable, match=r"pip install 'costmodel\[sim\]'"):
+    with pytest.raises(SimulationUnavailable, match=r"pip install 'kvm-costmodel\[sim\]'"):
         environment()

@@ -117,6 +117,79 @@ def test_bad_csv_is_refused_with_its_place(tmp_path, old, new, told):
         assert told in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("10,ksmd,46", "10,ksmd,-1", "row 2, field pid: is not from 0"),
+        ("t_ns,task,pid", "t_ns,task,cpu", None),
+        ("4096,8192", "-9223372036854775808,8192", "field start"),
+        ("10,ksmd", "-9223372036854775808,ksmd", "field t_ns"),
+    ],
+)
+def test_numbers_below_what_can_be_are_refused(tmp_path, old, new, told):
+    content = CSV.replace(old, new, 1)
+    if told is None:
+        content, told = content.replace("ksmd,46", "ksmd,-2", 1), "row 2, field cpu: is below 0"
+    with pytest.raises(BadInput, match=told):
+        read(tmp_path, content, "a.csv")
+
+
+@pytest.mark.parametrize("column", ["overlap_bytes", "duration_ns"])
+def test_a_recorded_minus_one_is_no_missing_number(tmp_path, column):
+    with pytest.raises(BadInput, match=f"row 2, field {column}"):
+        read(tmp_path, f"t_ns,task,start,end,{column}\n1,a,0,1,-1\n", "a.csv")
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\n"])
+def test_lines_end_as_they_like(tmp_path, end):
+    rows, _ = read(tmp_path, CSV.replace("\n", end), "a.csv")
+    assert [row["t_ns"] for row in rows] == [10, 20]
+    rows, notes = read(tmp_path, f"{RAW}\n{PERF}\n".replace("\n", end).encode())
+    assert len(rows) == 2 and notes.lines == 2
+
+
+def test_blanks_around_the_names_of_columns(tmp_path):
+    ((row,), _) = read(tmp_path, 't_s, task,"start", end\n0.1,a,0,4096\n', "a.csv")
+    assert (row["t_ns"], row["end"]) == (100_000_000, 4096)
+
+
+PROFILE = "trigger,thread,measured_time_s,measured_start_offset_bytes,measured_range_bytes,measured_overlap_bytes\n"
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("a,t,1e300,0,1,1", "field measured_time_s: is no time"),
+        ("a,t,nan,0,1,1", "field measured_time_s: is no time"),
+        ("a,t,,0,1,1", "field measured_time_s: is no time"),
+        ("a,t,1,9223372036854775807,1,1", "overflow"),
+    ],
+)
+def test_a_profile_with_impossible_numbers_is_refused(tmp_path, row, told):
+    with pytest.raises(BadInput, match=told):
+        read(tmp_path, PROFILE + row + "\n", "invalidations.csv")
+
+
+LOST = [
+    ("CPU:3 [LOST 12 EVENTS]", 12), ("CPU:3 [LOST EVENTS]", 1), ("CPU:7 [204600 EVENTS DROPPED]", 204600),
+    ("CPU:7 [EVENTS DROPPED]", 1), ("LOST 5 events!", 5), ("\x1b[31mLOST 5 events!\x1b[m", 5),
+    ("swapper     0 [001] 77.1: PERF_RECORD_LOST lost 9", 9), ("# entries-in-buffer/entries-written: 205/1205   #P:4", 1000),
+    ("# entries-in-buffer/entries-written: 205/205   #P:4", 0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "lost"), LOST)
+def test_lost_events_of_every_tool_are_counted(tmp_path, line, lost):
+    rows, notes = read(tmp_path, f"{RAW}\n{line}\n{PERF}\n")
+    assert len(rows) == 2 and (notes.lost, notes.bad_lines) == (lost, 0)
+
+
+def test_a_long_line_takes_no_time_and_is_not_understood(tmp_path):
+    for text in ("1" * 10**6, " " * 10**6 + "x", "@a[" * 10**5, "LOST" * 10**5, f"{RAW}{'1' * 10**5}"):
+        rows, notes = read(tmp_path, f"{RAW}\n{text}\n")
+        assert len(rows) == 1 and notes.bad_lines == 1
+
+
 def test_seconds_that_are_no_time_are_refused(tmp_path):
     for wrong in ("nan", "inf", "1e300", ""):
         with pytest.raises(BadInput):
@@ -152,6 +225,9 @@ def test_parquet_of_others(tmp_path):
         {"t_ns": [1], "task": [[1]], "start": [0], "end": [1]},
         {"t_ns": [1], "task": ["a"], "start": [0], "end": [1], "overlap_bytes": [2]},
         {"t_ns": [1], "task": ["a"], "start": [0], "end": [1], "duration_ns": [-5]},
+        {"t_ns": [1], "task": [b"\xff"], "start": [0], "end": [1]},
+        {"t_ns": [1], "task": ["a"], "start": [0], "end": [1], "cpu": [-1]},
+        {"t_ns": [1], "task": ["a"], "start": [0], "end": [1], "vm": ["v" * 300]},
     ],
 )
 def test_parquet_that_is_no_trace_is_refused(tmp_path, columns):

@@ -195,7 +195,9 @@ def test_a_name_or_a_block_that_the_footer_does_not_know_is_refused(tmp_path, mo
 
 
 @pytest.mark.parametrize(
-    "footer", [{"tasks": {}}, {"tasks": [1]}, {"last_ns": 2**60}, {"last_ns": -1}, {"events": "2"}]
+    "footer", [{"tasks": {}}, {"tasks": [1]}, {"last_ns": 2**60}, {"last_ns": -1}, {"events": "2"},
+               {"tasks": {"ksmd": [2]}}, {"tasks": {"ksmd": -2}}, {"tasks": {"ksmd": 1}}, {"with_vm": 3}, {"without_pid": -1},
+               {"lost_events": -1}, {"lost_events": 1.5}, {"lost_events": None}]
 )
 def test_a_footer_with_other_types_is_refused(tmp_path, footer):
     with pytest.raises(BadInput):
@@ -208,3 +210,26 @@ def test_a_file_that_is_cut_while_it_is_read_is_refused(trace):
     path.write_bytes(b"PAR1")
     with pytest.raises(BadInput, match="cannot be read"):
         list(store.blocks(path, footer))
+
+
+def test_a_column_of_another_type_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "t.parquet"
+    store.write([table([1, 2])], path)
+    found = pyarrow.parquet.read_table(path)
+    metadata = found.schema.metadata
+    for name, values in (("t_ns", ["a", "b"]), ("start", [0.5, 1.5]), ("pid", [[1], [2]])):
+        at = found.column_names.index(name)
+        forged = found.set_column(at, name, pyarrow.array(values)).replace_schema_metadata(metadata)
+        pyarrow.parquet.write_table(forged, path)
+        with pytest.raises(BadInput, match="is no trace in the form of"):
+            store.footer_of(path)
+
+
+def test_a_damaged_page_is_refused_by_its_checksum(tmp_path):
+    path = tmp_path / "t.parquet"
+    store.write([table(range(1000), pids=list(range(1000)))], path)
+    footer, content = store.footer_of(path), path.read_bytes()
+    for at in range(200, 2000, 100):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 255]) + content[at + 1 :])
+        with pytest.raises(BadInput):
+            list(store.blocks(path, footer, ["task", "pid"]))

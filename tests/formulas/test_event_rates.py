@@ -1,0 +1,32 @@
+"""Closed loops and NUMA balancing, each limit by hand."""
+
+import pytest
+
+from tests.formulas.domain import exact
+
+TUNABLES = {"numa_scan_size_bytes": 256.0, "numa_max_scan_window_bytes_per_s": 2560.0}
+
+
+def test_a_closed_loop_makes_its_events_once_per_sleep_and_flush():
+    # 2 threads, a quarter of 100 pages each: 50 events per 0.02 s of sleep and 0.25 * 0.12 s of flushing.
+    loop = {"events_per_cycle": 100, "sleep_s": 0.02, "cycle_flush_s": 0.12}
+    assert exact("closed_rate", threads=2, event_fraction=0.25, **loop) == pytest.approx(2 * 25 / (0.02 + 0.03))
+
+
+def test_a_large_task_is_scanned_at_the_window_and_a_small_one_once_per_period():
+    assert exact("numa_scan_period", numa_scan_period_min_s=1, resident_bytes=1e6, **TUNABLES) == pytest.approx(0.1)
+    # 700 bytes are three passes of 256: each third of the period.
+    small = exact("numa_scan_period", numa_scan_period_min_s=1.2, resident_bytes=700, **TUNABLES)
+    assert small == pytest.approx(0.4)
+
+
+def test_a_flush_slows_the_scan_only_where_the_threads_cannot_share_it():
+    scan = {"event_fraction": 0.5, "numa_scan_period_s": 0.1, "numa_limiter_factor": 32}
+    assert exact("numa_rate", event_flush_s=1e-3, vcpus=4, **scan) == pytest.approx(0.5 / 0.1)
+    assert exact("numa_rate", event_flush_s=0.05, vcpus=4, **scan) == pytest.approx(0.5 * 4 / (0.1 + 32 * 0.05))
+
+
+def test_the_host_loses_rate_times_time_and_never_more_than_itself():
+    assert exact("host_loss", rate_per_s=3, stolen_cpu_s_per_event=0.5, logical_cpus=8) == 1.5
+    assert exact("host_loss", rate_per_s=30, stolen_cpu_s_per_event=0.5, logical_cpus=8) == 8
+    assert exact("rate_at_loss", lost_fraction=0.25, stolen_cpu_s_per_event=0.5, logical_cpus=8) == 4

@@ -1,0 +1,54 @@
+"""Interrupts that reach their targets, and what is refused where they do not."""
+
+import pytest
+
+from costmodel.measure import broadcast
+from costmodel.measure.host import describe, usable_cpus
+from costmodel.measure.probe import Settings, Skipped
+
+QUICK = Settings(quick=True)
+
+
+def test_the_targets_of_a_broadcast_are_hit():
+    if len(usable_cpus()) < 2:
+        pytest.skip("one CPU")
+    try:
+        table = broadcast.probe(describe(), QUICK, lambda: None)
+    except Skipped as reason:
+        pytest.skip(str(reason))
+    assert all(row["measured_call_s"] > 0 for row in table.rows)
+    assert any("proxy" in note for note in table.notes)
+
+
+def test_targets_that_take_no_interrupt_refuse_the_point(tmp_path):
+    if len(usable_cpus()) < 2:
+        pytest.skip("one CPU")
+    cpus = " ".join(f"CPU{n}" for n in range(max(usable_cpus()) + 1))
+    zeros = " ".join("0" for _ in range(max(usable_cpus()) + 1))
+    (tmp_path / "interrupts").write_text(f"   {cpus}\nCAL: {zeros} Function call interrupts\n")
+    with pytest.raises(Skipped, match="did not take"):
+        broadcast.probe(describe(), QUICK, lambda: None, proc=tmp_path)
+
+
+def test_interrupts_that_cannot_be_checked_are_refused(tmp_path):
+    (tmp_path / "interrupts").write_text("   CPU0\nLOC: 1 timer\n")
+    with pytest.raises(Skipped, match="CAL"):
+        broadcast.interrupts(tmp_path, [0])
+
+
+def test_two_cpus_give_one_point_and_no_slope(monkeypatch):
+    if len(usable_cpus()) < 2:
+        pytest.skip("one CPU")
+    monkeypatch.setattr(broadcast, "usable_cpus", lambda: usable_cpus()[:2])
+    try:
+        table = broadcast.probe(describe(), QUICK, lambda: None)
+    except Skipped as reason:
+        pytest.skip(str(reason))
+    assert {row["targets"] for row in table.rows} == {1}
+    assert any("no slope" in note for note in table.notes)
+
+
+def test_one_cpu_is_said_to_be_too_few(host, monkeypatch):
+    monkeypatch.setattr(broadcast, "usable_cpus", lambda: [0])
+    with pytest.raises(Skipped, match="one CPU"):
+        broadcast.probe(host, QUICK, lambda: None)
