@@ -240,12 +240,14 @@ def _stall(calibration: Calibration, row: Measurement) -> tuple[tuple[float, flo
 def _switch(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float], str]:
     """Range at which flushing its lines costs as much as one WBINVD, over the catalogued Intel geometry."""
     walk = _one_cpu_walk(calibration)
-    dear, cheap = (calibration.slopes.predict("intel", None, state).median_s for state in ("dirty", "absent"))
+    latency = line_time.calibrate(calibration.evidence, "CLFLUSH").values
+    dear = latency["intel_s"] * latency["intel_two_socket_factor"]
+    cheap = calibration.slopes.predict("intel", None, "absent").median_s
     ends = [
         float(value("break_even_range", whole_cache_s=whole, range_start_s=0, line_s=line, line_bytes=64))
         for whole, line in ((walk[0], dear), (walk[1], cheap))
     ]
-    return (ends[0], ends[1]), "break-even with one WBINVD, from all dirty to all absent"
+    return (ends[0], ends[1]), "break-even with one WBINVD, from CLFLUSH on two sockets to CLFLUSHOPT of absent lines"
 
 
 def _guest_total(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float], str]:

@@ -162,10 +162,9 @@ class Slopes:
             (f"vendor {vendor} (dirty lines, which are dearer)", "dirty", own if quantity == "clean" else []),
             ("any vendor", quantity, self.seen if quantity == "start" else []),
         )
-        for whose, wanted, machines in choices:
-            if used := [one for one in machines if one.quantity == wanted]:
-                break
-        else:
+        told = ((whose, [one for one in found if one.quantity == wanted]) for whose, wanted, found in choices)
+        whose, used = next(((whose, found) for whose, found in told if found), ("", []))
+        if not used:
             raise MissingNumber(f"no machine of {vendor} has a measured {quantity} of a range flush")
         deviation, freedom = self.scatter(quantity)
         level = sum(one.level for one in used) / len(used)

@@ -65,6 +65,6 @@ def test_calibrate_host_shows_rivals_and_held_out_errors():
     found = json.loads(CliRunner().invoke(cli, ["calibrate", "--host", NAME, "--json"]).stdout)
     assert found["median_error_of_forms"]["interpolation"] < 0.05
     assert {trial["what"] for trial in found["held_out"]} >= {"random cells", "range decades", "a run left out"}
-    assert found["parameters"]["line_present_s"]["extrapolated"] is False
+    assert found["parameters"]["line_dirty_s"]["extrapolated"] is False
     text = CliRunner().invoke(cli, ["calibrate", "--host", NAME, "--against", NAME]).stdout
     assert "a repeated measurement" in text and "binomial" in text
