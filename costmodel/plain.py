@@ -60,12 +60,13 @@ def shell_line(words: Iterable[object]) -> str:
 
 
 def quoted_words(line: str) -> list[str]:
-    """The words of a command line of `shell_line` or shlex.join, still quoted.
+    """The words of a command line of `shell_line` or shlex.join, still quoted, in printable ASCII.
 
     >>> quoted_words("a 'b c' $'\\\\xe2 x' --d=1")
     ['a', "'b c'", "$'\\\\xe2 x'", '--d=1']
     """
-    return re.findall(r"""(?:'[^']*'|"[^"]*"|[^\s'"])+""", line)
+    words = re.findall(r"""(?:'[^']*'|"[^"]*"|[^\s'"])+""", line)
+    return [word if word.isascii() and word.isprintable() else shell_word("".join(shlex.split(word))) for word in words]
 
 
 def file_argument(name: str) -> str:

@@ -62,3 +62,4 @@ def test_every_character_that_acts_unseen_is_known():
 @given(st.lists(NAMES.filter(bool), min_size=1, max_size=4))
 def test_quoted_words_are_the_words(words):
     assert quoted_words(shell_line(words)) == [shell_word(word) for word in words]
+    assert quoted_words(shlex.join(words)) == [shell_word(word) for word in words]

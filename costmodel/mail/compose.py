@@ -11,11 +11,10 @@ import email.policy
 import re
 from collections.abc import Mapping, Sequence
 from email.errors import MessageError
-from email.header import decode_header, make_header
-from email.headerregistry import Address
+from email.header import Header, decode_header, make_header
 from email.message import EmailMessage
 from email.policy import EmailPolicy
-from email.utils import getaddresses
+from email.utils import formataddr, getaddresses
 
 from costmodel.errors import BadInput
 from costmodel.mail.clean import SUBJECT_MAX, address, message_ids, one_line
@@ -24,8 +23,10 @@ from costmodel.mail.original import Original, Person
 POLICY = EmailPolicy(utf8=False, cte_type="7bit", linesep="\n")
 LINE_MAX = 998
 """Octets of a line that RFC 5322 allows, without its end."""
+HEADER_WIDTH, ENCODED_WIDTH = 78, 70
+"""Columns of a header and of an encoded word (RFC 5322 section 2.1.1, RFC 2047 section 2)."""
 PEOPLE_MAX = 200
-"""Correspondents of a thread that a list would deliver; an email package folds thousands for minutes."""
+"""Correspondents of a thread that a list would deliver."""
 FIXED = {"MIME-Version": "1.0", "Content-Type": 'text/plain; charset="us-ascii"', "Content-Transfer-Encoding": "7bit"}
 REFERENCES_MAX = 40
 """Of a longer thread the first reference and the newest are kept."""
@@ -64,24 +65,48 @@ def compose(mail: Original, body: Sequence[str]) -> bytes:
     if len(to) + len(copies) > PEOPLE_MAX:
         problem = f"the mail goes to more than {PEOPLE_MAX} people"
         raise BadInput(problem, field="Cc", remedy="answer a mail of the thread that names fewer")
-    people = {name: [_address(one) for one in several] for name, several in (("To", to), ("Cc", copies)) if several}
+    people = {name: several for name, several in (("To", to), ("Cc", copies)) if several}
     threading = _threading(mail)
-    meant = {"Subject": subject_of(mail), **people, **threading, **FIXED}
+    subject = subject_of(mail)
     message = EmailMessage(policy=POLICY)
     try:
-        for name, value in meant.items():
-            if name not in threading and name not in FIXED:
-                message[name] = value
+        message["Subject"] = subject
         message.set_content(text, subtype="plain", charset="us-ascii", cte="7bit")
         head, _, rest = message.as_bytes().partition(b"\n\n")
     except (ValueError, LookupError, TypeError, AttributeError, MessageError) as error:
-        problem = f"the mail cannot be written: {error}"
-        raise BadInput(problem, field="Subject, To or Cc", remedy="correct the mail file") from None
-    # The email package would encode a long identifier: these headers are written as they are, one identifier a line.
-    lines = "".join(f"{name}: " + "\n ".join(ids) + "\n" for name, ids in threading.items())
-    content = head + b"\n" + lines.encode("ascii") + b"\n" + rest
-    _check(content, meant, text)
+        raise BadInput(f"cannot be written: {error}", field="Subject", remedy="correct the mail file") from None
+    # The email package encodes a long identifier, and folds a quoted name so that its quotes are lost: not by it.
+    listed = "".join(f"{name}: {_folded(name, several)}\n" for name, several in people.items())
+    threads = "".join(f"{name}: " + "\n ".join(ids) + "\n" for name, ids in threading.items())
+    head = head.replace(b"\nContent-Type:", f"\n{listed}Content-Type:".encode("ascii"), 1)
+    content = head + b"\n" + threads.encode("ascii") + b"\n" + rest
+    _check(content, {"Subject": subject, **people, **threading, **FIXED}, text)
     return content
+
+
+def _folded(name: str, people: Sequence[Person]) -> str:
+    """The value of the header `name` with these people, a line filled up to HEADER_WIDTH columns."""
+    lines = [f"{name}:"]
+    for text in map(_address, people):
+        fits = len(lines[-1].rpartition("\n")[2]) + len(text.partition("\n")[0]) < HEADER_WIDTH
+        if not fits and lines != [f"{name}:"]:
+            lines.append("")
+        lines[-1] += f" {text},"
+    return "\n".join(lines).removeprefix(f"{name}: ").removesuffix(",")
+
+
+def _address(person: Person) -> str:
+    """A correspondent as it stands in a header; the name was cleaned when it was read, and is cleaned again."""
+    if address(person.address) != person.address or not person.address:
+        raise BadInput(f"{person.address[:60]!r} is no address", field="To", remedy="correct the mail file")
+    name = _name(person)
+    if name.isascii():
+        return formataddr((name, person.address))
+    return f"{Header(name, 'utf-8', maxlinelen=ENCODED_WIDTH).encode()} <{person.address}>"
+
+
+def _name(person: Person) -> str:
+    return one_line(person.name, SUBJECT_MAX)
 
 
 def _check(content: bytes, meant: Mapping[str, object], body: str) -> None:
@@ -102,13 +127,13 @@ def _check(content: bytes, meant: Mapping[str, object], body: str) -> None:
 
 
 def _same(header: str, meant: object) -> bool:
-    """Whether a header that was read says what was meant; blanks are where a header may be folded."""
+    """Whether a header that was read says what was meant, blanks apart: Python reads one between two encoded words."""
     if isinstance(meant, str):
         return _squeezed(_decoded(header)) == _squeezed(meant)
     if all(isinstance(one, str) for one in meant):
         return header.split() == list(meant)
     listed = [(_squeezed(_decoded(name)), where) for name, where in getaddresses([header])]
-    return listed == [(_squeezed(one.display_name), one.addr_spec) for one in meant]
+    return listed == [(_squeezed(_name(person)), person.address) for person in meant]
 
 
 def _decoded(header: str) -> str:
@@ -117,13 +142,6 @@ def _decoded(header: str) -> str:
 
 def _squeezed(text: str) -> str:
     return "".join(text.split())
-
-
-def _address(person: Person) -> Address:
-    """An address for a header; the name was cleaned when it was read, and is cleaned again."""
-    if address(person.address) != person.address or not person.address:
-        raise BadInput(f"{person.address[:60]!r} is no address", field="To", remedy="correct the mail file")
-    return Address(display_name=one_line(person.name, SUBJECT_MAX), addr_spec=person.address)
 
 
 def _threading(mail: Original) -> dict[str, list[str]]:

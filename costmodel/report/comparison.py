@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from costmodel.decision.versus_model import Versus, VersusChange, VersusRow, VersusTrigger
 from costmodel.numbers import quantity
 from costmodel.report.rounding import change
-from costmodel.report.text import STATE_MARKS, cell, wrap
+from costmodel.report.text import STATE_MARKS, cell, command_lines, wrap
 
 TABLE_WIDTH = 75
 MARK = "*"
@@ -181,6 +181,6 @@ def foot(result: Versus) -> list[str]:
         *legend(result),
         *(wrap(f"Sources (rows of data/measurements.csv): {ids}", "", "  ") if ids else []),
         "Again with:",
-        *wrap(result.command, "  ", "    "),
+        *command_lines(result.command),
         f"costmodel {result.costmodel_version}, data {result.data_hash}, asked {result.asked_hash}",
     ]

@@ -72,6 +72,7 @@ def test_a_group_that_alone_carries_a_parameter_is_reported():
         Problem("broadcast", problem.observed, problem.known, unknowns, problem.groups, problem.ids)
     )
     assert held_out.refused == ("0",)
+    assert (held_out.groups, held_out.n) == (11, 11)
 
 
 def mixed_problem():

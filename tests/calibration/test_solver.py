@@ -383,3 +383,54 @@ def test_an_answer_that_still_leans_is_polished(monkeypatch):
     assert found.best.theta == pytest.approx([1, 1], rel=1e-7)
     if found.attempts[0].slope > 2e-7:
         assert asked[-1] == (1e-15, 1e-15) and found.best.slope < found.attempts[0].slope
+
+
+@pytest.mark.parametrize(
+    ("slope", "converged", "polished_cost", "kept"),
+    [
+        (1e-6, True, 0.5, "polished"),
+        (1e-6, True, 2.0, "first"),
+        (1e-7, True, 0.5, "first"),
+        (1e-6, False, 0.5, "first"),
+    ],
+)
+def test_only_a_converged_answer_that_leans_is_polished_and_only_a_better_one_kept(
+    monkeypatch, slope, converged, polished_cost, kept
+):
+    def iterate(residual, jacobian, x0, low, high, size, tolerance):
+        fine = tolerance < 1e-12
+        cost = polished_cost if fine else 1.0
+        return attempt(theta=numpy.full(1, 2.0 if fine else 1.0), cost=cost, slope=slope, converged=converged)
+
+    monkeypatch.setattr(solver, "_iterate", iterate)
+    ends = numpy.array([-FREE]), numpy.array([FREE])
+    found = solve(lambda x: numpy.full(9, 0.1), lambda x: numpy.ones((9, 1)), [numpy.ones(1)], *ends, 1.0)
+    assert found.best.theta[0] == {"first": 1.0, "polished": 2.0}[kept]
+    assert len(found.attempts) == 1
+
+
+@pytest.mark.parametrize("unit", [1e-20, 1.0, 1e20])
+def test_the_rank_does_not_hang_on_the_unit_of_the_data(line, unit):
+    design, data = line
+    answer = linear(design, data).best
+    scaled = replace(answer, residuals=answer.residuals * unit, cost=answer.cost * unit**2)
+    assert judge(scaled, (scaled,), lambda x: design * unit, unit * 10).rank == 2
+
+
+def test_one_degree_of_freedom_gives_a_scatter(line):
+    design, data = line
+    found = linear(design[:3], data[:3])
+    assert found.scatter == pytest.approx(numpy.sqrt(found.best.residuals @ found.best.residuals))
+
+
+def test_at_the_largest_number_itself_a_start_is_left_out():
+    ends = -FREE * numpy.ones(1), FREE * numpy.ones(1)
+    for residual, slopes in ((solver.LARGEST, 0.0), (1.0, solver.LARGEST)):
+        with pytest.raises(ValueError, match="no finite value"):
+            solve(
+                lambda x, r=residual: numpy.full(8, r),
+                lambda x, s=slopes: numpy.full((8, 1), s),
+                [numpy.ones(1)],
+                *ends,
+                1.0,
+            )

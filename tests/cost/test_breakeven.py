@@ -3,6 +3,7 @@
 import numpy
 import pytest
 
+from costmodel.cost import breakeven
 from costmodel.cost.axes import AXES, axis
 from costmodel.cost.breakeven import break_even
 from costmodel.cost.draws import Draws, medians
@@ -138,3 +139,19 @@ def test_what_does_not_cost_is_always_cheaper(evidence, milan_ksm):
 
 def test_a_break_even_without_a_prior_is_not_marked(evidence, milan_ksm):
     assert not break_even(evidence, milan_ksm, TRIGGER, ("NO_FLUSH", "NO_FLUSH"), "cpus").extrapolated
+
+
+@pytest.mark.parametrize(
+    ("drawn", "middle", "found"),
+    [([numpy.nan] * 3, 5.0, False), ([4.0, 5.0, 6.0], numpy.nan, False), ([5.0], 5.0, True)],
+)
+def test_a_break_even_needs_a_root_in_the_draws_and_at_the_medians(
+    monkeypatch, evidence, milan_ksm, drawn, middle, found
+):
+    def roots(trigger, strategies, case, draws, line):
+        return numpy.array([middle] if draws.n == 1 else drawn)
+
+    monkeypatch.setattr(breakeven, "_roots", roots)
+    result = break_even(evidence, milan_ksm, TRIGGER, PAIR, "range_bytes")
+    assert [row.at_medians for row in result.rows] == ([5.0] if found else [])
+    assert (result.always is None) is found

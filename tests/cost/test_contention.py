@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costmodel.cost.contention import contention, range_fraction
+from costmodel.cost.contention import Window, contention, range_fraction
 from costmodel.cost.draws import medians
 from costmodel.cost.flush import EventCost
 from costmodel.cost.scenario import scenario
@@ -268,3 +268,77 @@ def test_a_fault_that_retries_goes_round_for_half_a_lone_window(closed):
     found = waits(made(RANGE, 0.010, 1e-6, closed=closed), "after_srcu")
     assert found.retry_mean_s[0] == pytest.approx(0.005, rel=1e-6)
     assert waits(made(RANGE, 0.010, 0, closed=closed), "after_srcu").retry_mean_s[0] == pytest.approx(0.005)
+
+
+def window(*, serial, closed=False, rate=50.0, length_s=0.010):
+    return Window(numpy.array([rate]), numpy.array([length_s]), serial=serial, closed=closed)
+
+
+def test_a_window_in_line_in_parallel_and_of_one_thread():
+    line, beside, lone = window(serial=True), window(serial=False), window(serial=False, closed=True)
+    assert line.in_progress == pytest.approx(0.5)
+    assert beside.in_progress == pytest.approx(1 - numpy.exp(-0.5))
+    assert lone.in_progress == pytest.approx(0.5)
+    assert line.stall_s == pytest.approx(0.010 / (2 * 0.5**2))
+    assert beside.stall_s == pytest.approx((numpy.exp(0.5) - 1.5) / (50 * (1 - numpy.exp(-0.5))))
+    assert lone.stall_s == pytest.approx(0.005)
+    assert window(serial=True, closed=True, rate=500.0).stall_s == pytest.approx(0.005)
+
+
+def test_a_line_without_an_end_covers_every_gfn_for_ever():
+    for rate in (100.0, 150.0, 1e6):
+        endless = window(serial=True, rate=rate)
+        assert numpy.isposinf(endless.stall_s[0])
+        assert endless.merged(0.25) == 1
+    assert numpy.isfinite(window(serial=True, rate=99.0).stall_s[0])
+    assert numpy.isfinite(window(serial=False, rate=150.0).stall_s[0])
+
+
+def test_without_events_or_without_a_window_the_range_is_its_own():
+    for empty in (
+        window(serial=False, rate=0.0),
+        window(serial=True, length_s=0.0),
+        window(serial=False, length_s=0.0),
+    ):
+        assert empty.merged(0.25) == pytest.approx(0.25)
+        assert empty.stall_s == pytest.approx(float(empty.length_s[0]) / 2)
+        assert empty.in_progress == 0
+    assert window(serial=True, closed=True).merged(0.25) == 0.25
+
+
+@pytest.mark.parametrize(("share", "p99"), [(1.0, 0.010 - 0.01 / 80), (0.25, 0.010 - 0.01 / (80 * 0.25))])
+def test_of_one_waiting_thread_the_99th_percentile_is_the_rest_of_its_window(share, p99):
+    found = waits(made(RANGE, 0.010, 80, closed=True), "after_srcu", with_share(share))
+    assert found.fault_wait_p99_s[0] == pytest.approx(p99)
+    under = waits(made(RANGE, 0.010, 80, closed=True), "under_mmu_lock", with_share(share))
+    assert under.fault_wait_p99_s[0] == pytest.approx(0.010 - 0.01 / 80)
+
+
+def test_in_a_line_the_99th_percentile_has_no_closed_form_but_under_the_lock():
+    cost = made(BLAST, 0.010, 50, irq_off_s=0.0)
+    assert waits(cost, "after_srcu").fault_wait_p99_s is not None  # a vCPU that runs meets windows beside each other
+    assert waits(made(RANGE, 0.010, 50), "gmem_window").fault_wait_p99_s is None
+    expected = 0.010  # more than 1 % wait for a whole hold at half load
+    assert waits(made(RANGE, 0.010, 50), "under_mmu_lock").fault_wait_p99_s[0] == pytest.approx(expected)
+
+
+def test_one_hole_at_a_time_waits_in_line_and_no_memslot_update_for_it():
+    found = waits(made(RANGE, 0.010, 50), "gmem_window")
+    assert found.in_progress_fraction[0] == pytest.approx(0.5)
+    assert found.lock_busy_fraction[0] == found.memslot_wait_mean_s[0] == 0
+    assert found.saturation_rate_per_s[0] == pytest.approx(100)
+    assert numpy.isposinf(waits(made(RANGE, 0.010, 100), "gmem_window").fault_wait_mean_s[0])
+
+
+def test_no_line_forms_where_nothing_waits_inside_the_window():
+    """After range_end even flushes of whole caches that pile up keep no fault waiting."""
+    assert waits(made(BLAST, 0.010, 150, irq_off_s=0.009), "after_range_end").fault_wait_mean_s[0] == 0
+    closed = waits(made(BLAST, 0.010, 150, irq_off_s=0.009, closed=True), "after_srcu")
+    assert numpy.isfinite(closed.fault_wait_mean_s[0])
+
+
+def test_the_share_of_the_gfns_is_the_mean_range_over_the_guest():
+    assert range_fraction(with_share(0.25), SCAN) == 0.25
+    assert range_fraction(with_share(4.0), SCAN) == 1.0
+    sizes = CASE.ranges(SCAN)
+    assert range_fraction(CASE, SCAN) == pytest.approx(sum(x * w for x, w in sizes) / CASE.resident_bytes)

@@ -94,12 +94,12 @@ def test_what_costs_nothing_is_cheapest_everywhere(milan_ksm, milan):
 
 
 def test_a_crossing_lies_where_the_lines_between_the_points_meet():
-    x = numpy.array([1.0, 4.0, 16.0])
-    flat, steep = numpy.array([2.0, 2.0, 2.0]), numpy.array([0.5, 4.0, 32.0])
+    x = numpy.array([0.5, 2.0, 8.0])
+    flat, steep = numpy.array([2.0, 2.0, 2.0]), numpy.array([0.1, 0.5, 4.0])
     band = {name: Band(y, y, y) for name, y in (("flat", flat), ("steep", steep))}
     (found,) = _crossings(x, band)
     assert (found.cheaper_below, found.cheaper_above) == ("steep", "flat")
-    assert found.x == pytest.approx(4.0 ** (2 / 3))  # 0.5 to 4 is three doublings over two of x: the second meets 2
+    assert found.x == pytest.approx(2 * 4.0 ** (2 / 3))  # 0.5 to 4 is three doublings over two of x: the second meets 2
     assert _crossings(x, {"flat": band["flat"]}) == []
 
 

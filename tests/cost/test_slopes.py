@@ -1,11 +1,13 @@
 """Elasticities from the symbolic derivatives against differences of the totals."""
 
+from dataclasses import replace
+
 import numpy
 import pytest
 
 from costmodel.cost.draws import medians
 from costmodel.cost.scenario import scenario
-from costmodel.cost.slopes import elasticities
+from costmodel.cost.slopes import _slope, elasticities
 from costmodel.cost.totals import total
 
 CASES = [
@@ -14,13 +16,26 @@ CASES = [
     ("sev", "CLFLUSHOPT_UVA", "autonuma_prot_none_scan"),
     ("sev", "CLFLUSHOPT_DM_PINNED", "ksm_replace_page"),
     ("sev-snp-gmem", "CLFLUSHOPT_DM_GMEM", "gmem_punch_hole"),
+    ("sev", "CLFLUSHOPT_DM_GMEM", "ksm_replace_page"),
 ]
 STEP = 1e-4
 
 
 @pytest.mark.parametrize(("guest", "strategy", "trigger"), CASES)
 def test_elasticities_are_those_of_the_total(guest, strategy, trigger, evidence, milan):
-    there = scenario(evidence, guest, "epyc-7763-2s", "autonuma-default")
+    check(strategy, trigger, scenario(evidence, guest, "epyc-7763-2s", "autonuma-default"), milan)
+
+
+@pytest.mark.parametrize("strategy", ["CLFLUSHOPT_UVA", "CLFLUSHOPT_DM_PINNED"])
+def test_each_range_of_a_mix_counts_by_its_weight(strategy, evidence, milan):
+    there = scenario(evidence, "sev", "epyc-7763-2s", "ksm-default")
+    mixed = tuple(replace(load, range_bytes=((4096.0, 0.7), (2.0**30, 0.3))) for load in there.workload.triggers)
+    there = replace(there, workload=replace(there.workload, triggers=mixed))
+    check(strategy, "ksm_replace_page", there, milan)
+
+
+def check(strategy, trigger, there, milan):
+    """The elasticities against differences of the totals."""
     found = elasticities(strategy, trigger, there, milan)
     middle = medians(milan)
     base = total(trigger, strategy, there, middle)
@@ -35,3 +50,10 @@ def test_elasticities_are_those_of_the_total(guest, strategy, trigger, evidence,
 
 def test_a_strategy_that_flushes_nothing_has_none(milan_ksm, milan):
     assert elasticities("NO_FLUSH", "ksm_replace_page", milan_ksm, milan) == {}
+
+
+def test_a_parameter_that_a_part_does_not_hold_has_no_slope_there():
+    pages = {"pages": numpy.full(1, 3.0), "page_operation_s": 2.0}
+    assert _slope("page_operation_s", "page_chain", pages, None) == 3.0
+    assert _slope("walk_start_s", "page_chain", pages, None) == 0.0
+    assert _slope("presence_position", "page_chain", pages, None) == 0.0

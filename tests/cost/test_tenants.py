@@ -180,3 +180,8 @@ def test_a_draw_without_cost_has_no_bill(case):
 def test_a_rate_of_nothing_carries_any_number_of_vms(case, some):
     found = paid("WBINVD_ALL", replace(case, rate_per_s=0.0), some)[1]
     assert found.vms_at == {0.01: None, 0.10: None}
+
+
+def test_a_trigger_that_the_workload_does_not_pull_carries_no_number_of_vms(case, some):
+    found = paid("WBINVD_ALL", replace(case, rate_per_s=10.0), some, "unreg_region")[1]
+    assert found.vms_at == {0.01: None, 0.10: None}

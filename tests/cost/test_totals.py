@@ -131,3 +131,9 @@ def test_a_total_marks_the_priors_that_went_in(milan_ksm, milan):
     cost = total("ksm_replace_page", "WBINVD_ALL", milan_ksm, Draws(milan, 16))
     assert cost.extrapolated == any(milan[name].extrapolated for name in cost.parameters)
     assert not total("ksm_replace_page", "NO_FLUSH", milan_ksm, Draws(milan, 16)).extrapolated
+
+
+@pytest.mark.parametrize("name", ["host_cpu_s_per_s", "guest_stall_fraction", "in_progress_fraction"])
+def test_a_rate_alone_makes_no_loss(name):
+    assert getattr(replace(made("WBINVD_ALL", [0.1], 2.0), event=None), name) is None
+    assert replace(made("WBINVD_ALL", [0.1], 2.0), event=None).saturation_rate_per_s is None

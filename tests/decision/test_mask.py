@@ -1,12 +1,14 @@
 """The mask of CPUs that ran a guest: pinned, spread, unpinned, cleared."""
 
 import math
+from dataclasses import replace
 
 import numpy
 import pytest
 
 from costmodel.cost import flush
-from costmodel.decision.mask import LEFT_OUT, mask_rows
+from costmodel.decision.mask import LEFT_OUT, _domains, mask_rows
+from tests.decision.made import candidate, study_of
 
 SCAN = "autonuma_prot_none_scan"
 
@@ -109,3 +111,61 @@ def test_more_vcpus_than_cpus_are_the_cpus(study):
 def test_no_mask_where_rules_exclude_it(study):
     """The CPUs that ran a TDX guest are not kept."""
     assert mask_rows(study(SCAN, guest="tdx", machine="xeon-8570-2s")) == []
+
+
+def test_the_rows_are_the_ones_that_the_page_explains(rows):
+    assert {label: row.cpus for label, row in rows.items()} == pytest.approx(
+        {
+            "pinned, packed": 8,
+            "pinned, spread": 8,
+            "unpinned, 50 % of the CPUs": 128,
+            "unpinned, 90 % of the CPUs": 230.4,
+            "unpinned, 99 % of the CPUs": 253.44,
+            "unpinned, all CPUs": 256,
+            "cleared at each flush, 1 migrations per flush": 256 - 248 * 255 / 256,
+            "cleared at each flush, 100 migrations per flush": 256 - 248 * 255 / 355,
+        }
+    )
+    assert rows["unpinned, all CPUs"].domains == 16
+
+
+def test_a_guest_with_half_of_the_cpus_leaves_less_than_half_out(study):
+    labels = [row.label for row in mask_rows(study(SCAN, vcpus=128))]
+    assert "unpinned, 50 % of the CPUs" not in labels and "unpinned, 90 % of the CPUs" in labels
+
+
+def test_an_unpinned_mask_lies_on_all_domains_and_a_pinned_one_as_it_is_told(study, rows):
+    one = study(SCAN)
+    case = one.scenario
+    for cpus, packed, domains in ((8.0, True, 1), (17.0, True, 2), (8.0, False, 8), (40.0, False, 16)):
+        assert _domains(replace(case, packed=packed), cpus, uniform=False) == domains
+    assert _domains(case, 40.0, uniform=True) == pytest.approx(16 * (1 - missed(40)), abs=0.05)
+    touched = rows["cleared at each flush, 1 migrations per flush"]
+    assert touched.domains == pytest.approx(16 * (1 - missed(9)), abs=0.1)
+
+
+def missed(cpus):
+    """Probability that a domain of 16 has none of `cpus` CPUs out of 256."""
+    return math.comb(240, cpus) / math.comb(256, cpus)
+
+
+def test_a_row_costs_what_its_mask_costs(study, rows):
+    one = study(SCAN)
+    for label, packed in (("unpinned, all CPUs", True), ("cleared at each flush, 100 migrations per flush", False)):
+        row = rows[label]
+        cost = flush.whole_cache(one.draws, one.scenario.machine, row.cpus, invalidates=False, packed=packed)
+        assert row.event_time_s.median == pytest.approx(float(numpy.median(cost.time_s)))
+        assert row.stolen_cpu_s_per_event.median == pytest.approx(float(numpy.median(cost.stolen_s)))
+
+
+def test_the_flush_that_the_kernel_runs_goes_before_the_last_of_the_catalogue():
+    masks = [candidate("WBINVD_MASK", running=True), candidate("WBNOINVD_MASK")]
+    assert {row.strategy for row in mask_rows(with_draws(masks))} == {"WBINVD_MASK"}
+    idle = [candidate("WBINVD_MASK"), candidate("WBNOINVD_MASK")]
+    assert {row.strategy for row in mask_rows(with_draws(idle))} == {"WBNOINVD_MASK"}
+    unsafe = [candidate("WBINVD_MASK", state="undecided"), candidate("WBNOINVD_ALL", running=True)]
+    assert mask_rows(with_draws(unsafe)) == []
+
+
+def with_draws(candidates):
+    return study_of(candidates, trigger=SCAN)

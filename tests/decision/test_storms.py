@@ -1,10 +1,14 @@
 """Teardown, boot and conversion: as many events as it takes, over all memory of the guest."""
 
+from dataclasses import replace
+
 import numpy
 import pytest
 
+from costmodel.cost.scenario import scenario
 from costmodel.decision.storms import storm_rows
 from costmodel.evidence.store import load
+from tests.decision.made import candidate, study_of
 
 PAGE = 4096
 
@@ -86,3 +90,30 @@ def test_pages_of_tdx_are_refused_with_their_gap(study):
 def test_what_does_not_flush_is_no_storm(study):
     assert storms(study("vm_destroy", workload="teardown")) == {}
     assert storms(study("autonuma_prot_none_scan", guest="sev-snp-gmem", workload="vm-boot")) == {}
+
+
+def test_a_teardown_releases_the_key_or_the_pages_of_the_whole_guest():
+    """A release over all memory is a storm; what the workload counts otherwise, or what stays in the VM, is none."""
+    case = scenario(load(), "sev", "epyc-7763-2s", "teardown")
+    whole = next(t for t in case.workload.triggers if t.whole_vm and t.loop == "once")
+    some = replace(whole, trigger="unreg_region", events_per_cycle=None)
+
+    def told(trigger, shape, guest="sev"):
+        study = study_of([candidate("WBINVD_ALL", running=True)], trigger=trigger, guest=guest)
+        study.scenario = replace(study.scenario, elsewhere={trigger: shape} if shape else {})
+        return [(row.events, row.resident_bytes) for row in storm_rows([study])]
+
+    size = load().workload("autonuma-default").resident_bytes.value
+    assert told("unreg_region", some) == [(1.0, size)]
+    assert told("unreg_region", replace(some, whole_vm=False)) == []
+    assert told("unreg_region", replace(some, loop="axis")) == []
+    assert told("unreg_region", None) == []
+    assert told("asid_recycle", replace(some, trigger="asid_recycle")) == [(1.0, size)]
+    assert told("ksm_write_protect", replace(some, trigger="ksm_write_protect")) == []
+    assert told("convert_private_to_shared_in_place", None, "sev-snp-gmem") == [(1.0, size)]
+
+
+def test_what_is_not_chosen_or_does_not_flush_is_no_storm():
+    for candidates in ([candidate("WBINVD_ALL")], [candidate("NO_FLUSH", running=True)]):
+        study = study_of(candidates, trigger="convert_private_to_shared_in_place", guest="sev-snp-gmem")
+        assert storm_rows([study]) == []

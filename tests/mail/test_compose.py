@@ -3,6 +3,8 @@
 import email
 import email.policy
 from base64 import b64encode
+from email.header import decode_header, make_header
+from email.utils import getaddresses
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -199,6 +201,30 @@ def test_the_check_refuses_what_the_composer_would_let_through(monkeypatch):
     monkeypatch.setattr("costmodel.mail.compose.one_line", lambda text, most: text[:most])
     with pytest.raises(BadInput, match="would change the headers"):
         compose(original(subject="=?utf-8?q?=0ABcc:_attacker=40evil.example?="), ["body"])
+
+
+NAMES = st.text(st.one_of(st.characters(codec="utf-8"), st.sampled_from(',;:@<>()"\\\\. ')), max_size=130).map(
+    lambda text: one_line(text, 120)
+)
+
+
+@given(st.lists(NAMES, min_size=1, max_size=5))
+def test_every_name_reaches_the_reader_as_it_was(names):
+    """Commas, colons, quotes and long names in any script: nobody is lost, nobody is made up, nothing is refused."""
+    people = [Person(name, f"p{i}@example.org") for i, name in enumerate(names)]
+    content = compose(original(name=names[0], others=people), ["body"])
+    got = email.message_from_bytes(content, policy=email.policy.compat32)
+    listed = getaddresses([str(got["Cc"])])
+    assert [(str(make_header(decode_header(n))), where) for n, where in listed] == [(p.name, p.address) for p in people]
+    assert [a.addr_spec for a in parsed(content)["Cc"].addresses] == [p.address for p in people]
+    assert max(map(len, content.split(b"\n"))) < 400
+
+
+def test_a_long_name_with_a_comma_and_a_colon_keeps_its_quotes():
+    """The email package folds it without them: `x: attacker@evil.example` then is an address of its own."""
+    name = f"{'long ' * 12}Bcc: attacker@evil.example, and more;"
+    got = parsed(compose(original(name=name), ["body"]))
+    assert [(a.display_name, a.addr_spec) for a in got["To"].addresses] == [(name, "a@example.org")]
 
 
 def test_a_mail_to_thousands_is_refused():

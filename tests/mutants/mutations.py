@@ -107,7 +107,9 @@ def _changes(tree: ast.Module, *, predicates: bool) -> Iterator[tuple[ast.AST, s
 
 
 def _code(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but annotations, what is raised, formatted text and what only a type checker reads."""
+    """All nodes but annotations, what is raised, formatted text, what only a type checker reads, and the `strict` of a
+    zip(), which only says what is so.
+    """
     yield node
     for name, value in ast.iter_fields(node):
         if name in ("annotation", "returns", "decorator_list"):
@@ -116,7 +118,9 @@ def _code(node: ast.AST) -> Iterator[ast.AST]:
             checking = (
                 isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING"
             )
-            if isinstance(child, ast.AST) and not isinstance(child, (ast.Raise, ast.JoinedStr)) and not checking:
+            strict = isinstance(child, ast.keyword) and child.arg == "strict"
+            silent = checking or strict or isinstance(child, (ast.Raise, ast.JoinedStr))
+            if isinstance(child, ast.AST) and not silent:
                 yield from _code(child)
 
 

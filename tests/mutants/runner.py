@@ -17,7 +17,8 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -203,6 +204,17 @@ def _fork(work: Callable[[], None], log: Path) -> int:
         os._exit(status)
 
 
+@contextmanager
+def _killed_at_the_end(children: Collection[int]) -> Iterator[Collection[int]]:
+    """Kills the process groups that are still among `children` when the block is left, by an error too."""
+    try:
+        yield children
+    finally:
+        for pid in children:
+            os.killpg(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
 def _wait(children: dict[int, float]) -> tuple[int, bool]:
     """The next child that ends (by itself or killed at its limit) of {pid: time limit}; whether it was killed."""
     while True:
@@ -216,9 +228,23 @@ def _wait(children: dict[int, float]) -> tuple[int, bool]:
         time.sleep(0.01)
 
 
-def prepare(groups: Iterable[str], root: Path = ROOT) -> Bench:
-    """Copy the checkout, import the libraries and run the tests of the groups once. Raises NotGreen if one fails."""
-    bench = Bench(Path(tempfile.mkdtemp(prefix="mutants-")))
+@contextmanager
+def prepared(groups: Iterable[str], root: Path = ROOT) -> Iterator[Bench]:
+    """A bench on which the tests of the groups have run once; all that was written goes away with it.
+
+    Raises NotGreen where a test fails without a fault.
+    """
+    with tempfile.TemporaryDirectory(prefix="mutants-", ignore_cleanup_errors=True) as home:
+        bench = Bench(Path(home))
+        _fill(bench, root)
+        for name in groups:
+            _measure(bench, name)
+        gc.freeze()
+        yield bench
+
+
+def _fill(bench: Bench, root: Path) -> None:
+    """Copy the checkout and import the libraries."""
     os.environ |= dict.fromkeys(THREADS, "1")
     for part in COPIED:
         source = root / part
@@ -229,17 +255,15 @@ def prepare(groups: Iterable[str], root: Path = ROOT) -> Bench:
     bench.cache.mkdir()
     for name in LIBRARIES:
         importlib.import_module(name)
-    for name in groups:
-        _measure(bench, name)
-    gc.freeze()
-    return bench
 
 
 def _measure(bench: Bench, name: str) -> None:
     answer, log = bench.home / "answer.json", bench.home / "log"
     shutil.copytree(bench.cache, bench.snapshot / "cache", dirs_exist_ok=True)
     child = _fork(lambda: _time(bench.snapshot, name, answer), log)
-    _wait({child: float("inf")})
+    with _killed_at_the_end({child}) as children:
+        _wait({child: float("inf")})
+        children.clear()
     found = json.loads(answer.read_text()) if answer.exists() else {"failed": "no answer"}
     if found["failed"]:
         raise NotGreen(f"{name}: {found['failed']} fails without a fault\n{log.read_text()[-2000:]}")
@@ -252,7 +276,7 @@ def _measure(bench: Bench, name: str) -> None:
 def run(bench: Bench, mutants: Sequence[Mutant], jobs: int, report: Callable[[Outcome], None]) -> list[Outcome]:
     """Run every mutant against the tests of its group, `jobs` at a time; `report` is told of each as it ends."""
     waiting, running, outcomes = deque(enumerate(mutants)), {}, {}
-    try:
+    with _killed_at_the_end(running):
         while waiting or running:
             while waiting and len(running) < jobs:
                 index, mutant = waiting.popleft()
@@ -262,9 +286,6 @@ def run(bench: Bench, mutants: Sequence[Mutant], jobs: int, report: Callable[[Ou
             outcomes[index] = Outcome(mutants[index], _verdict(place, hung), time.monotonic() - begun)
             shutil.rmtree(place)
             report(outcomes[index])
-    finally:
-        for pid in running:
-            os.killpg(pid, signal.SIGKILL)
     return [outcomes[index] for index in range(len(mutants))]
 
 
@@ -283,8 +304,3 @@ def _verdict(place: Path, hung: bool) -> str:
         return "time limit"
     answer = place / "answer.json"
     return json.loads(answer.read_text())["failed"] if answer.exists() else "the interpreter ended"
-
-
-def clear(bench: Bench) -> None:
-    """Remove everything that was written."""
-    shutil.rmtree(bench.home, ignore_errors=True)

@@ -36,15 +36,11 @@ def seeded(line, before, after):
     return Mutant(path, 1, 1, start, start + len(before), before, after, line)
 
 root = Path(sys.argv[1])
-bench = runner.prepare(["formulas"], root)
-try:
-    told = []
-    wrong = seeded("expression=rho * E / B,", "rho * E / B", "rho * B / E")
-    same = seeded("expression=rho * E / B,", "rho * E / B", "E / B * rho")
-    endless = seeded("expression=rho * E / B,", "rho * E / B", "exit()")
-    outcomes = runner.run(bench, [wrong, same, endless], 2, told.append)
-finally:
-    runner.clear(bench)
+wrong = seeded("expression=rho * E / B,", "rho * E / B", "rho * B / E")
+same = seeded("expression=rho * E / B,", "rho * E / B", "E / B * rho")
+dead = seeded("expression=rho * E / B,", "rho * E / B", "exit()")
+with runner.prepared(["formulas"], root) as bench:
+    outcomes = runner.run(bench, [wrong, same, dead], 2, lambda outcome: None)
 print(json.dumps([outcome.by for outcome in outcomes]))
 """
 
@@ -68,10 +64,10 @@ def test_a_wrong_formula_is_killed_and_one_that_says_the_same_is_not(few_tests):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", JUDGE, str(few_tests)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    wrong, same, endless = json.loads(done.stdout.splitlines()[-1])
+    wrong, same, dead = json.loads(done.stdout.splitlines()[-1])
     assert wrong == "tests/formulas/test_refill.py::test_what_is_used_again_comes_at_the_bandwidth"
     assert same == ""
-    assert endless
+    assert dead
 
 
 def changes(tmp_path, text, path="costmodel/cost/one.py"):

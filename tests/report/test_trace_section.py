@@ -62,7 +62,7 @@ def test_text_is_ascii_and_fits(path, guest):
     text = trace_text.replay(study(path, guest, "epyc-7763-2s", "autonuma-default"))
     assert text.isascii() and not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", text)
     assert max(map(len, text.splitlines())) <= 72
-    assert text.rstrip().splitlines()[-1].startswith("parameters ")
+    assert text.rstrip().splitlines()[-1].startswith("costmodel ")
 
 
 def test_text_of_a_summary_is_ascii_and_fits(path):
