@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy
 
-from costmodel.calibration import parameters
-from costmodel.calibration.distribution import Distribution, lognormal
-from costmodel.calibration.host_flush import FLOOR_S
+from costmodel.calibration import parameters, range_slope
+from costmodel.calibration.distribution import Distribution, fixed, lognormal
 from costmodel.calibration.parameters import Calibration, Parameter, ParameterSet
 from costmodel.errors import MissingNumber
 from costmodel.evidence.hosts import Profile
 from costmodel.evidence.records import Machine
 
 LINE_BYTES = 64.0
-PAGE_BYTES = 4096
 FEWEST_POINTS = 3
 """Fewer CPU counts give no slope."""
 ON_THE_HOST = "measured on this host"
@@ -61,47 +61,19 @@ def _over(values: list[float]) -> Distribution:
 
 
 def _lines(profile: Profile) -> dict[str, Parameter]:
-    """Present lines are dirty or clean, at any range from a page on; the spread over them is the uncertainty."""
-    rows = [row for row in profile.table("flush") if row["range_bytes"] >= PAGE_BYTES]
-    names = {row["instruction"] for row in rows}
-    if not rows:
-        return {}
-    instruction = "CLFLUSHOPT" if "CLFLUSHOPT" in names else "CLFLUSH"
-    own = [row for row in rows if row["instruction"] == instruction]
-
-    def values(*states: str) -> list[float]:
-        return [max(FLOOR_S, row["measured_line_s"]) for row in own if row["state"] in states]
-
-    rule = f"{instruction} {ON_THE_HOST}, 4 KiB to 64 MiB, both page sizes"
-    present = _over(values("dirty", "clean")).median
-    starts = [
-        (row["measured_total_s"] - row["measured_line_s"] * PAGE_BYTES / LINE_BYTES) / (2 * present)
-        for row in own
-        if row["range_bytes"] == PAGE_BYTES and row["state"] != "absent"
-    ]
-    fences = {
-        "fence_lines": _parameter(
-            "fence_lines",
-            "1",
-            "fence of a range flush, in lines",
-            _over([start for start in starts if start > 0]),
-            f"one flush of 4 KiB minus its lines, {rule}; holds the timer: an upper bound",
-            profile,
+    """Start and slopes of the host's own sweep; the interval holds runs, page sizes and ranges up to its cache."""
+    sweep = range_slope.of_host(profile)
+    rule = f"CLFLUSHOPT {ON_THE_HOST}, 4 KiB to the last-level cache, both page sizes; run medians, Student t over runs"
+    own = {
+        name: _parameter(name, "s", description, lognormal(math.exp(seen.level), seen.factor), rule, profile)
+        for quantity, (name, description) in parameters.SLOPE_TEXT.items()
+        if (seen := sweep.get(quantity)) is not None
+    }
+    if own and profile.machine.sockets == 1:
+        own["remote_factor"] = _parameter(
+            "remote_factor", "1", "no other socket", fixed(1.0), f"one socket, {ON_THE_HOST}", profile
         )
-    }
-    return fences | {
-        "line_present_s": _parameter(
-            "line_present_s",
-            "s",
-            "flush of a cached line, dirty or clean",
-            _over(values("dirty", "clean")),
-            rule,
-            profile,
-        ),
-        "line_absent_s": _parameter(
-            "line_absent_s", "s", "flush of a line that no cache holds", _over(values("absent")), rule, profile
-        ),
-    }
+    return own
 
 
 def _bandwidth(profile: Profile) -> dict[str, Parameter]:

@@ -58,13 +58,15 @@ class Prediction:
     note: str
 
 
-def cells_of(profile: Profile) -> list[Cell]:
-    """Run medians of every cell of the flush probe."""
+def cells_of(profile: Profile, *, whole: bool = False) -> list[Cell]:
+    """Run medians of every cell of the flush probe, per line: of the slope, or of the `whole` call with its fences."""
     values: dict[tuple[Kind, float], dict[int, list[float]]] = {}
     for row in profile.table("flush"):
         kind = (str(row["instruction"]), str(row["state"]), str(row["page"]))
         runs = values.setdefault((kind, row["range_bytes"]), {})
-        runs.setdefault(int(row["run"]), []).append(max(FLOOR_S, row["measured_line_s"]))
+        lines = max(1.0, row["range_bytes"] / LINE_BYTES)
+        line_s = row["measured_total_s"] / lines if whole else row["measured_line_s"]
+        runs.setdefault(int(row["run"]), []).append(max(FLOOR_S, line_s))
     return [
         Cell(kind, size, {run: float(numpy.median(v)) for run, v in runs.items()})
         for (kind, size), runs in sorted(values.items())

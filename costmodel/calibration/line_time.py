@@ -1,7 +1,7 @@
-"""Fit of the time per flushed line: reference by vendor and line state, factor for a second socket.
+"""Latency of one CLFLUSH or CLFLUSHOPT, from tests that flush one line again and again: by vendor, and on two sockets.
 
-One row per machine, so the residual scatter is the scatter between machines, which is what a prediction for a machine
-that nobody measured needs.
+It is no slope of a range: CLFLUSHOPT is ordered against flushes of the same line only, so such a test waits each time
+for what a range has in flight. It tells how much dearer a flush is that has to ask the other socket.
 """
 
 from __future__ import annotations
@@ -13,35 +13,32 @@ from costmodel.evidence.records import Measurement
 from costmodel.evidence.store import Evidence
 
 INSTRUCTIONS = ("CLFLUSHOPT", "CLFLUSH")
-STATES = ("present", "absent")
+OBSERVABLE = "range_flush.same_line_s"
 
 
-def rows(evidence: Evidence, instruction: str, *, doubtful: bool = False) -> list[Measurement]:
-    """Rows that calibrate `instruction`; with `doubtful` also the excluded ones."""
-    found = evidence.rows(observable="range_flush.line_time_s", instruction=instruction)
-    uses = ("fit", "exclude") if doubtful else ("fit",)
-    return [row for row in found if row.use in uses and row.line_state in STATES]
+def rows(evidence: Evidence, instruction: str) -> list[Measurement]:
+    """Rows that calibrate the latency of `instruction`."""
+    return [row for row in evidence.rows(observable=OBSERVABLE, instruction=instruction) if row.use == "fit"]
 
 
-def problem(evidence: Evidence, instruction: str = "CLFLUSHOPT", *, doubtful: bool = False) -> Problem:
-    """The regression problem; raises MissingNumber through `fit` consumers if no row is left."""
-    used = rows(evidence, instruction, doubtful=doubtful)
+def problem(evidence: Evidence, instruction: str = "CLFLUSHOPT") -> Problem:
+    """The regression problem: one reference and one factor for a second socket for each vendor."""
+    used = rows(evidence, instruction)
     observed = numpy.array([row.si for row in used])
     two = numpy.array([1.0 if (row.sockets or 1) > 1 else 0.0 for row in used])
     unknowns = []
     for vendor in ("amd", "intel"):
-        for state in STATES:
-            mask = numpy.array([row.vendor == vendor and row.line_state == state for row in used])
-            if mask.any():
-                middle = float(numpy.exp(numpy.mean(numpy.log(observed[mask]))))
-                unknowns.append(
-                    Unknown(f"{vendor}_{state}_s", "line_reference_s", middle, middle / 30, middle * 30, mask)
-                )
-    unknowns.append(Unknown("two_socket_factor", "two_socket_factor", 2.0, 0.2, 20.0))
+        mask = numpy.array([row.vendor == vendor for row in used])
+        middle = float(numpy.exp(numpy.mean(numpy.log(observed[mask])))) if mask.any() else 1e-8
+        unknowns += [
+            Unknown(f"{vendor}_s", "line_reference_s", middle, middle / 30, middle * 30, mask),
+            Unknown(f"{vendor}_two_socket_factor", "two_socket_factor", 2.0, 0.2, 20.0, mask),
+        ]
     groups = tuple(row.hardware for row in used)
-    return Problem("line_time", observed, {"two_sockets": two}, tuple(unknowns), groups, tuple(row.id for row in used))
+    ids = tuple(row.id for row in used)
+    return Problem("line_time", observed, {"two_sockets": two}, tuple(unknowns), groups, ids)
 
 
-def calibrate(evidence: Evidence, instruction: str = "CLFLUSHOPT", *, doubtful: bool = False) -> Fit:
+def calibrate(evidence: Evidence, instruction: str = "CLFLUSHOPT") -> Fit:
     """Fit of `instruction` (see `problem`)."""
-    return fit(problem(evidence, instruction, doubtful=doubtful))
+    return fit(problem(evidence, instruction))

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from functools import cached_property
 
-import numpy
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from costmodel.calibration import broadcast, line_time, whole_cache
 from costmodel.calibration.distribution import Distribution, fixed, lognormal, uniform
-from costmodel.calibration.fit import Fit, prediction_factor
+from costmodel.calibration.fit import Fit
+from costmodel.calibration.range_slope import Slopes
 from costmodel.errors import MissingNumber
 from costmodel.evidence.records import Machine
 from costmodel.evidence.store import Evidence
@@ -70,19 +70,23 @@ class ParameterSet(BaseModel):
 
 
 class Calibration:
-    """The fits that all machines share, each done when first asked for; `doubtful` also uses the excluded rows."""
+    """The fits that all machines share, each done when first asked for; `without_hosts` inform no other machine."""
 
-    def __init__(self, evidence: Evidence, *, doubtful: bool = False) -> None:
+    def __init__(self, evidence: Evidence, *, without_hosts: tuple[str, ...] = ()) -> None:
         self.evidence = evidence
-        self.doubtful = doubtful
+        self.without_hosts = without_hosts
 
     @cached_property
     def anchors(self) -> list[whole_cache.Anchor]:
         return whole_cache.anchors(self.evidence)
 
     @cached_property
-    def line_time(self) -> Fit:
-        return line_time.calibrate(self.evidence, doubtful=self.doubtful)
+    def latency(self) -> Fit:
+        return line_time.calibrate(self.evidence)
+
+    @cached_property
+    def slopes(self) -> Slopes:
+        return Slopes(self.evidence, self.without_hosts)
 
     @cached_property
     def broadcast(self) -> Fit:
@@ -240,15 +244,6 @@ def _dirt(calibration: Calibration, machine: Machine) -> list[Parameter]:
             (),
             "range flush of guest pages that a vCPU has just written",
         ),
-        _parameter(
-            "fence_lines",
-            "1",
-            "time of a fence in units of one present line",
-            uniform(0.0, 1.0),
-            "a fence waits for the youngest flush: at most one present line",
-            (),
-            "range flush of 1 and 2 lines",
-        ),
     ]
 
 
@@ -284,52 +279,50 @@ def _bandwidth(calibration: Calibration, machine: Machine) -> list[Parameter]:
     ]
 
 
+SLOPE_TEXT = {
+    "start": ("range_start_s", "start of a range flush: the two fences and the latency of one flush"),
+    "dirty": ("line_dirty_s", "CLFLUSHOPT, per line of a range that a cache holds and that was written"),
+    "clean": ("line_clean_s", "CLFLUSHOPT, per line of a range that a cache holds unchanged"),
+    "absent": ("line_absent_s", "CLFLUSHOPT, per line of a range that no cache holds"),
+}
+"""Name and description of the parameter of each quantity of a range flush."""
+
+
 def _lines(calibration: Calibration, machine: Machine) -> list[Parameter]:
-    result = calibration.line_time
-    if result.covariance is None:
-        raise MissingNumber(f"time per flushed line: {result.withheld}")
-    two = 1.0 if machine.sockets > 1 else 0.0
-    names = [unknown.name for unknown in result.problem.unknowns]
+    """Start and slopes from the measured machines of the generation, else of the vendor, for one machine more."""
     found = []
-    for state in line_time.STATES:
-        name = f"{machine.vendor}_{state}_s"
-        if name not in names:
-            raise MissingNumber(f"no row times a {state} line on {machine.vendor} (range_flush.line_time_s)")
-        gradient = numpy.array([1.0 if n == name else two if n == "two_socket_factor" else 0.0 for n in names])
-        own = [
-            row
-            for row in line_time.rows(calibration.evidence, "CLFLUSHOPT")
-            if row.microarchitecture == machine.microarchitecture
-            and row.line_state == state
-            and (row.sockets or 1) == machine.sockets
-        ]
-        if own:
-            middle = math.exp(sum(math.log(row.si) for row in own) / len(own))
-            factor = prediction_factor(result, numpy.zeros(len(names)))
-            rule = "measured on this part; interval from the scatter between machines of the fit"
-        else:
-            middle = result.values[name] * (result.values["two_socket_factor"] ** two)
-            factor = prediction_factor(result, gradient)
-            rule = f"fit over {len(result.residuals)} machines by vendor, state and sockets; interval for a new machine"
-        beyond = not own and (state == "absent" or machine.microarchitecture not in FITTED[machine.vendor])
-        ids = tuple(row.id for row in own) if own else result.problem.ids
+    for quantity, (name, description) in SLOPE_TEXT.items():
+        seen = calibration.slopes.predict(machine.vendor, machine.microarchitecture, quantity)
         found.append(
             _parameter(
-                f"line_{state}_s",
+                name,
                 "s",
-                f"CLFLUSHOPT of a line that is {state}",
-                lognormal(middle, factor),
-                rule,
-                ids,
-                f"CLFLUSHOPT of {state} lines over 4 KiB to 64 MiB (needs no privilege)",
-                extrapolated=beyond,
+                description,
+                lognormal(seen.median_s, seen.factor),
+                f"{len(seen.used)} measured machine(s) of {seen.whose}; interval for one machine more, Student t with "
+                f"{seen.freedom} degrees of freedom between machines",
+                tuple(source for one in seen.used for source in one.sources),
+                "`costmodel measure flush` on this part (minutes, no privilege)",
             )
         )
-    return found
+    return [*found, _remote(calibration, machine)]
 
 
-FITTED = {"amd": ("zen1", "zen+", "zen2", "zen3"), "intel": ("skylake-sp", "cascade-lake", "ice-lake-sp")}
-"""Families with a row for present lines; outside them the fit is extrapolated."""
+def _remote(calibration: Calibration, machine: Machine) -> Parameter:
+    """Nobody timed a range that the other socket's memory holds; the latency of one flush bounds the effect."""
+    latency = calibration.latency
+    most = max(1.0, latency.values[f"{machine.vendor}_two_socket_factor"])
+    alone = machine.sockets == 1
+    return _parameter(
+        "remote_factor",
+        "1",
+        "how much dearer the lines of a range are that the other socket's memory holds",
+        fixed(1.0) if alone else uniform(1.0, most),
+        "one socket" if alone else f"between no effect and the {most:.1f}x of the latency of one flush on two sockets",
+        () if alone else latency.problem.ids,
+        "`costmodel measure flush` with memory of the other socket",
+        extrapolated=not alone,
+    )
 
 
 def _broadcast(calibration: Calibration, machine: Machine) -> list[Parameter]:
@@ -388,7 +381,7 @@ PROVIDES = {
     _sharing: ("serial_exponent", "smt_factor"),
     _dirt: (),
     _bandwidth: ("writeback_bytes_per_s", "read_bytes_per_s"),
-    _lines: ("line_present_s", "line_absent_s"),
+    _lines: (*(name for name, _ in SLOPE_TEXT.values()), "remote_factor"),
     _broadcast: ("broadcast_start_s", "broadcast_per_cpu_s"),
     _snp: ("rmpupdate_s",),
     _tdx: ("tdx_page_wbinvd_s", "tdx_cache_wb_s"),

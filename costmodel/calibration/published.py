@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, is_dataclass
 
 import numpy
 
+from costmodel.calibration import line_time, range_slope
 from costmodel.calibration.fit import prediction_factor
 from costmodel.calibration.parameters import CLAIM_FACTOR, Calibration, parameter_set
 from costmodel.calibration.whole_cache import per_flush_s
@@ -94,42 +95,54 @@ def _meets(row: Measurement, low: float, high: float) -> bool:
     return bottom <= high and top >= low
 
 
-def _line_time(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
-    from costmodel.calibration import line_time
-
-    if row.line_state not in line_time.STATES or row.instruction not in line_time.INSTRUCTIONS:
-        return None, "line state undocumented"
+def _same_line(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
+    if row.instruction not in line_time.INSTRUCTIONS:
+        return None, "no fit for this instruction"
     result = line_time.calibrate(calibration.evidence, row.instruction)
-    name = f"{row.vendor}_{row.line_state}_s"
+    if result.covariance is None:
+        return None, str(result.withheld)
     two = 1.0 if (row.sockets or 1) > 1 else 0.0
+    name, factor_name = f"{row.vendor}_s", f"{row.vendor}_two_socket_factor"
     names = [unknown.name for unknown in result.problem.unknowns]
-    if name not in names or result.covariance is None:
-        return None, "no fit for this vendor and state"
-    gradient = numpy.array([1.0 if n == name else two if n == "two_socket_factor" else 0.0 for n in names])
-    middle = result.values[name] * result.values["two_socket_factor"] ** two
+    gradient = numpy.array([1.0 if n == name else two if n == factor_name else 0.0 for n in names])
+    middle = result.values[name] * result.values[factor_name] ** two
     factor = prediction_factor(result, gradient)
-    return (middle / factor, middle * factor), "interval for a new machine of the vendor"
+    return (middle / factor, middle * factor), "latency of one flush, interval for a new machine of the vendor"
 
 
-def _range_time(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float], str]:
-    from costmodel.calibration import line_time
+def _slope(calibration: Calibration, row: Measurement, state: str) -> tuple[tuple[float, float] | None, str]:
+    """Slope of CLFLUSHOPT on a machine of the row's vendor and generation that nobody measured."""
+    if row.instruction != range_slope.INSTRUCTION:
+        return None, f"no slope of {row.instruction} is fitted"
+    if not row.vendor:
+        return None, "hardware not stated"
+    seen = calibration.slopes.predict(row.vendor, row.microarchitecture, state)
+    return (seen.median_s / seen.factor, seen.median_s * seen.factor), f"slope of {state} lines, one machine more"
 
+
+def _in_turn(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
+    interval, note = _slope(calibration, row, "absent")
+    return interval, f"{note}; a few lines in turn cost at least that"
+
+
+def _swept(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
+    return _slope(calibration, row, row.line_state)
+
+
+def _range_time(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
+    """CLFLUSH is ordered against itself: a line costs at most its latency, on one socket or on two."""
     result = line_time.calibrate(calibration.evidence, "CLFLUSH")
+    if result.covariance is None:
+        return None, str(result.withheld)
     lines = row.range_bytes / 64.0
     scatter = prediction_factor(result, numpy.zeros(len(result.theta)))
-    absent, present = result.values["intel_absent_s"], result.values["intel_present_s"]
-    return (lines * absent / scatter, lines * present * scatter), "CLFLUSH on Intel, from all absent to all present"
+    near, factor = result.values["intel_s"], result.values["intel_two_socket_factor"]
+    return (lines * near / scatter, lines * near * factor * scatter), "CLFLUSH on Intel: its latency per line"
 
 
 def _range_bandwidth(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
-    from costmodel.calibration import line_time
-
-    result = line_time.calibrate(calibration.evidence, row.instruction)
-    if "intel_absent_s" not in result.values:
-        return None, "no row for absent lines"
-    scatter = prediction_factor(result, numpy.zeros(len(result.theta)))
-    rate = 64.0 / result.values["intel_absent_s"]
-    return (rate / scatter, rate * scatter), "absent lines on Intel"
+    interval, note = _slope(calibration, row, "absent")
+    return (64.0 / interval[1], 64.0 / interval[0]) if interval else None, note
 
 
 def _serial_procedure(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
@@ -225,15 +238,16 @@ def _stall(calibration: Calibration, row: Measurement) -> tuple[tuple[float, flo
 
 
 def _switch(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float], str]:
-    """Range at which flushing present lines costs as much as one WBINVD, over the catalogued Intel geometry."""
+    """Range at which flushing its lines costs as much as one WBINVD, over the catalogued Intel geometry."""
     walk = _one_cpu_walk(calibration)
-    values = calibration.line_time.values
-    dear = values["intel_present_s"] * values["two_socket_factor"]
+    latency = line_time.calibrate(calibration.evidence, "CLFLUSH").values
+    dear = latency["intel_s"] * latency["intel_two_socket_factor"]
+    cheap = calibration.slopes.predict("intel", None, "absent").median_s
     ends = [
         float(value("break_even_range", whole_cache_s=whole, range_start_s=0, line_s=line, line_bytes=64))
-        for whole, line in ((walk[0], dear), (walk[1], values["intel_absent_s"]))
+        for whole, line in ((walk[0], dear), (walk[1], cheap))
     ]
-    return (ends[0], ends[1]), "break-even with one WBINVD, from all present to all absent"
+    return (ends[0], ends[1]), "break-even with one WBINVD, from CLFLUSH on two sockets to CLFLUSHOPT of absent lines"
 
 
 def _guest_total(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float], str]:
@@ -266,7 +280,9 @@ def _llc_per_socket(calibration: Calibration, row: Measurement) -> tuple[tuple[f
 PREDICTORS: dict[str, Callable[[Calibration, Measurement], tuple[tuple[float, float] | None, str]]] = {
     "geometry.cache_bytes": _geometry,
     "geometry.llc_per_socket_bytes": _llc_per_socket,
-    "range_flush.line_time_s": _line_time,
+    "range_flush.same_line_s": _same_line,
+    "range_flush.in_turn_s": _in_turn,
+    "range_flush.slope_s": _swept,
     "range_flush.range_time_s": _range_time,
     "range_flush.bandwidth_bytes_per_s": _range_bandwidth,
     "whole_cache.procedure_with_flush_s": _serial_procedure,

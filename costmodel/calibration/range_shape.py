@@ -17,14 +17,16 @@ def problem(evidence: Evidence) -> Problem:
     known = {
         "lines": size / LINE_BYTES,
         "present_fraction": 1.0,
+        "remote_factor": 1.0,
+        "line_dirty_s": 0.0,
         "line_absent_s": 0.0,
         "line_bytes": LINE_BYTES,
         "dirty_fraction": 0.0,
         "writeback_bytes_per_s": 1.0,
     }
     unknowns = (
-        Unknown("intercept_s", "fence_s", 1e-4, 1e-7, 1e-2),
-        Unknown("line_s", "line_present_s", 5e-8, 1e-9, 1e-6),
+        Unknown("intercept_s", "range_start_s", 1e-4, 1e-7, 1e-2),
+        Unknown("line_s", "line_clean_s", 5e-8, 1e-9, 1e-6),
     )
     decades = tuple(
         "below 8 MiB" if s < 8 * 2**20 else "8 MiB to 16 MiB" if s < 16 * 2**20 else "above 16 MiB" for s in size

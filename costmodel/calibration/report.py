@@ -16,8 +16,8 @@ from costmodel.evidence.store import Evidence
 def problems(evidence: Evidence) -> dict[str, Problem]:
     """The regressions on published rows by name; rivals of a form say so."""
     return {
-        "time per line, CLFLUSHOPT": line_time.problem(evidence, "CLFLUSHOPT"),
-        "time per line, CLFLUSH": line_time.problem(evidence, "CLFLUSH"),
+        "latency of one flush, CLFLUSHOPT": line_time.problem(evidence, "CLFLUSHOPT"),
+        "latency of one flush, CLFLUSH": line_time.problem(evidence, "CLFLUSH"),
         "range length, linear": range_shape.problem(evidence),
         "broadcast, linear": broadcast.problem(evidence, "broadcast"),
         "broadcast, tree (rival)": broadcast.problem(evidence, "broadcast_tree"),

@@ -1,8 +1,8 @@
-"""Parameter sets with one row left out, or with the doubtful rows in: a decision that flips on one row is undecided."""
+"""Parameter sets with one row or one measured machine left out: a decision that flips on one of them is undecided."""
 
 from __future__ import annotations
 
-from costmodel.calibration import line_time
+from costmodel.calibration import range_slope
 from costmodel.calibration.cached import remembered
 from costmodel.calibration.host import parameter_set
 from costmodel.calibration.parameters import Calibration, ParameterSet
@@ -12,17 +12,17 @@ ANCHORS = ("W01", "W02", "W08", "W09", "W10", "S01")
 
 
 def variations(evidence: Evidence, machine: str) -> dict[str, ParameterSet]:
-    """By label ("without C121", "with doubtful rows"). Kept in the user's cache per state of data and code."""
+    """By label ("without W01", "without epyc-genoa-4cpu-vm"). Kept in the user's cache per state of data and code."""
     host = evidence.machine(machine)
 
     def build() -> dict[str, ParameterSet]:
-        rows = [row.id for row in line_time.rows(evidence, "CLFLUSHOPT")]
-        found = {
-            f"without {row}": parameter_set(Calibration(evidence.without(row)), host)
-            for row in (*ANCHORS, *rows)
-            if row in evidence.measurements
+        slopes = [id for one in range_slope.of_rows(evidence) if one.vendor == host.vendor for id in one.sources]
+        rows = [row for row in (*ANCHORS, *slopes) if row in evidence.measurements]
+        others = [name for name, other in evidence.hosts.items() if other.machine.vendor == host.vendor]
+        return {f"without {row}": parameter_set(Calibration(evidence.without(row)), host) for row in rows} | {
+            f"without {name}": parameter_set(Calibration(evidence, without_hosts=(name,)), host)
+            for name in others
+            if name != machine
         }
-        found["with doubtful rows"] = parameter_set(Calibration(evidence, doubtful=True), host)
-        return found
 
     return remembered("variations", [evidence.data_hash, machine], build)

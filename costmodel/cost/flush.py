@@ -158,10 +158,12 @@ def range_flush(
     lines = value("range_lines", range_bytes=range_bytes, offset_bytes=0.0, line_bytes=machine.line_bytes)
     time_s = value(
         "range_flush",
-        fence_s=draws["fence_lines"] * draws["line_present_s"],
+        range_start_s=draws["range_start_s"],
+        remote_factor=draws["remote_factor"],
         lines=lines,
         present_fraction=present,
-        line_present_s=draws["line_present_s"],
+        line_dirty_s=draws["line_dirty_s"],
+        line_clean_s=draws["line_clean_s"],
         line_absent_s=draws["line_absent_s"],
         line_bytes=machine.line_bytes,
         dirty_fraction=draws["dirty_fraction"],

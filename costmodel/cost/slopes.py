@@ -72,7 +72,15 @@ def _range(
     present = flush.present_arguments(at, machine, scenario.resident_bytes, residency, range_bytes)
     paged = strategy.address_source in ("gmem", "pinned")
     length = PAGE_BYTES if paged else range_bytes
-    names = ("fence_lines", "line_present_s", "line_absent_s", "dirty_fraction", "writeback_bytes_per_s")
+    names = (
+        "range_start_s",
+        "line_dirty_s",
+        "line_clean_s",
+        "line_absent_s",
+        "remote_factor",
+        "dirty_fraction",
+        "writeback_bytes_per_s",
+    )
     arguments: dict[str, object] = {
         "lines": value("range_lines", range_bytes=length, offset_bytes=0.0, line_bytes=machine.line_bytes),
         "line_bytes": machine.line_bytes,

@@ -196,7 +196,7 @@ def _upstream(spans: Sequence[Span], trigger: str) -> list[Upstreamed]:
 
 def _model_lines(parameters: ParameterSet) -> dict[str, Interval]:
     """Seconds per line of CLFLUSHOPT in the model, by state; empty where no rule gives them."""
-    names = {"present": "line_present_s", "absent": "line_absent_s"}
+    names = {"dirty": "line_dirty_s", "clean": "line_clean_s", "absent": "line_absent_s"}
     known = {state: parameters.parameters[name] for state, name in names.items() if name in parameters.parameters}
     return {
         state: Interval(

@@ -33,6 +33,7 @@ UNITS = {
     "pages of 4 KiB": Unit("B", 4096.0, "4 * kibibyte"),
     "MB/s": Unit("B/s", 1e6, "megabyte / second"),
     "MiB/s": Unit("B/s", 1024.0**2, "mebibyte / second"),
+    "GiB/s": Unit("B/s", 1024.0**3, "gibibyte / second"),
     "GB/s": Unit("B/s", 1e9, "gigabyte / second"),
     "MB (2^20 B)/s": Unit("B/s", 1024.0**2, "mebibyte / second"),
     "B/cycle": Unit("B/cycle", 1.0, "byte"),

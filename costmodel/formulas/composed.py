@@ -14,7 +14,6 @@ from costmodel.formulas.stolen import STOLEN_WHOLE
 from costmodel.formulas.whole_cache import DOMAIN_FLUSH, EVENT_FLUSH
 
 VENDOR = Quantity("dimensionless", "walk time of this vendor against that of the anchors")
-FENCE = Quantity("dimensionless", "time of a fence in units of one present line")
 
 
 def _symbols(*parts: Formula, without: set[str], more: dict[str, Quantity]) -> dict[str, Quantity]:
@@ -25,8 +24,8 @@ def _symbols(*parts: Formula, without: set[str], more: dict[str, Quantity]) -> d
 _domain = DOMAIN_FLUSH.expression.subs(symbol("line_walk_s"), symbol("line_walk_s") * symbol("vendor_factor"))
 _flush = EVENT_FLUSH.expression.subs(symbol("domain_flush_s"), _domain)
 _round = BROADCAST.expression.subs(symbol("target_cpus"), symbol("cpus_stopped") - 1)
-_range = RANGE_FLUSH.expression.subs(symbol("fence_s"), symbol("fence_lines") * symbol("line_present_s"))
-_RANGE = _symbols(RANGE_FLUSH, without={"fence_s"}, more={"fence_lines": FENCE})
+_range = RANGE_FLUSH.expression
+_RANGE = RANGE_FLUSH.symbols
 _PAGES = {"pages": PAGE_CHAIN.symbols["pages"]}
 
 WHOLE_CACHE_EVENT = Formula(
@@ -51,7 +50,7 @@ RANGE_EVENT = Formula(
     expression=_range,
     unit="second",
     symbols=_RANGE,
-    source="range_flush of range_lines, its fence in units of a present line",
+    source="range_flush of range_lines",
     validity="as range_flush; lines from range_lines",
 )
 PAGED_EVENT = Formula(

@@ -1,4 +1,4 @@
-"""Time per line flushed on a machine: a reference time of vendor and state, times a factor for the second socket."""
+"""Latency of a flush on a machine: a reference time of the vendor, times a factor for the second socket."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ c, g, two = symbol("line_reference_s"), symbol("two_socket_factor"), symbol("two
 
 LINE_TIME = Formula(
     id="line_time",
-    title="Time per flushed line on a machine",
+    title="Latency of one flush of one line, again and again",
     expression=c * g**two,
     unit="second",
     symbols={
-        "line_reference_s": Quantity("second", "time on a single-socket machine of the vendor, by line state"),
+        "line_reference_s": Quantity("second", "latency on a single-socket machine of the vendor"),
         "two_socket_factor": Quantity("dimensionless", "how much dearer a line is on a two-socket machine"),
         "two_sockets": Quantity("dimensionless", "1 on a machine with two sockets, else 0"),
     },
-    source="regression on rows C1xx; that two-socket machines are 1.4 to 3 times dearer is an inference from them",
-    validity="CLFLUSHOPT and CLFLUSH throughput of one thread; cache state undocumented in the sources",
+    source="regression on the rows of range_flush.same_line_s; that two-socket machines are dearer is an inference from them",
+    validity="one thread, one line at a time: no slope of a range",
 )
 FORMULAS = (LINE_TIME,)

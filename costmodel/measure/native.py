@@ -26,8 +26,6 @@ _STOP = (
 )
 
 
-
-
 class NativeUnavailable(CostModelError):
     """The machine code cannot be made here."""
 

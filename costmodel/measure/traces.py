@@ -25,7 +25,9 @@ FUNCTIONS = (
     "sev_gmem_invalidate",
     "sev_gmem_make_shared",
 )
-GRAPH = re.compile(r"(?<![\d.])(?P<number>\d{1,15}(?:\.\d{1,9})?)\s+us\s+\|\s+(?:/\* )?(?P<name>\w+)\s*(?:\[\w+\])?\s*(?:\(\);|\*/)?\s*$")
+GRAPH = re.compile(
+    r"(?<![\d.])(?P<number>\d{1,15}(?:\.\d{1,9})?)\s+us\s+\|\s+(?:/\* )?(?P<name>\w+)\s*(?:\[\w+\])?\s*(?:\(\);|\*/)?\s*$"
+)
 TITLE = re.compile(r"^@(?P<name>\w*)(?:\[(?P<key>.*)\])?:\s*(?P<value>-?\d{1,19})?$", re.ASCII)
 BUCKET = re.compile(
     r"^[\[(](?P<low>-?\d{1,19})(?P<low_scale>[KMGT]?)(?:, (?P<high>-?\d{1,19})(?P<high_scale>[KMGT]?)[\])]|\])"

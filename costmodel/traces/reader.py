@@ -143,7 +143,9 @@ def _csv(path: Path, columns: list[str], notes: Notes) -> Iterator:
     profile = set(MEASURED) <= set(columns)
     if not profile and not {"t_ns", "t_s"} & set(known):
         raise BadInput("has no column t_ns or t_s", file=path, row=1, remedy="add the time of each event")
-    convert = arrow_csv.ConvertOptions(column_types=types, include_columns=known, null_values=[""], strings_can_be_null=True)
+    convert = arrow_csv.ConvertOptions(
+        column_types=types, include_columns=known, null_values=[""], strings_can_be_null=True
+    )
     parse = arrow_csv.ParseOptions(newlines_in_values=False)
     try:
         reader = arrow_csv.open_csv(

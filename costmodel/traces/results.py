@@ -92,7 +92,9 @@ def _own_gap_s(found: Replayed, share: float) -> float | None:
 
 def _task(name: str, events: int) -> model.TaskRow:
     told = triggers_of_task(name)
-    return model.TaskRow(task=visible(name), events=events, triggers=list(told.triggers), decided=told.decided, why=told.why)
+    return model.TaskRow(
+        task=visible(name), events=events, triggers=list(told.triggers), decided=told.decided, why=told.why
+    )
 
 
 def _strategy(shown: Shown) -> model.StrategyRow:

@@ -62,7 +62,9 @@ def _cast(column, field, file: str):
         return column.cast(field.type)
     except (arrow.ArrowException, UnicodeDecodeError, OverflowError) as error:
         remedy = "correct or leave out the column"
-        raise BadInput(f"cannot be read as {field.type}: {first_line(error)}", file=file, field=field.name, remedy=remedy) from None
+        raise BadInput(
+            f"cannot be read as {field.type}: {first_line(error)}", file=file, field=field.name, remedy=remedy
+        ) from None
 
 
 def first_line(error: Exception) -> str:

@@ -298,7 +298,9 @@ def _decoded(path: Path, footer: Footer, columns: Sequence[str]) -> Iterator[Blo
     parquet = library("pyarrow.parquet")
     codes = {name: code for code, name in enumerate(footer.tasks)}
     try:
-        with parquet.ParquetFile(path, read_dictionary=list(schema.TEXTS), pre_buffer=False, page_checksum_verification=True) as file:
+        with parquet.ParquetFile(
+            path, read_dictionary=list(schema.TEXTS), pre_buffer=False, page_checksum_verification=True
+        ) as file:
             for number in range(file.num_row_groups):
                 if file.metadata.row_group(number).num_rows > GROUP_ROWS:
                     raise _not_imported(path, number)

@@ -100,7 +100,10 @@ def _neighbours(s: Studies) -> tuple[str, Interval, bool]:
 
 
 def _snp_slower(s: Studies) -> tuple[str, Interval, bool]:
-    """The guest's own thread waits longer for a range flush than for a blast, and nobody else pays."""
+    """The guest's own thread pays for the whole range flush and nobody else does; for a blast everybody does.
+
+    The sentence does not say that the guest waits longer than for a blast, so that share is told and decides nothing.
+    """
     study = s.get("sev-snp", "autonuma-default", SCAN)
     ranged, blast = study.cost("CLFLUSHOPT_UVA"), study.cost(BLAST)
     longer = float(numpy.mean(ranged.event.time_s > blast.event.time_s))
@@ -110,7 +113,7 @@ def _snp_slower(s: Studies) -> tuple[str, Interval, bool]:
         f"the guest's thread waits {_text(times[0])} for CLFLUSHOPT over a NUMA balancing range, {_text(times[1])} for "
         f"WBINVD: longer in {100 * longer:.0f} % of the draws; everyone else pays {_text(others)}"
     )
-    return text, times[0], longer > 0.5 and others.high == 0
+    return text, times[0], times[0].low > 0 and others.high == 0
 
 
 def _user_va(s: Studies) -> tuple[str, Interval, bool]:

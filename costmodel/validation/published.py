@@ -17,9 +17,6 @@ SIGNS = {"exact": "", "lower": ">= ", "upper": "<= "}
 LORE_KINDS = ("claimed", "threshold")
 EXPLAINED = {
     "W03": "the unexplained outlier: larger than Skylake-SP on a far smaller cache (same author and method)",
-    "C124": "excluded as anomalous; on the measured Genoa guest a present line takes as little",
-    "C125": "excluded as anomalous; on the measured Genoa guest a present line takes as little",
-    "C04a": "a first range of 1 MiB: its intercept is no fence cost; rows C04 count by differences only",
     "I01b": "virtual IPIs of a Xen shim: the host must schedule each vCPU",
     "I01c": "virtual IPIs of a Xen shim, assisted: no interrupt reaches a busy CPU",
     "I02a": "virtual IPIs: hold time of a lock around the round",

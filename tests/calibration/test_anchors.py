@@ -3,7 +3,6 @@
 import pytest
 
 from costmodel.calibration import broadcast, line_time, range_shape
-from costmodel.calibration.fit import fit
 from costmodel.calibration.parameters import Calibration
 from costmodel.calibration.whole_cache import per_flush_s
 from costmodel.errors import CostModelError
@@ -43,15 +42,10 @@ def test_smt_and_exponent_cannot_be_one_parameter(evidence):
     assert 2 ** max(exponents) < 1.3 < 21.5 / 12
 
 
-def test_two_socket_machines_are_dearer_per_line(evidence):
+def test_a_flush_on_two_sockets_is_dearer(evidence):
     result = line_time.calibrate(evidence)
-    assert 1.4 < result.values["two_socket_factor"] < 3
+    assert all(1.4 < result.values[f"{vendor}_two_socket_factor"] < 3 for vendor in ("amd", "intel"))
     assert result.withheld is None
-
-
-def test_absent_lines_are_ten_to_twenty_times_cheaper_on_amd(evidence):
-    values = line_time.calibrate(evidence).values
-    assert 10 < values["amd_present_s"] / values["amd_absent_s"] < 20
 
 
 def test_the_linear_broadcast_beats_the_tree(evidence):
@@ -63,11 +57,6 @@ def test_range_flush_is_linear_in_the_range(evidence):
     result = range_shape.calibrate(evidence)
     assert result.root_mean_square < 0.06
     assert result.values["line_s"] == pytest.approx(50.5e-9, rel=0.02)
-
-
-def test_anomalous_rows_are_out_of_the_fit_and_in_the_doubtful_one(evidence):
-    assert "C125" not in fit(line_time.problem(evidence)).problem.ids
-    assert "C125" in line_time.problem(evidence, doubtful=True).ids
 
 
 def test_claimed_rows_never_calibrate(evidence):

@@ -37,11 +37,20 @@ def test_unpublished_shares_are_uniform_on_the_unit_interval(milan):
         assert (distribution.shape, distribution.a, distribution.b) == ("uniform", 0.0, 1.0)
 
 
-def test_a_part_that_was_measured_keeps_its_own_time(evidence):
-    rome = parameters_of(evidence, "epyc-7742-2s")["line_present_s"]
-    assert rome.distribution.median == pytest.approx(124.89e-9)
-    assert rome.sources == ("C121",)
-    assert not rome.extrapolated
+def test_a_catalogued_machine_takes_the_slope_of_its_core_generation(evidence):
+    """Nobody measured the 7763 itself: the level is that of the Milan guest, the interval that of one machine more."""
+    slope, own = (parameters_of(evidence, name)["line_dirty_s"] for name in ("epyc-7763-2s", "epyc-milan-2cpu-vm"))
+    assert slope.distribution.median == own.distribution.median
+    assert slope.extrapolated and not own.extrapolated
+    assert slope.sources == own.sources == ("hosts/epyc-milan-2cpu-vm",)
+    assert slope.distribution.b > 2 and "core generation zen3" in slope.rule
+
+
+def test_no_slope_of_a_machine_that_nobody_measured_is_unmarked(evidence):
+    for machine in evidence.machines:
+        for name in ("range_start_s", "line_dirty_s", "line_clean_s", "line_absent_s"):
+            parameter = parameters_of(evidence, machine).parameters[name]
+            assert parameter.extrapolated == (machine not in evidence.hosts), (machine, name)
 
 
 def test_a_missing_bandwidth_is_a_gap_not_a_guess(evidence):
@@ -54,7 +63,7 @@ def test_removing_an_anchor_removes_the_parameter(evidence):
     poorer = parameter_set(Calibration(evidence.without("W01")), evidence.machine("epyc-7763-2s"))
     with pytest.raises(MissingNumber, match="row W01 of data/measurements.csv is missing"):
         poorer["line_walk_s"]
-    assert "line_present_s" in poorer.parameters
+    assert "line_dirty_s" in poorer.parameters
 
 
 def test_every_parameter_says_how_it_was_made(evidence):

@@ -38,12 +38,15 @@ def test_the_closed_form_agrees(by_range, milan_ksm, milan):
     draws = medians(milan)
     here = AXES["range_bytes"].at(milan_ksm, by_range.rows[0].at_medians)
     present = milan_ksm.machine.cache_bytes / by_range.rows[0].at_medians
-    line_s = float(present * draws["line_present_s"][0] + (1 - present) * draws["line_absent_s"][0])
+    dirty = draws["dirty_fraction"][0]
+    held_s = dirty * draws["line_dirty_s"][0] + (1 - dirty) * draws["line_clean_s"][0]
+    far = draws["remote_factor"][0]
+    line_s = float(far * (present * held_s + (1 - present) * draws["line_absent_s"][0]))
     closed = float(
         value(
             "break_even_range",
             whole_cache_s=stolen(here, PAIR[0], draws),
-            range_start_s=float(2 * draws["fence_lines"][0] * draws["line_present_s"][0]),
+            range_start_s=float(far * draws["range_start_s"][0]),
             line_s=line_s,
             line_bytes=milan_ksm.machine.line_bytes,
         )

@@ -39,13 +39,13 @@ def test_every_cpu_of_the_mask_stands_still():
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(64, 2**34), st.sampled_from(["cold", "hot", "unknown"]))
-def test_range_flush_grows_with_the_range_and_shrinks_to_the_fences(size, residency):
+def test_range_flush_grows_with_the_range_and_shrinks_to_its_start(size, residency):
     present = flush.present_fraction(AT, MILAN, 16e9, residency, size)
     one = flush.range_flush(AT, MILAN, size, present, 8)
     more = flush.range_flush(AT, MILAN, size + 64, present, 8)
     none = flush.range_flush(AT, MILAN, 0, present, 8)
     assert more.time_s > one.time_s > none.time_s
-    assert none.time_s == pytest.approx(2 * AT["fence_lines"] * AT["line_present_s"])
+    assert none.time_s == pytest.approx(AT["remote_factor"] * AT["range_start_s"])
     assert numpy.all(one.irq_off_s == 0)
 
 
@@ -73,11 +73,11 @@ def test_release_of_n_pages_is_n_calls():
     assert float(one.time_s[0] - plain.time_s[0]) == pytest.approx(float(AT["rmpupdate_s"][0]))
 
 
-def test_a_present_page_takes_microseconds_and_a_whole_flush_milliseconds():
-    """Orders of magnitude of the sources: 4.5 to 10 us per present page, 3.4 ms per near-clean WBINVD."""
+def test_a_present_page_takes_half_a_microsecond_and_a_whole_flush_milliseconds():
+    """Orders of magnitude of the sources: 0.36 to 0.54 us per dirty page on three EPYC, 3.4 ms per near-clean WBINVD."""
     page = flush.range_flush(AT, MILAN, 4096, numpy.ones(1), 8)
     whole = flush.whole_cache(AT, MILAN, 1, invalidates=False)
-    assert 4e-6 < float(page.time_s[0]) < 2e-5
+    assert 3e-7 < float(page.time_s[0]) < 1.2e-6
     assert 1e-3 < float(whole.time_s[0]) < 1e-2
 
 

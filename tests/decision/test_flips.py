@@ -86,11 +86,11 @@ def test_the_span_of_a_parameter_is_a_hundred_either_way_and_that_of_a_share_end
     monkeypatch.setattr(flips, "_along", lambda *given: asked.update({given[5]: given[8:]}) or [])
     case = scenario(EVIDENCE, "sev-snp-gmem", "epyc-7763-2s", "teardown")
     parameters = parameters_of(EVIDENCE, "epyc-7763-2s")
-    names = ("line_present_s", "dirty_fraction", "serial_exponent", "presence_position", "smt_factor")
+    names = ("line_dirty_s", "dirty_fraction", "serial_exponent", "presence_position", "smt_factor")
     flips.flips(["A", "B"], "A", "gmem_free_folio_teardown", case, parameters, names)
     for name in names:
         median = parameters[name].distribution.median
-        share = name not in ("line_present_s", "smt_factor")
+        share = name not in ("line_dirty_s", "smt_factor")
         ends = (1e-4, 1.0) if share else (median / 100, median * 100)
         assert asked[name] == pytest.approx((median, *ends))
     assert asked["range_bytes"] == (16e9, 64.0, 64 * 2.0**30)

@@ -83,10 +83,12 @@ def test_integers_do_not_overflow():
 def test_broadcasting_and_constant_results_have_the_full_shape():
     result = compiled.value(
         "range_flush",
-        fence_s=numpy.zeros((3, 1)),
+        range_start_s=numpy.zeros((3, 1)),
+        remote_factor=1,
         lines=numpy.arange(4),
         present_fraction=0,
-        line_present_s=1,
+        line_dirty_s=1,
+        line_clean_s=1,
         line_absent_s=0,
         line_bytes=64,
         dirty_fraction=0,

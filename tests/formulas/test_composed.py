@@ -15,7 +15,10 @@ WALK = {"walk_start_s": 1e-4, "line_bytes": 64.0, "serial_exponent": 0.4, "smt_f
 RANGE = {
     "lines": 64.0,
     "present_fraction": 0.4,
-    "line_present_s": 7e-8,
+    "range_start_s": 2e-7,
+    "remote_factor": 1.2,
+    "line_dirty_s": 7e-9,
+    "line_clean_s": 3e-9,
     "line_absent_s": 5e-9,
     "line_bytes": 64.0,
     "dirty_fraction": 0.3,
@@ -43,7 +46,7 @@ def test_a_whole_cache_event_is_the_chain_of_its_terms(domains):
 
 
 def test_range_pages_and_release_are_chains_of_the_range_flush():
-    flush_s = exact("range_flush", fence_s=3 * 7e-8, **RANGE)
-    assert exact("range_event", fence_lines=3, **RANGE) == pytest.approx(flush_s)
-    assert exact("paged_event", fence_lines=3, pages=5, **RANGE) == pytest.approx(5 * flush_s)
-    assert exact("gmem_event", fence_lines=3, pages=5, rmpupdate_s=1e-6, **RANGE) == pytest.approx(5 * (flush_s + 1e-6))
+    flush_s = exact("range_flush", **RANGE)
+    assert exact("range_event", **RANGE) == pytest.approx(flush_s)
+    assert exact("paged_event", pages=5, **RANGE) == pytest.approx(5 * flush_s)
+    assert exact("gmem_event", pages=5, rmpupdate_s=1e-6, **RANGE) == pytest.approx(5 * (flush_s + 1e-6))

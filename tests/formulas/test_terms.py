@@ -22,10 +22,12 @@ WALK = {
 
 def flush(**changes):
     base = {
-        "fence_s": 0,
+        "range_start_s": 0,
+        "remote_factor": 1,
         "lines": 1,
         "present_fraction": 1,
-        "line_present_s": 7e-8,
+        "line_dirty_s": 7e-8,
+        "line_clean_s": 6e-8,
         "line_absent_s": 5e-9,
         "line_bytes": 64,
         "dirty_fraction": 0,
@@ -40,7 +42,8 @@ def test_range_flush_grows_with_the_range(present, dirty, present_s, absent_s):
         lines=numpy.arange(0, 4096, 64),
         present_fraction=present,
         dirty_fraction=dirty,
-        line_present_s=present_s,
+        line_dirty_s=present_s,
+        line_clean_s=present_s,
         line_absent_s=absent_s,
     )
     assert numpy.all(numpy.diff(times) > 0)
@@ -54,7 +57,7 @@ def test_lines_cover_the_range(length, offset):
 
 
 def test_dirty_bytes_over_bandwidth_is_a_floor():
-    assert float(flush(lines=2**20, line_present_s=1e-12, dirty_fraction=1)) == pytest.approx(2**26 / 1e11)
+    assert float(flush(lines=2**20, line_dirty_s=1e-12, dirty_fraction=1)) == pytest.approx(2**26 / 1e11)
 
 
 @given(st.floats(1, 64), share, st.floats(1, 3), share)

@@ -15,9 +15,8 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from costmodel.calibration.host_flush import FlushModel, cells_of
 from costmodel.cli import cli
-from costmodel.cli.predict_command import predicted
+from costmodel.cli.predict_command import Predictor, of_host, predicted
 from costmodel.evidence import cpuid, hosts, machines, measurements, paths, workloads
 from costmodel.evidence.store import load
 from costmodel.kvm import agreement, decisions, kernels, remedies
@@ -243,14 +242,14 @@ def _answer(path: Path) -> None:
 
 
 @cache
-def _flush_model() -> FlushModel:
-    return FlushModel(cells_of(load().host(HOST)))
+def _predictor() -> Predictor:
+    return of_host(load().host(HOST))
 
 
 def _predict(path: Path) -> None:
     """As the command does, with a model that is made once: to make it takes seconds."""
     with path.open(encoding="utf-8-sig") as cells:
-        predicted(_flush_model(), cells)
+        predicted(_predictor(), cells)
 
 
 def readers() -> list[Reader]:

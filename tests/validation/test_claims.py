@@ -101,6 +101,12 @@ def test_the_slowed_down_guest_is_alone_with_its_range_flush(rows):
     assert "everyone else pays 0" in rows["snp-slower"].figure
 
 
+def test_the_range_flush_is_no_longer_said_to_outlast_a_blast(rows):
+    """With a latency taken for a slope it was 9 draws of 10; sweeps on three EPYC say the opposite."""
+    share = int(re.search(r"longer in (\d+) % of the draws", rows["snp-slower"].figure)[1])
+    assert share < 50
+
+
 def test_the_hook_after_srcu_makes_faults_wait_less(rows, studies):
     under = studies.waits("under_mmu_lock", "CLFLUSHOPT_UVA").fault_wait_mean_s
     assert rows["hook-placement"].high < under.low

@@ -1,0 +1,223 @@
+"""Start and slope of a CLFLUSHOPT range: of the hosts that were measured, and of a machine that nobody measured.
+
+A measured host has its own sweep. A machine of the catalogue takes the level of the measured machines of its core
+generation, else of its vendor, and an interval for one machine more: how far machines lie apart is estimated from
+machines (not from their cells), so with a handful of them it is a Student t with few degrees of freedom, and wide.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy
+
+from costmodel.errors import MissingNumber
+from costmodel.evidence.hosts import Profile
+from costmodel.evidence.store import Evidence
+
+INSTRUCTION = "CLFLUSHOPT"
+PAGE_BYTES = 4096.0
+LINE_BYTES = 64.0
+SLOPES = ("dirty", "clean", "absent")
+QUANTITIES = ("start", *SLOPES)
+FEWEST_FREEDOM = 2
+"""With fewer degrees of freedom of its own a quantity takes the scatter of all quantities together."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One quantity of one machine. `log_s` holds a logarithm per cell and run; a published row gives one value."""
+
+    machine: str
+    vendor: str
+    generation: str
+    quantity: str
+    log_s: tuple[float, ...]
+    runs: int
+    sources: tuple[str, ...]
+
+    @property
+    def level(self) -> float:
+        """Logarithm of the median, in ln seconds."""
+        return float(numpy.median(self.log_s))
+
+    @property
+    def factor(self) -> float:
+        """Factor to the 95 % point for a new run at a range of one of the cells: their scatter, Student t over runs."""
+        from scipy.special import stdtrit
+
+        if self.runs < 2:
+            return 1.0
+        return math.exp(float(stdtrit(self.runs - 1, 0.95)) * float(numpy.std(self.log_s, ddof=1)))
+
+
+def of_host(profile: Profile) -> dict[str, Seen]:
+    """Every quantity that the profile's flush probe gives, from run medians; empty where it was not run.
+
+    Slopes of cached lines come from ranges of a page up to the last-level cache: a longer range is not cached whole.
+    A slope is a difference of two times, and where a run's median is not positive that run says nothing of it.
+    """
+    machine, runs = profile.machine, {}
+    for row in profile.table("flush"):
+        cached = row["state"] != "absent" and row["range_bytes"] > machine.llc_bytes_per_domain
+        if row["instruction"] == INSTRUCTION and row["range_bytes"] >= PAGE_BYTES and not cached:
+            key = (row["state"], row["page"], row["range_bytes"], row["run"])
+            runs.setdefault(key, []).append((row["measured_line_s"], row["measured_total_s"]))
+    medians = {key: numpy.median(numpy.array(values), axis=0) for key, values in runs.items()}
+    found: dict[str, list[float]] = {}
+    for (state, _, size, _), (line_s, total_s) in medians.items():
+        if line_s > 0:
+            found.setdefault(str(state), []).append(math.log(line_s))
+            start_s = total_s - line_s * size / LINE_BYTES
+            if size == PAGE_BYTES and state != "absent" and start_s > 0:
+                found.setdefault("start", []).append(math.log(start_s))
+    count = len({run for *_, run in medians})
+    return {
+        name: Seen(
+            profile.id, machine.vendor, machine.microarchitecture, name, tuple(logs), count, (f"hosts/{profile.id}",)
+        )
+        for name, logs in found.items()
+        if name in QUANTITIES
+    }
+
+
+def of_rows(evidence: Evidence) -> list[Seen]:
+    """Published slopes, one entry per machine and line state: the geometric mean of its rows."""
+    slopes = [(row, row.si) for row in evidence.rows(observable="range_flush.slope_s", instruction=INSTRUCTION)]
+    rates = evidence.rows(observable="range_flush.bandwidth_bytes_per_s", instruction=INSTRUCTION)
+    found: dict[tuple[str, str, str, str], list[tuple[str, float]]] = {}
+    for row, slope_s in (*slopes, *((row, LINE_BYTES / row.si) for row in rates)):
+        if row.use == "fit" and row.line_state in SLOPES:
+            key = (row.hardware, row.vendor, row.microarchitecture, row.line_state)
+            found.setdefault(key, []).append((row.id, slope_s))
+    return [
+        Seen(
+            hardware,
+            vendor,
+            generation,
+            state,
+            (sum(math.log(slope_s) for _, slope_s in rows) / len(rows),),
+            1,
+            tuple(id for id, _ in rows),
+        )
+        for (hardware, vendor, generation, state), rows in found.items()
+    ]
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """`factor` leads from the median to the 95 % point; `used` are the machines behind it, and `whose` says of what kind
+    they are; `freedom` is that of the t.
+    """
+
+    median_s: float
+    factor: float
+    used: tuple[Seen, ...]
+    whose: str
+    freedom: int
+
+
+class Slopes:
+    """What was seen of every measured machine, but for those of `without` (host ids)."""
+
+    def __init__(self, evidence: Evidence, without: Iterable[str] = ()) -> None:
+        left_out = set(without)
+        profiles = [profile for name, profile in evidence.hosts.items() if name not in left_out]
+        self.seen = [one for profile in profiles for one in of_host(profile).values()] + of_rows(evidence)
+
+    def scatter(self, quantity: str) -> tuple[float, int]:
+        """Standard deviation of a machine's level around its vendor's, and its degrees of freedom.
+
+        Raises MissingNumber where no two machines of a vendor were measured.
+        """
+        own = self._deviations((quantity,))
+        pooled = own if own[1] >= FEWEST_FREEDOM else self._deviations(QUANTITIES)
+        if pooled[1] < 1:
+            raise MissingNumber("no two machines of one vendor have a measured range flush")
+        return math.sqrt(pooled[0] / pooled[1]), pooled[1]
+
+    def _deviations(self, quantities: Iterable[str]) -> tuple[float, int]:
+        squares, freedom = 0.0, 0
+        for quantity in quantities:
+            for vendor in {one.vendor for one in self.seen}:
+                levels = [one.level for one in self.seen if (one.quantity, one.vendor) == (quantity, vendor)]
+                squares += float(numpy.var(levels)) * len(levels) if levels else 0.0
+                freedom += max(0, len(levels) - 1)
+        return squares, freedom
+
+    def predict(self, vendor: str, generation: str | None, quantity: str) -> Predicted:
+        """For one machine more of the core `generation`, else (or with None) of its vendor.
+
+        Where no machine of the vendor tells a quantity, a dirty line stands in for a clean one (it is the dearer on every
+        measured host), and machines of any vendor for the start. Raises MissingNumber where there is none of these.
+        """
+        from scipy.special import stdtrit
+
+        own = [one for one in self.seen if one.vendor == vendor]
+        choices = (
+            (f"core generation {generation}", quantity, [one for one in own if one.generation == generation]),
+            (f"vendor {vendor}", quantity, own),
+            (f"vendor {vendor} (dirty lines, which are dearer)", "dirty", own if quantity == "clean" else []),
+            ("any vendor", quantity, self.seen if quantity == "start" else []),
+        )
+        told = ((whose, [one for one in found if one.quantity == wanted]) for whose, wanted, found in choices)
+        whose, used = next(((whose, found) for whose, found in told if found), ("", []))
+        if not used:
+            raise MissingNumber(f"no machine of {vendor} has a measured {quantity} of a range flush")
+        deviation, freedom = self.scatter(quantity)
+        level = sum(one.level for one in used) / len(used)
+        factor = math.exp(float(stdtrit(freedom, 0.95)) * deviation * math.sqrt(1 + 1 / len(used)))
+        return Predicted(math.exp(level), factor, tuple(used), whose, freedom)
+
+
+@dataclass(frozen=True)
+class HeldOutMachine:
+    """A measured machine predicted from the others: `ratio` is predicted over measured, `factor` the 90 % interval's."""
+
+    machine: str
+    quantity: str
+    measured_s: float
+    ratio: float
+    factor: float
+    cells: int
+    cells_inside: int
+    whose: str
+
+    @property
+    def inside(self) -> bool:
+        """Whether the machine's own level lies in the interval."""
+        return abs(math.log(self.ratio)) <= math.log(self.factor)
+
+    @property
+    def interval_score(self) -> float:
+        """Gneiting and Raftery's score of the interval in logarithms, at 90 %: its width, and 20 times what it missed."""
+        missed = max(0.0, abs(math.log(self.ratio)) - math.log(self.factor))
+        return 2 * math.log(self.factor) + 2 / 0.1 * missed
+
+
+def held_out_machines(evidence: Evidence) -> list[HeldOutMachine]:
+    """Every measured host predicted without itself, quantity by quantity; where nothing is left, there is no entry."""
+    found = []
+    for name, profile in evidence.hosts.items():
+        rest = Slopes(evidence, without=(name,))
+        for quantity, own in of_host(profile).items():
+            try:
+                seen = rest.predict(own.vendor, own.generation, quantity)
+            except MissingNumber:
+                continue
+            middle, width = math.log(seen.median_s), math.log(seen.factor)
+            found.append(
+                HeldOutMachine(
+                    name,
+                    quantity,
+                    math.exp(own.level),
+                    seen.median_s / math.exp(own.level),
+                    seen.factor,
+                    len(own.log_s),
+                    sum(abs(log - middle) <= width for log in own.log_s),
+                    seen.whose,
+                )
+            )
+    return found
