@@ -30,10 +30,14 @@ class ExitCode(IntEnum):
     """An option, a file or a place cannot be used; the one line on standard error says what to do."""
     REPORT_FAILED = 3
     """At least one report could not be built; the others were."""
+    HUNG_UP = 129
+    """SIGHUP, while `measure` had something to put back."""
     INTERRUPTED = 130
-    """Ctrl-C or SIGTERM."""
+    """Ctrl-C."""
     PIPE_CLOSED = 141
     """The reader of the output went away."""
+    TERMINATED = 143
+    """SIGTERM."""
 
 
 class CostModelError(Exception):

@@ -83,8 +83,8 @@ def main() -> None:
         code = error.exit_code
     except click.ClickException as error:
         code = _fail(f"{' '.join(error.format_message().split())}; see `{_help_of(error)}`")
-    except (click.Abort, KeyboardInterrupt):
-        code = ExitCode.INTERRUPTED
+    except click.Abort as abort:
+        code = ExitCode.TERMINATED if isinstance(abort.__cause__, Terminated) else ExitCode.INTERRUPTED
     except CostModelError as error:
         code = _fail(str(error), error.exit_code)
     except BrokenPipeError:
@@ -129,8 +129,12 @@ def _note(message: Warning | str, category: type[Warning], *_: object) -> None:
         click.echo(f"costmodel: note: {message}", err=True)
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: what is open is closed and removed as after Ctrl-C."""
+
+
 def _terminate(*_: object) -> None:
-    raise KeyboardInterrupt
+    raise Terminated
 
 
 def _drop_output() -> None:
