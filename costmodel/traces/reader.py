@@ -17,14 +17,15 @@ ROWS = 2**16
 CSV_BLOCK_BYTES = 2**22
 CPU = re.compile(r"\[(\d{1,9})\]\s+(?:\S+\s+)?\d+\.\d+:\s")
 TEXT_COLUMNS = ("t_ns", "task", "pid", "cpu", "start", "end")
-MEASURED = {
-    "thread": "task",
-    "measured_time_s": "t_s",
-    "measured_start_offset_bytes": "start",
-    "measured_range_bytes": "range_bytes",
-    "measured_overlap_bytes": "overlap_bytes",
+PROFILE = {
+    "trigger",
+    "thread",
+    "measured_time_s",
+    "measured_start_offset_bytes",
+    "measured_range_bytes",
+    "measured_overlap_bytes",
 }
-"""Columns of invalidations.csv of a host profile, as columns of a trace."""
+"""Columns of invalidations.csv of a host profile that a trace is made of."""
 BETWEEN_CAUSES_NS = 10**9
 """A profile records each trigger on a clock of its own; they are laid one after another this far apart."""
 DERIVED = "kind,name,key,time_s"
@@ -59,7 +60,7 @@ def batches(path: Path, notes: Notes) -> Iterator:
         return
     header = re.split(rb"[\r\n]", begin, maxsplit=1)[0].decode("utf-8", "replace").strip().lstrip("\ufeff")
     columns = _columns(header)
-    if {"start", "end", "task"} <= set(columns) or set(MEASURED) <= set(columns):
+    if {"start", "end", "task"} <= set(columns) or set(columns) >= PROFILE:
         yield from _csv(path, columns, notes)
     elif header.startswith(DERIVED):
         raise BadInput(
@@ -140,7 +141,7 @@ def _csv(path: Path, columns: list[str], notes: Notes) -> Iterator:
     types |= {"t_s": arrow.float64(), "measured_time_s": arrow.float64(), "measured_range_bytes": arrow.int64()}
     types["measured_overlap_bytes"] = arrow.int64()
     known = [name for name in columns if name in types]
-    profile = set(MEASURED) <= set(columns)
+    profile = set(columns) >= PROFILE
     if not profile and not {"t_ns", "t_s"} & set(known):
         raise BadInput("has no column t_ns or t_s", file=path, row=1, remedy="add the time of each event")
     convert = arrow_csv.ConvertOptions(column_types=types, include_columns=known, null_values=[""], strings_can_be_null=True)
