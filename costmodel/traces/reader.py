@@ -112,17 +112,17 @@ def _no_event(file: str, number: int, line: str, notes: Notes) -> None:
     if (lost := traces.lost_events(line)) is not None:
         notes.lost += lost
         return
-    line = line[: traces.LINE_MAX]
-    if traces.NOISE.match(line):
+    long = len(line) > traces.LINE_MAX
+    if not long and traces.NOISE.match(line):
         return
-    if traces.GRAPH.search(line) is not None:
+    if not long and traces.GRAPH.search(line) is not None:
         notes.left_out("durations of functions")
-    elif traces.TITLE.match(line) or traces.BUCKET.match(line) or line.startswith('{"type"'):
+    elif line.startswith('{"type"') or (not long and (traces.TITLE.match(line) or traces.BUCKET.match(line))):
         notes.left_out("lines of bpftrace maps")
     else:
         notes.bad_lines += 1
         if len(notes.bad) < 10:
-            notes.bad.append((file, number, line))
+            notes.bad.append((file, number, line[: traces.LINE_MAX]))
 
 
 def _batch(rows: list[tuple], path: Path):
