@@ -12,7 +12,7 @@ from costmodel.errors import BadInput, CostModelError, UnknownName
 
 COLUMNS = ("guest_type", "trigger", "strategy")
 OUTPUT = (*COLUMNS, "admissible", "predicates", "reason")
-LONGEST_CELL = 10_000
+LONGEST_CELL = 200
 
 
 @click.command(

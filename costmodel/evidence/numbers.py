@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from costmodel.errors import BadInput
-from costmodel.evidence.table import VALUE_MAX, VALUE_MIN, check_cell
+from costmodel.evidence.table import KEY_MAX, VALUE_MAX, VALUE_MIN, check_cell
 from costmodel.evidence.units import UNITS
 
 SCENARIO = "scenario"
@@ -81,6 +81,9 @@ def read_document(path: Path) -> dict[str, object]:
 def _check_texts(node: object, file: str, place: str) -> None:
     if isinstance(node, dict):
         for key, value in node.items():
+            if len(key) > KEY_MAX:
+                problem = f"is longer than {KEY_MAX} characters"
+                raise BadInput(problem, file=file, field=shown(key), remedy="shorten the name of the field")
             check_cell(key, file=file, row=place or None, field=shown(key), signed=True)
             _check_texts(value, file, f"{place}.{key}" if place else key)
     elif isinstance(node, list):

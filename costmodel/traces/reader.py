@@ -17,14 +17,15 @@ ROWS = 2**16
 CSV_BLOCK_BYTES = 2**22
 CPU = re.compile(r"\[(\d{1,9})\]\s+(?:\S+\s+)?\d+\.\d+:\s")
 TEXT_COLUMNS = ("t_ns", "task", "pid", "cpu", "start", "end")
-MEASURED = {
-    "thread": "task",
-    "measured_time_s": "t_s",
-    "measured_start_offset_bytes": "start",
-    "measured_range_bytes": "range_bytes",
-    "measured_overlap_bytes": "overlap_bytes",
+PROFILE = {
+    "trigger",
+    "thread",
+    "measured_time_s",
+    "measured_start_offset_bytes",
+    "measured_range_bytes",
+    "measured_overlap_bytes",
 }
-"""Columns of invalidations.csv of a host profile, as columns of a trace."""
+"""Columns of invalidations.csv of a host profile that a trace is made of."""
 BETWEEN_CAUSES_NS = 10**9
 """A profile records each trigger on a clock of its own; they are laid one after another this far apart."""
 DERIVED = "kind,name,key,time_s"
@@ -59,7 +60,7 @@ def batches(path: Path, notes: Notes) -> Iterator:
         return
     header = re.split(rb"[\r\n]", begin, maxsplit=1)[0].decode("utf-8", "replace").strip().lstrip("\ufeff")
     columns = _columns(header)
-    if {"start", "end", "task"} <= set(columns) or set(MEASURED) <= set(columns):
+    if {"start", "end", "task"} <= set(columns) or set(columns) >= PROFILE:
         yield from _csv(path, columns, notes)
     elif header.startswith(DERIVED):
         raise BadInput(
@@ -111,17 +112,17 @@ def _no_event(file: str, number: int, line: str, notes: Notes) -> None:
     if (lost := traces.lost_events(line)) is not None:
         notes.lost += lost
         return
-    line = line[: traces.LINE_MAX]
-    if traces.NOISE.match(line):
+    long = len(line) > traces.LINE_MAX
+    if not long and traces.NOISE.match(line):
         return
-    if traces.GRAPH.search(line) is not None:
+    if not long and traces.GRAPH.search(line) is not None:
         notes.left_out("durations of functions")
-    elif traces.TITLE.match(line) or traces.BUCKET.match(line) or line.startswith('{"type"'):
+    elif line.startswith('{"type"') or (not long and (traces.TITLE.match(line) or traces.BUCKET.match(line))):
         notes.left_out("lines of bpftrace maps")
     else:
         notes.bad_lines += 1
         if len(notes.bad) < 10:
-            notes.bad.append((file, number, line))
+            notes.bad.append((file, number, line[: traces.LINE_MAX]))
 
 
 def _batch(rows: list[tuple], path: Path):
@@ -140,7 +141,7 @@ def _csv(path: Path, columns: list[str], notes: Notes) -> Iterator:
     types |= {"t_s": arrow.float64(), "measured_time_s": arrow.float64(), "measured_range_bytes": arrow.int64()}
     types["measured_overlap_bytes"] = arrow.int64()
     known = [name for name in columns if name in types]
-    profile = set(MEASURED) <= set(columns)
+    profile = set(columns) >= PROFILE
     if not profile and not {"t_ns", "t_s"} & set(known):
         raise BadInput("has no column t_ns or t_s", file=path, row=1, remedy="add the time of each event")
     convert = arrow_csv.ConvertOptions(

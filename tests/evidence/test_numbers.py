@@ -97,6 +97,7 @@ def test_absent_tables_and_lists_are_empty():
         (b'id = "m"\nx = "<script>"', "script"),
         (b"id = " + b"[" * 5000, "no TOML"),
         (b'id = "m"\nx = ' + b"9" * 5000, "4300 digits"),
+        (b'id = "m"\n' + b"x" * 5000 + b" = 1", "longer than"),
         (b'id = "m"\n' + b"a." * 8000 + b"a = 1", "nested too deep"),
         ('id = "m"\n"a\u202eb" = 1'.encode(), "control"),
         ('id = "m"\nx = "a\u2028b"'.encode(), "control"),

@@ -61,15 +61,21 @@ class Report:
 
 @contextlib.contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """Raises Hang in the block after `seconds`."""
+    """Raises Hang in the block after `seconds`, whatever a library makes of the interruption."""
+    rung = []
 
     def ring(*_: object) -> None:
+        rung.append(True)
         raise Hang
 
     before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
+    except Exception as error:
+        if rung:
+            raise Hang from error
+        raise
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -103,14 +109,23 @@ def run(number: int, seed: int = 1, only: str | None = None, folder: Path | None
     return report
 
 
+def _read(reader, path: Path, seconds: float) -> None:
+    """Read the file. Raises Hang where that takes too long twice: once may be the load of the machine."""
+    try:
+        with limited(seconds):
+            reader.read(path)
+    except Hang:
+        with limited(seconds):
+            reader.read(path)
+
+
 def _try(reader, content: bytes, report: Report, folder: Path | None, *, good: bool = False) -> None:
     """One input; a seed (`good`) must be read, and may take the time that libraries need to be loaded."""
     with tempfile.TemporaryDirectory(dir=folder, prefix="input-") as place:
         path = Path(place) / reader.name
         path.write_bytes(content)
         try:
-            with limited(60 if good else HANG_S):
-                reader.read(path)
+            _read(reader, path, 60 if good else HANG_S)
         except (CostModelError, click.ClickException) as error:
             if good:
                 report.keep(f"{reader.name}: the seed is refused: {error}", content)

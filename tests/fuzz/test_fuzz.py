@@ -80,6 +80,19 @@ def test_a_hang_is_found_even_where_everything_is_caught(monkeypatch):
     assert any("Hang" in finding for finding in run(3).findings)
 
 
+def test_a_machine_that_was_busy_once_is_no_hang(monkeypatch):
+    slow = []
+
+    def read(path):
+        if path.read_bytes() != b"good 1" and not slow:
+            slow.append(True)
+            time.sleep(60)
+
+    monkeypatch.setattr(harness, "HANG_S", HANG_S / 100)
+    only(monkeypatch, read)
+    assert not run(3).findings and slow
+
+
 def test_too_much_memory_is_bad():
     assert Report(peak_bytes=2**30 + 1).bad and not Report(peak_bytes=2**30).bad
 

@@ -156,6 +156,11 @@ def test_blanks_around_the_names_of_columns(tmp_path):
 PROFILE = "trigger,thread,measured_time_s,measured_start_offset_bytes,measured_range_bytes,measured_overlap_bytes\n"
 
 
+def test_a_profile_without_triggers_is_no_profile(tmp_path):
+    with pytest.raises(BadInput):
+        read(tmp_path, f"{PROFILE.replace('trigger,', '')}t,1,0,1,1\n", "invalidations.csv")
+
+
 @pytest.mark.parametrize(
     ("row", "told"),
     [
