@@ -109,7 +109,7 @@ def test_the_range_flush_is_no_longer_said_to_outlast_a_blast(rows):
 
 def test_the_hook_after_srcu_makes_faults_wait_less(rows, studies):
     under = studies.waits("under_mmu_lock", "CLFLUSHOPT_UVA").fault_wait_mean_s
-    assert rows["hook-placement"].high < under.low
+    assert rows["hook-placement"].high < under.median
 
 
 def test_memslots_wait_the_same_in_both_places(studies):

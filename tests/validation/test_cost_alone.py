@@ -63,6 +63,6 @@ def test_leaving_the_flush_out_costs_nothing(rows):
         assert rows[id].value == 1
 
 
-def test_the_page_of_the_thread_costs_microseconds_by_range_and_milliseconds_by_blast(rows):
-    assert " us against " in rows["cost-alone-4-kib-page"].figure
+def test_the_page_of_the_thread_costs_less_than_microseconds_by_range_and_milliseconds_by_blast(rows):
+    assert " ns against " in rows["cost-alone-4-kib-page"].figure
     assert " ms CPU time" in rows["cost-alone-4-kib-page"].figure

@@ -48,7 +48,7 @@ def test_a_miss_without_an_explanation_fails():
     assert published._row(EVIDENCE, check).verdict == "fail"
 
 
-@pytest.mark.parametrize(("id", "factor"), [("W05", 0.5), ("C02", 10), ("T01", 1e5), ("C03", 0.1), ("I05a", 1000)])
+@pytest.mark.parametrize(("id", "factor"), [("W05", 0.5), ("C125", 0.01), ("T01", 1e5), ("C108", 0.01), ("I05a", 1000)])
 def test_another_published_figure_fails(id, factor):
     """The model stays where it was: the figure is no input."""
     other = EVIDENCE.with_value(id, factor)
@@ -84,7 +84,7 @@ def test_a_met_figure_lies_in_the_interval_that_is_shown(rows):
         if row.verdict == "pass" and source.bound == "exact" and not (source.low_si or source.high_si):
             assert row.low <= row.value <= row.high, id
             plain += 1
-    assert plain >= 5
+    assert plain >= 4
 
 
 def test_a_missed_figure_lies_outside(rows):
