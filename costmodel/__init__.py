@@ -6,7 +6,7 @@
 'WBNOINVD_MASK'
 
 `case` asks about one guest on one machine; `formulas`, `measurements`, `machines`, `workloads`, `guests`, `triggers`,
-`strategies` and `kernels` show what is known, `calibrate` how it was fitted. All of it is loaded when first used.
+`strategies` and `kernels` show what is known, `calibrate` how it was fitted, `plot` draws. All of it is loaded when first used.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         triggers,
         workloads,
     )
+    from costmodel.report import plots as plot
 
 __version__ = "0.1.0"
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "logspace",
     "machines",
     "measurements",
+    "plot",
     "recommend",
     "strategies",
     "triggers",
@@ -61,6 +63,8 @@ class _Face(ModuleType):
         """Python binds each imported subpackage to its parent; the catalogue stays."""
 
     def __getattr__(self, name: str) -> object:
+        if name == "plot":
+            return import_module("costmodel.report.plots")
         if name in __all__:
             return getattr(import_module("costmodel.api"), name)
         raise AttributeError(f"module 'costmodel' has no attribute {name!r}", name=name, obj=self)

@@ -40,6 +40,7 @@ from costmodel.kvm.strategies import strategy as strategy_of
 
 if TYPE_CHECKING:
     import sympy
+    from matplotlib.axes import Axes
 
     from costmodel.calibration.fit import Fit
 
@@ -260,6 +261,11 @@ class Case:
         if trigger not in by_id:
             raise UnknownName(f"trigger of {self.guest}", trigger, by_id)
         return by_id[trigger]
+
+    @property
+    def costliest_trigger(self) -> str:
+        """The trigger whose flush costs most: where `draws`, `sweep` and `breakeven` look by default. Raises BadInput."""
+        return self._study(None).trigger.id
 
     def _columns(self, case: Scenario | None = None) -> dict[str, object]:
         asked = case or self.scenario
@@ -838,7 +844,7 @@ def calibrate(name: str) -> Calibration:
 
 
 class Calibration:
-    """A fit: `points` (observed, fitted, residual), `parameters`."""
+    """A fit: `points` (observed, fitted, residual), `parameters`, `plot()`."""
 
     def __init__(self, name: str, result: Fit) -> None:
         self.name, self.title, self.fit = name, FITS[name], result
@@ -889,6 +895,12 @@ class Calibration:
         from costmodel.calibration.holdout import leave_groups_out
 
         return leave_groups_out(self.fit.problem).sentence()
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Fitted over observed, the line of equality from which residuals are read, and the 90 % interval of a new row."""
+        from costmodel.report import plots
+
+        return plots.calibration(self, ax=ax)
 
     def __repr__(self) -> str:
         spread = f"{100 * self.fit.root_mean_square:.0f} %"
