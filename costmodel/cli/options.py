@@ -21,9 +21,31 @@ kernel = click.option("--kernel", default="newest", show_default=True, help="Hos
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
+def _rates(context: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, float]:
+    """TRIGGER=PER_S of `--rate` as numbers by trigger. Raises BadInput."""
+    found: dict[str, float] = {}
+    for item in values:
+        trigger, separator, text = item.partition("=")
+        try:
+            found[trigger] = float(text)
+        except ValueError:
+            separator = ""
+        if not separator:
+            raise BadInput(f"{item!r} is not TRIGGER=PER_S", field="--rate", remedy="write --rate ksm_replace_page=20")
+    return found
+
+
 def scenario_numbers(command: Callable) -> Callable:
     """Numbers of the guest that a user may set."""
     for option in (
+        click.option(
+            "--rate",
+            "rates",
+            multiple=True,
+            metavar="TRIGGER=PER_S",
+            callback=_rates,
+            help="Events per second that you measured at a trigger; again for another.",
+        ),
         click.option(
             "--event-fraction", type=click.FloatRange(0, 1), help="Share of scanned pages that cause an event."
         ),

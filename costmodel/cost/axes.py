@@ -68,7 +68,7 @@ AXES = {
             "1/s",
             lambda s, v: replace(s, rate_per_s=v),
             lambda s: (0.01, 1e5),
-            lambda s, _: s.rate_per_s or float("nan"),
+            lambda s, trigger: s.rate(trigger) or float("nan"),
         ),
         Axis(
             "cache_bytes",

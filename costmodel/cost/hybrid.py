@@ -7,28 +7,54 @@ from dataclasses import replace
 import numpy
 
 from costmodel.cost.draws import Draws
+from costmodel.cost.flush import PAGE_BYTES
 from costmodel.cost.scenario import Scenario
-from costmodel.cost.totals import total
+from costmodel.cost.strategy import mixed_cost
+from costmodel.kvm.strategies import STRATEGIES
 
 MOST_BYTES = 2.0**46
 """Far beyond any guest: a cap at this end means that the range flush always takes less."""
-HALVINGS = 32
-"""Of the interval in logarithms: finer than a line at any range."""
+PAGED = ("gmem", "pinned")
+"""Address sources of which a range flush goes page by page, so that its cost steps with each page."""
 
 
 def cap_bytes(
     trigger: str, ranged: str, whole: str, scenario: Scenario, draws: Draws, by: str = "stolen_s"
 ) -> numpy.ndarray:
-    """Range (n,) up to which `ranged` costs less than `whole`, by CPU time (`stolen_s`) or latency (`time_s`).
+    """Longest range (n,), in whole lines or pages, that `ranged` flushes for no more than `whole` costs, by CPU time
+    (`stolen_s`) or latency (`time_s`).
 
-    Found by halving, because the lines of a range are whole and their present share falls beyond the caches.
+    A bracketed root: the secant, because the cost is close to linear in the length; then the neighbour of the end that
+    moved, which closes the bracket if the secant was exact; then a halving, because the present share falls beyond the
+    caches. Raises MissingNumber where a term is unknown.
     """
-    limit_s = getattr(total(trigger, whole, scenario, draws).event, by)
-    low = numpy.full(draws.n, numpy.log(scenario.machine.line_bytes))
-    high = numpy.full(draws.n, numpy.log(MOST_BYTES))
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        there = replace(scenario, range_bytes=numpy.exp(middle))
-        dearer = getattr(total(trigger, ranged, there, draws).event, by) > limit_s
-        low, high = numpy.where(dearer, low, middle), numpy.where(dearer, middle, high)
-    return numpy.exp(high)
+    grain = PAGE_BYTES if STRATEGIES[ranged].address_source in PAGED else float(scenario.machine.line_bytes)
+
+    def cost_s(strategy: str, case: Scenario) -> numpy.ndarray:
+        return getattr(mixed_cost(STRATEGIES[strategy], trigger, case, draws)[0], by)
+
+    limit_s = cost_s(whole, scenario)
+
+    def excess_s(grains: numpy.ndarray) -> numpy.ndarray:
+        return cost_s(ranged, replace(scenario, range_bytes=grains * grain)) - limit_s
+
+    low, high = numpy.ones(draws.n), numpy.full(draws.n, MOST_BYTES / grain)
+    below, beyond = excess_s(low), excess_s(high)
+    high = numpy.where(below > 0, low, high)
+    low = numpy.where(beyond <= 0, high, low)
+    raised, step = numpy.ones(draws.n, bool), 0
+    while (unsettled := high - low > 1).any():
+        if step % 3 == 0:
+            middle = numpy.floor(low - below * (high - low) / numpy.where(unsettled, beyond - below, 1.0))
+        elif step % 3 == 1:
+            middle = numpy.where(raised, low + 1, high - 1)
+        else:
+            middle = numpy.floor(numpy.where(high > 4 * low, numpy.sqrt(low * high), (low + high) / 2))
+        middle = numpy.where(unsettled, numpy.clip(middle, low + 1, high - 1), low)
+        found = excess_s(middle)
+        raised = found <= 0
+        up, down = unsettled & raised, unsettled & ~raised
+        low, below = numpy.where(up, middle, low), numpy.where(up, found, below)
+        high, beyond = numpy.where(down, middle, high), numpy.where(down, found, beyond)
+        step += 1
+    return low * grain

@@ -14,8 +14,8 @@ from costmodel.kvm.strategies import Strategy
 
 def event_rate(strategy: Strategy, trigger: str, scenario: Scenario, draws: Draws) -> numpy.ndarray | None:
     """Events per second (n,), a ceiling from the kernel's tunables; None where nobody published a rate."""
-    if scenario.rate_per_s is not None:
-        return numpy.full(draws.n, float(scenario.rate_per_s))
+    if (rate := scenario.rate(trigger)) is not None:
+        return numpy.full(draws.n, float(rate))
     load = scenario.load(trigger)
     if load is None or load.loop in ("axis", "once"):
         return None
@@ -64,4 +64,4 @@ def _numa(strategy: Strategy, load: TriggerLoad, scenario: Scenario, draws: Draw
 def is_closed(scenario: Scenario, trigger: str) -> bool:
     """Whether the trigger waits for its own flush, so that it cannot saturate."""
     load = scenario.load(trigger)
-    return scenario.rate_per_s is None and load is not None and load.loop in ("closed_batch", "autonuma")
+    return scenario.rate(trigger) is None and load is not None and load.loop in ("closed_batch", "autonuma")

@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from costmodel.errors import BadInput
+from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.records import Machine, TriggerLoad, Workload
 from costmodel.evidence.store import Evidence
 from costmodel.kvm import guests, kernels
 from costmodel.kvm.triggers import trigger as trigger_of
+from costmodel.kvm.triggers import triggers_of
 
 MASK_KERNEL = "v6.17-v7.2"
 """First kernel range that keeps a mask of the CPUs that ran the guest (commit 6f38f8c57464)."""
@@ -20,7 +21,8 @@ MASK_KERNEL = "v6.17-v7.2"
 class Scenario:
     """`cpus_that_ran` is the size of the mask of CPUs that ran the guest since it was created; it only grows, so an
     unpinned guest has all online CPUs; `packed` says whether they fill one cache domain after the other or are dealt
-    out over all. `range_bytes` and `rate_per_s` override the workload where a sweep sets them.
+    out over all. `range_bytes` and `rate_per_s` override the workload at every trigger where a sweep sets them;
+    `rates` are (trigger, events per second) that the user measured: such a trigger is open.
     `elsewhere` holds loads of other workloads: they tell the range of a trigger that this workload does not pull.
     """
 
@@ -35,6 +37,7 @@ class Scenario:
     event_fraction: float | None = None
     range_bytes: float | None = None
     rate_per_s: float | None = None
+    rates: tuple[tuple[str, float], ...] = ()
     elsewhere: Mapping[str, TriggerLoad] = field(default_factory=dict, compare=False)
 
     def load(self, trigger: str) -> TriggerLoad | None:
@@ -43,6 +46,14 @@ class Scenario:
         if load is None or load.event_fraction is None or self.event_fraction is None:
             return load
         return replace(load, event_fraction=replace(load.event_fraction, value=self.event_fraction))
+
+    def rate(self, trigger: str) -> float | None:
+        """Events per second that somebody set for `trigger`; None where the workload tells, or nobody."""
+        return self.rate_per_s if self.rate_per_s is not None else dict(self.rates).get(trigger)
+
+    def pulls(self, trigger: str) -> bool:
+        """Whether the workload, or a rate that was set, makes the trigger happen."""
+        return self.workload.load(trigger) is not None or self.rate(trigger) is not None
 
     def shape(self, trigger: str) -> TriggerLoad | None:
         """The load that tells range lengths and residency: the workload's own, else that of another workload."""
@@ -78,6 +89,8 @@ class Scenario:
             words += ["--cpus-that-ran", f"{self.cpus_that_ran:g}"]
         if self.event_fraction is not None:
             words += ["--event-fraction", f"{self.event_fraction:.17g}"]
+        for trigger, rate in self.rates:
+            words += ["--rate", f"{trigger}={rate:.17g}"]
         return words
 
 
@@ -87,6 +100,8 @@ WHOLE_GUEST = ("context_move",)
 """Paths of triggers that are about the guest as a whole: sev_migrate_from() moves the ASID with all of its memory."""
 MOST_VCPUS = 2**16
 """Far above what KVM allows (KVM_MAX_VCPUS): more is a slip of the pen."""
+MOST_PER_S = 1e9
+"""More events than nanoseconds: a slip of the pen."""
 
 
 def scenario(
@@ -100,6 +115,7 @@ def scenario(
     resident_bytes: float | None = None,
     cpus_that_ran: int | None = None,
     event_fraction: float | None = None,
+    rates: Mapping[str, float] | None = None,
 ) -> Scenario:
     """Look up the ids and check the numbers. Raises UnknownName or BadInput."""
     host = evidence.machine(machine)
@@ -129,5 +145,21 @@ def scenario(
         float(resident),
         float(ran),
         event_fraction=None if event_fraction is None else abs(event_fraction),
+        rates=_rates(guest, rates or {}),
         elsewhere={t.trigger: t for other in reversed(evidence.workloads.values()) for t in other.triggers},
     )
+
+
+def _rates(guest: str, rates: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
+    """The rates by trigger, each trigger one that the guest type has. Raises UnknownName or BadInput."""
+    own = [trigger.id for trigger in triggers_of(guest)]
+    for trigger, rate in rates.items():
+        if trigger not in own:
+            raise UnknownName(f"trigger of {guest}", trigger, own)
+        if not 0 < rate <= MOST_PER_S:
+            raise BadInput(
+                f"{trigger}: {rate:g} is not above 0 and at most {MOST_PER_S:g}",
+                field="rates",
+                remedy="give events per second",
+            )
+    return tuple(sorted((trigger, float(rate)) for trigger, rate in rates.items()))

@@ -59,6 +59,8 @@ def mixed_cost(strategy: Strategy, trigger: str, scenario: Scenario, draws: Draw
     """Mean cost over the trigger's range lengths, and the 99th percentile of the event time over them (per draw)."""
     ranges = scenario.ranges(trigger)
     costs = [event_cost(strategy, trigger, scenario, draws, size) for size, _ in ranges]
+    if len(costs) == 1:
+        return costs[0], costs[0].time_s
     weights = numpy.array([weight for _, weight in ranges])
     mean = EventCost(
         *(

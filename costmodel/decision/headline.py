@@ -32,7 +32,7 @@ def _weight(study: Study) -> tuple[int, float]:
     """Rank of a trigger and its cost: a lost flush that the workload provokes, a loss per second, one event that the
     workload makes, an unknown total of it, no cost, then the same for triggers outside the workload.
     """
-    pulled = study.scenario.workload.load(study.trigger.id) is not None
+    pulled = study.scenario.pulls(study.trigger.id)
     if study.chosen is None:
         return (7, 0.0) if study.unsafe_running and pulled else (-1, 0.0)
     cost = study.cost(study.chosen.strategy)
@@ -221,7 +221,8 @@ def _saturation(study: Study, strategy: str) -> str | None:
 def open_rates(study: Study) -> list[str]:
     """Gap of a trigger whose rate nobody published."""
     load = study.scenario.workload.load(study.trigger.id)
-    if load is None or load.loop != "axis" or study.chosen is None:
+    given = study.scenario.rate(study.trigger.id) is not None
+    if load is None or load.loop != "axis" or given or study.chosen is None:
         return []
     if STRATEGIES[study.chosen.strategy].instruction == "none":
         return []

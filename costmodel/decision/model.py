@@ -9,6 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+RATE_OF = "rate_per_s "
+"""Prefix of the keys of `scenario` that hold a rate which the user set; the trigger follows."""
 Basis = Literal["forced", "dominated", "cost"]
 
 

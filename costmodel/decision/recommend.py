@@ -12,7 +12,7 @@ from costmodel.decision import contention, headline
 from costmodel.decision.advice import patch_advice, remedy_advice, upgrade_advice
 from costmodel.decision.mask import mask_rows
 from costmodel.decision.measured import measured_rows
-from costmodel.decision.model import Recommendation, Sensitivity
+from costmodel.decision.model import RATE_OF, Recommendation, Sensitivity
 from costmodel.decision.next_measurement import measure_next
 from costmodel.decision.objectives import objectives
 from costmodel.decision.policy import Study
@@ -39,12 +39,13 @@ def recommend(
     kernel: str = "newest",
     *,
     evidence: Evidence | None = None,
-    **numbers: float | None,
+    **numbers: object,
 ) -> Recommendation:
     """Recommend a flush strategy for each trigger of `guest` on `machine` under `workload` and `kernel`.
 
     `kernel` is a version or `newest`; `numbers` are those of `scenario`: vcpus, resident_bytes, cpus_that_ran (default:
-    all, the fate of an unpinned guest), event_fraction. Raises UnknownName or BadInput.
+    all, the fate of an unpinned guest), event_fraction, rates (events per second by trigger). Raises UnknownName or
+    BadInput.
     """
     evidence = evidence or load()
     case = scenario(evidence, guest, machine, workload, kernel, **numbers)
@@ -112,7 +113,8 @@ def _assemble(
             "cpus_that_ran": case.cpus_that_ran,
             "logical_cpus": float(case.machine.logical_cpus),
         }
-        | ({"event_fraction": case.event_fraction} if case.event_fraction is not None else {}),
+        | ({"event_fraction": case.event_fraction} if case.event_fraction is not None else {})
+        | {f"{RATE_OF}{trigger}": rate for trigger, rate in case.rates},
         command=command,
         applicable=reason is None,
         not_applicable_reason=reason,

@@ -16,6 +16,17 @@ from costmodel.numbers import quantity
 
 INK = "#808080"
 PALETTE = ("#3b82c4", "#d9822b", "#3a9e5c", "#b04fb0", "#c0504d", "#7d7d3b", "#2aa5a5", "#8a6d5a")
+INKS = {False: "#1c2126", True: "#e3e7eb"}
+PAPERS = {False: "#ffffff", True: "#14181c"}
+"""Text and background of the light and the dark variant (key: dark), as on the report pages."""
+VARIANTS = {
+    False: ("#015686", "#753400", "#4087af", "#827c1c", "#515151", "#949494"),
+    True: ("#56b4e9", "#d55e00", "#ece133", "#0173b2", "#d9b08e", "#949494"),
+}
+"""Shades of seaborn's "colorblind" palette that stand out from the background and, for dichromats, from each other."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+"""One more than shades, so that no two of a figure share both."""
+DASHES = ("--", ":", "-.")
 STYLE = {
     "svg.hashsalt": "costmodel",
     "svg.fonttype": "none",

@@ -17,6 +17,21 @@ def style() -> Markup:
     return Markup(files("costmodel.report").joinpath("templates/style.css").read_text())
 
 
+def _scope() -> tuple[str, str]:
+    """What stands before and after a fragment outside a page: the same style, for what lies in it only.
+
+    The class is named three times, so that it outweighs the rules of JupyterLab for tables.
+    """
+    own = style().replace(":root", "&").replace("body {", "& {")
+    return f'<div class="costmodel"><style>.costmodel.costmodel.costmodel {{\n{own}}}</style>\n', "\n</div>"
+
+
+def scoped(fragment: str) -> str:
+    """A fragment (trusted HTML of our own) as a notebook, an editor or nbconvert shows it."""
+    before, after = _scope()
+    return f"{before}{fragment}{after}"
+
+
 def page(title: str, body: str, home: str) -> str:
     """`body` (trusted HTML of our own fragments) inside the page."""
     return fragment("page", title=title, body=Markup(body), style=style(), home=home, policy=POLICY)
@@ -25,8 +40,10 @@ def page(title: str, body: str, home: str) -> str:
 def body_of(executed: dict) -> str:
     """The HTML outputs of the executed notebook, in order; code and text outputs stay in the notebook."""
     parts = []
+    before, after = _scope()
     for cell in executed.cells:
         if cell.cell_type != "code":
             continue
-        parts += [output.data["text/html"] for output in cell.outputs if "text/html" in output.get("data", {})]
+        shown = [output.data["text/html"] for output in cell.outputs if "text/html" in output.get("data", {})]
+        parts += [html.removeprefix(before).removesuffix(after) if html.startswith(before) else html for html in shown]
     return "\n".join(parts)

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from costmodel.cli import cli
+from costmodel.errors import CostModelError
 
 CASE = ["--guest", "sev", "--machine", "epyc-7763-2s"]
 
@@ -68,3 +69,16 @@ def test_break_evens_over_every_axis(over):
     for row in found["rows"]:
         assert 0 < row["low"] <= row["median"] <= row["high"]
     assert output("breakeven", *words).startswith("WBNOINVD_MASK against CLFLUSHOPT_DM_GMEM")
+
+
+def test_a_measured_rate_counts_and_comes_back_in_the_command():
+    rate = ["--rate", "ksm_replace_page=20"]
+    rows = json.loads(output("cost", *CASE, "--trigger", "ksm_replace_page", *rate, "--json"))
+    assert {row["rate_per_s"]["median"] for row in rows if row["rate_per_s"]} == {20.0}
+    assert json.loads(output("recommend", *CASE, *rate, "--json"))["command"].split()[-2:] == rate
+
+
+@pytest.mark.parametrize("text", ["20", "ksm_replace_page", "ksm_replace_page=much", "ksm_replace=20", "ksm_replace_page=-1", "ksm_replace_page=nan", "ksm_replace_page=inf"])  # fmt: skip
+def test_a_rate_that_cannot_be_used_is_refused(text):
+    error = CliRunner().invoke(cli, ["recommend", *CASE, "--rate", text]).exception
+    assert isinstance(error, CostModelError) and "rate" in str(error) or "ksm_replace_page" in str(error)

@@ -70,3 +70,14 @@ def test_the_cap_by_latency_is_where_the_times_cross(case, some):
     assert numpy.all(below[inside] <= whole[inside] * (1 + 1e-9))
     assert numpy.all(beyond[inside] >= whole[inside] * (1 - 1e-9))
     assert numpy.all(cap < cap_bytes(HOT, RANGED, WHOLE, case, some))
+
+
+@pytest.mark.parametrize(("ranged", "grain"), [(RANGED, 64), ("CLFLUSHOPT_DM_PINNED", 4096)])
+def test_the_cap_is_exact_to_the_line_or_the_page(ranged, grain, case, some):
+    cap = cap_bytes(COLD, ranged, "WBNOINVD_MASK", case, some)
+    limit = total(COLD, "WBNOINVD_MASK", case, some).event.stolen_s
+    assert numpy.all(cap % grain == 0)
+    at, next_ = (total(COLD, ranged, replace(case, range_bytes=size), some).event.stolen_s for size in (cap, cap + grain))
+    inside = (cap > grain) & (cap < MOST_BYTES)
+    assert inside.any()
+    assert numpy.all(at[inside] <= limit[inside]) and numpy.all(next_[inside] > limit[inside])

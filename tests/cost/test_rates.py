@@ -9,6 +9,7 @@ from costmodel.cost.draws import medians
 from costmodel.cost.rates import event_rate, is_closed
 from costmodel.cost.scenario import scenario
 from costmodel.cost.strategy import mixed_cost
+from costmodel.decision.recommend import recommend
 from costmodel.kvm.strategies import STRATEGIES
 
 BLAST = STRATEGIES["WBINVD_ALL"]
@@ -70,3 +71,21 @@ def test_only_a_trigger_that_waits_for_its_own_flush_is_closed(evidence, milan_k
     assert not is_closed(replace(milan_ksm, rate_per_s=7.0), MERGE)
     assert not is_closed(milan_ksm, "unreg_region")
     assert not is_closed(scenario(evidence, "sev", "epyc-7763-2s", "vm-boot"), SCAN)
+
+
+def test_a_rate_of_one_trigger_leaves_the_others_alone(evidence, at):
+    case = scenario(evidence, "sev", "epyc-7763-2s", "ksm-default", rates={"unreg_region": 3, MERGE: 7})
+    plain = scenario(evidence, "sev", "epyc-7763-2s", "ksm-default")
+    assert event_rate(BLAST, "unreg_region", case, at) == numpy.full(1, 3.0)
+    assert event_rate(BLAST, MERGE, case, at) == numpy.full(1, 7.0)
+    assert not is_closed(case, MERGE) and is_closed(case, PROTECT)
+    assert event_rate(BLAST, PROTECT, case, at) == event_rate(BLAST, PROTECT, plain, at)
+    assert case.number_words == ["--rate", "ksm_replace_page=7", "--rate", "unreg_region=3"]
+
+
+def test_a_rate_that_somebody_measured_is_no_gap(evidence):
+    asked = ("sev", "epyc-7763-2s", "compaction-thp")
+    trigger = "numa_or_compaction_migrate"
+    gap = [text for text in recommend(*asked).gaps if "rate of" in text]
+    left = [text for text in recommend(*asked, rates={trigger: 2}).gaps if "rate of" in text]
+    assert len(left) == len(gap) - 1

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-import costmodel
+import costmodel as cm
 from costmodel.errors import BadInput, UnknownName
 from costmodel.report import lessons, page, runner
 
-FOLDER = Path(costmodel.__file__).parents[1] / "notebooks"
+FOLDER = Path(cm.__file__).parents[1] / "notebooks"
 TIMEOUT_S = 600
 
 
@@ -40,6 +40,18 @@ def test_validation_shows_the_scoreboard(tmp_path):
     assert body.count("<svg ") == 3
     assert "NIST certified regressions" in body
     assert "every formula has the unit" in body
+
+
+@pytest.mark.notebook
+def test_the_tutorial_runs_from_instruction_to_recommendation(tmp_path):
+    executed = runner.run(FOLDER / "tutorial.ipynb", {}, tmp_path / "out.ipynb", timeout_s=TIMEOUT_S)
+    kinds = [set(output.get("data", {})) for cell in executed.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert sum("text/latex" in kind for kind in kinds) >= 2, "the formula and its derivative are maths"
+    assert sum("image/png" in kind for kind in kinds) == 2
+    assert sum("text/html" in kind for kind in kinds) >= 4
+    asked = cm.case("sev", "epyc-7763-2s", kernel="6.17", cpus_that_ran=8)
+    printed = "".join(output.get("text", "") for cell in executed.cells for output in cell.get("outputs", ()))
+    assert asked.recommend().text() in printed
 
 
 def test_a_guest_without_a_whole_cache_flush_is_told_so():

@@ -14,6 +14,8 @@ from costmodel.report.contract import ReportParameters
 FOLDER = Path(costmodel.__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 REPORT = FOLDER / build.NOTEBOOK
+ESSAYS = ("tutorial.ipynb",)
+"""Prose and calls of the API that a reader changes; the others still show what the package renders."""
 MATHS = {"sympy", "scipy", "numpy", "math", "statistics", "pandas", "matplotlib", "random"}
 
 
@@ -37,7 +39,7 @@ def test_both_are_there():
 def test_valid_and_small(notebook):
     book = nbformat.read(notebook, as_version=4)
     nbformat.validate(book)
-    assert 0 < len(book.cells) <= 10
+    assert 0 < len(book.cells) <= (30 if notebook.name in ESSAYS else 10)
     assert book.metadata.kernelspec.name == "python3"
 
 
@@ -102,7 +104,9 @@ def test_no_maths(notebook):
                 assert not {alias.name.split(".")[0] for alias in node.names} & MATHS
             if isinstance(node, ast.ImportFrom):
                 assert (node.module or "").split(".")[0] in {"costmodel", "IPython"}
-            assert not isinstance(node, ast.BinOp | ast.For | ast.While | ast.FunctionDef | ast.Lambda | ast.ClassDef)
+            if isinstance(node, ast.BinOp):
+                assert isinstance(node.op, ast.BitOr), "only in types such as `int | None`"
+            assert not isinstance(node, ast.For | ast.While | ast.FunctionDef | ast.Lambda | ast.ClassDef)
             assert not isinstance(node, ast.ListComp | ast.DictComp | ast.SetComp | ast.GeneratorExp)
 
 

@@ -1,0 +1,915 @@
+"""What a user types: `import costmodel as cm`, then `cm.case(...)`. Questions give pandas frames of one schema.
+
+Every frame of costs has the columns COLUMNS: those of the case, then trigger, strategy, quantity, median, low and high
+(the central 90 % of the joint draws), the SI `unit`, whether a prior by rule went in (`extrapolated`), and the `state`:
+admissible, undecided (a condition that you must check) or inadmissible (a flush can be lost). More columns follow them.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
+
+import numpy
+import pandas
+
+from costmodel.calibration.cached import parameters_of
+from costmodel.cost.draws import DRAWS, Draws
+from costmodel.cost.scenario import Scenario, scenario
+from costmodel.cost.totals import Total, total
+from costmodel.decision import model
+from costmodel.decision.candidates import Candidate
+from costmodel.decision.contention import compared, contention_rows
+from costmodel.decision.headline import costliest_study
+from costmodel.decision.intervals import interval_of
+from costmodel.decision.policy import Study
+from costmodel.decision.recommend import DEFAULT_WORKLOAD, not_applicable, study_all
+from costmodel.decision.recommend import recommend as decide
+from costmodel.decision.rows import cost_rows
+from costmodel.errors import BadInput, UnknownName
+from costmodel.evidence.store import load
+from costmodel.kvm.guests import guest as guest_of
+from costmodel.kvm.strategies import strategy as strategy_of
+
+if TYPE_CHECKING:
+    import sympy
+    from matplotlib.axes import Axes
+
+    from costmodel.calibration.fit import Fit
+
+CASE = ("guest", "machine", "workload", "kernel", "vcpus", "resident_bytes", "cpus_that_ran")
+COLUMNS = (*CASE, "trigger", "strategy", "quantity", "median", "low", "high", "unit", "extrapolated", "state")
+BYTES = {
+    **{unit: 2.0 ** (10 * power) for power, unit in enumerate(("B", "KiB", "MiB", "GiB", "TiB"))},
+    **{unit: 1000.0**power for power, unit in enumerate(("kB", "MB", "GB", "TB"), start=1)},
+}
+PARTS = {
+    "event_time_s": "event_time",
+    "event_p99_s": "event_time_p99",
+    "stolen_cpu_s_per_event": "cpu_time",
+    "irq_off_s": "interrupts_off",
+    "rate_per_s": "rate",
+    "host_cpu_s_per_s": "host_cpus",
+    "standstill_fraction": "standstill",
+    "guest_stall_fraction": "guest_stall",
+    "in_progress_fraction": "in_progress",
+    "saturation_rate_per_s": "saturation_rate",
+}
+"""Fields of a cost row and the `quantity` that a frame calls them; `cpu_time` is what one event takes from the host."""
+WAITS = {
+    "lock_busy_fraction": "lock_busy",
+    "in_progress_fraction": "in_progress",
+    "standstill_fraction": "standstill",
+    "fault_wait_mean_s": "fault_wait_mean",
+    "fault_wait_p99_s": "fault_wait_p99",
+    "faults_that_retry_fraction": "faults_that_retry",
+    "retry_mean_s": "retry_mean",
+    "memslot_wait_mean_s": "memslot_wait_mean",
+    "saturation_rate_per_s": "saturation_rate",
+}
+COMPARED = {
+    "CPU time/event": "cpu_time",
+    "host CPUs lost": "host_cpus",
+    "event latency": "event_time",
+    "event latency, p99": "event_time_p99",
+    "IRQs off": "interrupts_off",
+    "vCPU stall": "guest_stall_time",
+}
+"""Quantities as the table of `costmodel compare` titles them, and what a frame calls them."""
+SWEEP_DRAWS = 512
+SECTIONS = (
+    "answer",
+    "policy",
+    "costs",
+    "contention",
+    "curves",
+    "uncertainty",
+    "admissibility",
+    "upstream",
+    "formulas",
+    "provenance",
+)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class UnknownAttribute(UnknownName, AttributeError):
+    """An attribute that an object lacks; completion and copying rely on its being an AttributeError."""
+
+
+def _named(function: Callable[P, R]) -> Callable[P, R]:
+    """`function`, with UnknownName and the near match for a keyword that it does not have."""
+    known = [name for name in inspect.signature(function).parameters if name != "self"]
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **keywords: P.kwargs) -> R:
+        for name in keywords:
+            if name not in known:
+                raise UnknownName(f"keyword of {function.__name__}()", name, known)
+        return function(*args, **keywords)
+
+    return checked
+
+
+def _bytes(size: float | str, field: str) -> float:
+    """Bytes of a number or of text such as `16 GiB`. Raises BadInput."""
+    if isinstance(size, str):
+        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", size)
+        if not found or found[2] not in BYTES:
+            raise BadInput(f"cannot read {size[:40]!r}", field=field, remedy=f"write 4 KiB; units: {', '.join(BYTES)}")
+        return float(found[1]) * BYTES[found[2]]
+    return _number(size, field)
+
+
+def _number(value: object, field: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | numpy.integer | numpy.floating):
+        raise BadInput(f"{value!r} is no number", field=field, remedy="give a number")
+    if not math.isfinite(value):
+        raise BadInput("must be finite", field=field, remedy="give a number")
+    return float(value)
+
+
+def _whole(value: object, field: str) -> int:
+    number = _number(value, field)
+    if number != int(number):
+        raise BadInput(f"{value!r} is no whole number", field=field, remedy="give a whole number")
+    return int(number)
+
+
+@_named
+def logspace(start: float | str, stop: float | str, points: int = 25) -> numpy.ndarray:
+    """`points` values from `start` to `stop`, both included, evenly spaced in the logarithm.
+
+    Ends are numbers, or sizes as text (then in bytes). Raises BadInput.
+
+    >>> logspace("4 KiB", "64 KiB", 3).round().tolist()
+    [4096.0, 16384.0, 65536.0]
+    """
+    low, high = _bytes(start, "start"), _bytes(stop, "stop")
+    if not 0 < low < high or _whole(points, "points") < 2:
+        raise BadInput("needs 0 < start < stop and two points or more", field="logspace", remedy="correct the ends")
+    return numpy.geomspace(low, high, int(points))
+
+
+@_named
+def case(
+    guest: str,
+    machine: str,
+    *,
+    workload: str = DEFAULT_WORKLOAD,
+    kernel: str = "newest",
+    vcpus: int | None = None,
+    resident_bytes: float | str | None = None,
+    cpus_that_ran: int | None = None,
+    event_fraction: float | None = None,
+    rates: Mapping[str, float] | None = None,
+) -> Case:
+    """One guest on one machine under a workload and a kernel: the start of every question.
+
+    None means the workload's own number; for `cpus_that_ran`, the mask of an unpinned guest: all CPUs. `resident_bytes`
+    may be text such as `"16 GiB"`. `rates` are events per second that you measured, by trigger. Ids are those of
+    `guests()`, `machines()`, `workloads()`, `kernels()` and `triggers()`. Raises UnknownName or BadInput.
+
+    >>> case("sev", "epyc-7763-2s", kernel="6.17", cpus_that_ran=8)
+    case('sev', 'epyc-7763-2s', kernel='6.17', cpus_that_ran=8)
+    """
+    texts = {"guest": guest, "machine": machine, "workload": workload, "kernel": kernel}
+    for field, text in texts.items():
+        if not isinstance(text, str):
+            raise BadInput(
+                f"{text!r} is no text", field=field, remedy="give an id or a version as text, such as '6.17'"
+            )
+    own = Case(
+        **texts,
+        vcpus=None if vcpus is None else _whole(vcpus, "vcpus"),
+        resident_bytes=None if resident_bytes is None else _bytes(resident_bytes, "resident_bytes"),
+        cpus_that_ran=None if cpus_that_ran is None else _whole(cpus_that_ran, "cpus_that_ran"),
+        event_fraction=None if event_fraction is None else _number(event_fraction, "event_fraction"),
+        rates=tuple(sorted((name, _number(rate, f"rates[{name!r}]")) for name, rate in (rates or {}).items())),
+    )
+    own.scenario  # noqa: B018  every name and number is checked here and now
+    return own
+
+
+@dataclass(frozen=True, repr=False)
+class Case:
+    """What is asked, as it was asked; made by `case()`. Call it with keywords of `case()` for another one."""
+
+    guest: str
+    machine: str
+    workload: str
+    kernel: str
+    vcpus: int | None
+    resident_bytes: float | None
+    cpus_that_ran: int | None
+    event_fraction: float | None
+    rates: tuple[tuple[str, float], ...]
+
+    def __call__(self, **changes: Any) -> Case:
+        """The same case with some keywords of `case()` changed. Raises UnknownName or BadInput.
+
+        >>> case("sev", "epyc-7763-2s")(vcpus=16)
+        case('sev', 'epyc-7763-2s', vcpus=16)
+        """
+        return case(**{**self._asked, **changes})
+
+    @property
+    def _asked(self) -> dict[str, Any]:
+        return {**{name: getattr(self, name) for name in self.__dataclass_fields__}, "rates": dict(self.rates)}
+
+    def __repr__(self) -> str:
+        defaults = {"workload": DEFAULT_WORKLOAD, "kernel": "newest", "rates": {}}
+        words = [repr(self.guest), repr(self.machine)]
+        words += [f"{name}={value!r}" for name, value in self._asked.items() if name not in ("guest", "machine")
+                  and value is not None and value != defaults.get(name)]  # fmt: skip
+        return f"case({', '.join(words)})"
+
+    def _repr_html_(self) -> str:
+        return self.recommend()._repr_html_()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What was asked; answers are found again."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    @cached_property
+    def scenario(self) -> Scenario:
+        """The case with the workload's own numbers filled in, as the model takes it."""
+        return scenario(load(), **self._asked)
+
+    @cached_property
+    def _studies(self) -> list[Study]:
+        if reason := not_applicable(self.scenario, guest_of(self.guest)):
+            raise BadInput(reason, field="guest", remedy="choose a machine and a kernel that can host it")
+        return study_all(load(), self.scenario, parameters_of(load(), self.machine))
+
+    def _study(self, trigger: str | None) -> Study:
+        """The study of `trigger`, by default that of the costliest flush."""
+        by_id = {study.trigger.id: study for study in self._studies}
+        if trigger is None:
+            found = costliest_study(self._studies)
+            if found is None:
+                raise BadInput("nothing flushes in this case", field="trigger", remedy="name one of triggers()")
+            return found
+        if trigger not in by_id:
+            raise UnknownName(f"trigger of {self.guest}", trigger, by_id)
+        return by_id[trigger]
+
+    @property
+    def costliest_trigger(self) -> str:
+        """The trigger whose flush costs most: where `draws`, `sweep` and `breakeven` look by default. Raises BadInput."""
+        return self._study(None).trigger.id
+
+    def _columns(self, case: Scenario | None = None) -> dict[str, object]:
+        asked = case or self.scenario
+        values = (asked.guest, asked.machine.id, asked.workload.id, asked.kernel, asked.vcpus)
+        return dict(zip(CASE, (*values, asked.resident_bytes, asked.cpus_that_ran), strict=True))
+
+    @_named
+    def costs(self, trigger: str | None = None) -> pandas.DataFrame:
+        """What each strategy that rules leave open costs, at every trigger or at one.
+
+        A frame of COLUMNS, `chosen` (what the kernel does) and `refused`; quantities: the values of PARTS. Times in seconds, `cpu_time` per event,
+        `host_cpus` in CPUs that do nothing else. A number that no source gives is a row with quantity `cpu_time`, no median, and
+        the gap in `refused`. Raises UnknownName, or BadInput where the machine cannot host the guest.
+
+        >>> frame = case("sev", "epyc-7763-2s").costs()
+        >>> set(COLUMNS) < set(frame.columns)
+        True
+        """
+        rows = []
+        for study in self._studies if trigger is None else [self._study(trigger)]:
+            own = study.chosen.strategy if study.chosen else None
+            for cost in cost_rows(study):
+                known = {name: getattr(cost, name) for name in ("trigger", "strategy", "state", "refused")}
+                known["chosen"] = cost.strategy == own
+                parts = {name: getattr(cost, field) for field, name in PARTS.items()}
+                if cost.refused:
+                    rows.append({**known, "quantity": "cpu_time", **_cells(None, cost.extrapolated)})
+                rows += [
+                    {**known, "quantity": name, **_cells(part, cost.extrapolated)}
+                    for name, part in parts.items()
+                    if part
+                ]
+        return self._frame(rows, "chosen", "refused")
+
+    @_named
+    def waits(self, trigger: str | None = None) -> pandas.DataFrame:
+        """What waits for each flush, by the place of the hook: a frame of COLUMNS, `placement`, `here` and `note`.
+
+        Quantities: the values of WAITS, times in seconds, shares as fractions of 1. `here` marks what the kernel does; a
+        wait without a bound has no median. Triggers without a rate have no rows: give one in `rates`. Raises
+        UnknownName or BadInput.
+
+        >>> case("sev", "epyc-7763-2s").waits("autonuma_prot_none_scan").placement.nunique()
+        4
+        """
+        rows = []
+        for study in self._studies if trigger is None else [self._study(trigger)]:
+            for wait in contention_rows(study):
+                known = {
+                    name: getattr(wait, name) for name in ("trigger", "strategy", "state", "placement", "here", "note")
+                }
+                parts = {name: getattr(wait, field) for field, name in WAITS.items()}
+                marked = study.cost(wait.strategy).extrapolated
+                rows += [{**known, "quantity": name, **_cells(part, marked)} for name, part in parts.items()]
+        return self._frame(rows, "placement", "here", "note")
+
+    @_named
+    def draws(self, strategy: str, trigger: str | None = None) -> pandas.DataFrame:
+        """The joint draws behind an interval: a row for each draw, a column for each parameter and each cost.
+
+        Names of columns carry the SI unit: `cpu_time_s` is what the 5 %, 50 % and 95 % of `costs()` come from. At the
+        costliest trigger unless one is named. Raises UnknownName, BadInput, or MissingNumber with the gap.
+
+        >>> bool(case("sev", "epyc-7763-2s").draws("WBINVD_ALL").cpu_time_s.gt(0).all())
+        True
+        """
+        from costmodel.errors import MissingNumber
+
+        study = self._study(trigger)
+        cost = study.cost(strategy_of(strategy).id)
+        if cost.refused:
+            raise MissingNumber(f"{strategy}: {cost.refused}")
+        names = {"event_time_s": cost.event.time_s, "cpu_time_s": cost.event.stolen_s, "guest_s": cost.event.guest_s}
+        names |= {
+            "interrupts_off_s": cost.event.irq_off_s,
+            "rate_per_s": cost.rate_per_s,
+            "host_cpus": cost.host_cpu_s_per_s,
+        }
+        columns = {name: study.draws[name] for name in cost.parameters} | {
+            n: v for n, v in names.items() if v is not None
+        }
+        return pandas.DataFrame({name: numpy.broadcast_to(v, (DRAWS,)) for name, v in columns.items()})
+
+    def sweep(
+        self, trigger: str | None = None, strategies: Sequence[str] | None = None, **axes: Sequence[float] | float | str
+    ) -> pandas.DataFrame:
+        """Costs over all combinations of the axes: a frame of COLUMNS, one column for each axis, `chosen`, `refused`.
+
+        Axes: `range_bytes`, `cpus` (that ran the guest), `rate_per_s`, `cache_bytes` (per last-level-cache domain), each a
+        number or a sequence. Quantities `cpu_time`, `event_time` and, where a rate is known, `host_cpus`. By default at
+        the costliest trigger, for the strategies that have a number there. Raises UnknownName or BadInput.
+
+        >>> frame = case("sev", "epyc-7763-2s").sweep(cpus=[8, 64])
+        >>> sorted(set(frame.cpus))
+        [8.0, 64.0]
+        """
+        from costmodel.cost.axes import AXES
+
+        for name in axes:
+            if name not in AXES:
+                raise UnknownName("axis of sweep()", name, ["trigger", "strategies", *AXES])
+        if not axes:
+            raise BadInput("no axis given", field="sweep", remedy=f"give one of {', '.join(AXES)}")
+        study = self._study(trigger)
+        wanted = {c.strategy: c for c in study.candidates}
+        chosen = (
+            [strategy_of(name).id for name in strategies]
+            if strategies is not None
+            else [c.strategy for c in compared(study)]
+        )
+        grids = {name: self._grid(name, values) for name, values in axes.items()}
+        draws = Draws(study.parameters, SWEEP_DRAWS)
+        rows: list[dict[str, object]] = []
+        for point in _product(grids):
+            there = self.scenario
+            for name, value in point.items():
+                there = AXES[name].at(there, value)
+            for name in chosen:
+                rows += _swept(total(study.trigger.id, name, there, draws), wanted[name], self._columns(there) | point)
+        own = study.chosen.strategy if study.chosen else None
+        rows = [row | {"chosen": row["strategy"] == own} for row in rows]
+        return pandas.DataFrame(rows, columns=[*COLUMNS, *grids, "chosen", "refused"])
+
+    def _grid(self, axis: str, values: Sequence[float] | float | str) -> list[float]:
+        sequence = (
+            values
+            if isinstance(values, Sequence | numpy.ndarray | pandas.Series) and not isinstance(values, str)
+            else [values]
+        )
+        found = [(_bytes if axis.endswith("_bytes") else _number)(value, axis) for value in sequence]
+        top = self.scenario.machine.logical_cpus if axis == "cpus" else math.inf
+        least = 1 if axis == "cpus" else self.scenario.machine.line_bytes if axis.endswith("_bytes") else 0
+        if not found or not all(least <= value <= top and value > 0 for value in found):
+            raise BadInput(f"needs values from {least:g} to {top:g}", field=axis, remedy="correct the values")
+        return found
+
+    @_named
+    def breakeven(self, first: str, second: str, over: str, trigger: str | None = None) -> pandas.DataFrame:
+        """Where one strategy becomes cheaper than the other along an axis of `sweep()`: COLUMNS and five more.
+
+        `median`, `low`, `high` are the break-even (`quantity` is the axis), over the `share` of draws that have one;
+        `at_medians` is that of the median parameters. Without any, they are empty and `always` names the cheaper one. Over
+        `rate_per_s`, rows give the rates at which each loses 1 % and 10 % of the host. Compared is CPU time per event.
+        Raises UnknownName, BadInput, or MissingNumber with the gap.
+
+        >>> case("sev", "epyc-7763-2s").breakeven("WBNOINVD_MASK", "CLFLUSHOPT_UVA", over="range_bytes").quantity.item()
+        'range_bytes'
+        """
+        from costmodel.cost.breakeven import break_even
+
+        study = self._study(trigger)
+        found = break_even(load(), self.scenario, study.trigger.id, (first, second), over)
+        states = {c.strategy: c.verdict.state for c in study.candidates}
+        order = ("admissible", "undecided", "inadmissible")
+        known = {
+            "trigger": study.trigger.id,
+            "strategy": first,
+            "against": second,
+            "quantity": over,
+            "unit": found.unit,
+            "extrapolated": found.extrapolated,
+            "state": max(states[first], states[second], key=order.index),
+            "always": found.always,
+        }
+        parts = [asdict(row) for row in found.rows] or [{"label": "no break-even", "share": 0.0}]
+        rows = [{**known, **part} for part in parts]
+        return self._frame(rows, "against", "label", "at_medians", "share", "always")
+
+    @_named
+    def compare(
+        self, kernels: Sequence[str] | None = None, strategies: Sequence[str] | None = None
+    ) -> pandas.DataFrame:
+        """Two kernels or two strategies side by side, over the same draws: COLUMNS, `side`, `verdict`, `refused`.
+
+        `side` is base, new or ratio (new over base, formed draw by draw); `verdict` says whether new is lower, higher,
+        equal, or cannot be told apart (undecided). Raises UnknownName or BadInput.
+
+        >>> set(case("sev", "epyc-7763-2s").compare(kernels=["6.6", "6.17"]).side) == {"base", "new", "ratio"}
+        True
+        """
+        from costmodel.decision.versus import compare_sides, sides
+
+        asked = {**self._asked, "rates": dict(self.rates)}
+        own = asked.pop("kernel")
+        pair = tuple(kernels) if kernels is not None else (own,) if strategies else ()
+        kind, base, new = sides(load(), **asked, kernel_names=pair, strategies=tuple(strategies or ()))
+        rows = []
+        for entry in compare_sides(load(), kind, base, new).triggers:
+            ends = {"base": (entry.base, base.scenario.kernel), "new": (entry.new, new.scenario.kernel)}
+            for row in entry.rows:
+                known = {
+                    "trigger": entry.trigger,
+                    "quantity": COMPARED[row.quantity],
+                    "verdict": row.verdict,
+                    "refused": row.refused,
+                }
+                for side, (done, kernel) in ends.items():
+                    told = {"side": side, "strategy": done.strategy, "state": done.state, "kernel": kernel}
+                    rows.append({**known, **told, **_cells(getattr(row, side), entry.extrapolated, row.unit)})
+                told = {
+                    "side": "ratio",
+                    "strategy": f"{entry.new.strategy} / {entry.base.strategy}",
+                    "state": entry.new.state,
+                }
+                rows.append(
+                    {**known, **told, "kernel": new.scenario.kernel, **_cells(row.ratio, entry.extrapolated, "1")}
+                )
+        return self._frame(rows, "side", "verdict", "refused")
+
+    def recommend(self) -> Recommendation:
+        """What to do, what it gains, how sure it is. Shows itself as the first screen of the report."""
+        return self._recommended
+
+    @cached_property
+    def _recommended(self) -> Recommendation:
+        return Recommendation(decide(**self._asked))
+
+    def _frame(self, rows: list[dict[str, object]], *more: str) -> pandas.DataFrame:
+        return pandas.DataFrame([self._columns() | row for row in rows], columns=[*COLUMNS, *more])
+
+
+def _cells(part: model.Interval | None, extrapolated: bool, unit: str = "s") -> dict[str, object]:
+    """Columns of an interval; without numbers where there is none."""
+    if part is None:
+        return {"median": math.nan, "low": math.nan, "high": math.nan, "unit": unit, "extrapolated": extrapolated}
+    return {name: getattr(part, name) for name in ("median", "low", "high", "unit", "extrapolated")}
+
+
+def _product(grids: Mapping[str, Sequence[float]]) -> Iterator[dict[str, float]]:
+    if not grids:
+        yield {}
+        return
+    (name, values), *rest = grids.items()
+    for value in values:
+        for other in _product(dict(rest)):
+            yield {name: value, **other}
+
+
+def _swept(cost: Total, candidate: Candidate, known: dict[str, object]) -> list[dict[str, object]]:
+    told = {
+        "trigger": cost.trigger,
+        "strategy": cost.strategy,
+        "state": candidate.verdict.state,
+        "refused": cost.refused,
+    }
+    if cost.refused:
+        return [{**known, **told, "quantity": "cpu_time", **_cells(None, cost.extrapolated)}]
+    parts = {
+        "cpu_time": (cost.event.stolen_s, "s"),
+        "event_time": (cost.event.time_s, "s"),
+        "host_cpus": (cost.host_cpu_s_per_s, "1"),
+    }
+    return [
+        {**known, **told, "quantity": name, **_cells(interval_of(values, unit, cost.extrapolated), cost.extrapolated)}
+        for name, (values, unit) in parts.items()
+        if values is not None
+    ]
+
+
+def recommend(guest: str, machine: str, **asked: Any) -> Recommendation:
+    """`case(guest, machine, ...).recommend()` in one call. Raises UnknownName or BadInput."""
+    return case(guest, machine, **asked).recommend()
+
+
+class Html(NamedTuple):
+    """A piece of a report that shows itself in a notebook."""
+
+    name: str
+    markup: str
+
+    def __repr__(self) -> str:
+        return f"<{self.name} of a report>"
+
+    def _repr_html_(self) -> str:
+        from costmodel.report.page import scoped
+
+        return scoped(self.markup)
+
+
+@dataclass(frozen=True, repr=False)
+class Recommendation:
+    """What to do for one case. `result` holds every field (`costmodel recommend --json` prints it)."""
+
+    result: model.Recommendation
+
+    def __repr__(self) -> str:
+        asked = f"{self.result.guest} on {self.result.machine}, {self.result.workload}, {self.result.kernel}"
+        return f"<Recommendation for {asked}: {self.result.headline[:400]}>"
+
+    def _repr_html_(self) -> str:
+        return self.section("answer")._repr_html_()
+
+    @property
+    def policy(self) -> pandas.DataFrame:
+        """What to run at each trigger, and why: a row for each trigger."""
+        fields = [name for name in model.PolicyEntry.model_fields if name not in ("regret", "flips")]
+        return self._frame([{name: getattr(entry, name) for name in fields} for entry in self.result.policy], fields)
+
+    @property
+    def remedies(self) -> pandas.DataFrame:
+        """What to do now and what would be worth a patch; `median`, `low`, `high` are the host CPUs that it saves."""
+        fields = ["id", "kind", "title", "triggers", "saves_fraction", "status", "caveat", "source"]
+        rows = [
+            {name: getattr(entry, name) for name in fields}
+            | _cells(entry.saves_cpu_s_per_s, self.result.extrapolated, "1")
+            for entry in (*self.result.do_now, *self.result.remedies, *self.result.worth_patching)
+        ]
+        frame = self._frame(rows, [*fields, "median", "low", "high", "unit", "extrapolated"])
+        return frame.drop_duplicates("id", ignore_index=True)
+
+    @property
+    def flips(self) -> pandas.DataFrame:
+        """Where the choice changes: at `at` of `parameter`, beyond which `winner` is cheapest."""
+        fields = list(model.Flip.model_fields)
+        rows = [
+            {"trigger": entry.trigger, "strategy": entry.strategy, **flip.model_dump()}
+            for entry in self.result.policy
+            for flip in entry.flips
+        ]
+        return self._frame(rows, ["trigger", "strategy", *fields])
+
+    def _frame(self, rows: list[dict[str, object]], columns: Sequence[str]) -> pandas.DataFrame:
+        asked = {name: getattr(self.result, name, self.result.scenario.get(name)) for name in CASE}
+        return pandas.DataFrame([asked | row for row in rows], columns=[*CASE, *columns])
+
+    def text(self) -> str:
+        """The block of 7-bit text that `costmodel recommend` prints."""
+        from costmodel.report.text import render
+
+        return render(self.result)
+
+    def json(self) -> str:
+        """The document that `costmodel recommend --json` prints."""
+        return json.dumps(self.result.model_dump(mode="json"), indent=2, sort_keys=True, allow_nan=False)
+
+    def section(self, name: str) -> Html:
+        """A section of the report page (SECTIONS), which shows itself in a notebook. Raises UnknownName."""
+        from costmodel.decision.views import view
+        from costmodel.report import blocks
+
+        if name not in SECTIONS:
+            raise UnknownName("section", name, SECTIONS)
+        if name == "formulas":
+            return Html(name, blocks.formulas())
+        return Html(name, getattr(blocks, name)(view(self.result) if name == "curves" else self.result))
+
+
+class Formula:
+    """One cost term: `expr` (sympy), `symbols` (a frame), `source`, `validity`; a call gives numbers.
+
+    Each symbol is an attribute: `f.expr.diff(f.lines)`.
+    """
+
+    def __init__(self, name: str) -> None:
+        from costmodel.formulas.registry import formula
+
+        self._item = formula(name)
+        self.id, self.title, self.unit = self._item.id, self._item.title, self._item.unit
+        self.source, self.validity = self._item.source, self._item.validity
+
+    @property
+    def expr(self) -> sympy.Expr:
+        """The expression, in symbols with long names."""
+        return self._item.expression
+
+    @property
+    def symbols(self) -> pandas.DataFrame:
+        """Letter in the printed formula, unit and meaning of each symbol, by its name."""
+        from costmodel.formulas.notation import NOTATION
+
+        rows = [(name, NOTATION[name], *quantity) for name, quantity in self._item.symbols.items()]
+        return pandas.DataFrame(rows, columns=["symbol", "letter", "unit", "meaning"]).set_index("symbol")
+
+    def __call__(self, **values: Any) -> numpy.ndarray:
+        """The value in `unit`; numbers and arrays broadcast. Raises UnknownName, or BadInput for one left out.
+
+        >>> float(formulas.range_lines(range_bytes=4096, offset_bytes=0, line_bytes=64))
+        64.0
+        """
+        from costmodel.formulas.compiled import value
+
+        known = self._item.symbols
+        for name in values:
+            if name not in known:
+                raise UnknownName(f"symbol of {self.id}", name, known)
+        if missing := [name for name in known if name not in values]:
+            raise BadInput(f"no value for {', '.join(missing)}", field=self.id, remedy="give every symbol a value")
+        return value(self.id, **values)
+
+    def __getattr__(self, name: str) -> sympy.Symbol:
+        item = self.__dict__.get("_item")
+        if item is None or name not in item.symbols:
+            raise UnknownAttribute("symbol", name, item.symbols if item else ())
+        return next(symbol for symbol in item.expression.free_symbols if str(symbol) == name)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._item.symbols]
+
+    def __repr__(self) -> str:
+        from costmodel.formulas import render
+
+        text = render.text(self.id)
+        shown = text if len(text) < 600 else f"of {', '.join(self._item.symbols)}"
+        return f"{self.id}: {self.title} [{self.unit}]\n{shown}"
+
+    def _repr_latex_(self) -> str:
+        from costmodel.formulas import render
+
+        return f"$\\displaystyle {render.latex(self.id)}$"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Formula) and self._item == other._item
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __reduce__(self) -> tuple:
+        return Formula, (self.id,)
+
+
+class Catalogue:
+    """The formulas by id: as attributes, by `[]`, and as a frame when called.
+
+    >>> formulas.range_flush == formulas["range_flush"]
+    True
+    """
+
+    __name__ = "costmodel.formulas"
+
+    def __getitem__(self, name: str) -> Formula:
+        return Formula(name)
+
+    def __getattr__(self, name: str) -> Any:
+        """The formula; else the module of the subpackage, whose place on the package the catalogue has taken."""
+        import sys
+
+        from costmodel.formulas.registry import FORMULAS
+
+        if name in FORMULAS:
+            return Formula(name)
+        if (module := sys.modules.get(f"{self.__name__}.{name}")) is not None:
+            return module
+        raise UnknownAttribute("formula", name, FORMULAS)
+
+    def __call__(self) -> pandas.DataFrame:
+        """Title, unit, source and validity of each formula, by its id."""
+        from costmodel.formulas.registry import FORMULAS
+
+        fields = ("id", "title", "unit", "source", "validity")
+        return pandas.DataFrame([{name: getattr(f, name) for name in fields} for f in FORMULAS.values()]).set_index(
+            "id"
+        )
+
+    def __dir__(self) -> list[str]:
+        from costmodel.formulas.registry import FORMULAS
+
+        return list(FORMULAS)
+
+    def __repr__(self) -> str:
+        return f"<{len(dir(self))} formulas; formulas() lists them>"
+
+    def __reduce__(self) -> str:
+        return "formulas"
+
+
+formulas = Catalogue()
+
+
+def _table(records: Sequence[object], *left_out: str) -> pandas.DataFrame:
+    """Dataclass records as a frame by id; sets and tuples as texts."""
+    rows = [{name: value for name, value in vars(record).items() if name not in left_out} for record in records]
+    plain = [{name: _cell(value) for name, value in row.items()} for row in rows]
+    return pandas.DataFrame(plain).set_index("id")
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, dict):
+        value = [name for name, holds in value.items() if holds]
+    return (
+        ", ".join(map(str, sorted(value) if isinstance(value, frozenset) else value))
+        if isinstance(value, frozenset | tuple | list)
+        else value
+    )
+
+
+def measurements() -> pandas.DataFrame:
+    """Every published number, by its id: value as written and in SI (`si`, `si_unit`), conditions, source, quote.
+
+    >>> bool((measurements().query("term == 'whole_cache'").si > 0).all())
+    True
+    """
+    return _table(list(load().measurements.values()))
+
+
+def machines() -> pandas.DataFrame:
+    """Catalogued machines and measured hosts, by id: topology, cache sizes in bytes, features.
+
+    >>> int(machines().logical_cpus["epyc-7763-2s"])
+    256
+    """
+    return _table(list(load().machines.values()), "provenance", "missing", "features_off")
+
+
+def workloads() -> pandas.DataFrame:
+    """Catalogued workloads, by id: the guest, the number of VMs, and the triggers that each pulls."""
+    rows = [
+        {
+            "id": entry.id,
+            "title": entry.title,
+            "vcpus": int(entry.vcpus.value),
+            "resident_bytes": entry.resident_bytes.value,
+            "vms": entry.vms.value,
+            "triggers": ", ".join(pulled.trigger for pulled in entry.triggers),
+            "description": entry.description,
+        }
+        for entry in load().workloads.values()
+    ]
+    return pandas.DataFrame(rows).set_index("id")
+
+
+def guests() -> pandas.DataFrame:
+    """Guest types by id: vendor, the properties that decide about flushes, what the CPU needs."""
+    from costmodel.kvm.guests import GUESTS
+
+    return _table(list(GUESTS.values()))
+
+
+def triggers() -> pandas.DataFrame:
+    """Events at which a flush may be due, by id, with the properties that decide about it."""
+    from costmodel.kvm.triggers import TRIGGERS
+
+    return _table(list(TRIGGERS.values()))
+
+
+def strategies() -> pandas.DataFrame:
+    """Ways to flush, or not to, by id: instruction, scope, where merged, source."""
+    from costmodel.kvm.strategies import STRATEGIES
+
+    return _table(list(STRATEGIES.values()))
+
+
+def kernels() -> list[str]:
+    """The catalogued kernel ranges, oldest first; `case(kernel=...)` takes any version inside them.
+
+    >>> kernels()[-1] == case("sev", "epyc-7763-2s").scenario.kernel
+    True
+    """
+    from costmodel.kvm.kernels import KERNEL_RANGES
+
+    return list(KERNEL_RANGES)
+
+
+FITS = {
+    "line_time": "time per line, CLFLUSHOPT",
+    "line_time_clflush": "time per line, CLFLUSH",
+    "range_length": "range length, linear",
+    "broadcast": "broadcast, linear",
+    "broadcast_tree": "broadcast, tree (rival)",
+    "broadcast_slowest": "broadcast, slowest of k late answers (rival)",
+}
+
+
+@_named
+def calibrate(name: str) -> Calibration:
+    """The least-squares fit called `name` (FITS) to the published rows. Raises UnknownName.
+
+    >>> bool((calibrate("line_time").points.fitted > 0).all())
+    True
+    """
+    from costmodel.calibration.fit import fit
+    from costmodel.calibration.report import problems
+
+    if name not in FITS:
+        raise UnknownName("fit", name, FITS)
+    return Calibration(name, fit(problems(load())[FITS[name]]))
+
+
+class Calibration:
+    """A fit: `points` (observed, fitted, residual), `parameters`, `plot()`."""
+
+    def __init__(self, name: str, result: Fit) -> None:
+        self.name, self.title, self.fit = name, FITS[name], result
+
+    @property
+    def points(self) -> pandas.DataFrame:
+        """By row of `measurements()`: observed and fitted in seconds, `low` and `high` of a new row where the
+        diagnostics allow error bars, and the residual in natural logarithms (0.1 reads as about 10 %).
+        """
+        from costmodel.calibration.fit import prediction_factor
+
+        problem, theta = self.fit.problem, self.fit.theta
+        fitted = problem.predict(theta)
+        factor = numpy.full(len(fitted), math.nan)
+        if self.fit.covariance is not None:
+            factor = numpy.array([prediction_factor(self.fit, row) for row in problem.jacobian(theta)])
+        return pandas.DataFrame(
+            {
+                "group": problem.groups,
+                "observed": problem.observed,
+                "fitted": fitted,
+                "low": fitted / factor,
+                "high": fitted * factor,
+                "unit": "s",
+                "residual": self.fit.residuals,
+            },
+            index=pandas.Index(problem.ids, name="id"),
+        )
+
+    @property
+    def parameters(self) -> pandas.DataFrame:
+        """Fitted values by name, with the standard error of the logarithm where the diagnostics allow one."""
+        values = self.fit.values
+        errors = (
+            numpy.full(len(values), math.nan)
+            if self.fit.covariance is None
+            else numpy.sqrt(numpy.diag(self.fit.covariance))
+        )
+        return pandas.DataFrame({"value": values.values(), "standard_error_of_log": errors}, index=list(values))
+
+    @property
+    def withheld(self) -> str | None:
+        """Why there are no error bars, or None."""
+        return self.fit.withheld
+
+    def held_out(self) -> str:
+        """What the fit says of rows that were left out, as a sentence."""
+        from costmodel.calibration.holdout import leave_groups_out
+
+        return leave_groups_out(self.fit.problem).sentence()
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Fitted over observed, the line of equality from which residuals are read, and the 90 % interval of a new row."""
+        from costmodel.report import plots
+
+        return plots.calibration(self, ax=ax)
+
+    def __repr__(self) -> str:
+        spread = f"{100 * self.fit.root_mean_square:.0f} %"
+        return f"<Calibration {self.name}: {len(self.fit.residuals)} rows, residual {spread}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Calibration) and self.name == other.name and self.points.equals(other.points)
+
+    __hash__ = None
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self.title}: {self.held_out()}</p>{self.parameters._repr_html_()}"
