@@ -819,8 +819,8 @@ def kernels() -> list[str]:
 
 
 FITS = {
-    "line_time": "time per line, CLFLUSHOPT",
-    "line_time_clflush": "time per line, CLFLUSH",
+    "line_time": "latency of one flush, CLFLUSHOPT",
+    "line_time_clflush": "latency of one flush, CLFLUSH",
     "range_length": "range length, linear",
     "broadcast": "broadcast, linear",
     "broadcast_tree": "broadcast, tree (rival)",

@@ -275,7 +275,7 @@ def test_results_pickle_copy_and_compare(sev, make):
         (lambda: cm.formulas["range_flus"], UnknownName, "range_flush"),
         (lambda: cm.formulas.range_flush.line, AttributeError, "lines"),
         (lambda: cm.formulas.range_flush(lnes=3), UnknownName, "lines"),
-        (lambda: cm.formulas.range_flush(lines=3), BadInput, "fence_s"),
+        (lambda: cm.formulas.range_flush(lines=3), BadInput, "range_start_s"),
         (lambda: cm.logspace("4 KiB", "1 KiB"), BadInput, "start"),
         (lambda: cm.logspace("4 Kb", "1 GiB"), BadInput, "KiB"),
         (lambda: cm.recommend("sev", "epyc-7763-2s").section("cost"), UnknownName, "costs"),

@@ -114,7 +114,8 @@ def _roots(trigger: str, strategies: Sequence[str], case: Scenario, draws: Draws
     first = numpy.argmax(change, axis=0)
     column = numpy.arange(draws.n)
     left, right = ratio[first, column], ratio[first + 1, column]
-    share = left / numpy.where(left == right, 1.0, left - right)
+    some = change.any(axis=0)
+    share = numpy.where(some, left, 0.0) / numpy.where(some, left - right, 1.0)
     logs = numpy.log(grid)
     roots = numpy.exp(logs[first] + share * (logs[first + 1] - logs[first]))
-    return numpy.where(change.any(axis=0), roots, numpy.nan)
+    return numpy.where(some, roots, numpy.nan)

@@ -18,7 +18,7 @@ Bound = Literal["exact", "lower", "upper"]
 class Measurement:
     """One published number. `value` is in `unit` as the source wrote it; `si` is the same in SI base units.
 
-    `observable` says which formula output the number is (for example `range_flush.line_time_s`);
+    `observable` says which formula output the number is (for example `range_flush.slope_s`);
     `vendor`, `microarchitecture`, `sockets`, `cpus`, `instruction`, `line_state` and `range_bytes` are the
     covariates that the calibration needs, empty where the source does not state them.
     """

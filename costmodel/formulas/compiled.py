@@ -1,6 +1,6 @@
 """Numeric forms of the formulas, generated once from the symbolic ones and cached, so that calls need no sympy.
 
-`value("range_flush", fence_s=..., lines=...)` evaluates with numpy broadcasting; `slope(name, symbol, ...)` evaluates
+`value("range_flush", range_start_s=..., lines=...)` evaluates with numpy broadcasting; `slope(name, symbol, ...)` evaluates
 the partial derivative. Arguments are converted to float64 first, because integer input would overflow silently.
 """
 
