@@ -67,6 +67,22 @@ def test_the_strategies_of_the_table_are_the_policies():
         assert entry.strategy == {"sev": "WBNOINVD_MASK", "sev-snp": "WBINVD_ALL"}[guest]
 
 
+def test_the_python_of_the_readme_runs_as_it_stands():
+    matplotlib = pytest.importorskip("matplotlib")
+    pytest.importorskip("seaborn")
+    matplotlib.use("Agg")
+    block = README.split("## In Python\n\n")[1].split("\n\n`")[0]
+    names = {}
+    from matplotlib import pyplot
+
+    pyplot.close("all")
+    exec("\n".join(line.removeprefix("    ") for line in block.splitlines()), names)
+    assert names["sev"].recommend().result.headline_strategy == "WBNOINVD_MASK"
+    assert {"median", "low", "high", "unit", "state"} <= set(names["costs"].columns)
+    assert len(pyplot.get_fignums()) == 1
+    pyplot.close("all")
+
+
 def test_every_command_of_the_readme_exists_with_its_options():
     lines = [line.strip() for line in README.splitlines() if line.startswith("    costmodel ")]
     assert len(lines) > 8
