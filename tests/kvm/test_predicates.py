@@ -118,6 +118,7 @@ def test_a_machine_has_the_features_that_it_has(feature):
     [
         ("sev", "autonuma_prot_none_scan", {"event_is_protection": True, "page_stays_in_vm": True}),
         ("sev", "ksm_write_protect", {"event_is_protection": False, "page_stays_in_vm": True}),
+        ("sev", "reg_region_or_launch_update", {"page_stays_in_vm": False, "memory_pinned": True}),
         ("sev", "thp_split", {"event_is_protection": False, "page_stays_in_vm": False}),
         ("sev", "ksm_replace_page", {"event_is_protection": False, "page_stays_in_vm": False, "under_mmu_lock": False}),
         ("sev", "memslot_delete_or_move", {"event_is_protection": False, "kvm_pointer_available": True}),

@@ -84,3 +84,27 @@ def test_a_trigger_that_the_guest_lacks_is_inadmissible():
 def test_unknown_ids_are_refused(cell):
     with pytest.raises(UnknownName):
         judge(*cell)
+
+
+@pytest.mark.parametrize(
+    ("guest", "trigger", "needed"),
+    [
+        ("sev", "munmap_or_discard", True),
+        ("sev", "unreg_region", True),
+        ("sev-snp-gmem", "munmap_or_discard", False),
+        ("sev-snp-gmem", "gmem_punch_hole", True),
+        ("plain", "munmap_or_discard", False),
+        ("sev", "access_bit_aging", False),
+        ("sev", "vmsa_page_free", False),
+    ],
+)
+def test_a_flush_is_needed_where_private_lines_can_be_behind_the_event(guest, trigger, needed):
+    """Only a trigger with lines at stake; user addresses reach private memory only where it has them."""
+    for strategy in ("WBINVD_ALL", "NO_FLUSH"):
+        assert judge(guest, trigger, strategy).needed is needed
+
+
+def test_only_what_is_superfluous_is_called_dominated():
+    for cell in CELLS:
+        verdict = judge(*cell)
+        assert verdict.dominated == (verdict.rule == "superfluous")
