@@ -87,14 +87,18 @@ class BadInput(CostModelError):
         super().__init__(visible(f"{text}; {remedy}" if remedy else text))
 
 
+LONGEST_NAME = 80
+"""Characters of an unknown name that a message repeats."""
+
+
 class UnknownName(CostModelError):
     """A guest, machine, workload, trigger, strategy, kernel or formula id that the catalogue lacks."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         self.kind, self.name, self.known = kind, name, tuple(known)
-        near = get_close_matches(name, self.known, n=1)
+        near = get_close_matches(name[:LONGEST_NAME], self.known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(self.known)}"
-        super().__init__(f"unknown {kind} {name!r}; {hint}")
+        super().__init__(f"unknown {kind} {name[:LONGEST_NAME]!r}; {hint}")
 
 
 class MissingNumber(CostModelError):

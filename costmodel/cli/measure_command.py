@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from costmodel.errors import BadInput
+from costmodel.plain import shell_word, visible
 
 if TYPE_CHECKING:
     from costmodel.measure.journal import Changes
@@ -112,7 +113,7 @@ def _measure(asked: str, profile: str | None, out: Path | None, quick: bool, see
     rows = sum(len(table.rows) for table in outcome.tables.values())
     click.echo(f"{rows} repetitions of {len(outcome.tables)} probes in {folder}")
     if out is not None:
-        click.echo(f"use it with COSTMODEL_HOSTS={out} costmodel calibrate --host {name}")
+        click.echo(f"use it with COSTMODEL_HOSTS={shell_word(str(out))} costmodel calibrate --host {shell_word(name)}")
     if unrestored:
         sys.exit(1)
 
@@ -280,7 +281,7 @@ def import_trace(file: Path, out: Path | None) -> None:
 
     found = traces.read(file)
     for line, text in found.bad[:10]:
-        click.echo(f"{file.name}:{line}: not understood: {text[:100]!r}", err=True)
+        click.echo(f"{visible(file.name)}:{line}: not understood: {text[:100]!r}", err=True)
     click.echo(found.sentence(), err=True)
     if not found.rows:
         raise BadInput("holds no event or histogram", file=file, remedy="see `costmodel measure import --help`")

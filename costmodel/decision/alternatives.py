@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -31,6 +30,7 @@ from costmodel.kvm.guests import guest as guest_of
 from costmodel.kvm.strategies import STRATEGIES
 from costmodel.kvm.triggers import trigger as trigger_of
 from costmodel.kvm.triggers import triggers_of
+from costmodel.plain import shell_line
 
 INFLUENTIAL = 0.05
 """A prior is named if its total Sobol index for the first row's cost is above this."""
@@ -241,4 +241,4 @@ def _command(
     words += [word for name in kernel_names for word in ("--kernel", name)]
     words += [word for name in strategies for word in ("--strategy", name)]
     words += [word for name in measured for word in ("--measured", name)]
-    return shlex.join(words + case.number_words)
+    return shell_line(words + case.number_words)

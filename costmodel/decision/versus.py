@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -29,6 +28,7 @@ from costmodel.kvm.guests import guest as guest_of
 from costmodel.kvm.placements import placement_for
 from costmodel.kvm.strategies import strategy as strategy_of
 from costmodel.kvm.triggers import Trigger, triggers_of
+from costmodel.plain import shell_line
 
 LOST = "host CPUs lost"
 
@@ -276,4 +276,4 @@ def _command(kind: str, base: Side, new: Side, more: Sequence[str]) -> str:
     words += ["--machine", case.machine.id, "--workload", case.workload.id]
     if kind == "strategies":
         words += ["--kernel", case.kernel]
-    return shlex.join([*words, *more, *case.number_words])
+    return shell_line([*words, *more, *case.number_words])

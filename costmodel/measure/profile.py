@@ -23,14 +23,13 @@ from costmodel.measure.host import Host
 from costmodel.measure.native import NativeUnavailable
 from costmodel.measure.probe import Table
 from costmodel.numbers import shortened
+from costmodel.plain import csv_cell
 
 HOST_FILE = "host.toml"
 NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 DIGITS = 6
 ROOM_BYTES = 8 * 2**20
 """A profile of every probe on a host of many CPUs fits into this."""
-FORMULA_STARTS = ("=", "+", "-", "@")
-"""A spreadsheet takes text that begins so for a formula."""
 
 
 @dataclass
@@ -75,15 +74,8 @@ def as_csv(rows: Sequence[Mapping[str, object]]) -> str:
     writer.writeheader()
     for row in rows:
         cells = shortened(dict(row), DIGITS)
-        writer.writerow({name: _harmless(cell) for name, cell in cells.items()})
+        writer.writerow({name: csv_cell(cell) for name, cell in cells.items()})
     return stream.getvalue()
-
-
-def _harmless(cell: object) -> object:
-    if not isinstance(cell, str):
-        return cell
-    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cell)
-    return f"'{plain}" if plain.startswith(FORMULA_STARTS) else plain
 
 
 def files(outcome: Outcome, name: str) -> dict[str, str]:
