@@ -243,7 +243,7 @@ def test_on_milan_a_range_flush_under_the_lock_is_felt_and_after_srcu_is_not(mil
     cost = total(SCAN, RANGE, CASE, medians(milan))
     under, after = (waits(cost, place, CASE) for place in ("under_mmu_lock", "after_srcu"))
     assert under.fault_wait_mean_s[0] > 10 * after.fault_wait_mean_s[0]
-    assert under.fault_wait_p99_s[0] > 0.01
+    assert under.fault_wait_p99_s[0] > 0.001
     assert after.fault_wait_p99_s[0] == 0
 
 
