@@ -74,7 +74,9 @@ def test_a_failing_predicate_is_named():
 
 
 def test_a_trigger_that_the_guest_lacks_is_inadmissible():
-    assert judge("plain", "vmsa_page_free", "WBINVD_ALL").rule == "no-such-trigger"
+    verdict = judge("plain", "vmsa_page_free", "WBINVD_ALL")
+    assert (verdict.rule, verdict.label, verdict.state) == ("no-such-trigger", "no", "inadmissible")
+    assert verdict.needed is verdict.dominated is False
 
 
 @pytest.mark.parametrize(
