@@ -88,7 +88,9 @@ def of_catalogue(machine: str) -> Predictor:
     from costmodel.evidence.store import load
     from costmodel.formulas.compiled import value
 
-    parameters = parameters_of(load(), load().machine(machine).id)
+    evidence = load()
+    line_bytes = evidence.machine(machine).line_bytes
+    parameters = parameters_of(evidence, machine)
     names = ("range_start_s", "line_dirty_s", "line_clean_s", "line_absent_s", "remote_factor")
     draws = Draws(parameters)
 
@@ -97,7 +99,6 @@ def of_catalogue(machine: str) -> Predictor:
             raise UnknownName("instruction of a machine that nobody measured", instruction, ["CLFLUSHOPT"])
         if state not in STATES:
             raise UnknownName("line state", state, STATES)
-        line_bytes = load().machine(machine).line_bytes
         if not line_bytes <= size <= 2**32:
             raise BadInput(f"{size:g} is no range of a single call", remedy="give 64 bytes to 4 GiB")
         present, dirty = STATES[state]

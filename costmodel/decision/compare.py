@@ -105,7 +105,7 @@ def influential(strategies: Sequence[str], trigger: str, scenario: Scenario, par
 def winners_elsewhere(
     strategies: Sequence[str], trigger: str, scenario: Scenario, variations: Mapping[str, ParameterSet]
 ) -> dict[str, str]:
-    """Cheapest strategy at the medians of each varied parameter set (a row left out, the doubtful rows in).
+    """Cheapest strategy at the medians of each varied parameter set (a row or a measured machine left out).
 
     A variation that cannot give a number is left out: it refuses, it does not choose.
     """

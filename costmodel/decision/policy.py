@@ -108,7 +108,7 @@ class Study:
 
     @cached_property
     def disagreeing(self) -> dict[str, str]:
-        """Reruns (a row left out, doubtful rows in) in which another strategy is cheapest than with all rows."""
+        """Reruns (a row or a measured machine left out) in which another strategy is cheapest than with all rows."""
         if self.comparison is None:
             return {}
         found = winners_elsewhere(list(self.costed), self.trigger.id, self.scenario, self.variations)
