@@ -12,7 +12,7 @@ MIB = 2**20
 
 def made(sizes, intercept_s, line_s, use="fit"):
     rows = [
-        SimpleNamespace(id=f"R{i}", range_bytes=size, si=2 * intercept_s + line_s * size / 64, use=use)
+        SimpleNamespace(id=f"R{i}", range_bytes=size, si=intercept_s + line_s * size / 64, use=use)
         for i, size in enumerate(sizes)
     ]
     return SimpleNamespace(rows=lambda observable: rows)
@@ -42,5 +42,5 @@ def test_slopes_of_any_host_lie_inside_the_bounds(sizes):
         assert found["line_s"] == pytest.approx(line_s, rel=1e-3)
     lines = numpy.array(sizes) / 64
     slope = range_shape.problem(made(sizes, 3e-4, 4e-8)).jacobian(numpy.log([3e-4, 4e-8]))
-    assert slope[:, 0] == pytest.approx(2 * 3e-4 / (2 * 3e-4 + 4e-8 * lines))
-    assert slope[:, 1] == pytest.approx(4e-8 * lines / (2 * 3e-4 + 4e-8 * lines))
+    assert slope[:, 0] == pytest.approx(3e-4 / (3e-4 + 4e-8 * lines))
+    assert slope[:, 1] == pytest.approx(4e-8 * lines / (3e-4 + 4e-8 * lines))
