@@ -31,13 +31,15 @@ def arguments(points: int) -> dict[str, numpy.ndarray | float]:
         "llc_bytes_per_domain": 32 * 2.0**20,
         "l2_bytes_per_core": 2.0**19,
         "line_bytes": 64.0,
-        "line_walk_s": random.uniform(1e-9, 1e-8, points),
+        "line_empty_s": random.uniform(1e-11, 1e-10, points),
+        "line_valid_s": random.uniform(1e-10, 1e-8, points),
+        "valid_fraction": 0.5,
         "cores_flushing": 8.0,
         "serial_exponent": random.uniform(0, 1, points),
         "smt_factor": 1.5,
         "both_siblings": 1.0,
         "dirty_fraction": random.uniform(0, 1, points),
-        "writeback_bytes_per_s": 1e11,
+        "domain_writeback_bytes_per_s": 2.5e10,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import numpy
@@ -13,17 +14,23 @@ from costmodel.numbers import shortened
 Z90 = 1.6448536269514722
 """Standard normal quantile at 0.95: a central 90 % interval is +- this many sigma."""
 
+TAIL = 0.005
+"""What a table leaves out at either end."""
+KNOTS = 100
+
 
 class Distribution(BaseModel):
     """A positive parameter. `lognormal`: `a` median, `b` the factor from the median to the 5 % and 95 % points.
-    `uniform`: between `a` and `b`. `fixed`: `a`.
+    `uniform`: between `a` and `b`, `loguniform`: its logarithm is. `fixed`: `a`. `tabulated`: `knots` are its quantiles
+    at equally spaced probabilities, TAIL to 1 - TAIL; their logarithms are joined by straight lines.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    shape: Literal["lognormal", "uniform", "fixed"]
-    a: float
+    shape: Literal["lognormal", "uniform", "loguniform", "fixed", "tabulated"]
+    a: float = 0.0
     b: float = 0.0
+    knots: tuple[float, ...] = ()
 
     def quantile(self, u: numpy.ndarray | float) -> numpy.ndarray:
         """Values at the probabilities `u` (any shape, in (0, 1))."""
@@ -32,6 +39,10 @@ class Distribution(BaseModel):
             return numpy.full(u.shape, self.a)
         if self.shape == "uniform":
             return self.a + (self.b - self.a) * u
+        if self.shape == "loguniform":
+            return self.a * (self.b / self.a) ** u
+        if self.shape == "tabulated":
+            return numpy.exp(numpy.interp(u, _probabilities(len(self.knots)), numpy.log(self.knots)))
         from scipy.special import ndtri
 
         return self.a * numpy.exp(math.log(self.b) / Z90 * ndtri(u))
@@ -50,11 +61,19 @@ class Distribution(BaseModel):
 
     def rounded(self, digits: int) -> Distribution:
         """The distribution with its numbers rounded to `digits` significant digits."""
-        return self.model_copy(update={"a": shortened(self.a, digits), "b": shortened(self.b, digits)})
+        return self.model_copy(
+            update={
+                "a": shortened(self.a, digits),
+                "b": shortened(self.b, digits),
+                "knots": tuple(shortened(knot, digits) for knot in self.knots),
+            }
+        )
 
     def scaled(self, factor: float) -> Distribution:
         """The distribution of the parameter times `factor`."""
-        return self.model_copy(update={"a": self.a * factor, "b": self.b * (factor if self.shape == "uniform" else 1)})
+        bound = factor if self.shape in ("uniform", "loguniform") else 1.0
+        knots = tuple(knot * factor for knot in self.knots)
+        return self.model_copy(update={"a": self.a * factor, "b": self.b * bound, "knots": knots})
 
 
 def lognormal(median: float, factor: float) -> Distribution:
@@ -65,6 +84,20 @@ def lognormal(median: float, factor: float) -> Distribution:
 def uniform(low: float, high: float) -> Distribution:
     """Uniform between two bounds."""
     return Distribution(shape="uniform", a=low, b=high)
+
+
+def loguniform(low: float, high: float) -> Distribution:
+    """Uniform in the logarithm, between two bounds above 0."""
+    return Distribution(shape="loguniform", a=low, b=high)
+
+
+def tabulated(quantile: Callable[[numpy.ndarray], numpy.ndarray]) -> Distribution:
+    """A distribution by its quantile function, which is asked at KNOTS probabilities."""
+    return Distribution(shape="tabulated", knots=tuple(float(x) for x in quantile(_probabilities(KNOTS))))
+
+
+def _probabilities(knots: int) -> numpy.ndarray:
+    return numpy.linspace(TAIL, 1 - TAIL, knots)
 
 
 def fixed(value: float) -> Distribution:

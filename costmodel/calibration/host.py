@@ -6,10 +6,9 @@ import math
 
 import numpy
 
-from costmodel.calibration import parameters, range_slope
+from costmodel.calibration import parameters, between_machines
 from costmodel.calibration.distribution import Distribution, fixed, lognormal
 from costmodel.calibration.parameters import Calibration, Parameter, ParameterSet
-from costmodel.errors import MissingNumber
 from costmodel.evidence.hosts import Profile
 from costmodel.evidence.records import Machine
 
@@ -51,24 +50,21 @@ def _parameter(name: str, unit: str, description: str, spread: Distribution, rul
     )
 
 
-def _over(values: list[float]) -> Distribution:
-    """Log-normal through the median and the 5 % and 95 % points (the wider side) of positive values."""
-    if not values:
-        raise MissingNumber("no value was measured")
-    low, middle, high = numpy.quantile(values, (0.05, 0.5, 0.95))
-    factor = max(middle / low, high / middle, 1.0 + 1e-9)
-    return lognormal(float(middle), float(factor))
+def _seen(profile: Profile, quantity: str, rule: str) -> dict[str, Parameter]:
+    """The host's own value of a quantity: run medians and a Student t over the runs."""
+    seen = between_machines.of_host(profile).get(quantity)
+    if seen is None:
+        return {}
+    name, unit, description, _ = parameters.MEASURED_TEXT[quantity]
+    return {name: _parameter(name, unit, description, lognormal(math.exp(seen.level), seen.factor), rule, profile)}
 
 
 def _lines(profile: Profile) -> dict[str, Parameter]:
     """Start and slopes of the host's own sweep; the interval holds runs, page sizes and ranges up to its cache."""
-    sweep = range_slope.of_host(profile)
     rule = f"CLFLUSHOPT {ON_THE_HOST}, 4 KiB to the last-level cache, both page sizes; run medians, Student t over runs"
-    own = {
-        name: _parameter(name, "s", description, lognormal(math.exp(seen.level), seen.factor), rule, profile)
-        for quantity, (name, description) in parameters.SLOPE_TEXT.items()
-        if (seen := sweep.get(quantity)) is not None
-    }
+    own = {}
+    for quantity in between_machines.RANGE_FLUSH:
+        own |= _seen(profile, quantity, rule)
     if own and profile.machine.sockets == 1:
         own["remote_factor"] = _parameter(
             "remote_factor", "1", "no other socket", fixed(1.0), f"one socket, {ON_THE_HOST}", profile
@@ -77,32 +73,40 @@ def _lines(profile: Profile) -> dict[str, Parameter]:
 
 
 def _bandwidth(profile: Profile) -> dict[str, Parameter]:
+    """Of the socket what all its CPUs write back; of a CPU what it reads; of the domain where more CPUs add nothing."""
     rows = [row for row in profile.table("bandwidth") if row["kind"] == "write_back"]
     if not rows:
         return {}
     most = max(row["threads"] for row in rows)
-    written = [row["measured_bytes_per_s"] for row in rows if row["threads"] == most]
+    runs: dict[object, list[float]] = {}
+    for row in rows:
+        if row["threads"] == most:
+            runs.setdefault(row["run"], []).append(row["measured_bytes_per_s"])
     rule = f"write-back with {most:g} threads {ON_THE_HOST}: all CPUs that it has"
-    found = {
+    written = _over([float(numpy.median(values)) for values in runs.values()])
+    own = {
         "writeback_bytes_per_s": _parameter(
-            "writeback_bytes_per_s", "B/s", "sustained write-back bandwidth", _over(written), rule, profile
-        )
+            "writeback_bytes_per_s", "B/s", "sustained write-back bandwidth", written, rule, profile
+        ),
+        **_seen(profile, "domain_writeback", rule),
+        **_seen(profile, "cpu_read", f"sequential re-read after a flush {ON_THE_HOST}, one thread"),
     }
-    read = [
-        LINE_BYTES / row["measured_cold_line_s"]
-        for row in profile.table("refill")
-        if row["pattern"] == "sequential" and row["level"] == "memory"
-    ]
-    if read:
-        found["read_bytes_per_s"] = _parameter(
-            "read_bytes_per_s",
-            "B/s",
-            "memory read bandwidth",
-            _over(read),
-            f"sequential re-read after a flush {ON_THE_HOST}, one thread: a lower bound",
-            profile,
+    if "cpu_read_bytes_per_s" in own:
+        one = own["cpu_read_bytes_per_s"]
+        own["read_bytes_per_s"] = _parameter(
+            "read_bytes_per_s", "B/s", "memory read bandwidth", one.distribution, one.rule + ": a lower bound", profile
         )
-    return found
+    return own
+
+
+def _over(medians: list[float]) -> Distribution:
+    """Log-normal for a run more: the median of the run medians, a Student t with the runs less one for the factor."""
+    from scipy.special import stdtrit
+
+    logs = numpy.log(medians)
+    freedom = len(logs) - 1
+    factor = math.exp(float(stdtrit(freedom, 0.95)) * float(logs.std(ddof=1))) if freedom else 1.0
+    return lognormal(math.exp(float(numpy.median(logs))), factor)
 
 
 def _broadcast(profile: Profile) -> dict[str, Parameter]:

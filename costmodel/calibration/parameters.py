@@ -11,18 +11,18 @@ from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from costmodel.calibration import broadcast, line_time, whole_cache
+from costmodel.calibration import broadcast, line_time, rendezvous, whole_cache
 from costmodel.calibration.distribution import Distribution, fixed, lognormal, uniform
 from costmodel.calibration.fit import Fit
-from costmodel.calibration.range_slope import Slopes
+from costmodel.calibration.between_machines import BANDWIDTHS, RANGE_FLUSH, Measured
 from costmodel.errors import MissingNumber
 from costmodel.evidence.records import Machine
 from costmodel.evidence.store import Evidence
 
 WALK_FACTOR = 3.0
-"""Width of the walk-time prior, either way (MODEL.md section 4, whole-cache prior)."""
+"""Width of the walk-time prior, either way."""
 VENDOR_FACTOR = 3.0
-"""Width of the factor between vendors: median 1 (MODEL.md section 4)."""
+"""How much dearer than Intel's another vendor's walk may be before its own evidence is looked at."""
 CLAIM_FACTOR = 3.0
 """A figure that is only claimed bounds a prior of this factor either way."""
 GOLDEN_COVE = ("sapphire-rapids", "emerald-rapids")
@@ -85,8 +85,14 @@ class Calibration:
         return line_time.calibrate(self.evidence)
 
     @cached_property
-    def slopes(self) -> Slopes:
-        return Slopes(self.evidence, self.without_hosts)
+    def rendezvous(self) -> rendezvous.Bounded:
+        deviation, _ = self.measured.scatter("clean")
+        factor = WALK_FACTOR * VENDOR_FACTOR
+        return rendezvous.bounded(list(self.evidence.rendezvous.values()), anchor_s(self), factor, deviation)
+
+    @cached_property
+    def measured(self) -> Measured:
+        return Measured(self.evidence, self.without_hosts)
 
     @cached_property
     def broadcast(self) -> Fit:
@@ -95,7 +101,7 @@ class Calibration:
 
 def parameter_set(calibration: Calibration, machine: Machine) -> ParameterSet:
     """Every parameter of `machine` from the shared fits."""
-    builders = (_walk, _sharing, _dirt, _bandwidth, _lines, _broadcast, _snp, _tdx)
+    builders = (_walk, _sharing, _dirt, _bandwidth, _lines, _domain, _broadcast, _snp, _tdx)
     found: dict[str, Parameter] = {}
     missing: dict[str, str] = {}
     for build in builders:
@@ -142,41 +148,74 @@ TIME_WBINVD = "time WBINVD and WBNOINVD on one CPU and on all CPUs of one domain
 
 def _walk(calibration: Calibration, machine: Machine) -> list[Parameter]:
     _require(calibration.evidence, "W01", "W02", "W08", "W09")
-    values = [anchor.result.values["line_walk_s"] for anchor in calibration.anchors]
-    middle = math.sqrt(min(values) * max(values))
-    amd = machine.vendor == "amd"
+    empty, valid = (_amd_walk if machine.vendor == "amd" else _intel_walk)(calibration)
     return [
-        _parameter(
-            "line_walk_s",
-            "s",
-            "walk over one cache line by WBINVD/WBNOINVD",
-            lognormal(middle, WALK_FACTOR),
-            f"Skylake-SP anchor, {min(values) * 1e9:.1f} to {max(values) * 1e9:.1f} ns/line over the open geometry; "
-            "log-normal, factor 3 either way",
-            ("W01", "W02"),
-            TIME_WBINVD,
-        ),
-        _parameter(
-            "vendor_factor",
-            "1",
-            "walk time of this vendor against Intel",
-            lognormal(1.0, VENDOR_FACTOR) if amd else fixed(1.0),
-            "no EPYC timing is public: median 1, factor 3 either way" if amd else "the anchors are Intel's",
-            (),
-            TIME_WBINVD,
-            extrapolated=amd,
-        ),
+        empty,
+        valid,
         _parameter(
             "walk_start_s",
             "s",
             "part of WBINVD that does not grow with the cache",
             fixed(0.0),
-            "the anchors cannot tell it from the walk (rank test)",
+            "the evidence cannot tell it from the walk (rank test)",
             (),
             TIME_WBINVD,
             extrapolated=False,
         ),
     ]
+
+
+EMPTY = ("line_empty_s", "s", "WBINVD or WBNOINVD, per line of capacity, whatever it holds")
+VALID = ("line_valid_s", "s", "WBINVD or WBNOINVD, what a valid line adds")
+
+
+def _intel_walk(calibration: Calibration) -> tuple[Parameter, Parameter]:
+    values = [anchor.result.values["line_empty_s"] for anchor in calibration.anchors]
+    return (
+        _parameter(
+            *EMPTY,
+            lognormal(anchor_s(calibration), WALK_FACTOR),
+            f"Skylake-SP anchor, mostly empty caches: {min(values) * 1e9:.1f} to {max(values) * 1e9:.1f} ns/line over the "
+            "open geometry; log-normal, factor 3 either way",
+            ("W01", "W02"),
+            TIME_WBINVD,
+        ),
+        _parameter(
+            *VALID,
+            fixed(0.0),
+            "not told apart on Intel: the exponent is fitted to caches in use (rows W08, W09) and holds what they add",
+            ("W08", "W09"),
+            TIME_WBINVD,
+        ),
+    )
+
+
+def _amd_walk(calibration: Calibration) -> tuple[Parameter, Parameter]:
+    found = calibration.rendezvous
+    if not found.used:
+        raise MissingNumber("no boot or resume of an AMD machine in data/kvm/amd_rendezvous.csv bounds WBINVD")
+    before = f"log-uniform, before the logs {_nanoseconds(found.before)} ns/line"
+    logs = f"{len(found.used)} boots and resumes of Zen machines bound it from above; one machine more"
+    return (
+        _parameter(*EMPTY, found.empty, f"{before}; {logs}", ("W01", "W02", *found.used), TIME_WBINVD),
+        _parameter(
+            *VALID,
+            found.valid,
+            f"{before}; {logs}; only boots bound it, where one domain is full",
+            ("W01", "W02", *found.used),
+            TIME_WBINVD,
+        ),
+    )
+
+
+def _nanoseconds(spread: Distribution) -> str:
+    return f"{spread.median * 1e9:.2g} [{spread.low * 1e9:.2g}, {spread.high * 1e9:.2g}]"
+
+
+def anchor_s(calibration: Calibration) -> float:
+    """Skylake-SP's cost of one line of capacity: the middle over the open geometry, in seconds."""
+    values = [anchor.result.values["line_empty_s"] for anchor in calibration.anchors]
+    return math.sqrt(min(values) * max(values))
 
 
 def _sharing(calibration: Calibration, machine: Machine) -> list[Parameter]:
@@ -217,34 +256,42 @@ def _sharing(calibration: Calibration, machine: Machine) -> list[Parameter]:
 
 def _dirt(calibration: Calibration, machine: Machine) -> list[Parameter]:
     return [
-        _parameter(
+        _share(
+            "valid_fraction",
+            "share of the cache lines that are valid when no flush disturbs them",
+            "occupancy of the last-level cache (resctrl)",
+        ),
+        _share(
             "dirty_fraction",
-            "1",
-            "share of the cached bytes that are dirty",
-            uniform(0.0, 1.0),
-            "unpublished: uniform on [0, 1]",
-            (),
+            "share of the valid lines that are dirty when no flush disturbs them",
             "count write-backs during a flush (uncore counters)",
         ),
-        _parameter(
+        _share(
+            "traffic_fraction",
+            "share of its write-back bandwidth that the software of a domain uses between two flushes",
+            "memory bandwidth by domain (resctrl mbm_total)",
+        ),
+        _share(
+            "memory_bound_fraction",
+            "share of their time in which CPUs outside the mask wait for memory",
+            "stalled cycles of the neighbours (perf stat)",
+        ),
+        _share(
             "reused_fraction",
-            "1",
             "share of the evicted bytes that would have been used again",
-            uniform(0.0, 1.0),
-            "unpublished: uniform on [0, 1]",
-            (),
             "slow-down of a streaming neighbour after a flush",
         ),
-        _parameter(
+        _share(
             "presence_position",
-            "1",
             "where the cached share of a range lies between cold and hot",
-            uniform(0.0, 1.0),
-            "unpublished: uniform between the cold and the hot end",
-            (),
             "range flush of guest pages that a vCPU has just written",
+            "uniform between the cold and the hot end",
         ),
     ]
+
+
+def _share(name: str, description: str, next_measurement: str, rule: str = "uniform on [0, 1]") -> Parameter:
+    return _parameter(name, "1", description, uniform(0.0, 1.0), f"unpublished: {rule}", (), next_measurement)
 
 
 def _bandwidth(calibration: Calibration, machine: Machine) -> list[Parameter]:
@@ -279,33 +326,44 @@ def _bandwidth(calibration: Calibration, machine: Machine) -> list[Parameter]:
     ]
 
 
-SLOPE_TEXT = {
-    "start": ("range_start_s", "start of a range flush: the two fences and the latency of one flush"),
-    "dirty": ("line_dirty_s", "CLFLUSHOPT, per line of a range that a cache holds and that was written"),
-    "clean": ("line_clean_s", "CLFLUSHOPT, per line of a range that a cache holds unchanged"),
-    "absent": ("line_absent_s", "CLFLUSHOPT, per line of a range that no cache holds"),
+MEASURED_TEXT = {
+    "start": ("range_start_s", "s", "start of a range flush: the two fences and the latency of one flush", "flush"),
+    "dirty": ("line_dirty_s", "s", "CLFLUSHOPT, per line of a range that a cache holds and that was written", "flush"),
+    "clean": ("line_clean_s", "s", "CLFLUSHOPT, per line of a range that a cache holds unchanged", "flush"),
+    "absent": ("line_absent_s", "s", "CLFLUSHOPT, per line of a range that no cache holds", "flush"),
+    "domain_writeback": (
+        "domain_writeback_bytes_per_s",
+        "B/s",
+        "write-back bandwidth of one last-level-cache domain",
+        "bandwidth",
+    ),
+    "cpu_read": ("cpu_read_bytes_per_s", "B/s", "memory read bandwidth of one CPU alone", "refill"),
 }
-"""Name and description of the parameter of each quantity of a range flush."""
+"""Parameter, unit, description and probe of each quantity that measured machines tell of one that nobody measured."""
 
 
 def _lines(calibration: Calibration, machine: Machine) -> list[Parameter]:
-    """Start and slopes from the measured machines of the generation, else of the vendor, for one machine more."""
-    found = []
-    for quantity, (name, description) in SLOPE_TEXT.items():
-        seen = calibration.slopes.predict(machine.vendor, machine.microarchitecture, quantity)
-        found.append(
-            _parameter(
-                name,
-                "s",
-                description,
-                lognormal(seen.median_s, seen.factor),
-                f"{len(seen.used)} measured machine(s) of {seen.whose}; interval for one machine more, Student t with "
-                f"{seen.freedom} degrees of freedom between machines",
-                tuple(source for one in seen.used for source in one.sources),
-                "`costmodel measure flush` on this part (minutes, no privilege)",
-            )
-        )
-    return [*found, _remote(calibration, machine)]
+    return [*(_told(calibration, machine, quantity) for quantity in RANGE_FLUSH), _remote(calibration, machine)]
+
+
+def _domain(calibration: Calibration, machine: Machine) -> list[Parameter]:
+    return [_told(calibration, machine, quantity) for quantity in BANDWIDTHS]
+
+
+def _told(calibration: Calibration, machine: Machine, quantity: str) -> Parameter:
+    """From the measured machines of the generation, else of the vendor, for one machine more."""
+    name, unit, description, probe = MEASURED_TEXT[quantity]
+    seen = calibration.measured.predict(machine.vendor, machine.microarchitecture, quantity)
+    return _parameter(
+        name,
+        unit,
+        description,
+        lognormal(seen.median, seen.factor),
+        f"{len(seen.used)} measured machine(s) of {seen.whose}; interval for one machine more, Student t with "
+        f"{seen.freedom} degrees of freedom between machines",
+        tuple(source for one in seen.used for source in one.sources),
+        f"`costmodel measure {probe}` on this part (minutes, no privilege)",
+    )
 
 
 def _remote(calibration: Calibration, machine: Machine) -> Parameter:
@@ -377,11 +435,12 @@ def _tdx(calibration: Calibration, machine: Machine) -> list[Parameter]:
 
 
 PROVIDES = {
-    _walk: ("line_walk_s", "vendor_factor", "walk_start_s"),
+    _walk: ("line_empty_s", "line_valid_s", "walk_start_s"),
     _sharing: ("serial_exponent", "smt_factor"),
     _dirt: (),
     _bandwidth: ("writeback_bytes_per_s", "read_bytes_per_s"),
-    _lines: (*(name for name, _ in SLOPE_TEXT.values()), "remote_factor"),
+    _lines: (*(MEASURED_TEXT[quantity][0] for quantity in RANGE_FLUSH), "remote_factor"),
+    _domain: tuple(MEASURED_TEXT[quantity][0] for quantity in BANDWIDTHS),
     _broadcast: ("broadcast_start_s", "broadcast_per_cpu_s"),
     _snp: ("rmpupdate_s",),
     _tdx: ("tdx_page_wbinvd_s", "tdx_cache_wb_s"),

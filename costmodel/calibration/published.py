@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, is_dataclass
 
 import numpy
 
-from costmodel.calibration import line_time, range_slope
+from costmodel.calibration import line_time, between_machines
 from costmodel.calibration.fit import prediction_factor
 from costmodel.calibration.parameters import CLAIM_FACTOR, Calibration, parameter_set
 from costmodel.calibration.whole_cache import per_flush_s
@@ -112,12 +112,12 @@ def _same_line(calibration: Calibration, row: Measurement) -> tuple[tuple[float,
 
 def _slope(calibration: Calibration, row: Measurement, state: str) -> tuple[tuple[float, float] | None, str]:
     """Slope of CLFLUSHOPT on a machine of the row's vendor and generation that nobody measured."""
-    if row.instruction != range_slope.INSTRUCTION:
+    if row.instruction != between_machines.INSTRUCTION:
         return None, f"no slope of {row.instruction} is fitted"
     if not row.vendor:
         return None, "hardware not stated"
-    seen = calibration.slopes.predict(row.vendor, row.microarchitecture, state)
-    return (seen.median_s / seen.factor, seen.median_s * seen.factor), f"slope of {state} lines, one machine more"
+    seen = calibration.measured.predict(row.vendor, row.microarchitecture, state)
+    return (seen.median / seen.factor, seen.median * seen.factor), f"slope of {state} lines, one machine more"
 
 
 def _in_turn(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
@@ -148,9 +148,9 @@ def _range_bandwidth(calibration: Calibration, row: Measurement) -> tuple[tuple[
 def _serial_procedure(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
     """Haswell is the outlier: its caches are smaller than any catalogued part, so the walk predicts far less."""
     if row.id != "W03":
-        return None, "anchor of the walk time: fitted, not checked"
+        return None, "anchor of the cost of an empty cache: fitted, not checked"
     smallest = min(dump.l3_bytes + dump.l2_bytes for dump in calibration.evidence.dumps.values())
-    walks = [anchor.result.values["line_walk_s"] for anchor in calibration.anchors]
+    walks = [anchor.result.values["line_empty_s"] for anchor in calibration.anchors]
     one = smallest / 64.0 * max(walks) * CLAIM_FACTOR
     seen = per_flush_s(calibration.evidence, "W03", "W04")
     top = row.si - (seen - one) * row.cpus * 2
@@ -171,18 +171,20 @@ def _broadcast_flush(calibration: Calibration, row: Measurement) -> tuple[tuple[
                 llc_bytes_per_domain=dump.l3_bytes,
                 l2_bytes_per_core=dump.l2_bytes,
                 line_bytes=64,
-                line_walk_s=walk,
+                line_empty_s=walk,
+                line_valid_s=0,
+                valid_fraction=1,
                 cores_flushing=cores,
                 serial_exponent=exponent,
                 smt_factor=factor,
                 both_siblings=1,
                 dirty_fraction=0,
-                writeback_bytes_per_s=1,
+                domain_writeback_bytes_per_s=1,
             )
         )
         for walk, exponent, factor in (
-            (min(r["line_walk_s"] for r in results) / CLAIM_FACTOR, 0.0, 1.0),
-            (max(r["line_walk_s"] for r in results) * CLAIM_FACTOR, 1.0, calibration.evidence.one("W10").si),
+            (min(r["line_empty_s"] for r in results) / CLAIM_FACTOR, 0.0, 1.0),
+            (max(r["line_empty_s"] for r in results) * CLAIM_FACTOR, 1.0, calibration.evidence.one("W10").si),
         )
     ]
     return (ends[0], ends[1]), "upper bound; Ice Lake-SP geometry, exponent 0 to 1"
@@ -229,7 +231,7 @@ def _flush_share(calibration: Calibration, row: Measurement) -> tuple[tuple[floa
 def _one_cpu_walk(calibration: Calibration) -> tuple[float, float]:
     """One WBINVD over the smallest and the largest catalogued last-level cache, seconds."""
     sizes = [dump.l3_bytes + dump.l2_bytes for dump in calibration.evidence.dumps.values()]
-    walks = [anchor.result.values["line_walk_s"] for anchor in calibration.anchors]
+    walks = [anchor.result.values["line_empty_s"] for anchor in calibration.anchors]
     return min(sizes) / 64 * min(walks) / CLAIM_FACTOR, max(sizes) / 64 * max(walks) * CLAIM_FACTOR
 
 
@@ -242,7 +244,7 @@ def _switch(calibration: Calibration, row: Measurement) -> tuple[tuple[float, fl
     walk = _one_cpu_walk(calibration)
     latency = line_time.calibrate(calibration.evidence, "CLFLUSH").values
     dear = latency["intel_s"] * latency["intel_two_socket_factor"]
-    cheap = calibration.slopes.predict("intel", None, "absent").median_s
+    cheap = calibration.measured.predict("intel", None, "absent").median
     ends = [
         float(value("break_even_range", whole_cache_s=whole, range_start_s=0, line_s=line, line_bytes=64))
         for whole, line in ((walk[0], dear), (walk[1], cheap))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from costmodel.calibration import range_slope
+from costmodel.calibration import between_machines
 from costmodel.calibration.cached import remembered
 from costmodel.calibration.host import parameter_set
 from costmodel.calibration.parameters import Calibration, ParameterSet
@@ -16,7 +16,7 @@ def variations(evidence: Evidence, machine: str) -> dict[str, ParameterSet]:
     host = evidence.machine(machine)
 
     def build() -> dict[str, ParameterSet]:
-        slopes = [id for one in range_slope.of_rows(evidence) if one.vendor == host.vendor for id in one.sources]
+        slopes = [id for one in between_machines.of_rows(evidence) if one.vendor == host.vendor for id in one.sources]
         rows = [row for row in (*ANCHORS, *slopes) if row in evidence.measurements]
         others = [name for name, other in evidence.hosts.items() if other.machine.vendor == host.vendor]
         return {f"without {row}": parameter_set(Calibration(evidence.without(row)), host) for row in rows} | {

@@ -1,7 +1,7 @@
-"""What the Intel anchors say about a whole-cache flush: walk time per line, serial exponent, SMT factor.
+"""What the Intel anchors say about a whole-cache flush: cost per line of capacity, serial exponent, SMT factor.
 
-The anchors identify different quantities (MODEL.md section 4): Skylake-SP flushes one CPU at a time with near-clean
-caches (walk time), Sapphire Rapids flushes all at once (exponent, SMT factor), Ice Lake is an upper bound only, Haswell
+The anchors identify different quantities: Skylake-SP flushes one CPU at a time with near-clean
+caches (what an empty cache costs), Sapphire Rapids flushes all at once (exponent, SMT factor), Ice Lake is an upper bound only, Haswell
 is the outlier to test against. The sources do not name the exact parts, so the fit runs at each corner of the geometry
 that catalogued parts of the family have.
 """
@@ -16,6 +16,7 @@ import numpy
 from costmodel.calibration.fit import Fit, Problem, Unknown, fit
 from costmodel.evidence.store import Evidence
 
+LINE_BYTES = 64.0
 FLUSHES_PER_CPU = 2
 """mtrr_aps_init() flushes twice on every CPU (conditions of row W01)."""
 
@@ -54,14 +55,16 @@ def anchors(evidence: Evidence) -> list[Anchor]:
                 "walk_start_s": 0.0,
                 "llc_bytes_per_domain": numpy.array([llc_skylake, llc_sapphire, llc_sapphire]),
                 "l2_bytes_per_core": numpy.array([skylake_l2, sapphire_l2, sapphire_l2]),
-                "line_bytes": 64.0,
+                "line_bytes": LINE_BYTES,
                 "cores_flushing": numpy.array([1.0, cores, cores]),
                 "both_siblings": numpy.array([0.0, 0.0, 1.0]),
+                "line_valid_s": 0.0,
+                "valid_fraction": 0.0,
                 "dirty_fraction": 0.0,
-                "writeback_bytes_per_s": 1.0,
+                "domain_writeback_bytes_per_s": 1.0,
             },
             unknowns=(
-                Unknown("line_walk_s", "line_walk_s", 5e-9, 1e-10, 1e-6),
+                Unknown("line_empty_s", "line_empty_s", 5e-9, 1e-10, 1e-6),
                 Unknown("serial_exponent", "serial_exponent", 0.3, 0.0, 1.0, log=False),
                 Unknown("smt_factor", "smt_factor", 1.8, 0.5, 4.0),
             ),

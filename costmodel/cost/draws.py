@@ -38,8 +38,10 @@ class Draws:
         return self._values[name]
 
     def with_values(self, **values: numpy.ndarray) -> Draws:
-        """The same draws with some parameters replaced (arrays that broadcast with the rest)."""
-        return Draws(self.parameters, self.n, fixed={**self._values, **values})
+        """The same draws with some parameters replaced (arrays that broadcast with the rest); use is recorded in both."""
+        other = Draws(self.parameters, self.n, fixed={**self._values, **values})
+        other.used = self.used
+        return other
 
     def tracking(self) -> Draws:
         """The same values, those still to be drawn included, with an empty record of use."""

@@ -14,6 +14,8 @@ from costmodel.evidence.records import Machine
 from costmodel.formulas.compiled import value
 
 PAGE_BYTES = 4096.0
+WALK = ("walk_start_s", "line_empty_s", "line_valid_s", "serial_exponent", "smt_factor")
+"""Parameters of the walk over a domain's lines."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Spread:
     cores_per_domain: numpy.ndarray
     both_siblings: numpy.ndarray
     domains_per_socket: numpy.ndarray
+    sockets: numpy.ndarray
 
     @classmethod
     def of(cls, machine: Machine, cpus: numpy.ndarray | float, *, packed: bool) -> Spread:
@@ -47,21 +50,24 @@ class Spread:
     def packed(cls, machine: Machine, cpus: numpy.ndarray | float) -> Spread:
         cpus = numpy.asarray(cpus, dtype=float)
         in_domain = numpy.minimum(cpus, machine.cpus_per_domain)
-        return cls._of(machine, in_domain, numpy.ceil(cpus / machine.cpus_per_domain))
+        touched = numpy.ceil(cpus / machine.cpus_per_domain)
+        return cls._of(machine, in_domain, touched, numpy.ceil(touched / machine.domains_per_socket))
 
     @classmethod
     def over_domains(cls, machine: Machine, cpus: numpy.ndarray | float) -> Spread:
         cpus = numpy.asarray(cpus, dtype=float)
         all_domains = machine.domains_per_socket * machine.sockets
         touched = numpy.minimum(cpus, all_domains)
-        return cls._of(machine, numpy.ceil(cpus / all_domains), numpy.ceil(touched / machine.sockets))
+        sockets = numpy.minimum(touched, machine.sockets)
+        return cls._of(machine, numpy.ceil(cpus / all_domains), numpy.ceil(touched / machine.sockets), sockets)
 
     @classmethod
-    def _of(cls, machine: Machine, in_domain: numpy.ndarray, domains: numpy.ndarray) -> Spread:
+    def _of(cls, machine: Machine, in_domain: numpy.ndarray, domains: numpy.ndarray, sockets: numpy.ndarray) -> Spread:
         return cls(
             cores_per_domain=numpy.minimum(in_domain, machine.cores_per_domain),
             both_siblings=(in_domain > machine.cores_per_domain).astype(float),
             domains_per_socket=numpy.minimum(domains, machine.domains_per_socket),
+            sockets=numpy.minimum(sockets, machine.sockets),
         )
 
 
@@ -80,21 +86,23 @@ def whole_cache(
         "llc_bytes_per_domain": llc,
         "l2_bytes_per_core": machine.l2_bytes_per_core,
         "cores_flushing": spread.cores_per_domain,
+        "valid_fraction": draws["valid_fraction"],
         "dirty_fraction": draws["dirty_fraction"],
-        "writeback_bytes_per_s": draws["writeback_bytes_per_s"],
     }
     domain_s = value(
         "domain_flush",
-        walk_start_s=draws["walk_start_s"],
         line_bytes=machine.line_bytes,
-        line_walk_s=draws["line_walk_s"] * draws["vendor_factor"],
-        serial_exponent=draws["serial_exponent"],
-        smt_factor=draws["smt_factor"],
         both_siblings=spread.both_siblings,
+        domain_writeback_bytes_per_s=domain_writeback(draws, machine),
+        **{name: draws[name] for name in WALK},
         **geometry,
     )
     flush_s = value(
-        "whole_cache_flush", domain_flush_s=domain_s, domains_per_socket=spread.domains_per_socket, **geometry
+        "whole_cache_flush",
+        domain_flush_s=domain_s,
+        domains_per_socket=spread.domains_per_socket,
+        writeback_bytes_per_s=draws["writeback_bytes_per_s"],
+        **geometry,
     )
     broadcast_s = value(
         "broadcast",
@@ -102,17 +110,58 @@ def whole_cache(
         broadcast_per_cpu_s=draws["broadcast_per_cpu_s"],
         target_cpus=numpy.asarray(cpus, float) - 1,
     )
-    stolen_s = value("stolen_whole_cache", cpus_stopped=cpus, flush_s=flush_s, broadcast_s=broadcast_s)
+    socket_bytes = (
+        spread.domains_per_socket * draws["valid_fraction"] * (llc + spread.cores_per_domain * machine.l2_bytes_per_core)
+    )
+    stolen_s = value(
+        "stolen_whole_cache",
+        cpus_stopped=cpus,
+        flush_s=flush_s,
+        broadcast_s=broadcast_s,
+        cpus_outside=cpus_outside(machine, spread, cpus),
+        memory_bound_fraction=draws["memory_bound_fraction"],
+        written_bytes_per_socket=draws["dirty_fraction"] * socket_bytes,
+        writeback_bytes_per_s=draws["writeback_bytes_per_s"],
+        reused_fraction=draws["reused_fraction"],
+        evicted_bytes=invalidates * spread.sockets * socket_bytes,
+        cpu_read_bytes_per_s=draws["cpu_read_bytes_per_s"],
+    )
     guest_s = flush_s
     if invalidates:
-        evicted = spread.domains_per_socket * (llc + spread.cores_per_domain * machine.l2_bytes_per_core)
         guest_s = flush_s + value(
             "refill_floor",
-            evicted_bytes=evicted,
+            evicted_bytes=socket_bytes,
             reused_fraction=draws["reused_fraction"],
             read_bytes_per_s=draws["read_bytes_per_s"],
         )
     return EventCost(flush_s + broadcast_s, stolen_s, flush_s, guest_s)
+
+
+def domain_writeback(draws: Draws, machine: Machine) -> numpy.ndarray:
+    """Write-back bandwidth of one domain: its own limit, at most the socket's; the socket's where it is the only one."""
+    socket = draws["writeback_bytes_per_s"]
+    return socket if machine.domains_per_socket == 1 else numpy.minimum(draws["domain_writeback_bytes_per_s"], socket)
+
+
+def cpus_outside(machine: Machine, spread: Spread, cpus: numpy.ndarray | float) -> numpy.ndarray:
+    """CPUs that do not flush themselves, on the sockets on which others do."""
+    return numpy.maximum(0.0, spread.sockets * machine.logical_cpus / machine.sockets - numpy.asarray(cpus, float))
+
+
+def at_rate(draws: Draws, machine: Machine, rate_per_s: numpy.ndarray, *, invalidates: bool) -> Draws:
+    """The draws with the shares that a flush finds when it comes `rate_per_s` times a second (n,).
+
+    Each flush leaves the caches clean, and a WBINVD leaves them empty; the software of the domain makes as many lines
+    dirty, or valid, again as its memory traffic brings in until the next one.
+    """
+    found = value(
+        "dirty_at_flush",
+        dirty_lines_per_s=draws["traffic_fraction"] * domain_writeback(draws, machine) / machine.line_bytes,
+        lines=(machine.llc_bytes_per_domain + machine.l2_bytes_per_core) / machine.line_bytes,
+        rate_per_s=rate_per_s,
+    )
+    valid = draws["valid_fraction"] * (found if invalidates else 1.0)
+    return draws.with_values(dirty_fraction=draws["dirty_fraction"] * found, valid_fraction=valid)
 
 
 def present_fraction(
@@ -194,13 +243,10 @@ def paged_flush(
 def _on_one_cpu(
     draws: Draws, time_s: numpy.ndarray, range_bytes: numpy.ndarray | float, present: numpy.ndarray, vcpus: int
 ) -> EventCost:
-    refill_s = value(
-        "refill_floor",
-        evicted_bytes=present * range_bytes,
-        reused_fraction=draws["reused_fraction"],
-        read_bytes_per_s=draws["read_bytes_per_s"],
-    )
-    return EventCost(time_s, time_s, numpy.zeros_like(time_s), (time_s + refill_s) / vcpus)
+    evicted = {"evicted_bytes": present * range_bytes, "reused_fraction": draws["reused_fraction"]}
+    refill_s = value("refill_floor", read_bytes_per_s=draws["read_bytes_per_s"], **evicted)
+    stolen_s = value("stolen_range", time_s=time_s, cpu_read_bytes_per_s=draws["cpu_read_bytes_per_s"], **evicted)
+    return EventCost(time_s, stolen_s, numpy.zeros_like(time_s), (time_s + refill_s) / vcpus)
 
 
 def nothing(draws: Draws) -> EventCost:

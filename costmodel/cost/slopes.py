@@ -6,12 +6,13 @@ from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost import flush
 from costmodel.cost.draws import Draws, medians
 from costmodel.cost.scenario import Scenario
-from costmodel.cost.strategy import cpus_flushed
+from costmodel.cost.strategy import cpus_flushed, invalidates
 from costmodel.formulas.compiled import slope, value
 from costmodel.kvm.guests import guest
 from costmodel.kvm.strategies import STRATEGIES, Strategy
 
 PAGE_BYTES = flush.PAGE_BYTES
+DOMAIN = "domain_writeback_bytes_per_s"
 
 
 def elasticities(strategy: str, trigger: str, scenario: Scenario, parameters: ParameterSet) -> dict[str, float]:
@@ -38,9 +39,12 @@ def elasticities(strategy: str, trigger: str, scenario: Scenario, parameters: Pa
 
 
 def _slope(name: str, formula: str, arguments: dict[str, object], present: dict[str, object] | None) -> float:
-    """d CPU time / d parameter; the position of the present share acts through that share."""
+    """d CPU time / d parameter; the position of the present share acts through that share, and a socket's bandwidth is
+    that of its only domain too.
+    """
     if name in arguments:
-        return float(slope(formula, name, **arguments)[0])
+        only = name == "writeback_bytes_per_s" and arguments.get(DOMAIN) is arguments[name]
+        return sum(float(slope(formula, one, **arguments)[0]) for one in ((name, DOMAIN) if only else (name,)))
     if name == "presence_position" and present is not None:
         inner = float(slope(present["formula"], name, **present["arguments"])[0])
         return inner * float(slope(formula, "present_fraction", **arguments)[0])
@@ -50,16 +54,21 @@ def _slope(name: str, formula: str, arguments: dict[str, object], present: dict[
 def _whole(strategy: Strategy, scenario: Scenario, at: Draws) -> dict[str, object]:
     machine, cpus = scenario.machine, cpus_flushed(strategy, scenario)
     spread = flush.Spread.of(machine, cpus, packed=scenario.packed)
-    names = ("walk_start_s", "line_walk_s", "vendor_factor", "serial_exponent", "smt_factor", "dirty_fraction")
+    shares = ("valid_fraction", "dirty_fraction", "reused_fraction", "memory_bound_fraction")
+    rates = ("writeback_bytes_per_s", "cpu_read_bytes_per_s", "broadcast_start_s", "broadcast_per_cpu_s")
     return {
         "cpus_stopped": cpus,
+        "cpus_outside": flush.cpus_outside(machine, spread, cpus),
         "llc_bytes_per_domain": machine.llc_bytes_per_domain,
         "l2_bytes_per_core": machine.l2_bytes_per_core,
         "line_bytes": machine.line_bytes,
         "cores_flushing": spread.cores_per_domain,
         "both_siblings": spread.both_siblings,
         "domains_per_socket": spread.domains_per_socket,
-        **{name: at[name] for name in (*names, "writeback_bytes_per_s", "broadcast_start_s", "broadcast_per_cpu_s")},
+        "sockets": spread.sockets,
+        "invalidates": float(invalidates(strategy, scenario)),
+        DOMAIN: flush.domain_writeback(at, machine),
+        **{name: at[name] for name in (*flush.WALK, *shares, *rates)},
     }
 
 
@@ -80,6 +89,8 @@ def _range(
         "remote_factor",
         "dirty_fraction",
         "writeback_bytes_per_s",
+        "reused_fraction",
+        "cpu_read_bytes_per_s",
     )
     arguments: dict[str, object] = {
         "lines": value("range_lines", range_bytes=length, offset_bytes=0.0, line_bytes=machine.line_bytes),

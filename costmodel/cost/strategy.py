@@ -28,14 +28,18 @@ def cpus_flushed(strategy: Strategy, scenario: Scenario) -> float:
     return float(scenario.machine.logical_cpus) if strategy.scope == "all_cpus" else scenario.cpus_that_ran
 
 
+def invalidates(strategy: Strategy, scenario: Scenario) -> bool:
+    """Whether a whole-cache flush drops the lines too: WBINVD does, and WBNOINVD where the CPU has only the former."""
+    return strategy.instruction == "wbinvd" or not scenario.machine.features.get("wbnoinvd", False)
+
+
 def event_cost(
     strategy: Strategy, trigger: str, scenario: Scenario, draws: Draws, range_bytes: numpy.ndarray | float
 ) -> EventCost:
     """Cost of one event of `trigger` with a range of `range_bytes`. Raises MissingNumber with the gap."""
     if strategy.instruction in ("wbinvd", "wbnoinvd") and strategy.scope in ("all_cpus", "mask"):
-        invalidates = strategy.instruction == "wbinvd" or not scenario.machine.features.get("wbnoinvd", False)
-        cpus = cpus_flushed(strategy, scenario)
-        return flush.whole_cache(draws, scenario.machine, cpus, invalidates=invalidates, packed=scenario.packed)
+        cpus, drops = cpus_flushed(strategy, scenario), invalidates(strategy, scenario)
+        return flush.whole_cache(draws, scenario.machine, cpus, invalidates=drops, packed=scenario.packed)
     if strategy.instruction == "clflushopt":
         return _range(strategy, trigger, scenario, draws, range_bytes)
     if strategy.instruction == "none":

@@ -127,13 +127,13 @@ def cost_text(lead: Study | None, studies: Sequence[Study]) -> str:
 
 
 def confidence(lead: Study | None) -> str:
-    """How sure the choice is: by rule, by dominance, or with a probability and its condition."""
+    """How sure the choice is: by rule, by dominance, or with a probability and its condition. Not how sure its cost is."""
     if lead is None or lead.basis is None:
         return "no choice to be made" if lead is None else "not a question of cost: a flush can be lost"
     if lead.basis == "forced":
-        return "certain: the only safe strategy that this kernel offers here"
+        return "needs no numbers: the only safe strategy that this kernel offers here"
     if lead.basis == "dominated":
-        return "certain: it does a part of what every other safe strategy does"
+        return "needs no numbers: it does a part of what every other safe strategy does"
     entry = lead.entry()
     text = entry.p_best_note
     if entry.p_best is not None:
@@ -148,6 +148,23 @@ def confidence(lead: Study | None) -> str:
             f"{quantity(float(numpy.median(event.irq_off_s)), 's')} at once, so every guest pays"
         )
     return text
+
+
+def size_confidence(lead: Study | None) -> str:
+    """How sure the cost of the choice is: how far its interval reaches, and whether anybody has timed it."""
+    if lead is None or lead.chosen is None:
+        return "no cost to be known"
+    cost = lead.cost(lead.chosen.strategy)
+    if cost.refused:
+        return "no total: a part of it has no source"
+    size = cost.event.stolen_s if cost.host_cpu_s_per_s is None else cost.host_cpu_s_per_s
+    low, middle, high = (float(x) for x in numpy.quantile(size, (0.05, 0.5, 0.95)))
+    if middle == 0:
+        return "nothing is flushed here"
+    factor = significant(max(middle / max(low, 1e-30), high / middle), 1)
+    if not cost.extrapolated:
+        return f"a factor {factor} either way, from measurements on this machine"
+    return f"a factor {factor} either way: nobody has timed this flush on this machine (EXTRAPOLATED)"
 
 
 def kernel_advice(lead: Study | None) -> list[Advice]:

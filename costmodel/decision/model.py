@@ -262,6 +262,16 @@ class Objective(Frozen):
     note: str
 
 
+class RivalPrior(Frozen):
+    """Cost of the headline's whole-cache flush if `prior` were certain: the host CPUs lost, or where the trigger has no
+    rate the CPU time of one event.
+    """
+
+    prior: str
+    host_cpu_s_per_s: Interval | None
+    stolen_cpu_s_per_event: Interval | None
+
+
 class Corner(Frozen):
     """The cheapest strategy at one corner of the stated prior."""
 
@@ -327,6 +337,8 @@ class Recommendation(Frozen):
     costliest_strategy: str | None
     headline_cost: str
     confidence: str
+    size_confidence: str
+    rival_priors: list[RivalPrior]
     policy: list[PolicyEntry]
     do_now: list[Advice]
     worth_patching: list[Advice]

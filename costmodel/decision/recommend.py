@@ -17,6 +17,7 @@ from costmodel.decision.next_measurement import measure_next
 from costmodel.decision.objectives import objectives
 from costmodel.decision.policy import Study
 from costmodel.decision.provenance import source_rows
+from costmodel.decision.rival_priors import rival_rows
 from costmodel.decision.rows import cost_rows
 from costmodel.decision.sensitivity import sensitivities
 from costmodel.decision.storms import storm_rows
@@ -125,6 +126,8 @@ def _assemble(
         costliest_strategy=flush.chosen.strategy if flush and flush.chosen else None,
         headline_cost=headline.cost_text(lead, studies),
         confidence=headline.confidence(lead),
+        size_confidence=headline.size_confidence(lead),
+        rival_priors=rival_rows(lead),
         policy=policy,
         do_now=now,
         worth_patching=patch_advice(studies),

@@ -8,11 +8,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from costmodel.errors import BadInput, UnknownName
-from costmodel.evidence import cpuid, hosts, machines, measurements, paths, workloads
+from costmodel.evidence import cpuid, hosts, machines, measurements, paths, rendezvous, workloads
 from costmodel.evidence.cpuid import CpuidRow
 from costmodel.evidence.files import data_files
 from costmodel.evidence.hosts import Profile
 from costmodel.evidence.records import Machine, Measurement, Sourced, Workload
+from costmodel.evidence.rendezvous import Rendezvous
 from costmodel.hashing import files_hash, value_hash
 from costmodel.plain import visible
 
@@ -36,6 +37,7 @@ class Evidence:
     machines: dict[str, Machine]
     workloads: dict[str, Workload]
     hosts: dict[str, Profile]
+    rendezvous: dict[str, Rendezvous]
     data_hash: str
     root: Path
     left_out: dict[str, BadInput] = field(default_factory=dict)
@@ -103,7 +105,10 @@ class Evidence:
         )
 
     def without(self, id: str) -> Evidence:
-        """A copy that lacks measurement `id`; machines and workloads keep their numbers."""
+        """A copy that lacks measurement or rendezvous `id`; machines and workloads keep their numbers."""
+        if id in self.rendezvous:
+            kept = {name: row for name, row in self.rendezvous.items() if name != id}
+            return self._copy(("without", id), rendezvous=kept)
         self.one(id)
         return self._copy(
             ("without", id), measurements={name: row for name, row in self.measurements.items() if name != id}
@@ -165,6 +170,7 @@ def read(root: Path) -> Evidence:
         machines={**catalogued, **{name: profile.machine for name, profile in profiles.items()}},
         workloads={path.stem: workloads.read(path) for path in sorted((root / workloads.FOLDER).glob("*.toml"))},
         hosts=profiles,
+        rendezvous=rendezvous.read(root / rendezvous.FILE),
         data_hash=value_hash(
             [files_hash(data_files(root), root), *(files_hash(sorted(folder.iterdir()), folder) for folder in outside)]
         ),

@@ -10,10 +10,8 @@ from costmodel.formulas.broadcast import BROADCAST
 from costmodel.formulas.formula import Formula, Quantity, symbol
 from costmodel.formulas.gmem_release import GMEM_RELEASE, PAGE_CHAIN
 from costmodel.formulas.range_flush import RANGE_FLUSH
-from costmodel.formulas.stolen import STOLEN_WHOLE
+from costmodel.formulas.stolen import STOLEN_RANGE, STOLEN_WHOLE
 from costmodel.formulas.whole_cache import DOMAIN_FLUSH, EVENT_FLUSH
-
-VENDOR = Quantity("dimensionless", "walk time of this vendor against that of the anchors")
 
 
 def _symbols(*parts: Formula, without: set[str], more: dict[str, Quantity]) -> dict[str, Quantity]:
@@ -21,54 +19,83 @@ def _symbols(*parts: Formula, without: set[str], more: dict[str, Quantity]) -> d
     return merged | more
 
 
-_domain = DOMAIN_FLUSH.expression.subs(symbol("line_walk_s"), symbol("line_walk_s") * symbol("vendor_factor"))
-_flush = EVENT_FLUSH.expression.subs(symbol("domain_flush_s"), _domain)
+_flush = EVENT_FLUSH.expression.subs(symbol("domain_flush_s"), DOMAIN_FLUSH.expression)
 _round = BROADCAST.expression.subs(symbol("target_cpus"), symbol("cpus_stopped") - 1)
-_range = RANGE_FLUSH.expression
-_RANGE = RANGE_FLUSH.symbols
-_PAGES = {"pages": PAGE_CHAIN.symbols["pages"]}
+_cached = symbol("domains_per_socket") * (
+    symbol("llc_bytes_per_domain") + symbol("cores_flushing") * symbol("l2_bytes_per_core")
+)
+_valid = symbol("valid_fraction")
+_written = _valid * symbol("dirty_fraction") * _cached
+_evicted = symbol("invalidates") * symbol("sockets") * _valid * _cached
 
 WHOLE_CACHE_EVENT = Formula(
     id="whole_cache_event",
     title="CPU time taken by one whole-cache flush, from the cost parameters",
-    expression=STOLEN_WHOLE.expression.subs({symbol("flush_s"): _flush, symbol("broadcast_s"): _round}),
+    expression=STOLEN_WHOLE.expression.subs(
+        {
+            symbol("flush_s"): _flush,
+            symbol("broadcast_s"): _round,
+            symbol("written_bytes_per_socket"): _written,
+            symbol("evicted_bytes"): _evicted,
+        }
+    ),
     unit="second",
     symbols=_symbols(
         STOLEN_WHOLE,
         DOMAIN_FLUSH,
         EVENT_FLUSH,
         BROADCAST,
-        without={"flush_s", "broadcast_s", "domain_flush_s", "target_cpus"},
-        more={"vendor_factor": VENDOR},
+        without={
+            "flush_s",
+            "broadcast_s",
+            "domain_flush_s",
+            "target_cpus",
+            "written_bytes_per_socket",
+            "evicted_bytes",
+        },
+        more={
+            "sockets": Quantity("dimensionless", "sockets on which a CPU flushes"),
+            "invalidates": Quantity("dimensionless", "1 for WBINVD, 0 for WBNOINVD"),
+        },
     ),
     source="stolen_whole_cache of whole_cache_flush of domain_flush, and of broadcast to all but the initiator",
     validity="as its parts",
 )
+_range = RANGE_FLUSH.expression
+_range_stolen = STOLEN_RANGE.expression.subs(
+    {
+        symbol("time_s"): _range,
+        symbol("evicted_bytes"): symbol("present_fraction") * symbol("lines") * symbol("line_bytes"),
+    }
+)
+_REFILL = {name: STOLEN_RANGE.symbols[name] for name in ("reused_fraction", "cpu_read_bytes_per_s")}
+_RANGE = RANGE_FLUSH.symbols | _REFILL
+_PAGES = {"pages": PAGE_CHAIN.symbols["pages"]}
 RANGE_EVENT = Formula(
     id="range_event",
     title="CPU time taken by one range flush, from the cost parameters",
-    expression=_range,
+    expression=_range_stolen,
     unit="second",
     symbols=_RANGE,
-    source="range_flush of range_lines",
+    source="stolen_range of range_flush of range_lines",
     validity="as range_flush; lines from range_lines",
 )
 PAGED_EVENT = Formula(
     id="paged_event",
     title="CPU time taken by a range flush page by page, from the cost parameters",
-    expression=PAGE_CHAIN.expression.subs(symbol("page_operation_s"), _range),
+    expression=PAGE_CHAIN.expression.subs(symbol("page_operation_s"), _range_stolen),
     unit="second",
     symbols=_RANGE | _PAGES,
-    source="page_chain of range_flush over the lines of one page",
+    source="page_chain of stolen_range of range_flush over the lines of one page",
     validity="as page_chain and range_flush",
 )
 GMEM_EVENT = Formula(
     id="gmem_event",
     title="CPU time taken by the release of guest_memfd pages, from the cost parameters",
-    expression=GMEM_RELEASE.expression.subs(symbol("page_flush_s"), _range),
+    expression=GMEM_RELEASE.expression.subs(symbol("page_flush_s"), _range_stolen),
     unit="second",
     symbols=_RANGE | _PAGES | {"rmpupdate_s": GMEM_RELEASE.symbols["rmpupdate_s"]},
-    source="gmem_release of range_flush over the lines of one page",
+    source="gmem_release of stolen_range of range_flush over the lines of one page",
     validity="as gmem_release and range_flush",
 )
 FORMULAS = (WHOLE_CACHE_EVENT, RANGE_EVENT, PAGED_EVENT, GMEM_EVENT)

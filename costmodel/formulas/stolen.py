@@ -1,24 +1,52 @@
-"""CPU time that one event takes from the host: every CPU that stands still, times how long."""
+"""CPU time that one event takes from the host: CPUs that stand still times how long, and what their neighbours lose."""
 
 from __future__ import annotations
 
 from costmodel.formulas.formula import Formula, Quantity, symbol
 
 m, T, T_b = symbol("cpus_stopped"), symbol("flush_s"), symbol("broadcast_s")
-c_w, q = symbol("range_line_s"), symbol("lines")
+o, beta, W, B = (
+    symbol("cpus_outside"),
+    symbol("memory_bound_fraction"),
+    symbol("written_bytes_per_socket"),
+    symbol("writeback_bytes_per_s"),
+)
+rho, E, b = symbol("reused_fraction"), symbol("evicted_bytes"), symbol("cpu_read_bytes_per_s")
+t = symbol("time_s")
 
+REFILL = {
+    "reused_fraction": Quantity("dimensionless", "share of the evicted bytes that would have been used again"),
+    "evicted_bytes": Quantity("byte", "bytes that the flush took out of the caches, all domains"),
+    "cpu_read_bytes_per_s": Quantity("byte / second", "memory read bandwidth of one CPU alone"),
+}
 STOLEN_WHOLE = Formula(
     id="stolen_whole_cache",
     title="CPU time taken by one whole-cache flush on m CPUs",
-    expression=m * T + T_b,
+    expression=m * T + T_b + o * beta * W / B + rho * E / b,
     unit="second",
     symbols={
         "cpus_stopped": Quantity("dimensionless", "CPUs that execute WBINVD or WBNOINVD"),
         "flush_s": Quantity("second", "time of the flush on the slowest domain"),
         "broadcast_s": Quantity("second", "the initiator's wait for the interrupt round"),
+        "cpus_outside": Quantity("dimensionless", "CPUs of the sockets concerned that do not flush"),
+        "memory_bound_fraction": Quantity("dimensionless", "share of their time in which these wait for memory"),
+        "written_bytes_per_socket": Quantity("byte", "dirty bytes that one socket writes back"),
+        "writeback_bytes_per_s": Quantity("byte / second", "sustained write-back bandwidth of the socket"),
+        **REFILL,
     },
-    source="on_each_cpu_mask(wait=1): every target runs the instruction with IRQs off, the initiator waits for all",
-    validity="targets of one domain that contend are all held until the domain is done (upper bound per CPU)",
+    source="on_each_cpu_mask(wait=1): every target runs the instruction with IRQs off, the initiator waits for all; the "
+    "write-back takes the socket's memory from the CPUs outside the mask; who finds lines gone fetches them again",
+    validity="targets of one domain that contend are all held until the domain is done (upper bound per CPU); the refill "
+    "is a floor: a CPU that streams alone fetches fastest; WBNOINVD evicts nothing",
+)
+STOLEN_RANGE = Formula(
+    id="stolen_range",
+    title="CPU time taken by one range flush",
+    expression=t + rho * E / b,
+    unit="second",
+    symbols={"time_s": Quantity("second", "time of the flush on its CPU"), **REFILL},
+    source="the CPU that flushes, and the refill of the lines that it evicted",
+    validity="the refill is a floor: a CPU that streams alone fetches fastest",
 )
 BREAK_EVEN_BYTES = Formula(
     id="break_even_range",
@@ -34,4 +62,4 @@ BREAK_EVEN_BYTES = Formula(
     source="range_flush = W solved for the range against one opaque W",
     validity="where the bandwidth floor of the range flush is not active",
 )
-FORMULAS = (STOLEN_WHOLE, BREAK_EVEN_BYTES)
+FORMULAS = (STOLEN_WHOLE, STOLEN_RANGE, BREAK_EVEN_BYTES)

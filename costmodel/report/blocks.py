@@ -10,7 +10,7 @@ from costmodel.decision.model import Interval, Recommendation
 from costmodel.decision.views import View
 from costmodel.numbers import interval, probability, quantity
 from costmodel.plain import UNSEEN
-from costmodel.report import grouping, plots, waiting
+from costmodel.report import grouping, plots, text, waiting
 
 
 def _printable(value: object) -> object:
@@ -52,7 +52,7 @@ def fragment(name: str, **values: object) -> str:
 
 def answer(result: Recommendation) -> str:
     """First screen: what to do, what it gains, how sure it is."""
-    return fragment("answer", r=result)
+    return fragment("answer", r=result, rival_cost=text.rival_cost)
 
 
 def policy(result: Recommendation) -> str:

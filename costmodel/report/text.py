@@ -6,7 +6,7 @@ import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from costmodel.decision.model import Advice, CostRow, Interval, PolicyEntry, Recommendation
+from costmodel.decision.model import Advice, CostRow, Interval, PolicyEntry, Recommendation, RivalPrior
 from costmodel.numbers import interval, probability, quantity
 from costmodel.plain import quoted_words
 from costmodel.report import waiting
@@ -49,6 +49,13 @@ def cell(value: Interval | None) -> str:
     return "-" if value is None else interval(value.low, value.median, value.high, value.unit, value.most)
 
 
+def rival_cost(rival: RivalPrior) -> str:
+    """The cost under a rival prior with its unit in words."""
+    if rival.host_cpu_s_per_s is not None:
+        return f"{cell(rival.host_cpu_s_per_s)} host CPUs"
+    return f"{cell(rival.stolen_cpu_s_per_event)} CPU time per event"
+
+
 def render(result: Recommendation) -> str:
     """The whole block, ending with the one command that prints it again."""
     blocks = [_head(result)]
@@ -77,7 +84,10 @@ def _head(result: Recommendation) -> list[str]:
     lines += ["", *wrap(result.headline, "  ")]
     if result.applicable:
         lines += wrap(f"Cost: {result.headline_cost}", "  ", "    ")
-        lines += wrap(f"Confidence: {result.confidence}", "  ", "    ")
+        lines += wrap(f"Sure of the choice: {result.confidence}", "  ", "    ")
+        lines += wrap(f"Sure of the size: {result.size_confidence}", "  ", "    ")
+        for rival in result.rival_priors:
+            lines += wrap(f"If {rival.prior}: {rival_cost(rival)}", "  ", "    ")
         lines += [
             "",
             *wrap(

@@ -24,7 +24,7 @@ def test_haswell_is_the_outlier(evidence):
 
 
 def test_walk_time_is_five_to_six_ns_per_line(evidence):
-    walks = [anchor.result.values["line_walk_s"] for anchor in Calibration(evidence).anchors]
+    walks = [anchor.result.values["line_empty_s"] for anchor in Calibration(evidence).anchors]
     assert 5e-9 < min(walks) < max(walks) < 6.2e-9
 
 

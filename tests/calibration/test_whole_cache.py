@@ -35,7 +35,7 @@ def test_three_rows_give_three_numbers(anchor):
     found = anchor.result.values
     l2 = EVIDENCE.geometry("00050654")[0].l2_bytes
     walk_s = whole_cache.per_flush_s(EVIDENCE, "W01", "W02") / ((anchor.skylake_llc_bytes + l2) / 64)
-    assert found["line_walk_s"] == pytest.approx(walk_s)
+    assert found["line_empty_s"] == pytest.approx(walk_s)
     alone_s = walk_s * (anchor.sapphire_llc_bytes + EVIDENCE.geometry("000806F8")[0].l2_bytes) / 64
     exponent = math.log(EVIDENCE.one("W09").si / alone_s) / math.log(anchor.sapphire_cores_per_socket)
     assert found["serial_exponent"] == pytest.approx(exponent)

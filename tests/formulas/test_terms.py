@@ -15,8 +15,10 @@ WALK = {
     "llc_bytes_per_domain": 32 * 2**20,
     "l2_bytes_per_core": 2**19,
     "line_bytes": 64,
-    "line_walk_s": 5e-9,
-    "writeback_bytes_per_s": 1e11,
+    "line_empty_s": 5e-9,
+    "line_valid_s": 2e-9,
+    "valid_fraction": 0.7,
+    "domain_writeback_bytes_per_s": 1e11,
 }
 
 

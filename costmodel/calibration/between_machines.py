@@ -1,6 +1,6 @@
-"""Start and slope of a CLFLUSHOPT range: of the hosts that were measured, and of a machine that nobody measured.
+"""What measured machines tell of one that nobody measured: range flushes, write-back and read bandwidth.
 
-A measured host has its own sweep. A machine of the catalogue takes the level of the measured machines of its core
+A measured host has its own values. A machine of the catalogue takes the level of the measured machines of its core
 generation, else of its vendor, and an interval for one machine more: how far machines lie apart is estimated from
 machines (not from their cells), so with a handful of them it is a Student t with few degrees of freedom, and wide.
 """
@@ -21,27 +21,36 @@ INSTRUCTION = "CLFLUSHOPT"
 PAGE_BYTES = 4096.0
 LINE_BYTES = 64.0
 SLOPES = ("dirty", "clean", "absent")
-QUANTITIES = ("start", *SLOPES)
+RANGE_FLUSH = ("start", *SLOPES)
+BANDWIDTHS = ("domain_writeback", "cpu_read")
+NAMES = {
+    "domain_writeback": "write-back bandwidth of a cache domain",
+    "cpu_read": "read bandwidth of one CPU",
+    **{name: f"{name} of a range flush" for name in RANGE_FLUSH},
+}
+QUANTITIES = (*RANGE_FLUSH, *BANDWIDTHS)
+SATURATED_GAIN = 1.1
+"""A last CPU that adds less than this factor of bandwidth shows the limit of the domain."""
 FEWEST_FREEDOM = 2
-"""With fewer degrees of freedom of its own a quantity takes the scatter of all quantities together."""
+"""With fewer degrees of freedom of its own a quantity takes the scatter of all of its kind together."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One quantity of one machine. `log_s` holds a logarithm per cell and run; a published row gives one value."""
+    """One quantity of one machine. `logs` holds the logarithm of its SI value per cell and run; a published row gives one."""
 
     machine: str
     vendor: str
     generation: str
     quantity: str
-    log_s: tuple[float, ...]
+    logs: tuple[float, ...]
     runs: int
     sources: tuple[str, ...]
 
     @property
     def level(self) -> float:
-        """Logarithm of the median, in ln seconds."""
-        return float(numpy.median(self.log_s))
+        """Logarithm of the median."""
+        return float(numpy.median(self.logs))
 
     @property
     def factor(self) -> float:
@@ -50,18 +59,36 @@ class Seen:
 
         if self.runs < 2:
             return 1.0
-        return math.exp(float(stdtrit(self.runs - 1, 0.95)) * float(numpy.std(self.log_s, ddof=1)))
+        return math.exp(float(stdtrit(self.runs - 1, 0.95)) * float(numpy.std(self.logs, ddof=1)))
 
 
 def of_host(profile: Profile) -> dict[str, Seen]:
-    """Every quantity that the profile's flush probe gives, from run medians; empty where it was not run.
+    """Every quantity that the probes of the profile give, from run medians; a probe that was not run gives none."""
+    found = {**_sweep(profile), **_written(profile), **_read(profile)}
+    machine = profile.machine
+    return {
+        name: Seen(
+            profile.id,
+            machine.vendor,
+            machine.microarchitecture,
+            name,
+            tuple(logs),
+            runs,
+            (f"hosts/{profile.id}",),
+        )
+        for name, (logs, runs) in found.items()
+    }
+
+
+def _sweep(profile: Profile) -> dict[str, tuple[list[float], int]]:
+    """Start and slopes of a range flush, each with its number of runs.
 
     Slopes of cached lines come from ranges of a page up to the last-level cache: a longer range is not cached whole.
     A slope is a difference of two times, and where a run's median is not positive that run says nothing of it.
     """
-    machine, runs = profile.machine, {}
+    largest, runs = profile.machine.llc_bytes_per_domain, {}
     for row in profile.table("flush"):
-        cached = row["state"] != "absent" and row["range_bytes"] > machine.llc_bytes_per_domain
+        cached = row["state"] != "absent" and row["range_bytes"] > largest
         if row["instruction"] == INSTRUCTION and row["range_bytes"] >= PAGE_BYTES and not cached:
             key = (row["state"], row["page"], row["range_bytes"], row["run"])
             runs.setdefault(key, []).append((row["measured_line_s"], row["measured_total_s"]))
@@ -74,13 +101,42 @@ def of_host(profile: Profile) -> dict[str, Seen]:
             if size == PAGE_BYTES and state != "absent" and start_s > 0:
                 found.setdefault("start", []).append(math.log(start_s))
     count = len({run for *_, run in medians})
-    return {
-        name: Seen(
-            profile.id, machine.vendor, machine.microarchitecture, name, tuple(logs), count, (f"hosts/{profile.id}",)
-        )
-        for name, logs in found.items()
-        if name in QUANTITIES
-    }
+    return {name: (logs, count) for name, logs in found.items() if name in RANGE_FLUSH}
+
+
+def _written(profile: Profile) -> dict[str, tuple[list[float], int]]:
+    """Write-back bandwidth of a cache domain: these hosts have one, and where a CPU more adds nothing it is the limit.
+
+    A host whose last CPU still added bandwidth shows what its CPUs can write, not what its domain can: it gives none.
+    """
+    counts: dict[float, list[tuple[object, float]]] = {}
+    for row in profile.table("bandwidth"):
+        if row["kind"] == "write_back":
+            counts.setdefault(row["threads"], []).append((row["run"], row["measured_bytes_per_s"]))
+    if len(counts) < 2:
+        return {}
+    fewer, most = (counts[count] for count in sorted(counts)[-2:])
+    gain = float(numpy.median([speed for _, speed in most]) / numpy.median([speed for _, speed in fewer]))
+    return _by_run("domain_writeback", most) if gain < SATURATED_GAIN else {}
+
+
+def _read(profile: Profile) -> dict[str, tuple[list[float], int]]:
+    """Bandwidth at which one CPU reads what a flush took out of all caches."""
+    return _by_run(
+        "cpu_read",
+        [
+            (row["run"], LINE_BYTES / row["measured_cold_line_s"])
+            for row in profile.table("refill")
+            if row["pattern"] == "sequential" and row["level"] == "memory"
+        ],
+    )
+
+
+def _by_run(name: str, rows: list[tuple[object, float]]) -> dict[str, tuple[list[float], int]]:
+    runs: dict[object, list[float]] = {}
+    for run, measured in rows:
+        runs.setdefault(run, []).append(measured)
+    return {name: ([math.log(numpy.median(values)) for values in runs.values()], len(runs))} if runs else {}
 
 
 def of_rows(evidence: Evidence) -> list[Seen]:
@@ -112,14 +168,14 @@ class Predicted:
     they are; `freedom` is that of the t.
     """
 
-    median_s: float
+    median: float
     factor: float
     used: tuple[Seen, ...]
     whose: str
     freedom: int
 
 
-class Slopes:
+class Measured:
     """What was seen of every measured machine, but for those of `without` (host ids)."""
 
     def __init__(self, evidence: Evidence, without: Iterable[str] = ()) -> None:
@@ -133,9 +189,10 @@ class Slopes:
         Raises MissingNumber where no two machines of a vendor were measured.
         """
         own = self._deviations((quantity,))
-        pooled = own if own[1] >= FEWEST_FREEDOM else self._deviations(QUANTITIES)
+        kind = BANDWIDTHS if quantity in BANDWIDTHS else RANGE_FLUSH
+        pooled = own if own[1] >= FEWEST_FREEDOM else self._deviations(kind)
         if pooled[1] < 1:
-            raise MissingNumber("no two machines of one vendor have a measured range flush")
+            raise MissingNumber(f"no two machines of one vendor have a measured {NAMES[quantity]}")
         return math.sqrt(pooled[0] / pooled[1]), pooled[1]
 
     def _deviations(self, quantities: Iterable[str]) -> tuple[float, int]:
@@ -148,10 +205,10 @@ class Slopes:
         return squares, freedom
 
     def predict(self, vendor: str, generation: str | None, quantity: str) -> Predicted:
-        """For one machine more of the core `generation`, else (or with None) of its vendor.
+        """The quantity in SI units, for one machine more of the core `generation`, else (or with None) of its vendor.
 
         Where no machine of the vendor tells a quantity, a dirty line stands in for a clean one (it is the dearer on every
-        measured host), and machines of any vendor for the start. Raises MissingNumber where there is none of these.
+        measured host), and machines of any vendor for the start and for bandwidths. Raises MissingNumber where there is none of these.
         """
         from scipy.special import stdtrit
 
@@ -160,12 +217,12 @@ class Slopes:
             (f"core generation {generation}", quantity, [one for one in own if one.generation == generation]),
             (f"vendor {vendor}", quantity, own),
             (f"vendor {vendor} (dirty lines, which are dearer)", "dirty", own if quantity == "clean" else []),
-            ("any vendor", quantity, self.seen if quantity == "start" else []),
+            ("any vendor", quantity, self.seen if quantity in ("start", *BANDWIDTHS) else []),
         )
         told = ((whose, [one for one in found if one.quantity == wanted]) for whose, wanted, found in choices)
         whose, used = next(((whose, found) for whose, found in told if found), ("", []))
         if not used:
-            raise MissingNumber(f"no machine of {vendor} has a measured {quantity} of a range flush")
+            raise MissingNumber(f"no machine of {vendor} has a measured {NAMES[quantity]}")
         deviation, freedom = self.scatter(quantity)
         level = sum(one.level for one in used) / len(used)
         factor = math.exp(float(stdtrit(freedom, 0.95)) * deviation * math.sqrt(1 + 1 / len(used)))
@@ -178,7 +235,7 @@ class HeldOutMachine:
 
     machine: str
     quantity: str
-    measured_s: float
+    measured: float
     ratio: float
     factor: float
     cells: int
@@ -201,22 +258,22 @@ def held_out_machines(evidence: Evidence) -> list[HeldOutMachine]:
     """Every measured host predicted without itself, quantity by quantity; where nothing is left, there is no entry."""
     found = []
     for name, profile in evidence.hosts.items():
-        rest = Slopes(evidence, without=(name,))
+        rest = Measured(evidence, without=(name,))
         for quantity, own in of_host(profile).items():
             try:
                 seen = rest.predict(own.vendor, own.generation, quantity)
             except MissingNumber:
                 continue
-            middle, width = math.log(seen.median_s), math.log(seen.factor)
+            middle, width = math.log(seen.median), math.log(seen.factor)
             found.append(
                 HeldOutMachine(
                     name,
                     quantity,
                     math.exp(own.level),
-                    seen.median_s / math.exp(own.level),
+                    seen.median / math.exp(own.level),
                     seen.factor,
-                    len(own.log_s),
-                    sum(abs(log - middle) <= width for log in own.log_s),
+                    len(own.logs),
+                    sum(abs(log - middle) <= width for log in own.logs),
                     seen.whose,
                 )
             )
