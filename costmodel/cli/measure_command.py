@@ -7,10 +7,11 @@ import io
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from costmodel.cli import options
 from costmodel.errors import BadInput
 from costmodel.plain import shell_word, visible
 
@@ -41,6 +42,7 @@ Examples:
   costmodel measure all --quick --out /tmp/hosts
   costmodel measure flush --name my-host
   costmodel measure import trace.txt
+  costmodel measure bootlog
   costmodel measure restore
   costmodel measure --share data/hosts/my-host
 """,
@@ -289,3 +291,53 @@ def import_trace(file: Path, out: Path | None) -> None:
         click.echo(as_csv(found.rows), nl=False)
     else:
         write_beside(out, as_csv(found.rows))
+
+
+@command.command(
+    name="bootlog",
+    epilog="""\b
+Examples:
+  costmodel measure bootlog                       # this host, its own log
+  sudo dmesg | costmodel measure bootlog -
+  costmodel measure bootlog epyc.txt --llc-bytes 33554432 --l2-bytes 1048576
+  costmodel measure bootlog --csv                 # a row for data/kvm/amd_rendezvous.csv
+""",
+)
+@click.argument("file", type=click.File("rb"), required=False)
+@click.option("--llc-bytes", type=click.IntRange(1), help="Last-level cache of one domain, for a log of another host.")
+@click.option("--l2-bytes", type=click.IntRange(1), help="Second-level cache of one core, for a log of another host.")
+@click.option("--self-snoop/--no-self-snoop", default=None, help="Whether the CPU has `ss`, for a log of another host.")
+@click.option("--csv", "as_csv_row", is_flag=True, help="Rows in the shape of data/kvm/amd_rendezvous.csv, to share.")
+@options.as_json
+def bootlog(
+    file: BinaryIO | None,
+    llc_bytes: int | None,
+    l2_bytes: int | None,
+    self_snoop: bool | None,
+    as_csv_row: bool,
+    as_json: bool,
+) -> None:
+    """Bound WBINVD from above by a kernel log: the boot, and every resume from S3 or S4.
+
+    Whenever the kernel sets the memory type ranges on all CPUs, a CPU without self-snoop (every AMD) executes WBINVD
+    twice, one CPU after the other. Two lines of the log bound the time of all of them together. Without FILE the log of
+    this boot is read (dmesg, else journalctl).
+
+    \b
+    Nearly all of these flushes meet an empty cache: the bound says little of a full or dirty one.
+    It cannot see what else happens between the two lines: deferred initialisation of memory where the log does not name
+    it, a slow console, and at boot any time with interrupts off before the clock is called stable.
+    """
+    from costmodel.measure import bootlog as logs
+
+    if as_csv_row and as_json:
+        raise BadInput("--csv and --json exclude each other", field="--csv", remedy="give one of them")
+    given = {"llc_bytes_per_domain": llc_bytes, "l2_bytes_per_core": l2_bytes, "self_snoop": self_snoop}
+    rows = logs.bounds(file.read() if file else None, getattr(file, "name", "-"), given)
+    if as_json:
+        options.print_json(logs.as_json(rows))
+    elif as_csv_row:
+        click.echo(logs.as_csv(rows), nl=False)
+    else:
+        for text in logs.sentences(rows):
+            click.echo(text)

@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import json
 import os
 import pwd
 import signal
@@ -23,6 +24,7 @@ from costmodel.measure.probe import Table
 from costmodel.measure.profile import Outcome, write
 from costmodel.measure.signals import SIGNALS, Signals
 from tests.measure.false_kernel import ordinary_signals
+from tests.measure.test_bootlog import BOOT
 
 
 @pytest.fixture(autouse=True)
@@ -317,3 +319,33 @@ def test_sharing_a_folder_of_other_bytes_is_refused(tmp_path, monkeypatch):
     (tmp_path / "bad/host.toml").write_bytes(b"\xff")
     refused(shell("--share", "bad"), "holds a file that is no text")
     assert not (tmp_path / "bad.tar.gz").exists()
+
+
+def test_bootlog_prints_the_bound_with_its_lines(tmp_path):
+    (tmp_path / "log.txt").write_text(BOOT)
+    result = run("bootlog", str(tmp_path / "log.txt"), "--llc-bytes", "33554432", "--l2-bytes", "1048576")
+    assert result.exit_code == 0, result.output
+    first, *quoted, last = result.output.splitlines()
+    assert first.startswith("boot: WBINVD at most 75.84 us in the mean of 32, 0.14 ns per line of capacity")
+    assert [line.split("] ")[1][:8] for line in quoted] == ["smpboot:", "devtmpfs", "sched_cl"]
+    assert "a flush of a full or dirty one takes longer" in last
+
+
+def test_bootlog_without_sizes_says_how_to_give_them(tmp_path):
+    result = CliRunner().invoke(cli, ["measure", "bootlog", "-"], input=BOOT)
+    assert result.exit_code == 0, result.output
+    assert "give --llc-bytes and --l2-bytes" in result.output
+
+
+def test_bootlog_as_json_has_columns_and_bounds(tmp_path):
+    result = CliRunner().invoke(cli, ["measure", "bootlog", "-", "--json"], input=BOOT)
+    (row,) = json.loads(result.output)["rendezvous"]
+    assert row["flushes"] == 32 and row["line_at_most_s"] is None
+    assert row["flush_at_most_s"] == pytest.approx(row["longest_s"] / 32)
+
+
+def test_bootlog_refuses_two_forms_at_once_and_logs_of_virtual_machines(tmp_path):
+    both = CliRunner().invoke(cli, ["measure", "bootlog", "-", "--json", "--csv"], input=BOOT)
+    assert isinstance(both.exception, BadInput)
+    (tmp_path / "vm.txt").write_text(BOOT.replace("tsc:", "Hypervisor detected: KVM"))
+    refused(shell("bootlog", tmp_path / "vm.txt"), "virtual machine", "give the log of the host")
