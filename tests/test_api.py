@@ -115,7 +115,7 @@ def test_draws_are_what_the_intervals_come_from(sev):
         row.loc["cpu_time", ["low", "median", "high"]].tolist()
     )
     assert numpy.median(draws.host_cpus) == pytest.approx(row.loc["host_cpus", "median"])
-    assert {"line_walk_s", "broadcast_start_s"} <= set(draws.columns)
+    assert {"line_valid_s", "broadcast_start_s"} <= set(draws.columns)
 
 
 def test_a_sweep_has_every_combination_and_passes_through_the_case(sev, swept):

@@ -17,6 +17,7 @@ from costmodel.calibration.fit import Fit
 from costmodel.calibration.between_machines import BANDWIDTHS, RANGE_FLUSH, Measured
 from costmodel.errors import MissingNumber
 from costmodel.evidence.records import Machine
+from costmodel.evidence.rendezvous import FILE as LOGS
 from costmodel.evidence.store import Evidence
 
 WALK_FACTOR = 3.0
@@ -197,12 +198,12 @@ def _amd_walk(calibration: Calibration) -> tuple[Parameter, Parameter]:
     before = f"log-uniform, before the logs {_nanoseconds(found.before)} ns/line"
     logs = f"{len(found.used)} boots and resumes of Zen machines bound it from above; one machine more"
     return (
-        _parameter(*EMPTY, found.empty, f"{before}; {logs}", ("W01", "W02", *found.used), TIME_WBINVD),
+        _parameter(*EMPTY, found.empty, f"{before}; {logs}", ("W01", "W02", LOGS), TIME_WBINVD),
         _parameter(
             *VALID,
             found.valid,
             f"{before}; {logs}; only boots bound it, where one domain is full",
-            ("W01", "W02", *found.used),
+            ("W01", "W02", LOGS),
             TIME_WBINVD,
         ),
     )

@@ -8,6 +8,7 @@ from costmodel.cost.scenario import Scenario
 from costmodel.decision.model import SourceRow
 from costmodel.decision.policy import Study
 from costmodel.evidence.hosts import FOLDER
+from costmodel.evidence.rendezvous import FILE as LOGS
 from costmodel.evidence.store import Evidence
 
 
@@ -31,6 +32,7 @@ def source_rows(evidence: Evidence, scenario: Scenario, studies: Iterable[Study]
         ids.update(rows)
     ids.discard("scenario")
     measured = [source_row(evidence, name) for name in sorted(ids) if name in evidence.measurements]
+    logs = [_logs(evidence)] if LOGS in ids else []
     hosts = [_host(evidence, name) for name in sorted(ids) if name.startswith(f"{FOLDER}/")]
     dumps = [
         SourceRow(
@@ -46,9 +48,24 @@ def source_rows(evidence: Evidence, scenario: Scenario, studies: Iterable[Study]
             locator=name,
         )
         for name in sorted(ids)
-        if name not in evidence.measurements and not name.startswith(f"{FOLDER}/")
+        if name not in evidence.measurements and name != LOGS and not name.startswith(f"{FOLDER}/")
     ]
-    return measured + hosts + dumps
+    return measured + logs + hosts + dumps
+
+
+def _logs(evidence: Evidence) -> SourceRow:
+    return SourceRow(
+        id=LOGS,
+        quantity=f"logs of {len(evidence.rendezvous)} boots and resumes, each with its lines, that bound WBINVD",
+        value="",
+        unit="",
+        kind="measured",
+        use="fit",
+        title="kernel logs",
+        author="the owners of the machines, as the rows name them",
+        date="",
+        locator=f"data/{LOGS}",
+    )
 
 
 def _host(evidence: Evidence, name: str) -> SourceRow:

@@ -123,7 +123,7 @@ def test_what_the_profile_gives_replaces_priors_and_the_rest_stays_marked(profil
     for name in ("range_start_s", "line_dirty_s", "line_absent_s", "writeback_bytes_per_s", "broadcast_per_cpu_s"):
         assert not parameters[name].extrapolated
         assert parameters[name].sources == (f"hosts/{NAME}",)
-    assert parameters["line_walk_s"].extrapolated
+    assert parameters["line_valid_s"].extrapolated
     assert parameters["line_absent_s"].distribution.median < parameters["line_dirty_s"].distribution.median
 
 

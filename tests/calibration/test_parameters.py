@@ -1,10 +1,14 @@
 """Parameter sets: measured where measured, a prior by a named rule elsewhere, missing with the gap named."""
 
+from dataclasses import replace
+
 import pytest
 
 from costmodel.calibration.cached import parameters_of
+from costmodel.calibration.distribution import fixed
 from costmodel.calibration.parameters import Calibration, parameter_set
 from costmodel.errors import MissingNumber
+from costmodel.evidence.rendezvous import FILE
 from costmodel.evidence.store import load
 
 
@@ -18,21 +22,30 @@ def milan(evidence):
     return parameters_of(evidence, "epyc-7763-2s")
 
 
-def test_epyc_walk_prior_is_factor_three_times_a_vendor_factor(milan):
-    walk, vendor = milan["line_walk_s"].distribution, milan["vendor_factor"].distribution
-    assert walk.high / walk.median == pytest.approx(3)
-    assert (vendor.low, vendor.median, vendor.high) == pytest.approx((1 / 3, 1, 3))
-    assert milan["line_walk_s"].extrapolated and milan["vendor_factor"].extrapolated
+def test_the_logs_leave_little_of_the_prior_on_an_empty_cache_and_more_of_that_on_a_full_one(milan):
+    empty, valid = milan["line_empty_s"], milan["line_valid_s"]
+    assert empty.distribution.high < 0.2e-9, "2N flushes of a resume fit into 2.7 ms"
+    assert 1e-9 < valid.distribution.high < 10e-9, "one full domain fits into the boot of a Zen 5"
+    for parameter in (empty, valid):
+        assert parameter.extrapolated and FILE in parameter.sources
+        assert "before the logs" in parameter.rule
 
 
-def test_intel_needs_no_vendor_factor(evidence):
-    parameter = parameters_of(evidence, "xeon-8160-2s")["vendor_factor"]
-    assert parameter.distribution.shape == "fixed"
-    assert not parameter.extrapolated
+def test_intel_pays_for_an_empty_cache(evidence):
+    parameters = parameters_of(evidence, "xeon-8160-2s")
+    empty = parameters["line_empty_s"].distribution
+    assert empty.median == pytest.approx(5.6e-9, rel=0.1) and empty.high / empty.median == pytest.approx(3)
+    assert parameters["line_valid_s"].distribution == fixed(0.0) and parameters["line_valid_s"].extrapolated
+
+
+def test_without_a_log_the_walk_of_amd_is_a_gap(evidence):
+    poorer = replace(evidence, rendezvous={}, data_hash="none")
+    with pytest.raises(MissingNumber, match="no boot or resume"):
+        parameter_set(Calibration(poorer), evidence.machine("epyc-7763-2s"))["line_valid_s"]
 
 
 def test_unpublished_shares_are_uniform_on_the_unit_interval(milan):
-    for name in ("serial_exponent", "dirty_fraction", "reused_fraction"):
+    for name in ("serial_exponent", "valid_fraction", "dirty_fraction", "reused_fraction", "traffic_fraction"):
         distribution = milan[name].distribution
         assert (distribution.shape, distribution.a, distribution.b) == ("uniform", 0.0, 1.0)
 
@@ -62,7 +75,7 @@ def test_a_missing_bandwidth_is_a_gap_not_a_guess(evidence):
 def test_removing_an_anchor_removes_the_parameter(evidence):
     poorer = parameter_set(Calibration(evidence.without("W01")), evidence.machine("epyc-7763-2s"))
     with pytest.raises(MissingNumber, match="row W01 of data/measurements.csv is missing"):
-        poorer["line_walk_s"]
+        poorer["line_valid_s"]
     assert "line_dirty_s" in poorer.parameters
 
 
@@ -72,7 +85,7 @@ def test_every_parameter_says_how_it_was_made(evidence):
             assert parameter.rule and parameter.next_measurement
             assert parameter.sources or parameter.extrapolated or parameter.distribution.shape == "fixed"
             for row in parameter.sources:
-                known = row in evidence.measurements or row.endswith(".txt")
+                known = row in evidence.measurements or row == FILE or row.endswith(".txt")
                 assert known or row.removeprefix("hosts/") in evidence.hosts
 
 

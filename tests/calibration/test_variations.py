@@ -28,7 +28,7 @@ def test_a_machine_left_out_moves_its_parameters_only(evidence, varied):
     usual = cached.parameters_of(evidence, MACHINE)
     without = varied["without epyc-milan-2cpu-vm"]
     assert without["line_dirty_s"].distribution != usual["line_dirty_s"].distribution
-    assert without["line_walk_s"] == usual["line_walk_s"]
+    assert without["line_valid_s"] == usual["line_valid_s"]
 
 
 def test_every_measured_machine_of_the_vendor_is_left_out_once(evidence, varied):
@@ -36,7 +36,7 @@ def test_every_measured_machine_of_the_vendor_is_left_out_once(evidence, varied)
 
 
 def test_a_needed_anchor_left_out_is_missing(varied):
-    assert "W01" in varied["without W01"].missing["line_walk_s"]
+    assert "W01" in varied["without W01"].missing["line_valid_s"]
 
 
 def test_the_cache_gives_what_the_calibration_gives(evidence, monkeypatch, tmp_path):

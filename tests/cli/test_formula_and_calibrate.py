@@ -53,4 +53,4 @@ def test_calibrate_prints_the_counts():
 
 def test_a_machine_shows_priors_as_such():
     text = output("calibrate", "--machine", "epyc-9654-2s")
-    assert "EXTRAPOLATED" in text and "vendor_factor" in text
+    assert "EXTRAPOLATED" in text and "line_valid_s" in text

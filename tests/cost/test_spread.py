@@ -20,6 +20,11 @@ AT = medians(parameters_of(EVIDENCE, MILAN.id))
 MACHINES = [m for m in EVIDENCE.machines.values() if m.dram_peak_bytes_per_s_per_socket]
 CLEAN = AT.with_values(dirty_fraction=numpy.zeros(1))
 DIRTY = AT.with_values(dirty_fraction=numpy.ones(1))
+NO_WALK = {
+    "serial_exponent": numpy.zeros(1),
+    "line_empty_s": numpy.full(1, 1e-18),
+    "line_valid_s": numpy.full(1, 1e-18),
+}
 
 
 def shape(spread):
@@ -88,7 +93,7 @@ def test_arrays_give_what_their_elements_give():
 def test_clean_caches_are_never_flushed_later_where_cpus_are_dealt_out(cpus):
     packed, dealt = (flush.whole_cache(CLEAN, MILAN, cpus, invalidates=True, packed=p) for p in (True, False))
     assert dealt.time_s <= packed.time_s * (1 + 1e-12)
-    assert dealt.stolen_s <= packed.stolen_s * (1 + 1e-12)
+    assert dealt.irq_off_s <= packed.irq_off_s * (1 + 1e-12)
 
 
 def test_eight_cpus_of_one_domain_wait_for_each_other_as_the_exponent_says():
@@ -103,12 +108,52 @@ def test_eight_cpus_of_one_domain_wait_for_each_other_as_the_exponent_says():
 
 def test_dirty_caches_that_flush_for_free_side_by_side_share_the_memory_of_a_socket():
     """Dealt out over 4 domains of a socket there are nearly 4 times the dirty bytes to write."""
-    free = DIRTY.with_values(serial_exponent=numpy.zeros(1), line_walk_s=numpy.full(1, 1e-15))
+    free = DIRTY.with_values(**NO_WALK, domain_writeback_bytes_per_s=numpy.full(1, 1e15))
     packed, dealt = (
         float(flush.whole_cache(free, MILAN, 8, invalidates=False, packed=p).irq_off_s[0]) for p in (True, False)
     )
     llc, l2 = MILAN.llc_bytes_per_domain, MILAN.l2_bytes_per_core
     assert dealt / packed == pytest.approx(4 * (llc + l2) / (llc + 8 * l2), rel=0.05)
+
+
+def test_a_domain_writes_back_no_faster_than_its_own_link():
+    """One domain with a quarter of the socket's bandwidth: its dirty bytes over that, walk left out."""
+    link = AT["writeback_bytes_per_s"] / 4
+    alone = DIRTY.with_values(**NO_WALK, domain_writeback_bytes_per_s=link)
+    found = flush.whole_cache(alone, MILAN, 8, invalidates=False, packed=True).irq_off_s
+    valid_bytes = AT["valid_fraction"] * (MILAN.llc_bytes_per_domain + 8 * MILAN.l2_bytes_per_core)
+    assert found == pytest.approx(valid_bytes / link)
+
+
+def test_one_domain_per_socket_has_the_bandwidth_of_the_socket():
+    intel = EVIDENCE.machine("xeon-8570-2s")
+    at = medians(parameters_of(EVIDENCE, intel.id)).with_values(domain_writeback_bytes_per_s=numpy.full(1, 1.0))
+    assert flush.domain_writeback(at, intel) == at["writeback_bytes_per_s"]
+
+
+def test_cpus_outside_are_those_of_the_sockets_concerned():
+    for cpus, packed, outside in ((8, True, 120), (8, False, 248), (256, True, 0), (129, True, 127)):
+        spread = Spread.of(MILAN, float(cpus), packed=packed)
+        assert flush.cpus_outside(MILAN, spread, float(cpus)) == outside
+
+
+def test_neighbours_pay_more_where_lines_are_dropped():
+    drops, keeps = (flush.whole_cache(DIRTY, MILAN, 8, invalidates=i).stolen_s for i in (True, False))
+    refill = float(AT["reused_fraction"][0] / AT["cpu_read_bytes_per_s"][0])
+    valid_bytes = float(AT["valid_fraction"][0]) * (MILAN.llc_bytes_per_domain + 8 * MILAN.l2_bytes_per_core)
+    assert drops - keeps == pytest.approx(refill * valid_bytes)
+
+
+@pytest.mark.parametrize("invalidates", [True, False])
+def test_who_flushes_often_finds_less(invalidates):
+    rare, often = (flush.at_rate(AT, MILAN, numpy.full(1, rate), invalidates=invalidates) for rate in (1e-6, 1e6))
+    assert rare["dirty_fraction"] == pytest.approx(AT["dirty_fraction"], rel=1e-6)
+    assert often["dirty_fraction"] < 1e-2 * AT["dirty_fraction"]
+    assert (often["valid_fraction"] < 1e-2) == invalidates
+    lines = (MILAN.llc_bytes_per_domain + MILAN.l2_bytes_per_core) / 64
+    turnover = AT["traffic_fraction"] * flush.domain_writeback(AT, MILAN) / 64
+    half = flush.at_rate(AT, MILAN, turnover / lines, invalidates=invalidates)
+    assert half["dirty_fraction"] == pytest.approx(AT["dirty_fraction"] / 2)
 
 
 def test_invalidating_evicts_what_more_domains_hold():
@@ -120,7 +165,7 @@ def test_a_scenario_says_how_its_mask_lies(milan_ksm, milan):
     at = medians(milan)
     pinned = replace(milan_ksm, cpus_that_ran=8.0)
     packed, dealt = (
-        total("ksm_replace_page", "WBNOINVD_MASK", replace(pinned, packed=p), at).event.time_s for p in (True, False)
+        total("unreg_region", "WBNOINVD_MASK", replace(pinned, packed=p), at).event.time_s for p in (True, False)
     )
     direct = flush.whole_cache(at, milan_ksm.machine, 8.0, invalidates=False, packed=False).time_s
     assert dealt == pytest.approx(direct)

@@ -104,8 +104,8 @@ def test_the_cost_at_a_value_is_the_total_with_that_value():
     asked = ("WBNOINVD_MASK", "ksm_replace_page", case, parameters)
     few = total("ksm_replace_page", "WBNOINVD_MASK", replace(case, cpus_that_ran=9.0), at).event.stolen_s
     assert flips.stolen_at(*asked, "cpus", 9.0) == few
-    slow = at.with_values(line_walk_s=numpy.array([1e-6]))
+    slow = at.with_values(line_valid_s=numpy.array([1e-6]))
     assert (
-        flips.stolen_at(*asked, "line_walk_s", 1e-6)
+        flips.stolen_at(*asked, "line_valid_s", 1e-6)
         == total("ksm_replace_page", "WBNOINVD_MASK", case, slow).event.stolen_s
     )
