@@ -6,7 +6,7 @@ JOBS ?= 2
 N ?= 2000
 STAMP := $(VENV)/.installed
 
-.PHONY: report test validate lab check check-cpus ci nightly fuzz mutants lint audit lowest lock clean
+.PHONY: report test validate validation-data lab check check-cpus ci nightly fuzz mutants lint audit lowest lock clean
 
 report: $(STAMP)
 	$(BIN)/costmodel report --out reports --jobs $(JOBS)
@@ -18,6 +18,11 @@ test: $(STAMP)
 
 validate: $(STAMP)
 	$(BIN)/costmodel validate
+
+# All settings of the simulator anew (minutes): after a change of the simulator or of its grid.
+validation-data: $(STAMP)
+	$(BIN)/python -m costmodel.validation.simulated_data
+	$(BIN)/python -m costmodel.evidence.package
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab notebooks

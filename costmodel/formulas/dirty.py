@@ -1,6 +1,6 @@
 """Dirty share of a cache when a flush comes: writes make lines dirty, each flush leaves them clean.
 
-Natural write-back between the flushes needs no other formula. With w lines written and u lines written back per second
+Natural write-back between the flushes, left out here, needs no other formula. With w lines written and u lines written back per second
 the share is w / (w + u + rate lines): the share without flushes, w / (w + u), times the law for w + u lines that change
 per second. The same holds of the valid lines, which a WBINVD drops and fills bring back.
 """
@@ -23,7 +23,7 @@ DIRTY_OPEN = Formula(
     unit="dimensionless",
     symbols={"dirty_lines_per_s": WRITES, "lines": LINES, "rate_per_s": Quantity("1 / second", "flushes")},
     source="a line is still clean after a gap t with exp(-w t / lines); gaps are exponential",
-    validity="writes to uniformly random lines; natural write-back in the way that the module says",
+    validity="writes to uniformly random lines; natural write-back between flushes left out (upper bound)",
 )
 DIRTY_CLOSED = Formula(
     id="dirty_at_flush_regular",

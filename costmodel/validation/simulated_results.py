@@ -1,8 +1,8 @@
 """Do the contention formulas say what a simulation of the kernel's behaviour shows?
 
 A formula agrees with the simulation of a setting if the whole 95 % interval of the relative difference lies within 5 %
-either way (two one-sided tests at 2.5 %). Simulated values are kept in the cache by the hash of the simulator and of the
-grid; the formulas are evaluated anew each time.
+either way (two one-sided tests at 2.5 %). Simulated values stand in data/validation/, by the hash of the setting; the formulas
+are evaluated anew each time.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from costmodel.cache import key_of, recall
+from costmodel.evidence import paths
 from costmodel.hashing import value_hash
 from costmodel.simulation import address, cache, mask, numa, response, run
 from costmodel.simulation.invalidations import Invalidations
 from costmodel.simulation.measure import Estimate
+from costmodel.validation import simulated_data
+from costmodel.validation.simulated_data import Simulated
 from costmodel.validation.simulated_design import Case
 from costmodel.validation.simulated_formulas import predicted
 from costmodel.validation.simulated_grid import grid
@@ -28,7 +31,6 @@ WIDEST = 0.02
 """Largest relative half-width of a simulated value that can decide."""
 ENTROPY = 20230818
 WORKERS = 2
-Simulated = dict[str, dict[str, Estimate]]
 _SAMPLED = {
     address.UserAddress: address.simulate,
     cache.DirtyCache: cache.simulate,
@@ -99,9 +101,17 @@ def results(cases: Iterable[Case] | None = None, progress: Callable[[], None] = 
 
 
 def simulated(cases: tuple[Case, ...], progress: Callable[[], None] = lambda: None) -> Simulated:
+    """Simulated outputs by setting: from data/, and of settings that are not there from the cache or two CPUs."""
+    stored = simulated_data.read(paths.data_dir())
+    found = {case.id: stored.get((case.id, simulated_data.asked(case, ENTROPY))) for case in cases}
+    new = tuple(case for case in cases if found[case.id] is None)
+    return found | (simulate_all(new, progress) if new else {})
+
+
+def simulate_all(cases: tuple[Case, ...], progress: Callable[[], None]) -> Simulated:
     """Simulated outputs by setting, from the cache or computed on two CPUs."""
-    settings = [[case.id, type(case.setting).__name__, asdict(case.setting), case.outputs] for case in cases]
-    key = key_of([settings, ENTROPY], ["simulation"])
+    settings = [simulated_data.asked(case, ENTROPY) for case in cases]
+    key = key_of(settings, ["simulation"])
     stored = json.loads(recall("simulated", key, lambda: json.dumps(_run_all(cases, progress)).encode()))
     return {name: {out: Estimate(*pair) for out, pair in found.items()} for name, found in stored.items()}
 

@@ -2,14 +2,18 @@
 
 import json
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy
 import pytest
 
+from costmodel.cache import key_of
+from costmodel.evidence import paths
 from costmodel.formulas.registry import FORMULAS
 from costmodel.simulation.engine import SimulationUnavailable
 from costmodel.validation import (
     simulated,
+    simulated_data,
     simulated_formulas,
     simulated_lines,
     simulated_lock,
@@ -21,6 +25,8 @@ from costmodel.validation.simulated import TARGET_SHARE, Result, settings_that_a
 from costmodel.validation.simulated_design import points
 from costmodel.validation.simulated_edges import edges
 from costmodel.validation.simulated_grid import grid
+
+SAMPLE = 12
 
 
 @pytest.fixture(scope="module")
@@ -184,8 +190,8 @@ def test_simulated_values_come_from_the_cache_the_second_time(monkeypatch, tmp_p
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     cases = tuple(case for case in grid() if case.family == "domains")[:3]
     calls = []
-    first = simulated_results.simulated(cases, lambda: calls.append(1))
-    second = simulated_results.simulated(cases, lambda: calls.append(1))
+    first = simulated_results.simulate_all(cases, lambda: calls.append(1))
+    second = simulated_results.simulate_all(cases, lambda: calls.append(1))
     assert len(calls) == 3
     assert json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
 
@@ -195,3 +201,31 @@ def test_the_design_fills_each_range():
     assert (numpy.diff(numpy.sort(design[:, 1])) < 0.1).all()
     assert 8 <= (design[:, 0] < 1e-3).sum() <= 12
     assert [list(row) for row in design] == list(points(1, 20, (1e-4, 1e-2), (0.0, 1.0)))
+
+
+def test_the_committed_values_cover_the_grid_and_nothing_else():
+    stored = simulated_data.read(paths.data_dir())
+    assert set(stored) == {(case.id, simulated_data.asked(case, simulated_results.ENTROPY)) for case in grid()}
+    for case in grid():
+        assert set(stored[case.id, simulated_data.asked(case, simulated_results.ENTROPY)]) >= set(case.outputs.values())
+
+
+def test_the_simulator_still_gives_the_committed_values():
+    """A sample that another state of the simulator chooses anew; `make validation-data` runs all of them."""
+    seed = int(key_of([], ["simulation"]), 16)
+    chosen = numpy.random.default_rng(seed).choice(len(grid()), SAMPLE, replace=False)
+    for case in (grid()[i] for i in chosen):
+        stored = simulated_data.read(paths.data_dir())[case.id, simulated_data.asked(case, simulated_results.ENTROPY)]
+        _, again = simulated_results.simulate(case)
+        assert {name: tuple(again[name]) for name in again} == {
+            name: pytest.approx(tuple(estimate), rel=1e-6) for name, estimate in stored.items()
+        }
+
+
+def test_a_setting_that_is_not_there_is_simulated(monkeypatch):
+    (first, *_) = (case for case in grid() if case.family == "mask")
+    asked_for = []
+    monkeypatch.setattr(simulated_results, "simulate_all", lambda cases, _: asked_for.extend(cases) or {})
+    other = replace(first, id="another")
+    simulated_results.simulated((first, other))
+    assert asked_for == [other]
