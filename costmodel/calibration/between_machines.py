@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy
 
@@ -62,6 +63,7 @@ class Seen:
         return math.exp(float(stdtrit(self.runs - 1, 0.95)) * float(numpy.std(self.logs, ddof=1)))
 
 
+@lru_cache(maxsize=32)
 def of_host(profile: Profile) -> dict[str, Seen]:
     """Every quantity that the probes of the profile give, from run medians; a probe that was not run gives none."""
     found = {**_sweep(profile), **_written(profile), **_read(profile)}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
 
 import numpy
 
+from costmodel import cache
 from costmodel.calibration.host_flush import PAGE_BYTES, Cell, FlushModel, cells_of, forms
 from costmodel.errors import CostModelError
 from costmodel.evidence.hosts import Profile
@@ -40,7 +42,17 @@ class HeldOut:
 
 
 def held_out(profile: Profile) -> list[HeldOut]:
-    """Random cells, whole range decades, and each run predicted from the others."""
+    """Random cells, whole range decades, and each run predicted from the others; tried once per profile and code."""
+    tried = _remembered("held-out", profile, lambda: [asdict(trial) for trial in _trials(profile)])
+    return [HeldOut(**trial) for trial in tried]
+
+
+def _remembered(name: str, profile: Profile, build: Callable[[], object]):
+    key = cache.key_of([profile.digest], ["evidence", "calibration"])
+    return json.loads(cache.recall(name, key, lambda: json.dumps(build()).encode()))
+
+
+def _trials(profile: Profile) -> list[HeldOut]:
     cells = cells_of(profile)
     random = numpy.random.default_rng(SEED)
     inner = _inner(cells)
@@ -74,6 +86,10 @@ def repeat_run(profile: Profile, again: Profile) -> HeldOut | None:
 
 def rivals(profile: Profile) -> dict[str, float]:
     """Median error of each form on inner ranges left out one at a time."""
+    return _remembered("rivals", profile, lambda: _errors_of_forms(profile))
+
+
+def _errors_of_forms(profile: Profile) -> dict[str, float]:
     cells, machine = cells_of(profile), profile.machine
     model = FlushModel(cells)
     errors: dict[str, list[float]] = {}

@@ -89,7 +89,7 @@ class Calibration:
     def rendezvous(self) -> rendezvous.Bounded:
         deviation, _ = self.measured.scatter("clean")
         factor = WALK_FACTOR * VENDOR_FACTOR
-        return rendezvous.bounded(list(self.evidence.rendezvous.values()), anchor_s(self), factor, deviation)
+        return rendezvous.bounded(tuple(self.evidence.rendezvous.values()), anchor_s(self), factor, deviation)
 
     @cached_property
     def measured(self) -> Measured:

@@ -13,7 +13,9 @@ the bound of one is no bound of another: they are let lie apart as far as measur
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy
 
@@ -36,7 +38,7 @@ class Bounded:
     used: tuple[str, ...]
 
 
-def usable(rows: list[Rendezvous]) -> list[Rendezvous]:
+def usable(rows: Iterable[Rendezvous]) -> list[Rendezvous]:
     """Zen machines whose log bounds the flushes and whose caches are known."""
     return [
         row
@@ -45,7 +47,8 @@ def usable(rows: list[Rendezvous]) -> list[Rendezvous]:
     ]
 
 
-def bounded(rows: list[Rendezvous], anchor_s: float, factor: float, deviation: float) -> Bounded:
+@lru_cache(maxsize=64)
+def bounded(rows: tuple[Rendezvous, ...], anchor_s: float, factor: float, deviation: float) -> Bounded:
     """Prior and posterior from the logs.
 
     `anchor_s`: Intel's cost per line of capacity. `factor`: how far above it the prior reaches. `deviation`: standard

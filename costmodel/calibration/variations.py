@@ -14,7 +14,7 @@ ANCHORS = ("W01", "W02", "W08", "W09", "W10", "S01")
 
 def tightest(evidence: Evidence) -> list[str]:
     """The logs that bound an empty and a full cache most tightly: without them the posterior is another."""
-    rows = usable(list(evidence.rendezvous.values()))
+    rows = usable(evidence.rendezvous.values())
     boots = [row for row in rows if row.method == "boot"]
     empty = min(rows, key=lambda row: row.flush_at_most_s / row.capacity_lines, default=None)
     full = min(boots, key=lambda row: row.longest_s / row.capacity_lines, default=None)

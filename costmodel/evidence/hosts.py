@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -11,10 +12,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from costmodel import cache
 from costmodel.errors import BadInput
 from costmodel.evidence.cpuid import FEATURES, CpuidRow
 from costmodel.evidence.numbers import checked_id, read_document, shown, subtable, text, texts
 from costmodel.evidence.records import Machine
+from costmodel.hashing import value_hash
 
 FOLDER = "hosts"
 HOST_FILE = "host.toml"
@@ -67,6 +70,8 @@ class Profile:
     l1_bytes: float
     machine: Machine
     columns: Mapping[str, Mapping[str, list[object]]] = field(repr=False)
+    digest: str = ""
+    """Hash of the checksums of its files."""
 
     def has(self, probe: str) -> bool:
         return probe in self.columns
@@ -85,6 +90,16 @@ class Profile:
 
 
 def _columns(path: Path, needed: tuple[str, ...]) -> dict[str, list[object]]:
+    """The columns of a probe's CSV, parsed once per state of the file. Raises BadInput."""
+    try:
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror}", file=path, remedy="restore the file") from None
+    key = cache.key_of([content, needed], ["evidence"])
+    return json.loads(cache.recall("table", key, lambda: json.dumps(_parsed(path, needed)).encode()))
+
+
+def _parsed(path: Path, needed: tuple[str, ...]) -> dict[str, list[object]]:
     """The columns of a probe's CSV: words, and numbers where the name says so. Raises BadInput."""
     remedy = "measure again"
     try:
@@ -148,7 +163,8 @@ def read(folder: Path, dumps: Mapping[str, CpuidRow], known: Mapping[str, Machin
     """One profile, every table of it; checksums must fit. Raises BadInput."""
     path = folder / HOST_FILE
     document = read_document(path)
-    for file, wanted in subtable(document, "sha256", file=path.name).items():
+    checksums = subtable(document, "sha256", file=path.name)
+    for file, wanted in checksums.items():
         if "\0" in file or Path(file).name != file or not (folder / file).is_file():
             raise BadInput("is missing", file=folder / Path(file).name, remedy="restore the file or measure again")
         if hashlib.sha256((folder / file).read_bytes()).hexdigest() != wanted:
@@ -167,6 +183,7 @@ def read(folder: Path, dumps: Mapping[str, CpuidRow], known: Mapping[str, Machin
         l1_bytes=float(next((c["bytes"] for c in caches if c["level"] == 1), 0)),
         machine=_machine(name, host, caches, dumps, known, path),
         columns={probe: _columns(file, COLUMNS[probe]) for probe, file in probes.items() if file.is_file()},
+        digest=value_hash([name, sorted(checksums.items())]),
     )
 
 
