@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from costmodel.plain import UNSEEN, csv_cell, file_argument, quoted_words, shell_line, shell_word, visible
 
 HOSTILE = st.text(
-    st.one_of(st.characters(codec="utf-8"), st.sampled_from("\u202e\u2028\u2066\x1b\x00\r\n\t=+-@ '\"`$()\\;|&<>*?~#!")),
+    st.one_of(
+        st.characters(codec="utf-8"), st.sampled_from("\u202e\u2028\u2066\x1b\x00\r\n\t=+-@ '\"`$()\\;|&<>*?~#!")
+    ),
     max_size=40,
 )
 NAMES = HOSTILE.map(lambda text: text.replace("\0", ""))
@@ -56,7 +58,9 @@ def test_every_character_that_acts_unseen_is_known():
         kind = unicodedata.category(chr(code))
         if kind in ("Cc", "Cf", "Zl", "Zp", "Cs", "Co") and chr(code) not in "\t\n":
             assert UNSEEN.fullmatch(chr(code)), hex(code)
-    assert not UNSEEN.search("".join(chr(code) for code in range(32, 127)) + "\t\n\u00a0\u00e9\u2212\N{EN DASH}\N{PILE OF POO}")
+    assert not UNSEEN.search(
+        "".join(chr(code) for code in range(32, 127)) + "\t\n\u00a0\u00e9\u2212\N{EN DASH}\N{PILE OF POO}"
+    )
 
 
 @given(st.lists(NAMES.filter(bool), min_size=1, max_size=4))

@@ -6,7 +6,7 @@ import math
 
 import numpy
 
-from costmodel.calibration import parameters, between_machines
+from costmodel.calibration import between_machines, parameters
 from costmodel.calibration.distribution import Distribution, fixed, lognormal
 from costmodel.calibration.parameters import Calibration, Parameter, ParameterSet
 from costmodel.evidence.hosts import Profile

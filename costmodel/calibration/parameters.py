@@ -12,9 +12,9 @@ from functools import cached_property
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from costmodel.calibration import broadcast, line_time, rendezvous, whole_cache
+from costmodel.calibration.between_machines import BANDWIDTHS, RANGE_FLUSH, Measured
 from costmodel.calibration.distribution import Distribution, fixed, lognormal, uniform
 from costmodel.calibration.fit import Fit
-from costmodel.calibration.between_machines import BANDWIDTHS, RANGE_FLUSH, Measured
 from costmodel.errors import MissingNumber
 from costmodel.evidence.records import Machine
 from costmodel.evidence.rendezvous import FILE as LOGS

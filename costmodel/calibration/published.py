@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, is_dataclass
 
 import numpy
 
-from costmodel.calibration import line_time, between_machines
+from costmodel.calibration import between_machines, line_time
 from costmodel.calibration.fit import prediction_factor
 from costmodel.calibration.parameters import CLAIM_FACTOR, Calibration, parameter_set
 from costmodel.calibration.whole_cache import per_flush_s

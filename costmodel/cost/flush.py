@@ -111,7 +111,9 @@ def whole_cache(
         target_cpus=numpy.asarray(cpus, float) - 1,
     )
     socket_bytes = (
-        spread.domains_per_socket * draws["valid_fraction"] * (llc + spread.cores_per_domain * machine.l2_bytes_per_core)
+        spread.domains_per_socket
+        * draws["valid_fraction"]
+        * (llc + spread.cores_per_domain * machine.l2_bytes_per_core)
     )
     stolen_s = value(
         "stolen_whole_cache",

@@ -29,7 +29,9 @@ def rival_rows(study: Study | None) -> list[RivalPrior]:
     if stated.refused:
         return []
     shape = numpy.ones(study.draws.n)
-    return [_row(prior, study, {name: number * shape for name, number in taken.items()}) for prior, taken in PRIORS.items()]
+    return [
+        _row(prior, study, {name: number * shape for name, number in taken.items()}) for prior, taken in PRIORS.items()
+    ]
 
 
 def _row(prior: str, study: Study, taken: dict[str, numpy.ndarray]) -> RivalPrior:

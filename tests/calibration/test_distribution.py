@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costmodel.calibration.distribution import fixed, loguniform, lognormal, tabulated, uniform
+from costmodel.calibration.distribution import fixed, lognormal, loguniform, tabulated, uniform
 
 SIZES = st.floats(1e-12, 1e12)
 TABLE = tabulated(lambda p: 10.0**p)

@@ -185,9 +185,7 @@ def test_a_missing_library_names_the_extra(imported, library):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == (
-        f"costmodel: {library} is not installed: {INSTALL.format('trace')}\n"
-    )
+    assert done.stderr == (f"costmodel: {library} is not installed: {INSTALL.format('trace')}\n")
 
 
 def test_help_imports_no_heavy_library():

@@ -30,7 +30,8 @@ def test_the_costs_cross_at_the_cap(trigger, case, some):
     cap = cap_bytes(trigger, RANGED, WHOLE, case, some)
     whole = total(trigger, WHOLE, case, some).event.stolen_s
     below, beyond = (
-        total(trigger, RANGED, replace(case, range_bytes=cap * factor), some).event.stolen_s for factor in (0.999, 1.001)
+        total(trigger, RANGED, replace(case, range_bytes=cap * factor), some).event.stolen_s
+        for factor in (0.999, 1.001)
     )
     inside = (cap > 128) & (cap < MOST_BYTES * 0.99)
     assert inside.mean() > 0.9
@@ -79,7 +80,9 @@ def test_the_cap_is_exact_to_the_line_or_the_page(ranged, grain, case, some):
     cap = cap_bytes(COLD, ranged, "WBNOINVD_MASK", case, some)
     limit = total(COLD, "WBNOINVD_MASK", case, some).event.stolen_s
     assert numpy.all(cap % grain == 0)
-    at, next_ = (total(COLD, ranged, replace(case, range_bytes=size), some).event.stolen_s for size in (cap, cap + grain))
+    at, next_ = (
+        total(COLD, ranged, replace(case, range_bytes=size), some).event.stolen_s for size in (cap, cap + grain)
+    )
     inside = (cap > grain) & (cap < MOST_BYTES)
     assert inside.any()
     assert numpy.all(at[inside] <= limit[inside]) and numpy.all(next_[inside] > limit[inside])

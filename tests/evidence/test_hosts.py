@@ -106,7 +106,9 @@ def test_a_bad_profile_is_one_line_on_stderr_and_the_others_go_on(profile):
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and NAME in done.stdout and "copy" not in done.stdout
     assert done.stderr.count("\n") == 1 and done.stderr.startswith("costmodel: warning: host profile copy is left out")
-    done = subprocess.run([*words[:3], "recommend", "--guest", "sev", "--machine", "copy"], capture_output=True, text=True)
+    done = subprocess.run(
+        [*words[:3], "recommend", "--guest", "sev", "--machine", "copy"], capture_output=True, text=True
+    )
     assert done.returncode == 2 and "left out: is missing" in done.stderr.splitlines()[-1]
 
 

@@ -93,7 +93,9 @@ def test_several_columns_name_a_row_together(tmp_path):
 @given(st.text(max_size=30))
 def test_no_text_in_csv_that_we_write_acts(text):
     ((cell,),) = csv.reader(csv_text([text], []).splitlines())
-    assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", " =")) or re.fullmatch(r"[-+][\d.]+(e[-+]?\d+)?", cell, re.I)
+    assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", " =")) or re.fullmatch(
+        r"[-+][\d.]+(e[-+]?\d+)?", cell, re.I
+    )
     assert cell.isprintable()
 
 

@@ -4,7 +4,6 @@ import pytest
 
 from tests.formulas.domain import exact
 
-
 WHOLE = {
     "cpus_stopped": 4,
     "flush_s": 3,

@@ -33,6 +33,12 @@ def test_dirty_bytes_are_written_once():
 
 
 def test_domains_of_a_socket_share_its_memory():
-    flush = {"cores_flushing": 4, "valid_fraction": 0.5, "dirty_fraction": 0.5, "writeback_bytes_per_s": 64.0, **GEOMETRY}
+    flush = {
+        "cores_flushing": 4,
+        "valid_fraction": 0.5,
+        "dirty_fraction": 0.5,
+        "writeback_bytes_per_s": 64.0,
+        **GEOMETRY,
+    }
     assert exact("whole_cache_flush", domain_flush_s=39, domains_per_socket=3, **flush) == 39
     assert exact("whole_cache_flush", domain_flush_s=39, domains_per_socket=6, **flush) == pytest.approx(48)

@@ -55,7 +55,9 @@ class Report:
         lines += [f"{count} x {finding}" for finding, count in self.findings.most_common()]
         hangs = sum(count for finding, count in self.findings.items() if ": Hang" in finding)
         tracebacks = self.findings.total() - hangs
-        lines.append(f"{tracebacks} tracebacks, {hangs} hangs over {HANG_S:g} s, peak memory {self.peak_bytes / 2**20:.0f} MiB")
+        lines.append(
+            f"{tracebacks} tracebacks, {hangs} hangs over {HANG_S:g} s, peak memory {self.peak_bytes / 2**20:.0f} MiB"
+        )
         return "\n".join(lines)
 
 
@@ -83,7 +85,11 @@ def limited(seconds: float) -> Iterator[None]:
 
 def place_of(error: BaseException) -> str:
     """Kind and innermost line of the project (tests left out) that an exception came through."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if "costmodel/" in f.filename and "/tests/" not in f.filename]
+    frames = [
+        f
+        for f in traceback.extract_tb(error.__traceback__)
+        if "costmodel/" in f.filename and "/tests/" not in f.filename
+    ]
     where = f"{frames[-1].filename.rpartition('costmodel/')[2]}:{frames[-1].lineno}" if frames else "outside"
     return f"{where}: {type(error).__name__}"
 

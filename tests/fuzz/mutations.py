@@ -99,7 +99,22 @@ def value(rng: random.Random, content: bytes) -> bytes:
     if not found:
         return content
     one = rng.choice(found)
-    kinds = (b"1", b"-1", b"0", b'"x"', b"[]", b"[1]", b"{}", b'{"a": 1}', b"{ a = 1 }", b"true", b"null", b"1e400", b'""', b"[[]]")
+    kinds = (
+        b"1",
+        b"-1",
+        b"0",
+        b'"x"',
+        b"[]",
+        b"[1]",
+        b"{}",
+        b'{"a": 1}',
+        b"{ a = 1 }",
+        b"true",
+        b"null",
+        b"1e400",
+        b'""',
+        b"[[]]",
+    )
     return _splice(content, one.start(1), one.end(1), rng.choice((*kinds, *NUMBERS)))
 
 

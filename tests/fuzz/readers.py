@@ -27,7 +27,9 @@ from tests.fuzz.mutations import mutated
 from tests.measure.test_traces import PERF, RAW, TGID, TRACE_CMD
 
 HOST = "epyc-genoa-4cpu-vm"
-TRACE = "\n".join(["# tracer: nop", "# entries-in-buffer/entries-written: 205/1205   #P:4", RAW, PERF, TRACE_CMD, TGID, ""])
+TRACE = "\n".join(
+    ["# tracer: nop", "# entries-in-buffer/entries-written: 205/1205   #P:4", RAW, PERF, TRACE_CMD, TGID, ""]
+)
 BPFTRACE = """Attaching 3 probes...
 @len_kib[ksmd]:
 [0]                    3 |@@@                |
@@ -66,7 +68,9 @@ On Mon, K wrote:
 Yes.
 --b--
 """
-PAGE = "Re: subject\n\nFrom: A Name\nDate: Fri Aug 18 2023 - 16:33:54 EST\n\nOn Fri, B wrote:\n\nWBINVD is slow\n\nYes.\n"
+PAGE = (
+    "Re: subject\n\nFrom: A Name\nDate: Fri Aug 18 2023 - 16:33:54 EST\n\nOn Fri, B wrote:\n\nWBINVD is slow\n\nYes.\n"
+)
 NESTED = f"=?utf-8?b?{b64encode(b'=?utf-8?q?=0ABcc:_a=40evil.example?=').decode()}?="
 
 
@@ -133,7 +137,9 @@ def _named(read: Callable[[Path], object]) -> Callable[[Path], object]:
 def _profile() -> list[bytes]:
     """A profile as one JSON document: file name to text, so that a mutation may hit any of them."""
     folder = _data() / "hosts" / HOST
-    whole = {path.name: _head(path, 12 if path.suffix == ".csv" else 10**6).decode() for path in sorted(folder.iterdir())}
+    whole = {
+        path.name: _head(path, 12 if path.suffix == ".csv" else 10**6).decode() for path in sorted(folder.iterdir())
+    }
     return [json.dumps({name: whole[name]}).encode() for name in whole]
 
 
@@ -146,7 +152,9 @@ def _read_profile(path: Path) -> object:
     """The committed profile with one file changed, its checksum made right where host.toml still is TOML."""
     folder = path.parent / HOST
     folder.mkdir(exist_ok=True)
-    files = {file.name: _head(file, 12 if file.suffix == ".csv" else 10**6) for file in (_data() / "hosts" / HOST).iterdir()}
+    files = {
+        file.name: _head(file, 12 if file.suffix == ".csv" else 10**6) for file in (_data() / "hosts" / HOST).iterdir()
+    }
     files |= {name: text.encode("latin-1") for name, text in json.loads(path.read_bytes()).items()}
     host = files["host.toml"]
     for name, content in files.items():
@@ -167,7 +175,13 @@ def _import_trace(path: Path) -> object:
 
 def _traces() -> list[bytes]:
     profile = _head(_data() / "hosts" / HOST / "invalidations.csv", 8)
-    return [TRACE.encode(), BPFTRACE.encode() + RAW.encode(), TRACE_CSV.encode(), profile, b"t_s,task,start, end\n0.1,a,0,1\n"]
+    return [
+        TRACE.encode(),
+        BPFTRACE.encode() + RAW.encode(),
+        TRACE_CSV.encode(),
+        profile,
+        b"t_s,task,start, end\n0.1,a,0,1\n",
+    ]
 
 
 def _parquets() -> list[bytes]:
@@ -194,7 +208,9 @@ def _changed_parquet(rng: random.Random, content: bytes) -> bytes:
     table = parquet.read_table(io.BytesIO(content))
     if rng.random() < 0.6:
         at = rng.randrange(table.num_columns)
-        values = rng.choice(([1.5] * 9, ["x"] * 9, [None] * 9, [[1]] * 9, [-1] * 9, [2**62 + 1] * 9, [-(2**63)] * 9, [b"\xff"] * 9))
+        values = rng.choice(
+            ([1.5] * 9, ["x"] * 9, [None] * 9, [[1]] * 9, [-1] * 9, [2**62 + 1] * 9, [-(2**63)] * 9, [b"\xff"] * 9)
+        )
         name = rng.choice((table.column_names[at], rng.choice(table.column_names), "other"))
         table = table.set_column(at, name, pyarrow.array(values[: table.num_rows]))
     if rng.random() < 0.7:

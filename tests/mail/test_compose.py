@@ -123,7 +123,9 @@ def test_no_encoded_word_of_a_raw_mail_becomes_a_header(tmp_path, subject, name,
 
 
 BCC = "\nBcc: attacker@evil.example\nX-Injected: yes\n\nbody of the attacker\n"
-CHARSETS = st.sampled_from(["utf-8", "us-ascii", "iso-8859-1", "utf-16", "utf-7", "x-none", "iso\u202e-1", "unknown-8bit", "\x00"])
+CHARSETS = st.sampled_from(
+    ["utf-8", "us-ascii", "iso-8859-1", "utf-16", "utf-7", "x-none", "iso\u202e-1", "unknown-8bit", "\x00"]
+)
 
 
 def encoded(text, charset, kind):
@@ -137,23 +139,29 @@ def encoded(text, charset, kind):
     return f"=?{charset}?q?{''.join(f'={byte:02X}' if byte in HIDDEN or byte > 126 else chr(byte) for byte in raw)}?="
 
 
-HIDDEN = frozenset(range(33)) | set(b"=?_:@<>\"")
-PAYLOADS = st.one_of(HOSTILE, HOSTILE.map(lambda text: text + BCC), st.just(BCC), st.just("\r\nBcc: attacker@evil.example"))
+HIDDEN = frozenset(range(33)) | set(b'=?_:@<>"')
+PAYLOADS = st.one_of(
+    HOSTILE, HOSTILE.map(lambda text: text + BCC), st.just(BCC), st.just("\r\nBcc: attacker@evil.example")
+)
 NESTED = st.recursive(
     PAYLOADS,
-    lambda inner: st.builds(encoded, st.lists(inner, min_size=1, max_size=3).map(" ".join), CHARSETS, st.sampled_from("bq")),
+    lambda inner: st.builds(
+        encoded, st.lists(inner, min_size=1, max_size=3).map(" ".join), CHARSETS, st.sampled_from("bq")
+    ),
     max_leaves=6,
 )
 WRAPPED = st.lists(st.builds(encoded, NESTED, CHARSETS, st.sampled_from("bBqQ")), min_size=1, max_size=2).map(" ".join)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(WRAPPED, WRAPPED, WRAPPED, WRAPPED, WRAPPED)
 def test_nested_encoded_words_never_become_headers(tmp_path, subject, name, other, answer_to, identifier):
     """Encoded words in encoded words, several levels, q and b and any charset, in every header that is taken over."""
     raw = (
         f"Subject: {subject}\nFrom: {name} <a@example.org>\nTo: {other} <b@example.org>, {name}@c.example\n"
-        f"Cc: \"{other}\" <d@example.org>\nReply-To: {answer_to} <e@example.org>\n"
+        f'Cc: "{other}" <d@example.org>\nReply-To: {answer_to} <e@example.org>\n'
         f"Message-ID: <1@example.org>\nReferences: <0@example.org> <{identifier}@x>\n\nbody\n"
     )
     path = tmp_path / "hostile.eml"
@@ -241,7 +249,17 @@ def test_identifiers_and_addresses_never_carry_a_line_end(text):
     assert "\n" not in ascii_line(text)[0] and ascii_line(text)[0].isascii()
 
 
-@pytest.mark.parametrize("where", ["a@b\nBcc: c@example.org", "a b@example.org", "a@xxxxxxxxx", "@example.org", "=?utf-8?q?J=C3=B6?=@b.org", ".a@b.org"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        "a@b\nBcc: c@example.org",
+        "a b@example.org",
+        "a@xxxxxxxxx",
+        "@example.org",
+        "=?utf-8?q?J=C3=B6?=@b.org",
+        ".a@b.org",
+    ],
+)
 def test_a_bad_address_is_refused_or_left_out(where):
     assert address(where) == ""
     mail = Original("x", Person("A", "a@example.org"), "", (), "<1@example.org>", reply_to=(Person("B", where),))

@@ -105,10 +105,12 @@ def test_what_is_no_mail_is_refused(tmp_path, content):
         read(written(tmp_path, content))
 
 
-@pytest.mark.parametrize("charset", ["iso\u202e-1", "none", "\x00", "hex", "punycode", "idna", "unknown-8bit", "utf-7", "a" * 3000])
+@pytest.mark.parametrize(
+    "charset", ["iso\u202e-1", "none", "\x00", "hex", "punycode", "idna", "unknown-8bit", "utf-7", "a" * 3000]
+)
 def test_a_charset_that_is_none_is_read_as_it_is(tmp_path, charset):
     head = MAIL.replace(b"Subject: x", f"Subject: =?{charset}?q?caf=E9?=".encode())
-    mail = one(tmp_path, head + f"Content-Type: text/plain; charset=\"{charset}\"\n\nbody\n".encode())
+    mail = one(tmp_path, head + f'Content-Type: text/plain; charset="{charset}"\n\nbody\n'.encode())
     assert "=?" not in mail.subject and mail.subject.isprintable() and mail.lines[0].text == "body"
 
 

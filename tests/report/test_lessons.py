@@ -45,7 +45,9 @@ def test_validation_shows_the_scoreboard(tmp_path):
 @pytest.mark.notebook
 def test_the_tutorial_runs_from_instruction_to_recommendation(tmp_path):
     executed = runner.run(FOLDER / "tutorial.ipynb", {}, tmp_path / "out.ipynb", timeout_s=TIMEOUT_S)
-    kinds = [set(output.get("data", {})) for cell in executed.cells if cell.cell_type == "code" for output in cell.outputs]
+    kinds = [
+        set(output.get("data", {})) for cell in executed.cells if cell.cell_type == "code" for output in cell.outputs
+    ]
     assert sum("text/latex" in kind for kind in kinds) >= 2, "the formula and its derivative are maths"
     assert sum("image/png" in kind for kind in kinds) == 2
     assert sum("text/html" in kind for kind in kinds) >= 4

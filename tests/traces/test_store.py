@@ -195,9 +195,22 @@ def test_a_name_or_a_block_that_the_footer_does_not_know_is_refused(tmp_path, mo
 
 
 @pytest.mark.parametrize(
-    "footer", [{"tasks": {}}, {"tasks": [1]}, {"last_ns": 2**60}, {"last_ns": -1}, {"events": "2"},
-               {"tasks": {"ksmd": [2]}}, {"tasks": {"ksmd": -2}}, {"tasks": {"ksmd": 1}}, {"with_vm": 3}, {"without_pid": -1},
-               {"lost_events": -1}, {"lost_events": 1.5}, {"lost_events": None}]
+    "footer",
+    [
+        {"tasks": {}},
+        {"tasks": [1]},
+        {"last_ns": 2**60},
+        {"last_ns": -1},
+        {"events": "2"},
+        {"tasks": {"ksmd": [2]}},
+        {"tasks": {"ksmd": -2}},
+        {"tasks": {"ksmd": 1}},
+        {"with_vm": 3},
+        {"without_pid": -1},
+        {"lost_events": -1},
+        {"lost_events": 1.5},
+        {"lost_events": None},
+    ],
 )
 def test_a_footer_with_other_types_is_refused(tmp_path, footer):
     with pytest.raises(BadInput):

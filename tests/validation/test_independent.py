@@ -218,7 +218,9 @@ def whole_cache(p, cpus, cores, both, domains, sockets, invalidates):
     round_s = p["ipi_start"] + p["ipi"] * (cpus - 1)
     outside = max(0, sockets * CPUS / SOCKETS - cpus)
     refill_s = invalidates * p["rho"] * sockets * domains * p["v"] * (LLC + cores * L2) / p["read"]
-    return flush_s + round_s, cpus * flush_s + round_s + outside * p["beta"] * domains * written / p["socket"] + refill_s
+    return flush_s + round_s, cpus * flush_s + round_s + outside * p["beta"] * domains * written / p[
+        "socket"
+    ] + refill_s
 
 
 def ranged(p, size):

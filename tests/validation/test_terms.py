@@ -53,7 +53,12 @@ def test_only_what_is_known_to_fail_fails(rows):
 def test_every_fit_and_every_host_has_its_rows(rows):
     ids = [row.id for row in rows]
     assert len(set(ids)) == len(ids)
-    assert {"latency-of-one-flush-CLFLUSHOPT", "latency-of-one-flush-CLFLUSH", "broadcast-linear", "whole-cache-walk"} <= set(ids)
+    assert {
+        "latency-of-one-flush-CLFLUSHOPT",
+        "latency-of-one-flush-CLFLUSH",
+        "broadcast-linear",
+        "whole-cache-walk",
+    } <= set(ids)
     for host in load().hosts:
         assert any(id.startswith(f"{host}-") for id in ids)
         assert f"interrupt-rounds-of-{host}" in ids
