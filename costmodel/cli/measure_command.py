@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from costmodel.measure.profile import Outcome
     from costmodel.measure.signals import Signals
 
-NAMES = ("flush", "refill", "neighbour", "bandwidth", "broadcast", "invalidations", "sev")
+NAMES = ("flush", "flush_cells", "refill", "neighbour", "bandwidth", "broadcast", "invalidations", "sev")
+TOGETHER = {"all": NAMES, "flush": ("flush", "flush_cells")}
+"""Probes of a command that runs several; the others run the one of their name."""
 HELP = {
-    "flush": "Time per line of CLFLUSH, CLFLUSHOPT and CLWB over line state, range and page size.",
+    "flush": "Time per line of CLFLUSH, CLFLUSHOPT and CLWB over line state, range and page size, and its cells.",
     "refill": "Time to read a working set again after it was flushed.",
     "neighbour": "Slow-down of a thread while another CPU flushes ranges.",
     "bandwidth": "Write-back and copy bandwidth over the number of threads.",
@@ -162,7 +164,7 @@ def _run(asked: str, settings: Settings, words: str, changes: Changes | None, am
     """Run the probes with a bar of progress each; those that guests would feel only where that is allowed."""
     from costmodel.measure import session
 
-    names = NAMES if asked == "all" else (asked,)
+    names = TOGETHER.get(asked, (asked,))
     disturbing = session.disturbing(names, changes)
     refusals: dict[str, str] = {}
     if among_guests:

@@ -269,7 +269,7 @@ def test_probes_that_guests_would_feel_are_refused_where_guests_run(tmp_path, gu
 def test_all_skips_them_with_that_reason(tmp_path, guests):
     result = run("all", "--out", str(tmp_path / "out"), "--name", "x")
     assert result.exit_code == 0, result.output
-    assert guests == ["flush", "refill", "neighbour", "bandwidth", "broadcast"]
+    assert guests == ["flush", "flush_cells", "refill", "neighbour", "bandwidth", "broadcast"]
     for name in ("invalidations", "sev"):
         assert f"{name}: skipped, virtual machines run on this host (held by process 4711)" in result.output
 
