@@ -9,7 +9,7 @@ from costmodel.errors import BadInput
 from costmodel.measure import bandwidth, broadcast, flush, flush_cells, invalidations, kvm, neighbour, refill, sev
 from costmodel.measure.host import Host, describe, usable_cpus
 from costmodel.measure.journal import Changes
-from costmodel.measure.probe import Settings, Skipped, Table, Tick, rounds
+from costmodel.measure.probe import Settings, Skipped, Table, Tick, Watch, rounds
 from costmodel.measure.profile import Outcome
 
 PROBES: dict[str, Callable[[Host, Settings, Tick, Changes | None], Table]] = {
@@ -73,7 +73,10 @@ def run(
         if name in outcome.skipped:
             continue
         try:
-            outcome.tables[name] = PROBES[name](outcome.host, settings, progress(name), changes)
+            watch = Watch()
+            table = PROBES[name](outcome.host, settings, progress(name), changes)
+            table.conditions = watch.conditions(outcome.host.load_average)
+            outcome.tables[name] = table
         except Skipped as reason:
             outcome.skipped[name] = str(reason)
         except BrokenPipeError:
