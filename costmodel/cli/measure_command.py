@@ -45,6 +45,7 @@ Examples:
   costmodel measure flush --name my-host
   costmodel measure import trace.txt
   costmodel measure bootlog
+  costmodel measure wbinvd
   costmodel measure restore
   costmodel measure --share data/hosts/my-host
 """,
@@ -141,7 +142,7 @@ def _leave_to_change(asked: str, signals: Signals, unrestored: list[str]) -> Ite
     """Leave to change tunables, where the user may and a probe wants to; what could not be put back is printed."""
     from costmodel.measure.journal import State, changing, may_change
 
-    if asked not in ("invalidations", "all") or not may_change():
+    if asked not in ("invalidations", "wbinvd", "all") or not may_change():
         yield None
         return
     changes = None
@@ -343,3 +344,39 @@ def bootlog(
     else:
         for text in logs.sentences(rows):
             click.echo(text)
+
+
+@command.command(name="wbinvd")
+@click.option("--yes", is_flag=True, help="Do it: without this option the plan is printed and nothing is done.")
+@click.option("--dirty", is_flag=True, help="Dirty the caches of one domain before the second stop.")
+@options.as_json
+def wbinvd(yes: bool, dirty: bool, as_json: bool) -> None:
+    """Bound WBINVD from above by stopping this host twice (bare metal, AMD, root; not yet run on any).
+
+    Adds one unused memory type range to /proc/mtrr and deletes it again. For each, the kernel stops all CPUs with
+    interrupts off, and every CPU executes WBINVD twice, one after the other. Refused where virtual machines run.
+    A profile is not written: the result is printed.
+    """
+    from costmodel.measure import wbinvd as probe
+    from costmodel.measure.host import usable_cpus
+    from costmodel.measure.session import this_host
+    from costmodel.measure.signals import Signals
+
+    host = this_host()
+    probe.check(host, yes)
+    unrestored: list[str] = []
+    with (
+        Signals() as signals,
+        _said_when_interrupted(signals, unrestored),
+        _leave_to_change("wbinvd", signals, unrestored) as changes,
+    ):
+        for text in probe.planned(host):
+            click.echo(text, err=True)
+        result = probe.measure(host, changes, usable_cpus()[-1], dirty)
+    if as_json:
+        options.print_json(result.as_json())
+    else:
+        for text in result.sentences():
+            click.echo(text)
+    if unrestored:
+        sys.exit(1)
