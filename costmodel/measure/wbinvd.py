@@ -35,6 +35,8 @@ RANGE_BYTES = 2**20
 TYPE = "uncachable"
 CANDIDATES = 2**14
 """Places for the range that are tried, from the top of the physical addresses down."""
+TRUSTED = ("good", "fair")
+"""Qualities of the logs that the length of the pause is estimated from."""
 STOPS = 2
 """One to add the range, one to delete it."""
 
@@ -94,7 +96,7 @@ def missing(host: Host, root: Path = Path("/"), euid: int | None = None) -> list
 def planned(host: Host) -> list[str]:
     """What a run does to the host, in sentences, with the length of the pause as far as logs of others tell."""
     rows = rendezvous.read(data_dir() / rendezvous.FILE).values()
-    seen = [row.flush_at_most_s for row in rows if row.flush_at_most_s is not None]
+    seen = [row.flush_at_most_s for row in rows if row.flush_at_most_s is not None and row.quality in TRUSTED]
     flushes = STOPS * FLUSHES_PER_CPU * host.logical_cpus
     return [
         f"all {host.logical_cpus} CPUs stop {STOPS} times with interrupts off, for {flushes} WBINVD one after the other",
