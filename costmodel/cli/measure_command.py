@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from costmodel.measure.profile import Outcome
     from costmodel.measure.signals import Signals
 
-NAMES = ("flush", "refill", "neighbour", "bandwidth", "broadcast", "invalidations", "sev")
+NAMES = ("flush", "flush_cells", "refill", "neighbour", "bandwidth", "broadcast", "invalidations", "sev")
+TOGETHER = {"all": NAMES, "flush": ("flush", "flush_cells")}
+"""Probes of a command that runs several; the others run the one of their name."""
 HELP = {
-    "flush": "Time per line of CLFLUSH, CLFLUSHOPT and CLWB over line state, range and page size.",
+    "flush": "Time per line of CLFLUSH, CLFLUSHOPT and CLWB over line state, range and page size, and its cells.",
     "refill": "Time to read a working set again after it was flushed.",
     "neighbour": "Slow-down of a thread while another CPU flushes ranges.",
     "bandwidth": "Write-back and copy bandwidth over the number of threads.",
@@ -43,6 +45,7 @@ Examples:
   costmodel measure flush --name my-host
   costmodel measure import trace.txt
   costmodel measure bootlog
+  costmodel measure wbinvd
   costmodel measure restore
   costmodel measure --share data/hosts/my-host
 """,
@@ -139,7 +142,7 @@ def _leave_to_change(asked: str, signals: Signals, unrestored: list[str]) -> Ite
     """Leave to change tunables, where the user may and a probe wants to; what could not be put back is printed."""
     from costmodel.measure.journal import State, changing, may_change
 
-    if asked not in ("invalidations", "all") or not may_change():
+    if asked not in ("invalidations", "wbinvd", "all") or not may_change():
         yield None
         return
     changes = None
@@ -162,7 +165,7 @@ def _run(asked: str, settings: Settings, words: str, changes: Changes | None, am
     """Run the probes with a bar of progress each; those that guests would feel only where that is allowed."""
     from costmodel.measure import session
 
-    names = NAMES if asked == "all" else (asked,)
+    names = TOGETHER.get(asked, (asked,))
     disturbing = session.disturbing(names, changes)
     refusals: dict[str, str] = {}
     if among_guests:
@@ -341,3 +344,39 @@ def bootlog(
     else:
         for text in logs.sentences(rows):
             click.echo(text)
+
+
+@command.command(name="wbinvd")
+@click.option("--yes", is_flag=True, help="Do it: without this option the plan is printed and nothing is done.")
+@click.option("--dirty", is_flag=True, help="Dirty the caches of one domain before the second stop.")
+@options.as_json
+def wbinvd(yes: bool, dirty: bool, as_json: bool) -> None:
+    """Bound WBINVD from above by stopping this host twice (bare metal, AMD, root; not yet run on any).
+
+    Adds one unused memory type range to /proc/mtrr and deletes it again. For each, the kernel stops all CPUs with
+    interrupts off, and every CPU executes WBINVD twice, one after the other. Refused where virtual machines run.
+    A profile is not written: the result is printed.
+    """
+    from costmodel.measure import wbinvd as probe
+    from costmodel.measure.host import usable_cpus
+    from costmodel.measure.session import this_host
+    from costmodel.measure.signals import Signals
+
+    host = this_host()
+    probe.check(host, yes)
+    unrestored: list[str] = []
+    with (
+        Signals() as signals,
+        _said_when_interrupted(signals, unrestored),
+        _leave_to_change("wbinvd", signals, unrestored) as changes,
+    ):
+        for text in probe.planned(host):
+            click.echo(text, err=True)
+        result = probe.measure(host, changes, usable_cpus()[-1], dirty)
+    if as_json:
+        options.print_json(result.as_json())
+    else:
+        for text in result.sentences():
+            click.echo(text)
+    if unrestored:
+        sys.exit(1)

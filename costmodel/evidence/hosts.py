@@ -24,6 +24,7 @@ HOST_FILE = "host.toml"
 WORD = re.compile(r"[\w.-]{0,64}")
 COLUMNS = {
     "flush": ("instruction", "state", "range_bytes", "page", "run", "measured_line_s", "measured_total_s"),
+    "flush_cells": ("instruction", "cell", "lines", "state", "run", "measured_line_s"),
     "refill": ("pattern", "level", "run", "measured_cold_line_s"),
     "neighbour": ("victim", "range_bytes", "wanted_per_s", "run", "measured_slowdown"),
     "bandwidth": ("kind", "threads", "run", "measured_bytes_per_s"),
@@ -40,7 +41,15 @@ COLUMNS = {
 """Columns that the model reads, by probe."""
 
 
-COUNTS = {"range_bytes": 2**50, "run": 2**20, "repetition": 2**30, "threads": 2**16, "targets": 2**16, "cpus": 2**16}
+COUNTS = {
+    "range_bytes": 2**50,
+    "lines": 2**40,
+    "run": 2**20,
+    "repetition": 2**30,
+    "threads": 2**16,
+    "targets": 2**16,
+    "cpus": 2**16,
+}
 """Whole numbers of a probe's table, each with the largest that can be."""
 MEASURED = "measured_"
 MEASURED_MAX = 1e18

@@ -1,6 +1,6 @@
 """What a probe changes on the machine is written down first, so that it is put back whatever ends the run.
 
-A change (a tunable, a tracing instance, a mount of tracefs, a zram swap) is one entry of the journal, which is on the
+A change (a tunable, a tracing instance, a mount of tracefs, a zram swap, a memory type range) is one entry of the journal, which is on the
 disk before the change is made. The entries are undone at the end of the block, by SIGHUP, SIGTERM and SIGINT, and,
 after SIGKILL, by the next run or by `costmodel measure restore`. A value is put back only where it is still the one
 that we wrote. The journal lies in a folder of root's own, with a lock: two runs at once cannot happen.
@@ -15,6 +15,7 @@ import os
 import re
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -179,8 +180,60 @@ class Swap:
         return f"{self.device} could not be taken out of use"
 
 
-Entry = Value | Instance | Mount | Swap
-KINDS: dict[str, type[Entry]] = {"value": Value, "instance": Instance, "mount": Mount, "swap": Swap}
+@dataclass(frozen=True)
+class Mtrr:
+    """A memory type range that we added to `path` (/proc/mtrr); `base` and `size` in hexadecimal."""
+
+    path: str
+    base: str
+    size: str
+    type: str
+
+    def undo(self, system: System) -> Finding:
+        name = f"the memory type range at {self.base}"
+        ours = [one for one in memory_ranges(system.read(Path(self.path))) if self.named_by(one)]
+        if not ours:
+            return Finding(State.AS_BEFORE, f"{name} is not in {self.path}, as before")
+        if ours[0].type != self.type or ours[0].users != 1:
+            now = f"{ours[0].type}, used {ours[0].users} times"
+            return Finding(State.LEFT, f"{name} is left in {self.path}: somebody else has changed it since ({now})")
+        system.write(Path(self.path), f"disable={ours[0].register}\n")
+        return Finding(State.PUT_BACK, f"{name} is removed from {self.path}")
+
+    def named_by(self, one: MemoryRange) -> bool:
+        return (one.base, one.size) == (int(self.base, 16), int(self.size, 16))
+
+    def failure(self) -> str:
+        return f"the memory type range at {self.base} could not be removed from {self.path}"
+
+
+Entry = Value | Instance | Mount | Swap | Mtrr
+KINDS: dict[str, type[Entry]] = {"value": Value, "instance": Instance, "mount": Mount, "swap": Swap, "mtrr": Mtrr}
+
+
+@dataclass(frozen=True)
+class MemoryRange:
+    """One variable memory type range register that is in use; `users` as the kernel counts them."""
+
+    register: int
+    base: int
+    size: int
+    users: int
+    type: str
+
+
+MEMORY_RANGE = re.compile(r"reg(\d+): base=0x([0-9a-f]+) \( *\d+MB\), size= *(\d+)([KM])B, count=(-?\d+): (\S+)", re.I)
+
+
+def memory_ranges(text: str) -> list[MemoryRange]:
+    """The registers that /proc/mtrr lists."""
+    found = map(MEMORY_RANGE.match, text.splitlines())
+    scale = {"K": 2**10, "M": 2**20}
+    return [
+        MemoryRange(int(one[1]), int(one[2], 16), int(one[3]) * scale[one[4]], int(one[5]), one[6])
+        for one in found
+        if one
+    ]
 
 
 def selected(text: str) -> str:
@@ -252,6 +305,28 @@ class Changes:
             raise Skipped(f"{disksize}: {error.strerror}") from None
         if problem:
             raise Skipped(problem)
+
+    def add_memory_range(self, entry: Mtrr) -> float:
+        """Add the range; seconds that the kernel took for it. Raises OSError, and then nothing is added."""
+        with self._noted(entry):
+            return self._timed_write(Path(entry.path), f"base={entry.base} size={entry.size} type={entry.type}\n")
+
+    def delete_memory_range(self, entry: Mtrr) -> float:
+        """Delete the range that was added last; seconds that the kernel took for it. Raises OSError, Skipped."""
+        with self._signals.held():
+            ours = [one for one in memory_ranges(self.system.read(Path(entry.path))) if entry.named_by(one)]
+            if not ours:
+                raise Skipped(f"the memory type range at {entry.base} is gone from {entry.path}")
+            took_s = self._timed_write(Path(entry.path), f"disable={ours[0].register}\n")
+            self._entries.remove(entry)
+            with contextlib.suppress(OSError):  # one that is named although it is gone is found to be as before
+                self._save()
+            return took_s
+
+    def _timed_write(self, path: Path, text: str) -> float:
+        began = time.perf_counter()
+        self.system.write(path, text)
+        return time.perf_counter() - began
 
     @contextlib.contextmanager
     def _noted(self, entry: Entry) -> Iterator[None]:

@@ -103,8 +103,37 @@ done:
 """
 
 
+def _in_turn(instruction: str) -> str:
+    """Time of `count` flushes of `lines` lines in turn (a power of two), without a fence between them."""
+    return f"""
+define i64 @turn_{instruction.lower()}(ptr %start, i64 %lines, i64 %count) {{
+entry:
+  %mask = sub i64 %lines, 1
+  %t0 = {_START}
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %entry ], [ %next, %loop ]
+  %turn = and i64 %i, %mask
+  %offset = shl i64 %turn, 6
+  %line = getelementptr i8, ptr %start, i64 %offset
+  {_flush(instruction)}
+  %next = add i64 %i, 1
+  %more = icmp ult i64 %next, %count
+  br i1 %more, label %loop, label %done
+done:
+  %t1 = {_STOP}
+  %ticks = sub i64 %t1, %t0
+  ret i64 %ticks
+}}
+"""
+
+
+_FENCE = 'call void asm sideeffect "mfence", "~{memory}"()'
+
 _SOURCE = (
     "".join(_over_lines(f"flush_{name.lower()}", _flush(name)) for name in INSTRUCTIONS)
+    + "".join(_over_lines(f"fenced_{name.lower()}", f"{_flush(name)}\n  {_FENCE}") for name in INSTRUCTIONS)
+    + "".join(_in_turn(name) for name in INSTRUCTIONS)
     + _over_lines("read", _READ)
     + _over_lines("dirty", _DIRTY)
     + _over_lines("stream", _STREAM)
@@ -215,6 +244,20 @@ def function(name: str) -> Callable[[int, int], int]:
 def flush(instruction: str) -> Callable[[int, int], int]:
     """The timed flush loop of `instruction`, one of INSTRUCTIONS, with a fence before and after."""
     return function(f"flush_{instruction.lower()}")
+
+
+def fenced(instruction: str) -> Callable[[int, int], int]:
+    """The timed flush loop of `instruction` with a fence after every line."""
+    return function(f"fenced_{instruction.lower()}")
+
+
+@cache
+def in_turn(instruction: str) -> Callable[[int, int, int], int]:
+    """`in_turn(instruction)(address, lines, count)`: ticks of `count` flushes that go round over `lines` lines, a power
+    of two; one fence before the first and one after the last.
+    """
+    address = _engine().get_function_address(f"turn_{instruction.lower()}")
+    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(address)
 
 
 @cache

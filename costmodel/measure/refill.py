@@ -1,9 +1,14 @@
-"""Reading a working set again after it was flushed, one line after the other and each line from the one before."""
+"""Reading a working set again after it was flushed, one line after the other and each line from the one before.
+
+In 4 KiB pages reading at random also waits for address translation, so both page sizes are measured where they can be.
+"""
 
 from __future__ import annotations
 
+import contextlib
+
 from costmodel.measure import native
-from costmodel.measure.buffer import Buffer
+from costmodel.measure.buffer import PAGES, Buffer
 from costmodel.measure.host import Host
 from costmodel.measure.probe import Cell, Settings, Table, Tick, pinned, repeat
 
@@ -21,24 +26,27 @@ def working_sets(host: Host, settings: Settings) -> list[tuple[str, int]]:
 
 def probe(host: Host, settings: Settings, tick: Tick, cpu: int) -> Table:
     """Column measured_cold_line_s is seconds per line after a flush, measured_warm_line_s without one."""
+    pages = PAGES if host.transparent_hugepage in ("always", "madvise") else PAGES[:1]
+    sets = working_sets(host, settings)
     cells: list[Cell] = [
-        {"pattern": pattern, "level": level, "range_bytes": size}
+        {"pattern": pattern, "level": level, "range_bytes": size, "page": page}
         for pattern in PATTERNS
-        for level, size in working_sets(host, settings)
+        for level, size in sets
+        for page in pages
     ]
     table = Table("refill", "measured_cold_line_s", notes=host.notes()[:1])
+    if len(pages) < len(PAGES):
+        table.notes.append("2 MiB pages: transparent huge pages are off")
     with pinned(cpu):
         for run in range(settings.runs):
-            with Buffer(LARGEST_BYTES) as memory:
-                chains = {size: random_chain(memory, size, run) for _, size in working_sets(host, settings)}
-                repeat(
-                    table,
-                    cells,
-                    settings,
-                    run,
-                    lambda cell, memory=memory, chains=chains: _measure(memory, chains[cell["range_bytes"]], cell),
-                    tick,
-                )
+            with contextlib.ExitStack() as buffers:
+                memory = {page: buffers.enter_context(Buffer(LARGEST_BYTES, page)) for page in pages}
+                chains = {(page, size): random_chain(memory[page], size, run) for page in pages for _, size in sets}
+
+                def measure(cell: Cell, memory=memory, chains=chains) -> dict[str, float]:
+                    return _measure(memory[cell["page"]], chains[cell["page"], cell["range_bytes"]], cell)
+
+                repeat(table, cells, settings, run, measure, tick)
     return table
 
 

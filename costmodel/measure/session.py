@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from costmodel.errors import BadInput
-from costmodel.measure import bandwidth, broadcast, flush, invalidations, kvm, neighbour, refill, sev
+from costmodel.measure import bandwidth, broadcast, flush, flush_cells, invalidations, kvm, neighbour, refill, sev
 from costmodel.measure.host import Host, describe, usable_cpus
 from costmodel.measure.journal import Changes
-from costmodel.measure.probe import Settings, Skipped, Table, Tick, rounds
+from costmodel.measure.probe import Settings, Skipped, Table, Tick, Watch, rounds
 from costmodel.measure.profile import Outcome
 
 PROBES: dict[str, Callable[[Host, Settings, Tick, Changes | None], Table]] = {
     "flush": lambda host, settings, tick, _: flush.probe(host, settings, tick, usable_cpus()),
+    "flush_cells": lambda host, settings, tick, _: flush_cells.probe(host, settings, tick, usable_cpus()),
     "refill": lambda host, settings, tick, _: refill.probe(host, settings, tick, usable_cpus()[-1]),
     "neighbour": lambda host, settings, tick, _: neighbour.probe(host, settings, tick),
     "bandwidth": lambda host, settings, tick, _: bandwidth.probe(host, settings, tick),
@@ -72,7 +73,10 @@ def run(
         if name in outcome.skipped:
             continue
         try:
-            outcome.tables[name] = PROBES[name](outcome.host, settings, progress(name), changes)
+            watch = Watch()
+            table = PROBES[name](outcome.host, settings, progress(name), changes)
+            table.conditions = watch.conditions(outcome.host.load_average)
+            outcome.tables[name] = table
         except Skipped as reason:
             outcome.skipped[name] = str(reason)
         except BrokenPipeError:

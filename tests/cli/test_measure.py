@@ -10,13 +10,14 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 
 from costmodel.cli import cli
 from costmodel.errors import INSTALL, BadInput
-from costmodel.measure import journal, kvm, session, sev
+from costmodel.measure import journal, kvm, refill, session, sev, wbinvd
 from costmodel.measure.host import describe
 from costmodel.measure.journal import Changes, System, changing
 from costmodel.measure.kvm import Guests
@@ -87,7 +88,8 @@ def test_a_profile_is_not_overwritten(tmp_path):
     assert isinstance(result.exception, BadInput)
 
 
-def test_refill_from_the_command_line(tmp_path):
+def test_refill_from_the_command_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(refill, "LARGEST_BYTES", 2**23)
     result = run("refill", "--out", str(tmp_path), "--name", "mine", "--quick")
     assert result.exit_code == 0, result.output
     rows = list(csv.DictReader((tmp_path / "mine" / "refill.csv").open()))
@@ -269,7 +271,7 @@ def test_probes_that_guests_would_feel_are_refused_where_guests_run(tmp_path, gu
 def test_all_skips_them_with_that_reason(tmp_path, guests):
     result = run("all", "--out", str(tmp_path / "out"), "--name", "x")
     assert result.exit_code == 0, result.output
-    assert guests == ["flush", "refill", "neighbour", "bandwidth", "broadcast"]
+    assert guests == ["flush", "flush_cells", "refill", "neighbour", "bandwidth", "broadcast"]
     for name in ("invalidations", "sev"):
         assert f"{name}: skipped, virtual machines run on this host (held by process 4711)" in result.output
 
@@ -349,3 +351,24 @@ def test_bootlog_refuses_two_forms_at_once_and_logs_of_virtual_machines(tmp_path
     assert isinstance(both.exception, BadInput)
     (tmp_path / "vm.txt").write_text(BOOT.replace("tsc:", "Hypervisor detected: KVM"))
     refused(shell("bootlog", tmp_path / "vm.txt"), "virtual machine", "give the log of the host")
+
+
+def test_wbinvd_on_a_virtual_machine_is_skipped_in_one_line(monkeypatch):
+    virtual = replace(describe(), hypervisor="yes")
+    monkeypatch.setattr(session, "this_host", lambda: virtual)
+    result = run("wbinvd", "--yes")
+    assert isinstance(result.exception, BadInput) and "a virtual machine" in str(result.exception)
+
+
+def test_wbinvd_is_not_part_of_all():
+    assert "wbinvd" not in session.PROBES
+
+
+def test_wbinvd_says_the_plan_first_and_then_the_bound(monkeypatch, place):
+    monkeypatch.setattr(wbinvd, "check", lambda *_: None)
+    monkeypatch.setattr(wbinvd, "measure", lambda host, changes, cpu, dirty: wbinvd.Result(8, 0.002, 0.001, 0))
+    result = run("wbinvd", "--yes")
+    assert result.exit_code == 0, result.output
+    assert "WBINVD one after the other" in result.stderr
+    assert result.stdout.startswith("WBINVD at most 62.5 us in the mean of 16")
+    assert json.loads(run("wbinvd", "--yes", "--json").stdout)["flush_at_most_s"] == 0.001 / 16

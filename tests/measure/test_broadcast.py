@@ -4,7 +4,7 @@ import pytest
 
 from costmodel.measure import broadcast
 from costmodel.measure.host import describe, usable_cpus
-from costmodel.measure.probe import Settings, Skipped
+from costmodel.measure.probe import Settings, Skipped, Table
 
 QUICK = Settings(quick=True)
 
@@ -52,3 +52,24 @@ def test_one_cpu_is_said_to_be_too_few(host, monkeypatch):
     monkeypatch.setattr(broadcast, "usable_cpus", lambda: [0])
     with pytest.raises(Skipped, match="one CPU"):
         broadcast.probe(host, QUICK, lambda: None)
+
+
+def table_of(shares):
+    rows = [
+        {"targets": k, "measured_call_s": 1e-5, "measured_hit_share": s} for k, them in shares.items() for s in them
+    ]
+    return Table("broadcast", "measured_call_s", rows=rows)
+
+
+def test_repetitions_that_missed_their_interrupts_are_dropped_and_counted():
+    table = table_of({1: [1.0, 1.02, 0.98, 0.97, 0.05], 2: [1.0] * 5})
+    broadcast._keep_hits(table, 5)
+    assert [row["measured_hit_share"] for row in table.rows] == [1.0, 1.02, 0.98] + [1.0] * 5
+    assert table.notes == ["1 targets: 2 of 5 repetitions missed interrupts (share below 0.98); they are dropped"]
+
+
+def test_a_point_with_less_than_half_of_its_repetitions_is_refused():
+    table = table_of({1: [1.0, 0.5, 0.5, 0.5, 1.0], 2: [1.0] * 5})
+    broadcast._keep_hits(table, 5)
+    assert {row["targets"] for row in table.rows} == {2}
+    assert table.notes == ["1 targets: refused, the CPUs did not take the interrupts"]

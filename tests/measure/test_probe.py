@@ -1,10 +1,11 @@
 """Order, repetitions, stability and what a probe says of itself."""
 
+import os
 import random
 
 import pytest
 
-from costmodel.measure.probe import FEWEST_REPETITIONS, Settings, Table, repeat, rounds
+from costmodel.measure.probe import FEWEST_REPETITIONS, Conditions, Settings, Table, Watch, repeat, rounds
 
 
 def filled(values_by_cell):
@@ -68,3 +69,59 @@ def test_a_table_of_events_has_no_stability():
 def test_intervals_are_possible_in_both_lengths(quick):
     assert Settings(quick).repetitions >= FEWEST_REPETITIONS
     assert Settings(quick).runs >= 2
+
+
+def steady(conditions):
+    table = filled({n: [1.0] * 12 for n in "abc"})
+    table.conditions = conditions
+    return table.judge()
+
+
+CALM = {"cpus": 2, "load_before": 0.1, "others_cpus": 0.05, "steal_share": 0.0, "preempted_per_s": 1.0}
+
+
+def test_a_calm_run_is_called_stable():
+    assert any("flush: stable" in text for text in steady(Conditions(**CALM)))
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ({"load_before": 5.5}, "load average 5.5 before (at most 0.3)"),
+        ({"others_cpus": 1.25}, "others took 1.2 CPUs (at most 0.3)"),
+        ({"steal_share": 0.08}, "steal 8.0% (at most 1%)"),
+        ({"preempted_per_s": 120.0}, "preempted 120 times per second (at most 10)"),
+    ],
+)
+def test_a_run_beside_other_load_is_not_called_stable_however_alike_its_halves_are(what, said):
+    found = steady(Conditions(**CALM | what))
+    assert not any(": stable" in text for text in found)
+    assert any("halves of the run differ by 0.0%" in text for text in found)
+    assert [text for text in found if "not calm" in text] == [f"flush: UNSTABLE, the machine was not calm: {said}"]
+
+
+def test_a_large_host_may_be_a_little_busy_elsewhere():
+    assert Conditions(**CALM | {"cpus": 256, "others_cpus": 2.0}).disturbances() == []
+    assert Conditions(**CALM | {"cpus": 256, "others_cpus": 20.0}).disturbances() != []
+
+
+def test_the_time_of_others_is_that_of_the_machine_less_our_own(tmp_path):
+    def stat(busy, steal):
+        ticks = os.sysconf("SC_CLK_TCK")
+        words = (busy * ticks, 0, 0, 0, 0, 0, 0, steal * ticks, 0, 0)
+        (tmp_path / "stat").write_text(f"cpu  {' '.join(map(str, words))}\ncpu0 1 2\n")
+
+    stat(100, 10)
+    watch = Watch(tmp_path)
+    idle = watch.conditions(0.0)
+    assert idle.others_cpus == 0.0 and idle.steal_share == 0.0
+    stat(100_000, 50_000)
+    seen = watch.conditions(0.2)
+    assert seen.load_before == 0.2
+    assert seen.others_cpus > 0 and 2 * seen.steal_share * seen.cpus == pytest.approx(seen.others_cpus, rel=0.01)
+    assert len(seen.disturbances()) >= 2
+
+
+def test_the_machine_that_runs_this_can_be_watched():
+    seen = Watch().conditions(0.0)
+    assert seen.cpus >= 1 and min(seen.others_cpus, seen.steal_share, seen.preempted_per_s) >= 0

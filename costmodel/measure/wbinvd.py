@@ -1,0 +1,165 @@
+"""WBINVD timed through /proc/mtrr: bare metal, a CPU without self-snoop, root, and nobody's virtual machines.
+
+A write to /proc/mtrr stops all CPUs (set_mtrr() in arch/x86/kernel/cpu/mtrr/mtrr.c), and each of them executes WBINVD
+twice, one CPU at a time: with N CPUs one write is 2N flushes. An unused range is added and deleted again. The rest of
+the stop is in the time too, and an empty one cannot be had, so what comes out is an upper bound of the mean.
+
+The sequence is tested against a simulation of mtrr_write(); no live run was made.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from costmodel.errors import BadInput
+from costmodel.evidence import rendezvous
+from costmodel.evidence.paths import data_dir
+from costmodel.evidence.rendezvous import FLUSHES_PER_CPU
+from costmodel.measure import kvm, native
+from costmodel.measure.buffer import Buffer
+from costmodel.measure.host import Host
+from costmodel.measure.journal import Changes, Mtrr, System, memory_ranges
+from costmodel.measure.probe import Skipped, pinned
+
+MTRR = "proc/mtrr"
+REMEDIES = {
+    errno.EPERM: "run as root, outside of a container",
+    errno.EINVAL: "the kernel does not take this range: see dmesg",
+    errno.ENOSPC: "no register for memory type ranges is free on this host, so it cannot be measured",
+}
+RANGE_BYTES = 2**20
+TYPE = "uncachable"
+CANDIDATES = 2**14
+"""Places for the range that are tried, from the top of the physical addresses down."""
+TRUSTED = ("good", "fair")
+"""Qualities of the logs that the length of the pause is estimated from."""
+STOPS = 2
+"""One to add the range, one to delete it."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Two stops of all CPUs. Times in seconds; `dirty_bytes` were dirtied by one CPU just before the second."""
+
+    cpus: int
+    add_s: float
+    delete_s: float
+    dirty_bytes: int
+
+    @property
+    def flushes_per_stop(self) -> int:
+        return FLUSHES_PER_CPU * self.cpus
+
+    @property
+    def flush_at_most_s(self) -> float:
+        """The mean time of one WBINVD is at most this: the shorter stop, all of it taken for flushes."""
+        return min(self.add_s, self.delete_s) / self.flushes_per_stop
+
+    def as_json(self) -> dict[str, object]:
+        return asdict(self) | {
+            "flushes_per_stop": self.flushes_per_stop,
+            "flush_at_most_s": self.flush_at_most_s,
+        }
+
+    def sentences(self) -> list[str]:
+        found = [
+            f"WBINVD at most {self.flush_at_most_s * 1e6:.4g} us in the mean of {self.flushes_per_stop}: "
+            f"{self.cpus} CPUs stopped for {self.add_s * 1e3:.4g} ms (add) and {self.delete_s * 1e3:.4g} ms (delete)",
+            "the rest of a stop is in these times, so they are upper bounds; all but a few flushes met an empty cache",
+        ]
+        if self.dirty_bytes:
+            more_s = self.delete_s - self.add_s
+            said = f"{more_s * 1e3:.4g} ms longer than the first" if more_s > 0 else "no longer than the first"
+            found.append(f"with {self.dirty_bytes / 2**20:.4g} MiB dirty in one domain the second stop was {said}")
+        return found
+
+
+def missing(host: Host, root: Path = Path("/"), euid: int | None = None) -> list[str]:
+    """Why this host cannot be measured, each in words; empty where it can."""
+    flags = re.search(r"^flags\s*:(.*)$", (root / "proc/cpuinfo").read_text(), flags=re.M)
+    found = []
+    if host.virtual:
+        found.append("a virtual machine: WBINVD is the hypervisor's business")
+    if flags is None or "ss" in flags[1].split():
+        found.append("the CPU snoops itself (flag ss): the kernel executes no WBINVD when it sets memory type ranges")
+    if not (root / MTRR).exists():
+        found.append("/proc/mtrr is missing")
+    if (os.geteuid() if euid is None else euid) != 0:
+        found.append("needs root")
+    return found
+
+
+def planned(host: Host) -> list[str]:
+    """What a run does to the host, in sentences, with the length of the pause as far as logs of others tell."""
+    rows = rendezvous.read(data_dir() / rendezvous.FILE).values()
+    seen = [row.flush_at_most_s for row in rows if row.flush_at_most_s is not None and row.quality in TRUSTED]
+    flushes = STOPS * FLUSHES_PER_CPU * host.logical_cpus
+    return [
+        f"all {host.logical_cpus} CPUs stop {STOPS} times with interrupts off, for {flushes} WBINVD one after the other",
+        f"estimated {flushes * min(seen):.2g} to {flushes * max(seen):.2g} s in all, by boot and resume logs of other "
+        f"AMD machines (at most {min(seen) * 1e3:.2g} to {max(seen) * 1e3:.2g} ms each); dirty caches take longer",
+        "a stop of seconds can trip watchdogs, break network connections and mark the time-stamp counter unstable until "
+        "the next boot",
+        f"one unused memory type range of {RANGE_BYTES // 2**20} MiB is added to /proc/mtrr and deleted again; after a "
+        "kill `costmodel measure restore` deletes it",
+    ]
+
+
+def refusal(proc: Path = Path("/proc")) -> str:
+    """Why this host must not be stopped; empty where there is no reason. There is no way around it."""
+    return kvm.guests(proc).sentence()
+
+
+def free_range(system: System) -> Mtrr:
+    """An unused range at the top of the physical addresses. Raises Skipped."""
+    width = re.search(r"(\d+) bits physical", system.read(system.path("proc/cpuinfo")))
+    if width is None:
+        raise Skipped("wbinvd: /proc/cpuinfo does not tell the width of physical addresses")
+    used = [(one.base, one.base + one.size) for one in memory_ranges(system.read(system.path(MTRR)))]
+    mapped = re.findall(r"([0-9a-f]+)-([0-9a-f]+) :", system.read(system.path("proc/iomem")))
+    used += [(int(first, 16), int(last, 16) + 1) for first, last in mapped]
+    top = 2 ** int(width[1])
+    for place in range(1, CANDIDATES + 1):
+        base = top - place * RANGE_BYTES
+        if all(last <= base or base + RANGE_BYTES <= first for first, last in used):
+            return Mtrr(str(system.path(MTRR)), hex(base), hex(RANGE_BYTES), TYPE)
+    raise Skipped("wbinvd: no unused range was found at the top of the physical addresses")
+
+
+def measure(host: Host, changes: Changes, cpu: int, dirty: bool) -> Result:
+    """One add and one delete. Where `dirty`, `cpu` dirties as much as its last-level cache holds before the delete.
+
+    Raises BadInput where the kernel refuses.
+    """
+    entry = free_range(changes.system)
+    size = host.llc.bytes if dirty and host.llc else 0
+    with pinned(cpu), Buffer(max(size, native.LINE_BYTES)) as memory:
+        try:
+            add_s = changes.add_memory_range(entry)
+            if size:
+                native.function("dirty")(memory.address, size // native.LINE_BYTES)
+            delete_s = changes.delete_memory_range(entry)
+        except OSError as error:
+            raise BadInput(
+                f"refused the write: {error.strerror}",
+                file="/proc/mtrr",
+                remedy=REMEDIES.get(error.errno or 0, "see dmesg"),
+            ) from None
+    return Result(host.logical_cpus, add_s, delete_s, size)
+
+
+def check(host: Host, yes: bool, root: Path = Path("/"), euid: int | None = None) -> None:
+    """Raise BadInput where the host cannot be measured, where guests run, or with the plan where nobody agreed to it."""
+    if lacks := missing(host, root, euid):
+        remedy = "`costmodel measure bootlog` bounds WBINVD without any of it"
+        raise BadInput(f"is skipped: {'; '.join(lacks)}", field="wbinvd", remedy=remedy)
+    if reason := refusal(root / "proc"):
+        raise BadInput(
+            f"is refused: {reason}", field="wbinvd", remedy="move them away first, there is no way around it"
+        )
+    if not yes:
+        raise BadInput("; ".join(planned(host)), field="wbinvd", remedy="say --yes if this may be done")
