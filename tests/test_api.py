@@ -126,7 +126,7 @@ def test_a_sweep_has_every_combination_and_passes_through_the_case(sev, swept):
     (size,) = [size for size, _ in sev.scenario.ranges(trigger)]
     here = sev.sweep(range_bytes=[size], cpus=[8], strategies=["WBNOINVD_MASK"]).set_index("quantity")
     cost = sev.costs(trigger).query("strategy == 'WBNOINVD_MASK'").set_index("quantity")
-    assert here.loc["cpu_time", "median"] == pytest.approx(cost.loc["cpu_time", "median"], rel=0.05)
+    assert here.loc["cpu_time", "median"] == pytest.approx(cost.loc["cpu_time", "median"], rel=0.1)
     masked = swept.query("strategy == 'WBNOINVD_MASK' and quantity == 'cpu_time' and range_bytes == range_bytes.min()")
     assert masked.sort_values("cpus")["median"].is_monotonic_increasing
     assert swept[swept.chosen].strategy.unique().tolist() == ["WBNOINVD_MASK"]

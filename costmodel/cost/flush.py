@@ -21,13 +21,15 @@ WALK = ("walk_start_s", "line_empty_s", "line_valid_s", "serial_exponent", "smt_
 @dataclass(frozen=True)
 class EventCost:
     """`time_s`: latency of the event; `stolen_s`: CPU time it takes from the host; `irq_off_s`: longest time one CPU
-    has interrupts off; `guest_s`: time each vCPU of the guest loses (a lower bound: the refill is only a floor).
+    has interrupts off; `guest_s`: time each vCPU of the guest loses (a lower bound: the refill is only a floor);
+    `neighbours_s`: the part of `stolen_s` that CPUs lose without standing still, to write-back and refill.
     """
 
     time_s: numpy.ndarray
     stolen_s: numpy.ndarray
     irq_off_s: numpy.ndarray
     guest_s: numpy.ndarray
+    neighbours_s: numpy.ndarray
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,8 @@ def whole_cache(
             reused_fraction=draws["reused_fraction"],
             read_bytes_per_s=draws["read_bytes_per_s"],
         )
-    return EventCost(flush_s + broadcast_s, stolen_s, flush_s, guest_s)
+    stopped_s = numpy.asarray(cpus, float) * flush_s + broadcast_s
+    return EventCost(flush_s + broadcast_s, stolen_s, flush_s, guest_s, numpy.maximum(0.0, stolen_s - stopped_s))
 
 
 def domain_writeback(draws: Draws, machine: Machine) -> numpy.ndarray:
@@ -150,11 +153,11 @@ def cpus_outside(machine: Machine, spread: Spread, cpus: numpy.ndarray | float) 
     return numpy.maximum(0.0, spread.sockets * machine.logical_cpus / machine.sockets - numpy.asarray(cpus, float))
 
 
-def at_rate(draws: Draws, machine: Machine, rate_per_s: numpy.ndarray, *, invalidates: bool) -> Draws:
-    """The draws with the shares that a flush finds when it comes `rate_per_s` times a second (n,).
+def at_rate(draws: Draws, machine: Machine, rate_per_s: numpy.ndarray) -> Draws:
+    """The draws with the dirty share that a flush finds when it comes `rate_per_s` times a second (n,).
 
-    Each flush leaves the caches clean, and a WBINVD leaves them empty; the software of the domain makes as many lines
-    dirty, or valid, again as its memory traffic brings in until the next one.
+    Each flush leaves the caches clean; the software of the domain makes as many lines dirty again as its memory traffic
+    brings in until the next one. That a WBINVD leaves them empty too is left out: what it finds valid is an upper bound.
     """
     found = value(
         "dirty_at_flush",
@@ -162,8 +165,7 @@ def at_rate(draws: Draws, machine: Machine, rate_per_s: numpy.ndarray, *, invali
         lines=(machine.llc_bytes_per_domain + machine.l2_bytes_per_core) / machine.line_bytes,
         rate_per_s=rate_per_s,
     )
-    valid = draws["valid_fraction"] * (found if invalidates else 1.0)
-    return draws.with_values(dirty_fraction=draws["dirty_fraction"] * found, valid_fraction=valid)
+    return draws.with_values(dirty_fraction=draws["dirty_fraction"] * found)
 
 
 def present_fraction(
@@ -248,10 +250,11 @@ def _on_one_cpu(
     evicted = {"evicted_bytes": present * range_bytes, "reused_fraction": draws["reused_fraction"]}
     refill_s = value("refill_floor", read_bytes_per_s=draws["read_bytes_per_s"], **evicted)
     stolen_s = value("stolen_range", time_s=time_s, cpu_read_bytes_per_s=draws["cpu_read_bytes_per_s"], **evicted)
-    return EventCost(time_s, stolen_s, numpy.zeros_like(time_s), (time_s + refill_s) / vcpus)
+    none = numpy.zeros_like(time_s)
+    return EventCost(time_s, stolen_s, none, (time_s + refill_s) / vcpus, none)
 
 
 def nothing(draws: Draws) -> EventCost:
     """No flush: no cost."""
     zero = numpy.zeros(draws.n)
-    return EventCost(zero, zero, zero, zero)
+    return EventCost(zero, zero, zero, zero, zero)

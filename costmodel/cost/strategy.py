@@ -69,7 +69,7 @@ def mixed_cost(strategy: Strategy, trigger: str, scenario: Scenario, draws: Draw
     mean = EventCost(
         *(
             sum(weight * getattr(cost, part) for weight, cost in zip(weights, costs, strict=True))
-            for part in ("time_s", "stolen_s", "irq_off_s", "guest_s")
+            for part in ("time_s", "stolen_s", "irq_off_s", "guest_s", "neighbours_s")
         )
     )
     times = numpy.stack(numpy.broadcast_arrays(*(numpy.atleast_1d(cost.time_s) for cost in costs)))

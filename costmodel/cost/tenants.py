@@ -20,7 +20,7 @@ PER_VM_LOOPS = ("autonuma", "axis", "once")
 @dataclass(frozen=True)
 class Bill:
     """Arrays over the draws. `own_s` and `others_s`: CPU time per event from CPUs that run the guest, and from the
-    rest; `neighbour_fraction`: share of its time that a CPU of someone else loses if it is among those that flush (None
+    rest, who also wait for memory and fetch their lines again; `neighbour_fraction`: share of its time that a CPU of someone else loses if it is among those that flush (None
     without a rate; 0 for a range flush, which stops one CPU only); `forced_cpus`: host CPUs that one attacking thread can
     take at most (None where no VMM makes the event at will); `late_answer_s`: mean delay of the CPUs' answers from which
     on waiting for the slowest takes longer than the flush (None for a range flush); `vms_at` maps a share of the host to
@@ -45,6 +45,7 @@ def bill(cost: Total, scenario: Scenario, shares: tuple[float, ...]) -> Bill | N
     if strategy.whole_cache:
         stopped = cpus_flushed(strategy, scenario)
         others = value("others_pay", cpus_stopped=stopped, vcpus=float(scenario.vcpus), flush_s=event.irq_off_s)
+        others = others + event.neighbours_s
         late = event.irq_off_s / value("slowest_response", response_delay_s=1.0, target_cpus=max(1.0, stopped - 1))
     forced = None
     if TRIGGERS[cost.trigger].by_vmm:

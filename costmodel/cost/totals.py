@@ -10,7 +10,7 @@ from costmodel.cost.draws import Draws
 from costmodel.cost.flush import EventCost, at_rate
 from costmodel.cost.rates import event_rate, is_closed
 from costmodel.cost.scenario import Scenario
-from costmodel.cost.strategy import invalidates, mixed_cost
+from costmodel.cost.strategy import mixed_cost
 from costmodel.errors import MissingNumber
 from costmodel.formulas.compiled import value
 from costmodel.kvm.strategies import STRATEGIES
@@ -85,7 +85,7 @@ def total(trigger: str, strategy: str, scenario: Scenario, draws: Draws) -> Tota
         rate = event_rate(entry, trigger, scenario, tracked)
         if rate is not None and entry.whole_cache:
             for _ in range(REFINEMENTS):
-                found = at_rate(tracked, scenario.machine, rate, invalidates=invalidates(entry, scenario))
+                found = at_rate(tracked, scenario.machine, rate)
                 event, p99_s = mixed_cost(entry, trigger, scenario, found)
                 rate = event_rate(entry, trigger, scenario, found)
     except MissingNumber as gap:

@@ -11,9 +11,8 @@ from costmodel.cost.axes import AXES
 from costmodel.cost.crossing import crossings
 from costmodel.cost.draws import medians
 from costmodel.cost.scenario import Scenario
-from costmodel.cost.strategy import mixed_cost
+from costmodel.cost.totals import total
 from costmodel.decision.model import Flip
-from costmodel.kvm.strategies import STRATEGIES
 from costmodel.numbers import quantity
 
 FLIP_AXES = ("range_bytes", "cpus", "cache_bytes")
@@ -29,7 +28,7 @@ def stolen_at(
         scenario = AXES[name].at(scenario, value)
     else:
         at = at.with_values(**{name: numpy.array([value])})
-    return float(mixed_cost(STRATEGIES[strategy], trigger, scenario, at)[0].stolen_s[0])
+    return float(total(trigger, strategy, scenario, at).event.stolen_s[0])
 
 
 def winner_at(

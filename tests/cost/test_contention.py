@@ -30,7 +30,7 @@ def made(strategy, time_s, rate_per_s, *, irq_off_s=0.0, closed=False):
     """A total of one draw with the given event."""
     time, irq = numpy.array([float(time_s)]), numpy.array([float(irq_off_s)])
     rate = None if rate_per_s is None else numpy.array([float(rate_per_s)])
-    return Total(SCAN, strategy, EventCost(time, time, irq, time), time, rate, closed, 256, (), False, None)
+    return Total(SCAN, strategy, EventCost(time, time, irq, time, 0 * time), time, rate, closed, 256, (), False, None)
 
 
 def waits(cost, placement, case=WHOLE_GUEST):

@@ -96,7 +96,7 @@ def mixed(monkeypatch, case, at):
 
     def find(*ranges):
         def cost(entry, trigger, scenario, draws, size):
-            return EventCost(*(numpy.full(1, factor * size) for factor in (1.0, 2.0, 3.0, 4.0)))
+            return EventCost(*(numpy.full(1, factor * size) for factor in (1.0, 2.0, 3.0, 4.0, 5.0)))
 
         monkeypatch.setattr(strategy, "event_cost", cost)
         monkeypatch.setattr(type(case), "ranges", lambda self, trigger: ranges)

@@ -52,18 +52,20 @@ def test_a_blast_is_paid_by_the_248_cpus_that_do_not_run_the_guest(case, some):
     """256 CPUs stop for the flush of a guest of 8 vCPUs."""
     cost, found = paid("WBINVD_ALL", case, some)
     assert (case.machine.logical_cpus, case.vcpus) == (256, 8)
-    assert found.others_s == pytest.approx(248 * cost.event.irq_off_s)
+    assert found.others_s == pytest.approx(248 * cost.event.irq_off_s + cost.event.neighbours_s)
 
 
-def test_a_mask_as_large_as_a_pinned_guest_costs_nobody_else(case, some):
+def test_a_mask_as_large_as_a_pinned_guest_stops_nobody_else(case, some):
     pinned = replace(case, cpus_that_ran=float(case.vcpus))
-    assert numpy.all(paid("WBNOINVD_MASK", pinned, some)[1].others_s == 0)
+    cost, found = paid("WBNOINVD_MASK", pinned, some)
+    assert found.others_s == pytest.approx(cost.event.neighbours_s), "who shares its memory waits for the write-back"
     assert numpy.all(paid("WBNOINVD_ALL", pinned, some)[1].others_s > 0)
 
 
 def test_a_guest_with_more_vcpus_than_cpus_pays_all_and_never_gives(case, some):
     large = replace(case, vcpus=2 * case.machine.logical_cpus)
-    assert numpy.all(paid("WBINVD_ALL", large, some)[1].others_s == 0)
+    cost, found = paid("WBINVD_ALL", large, some)
+    assert found.others_s == pytest.approx(cost.event.neighbours_s)
 
 
 @pytest.mark.parametrize("name", FLUSHES)
@@ -72,17 +74,20 @@ def test_an_attacker_never_takes_more_cpus_than_the_host_has(name, case, some):
     assert numpy.all((forced > 0) & (forced <= case.machine.logical_cpus))
 
 
-def test_an_attacker_with_a_range_flush_takes_the_one_cpu_it_runs_on(case, some):
-    assert paid("CLFLUSHOPT_UVA", case, some, DISCARD)[1].forced_cpus == pytest.approx(1)
+def test_an_attacker_with_a_range_flush_takes_the_one_cpu_it_runs_on_and_fetches_its_lines_again(case, some):
+    cost, found = paid("CLFLUSHOPT_UVA", case, some, DISCARD)
+    assert found.forced_cpus == pytest.approx(numpy.minimum(cost.event.stolen_s / cost.event.time_s, 256))
+    assert numpy.all(found.forced_cpus >= 1) and numpy.median(found.forced_cpus) < 2
 
 
 def test_an_attacker_with_a_blast_takes_nearly_the_whole_host(case, some):
-    assert numpy.median(paid("WBINVD_ALL", case, some, DISCARD)[1].forced_cpus) > 0.9 * case.machine.logical_cpus
+    assert numpy.median(paid("WBINVD_ALL", case, some, DISCARD)[1].forced_cpus) > 0.8 * case.machine.logical_cpus
 
 
 def test_a_pinned_mask_bounds_what_an_attacker_takes_by_the_mask(case, some):
     pinned = replace(case, cpus_that_ran=8.0)
-    assert numpy.all(paid("WBNOINVD_MASK", pinned, some, DISCARD)[1].forced_cpus <= 8 * (1 + 1e-9))
+    cost, found = paid("WBNOINVD_MASK", pinned, some, DISCARD)
+    assert numpy.all(found.forced_cpus <= 8 * (1 + 1e-9) + cost.event.neighbours_s / cost.event.time_s)
 
 
 def test_what_no_vmm_can_loop_has_no_attacker(case, some):
@@ -146,7 +151,7 @@ def test_what_does_not_flush_has_no_bill(case, some):
 
 def made(stolen_s):
     stolen = numpy.array([stolen_s])
-    event = EventCost(stolen, stolen, numpy.zeros(1), stolen)
+    event = EventCost(stolen, stolen, numpy.zeros(1), stolen, numpy.zeros(1))
     return Total(DISCARD, "CLFLUSHOPT_UVA", event, stolen, None, False, 256, (), False, None)
 
 

@@ -95,7 +95,7 @@ def test_two_machines_that_differ_in_the_cache_differ_in_cost(evidence, milan):
 
 def made(strategy, time_s, rate, *, closed=False, guest_s=0.25):
     time = numpy.asarray(time_s, float)
-    event = EventCost(time, 3 * time, 0.5 * time, numpy.full_like(time, guest_s))
+    event = EventCost(time, 3 * time, 0.5 * time, numpy.full_like(time, guest_s), 0 * time)
     rates = None if rate is None else numpy.full_like(time, rate)
     return Total("munmap_or_discard", strategy, event, time, rates, closed, 4, (), False, None)
 

@@ -28,7 +28,7 @@ def cost(strategy, stolen_s, *, time_s=1.0, p99_s=None, guest_s=1.0, refused=Non
     stolen, time, guest, p99 = (
         numpy.broadcast_to(numpy.asarray(x, float), (4,)) for x in (stolen_s, time_s, guest_s, p99_s or time_s)
     )
-    event = None if refused else EventCost(time, stolen, numpy.zeros(4), guest)
+    event = None if refused else EventCost(time, stolen, numpy.zeros(4), guest, numpy.zeros(4))
     return Total("trigger", strategy, event, p99, None, False, 256, (), extrapolated, refused)
 
 

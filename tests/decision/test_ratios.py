@@ -70,7 +70,7 @@ def made(strategy, factor, rate=None, refused=None):
     parts = {
         name: factor * size * numpy.ones(4) for name, size in (("time_s", 1.0), ("stolen_s", 2.0), ("guest_s", 4.0))
     }
-    event = None if refused else EventCost(irq_off_s=factor * 3 * numpy.ones(4), **parts)
+    event = None if refused else EventCost(irq_off_s=factor * 3 * numpy.ones(4), neighbours_s=numpy.zeros(4), **parts)
     rates = None if rate is None else rate * numpy.ones(4)
     return Total(
         "munmap_or_discard", strategy, event, factor * 5 * numpy.ones(4), rates, False, 256, (), False, refused

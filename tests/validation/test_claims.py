@@ -101,10 +101,10 @@ def test_the_slowed_down_guest_is_alone_with_its_range_flush(rows):
     assert "everyone else pays 0" in rows["snp-slower"].figure
 
 
-def test_the_range_flush_is_no_longer_said_to_outlast_a_blast(rows):
-    """With a latency taken for a slope it was 9 draws of 10; sweeps on three EPYC say the opposite."""
+def test_the_range_flush_outlasts_a_blast_in_most_draws(rows):
+    """Both are shorter than was thought: sweeps on three EPYC for the one, boots and resumes for the other."""
     share = int(re.search(r"longer in (\d+) % of the draws", rows["snp-slower"].figure)[1])
-    assert share < 50
+    assert share > 50
 
 
 def test_the_hook_after_srcu_makes_faults_wait_less(rows, studies):
