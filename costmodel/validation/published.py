@@ -15,8 +15,7 @@ WIDEST = 100.0
 TOO_WIDE = f"the interval spans more than a factor of {WIDEST:.0f}: not decisive"
 SIGNS = {"exact": "", "lower": ">= ", "upper": "<= "}
 LORE_KINDS = ("claimed", "threshold")
-EXPLAINED = {
-    "W03": "the unexplained outlier: larger than Skylake-SP on a far smaller cache (same author and method)",
+OUTSIDE = {
     "I01b": "virtual IPIs of a Xen shim: the host must schedule each vCPU",
     "I01c": "virtual IPIs of a Xen shim, assisted: no interrupt reaches a busy CPU",
     "I02a": "virtual IPIs: hold time of a lock around the round",
@@ -27,7 +26,7 @@ EXPLAINED = {
     "I08b": "rule of thumb without hardware; the fitted line is an upper bound (it holds mmap_lock contention)",
     "I08c": "rule of thumb without hardware; the fitted line is an upper bound (it holds mmap_lock contention)",
 }
-"""Why the model misses a row: read with the source of the row, not derived."""
+"""Rows that the model says nothing of, and why: read with the source of the row. Any other miss fails."""
 
 
 def lore(evidence: Evidence) -> list[Row]:
@@ -43,14 +42,14 @@ def measured(evidence: Evidence) -> list[Row]:
 
 def _row(evidence: Evidence, check: Check) -> Row:
     verdicts: dict[str, Verdict] = {"met": "pass", "cannot check": "not testable"}
-    verdict = verdicts.get(check.verdict, "disagree-explained" if check.id in EXPLAINED else "fail")
+    verdict = verdicts.get(check.verdict, "not testable" if check.id in OUTSIDE else "fail")
     source = evidence.measurements[check.id]
     wide = verdict == "pass" and check.high > WIDEST * check.low
     model = "no number"
     if check.low is not None:
         middle = math.sqrt(check.low * check.high) if check.low > 0 else check.high / 2
         model = f"model {interval(check.low, middle, check.high, check.unit)}"
-    note = check.note if verdict == "pass" else EXPLAINED.get(check.id, check.note)
+    note = check.note if verdict == "pass" else OUTSIDE.get(check.id, check.note)
     if wide:
         verdict, note = "not testable", TOO_WIDE
     reached = "the published figure lies in the model's interval"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from costmodel.calibration.between_machines import held_out_machines
 from costmodel.calibration.broadcast import host_problem
 from costmodel.calibration.fit import Fit, fit
 from costmodel.calibration.holdout import HoldOut, leave_groups_out
@@ -13,6 +14,7 @@ from costmodel.validation.row import Row, Verdict
 
 COVERAGE = (0.85, 0.95)
 """Wanted of 90 % intervals, where there are rows enough to tell."""
+LEVEL = 0.9
 ENOUGH_ROWS = 100
 TARGET = "90 % intervals cover 85 to 95 %"
 RIVAL = "(rival)"
@@ -23,6 +25,7 @@ def rows(evidence: Evidence) -> list[Row]:
     calibration = Calibration(evidence)
     found = [_published(name, fit(problem), leave_groups_out(problem)) for name, problem in problems(evidence).items()]
     found.append(_anchors(calibration))
+    found.append(_machines(evidence))
     for name, profile in evidence.hosts.items():
         found += [_host(name, number, trial) for number, trial in enumerate(held_out(profile))]
         if (rounds := host_problem(profile)) is not None:
@@ -72,6 +75,31 @@ def _anchors(calibration: Calibration) -> Row:
         high=max(walks),
         unit="s",
         note="three rows, three parameters; no timing on any EPYC is public: `costmodel measure sev` would test it",
+    )
+
+
+def _machines(evidence: Evidence) -> Row:
+    """Every measured machine foretold by the others alone, quantity by quantity: what a catalogued machine is told."""
+    from scipy.stats import binomtest
+
+    trials = held_out_machines(evidence)
+    inside = sum(trial.inside for trial in trials)
+    found = binomtest(inside, len(trials)).proportion_ci(0.95)
+    missed = ", ".join(f"{t.quantity} of {t.machine} ({t.ratio:.2g} times)" for t in trials if not t.inside)
+    reached = found.low <= LEVEL <= found.high
+    return Row(
+        id="machines-foretold-by-others",
+        what="start, slopes and bandwidths of each measured machine, foretold without it",
+        figure=f"{inside} of {len(trials)} inside their 90 % intervals (binomial {found.low:.0%} to {found.high:.0%})",
+        target="the share inside cannot be told from 90 %",
+        verdict="pass" if reached else "fail",
+        source="data/hosts",
+        value=inside / len(trials),
+        low=float(found.low),
+        high=float(found.high),
+        unit="1",
+        note=f"outside: {missed}" if missed else "",
+        details={"machines": len({t.machine for t in trials}), "n": len(trials), "covered": inside},
     )
 
 

@@ -1,4 +1,4 @@
-"""Lore and measurements beside the model: a miss has an explanation or fails."""
+"""Lore and measurements beside the model: a miss fails, unless the model says nothing of such a row."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from costmodel.calibration.parameters import Calibration
 from costmodel.calibration.published import checks
 from costmodel.evidence.store import load
 from costmodel.validation import published
-from costmodel.validation.published import EXPLAINED, TOO_WIDE, WIDEST
+from costmodel.validation.published import OUTSIDE, TOO_WIDE, WIDEST
 
 EVIDENCE = load()
 CHECKS = {check.id: check for check in checks(Calibration(EVIDENCE))}
@@ -19,32 +19,27 @@ def rows():
     return {row.id: row for row in (*published.measured(EVIDENCE), *published.lore(EVIDENCE))}
 
 
-def test_no_row_fails(rows):
-    assert [row.id for row in rows.values() if row.verdict == "fail"] == []
+def test_what_fails_is_known(rows):
+    """W03: 14 ms per flush on Haswell, more than on Skylake-SP with its larger caches. Nobody knows why."""
+    assert [row.id for row in rows.values() if row.verdict == "fail"] == ["W03"]
 
 
-def test_every_miss_is_explained(rows):
-    missed = [id for id in rows if CHECKS[id].verdict == "missed"]
-    assert missed
+def test_every_other_miss_is_outside_of_what_the_model_says(rows):
+    missed = {id for id in rows if CHECKS[id].verdict == "missed"} - {"W03"}
+    assert missed and missed <= set(OUTSIDE)
     for id in missed:
-        assert rows[id].verdict == "disagree-explained"
-        assert rows[id].note == EXPLAINED[id]
+        assert rows[id].verdict == "not testable" and rows[id].note == OUTSIDE[id]
 
 
-@pytest.mark.parametrize("id", EXPLAINED)
-def test_an_explanation_is_of_a_row_that_exists(id):
-    assert id in EVIDENCE.measurements
+@pytest.mark.parametrize("id", OUTSIDE)
+def test_what_is_outside_is_a_row_that_exists_and_that_says_so(id):
+    row = EVIDENCE.one(id)
+    assert "irtual" in OUTSIDE[id] or row.kind == "claimed"
 
 
-def test_an_explanation_of_a_row_that_is_met_is_not_shown(rows):
-    for id in EXPLAINED:
-        if id in rows and CHECKS[id].verdict == "met":
-            assert rows[id].note != EXPLAINED[id]
-
-
-def test_a_miss_without_an_explanation_fails():
+def test_a_miss_inside_fails():
     check = replace(CHECKS["W05"], verdict="missed")
-    assert "W05" not in EXPLAINED
+    assert "W05" not in OUTSIDE
     assert published._row(EVIDENCE, check).verdict == "fail"
 
 
@@ -146,5 +141,5 @@ def test_every_row_names_its_author(rows):
 
 def test_the_known_outlier_is_haswell(rows):
     """14 ms per flush on a cache smaller than that of Skylake-SP with its 3.4 ms."""
-    assert rows["W03"].verdict == "disagree-explained"
+    assert rows["W03"].verdict == "fail"
     assert "outlier" in rows["W03"].note

@@ -23,8 +23,9 @@ def test_every_retrodiction_is_there(rows):
     assert list(rows) == IDS
 
 
-def test_none_fails(rows):
-    assert [row.id for row in rows.values() if row.verdict == "fail"] == []
+def test_what_fails_is_known(rows):
+    """The third shut-down took longer than its pages do in the two others: a constant per page is no model of it."""
+    assert [row.id for row in rows.values() if row.verdict == "fail"] == ["S06c"]
 
 
 def test_the_lockups_are_retrodicted(rows):
@@ -97,7 +98,7 @@ def test_an_interval_that_holds_anything_tests_nothing(rows):
 
 def test_the_row_that_the_model_misses_says_why(rows):
     row = rows["S06c"]
-    assert row.verdict == "disagree-explained"
+    assert row.verdict == "fail"
     assert row.value > row.high
     assert "vCPUs" in row.note
 
