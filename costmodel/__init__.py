@@ -6,7 +6,8 @@
 'WBNOINVD_MASK'
 
 `case` asks about one guest on one machine; `formulas`, `measurements`, `machines`, `workloads`, `guests`, `triggers`,
-`strategies` and `kernels` show what is known, `calibrate` how it was fitted, `plot` draws. All of it is loaded when first used.
+`strategies` and `kernels` show what is known, `calibrate`, `parameters` and `host` how it was fitted, `scoreboard` and
+`simulations` whether it is right, `plot` draws. All of it is loaded when first used.
 """
 
 from __future__ import annotations
@@ -22,11 +23,15 @@ if TYPE_CHECKING:
         case,
         formulas,
         guests,
+        host,
         kernels,
         logspace,
         machines,
         measurements,
+        parameters,
         recommend,
+        scoreboard,
+        simulations,
         strategies,
         triggers,
         workloads,
@@ -39,12 +44,16 @@ __all__ = [
     "case",
     "formulas",
     "guests",
+    "host",
     "kernels",
     "logspace",
     "machines",
     "measurements",
+    "parameters",
     "plot",
     "recommend",
+    "scoreboard",
+    "simulations",
     "strategies",
     "triggers",
     "workloads",

@@ -13,7 +13,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
@@ -26,9 +26,10 @@ from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.totals import Total, total
 from costmodel.decision import model
 from costmodel.decision.candidates import Candidate
-from costmodel.decision.contention import compared, contention_rows
+from costmodel.decision.contention import bill_rows, compared, contention_rows
 from costmodel.decision.headline import costliest_study
 from costmodel.decision.intervals import interval_of
+from costmodel.decision.mask import mask_rows
 from costmodel.decision.policy import Study
 from costmodel.decision.recommend import DEFAULT_WORKLOAD, not_applicable, study_all
 from costmodel.decision.recommend import recommend as decide
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from costmodel.calibration.fit import Fit
+    from costmodel.evidence.hosts import Profile
 
 CASE = ("guest", "machine", "workload", "kernel", "vcpus", "resident_bytes", "cpus_that_ran")
 COLUMNS = (*CASE, "trigger", "strategy", "quantity", "median", "low", "high", "unit", "extrapolated", "state")
@@ -301,26 +303,69 @@ class Case:
         return self._frame(rows, "chosen", "refused")
 
     @_named
-    def waits(self, trigger: str | None = None) -> pandas.DataFrame:
-        """What waits for each flush, by the place of the hook: a frame of COLUMNS, `placement`, `here` and `note`.
+    def waits(self, trigger: str | None = None, rate_per_s: Sequence[float] | None = None) -> pandas.DataFrame:
+        """What waits for each flush, by the place of the hook: a frame of COLUMNS, `chosen`, `placement`, `here`, `note`.
 
-        Quantities: the values of WAITS, times in seconds, shares as fractions of 1. `here` marks what the kernel does; a
-        wait without a bound has no median. Triggers without a rate have no rows: give one in `rates`. Raises
-        UnknownName or BadInput.
+        Quantities: the values of WAITS, times in seconds, shares as fractions of 1. `chosen` and `here` mark the flush and
+        the place of this kernel; a wait without a bound has no median. Triggers without a rate have no rows: give one in
+        `rates`, or several in `rate_per_s` (then at one trigger, by default the costliest, and a column `rate_per_s` more).
+        Raises UnknownName or BadInput.
 
         >>> case("sev", "epyc-7763-2s").waits("autonuma_prot_none_scan").placement.nunique()
         4
         """
+        if rate_per_s is None:
+            studies = self._studies if trigger is None else [self._study(trigger)]
+            rows = [row for study in studies for row in _waits(study)]
+            return self._frame(rows, "chosen", "placement", "here", "note")
+        study = self._study(trigger)
+        draws = Draws(study.parameters, SWEEP_DRAWS)
         rows = []
-        for study in self._studies if trigger is None else [self._study(trigger)]:
-            for wait in contention_rows(study):
-                known = {
-                    name: getattr(wait, name) for name in ("trigger", "strategy", "state", "placement", "here", "note")
-                }
-                parts = {name: getattr(wait, field) for field, name in WAITS.items()}
-                marked = study.cost(wait.strategy).extrapolated
-                rows += [{**known, "quantity": name, **_cells(part, marked)} for name, part in parts.items()]
-        return self._frame(rows, "placement", "here", "note")
+        for rate in self._grid("rate_per_s", rate_per_s):
+            there = replace(self.scenario, rate_per_s=rate)
+            rows += [
+                row | {"rate_per_s": rate} for row in _waits(Study(study.trigger, there, study.parameters, draws, {}))
+            ]
+        return self._frame(rows, "chosen", "placement", "here", "note", "rate_per_s")
+
+    @_named
+    def bill(self, trigger: str | None = None) -> pandas.DataFrame:
+        """Who pays for one event of each flush: a frame of COLUMNS, `chosen` and `payer`, by default at the costliest trigger.
+
+        The `payer` of `cpu_time` is "its guest" (the CPUs that run it) or "everyone else". Raises UnknownName or BadInput.
+
+        >>> sorted(set(case("sev", "epyc-7763-2s").bill().payer))
+        ['everyone else', 'its guest']
+        """
+        study = self._study(trigger)
+        own = study.chosen.strategy if study.chosen else None
+        rows = []
+        for paid in bill_rows(study, load()):
+            known = {"trigger": paid.trigger, "strategy": paid.strategy, "state": paid.state, "quantity": "cpu_time"}
+            known["chosen"] = paid.strategy == own
+            parts = {"its guest": paid.own_s, "everyone else": paid.others_s}
+            rows += [{**known, "payer": who, **_cells(part, part.extrapolated)} for who, part in parts.items()]
+        return self._frame(rows, "chosen", "payer")
+
+    @_named
+    def mask(self, trigger: str | None = None) -> pandas.DataFrame:
+        """What pinning and time make of the mask of CPUs that ran the guest, and what a flush on it costs.
+
+        A frame of COLUMNS, `mask` (in words), `domains` and `note`, for the masked flush of this kernel; `cpus_that_ran` is
+        the size of the mask, quantities are `cpu_time` and `event_time`. Empty where no masked flush is safe. Raises
+        UnknownName or BadInput.
+
+        >>> case("sev", "epyc-7763-2s").mask()["mask"].iloc[0]
+        'pinned, packed'
+        """
+        rows = []
+        for row in mask_rows(self._study(trigger)):
+            known = {"trigger": row.trigger, "strategy": row.strategy, "mask": row.label, "cpus_that_ran": row.cpus}
+            known |= {"domains": row.domains, "note": row.note}
+            known["state"] = "admissible" if row.admissible else "inadmissible"
+            parts = {"cpu_time": row.stolen_cpu_s_per_event, "event_time": row.event_time_s}
+            rows += [{**known, "quantity": name, **_cells(part, part.extrapolated)} for name, part in parts.items()]
+        return self._frame(rows, "mask", "domains", "note")
 
     @_named
     def draws(self, strategy: str, trigger: str | None = None) -> pandas.DataFrame:
@@ -494,6 +539,20 @@ def _cells(part: model.Interval | None, extrapolated: bool, unit: str = "s") -> 
     return {name: getattr(part, name) for name in ("median", "low", "high", "unit", "extrapolated")}
 
 
+def _waits(study: Study) -> list[dict[str, object]]:
+    """Rows of `waits` at one trigger."""
+    own = study.chosen.strategy if study.chosen else None
+    rows = []
+    for wait in contention_rows(study):
+        known = {name: getattr(wait, name) for name in ("trigger", "strategy", "state", "placement", "here", "note")}
+        known["chosen"] = wait.strategy == own
+        marked = study.cost(wait.strategy).extrapolated
+        for field, name in WAITS.items():
+            unit = "1/s" if field.endswith("_per_s") else "s" if field.endswith("_s") else "1"
+            rows.append({**known, "quantity": name, **_cells(getattr(wait, field), marked, unit)})
+    return rows
+
+
 def _product(grids: Mapping[str, Sequence[float]]) -> Iterator[dict[str, float]]:
     if not grids:
         yield {}
@@ -603,14 +662,13 @@ class Recommendation:
 
     def section(self, name: str) -> Html:
         """A section of the report page (SECTIONS), which shows itself in a notebook. Raises UnknownName."""
-        from costmodel.decision.views import view
         from costmodel.report import blocks
 
         if name not in SECTIONS:
             raise UnknownName("section", name, SECTIONS)
         if name == "formulas":
             return Html(name, blocks.formulas())
-        return Html(name, getattr(blocks, name)(view(self.result) if name == "curves" else self.result))
+        return Html(name, getattr(blocks, name)(self.result))
 
 
 class Formula:
@@ -913,3 +971,132 @@ class Calibration:
 
     def _repr_html_(self) -> str:
         return f"<p>{self.title}: {self.held_out()}</p>{self.parameters._repr_html_()}"
+
+
+@_named
+def parameters(machine: str) -> pandas.DataFrame:
+    """Every cost parameter of a machine by name: `median`, `low`, `high` (90 %), `factor` (how far either way), `unit`, rule.
+
+    `extrapolated` marks a prior by a named rule; a parameter that no rule gives has no median, and its `rule` is the gap.
+    Raises UnknownName.
+
+    >>> bool(parameters("epyc-7763-2s").extrapolated["line_walk_s"])
+    True
+    """
+    known = parameters_of(load(), load().machine(machine).id)
+    rows = [
+        {
+            "name": name,
+            **{part: getattr(entry.distribution, part) for part in ("median", "low", "high")},
+            "factor": math.sqrt(entry.distribution.high / entry.distribution.low)
+            if entry.distribution.low > 0
+            else math.nan,
+            "unit": entry.unit,
+            "extrapolated": entry.extrapolated,
+            "rule": entry.rule,
+            "sources": ", ".join(entry.sources),
+        }
+        for name, entry in known.parameters.items()
+    ]
+    rows += [{"name": name, "rule": f"missing: {gap}"} for name, gap in known.missing.items()]
+    return pandas.DataFrame(rows).set_index("name").sort_index()
+
+
+@_named
+def host(name: str) -> Host:
+    """A host that `costmodel measure` measured: data/hosts, and those under COSTMODEL_HOSTS. Raises UnknownName.
+
+    >>> sorted(set(host("epyc-genoa-4cpu-vm").line_times(points=2).lines))
+    ['absent', 'clean', 'dirty']
+    """
+    return Host(load().host(name))
+
+
+class Host:
+    """A measured host: its time per flushed line with intervals (`line_times`, `plot`) and what held-out data say."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+
+    @_named
+    def line_times(self, instruction: str = "CLFLUSHOPT", points: int = 41) -> pandas.DataFrame:
+        """Seconds per line over the range, by the state of the lines: the 90 % interval of a new run's median.
+
+        Columns `instruction`, `lines` (dirty, clean, absent), `range_bytes`, `median`, `low`, `high`, `unit`, on 4 KiB
+        pages. Raises UnknownName for an instruction that was not measured.
+        """
+        from costmodel.calibration.host_flush import DEFAULT_PAGE, FlushModel, cells_of
+
+        flushes = FlushModel(cells_of(self.profile))
+        kinds = {kind: cells for kind, cells in flushes.by_kind.items() if kind[2] == DEFAULT_PAGE}
+        if instruction not in {kind[0] for kind in kinds}:
+            raise UnknownName("measured instruction", instruction, {kind[0] for kind in kinds})
+        rows = []
+        for (own, state, _), cells in sorted(kinds.items()):
+            if own != instruction:
+                continue
+            for size in logspace(cells[0].range_bytes, cells[-1].range_bytes, points).clip(max=cells[-1].range_bytes):
+                guess = flushes.predict(own, state, float(size))
+                told = {"median": guess.line_s, "low": guess.low_s, "high": guess.high_s, "unit": "s"}
+                rows.append({"instruction": own, "lines": state, "range_bytes": size, **told})
+        return pandas.DataFrame(rows)
+
+    @property
+    def held_out(self) -> pandas.DataFrame:
+        """How well times that were left out are predicted: errors as fractions, and how many lay in their interval."""
+        from costmodel.calibration.host_holdout import held_out
+
+        return pandas.DataFrame([vars(trial) for trial in held_out(self.profile)]).set_index("what")
+
+    def plot(self, instruction: str = "CLFLUSHOPT", ax: Axes | None = None) -> Axes:
+        """`line_times` with their bands, each state of the lines named at its end."""
+        from costmodel.report import plots
+
+        ax = plots.lines(self.line_times(instruction), "range_bytes", "lines", ax)
+        ax.set(ylabel=f"{instruction}, time per line", title=self.profile.id)
+        return ax
+
+    def __repr__(self) -> str:
+        return f"<Host {self.profile.id}, measured {self.profile.measured_on}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Host) and self.profile.id == other.profile.id
+
+    __hash__ = None
+
+
+def scoreboard(*sections: str) -> pandas.DataFrame:
+    """Whether the model is right, row by row: `section`, `what`, `figure`, `verdict` and its details, by id.
+
+    Where held-out values were predicted, `covered` of `n` lay in their 90 % interval. Sections are those of `costmodel validate`, all if none is named (which takes a minute). Raises UnknownName.
+
+    >>> set(scoreboard("formulas").verdict)
+    {'pass'}
+    """
+    from costmodel.validation import scoreboard as board
+
+    rows = [
+        {"section": section.id, **row.model_dump(exclude={"details"}), "covered": None, "n": None, **row.details}
+        for section in board.build(load(), sections).sections
+        for row in section.rows
+    ]
+    return pandas.DataFrame(rows).set_index("id")
+
+
+def simulations() -> pandas.DataFrame:
+    """Formula against discrete-event simulation, a row for each setting and output; the first call simulates for a minute.
+
+    `simulated` with its 95 % interval, `formula`, their `ratio`, and the `finding`: agrees, beyond a stated limit, or wrong.
+    """
+    from costmodel.validation.simulated_results import results
+
+    rows = [
+        {
+            **{name: getattr(found, name) for name in ("setting", "output", "simulated", "low", "high", "formula")},
+            "ratio": found.formula / found.simulated,
+            "finding": "agrees" if found.agrees else "beyond a stated limit" if found.limit else "wrong",
+            "limit": found.limit,
+        }
+        for found in results()
+    ]
+    return pandas.DataFrame(rows)

@@ -1,6 +1,10 @@
-"""Colour as readers see it: contrast (WCAG 2.2), dichromats (Machado, Oliveira, Fernandes 2009, severity 1), and CIEDE2000."""
+"""Colour as readers see it: contrast (WCAG 2.2), dichromats (Machado, Oliveira, Fernandes 2009, severity 1), and CIEDE2000;
+and what a figure must keep of it.
+"""
 
 import math
+from itertools import combinations
+from unittest import mock
 
 import numpy
 
@@ -67,3 +71,31 @@ def ciede2000(one, other):
     r_t = -2 * math.sqrt(mean_c**7 / (mean_c**7 + 25**7)) * math.sin(math.radians(2 * rotation))
     l_, c_, h_ = (l2 - l1) / s_l, (c2 - c1) / s_c, delta_h / s_h
     return math.sqrt(l_**2 + c_**2 + h_**2 + r_t * c_ * h_)
+
+
+def check_figure(figure):
+    """Every text can be read and covers no other; any two marks of axes differ for dichromats, or in marker and line style."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.colors import to_hex
+    from matplotlib.text import Text
+
+    shown, draw = [], Text.draw
+    with mock.patch.object(Text, "draw", lambda self, *rest, **more: (shown.append(self), draw(self, *rest, **more))):
+        FigureCanvasAgg(figure).draw()
+    shown = [text for text in dict.fromkeys(shown) if text.get_visible() and text.get_text().strip()]
+    assert shown
+    for text in shown:
+        assert contrast(to_hex(text.get_color()), to_hex(figure.get_facecolor())) >= 4.5, text.get_text()
+    for one, other in combinations(shown, 2):
+        a, b = (text.get_window_extent().padded(-1) for text in (one, other))
+        assert not a.overlaps(b), f"{one.get_text()!r} lies over {other.get_text()!r}"
+    for ax in figure.axes:
+        curves = [line for line in ax.get_lines() if line.get_visible() and len(line.get_xdata()) > 2]
+        for one, other in combinations({(to_hex(c.get_color()), c.get_marker(), dash(c)) for c in curves}, 2):
+            apart = min(ciede2000(seen_by(kind, one[0]), seen_by(kind, other[0])) for kind in BLINDNESS)
+            assert apart >= 10 or (one[1] != other[1] and one[2] != other[2]), (one, other)
+
+
+def dash(line):
+    """The dash pattern of a line as it was set, in units of its width."""
+    return line._unscaled_dash_pattern[1]

@@ -132,6 +132,56 @@ def test_a_sweep_has_every_combination_and_passes_through_the_case(sev, swept):
     assert swept[swept.chosen].strategy.unique().tolist() == ["WBNOINVD_MASK"]
 
 
+def test_waits_over_the_rate_pass_through_those_of_a_rate_that_was_given(sev):
+    swept = sev.waits(KSM, rate_per_s=[2, 20])
+    assert tuple(swept.columns[: len(api.COLUMNS)]) == api.COLUMNS
+    keys = ["strategy", "placement", "quantity"]
+    one = sev(rates={KSM: 20}).waits(KSM).set_index(keys)["median"]
+    other = swept[swept.rate_per_s == 20].set_index(keys)["median"]
+    assert one.index.equals(other.index) and other.to_numpy() == pytest.approx(one.to_numpy(), rel=0.1, nan_ok=True)
+    own = swept[swept.chosen]
+    assert set(own.strategy) == {"WBNOINVD_MASK"} and own[own.here].placement.nunique() == 1
+    units = swept.groupby("quantity").unit.unique()
+    assert units["fault_wait_mean"].tolist() == ["s"] and units["saturation_rate"].tolist() == ["1/s"]
+
+
+def test_the_bill_adds_up_to_the_cost(sev):
+    bill = sev.bill()
+    assert tuple(bill.columns[: len(api.COLUMNS)]) == api.COLUMNS
+    paid = bill.groupby("strategy")["median"].sum()
+    costs = sev.costs(sev.costliest_trigger).query("quantity == 'cpu_time'").set_index("strategy")["median"]
+    assert len(paid) and paid.to_numpy() == pytest.approx(costs[paid.index].to_numpy(), rel=0.2)
+
+
+def test_the_mask_grows_from_the_pinned_guest_to_all_cpus(sev):
+    rows = sev.mask().query("quantity == 'cpu_time' and state == 'admissible'")
+    assert rows.cpus_that_ran.iloc[0] == 8 and rows.cpus_that_ran.iloc[-1] == sev.scenario.machine.logical_cpus
+    assert rows["median"].iloc[0] < rows["median"].iloc[-1] == max(rows["median"])
+
+
+def test_parameters_are_those_that_the_draws_come_from(sev):
+    known = cm.parameters("epyc-7763-2s")
+    draws = sev.draws("WBNOINVD_MASK")
+    name = "line_walk_s"
+    assert known["median"][name] == pytest.approx(numpy.median(draws[name]), rel=1e-2)
+    assert (known.dropna(subset=["median"]).eval("low <= median <= high")).all()
+    assert known.rule["tdx_page_wbinvd_s"].startswith("missing: ") if "tdx_page_wbinvd_s" in known.index else True
+
+
+def test_a_measured_host_shows_its_times_per_line():
+    measured = cm.host("epyc-genoa-4cpu-vm")
+    times = measured.line_times(points=9)
+    assert set(times.lines) == {"absent", "clean", "dirty"} and (times["median"] > 0).all()
+    assert times.query("lines == 'dirty'")["median"].iloc[-1] > times.query("lines == 'absent'")["median"].iloc[-1]
+    assert (times.dropna().eval("low <= median <= high")).all()
+    assert measured == cm.host("epyc-genoa-4cpu-vm") and "genoa" in repr(measured)
+
+
+def test_the_scoreboard_is_a_frame():
+    board = cm.scoreboard("formulas")
+    assert set(board.section) == {"formulas"} and {"what", "figure", "verdict", "source"} <= set(board.columns)
+
+
 def test_a_rate_that_was_measured_sets_the_loss(sev):
     busy = sev(rates={KSM: 20})
     row = busy.costs(KSM).query("strategy == 'WBNOINVD_MASK'").set_index("quantity")
@@ -279,6 +329,11 @@ def test_results_pickle_copy_and_compare(sev, make):
         (lambda: cm.logspace("4 KiB", "1 KiB"), BadInput, "start"),
         (lambda: cm.logspace("4 Kb", "1 GiB"), BadInput, "KiB"),
         (lambda: cm.recommend("sev", "epyc-7763-2s").section("cost"), UnknownName, "costs"),
+        (lambda: cm.parameters("epyc-7763"), UnknownName, "epyc-7763-2s"),
+        (lambda: cm.host("nowhere"), UnknownName, "nowhere"),
+        (lambda: cm.host("epyc-genoa-4cpu-vm").line_times("WBINVD"), UnknownName, "CLFLUSH"),
+        (lambda: cm.scoreboard("claim"), UnknownName, "claims"),
+        (lambda: cm.case("sev", "epyc-7763-2s").waits(rate_per_s=[]), BadInput, "rate_per_s"),
         (lambda: cm.nothing, AttributeError, "nothing"),
     ],
 )  # fmt: skip

@@ -197,7 +197,7 @@ def present_arguments(
     return {
         "formula": "present_cold" if residency == "cold" else "present_between",
         "arguments": {
-            "cold_fraction": min(1.0, machine.cache_bytes / resident_bytes),
+            "cold_fraction": numpy.minimum(1.0, machine.cache_bytes / resident_bytes),
             "presence_position": draws["presence_position"],
             "cached_fraction": cached_fraction(machine, range_bytes),
         },

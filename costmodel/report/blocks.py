@@ -7,7 +7,7 @@ from functools import lru_cache
 from markupsafe import Markup
 
 from costmodel.decision.model import Interval, Recommendation
-from costmodel.decision.views import View
+from costmodel.decision.views import view as view_of
 from costmodel.numbers import interval, probability, quantity
 from costmodel.plain import UNSEEN
 from costmodel.report import grouping, plots, text, waiting
@@ -63,7 +63,7 @@ def policy(result: Recommendation) -> str:
 def costs(result: Recommendation) -> str:
     """Cost table and plot at the costliest flush."""
     rows = [row for row in result.costs if row.trigger == result.costliest_trigger]
-    return fragment("costs", r=result, rows=rows, plot=Markup(plots.cost_bars(rows)))
+    return fragment("costs", r=result, rows=rows, plot=Markup(plots.cost_figure(rows, result.costliest_strategy)))
 
 
 def contention(result: Recommendation) -> str:
@@ -79,17 +79,19 @@ def contention(result: Recommendation) -> str:
     )
 
 
-def curves(view: View | None) -> str:
-    """Break-even curves and the map of the cheapest strategy."""
+def curves(result: Recommendation) -> str:
+    """Break-even curves at the costliest flush, and the map of the cheapest strategy where there is more than one."""
+    view = view_of(result)
     if view is None:
         return fragment("nothing", text="No flush at any trigger: there is no curve to draw.")
-    sweeps = view.sweeps()
+    sweeps, heat = view.sweeps(), view.map()
     return fragment(
         "curves",
         view=view,
         sweeps=sweeps,
-        plot=Markup(plots.break_even(sweeps, view.labels)),
-        map=Markup(plots.winner_map(view.map())),
+        plot=Markup(plots.curves_figure(sweeps, view.labels, result.costliest_strategy)),
+        map=Markup(plots.map_figure(heat)),
+        everywhere=heat.strategies[heat.winner.flat[0]],
     )
 
 

@@ -86,10 +86,10 @@ def make_writable(out: Path) -> None:
 
 def _plots(name: str, result: Recommendation) -> dict[str, str]:
     rows = [row for row in result.costs if row.trigger == result.costliest_trigger]
-    drawn = {f"svg/{name}-cost.svg": plots.cost_bars(rows)}
+    drawn = {f"svg/{name}-cost.svg": plots.cost_figure(rows, result.costliest_strategy)}
     seen = view(result)
     if seen is not None:
-        drawn[f"svg/{name}-break-even.svg"] = plots.break_even(seen.sweeps(), seen.labels)
+        drawn[f"svg/{name}-break-even.svg"] = plots.curves_figure(seen.sweeps(), seen.labels, result.costliest_strategy)
     return {path: svg for path, svg in drawn.items() if svg}
 
 

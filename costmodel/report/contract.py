@@ -14,9 +14,9 @@ from costmodel.kvm.guests import guest
 
 
 class ReportParameters(BaseModel):
-    """What a report is about. 0 means: the workload's own vCPUs, the mask of an unpinned guest; a negative event
-    fraction is no value, so -1 means the workload's own. `data_hash` names the data that text and JSON of the report
-    were made from; where it is given, other data are refused.
+    """What a report is about. None means: the workload's own number, and for `cpus_that_ran` all CPUs, the mask of an
+    unpinned guest. `data_hash` names the data that text and JSON of the report were made from; where it is given, other
+    data are refused.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -25,10 +25,10 @@ class ReportParameters(BaseModel):
     machine: str
     workload: str
     kernel: str
-    vcpus: int = Field(default=0, ge=0, le=MOST_VCPUS)
-    cpus_that_ran: int = Field(default=0, ge=0)
-    event_fraction: float = Field(default=-1.0, le=1.0)
-    data_hash: str = ""
+    vcpus: int | None = Field(default=None, ge=1, le=MOST_VCPUS)
+    cpus_that_ran: int | None = Field(default=None, ge=1)
+    event_fraction: float | None = Field(default=None, ge=0.0, le=1.0)
+    data_hash: str | None = None
 
 
 def check(values: Mapping[str, object]) -> ReportParameters:
@@ -46,7 +46,7 @@ def check(values: Mapping[str, object]) -> ReportParameters:
             remedy="see `costmodel report --help`",
         ) from None
     evidence = load()
-    if parameters.data_hash not in ("", evidence.data_hash):
+    if parameters.data_hash not in (None, evidence.data_hash):
         raise BadInput(
             f"the data changed while the report was built: {parameters.data_hash} became {evidence.data_hash}",
             field="data_hash",
@@ -56,25 +56,15 @@ def check(values: Mapping[str, object]) -> ReportParameters:
     host = evidence.machine(parameters.machine)
     evidence.workload(parameters.workload)
     kernels.resolve(parameters.kernel)
-    if parameters.cpus_that_ran > host.logical_cpus:
+    if (parameters.cpus_that_ran or 0) > host.logical_cpus:
         raise BadInput(
             f"{parameters.cpus_that_ran} exceeds the {host.logical_cpus} CPUs of {host.id}",
             field="cpus_that_ran",
             remedy="give at most the CPUs of the machine",
         )
-    if parameters.event_fraction < 0 and parameters.event_fraction != -1.0:
-        raise BadInput("is negative", field="event_fraction", remedy="give a fraction in [0, 1], or -1 for the default")
     return parameters
 
 
 def arguments(parameters: ReportParameters) -> dict[str, object]:
-    """Keyword arguments for `recommend`, with the placeholders turned into None."""
-    return {
-        "guest": parameters.guest,
-        "machine": parameters.machine,
-        "workload": parameters.workload,
-        "kernel": parameters.kernel,
-        "vcpus": parameters.vcpus or None,
-        "cpus_that_ran": parameters.cpus_that_ran or None,
-        "event_fraction": None if parameters.event_fraction < 0 else parameters.event_fraction,
-    }
+    """Keyword arguments for `recommend` and `costmodel.case`."""
+    return parameters.model_dump(exclude={"data_hash"})

@@ -1,7 +1,7 @@
-"""What all plots share: style, colours, axes, and the way from a figure to self-contained SVG.
+"""The style of all plots: colours of the light and the dark variant, axes, labels beside their marks, self-contained SVG.
 
-Same bytes for the same inputs, a title as alt text. Colours are of middle lightness and the background is transparent,
-so that they read on white and on black.
+Colours are shades of seaborn's "colorblind" palette; text is of a neutral ink, and what a colour tells, a marker, a line
+style or a word tells too. An SVG is drawn in the light variant and turns dark with its reader. Same bytes for the same inputs.
 """
 
 from __future__ import annotations
@@ -10,12 +10,17 @@ import io
 import re
 from collections.abc import Sequence
 from html import escape
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy
 
 from costmodel.hashing import value_hash
-from costmodel.numbers import quantity
+from costmodel.numbers import scale_of
 
-INK = "#808080"
-PALETTE = ("#3b82c4", "#d9822b", "#3a9e5c", "#b04fb0", "#c0504d", "#7d7d3b", "#2aa5a5", "#8a6d5a")
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 INKS = {False: "#1c2126", True: "#e3e7eb"}
 PAPERS = {False: "#ffffff", True: "#14181c"}
 """Text and background of the light and the dark variant (key: dark), as on the report pages."""
@@ -26,50 +31,201 @@ VARIANTS = {
 """Shades of seaborn's "colorblind" palette that stand out from the background and, for dichromats, from each other."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 """One more than shades, so that no two of a figure share both."""
-DASHES = ("--", ":", "-.")
+DASHES = ((4.0, 1.5), (1.5, 1.5), (5.0, 1.5, 1.5, 1.5), (2.5, 2.5))
+LONG = (12.0, 1.5)
+"""Nearly solid: the line of a name that shares its shade with an earlier one."""
+HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---")
+SMALL = 8.0
+"""Points of the text at the end of a line."""
 STYLE = {
     "svg.hashsalt": "costmodel",
     "svg.fonttype": "none",
     "font.size": 9,
     "font.family": "sans-serif",
-    "text.color": INK,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "legend.frameon": False,
-    "figure.constrained_layout.use": True,
+    "hatch.linewidth": 0.4,
+    "hatch.color": INKS[False],
 }
+WIDE = {False: 300.0, True: 2.0**22}
+"""A logarithmic axis from end to end (key: of bytes): beyond this factor it has fewer ticks."""
 DECIMALS = 3
 LONG_NUMBER = re.compile(rf"-?\d+\.\d{{{DECIMALS + 1},}}(?:e[+-]?\d+)?")
 """A coordinate with digits that nobody sees, and that depend on the CPU."""
-AXIS_UNITS = {"B": "", "1": "", "1/s": "", "s": "seconds"}
+AXIS_UNITS = {"B": "", "1": "", "1/s": "", "s": ""}
+
+
+class Mark(NamedTuple):
+    """How one name of a figure looks: its points, its line, and that line dashed where it is only drawn for comparison."""
+
+    colour: str
+    marker: str
+    line: tuple[float, ...]
+    dash: tuple[float, ...]
+
+
+def marks(names: Sequence[str], dark: bool) -> dict[str, Mark]:
+    """A mark for each name, by its place, so that panels of one figure agree."""
+    shades = VARIANTS[dark]
+    return {
+        name: Mark(
+            shades[i % len(shades)],
+            MARKERS[i % len(MARKERS)],
+            LONG if i >= len(shades) else (),
+            DASHES[i % len(DASHES)],
+        )
+        for i, name in enumerate(names)
+    }
+
+
+def theme(*, dark: bool = False) -> dict[str, object]:
+    """Keywords of `seaborn.set_theme` that give your own plots the style of these.
+
+    >>> theme()["palette"][0]
+    '#015686'
+    """
+    ink, paper = INKS[dark], PAPERS[dark]
+    inked = (
+        "hatch.color",
+        "text.color",
+        "axes.edgecolor",
+        "axes.labelcolor",
+        "axes.titlecolor",
+        "xtick.color",
+        "ytick.color",
+    )
+    rc = {**STYLE, **dict.fromkeys(inked, ink), "axes.facecolor": paper, "figure.facecolor": paper}
+    return {"style": "ticks", "palette": list(VARIANTS[dark]), "rc": {**rc, "figure.constrained_layout.use": True}}
 
 
 def label(label: str, unit: str) -> str:
+    """The label of an axis with its unit, where the ticks do not say it."""
     name = AXIS_UNITS.get(unit, unit)
     return f"{label} ({name})" if name else label
 
 
-def colours(names: Sequence[str]) -> dict[str, str]:
-    return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(sorted(set(names)))}
+def axes(ax: Axes | None, dark: bool) -> Axes:
+    """`ax`, or new axes, with text and frame in the neutral ink of the variant."""
+    if ax is None:
+        from matplotlib import pyplot
+
+        ax = pyplot.subplots(layout="constrained")[1]
+    ink = INKS[dark]
+    ax.tick_params(colors=ink, which="both")
+    for text in (ax.xaxis.label, ax.yaxis.label, ax.title):
+        text.set_color(ink)
+    for name, spine in ax.spines.items():
+        spine.set_color(ink)
+        spine.set_visible(name in ("left", "bottom"))
+    ax.set_facecolor(PAPERS[dark])
+    ax.figure.set_facecolor(PAPERS[dark])
+    return ax
 
 
-def svg(figure: object, alt: str) -> str:
+def name_ends(ax: Axes, ends: Sequence[tuple[float, str, Mark]], dark: bool) -> list[object]:
+    """Write each text right of the axes, beside its mark, at the height where its line ends or as near as the others let it.
+
+    `ends` are (y, text, mark); limits and scales of the axes must be set. Returns what was drawn.
+    """
+    from scipy.optimize import isotonic_regression
+
+    if not ends:
+        return []
+    ordered = sorted(ends, key=lambda end: end[0])
+    scaled = ax.transScale.transform([(1.0, y) for y, _, _ in ordered])
+    x_left = ax.transScale.transform([(ax.get_xlim()[1], ax.get_ylim()[0])])[0][0]
+    wanted = numpy.array([ax.transLimits.transform((x_left, y))[1] for _, y in scaled]).clip(0, 1)
+    height_points = 72 * ax.figure.get_figheight() * ax.get_position().height * 0.85
+    tall = numpy.array([(text.count("\n") + 1) * SMALL * 1.35 / height_points for _, text, _ in ordered])
+    steps = numpy.concatenate([[0.0], numpy.cumsum((tall[1:] + tall[:-1]) / 2)])
+    placed = isotonic_regression(wanted - steps).x + steps
+    placed = placed - max(0.0, placed[-1] + tall[-1] / 2 - 1.05)
+    drawn = []
+    for (_, text, mark), y, at in zip(ordered, wanted, placed, strict=True):
+        drawn += ax.plot([1.0, 1.04], [y, at], color=mark.colour, linewidth=1, transform=ax.transAxes, clip_on=False)
+        drawn += ax.plot(
+            [1.05], [at], mark.marker, color=mark.colour, markersize=4, transform=ax.transAxes, clip_on=False
+        )
+        drawn.append(
+            ax.text(1.07, at, text, color=INKS[dark], size=SMALL, va="center", transform=ax.transAxes, linespacing=1.1)
+        )
+    return drawn
+
+
+def log_axis(ax: Axes, unit: str, which: str = "x") -> None:
+    """A logarithmic axis; bytes in powers of two, times in engineering units, each tick with its unit."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    class Ticks(LogLocator):
+        """Ticks at whole decades, and at 2 and 5 where there are few of these; of bytes, each KiB, MiB, GiB, and between."""
+
+        def tick_values(self, vmin: float, vmax: float) -> numpy.ndarray:
+            wide = vmax / vmin > WIDE[unit == "B"]
+            if unit == "B":
+                self.set_params(base=1024 if wide else 32)
+            else:
+                self.set_params(subs=(1.0,) if wide else (1.0, 2.0, 5.0))
+            return super().tick_values(vmin, vmax)
+
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    scale = ax.set_xscale if which == "x" else ax.set_yscale
+    scale("log", base=2 if unit == "B" else 10)
+    axis.set_major_locator(Ticks())
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, unit)))
+
+
+def tick(value: float, unit: str) -> str:
+    """A round value as a tick says it.
+
+    >>> tick(2.0**25, "B"), tick(0.05, "s"), tick(1e5, "1/s")
+    ('32 MiB', '50 ms', '100k')
+    """
+    if unit not in ("B", "s"):
+        return f"{value / 1000:g}k" if value >= 10_000 else f"{value:g}"
+    factor, name = scale_of(value * (1 + 1e-9), unit)
+    return f"{value / factor:g} {name}"
+
+
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, numpy.ndarray]:
+    """A figure that no window knows, and its axes; `svg` draws it."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def svg(figure: Figure, alt: str) -> str:
     """The figure as one <svg> element with role, title and description."""
+    import matplotlib
+
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     body = buffer.getvalue()
     body = body[body.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r"[ \t]+$", "", body, flags=re.MULTILINE)
     body = _own_ids(re.sub(r"<[^>]*>", lambda tag: LONG_NUMBER.sub(_rounded, tag.group()), body))
     label = escape(alt, quote=True)
-    return body.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1).replace(
-        ">", f"><title>{escape(alt)}</title>", 1
+    head = f"><title>{escape(alt)}</title><style>{_dark_rules()}</style>"
+    return body.replace("<svg ", f'<svg role="img" class="plot" aria-label="{label}" ', 1).replace(">", head, 1)
+
+
+def _dark_rules() -> str:
+    """Each light colour of a plot gives way to the dark one where the reader's system is dark."""
+    swapped = [(own[False], own[True]) for own in (INKS, PAPERS)] + list(
+        zip(VARIANTS[False], VARIANTS[True], strict=True)
     )
+    rules = "".join(
+        f'.plot [style*="{part}: {light}"],.plot [{part}="{light}"]{{{part}:{dark}!important}}'
+        for light, dark in swapped
+        for part in ("fill", "stroke")
+    )
+    return f"@media (prefers-color-scheme:dark){{{rules}}}"
 
 
 def _rounded(number: re.Match[str]) -> str:
@@ -87,26 +243,3 @@ def _own_ids(body: str) -> str:
     body = re.sub(r' id="([^"]*)"', lambda found: f' id="@{names[found[1]]}"' if found[1] in names else "", body)
     body = re.sub(r'(url\(#|href="#)([^)"]+)', lambda found: f"{found[1]}@{names[found[2]]}", body)
     return body.replace("@", f"d{value_hash(body)[:8]}-")
-
-
-def log_x(axis: object, unit: str) -> None:
-    """A logarithmic axis; bytes in powers of two with their unit at each tick."""
-    from matplotlib.ticker import FuncFormatter, LogLocator
-
-    if unit != "B":
-        axis.set_xscale("log")
-        return
-    axis.set_xscale("log", base=2)
-    axis.xaxis.set_major_locator(LogLocator(base=32))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: quantity(value, "B", 3)))
-
-
-def new_figure(width: float, height: float, rows: int = 1, columns: int = 1):
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    pyplot.close("all")
-    matplotlib.rcParams.update(STYLE)
-    return pyplot.subplots(rows, columns, figsize=(width, height), squeeze=False)

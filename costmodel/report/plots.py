@@ -1,253 +1,380 @@
-"""Plots: `costs`, `breakeven` and `calibration` draw frames of `costmodel.api` on axes with seaborn (they take `ax` and return
-it, and `cm.plot` is this module); the others are the figures of a report as self-contained SVG. Bands are the model's 90 %.
+"""Plots, `cm.plot`: seaborn on axes that they take and return, drawn from the frames of `costmodel.api`, in one style.
+
+Strategies that cost the same are one line or row; what the kernel does is last and thick; what can lose a flush is dashed.
+Bands and bars are the model's central 90 %. `cost_figure`, `curves_figure` and `map_figure` are the figures of a report.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy
 
 from costmodel.cost.axes import AXES
-from costmodel.cost.curves import Curves, HeatMap
+from costmodel.cost.curves import Band, Curves, HeatMap
 from costmodel.decision.model import CostRow
 from costmodel.errors import BadInput
+from costmodel.numbers import interval, quantity
 from costmodel.report.drawing import (
-    DASHES,
-    INK,
+    HATCHES,
     INKS,
-    MARKERS,
-    PALETTE,
     PAPERS,
     VARIANTS,
-    colours,
+    axes,
     label,
-    log_x,
+    log_axis,
+    marks,
+    name_ends,
     new_figure,
     svg,
+    theme,
 )
 
 if TYPE_CHECKING:
     import pandas
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-
-def cost_bars(rows: Sequence[CostRow]) -> str:
-    """CPU time per event of each strategy at one trigger: median and 90 % interval on a logarithmic axis."""
-    shown = [r for r in rows if r.stolen_cpu_s_per_event is not None and r.stolen_cpu_s_per_event.median > 0]
-    names = [r.strategy for r in shown]
-    alt = "CPU time taken per event by strategy: " + "; ".join(
-        f"{r.strategy}{'' if r.state == 'admissible' else f' ({r.state})'} {r.stolen_cpu_s_per_event.median:.2g} s"
-        for r in shown
-    )
-    if not shown:
-        return ""
-    figure, axes = new_figure(8.2, 0.9 + 0.32 * len(shown))
-    axis = axes[0][0]
-    for y, row in enumerate(reversed(shown)):
-        cost = row.stolen_cpu_s_per_event
-        colour = PALETTE[2] if row.state == "admissible" else INK
-        axis.plot(
-            [max(cost.low, cost.median * 1e-3), cost.high],
-            [y, y],
-            color=colour,
-            linewidth=5,
-            alpha=0.45,
-            solid_capstyle="butt",
-        )
-        axis.plot([cost.median], [y], "o", color=colour, markersize=6)
-    axis.set_xscale("log")
-    axis.set_yticks(
-        range(len(shown)),
-        [
-            f"{n}{'' if r.state == 'admissible' else ' (' + r.state + ')'}"
-            for n, r in zip(reversed(names), reversed(shown), strict=True)
-        ],
-    )
-    axis.set_xlabel("CPU time per event (seconds), median and 90 % interval")
-    axis.grid(axis="x", color=INK, alpha=0.25)
-    return svg(figure, alt)
-
-
-def break_even(sweeps: Sequence[Curves], labels: Mapping[str, str]) -> str:
-    """One panel per axis: a band per strategy, dots where the cheapest changes, a line at this case.
-
-    `labels` are the texts of the legend; a strategy that is not admissible gets a dashed line.
-    """
-    columns = 2
-    lines = -(-len(sweeps) // columns)
-    figure, axes = new_figure(9.0, 3.3 * lines + 0.6, lines, columns)
-    shades = colours([name for sweep in sweeps for name in sweep.series])
-    for sweep, axis in zip(sweeps, axes.flat, strict=False):
-        for name, band in sweep.series.items():
-            if not numpy.any(band.median > 0):
-                continue
-            axis.fill_between(sweep.x, band.low, band.high, color=shades[name], alpha=0.18, linewidth=0)
-            style = "-" if labels[name] == name else "--"
-            axis.plot(sweep.x, band.median, style, color=shades[name], label=labels[name])
-        for crossing in sweep.crossings:
-            axis.axvline(crossing.x, color=INK, linewidth=0.8, linestyle=":")
-        for value in sweep.marks.values():
-            axis.axvline(value, color=INK, linewidth=1.2, alpha=0.7)
-        log_x(axis, sweep.x_unit)
-        axis.set_yscale("log")
-        axis.set_xlabel(label(sweep.x_label, sweep.x_unit))
-        axis.set_ylabel(label(sweep.y_label, sweep.y_unit))
-    for axis in list(axes.flat)[len(sweeps) :]:
-        axis.set_visible(False)
-    handles = {
-        label: handle for axis in axes.flat for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
-    }
-    if handles:
-        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
-    alt = "Break-even curves; the cheapest strategy changes at " + "; ".join(
-        f"{s.x_label} {c.x:.3g} ({labels[c.cheaper_below]} to {labels[c.cheaper_above]})"
-        for s in sweeps
-        for c in s.crossings[:2]
-    )
-    return svg(
-        figure,
-        alt
-        if any(s.crossings for s in sweeps)
-        else "Cost curves; the cheapest strategy changes nowhere in the ranges shown",
-    )
-
-
-def winner_map(heat: HeatMap) -> str:
-    """Cheapest strategy over two axes, one flat colour each, a cross at this case."""
-    from matplotlib.colors import ListedColormap
-    from matplotlib.patches import Patch
-
-    figure, axes = new_figure(7.2, 3.8)
-    axis = axes[0][0]
-    shades = colours(heat.strategies)
-    palette = ListedColormap([shades[name] for name in heat.strategies])
-    axis.pcolormesh(
-        heat.x,
-        heat.y,
-        heat.winner,
-        cmap=palette,
-        vmin=-0.5,
-        vmax=len(heat.strategies) - 0.5,
-        shading="nearest",
-        alpha=0.75,
-        rasterized=False,
-        linewidth=0,
-    )
-    axis.plot(*heat.mark, "x", color="#000000", markersize=9, markeredgewidth=2.5)
-    axis.plot(*heat.mark, "x", color="#ffffff", markersize=8, markeredgewidth=1.2)
-    log_x(axis, heat.x_unit)
-    axis.set_yscale("log")
-    axis.set_xlabel(label(heat.x_label, heat.x_unit))
-    axis.set_ylabel(label(heat.y_label, heat.y_unit))
-    present = sorted(set(heat.winner.flat))
-    axis.legend(
-        handles=[Patch(color=shades[heat.strategies[i]], label=heat.strategies[i]) for i in present],
-        loc="upper left",
-        bbox_to_anchor=(1.0, 1.0),
-    )
-    names = ", ".join(heat.strategies[i] for i in present)
-    return svg(figure, f"Cheapest strategy by {heat.x_label} and {heat.y_label}: {names}; the cross marks this case")
+__all__ = ["breakeven", "calibration", "costs", "intervals", "lines", "theme", "waits"]
+EQUAL = 1e-3
+"""Costs that differ by less than this share are drawn as one."""
+UNSEEN_S = 1e-9
+"""No clock of a kernel shows a shorter wait: the axis of waits ends here."""
+INTERVAL_COLUMNS = ("median", "low", "high")
+CPU_TIME_EACH = "CPU time taken per event"
 
 
 def costs(of: object, ax: Axes | None = None, *, dark: bool = False) -> Axes:
     """CPU time that one event takes, by strategy: median and the model's 90 % interval, on a logarithmic axis.
 
-    `of` is a case of `costmodel.case` (then at its costliest trigger) or a frame of `costs()` for one trigger. What the kernel does is last, thick
-    and named first in the label; equal strategies share a row. Returns the axes. Raises BadInput for an empty frame.
+    `of` is a case of `costmodel.case` (then at its costliest trigger) or a frame of `costs()` for one trigger. What the
+    kernel does is the last row and thick. Raises BadInput for a frame without numbers.
+    """
+    rows = _cpu_time(of.costs(of.costliest_trigger) if hasattr(of, "costliest_trigger") else of)
+    ax = intervals(rows, "strategy", ax, thick=set(rows[rows.chosen].strategy), notes=_notes(rows), dark=dark)
+    ax.set_xlabel(f"{CPU_TIME_EACH}, median and 90 % interval")
+    return ax
+
+
+def intervals(
+    of: pandas.DataFrame,
+    by: str,
+    ax: Axes | None = None,
+    *,
+    thick: Collection[str] = (),
+    notes: Mapping[str, str] | None = None,
+    dark: bool = False,
+) -> Axes:
+    """A row for each value of the column `by`: `median` as a point, `low` to `high` as a bar; dearest first.
+
+    Equal rows are one; those in `thick` come last, those with one of the `notes` (by value) are dashed. The axis is
+    logarithmic where every median is above zero. Raises BadInput for a frame without numbers.
     """
     import seaborn
 
-    rows = _cpu_time(of.costs(of.costliest_trigger) if hasattr(of, "costliest_trigger") else of)
-    same = _together(
-        rows.groupby("strategy", sort=False)[["median", "low", "high"]].first(), set(rows[rows.chosen].strategy)
-    )
-    ax = _axes(ax, dark)
-    shown = rows[rows.strategy.isin(same)].sort_values(["chosen", "median"], ascending=[True, False])
-    shades = dict(zip(same, _shades(len(same), dark), strict=True))
-    shown = shown.assign(
-        label=[_label(same[name], state) for name, state in zip(shown.strategy, shown.state, strict=True)]
-    )
-    seaborn.scatterplot(shown, x="median", y="label", hue="strategy", palette=shades, style="strategy", s=60, zorder=3,
-                        markers=dict(zip(same, MARKERS * len(same), strict=False)), legend=False, ax=ax)  # fmt: skip
-    for place, row in enumerate(shown.itertuples()):
+    rows = of.dropna(subset=["median"]).groupby(by, sort=False)[list(INTERVAL_COLUMNS)].first()
+    if rows.empty:
+        raise BadInput("has no row with a median", field="frame", remedy="give a frame with median, low and high")
+    together = _together({name: rows.loc[name].to_numpy() for name in rows.index}, thick)
+    order = sorted(together, key=lambda name: (name in thick, -rows.loc[name, "median"]))
+    ax, looks = axes(ax, dark), marks(order[::-1], dark)
+    seaborn.scatterplot(x=rows.loc[order, "median"].to_numpy(), y=[_told(together[name], notes) for name in order],
+                        hue=order, style=order, size=[110 if name in thick else 45 for name in order],
+                        sizes=(45, 110), zorder=3, ax=ax, linewidth=0, legend=False,
+                        palette={name: look.colour for name, look in looks.items()},
+                        markers={name: look.marker for name, look in looks.items()})  # fmt: skip
+    for place, name in enumerate(order):
+        look, (_, low, high) = looks[name], rows.loc[name]
         ax.plot(
-            [row.low, row.high],
+            [low, high],
             [place, place],
-            color=shades[row.strategy],
-            linewidth=5 if row.chosen else 2,
-            zorder=1 + row.chosen,
+            color=look.colour,
+            linestyle=(0, look.dash) if name in (notes or {}) else "-",
+            linewidth=5 if name in thick else 2,
+            zorder=2,
         )
-    ax.set(xscale="log", xlabel="CPU time per event (seconds), median and 90 % interval", ylabel="")
+    ax.margins(y=0.5 / len(order))
+    if (rows["median"] > 0).all():
+        log_axis(ax, of.unit.iloc[0] if "unit" in of else "")
+    ax.set(ylabel="", xlabel="median and 90 % interval")
     return ax
 
 
 def breakeven(of: pandas.DataFrame, ax: Axes | None = None, *, dark: bool = False) -> Axes:
-    """Cost curves of a frame of `sweep()` along its first axis, each line named at its end; bands are the model's 90 %.
+    """Cost of one event along the first axis of a frame of `sweep()`, each strategy named where its line ends.
 
-    Equal strategies are one line; what the kernel does is drawn last and thick; what is not admissible is dashed. Of further
-    axes, the first value is drawn. Returns the axes. Raises BadInput for a frame without an axis or without numbers.
+    Of further axes, the first value is drawn. Raises BadInput for a frame without an axis or without numbers.
     """
-    import seaborn
-
     rows = _cpu_time(of)
-    axes = [name for name in AXES if name in rows.columns and rows[name].nunique() > 1]
-    if not axes:
-        raise BadInput("has no axis with two values", field="breakeven", remedy="give a frame of sweep()")
-    over, *others = axes
+    over, *others = _swept(rows)
     for name in others:
         rows = rows[rows[name] == rows[name].iloc[0]]
-    tables = {
-        part: rows.pivot_table(index="strategy", columns=over, values=part, sort=False)
-        for part in ("median", "low", "high")
-    }
-    chosen = set(rows[rows.chosen].strategy)
-    same = _together(tables["median"], chosen)
-    states = rows.groupby("strategy").state.first()
-    ax = _axes(ax, dark)
-    for place, (name, shade) in enumerate(zip(same, _shades(len(same), dark), strict=True)):
-        x, last = tables["median"].columns.to_numpy(), name in chosen
-        ax.fill_between(x, tables["low"].loc[name], tables["high"].loc[name], color=shade, alpha=0.15, linewidth=0)
-        seaborn.lineplot(
-            x=x,
-            y=tables["median"].loc[name],
-            color=shade,
-            errorbar=None,
-            linestyle="-" if states[name] == "admissible" else DASHES[place % len(DASHES)],
-            marker=MARKERS[place % len(MARKERS)],
-            markevery=max(1, len(x) // 6),
-            linewidth=3 if last else 1.5,
-            zorder=4 if last else 3,
-            label=_label(same[name], states[name]),
-            ax=ax,
-        )
-    log_x(ax, AXES[over].unit)
-    ax.set(yscale="log", xlabel=label(AXES[over].label, AXES[over].unit), ylabel="CPU time taken per event (seconds)")
-    ax.legend(frameon=False, labelcolor=INKS[dark])
+    thick = set(rows[rows.chosen].strategy)
+    ax = lines(rows, over, "strategy", ax, thick=thick, notes=_notes(rows), dark=dark)
+    ax.set_ylabel(CPU_TIME_EACH)
     return ax
+
+
+def waits(of: pandas.DataFrame, ax: Axes | None = None, *, dark: bool = False) -> Axes:
+    """Waits over the event rate by the place of the hook, from rows of `waits(rate_per_s=...)`: one strategy, one quantity.
+
+    What stays below a nanosecond is left out: no clock shows it. Raises BadInput for other frames.
+    """
+    if of.empty or "rate_per_s" not in of or of.strategy.nunique() > 1 or of.quantity.nunique() > 1:
+        raise BadInput(
+            "needs waits over rate_per_s of one strategy and one quantity",
+            field="frame",
+            remedy="choose rows by query()",
+        )
+    times = of.unit.iloc[0] == "s"
+    shown = of[of["median"] >= UNSEEN_S] if times else of
+    if shown.empty:
+        raise BadInput("holds no wait of a nanosecond or more", field="frame", remedy="ask for higher rates")
+    thick = set(shown[shown.here].placement)
+    ax = lines(shown, "rate_per_s", "placement", ax, thick=thick, least=UNSEEN_S if times else 0.0, dark=dark)
+    ax.set_ylabel(of.quantity.iloc[0].replace("_", " "))
+    return ax
+
+
+def lines(
+    of: pandas.DataFrame,
+    over: str,
+    by: str,
+    ax: Axes | None = None,
+    *,
+    thick: Collection[str] = (),
+    notes: Mapping[str, str] | None = None,
+    least: float = 0.0,
+    dark: bool = False,
+) -> Axes:
+    """`median` over the column `over` with the band `low` to `high`, one line for each value of `by`, named at its end.
+
+    Lines with one of the `notes` (by value) are dashed; nothing below `least` is shown. Both axes are logarithmic, with the
+    units of the frame.
+    """
+    order = list(of[by].unique())
+    tables = [of.pivot_table(index=over, columns=by, values=part, sort=False).sort_index() for part in INTERVAL_COLUMNS]
+    x = tables[0].index.to_numpy(float)
+    bands = {
+        name: Band(low, median, high)
+        for name in order
+        for median, low, high in [[table[name].to_numpy(float) for table in tables]]
+    }
+    ax = axes(ax, dark)
+    axis = AXES.get(over)
+    log_axis(ax, axis.unit if axis else "")
+    Lines(ax, order, thick=thick, notes=notes, least=least, unit=of.unit.iloc[0], dark=dark).move(x, bands)
+    ax.set_xlabel(label(axis.label, axis.unit) if axis else over.replace("_", " "))
+    return ax
+
+
+class Lines:
+    """Lines with bands on axes, named at their ends, which `move` in place; equal ones are drawn as one.
+
+    Those in `thick` are on top and thick, those with one of the `notes` dashed. `unit` is that of the y-axis.
+    """
+
+    def __init__(
+        self,
+        ax: Axes,
+        names: Sequence[str],
+        *,
+        thick: Collection[str] = (),
+        notes: Mapping[str, str] | None = None,
+        least: float = 0.0,
+        unit: str = "s",
+        dark: bool = False,
+    ) -> None:
+        import seaborn
+
+        self.ax, self.thick, self.notes, self.least, self.dark = ax, thick, notes or {}, least, dark
+        self.names = sorted(names, key=lambda name: name in thick)
+        self.looks, self._ends = marks(self.names[::-1], dark), []
+        log_axis(ax, unit, "y")
+        before, twice = len(ax.get_lines()), [name for name in self.names for _ in range(2)]
+        seaborn.lineplot(x=[1.0, 2.0] * len(self.names), y=[1.0] * len(twice), hue=twice, style=twice, errorbar=None, ax=ax,
+                         estimator=None, palette={name: look.colour for name, look in self.looks.items()}, legend=False,
+                         markers={name: look.marker for name, look in self.looks.items()},
+                         dashes={name: look.dash if name in self.notes else look.line or "" for name, look in self.looks.items()})  # fmt: skip
+        self.lines = dict(zip(self.names, ax.get_lines()[before:], strict=True))
+        self.bands = {}
+        for name, line in self.lines.items():
+            line.set(linewidth=3 if name in thick else 1.5, zorder=4 if name in thick else 3)
+            line.set(markersize=8 if name in thick else 5, markeredgewidth=0, label=name)
+            self.bands[name] = ax.fill_between(
+                [1.0, 2.0], 1.0, 1.0, color=self.looks[name].colour, alpha=0.15, linewidth=0
+            )
+
+    def move(self, x: numpy.ndarray, bands: Mapping[str, Band], limits: tuple[float, float] | None = None) -> None:
+        """Draw `bands` over `x`; names without one, and lines that are nowhere above `least`, are hidden.
+
+        `limits` of the y-axis are by default those of what is drawn.
+        """
+        known = self._shown(bands)
+        together = _together({name: band.median for name, band in known.items()}, self.thick)
+        for name, line in self.lines.items():
+            line.set_visible(name in together)
+            self.bands[name].set_visible(name in together)
+            if name in together:
+                band = known[name]
+                line.set_data(x, band.median)
+                line.set_markevery(max(1, len(x) // 6))
+                edge = numpy.concatenate([numpy.maximum(band.low, self.least), band.high[::-1]])
+                self.bands[name].set_verts([numpy.column_stack([numpy.concatenate([x, x[::-1]]), edge])])
+        for artist in self._ends:
+            artist.remove()
+        self.ax.set_xlim(x[0], x[-1])
+        self.ax.set_ylim(limits or self.limits(bands))
+        ends = [
+            (band.median[last], _told(others, self.notes), self.looks[name])
+            for name, others in together.items()
+            for band in [known[name]]
+            for last in [numpy.flatnonzero(numpy.isfinite(band.median) & (band.median > self.least))[-1]]
+        ]
+        self._ends = name_ends(self.ax, ends, self.dark)
+
+    def _shown(self, bands: Mapping[str, Band]) -> dict[str, Band]:
+        return {name: bands[name] for name in self.names if name in bands and (bands[name].median > self.least).any()}
+
+    def limits(self, bands: Mapping[str, Band]) -> tuple[float, float]:
+        """From the lowest to the highest value of the bands above `least`, and a little more."""
+        values = numpy.concatenate(
+            [[self.least], *([band.low, band.high] for band in self._shown(bands).values())], axis=None
+        )
+        values = values[numpy.isfinite(values) & (values > 0) & (values >= self.least)]
+        return (values.min() / 1.3, values.max() * 1.3) if len(values) else (1e-9, 1.0)
+
+    @property
+    def artists(self) -> list[Artist]:
+        """All that moves and is to be seen."""
+        drawn = [artist for name in self.names for artist in (self.bands[name], self.lines[name])]
+        return [artist for artist in [*drawn, *self._ends] if artist.get_visible()]
 
 
 def calibration(of: object, ax: Axes | None = None, *, dark: bool = False) -> Axes:
     """Fitted over observed with the line of equality, and the 90 % interval of a new row where the diagnostics allow one.
 
-    The distance from the line is the residual. Returns the axes. `of` is what `costmodel.calibrate` gives.
+    The distance from the line is the residual. `of` is what `costmodel.calibrate` gives.
     """
     import seaborn
 
     points = of.points
-    ax = _axes(ax, dark)
+    ax = axes(ax, dark)
     ends = [points[["observed", "fitted"]].min().min(), points[["observed", "fitted"]].max().max()]
     ax.plot(ends, ends, color=INKS[dark], linewidth=1, label="fitted = observed")
+    shade = VARIANTS[dark][0]
     if points.low.notna().all():
-        ax.vlines(
-            points.observed, points.low, points.high, color=_shades(1, dark)[0], alpha=0.3, label="90 % of a new row"
-        )
-    seaborn.scatterplot(points, x="observed", y="fitted", color=_shades(1, dark)[0], label="rows", ax=ax)
-    ax.set(xscale="log", yscale="log", xlabel="observed (seconds)", ylabel="fitted (seconds)", title=of.title)
-    ax.title.set_color(INKS[dark])
-    ax.legend(frameon=False, labelcolor=INKS[dark])
+        ax.vlines(points.observed, points.low, points.high, color=shade, alpha=0.3, label="90 % of a new row")
+    seaborn.scatterplot(points, x="observed", y="fitted", color=shade, label="rows", ax=ax)
+    log_axis(ax, "s")
+    log_axis(ax, "s", "y")
+    ax.set(xlabel="observed", ylabel="fitted", title=of.title)
+    ax.legend(loc="upper left", frameon=False, labelcolor=INKS[dark])
     return ax
+
+
+def cost_figure(rows: Sequence[CostRow], chosen: str | None) -> str:
+    """`costs` of one trigger as SVG; empty where nothing costs anything."""
+    import pandas
+
+    shown = [r for r in rows if r.stolen_cpu_s_per_event is not None and r.stolen_cpu_s_per_event.median > 0]
+    if not shown:
+        return ""
+    frame = pandas.DataFrame(
+        [
+            {
+                "trigger": row.trigger,
+                "strategy": row.strategy,
+                "quantity": "cpu_time",
+                "state": row.state,
+                "chosen": row.strategy == chosen,
+                "unit": "s",
+                **{name: getattr(row.stolen_cpu_s_per_event, name) for name in INTERVAL_COLUMNS},
+            }
+            for row in shown
+        ]
+    )
+    figure, grid = new_figure(8.6, 0.9 + 0.36 * len(shown))
+    costs(frame, grid[0][0])
+    told = "; ".join(
+        f"{r.strategy}{'' if r.state == 'admissible' else f' ({r.state})'} "
+        f"{interval(cost.low, cost.median, cost.high, 's')}"
+        for r in shown
+        for cost in [r.stolen_cpu_s_per_event]
+    )
+    return svg(figure, f"CPU time taken per event by strategy: {told}")
+
+
+def curves_figure(sweeps: Sequence[Curves], titles: Mapping[str, str], chosen: str | None) -> str:
+    """One panel per axis as SVG: a line per strategy, dots where the cheapest changes, a line at this case.
+
+    `titles` are the strategies' ids, with a note in brackets where one is not admissible here.
+    """
+    columns = 2
+    figure, grid = new_figure(11.2, 3.4 * -(-len(sweeps) // columns), -(-len(sweeps) // columns), columns)
+    ink = INKS[False]
+    notes = {name: note for name, title in titles.items() if (note := title.removeprefix(name).strip(" ()"))}
+    for sweep, ax in zip(sweeps, grid.flat, strict=False):
+        axes(ax, dark=False)
+        log_axis(ax, sweep.x_unit)
+        Lines(ax, list(titles), thick={chosen}, notes=notes, unit=sweep.y_unit).move(sweep.x, sweep.series)
+        for crossing in sweep.crossings:
+            ax.axvline(crossing.x, color=ink, linewidth=0.8, linestyle=":")
+        for value in sweep.marks.values():
+            ax.axvline(value, color=ink, linewidth=1, alpha=0.6)
+        ax.set(xlabel=label(sweep.x_label, sweep.x_unit), ylabel=sweep.y_label)
+    for ax in list(grid.flat)[len(sweeps) :]:
+        ax.set_visible(False)
+    changes = "; ".join(
+        f"{s.x_label} {quantity(c.x, s.x_unit)} ({titles[c.cheaper_below]} to {titles[c.cheaper_above]})"
+        for s in sweeps
+        for c in s.crossings[:2]
+    )
+    told = f"at {changes}" if changes else "nowhere in the ranges shown"
+    return svg(figure, f"Cost curves; the cheapest strategy changes {told}")
+
+
+def map_figure(heat: HeatMap) -> str:
+    """The cheapest strategy over two axes as SVG, a cross at this case; empty where one is cheapest everywhere."""
+    from matplotlib.patches import Patch
+
+    present = [int(i) for i in numpy.unique(heat.winner)]
+    if len(present) < 2:
+        return ""
+    figure, grid = new_figure(8.6, 3.8)
+    ax = axes(grid[0][0], dark=False)
+    log_axis(ax, heat.x_unit)
+    log_axis(ax, heat.y_unit, "y")
+    patches = []
+    for place, i in enumerate(present):
+        look = {"hatches": [HATCHES[place % len(HATCHES)]], "colors": [VARIANTS[False][place % len(VARIANTS[False])]]}
+        area = ax.contourf(heat.x, heat.y, heat.winner == i, levels=[0.5, 1.5], alpha=0.45, **look)
+        area.set(edgecolor=INKS[False], linewidth=0)
+        patches.append(
+            Patch(
+                facecolor=look["colors"][0],
+                hatch=look["hatches"][0],
+                alpha=0.45,
+                linewidth=0,
+                edgecolor=INKS[False],
+                label=heat.strategies[i],
+            )
+        )
+    ax.plot(
+        *heat.mark,
+        "X",
+        color=INKS[False],
+        markeredgecolor=PAPERS[False],
+        markersize=11,
+        label="this case",
+        clip_on=False,
+    )
+    ax.set(xlabel=label(heat.x_label, heat.x_unit), ylabel=label(heat.y_label, heat.y_unit))
+    handles = [*patches, *ax.get_lines()]
+    ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, labelcolor=INKS[False])
+    names = ", ".join(heat.strategies[i] for i in present)
+    return svg(figure, f"Cheapest strategy by {heat.x_label} and {heat.y_label}: {names}; the cross marks this case")
 
 
 def _cpu_time(frame: pandas.DataFrame) -> pandas.DataFrame:
@@ -257,29 +384,19 @@ def _cpu_time(frame: pandas.DataFrame) -> pandas.DataFrame:
     return rows
 
 
-def _axes(ax: Axes | None, dark: bool) -> Axes:
-    """`ax`, or new axes, with text and frame in the neutral ink of the variant."""
-    if ax is None:
-        from matplotlib import pyplot
-
-        ax = pyplot.subplots(layout="constrained")[1]
-    ax.tick_params(colors=INKS[dark], which="both")
-    for part in (ax.xaxis.label, ax.yaxis.label):
-        part.set_color(INKS[dark])
-    for name, spine in ax.spines.items():
-        spine.set_color(INKS[dark])
-        spine.set_visible(name in ("left", "bottom"))
-    ax.set_facecolor(PAPERS[dark])
-    ax.figure.set_facecolor(PAPERS[dark])
-    return ax
+def _swept(rows: pandas.DataFrame) -> list[str]:
+    found = [name for name in AXES if name in rows.columns and rows[name].nunique() > 1]
+    if not found:
+        raise BadInput("has no axis with two values", field="breakeven", remedy="give a frame of sweep()")
+    return found
 
 
-def _together(table: pandas.DataFrame, chosen: set[str]) -> dict[str, list[str]]:
-    """Strategies whose numbers agree to a thousandth, under the chosen one of them or the first; the chosen one last."""
+def _together(values: Mapping[str, numpy.ndarray], chosen: Collection[str]) -> dict[str, list[str]]:
+    """Names whose values agree, under the chosen one of them or the first; the chosen one last."""
     groups: dict[str, list[str]] = {}
-    for name in sorted(table.index, key=lambda name: name not in chosen):
+    for name in sorted(values, key=lambda name: name not in chosen):
         for first, group in groups.items():
-            if numpy.allclose(table.loc[first], table.loc[name], rtol=1e-3, atol=0):
+            if numpy.allclose(values[first], values[name], rtol=EQUAL, atol=0, equal_nan=True):
                 group.append(name)
                 break
         else:
@@ -287,11 +404,15 @@ def _together(table: pandas.DataFrame, chosen: set[str]) -> dict[str, list[str]]
     return dict(sorted(groups.items(), key=lambda item: item[0] in chosen))
 
 
-def _label(names: Sequence[str], state: str) -> str:
-    text = " = ".join(names)
-    return text if state == "admissible" else f"{text} ({state})"
+def _notes(rows: pandas.DataFrame) -> dict[str, str]:
+    """The state of each strategy that is not admissible."""
+    states = rows.groupby("strategy", sort=False).state.first()
+    return dict(states[states != "admissible"])
 
 
-def _shades(count: int, dark: bool) -> list[str]:
-    shades = VARIANTS[dark]
-    return [shades[i % len(shades)] for i in range(count)]
+def _told(names: Sequence[str], notes: Mapping[str, str] | None) -> str:
+    """Equal names one below the other; a note that all share is said once."""
+    found = [(notes or {}).get(name, "") for name in names]
+    if len(set(found)) == 1:
+        return "\n= ".join(names) + (f"\n({found[0]})" if found[0] else "")
+    return "\n= ".join(f"{name} ({note})" if note else name for name, note in zip(names, found, strict=True))

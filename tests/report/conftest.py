@@ -1,7 +1,6 @@
 import pytest
 
 from costmodel.decision.recommend import recommend
-from costmodel.decision.views import view
 from costmodel.report import blocks, page
 
 GUESTS = ("sev", "sev-es", "sev-snp", "sev-snp-gmem", "tdx", "plain")
@@ -56,7 +55,7 @@ def whole():
             blocks.policy(result),
             blocks.costs(result),
             blocks.contention(result),
-            blocks.curves(view(result)),
+            blocks.curves(result),
             blocks.uncertainty(result),
             blocks.admissibility(result),
             blocks.upstream(result),

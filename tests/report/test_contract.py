@@ -23,7 +23,7 @@ def no_kernel(monkeypatch):
     monkeypatch.setattr(build, "build_all", refuse)
 
 
-def test_a_good_set_passes_and_placeholders_become_none():
+def test_a_good_set_passes_and_what_is_not_given_is_none():
     arguments = contract.arguments(contract.check(GOOD))
     assert {name: arguments[name] for name in GOOD} == GOOD
     assert arguments["vcpus"] is None
@@ -71,11 +71,12 @@ WRONG = [
     ("vcpus", "8"),
     ("vcpus", 8.5),
     ("vcpus", True),
-    ("vcpus", None),
+    ("vcpus", 0),
     ("vcpus", -1),
     ("vcpus", math.nan),
     ("vcpus", 10**400),
     ("cpus_that_ran", -1),
+    ("cpus_that_ran", 0),
     ("cpus_that_ran", 257),
     ("cpus_that_ran", 10**12),
     ("cpus_that_ran", "all"),
@@ -83,6 +84,7 @@ WRONG = [
     ("event_fraction", 2),
     ("event_fraction", 1.0000001),
     ("event_fraction", -0.5),
+    ("event_fraction", -1.0),
     ("event_fraction", -2.0),
     ("event_fraction", math.nan),
     ("event_fraction", math.inf),

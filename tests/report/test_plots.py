@@ -1,15 +1,19 @@
 """Figures are well-formed SVG with units on the axes, the same bytes each time, and show what they are given."""
 
+import doctest
 import re
 from xml.etree import ElementTree
 
+import numpy
 import pytest
 
 from costmodel.decision.views import view
 from costmodel.report import drawing, plots
+from tests.colour import check_figure
 from tests.report.conftest import HOSTILE
 
 SVG = "{http://www.w3.org/2000/svg}"
+CHOSEN = "WBNOINVD_MASK"
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +33,28 @@ def sweeps(seen):
 
 
 @pytest.fixture(scope="module")
-def figures(rows, seen, sweeps):
+def map_of_two(answer):
+    """The map of a guest where more than one strategy is cheapest somewhere."""
+    heat = view(answer("sev-snp-gmem")).map()
+    assert len(set(heat.winner.flat)) > 1
+    return heat
+
+
+@pytest.fixture(scope="module")
+def draw(rows, seen, sweeps, map_of_two):
     return {
-        "bars": plots.cost_bars(rows),
-        "curves": plots.break_even(sweeps, seen.labels),
-        "map": plots.winner_map(seen.map()),
+        "costs": lambda: plots.cost_figure(rows, CHOSEN),
+        "curves": lambda: plots.curves_figure(sweeps, seen.labels, CHOSEN),
+        "map": lambda: plots.map_figure(map_of_two),
     }
 
 
-NAMES = ["bars", "curves", "map"]
+@pytest.fixture(scope="module")
+def figures(draw):
+    return {name: make() for name, make in draw.items()}
+
+
+NAMES = ["costs", "curves", "map"]
 
 
 def texts(svg):
@@ -70,74 +87,157 @@ def test_text_is_text(figures, name):
 
 
 def test_axes_carry_units(figures, sweeps):
-    assert any("second" in text for text in texts(figures["bars"]))
+    size, time = r"\d[\d.]* (B|KiB|MiB|GiB)", r"\d[\d.]* (ns|us|ms|s)"
+    assert any(re.fullmatch(time, text) for text in texts(figures["costs"]))
     shown = texts(figures["curves"])
     for sweep in sweeps:
         assert any(text.startswith(sweep.x_label) for text in shown), sweep.x_label
-    assert any("seconds" in text for text in shown)
-    assert any(re.fullmatch(r"\d[\d.]* (B|KiB|MiB|GiB)", text) for text in shown)
-    assert any(re.fullmatch(r"\d[\d.]* (B|KiB|MiB|GiB)", text) for text in texts(figures["map"]))
+    assert any(re.fullmatch(size, text) for text in shown) and any(re.fullmatch(time, text) for text in shown)
+    assert any(re.fullmatch(size, text) for text in texts(figures["map"]))
 
 
-def test_every_strategy_with_a_cost_has_a_bar(figures, rows):
-    shown = " ".join(texts(figures["bars"]))
-    costed = [row.strategy for row in rows if row.stolen_cpu_s_per_event and row.stolen_cpu_s_per_event.median > 0]
+@pytest.mark.parametrize("name", ["costs", "curves"])
+def test_alternative_texts_speak_of_sizes_and_times_as_people_do(figures, name):
+    told = ElementTree.fromstring(figures[name]).get("aria-label")
+    assert re.search(r"[\d\]] (us|ms|s|MiB|GiB)\b|CPUs that ran", told)
+    assert not re.search(r"\de[+-]?\d", told)
+
+
+def drawn_of(rows):
+    return [row for row in rows if row.stolen_cpu_s_per_event and row.stolen_cpu_s_per_event.median > 0]
+
+
+def test_every_strategy_with_a_cost_has_a_row(figures, rows):
+    shown = " ".join(texts(figures["costs"])).split()
+    costed = [row.strategy for row in drawn_of(rows)]
     assert costed
-    for strategy in costed:
-        assert strategy in shown
+    assert all(shown.count(strategy) == 1 for strategy in costed)
 
 
-def test_every_curve_is_in_the_legend(figures, seen, sweeps):
-    shown = texts(figures["curves"])
+def test_every_curve_is_named_once_in_each_panel(figures, sweeps):
+    shown = " ".join(texts(figures["curves"])).split()
     drawn = {name for sweep in sweeps for name, band in sweep.series.items() if (band.median > 0).any()}
     assert drawn
     for name in drawn:
-        assert seen.labels[name] in shown
+        assert shown.count(name) == len(sweeps)
 
 
 def test_what_is_not_admissible_is_marked(figures, rows):
-    drawn = [row for row in rows if row.stolen_cpu_s_per_event and row.stolen_cpu_s_per_event.median > 0]
-    refused = [row for row in drawn if row.state == "inadmissible"]
+    refused = [row for row in drawn_of(rows) if row.state == "inadmissible"]
     assert refused
-    shown = texts(figures["bars"])
-    for row in refused:
-        assert row.strategy not in shown, "the bare name would read as a choice"
-        assert any(row.strategy in text and "inadmissible" in text for text in shown)
+    assert "(inadmissible)" in texts(figures["costs"])
 
 
-def test_the_map_shows_only_what_can_be_chosen(figures, seen):
-    named = set(texts(figures["map"])) & set(seen.strategies)
-    assert named
-    assert named <= set(seen.choices)
+def test_the_map_shows_only_what_can_be_chosen(figures, answer, map_of_two):
+    named = set(texts(figures["map"])) & set(map_of_two.strategies)
+    assert named == {map_of_two.strategies[i] for i in map_of_two.winner.flat}
+    assert named <= set(view(answer("sev-snp-gmem")).choices)
 
 
-def test_same_bytes_whatever_was_drawn_before(figures, rows, seen, sweeps):
-    assert plots.winner_map(seen.map()) == figures["map"]
-    assert plots.cost_bars(rows) == figures["bars"]
-    assert plots.break_even(sweeps, seen.labels) == figures["curves"]
+def test_a_map_of_one_colour_is_no_figure(seen):
+    heat = seen.map()
+    assert len(set(heat.winner.flat)) == 1
+    assert plots.map_figure(heat) == ""
 
 
-def test_colours_belong_to_names_not_to_order():
-    assert drawing.colours(["b", "a", "c"]) == drawing.colours(["c", "b", "a", "a"])
-    assert len(set(drawing.colours([str(i) for i in range(len(drawing.PALETTE))]).values())) == len(drawing.PALETTE)
+@pytest.mark.parametrize("name", NAMES)
+def test_same_bytes_whatever_was_drawn_before(figures, draw, name):
+    assert draw[name]() == figures[name]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_figure_can_be_read(draw, name, monkeypatch):
+    caught = []
+    monkeypatch.setattr(plots, "svg", lambda figure, alt: caught.append(figure) or "")
+    draw[name]()
+    check_figure(caught[0])
+
+
+def test_an_svg_has_a_dark_side(figures):
+    """Each colour that is drawn has its counterpart where the reader's system is dark."""
+    pairs = dict(zip((*drawing.VARIANTS[False], drawing.INKS[False], drawing.PAPERS[False]),
+                     (*drawing.VARIANTS[True], drawing.INKS[True], drawing.PAPERS[True]), strict=True))  # fmt: skip
+    for svg in figures.values():
+        style = svg[svg.index("<style>@media") :].split("</style>")[0]
+        used = set(re.findall(r"(fill|stroke)(?:: |=\")(#[0-9a-f]{6})", svg.replace(style, "")))
+        assert used
+        for part, colour in used:
+            assert f'[style*="{part}: {colour}"],.plot [{part}="{colour}"]{{{part}:{pairs[colour]}!important}}' in style
+
+
+def test_lines_move_in_place_and_stay_one_where_they_are_equal():
+    from costmodel.cost.curves import Band
+
+    _, grid = drawing.new_figure(6, 4)
+    ax, x = drawing.axes(grid[0][0], dark=False), numpy.array([1.0, 10.0, 100.0])
+    drawing.log_axis(ax, "1")
+    band = lambda factor: Band(x * factor / 2, x * factor, x * factor * 2)  # noqa: E731
+    lines = plots.Lines(ax, ["a", "b", "c"], thick={"c"}, notes={"b": "inadmissible"})
+    lines.move(x, {"a": band(1.0), "b": band(3.0), "c": band(1.0)})
+    drawn = list(ax.get_children())
+    assert [name for name, line in lines.lines.items() if line.get_visible()] == ["b", "c"]
+    assert {text.get_text() for text in ax.texts} == {"c\n= a", "b\n(inadmissible)"}
+    lines.move(x, {"a": band(1.0), "b": band(3.0), "c": band(2.0)})
+    assert all(line.get_visible() for line in lines.lines.values())
+    assert lines.lines["c"].get_ydata().tolist() == [2.0, 20.0, 200.0]
+    assert lines.bands["c"].get_paths()[0].vertices[:, 1].max() == 400
+    assert {text.get_text() for text in ax.texts} == {"a", "c", "b\n(inadmissible)"}
+    kept = [artist for artist in ax.get_children() if artist in drawn]
+    assert {*lines.lines.values(), *lines.bands.values()} <= set(kept), "no line is drawn anew"
+    check_figure(ax.figure)
+
+
+@pytest.mark.parametrize("count", [2, 6, 9])
+def test_names_at_the_ends_of_lines_never_collide(count):
+    _, grid = drawing.new_figure(5, 3)
+    ax = drawing.axes(grid[0][0], dark=False)
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    names = [f"STRATEGY_{i}" for i in range(count)]
+    drawing.name_ends(ax, [(0.5, name, look) for name, look in drawing.marks(names, False).items()], dark=False)
+    check_figure(ax.figure)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("noted", [False, True])
+def test_twelve_lines_can_be_told_apart(dark, noted):
+    from costmodel.cost.curves import Band
+
+    _, grid = drawing.new_figure(6, 7)
+    ax, x = drawing.axes(grid[0][0], dark), numpy.array([1.0, 10.0, 100.0])
+    names = [f"S{i}" for i in range(12)]
+    lines = plots.Lines(ax, names, notes=dict.fromkeys(names, "inadmissible") if noted else {}, dark=dark)
+    lines.move(x, {name: Band(x * i, x * i, x * i) for i, name in enumerate(names, start=1)})
+    check_figure(ax.figure)
+
+
+def test_the_examples_of_the_docstrings_are_true():
+    found = doctest.testmod(drawing)
+    assert found.attempted and not found.failed
+
+
+def test_marks_belong_to_places_so_that_panels_agree():
+    names = [str(i) for i in range(40)]
+    looks = drawing.marks(names, dark=True)
+    assert len({(look.colour, look.marker) for look in looks.values()}) == len(names)
+    assert drawing.marks(names[:3], dark=True) == {name: looks[name] for name in names[:3]}
 
 
 def test_nothing_to_draw_is_no_figure(rows):
-    assert plots.cost_bars([]) == ""
-    assert plots.cost_bars([row.model_copy(update={"stolen_cpu_s_per_event": None}) for row in rows]) == ""
+    assert plots.cost_figure([], CHOSEN) == ""
+    assert plots.cost_figure([row.model_copy(update={"stolen_cpu_s_per_event": None}) for row in rows], CHOSEN) == ""
 
 
 def test_hostile_labels_are_escaped(rows, seen, sweeps):
     hostile = dict.fromkeys(seen.labels, HOSTILE.replace("\x1b", ""))
     for svg in (
-        plots.cost_bars([rows[0].model_copy(update={"strategy": "<script>&\"'"}), *rows]),
-        plots.break_even(sweeps, hostile),
+        plots.cost_figure([rows[0].model_copy(update={"strategy": "<script>&\"'"}), *rows], CHOSEN),
+        plots.curves_figure(sweeps, hostile, CHOSEN),
     ):
         assert "<script" not in svg
         ElementTree.fromstring(svg)
 
 
-def test_no_figure_is_left_open(figures):
+def test_no_window_knows_a_figure_of_a_report(figures):
     from matplotlib import pyplot
 
-    assert len(pyplot.get_fignums()) <= 1
+    assert figures and not pyplot.get_fignums()
