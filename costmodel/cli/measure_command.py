@@ -250,7 +250,8 @@ def _share(folder: Path) -> None:
 
 @command.command(name="restore")
 def restore() -> None:
-    """Put back what a run that was killed left changed: tunables, tracing instance, mount of tracefs, zram swap.
+    """Put back what a run that was killed left changed: tunables, tracing instance, mount of tracefs, zram
+    swap, range of /proc/mtrr.
 
     A value is put back only where it is still the one that the run wrote. Needs the user who ran it (root).
 

@@ -109,7 +109,7 @@ class Log:
 
 def read(text: str, name: str = "-") -> Log:
     """The rendezvous in the text of a log. Raises BadInput where its times cannot be used or it holds none."""
-    lines = [Line(float(found[1]), found[2] or "") for found in map(STAMP.match, text.splitlines()) if found]
+    lines = [Line(float(found[1]), found[2] or "") for found in map(STAMP.match, _unwrapped(text)) if found]
     if not lines:
         wall = any(map(WALL_CLOCK.match, text.splitlines()))
         problem = "has times of the wall clock (dmesg -T?), which are rounded" if wall else "has no line with [seconds]"
@@ -123,6 +123,15 @@ def read(text: str, name: str = "-") -> Log:
             remedy="give a log that begins with the boot, or one with `CPUn is up` of a resume (rtcwake -m mem -s 5)",
         )
     return Log(_machine(boots), tuple(events))
+
+
+def _unwrapped(text: str) -> Iterator[str]:
+    """Lines of the text, the one about the clock whole: it is long, and mails break it in two."""
+    lines = iter(text.splitlines())
+    for line in lines:
+        if "Marking stable" in line and not MARK.search(line):
+            line = line.rstrip("= ") + " " + next(lines, "").lstrip("> |")
+        yield line
 
 
 def _boots(lines: Sequence[Line]) -> Iterator[list[Line]]:

@@ -145,12 +145,12 @@ class Table:
             if len(v) >= FEWEST_REPETITIONS and statistics.median(v[: len(v) // 2]) > 0
         ]
         disturbed = self.conditions.disturbances() if self.conditions else []
-        if drifts:
-            drift = statistics.median(drifts)
+        drift = statistics.median(drifts) if drifts else 0.0
+        seen = [f"halves of the run differ by {drift:.1%} (median over cells)"] if drifts else []
+        seen += [f"the machine was not calm: {', '.join(disturbed)}"] if disturbed else []
+        if seen:
             verdict = "UNSTABLE" if drift > UNSTABLE or disturbed else "stable"
-            found.append(f"{self.probe}: {verdict}, halves of the run differ by {drift:.1%} (median over cells)")
-        if disturbed:
-            found.append(f"{self.probe}: UNSTABLE, the machine was not calm: {', '.join(disturbed)}")
+            found.append(f"{self.probe}: {verdict}, {'; '.join(seen)}")
         outliers, total = sum(map(_outliers, cells)), sum(map(len, cells))
         if total:
             found.append(f"{self.probe}: {outliers} of {total} values lie beyond {OUTLIER_MADS:g} MAD of their cell")

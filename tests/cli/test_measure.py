@@ -276,6 +276,13 @@ def test_all_skips_them_with_that_reason(tmp_path, guests):
         assert f"{name}: skipped, virtual machines run on this host (held by process 4711)" in result.output
 
 
+def test_flush_brings_its_cells_along(tmp_path, guests):
+    result = run("flush", "--out", str(tmp_path / "out"), "--name", "x")
+    assert result.exit_code == 0, result.output
+    assert guests == ["flush", "flush_cells"]
+    assert (tmp_path / "out/x/flush_cells.csv").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [("sev", "whole-cache flushes"), ("invalidations", "/proc/sys/vm/compact_memory: 1 is written once")],

@@ -153,6 +153,13 @@ def test_every_format_says_the_same(name):
     assert bootlog.read(text) == plain
 
 
+@pytest.mark.parametrize("broken", ["=\n", "\n", "\n> "])
+@pytest.mark.parametrize("after", ["stable (1901001039, ", "(1902707735, "])
+def test_a_long_line_that_a_mail_broke_is_read_whole(broken, after):
+    """Quoted-printable, flowed, and quoted by an answer."""
+    assert bootlog.read(BOOT.replace(after, after + broken)) == bootlog.read(BOOT)
+
+
 @pytest.mark.parametrize(
     "line",
     [
