@@ -980,7 +980,7 @@ def parameters(machine: str) -> pandas.DataFrame:
     `extrapolated` marks a prior by a named rule; a parameter that no rule gives has no median, and its `rule` is the gap.
     Raises UnknownName.
 
-    >>> bool(parameters("epyc-7763-2s").extrapolated["line_walk_s"])
+    >>> bool(parameters("epyc-7763-2s").extrapolated["line_valid_s"])
     True
     """
     known = parameters_of(load(), load().machine(machine).id)

@@ -162,7 +162,7 @@ def test_the_mask_grows_from_the_pinned_guest_to_all_cpus(sev):
 def test_parameters_are_those_that_the_draws_come_from(sev):
     known = cm.parameters("epyc-7763-2s")
     draws = sev.draws("WBNOINVD_MASK")
-    name = "line_walk_s"
+    name = "line_valid_s"
     assert known["median"][name] == pytest.approx(numpy.median(draws[name]), rel=1e-2)
     assert (known.dropna(subset=["median"]).eval("low <= median <= high")).all()
     assert known.rule["tdx_page_wbinvd_s"].startswith("missing: ") if "tdx_page_wbinvd_s" in known.index else True

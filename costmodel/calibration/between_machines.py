@@ -129,7 +129,7 @@ def _read(profile: Profile) -> dict[str, tuple[list[float], int]]:
         [
             (row["run"], LINE_BYTES / row["measured_cold_line_s"])
             for row in profile.table("refill")
-            if row["pattern"] == "sequential" and row["level"] == "memory"
+            if row["pattern"] == "sequential" and row["level"] == "memory" and row.get("page", "4KiB") == "4KiB"
         ],
     )
 

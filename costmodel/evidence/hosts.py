@@ -53,6 +53,8 @@ COUNTS = {
 """Whole numbers of a probe's table, each with the largest that can be."""
 MEASURED = "measured_"
 MEASURED_MAX = 1e18
+SIGNED = ("measured_line_s",)
+"""Differences of two times: noise can make one repetition negative, and a median of what is cut off at zero is biased."""
 ROWS_MAX = 2**20
 
 HOST_BOUNDS = {
@@ -139,7 +141,7 @@ def _column(path: Path, name: str, cells: list[str]) -> list[object]:
             return cells
         wrong, problem = (cell for cell in cells if not WORD.fullmatch(cell)), "is no word"
     else:
-        low = -MEASURED_MAX if name.endswith("offset_bytes") else 0
+        low = -MEASURED_MAX if name in SIGNED or name.endswith("offset_bytes") else 0
         if len(good := _numbers(cells, low, COUNTS.get(name, MEASURED_MAX), whole=name in COUNTS)) == len(cells):
             return good
         wrong, problem = iter(cells[len(good) :]), "is no number that was counted or measured"

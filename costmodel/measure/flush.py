@@ -82,7 +82,7 @@ def _measure(memory: Mapping[str, Buffer], cell: Cell) -> dict[str, float]:
     batches = BATCHES if count > 1 else 1
     ticks = statistics.median(pairs(address, lines, count) / (count * lines) for _ in range(batches))
     alone = statistics.median(_alone(address, lines, cell) for _ in range(batches))
-    return {"line_s": max(0.0, ticks * native.tick_s()), "total_s": alone * native.tick_s()}
+    return {"line_s": ticks * native.tick_s(), "total_s": alone * native.tick_s()}
 
 
 def _alone(address: int, lines: int, cell: Cell) -> int:
