@@ -195,7 +195,7 @@ def _amd_walk(calibration: Calibration) -> tuple[Parameter, Parameter]:
     found = calibration.rendezvous
     if not found.used:
         raise MissingNumber("no boot or resume of an AMD machine in data/kvm/amd_rendezvous.csv bounds WBINVD")
-    before = f"log-uniform, before the logs {_nanoseconds(found.before)} ns/line"
+    before = f"no EPYC timing is public: log-uniform, before the logs {_nanoseconds(found.before)} ns/line"
     logs = f"{len(found.used)} boots and resumes of Zen machines bound it from above; one machine more"
     return (
         _parameter(*EMPTY, found.empty, f"{before}; {logs}", ("W01", "W02", LOGS), TIME_WBINVD),

@@ -36,7 +36,9 @@ def title(result: Alternatives) -> list[str]:
 def table(result: Alternatives) -> list[str]:
     """Two lines per model row, one per measured value, each with its kind at the right edge."""
     cells = [HEAD, *(_values(row) for row in result.rows if not row.refused)]
-    widths = [max(map(len, column)) + 1 for column in zip(*cells, strict=True)]
+    longest = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    airy = sum(longest) + 2 * (len(longest) - 1) <= TABLE_WIDTH
+    widths = [length + airy for length in longest]
     lines = [_aligned(HEAD, widths)]
     for row in result.rows:
         lines += _labelled(label(row), MODEL + (MARK if _extrapolated(row) else ""))

@@ -37,14 +37,21 @@ def percent(low: float, median: float, high: float) -> str:
 
     >>> percent(0.60, 0.69, 0.78), percent(1.104, 1.252, 1.407)
     ('-31 [-40, -22] %', '+25 [+10, +41] %')
+    >>> percent(0.45, 0.96, 0.999)
+    '-4 [-55, -0.1] %'
     """
     ends = [100 * (ratio - 1) for ratio in (low, median, high)]
     side = min(ends[1] - ends[0], ends[2] - ends[1])
     decimals = max(0, pdg_decimals(side)) if side > 0 else 1
-    while decimals < 3 and any(round(end, decimals) == 0 for end in ends):
-        decimals += 1
-    texts = [f"{round(end, decimals):+.{decimals}f}" for end in ends]
+    texts = [_signed(end, decimals) for end in ends]
     return f"{texts[1]} [{texts[0]}, {texts[2]}] %"
+
+
+def _signed(end: float, decimals: int) -> str:
+    """A change with `decimals` decimals, or as many more as keep it from being rounded to zero."""
+    while decimals < 3 and round(end, decimals) == 0:
+        decimals += 1
+    return f"{round(end, decimals):+.{decimals}f}"
 
 
 def change(row: VersusRow) -> str:
