@@ -64,6 +64,11 @@ class ParameterSet(BaseModel):
     parameters: dict[str, Parameter]
     missing: dict[str, str]
 
+    @cached_property
+    def medians(self) -> dict[str, float]:
+        """The median of every parameter."""
+        return {name: parameter.distribution.median for name, parameter in self.parameters.items()}
+
     def __getitem__(self, name: str) -> Parameter:
         if name in self.missing:
             raise MissingNumber(self.missing[name])

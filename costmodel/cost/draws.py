@@ -57,5 +57,5 @@ class Draws:
 
 def medians(parameters: ParameterSet) -> Draws:
     """A single draw at the median of every parameter."""
-    values = {name: numpy.array([entry.distribution.median]) for name, entry in parameters.parameters.items()}
+    values = {name: numpy.array([median]) for name, median in parameters.medians.items()}
     return Draws(parameters, 1, fixed=values)

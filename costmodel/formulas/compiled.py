@@ -35,7 +35,8 @@ def _code() -> bytes:
 def _call(function: str, arguments: dict[str, object]) -> numpy.ndarray:
     floats = {name: numpy.asarray(value, dtype=float) for name, value in arguments.items()}
     result = getattr(_module(), function)(**floats)
-    return numpy.broadcast_to(result, numpy.broadcast_shapes(*(array.shape for array in floats.values())))
+    shape = numpy.broadcast(*floats.values()).shape
+    return result if numpy.shape(result) == shape else numpy.broadcast_to(result, shape)
 
 
 def value(formula: str, /, **arguments: object) -> numpy.ndarray:
