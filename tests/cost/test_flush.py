@@ -73,12 +73,12 @@ def test_release_of_n_pages_is_n_calls():
     assert float(one.time_s[0] - plain.time_s[0]) == pytest.approx(float(AT["rmpupdate_s"][0]))
 
 
-def test_a_present_page_takes_half_a_microsecond_and_a_whole_flush_milliseconds():
-    """Orders of magnitude of the sources: 0.36 to 0.54 us per dirty page on three EPYC, 3.4 ms per near-clean WBINVD."""
+def test_a_present_page_takes_half_a_microsecond_and_a_whole_flush_a_part_of_a_millisecond():
+    """Orders of magnitude of the sources: 0.36 to 0.54 us per dirty page on three EPYC; 1.3 ms to write back 36 MB at 27 GB/s."""
     page = flush.range_flush(AT, MILAN, 4096, numpy.ones(1), 8)
     whole = flush.whole_cache(AT, MILAN, 1, invalidates=False)
     assert 3e-7 < float(page.time_s[0]) < 1.2e-6
-    assert 1e-3 < float(whole.time_s[0]) < 1e-2
+    assert 1e-4 < float(whole.time_s[0]) < 1.3e-3
 
 
 def test_serial_skylake_flush_is_reproduced():
@@ -107,10 +107,17 @@ def test_a_whole_cache_flush_adds_up(cpus):
     flush_s = float(keeps.irq_off_s[()] if keeps.irq_off_s.ndim == 0 else keeps.irq_off_s[0])
     broadcast_s = one(AT, "broadcast_start_s") + (cpus - 1) * one(AT, "broadcast_per_cpu_s")
     assert keeps.time_s == pytest.approx(flush_s + broadcast_s)
-    assert keeps.stolen_s == pytest.approx(cpus * flush_s + broadcast_s)
     assert keeps.guest_s == pytest.approx(flush_s)
     spread = flush.Spread.packed(MILAN, cpus)
     held = spread.domains_per_socket * (MILAN.llc_bytes_per_domain + spread.cores_per_domain * MILAN.l2_bytes_per_core)
+    held = held * one(AT, "valid_fraction")
+    outside = 128 * spread.sockets - cpus
+    waiting_s = outside * one(AT, "memory_bound_fraction") * held * one(AT, "dirty_fraction")
+    waiting_s = waiting_s / one(AT, "writeback_bytes_per_s")
+    assert keeps.neighbours_s == pytest.approx(waiting_s)
+    assert keeps.stolen_s == pytest.approx(cpus * flush_s + broadcast_s + waiting_s)
+    again_s = spread.sockets * held * one(AT, "reused_fraction") / one(AT, "cpu_read_bytes_per_s")
+    assert refills.stolen_s - keeps.stolen_s == pytest.approx(again_s)
     refill_s = held * one(AT, "reused_fraction") / one(AT, "read_bytes_per_s")
     assert refills.guest_s - refills.irq_off_s == pytest.approx(refill_s)
     assert refills.guest_s > refills.irq_off_s
@@ -124,7 +131,9 @@ def test_the_vcpus_share_the_time_and_the_refill_of_a_range(vcpus):
         flush.range_flush(AT, MILAN, size, present, vcpus),
         flush.paged_flush(AT, MILAN, size, present, vcpus, rmpupdate=True),
     ):
-        assert cost.stolen_s == cost.time_s > 0
+        again_s = 0.25 * size * one(AT, "reused_fraction") / one(AT, "cpu_read_bytes_per_s")
+        assert cost.time_s > 0 and cost.stolen_s == pytest.approx(cost.time_s + again_s)
+        assert cost.neighbours_s == 0
         assert vcpus * cost.guest_s == pytest.approx(cost.time_s + refill_s)
         assert cost.guest_s * vcpus > cost.time_s
 
