@@ -233,6 +233,7 @@ def test_everything_shows_itself_shortly(sev):
     assert sev.recommend().result.headline[:40] in page
     assert page.count("<style>") == 1 and page.startswith('<div class="costmodel">')
     assert ":root" not in page and "body {" not in page, "the style would reach beyond the fragment"
+    assert "\n& { --ink:" in page, "colours are those of the fragment"
 
 
 @pytest.mark.parametrize("name", api.SECTIONS)

@@ -163,10 +163,10 @@ def test_a_step_costs_each_strategy_once_and_moves_the_lines(control, monkeypatc
 
 def test_readouts_speak_of_sizes_as_people_do(control):
     assert {"64 MiB", "4 KiB", "1 GiB"} <= set(texts(control.range))
-    assert texts(control.range)[0] == "as the workload has it: 256 MiB"
-    assert texts(control.cache)[0] == "as built: 32 MiB"
-    assert texts(control.vcpus)[0] == "as the workload has it: 8"
-    assert texts(control.cpus)[0] == "by the pinning: 256"
+    assert texts(control.range)[0] == "workload: 256 MiB"
+    assert texts(control.cache)[0] == "built: 32 MiB"
+    assert texts(control.vcpus)[0] == "workload: 8"
+    assert texts(control.cpus)[0] == "pinning: 256"
 
 
 def test_it_says_that_it_computes_and_falls_silent(control, monkeypatch):
