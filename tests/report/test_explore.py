@@ -13,6 +13,7 @@ from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.store import load
 from costmodel.report import explore
 from costmodel.report.explore import OWN, Explorer, Question
+from tests.colour import check_figure
 
 pytest.importorskip("ipywidgets")
 START = Question("sev", "epyc-7763-2s", "autonuma-default")
@@ -180,6 +181,10 @@ def test_it_says_that_it_computes_and_falls_silent(control, monkeypatch):
 def test_the_figure_has_an_alternative_text(control):
     assert 'alt="Cost of each strategy over the range length; this case lies at 256 MiB"' in control.drawn.value
     assert "data:image/png;base64," in control.drawn.value
+
+
+def test_the_figure_can_be_read(control):
+    check_figure(control.picture.figure)
 
 
 def test_what_cannot_be_asked_is_refused():
