@@ -1083,20 +1083,27 @@ def scoreboard(*sections: str) -> pandas.DataFrame:
     return pandas.DataFrame(rows).set_index("id")
 
 
-def simulations() -> pandas.DataFrame:
-    """Formula against discrete-event simulation, a row for each setting and output; the first call simulates for a minute.
+def simulations(*families: str) -> pandas.DataFrame:
+    """Formula against discrete-event simulation, a row for each setting and output; all of it simulates for a minute, once.
 
     `simulated` with its 95 % interval, `formula`, their `ratio`, and the `finding`: agrees, beyond a stated limit, or wrong.
+    `families` of settings are those of the column `family`, all if none is named. Raises UnknownName.
     """
+    from costmodel.validation.simulated_grid import grid
     from costmodel.validation.simulated_results import results
 
+    cases = grid()
+    for name in families:
+        if name not in (known := {case.family for case in cases}):
+            raise UnknownName("family of simulated settings", name, known)
+    fields = ("family", "setting", "output", "simulated", "low", "high", "formula")
     rows = [
         {
-            **{name: getattr(found, name) for name in ("setting", "output", "simulated", "low", "high", "formula")},
+            **{name: getattr(found, name) for name in fields},
             "ratio": found.formula / found.simulated,
             "finding": "agrees" if found.agrees else "beyond a stated limit" if found.limit else "wrong",
             "limit": found.limit,
         }
-        for found in results()
+        for found in results([case for case in cases if not families or case.family in families])
     ]
     return pandas.DataFrame(rows)

@@ -182,6 +182,14 @@ def test_the_scoreboard_is_a_frame():
     assert set(board.section) == {"formulas"} and {"what", "figure", "verdict", "source"} <= set(board.columns)
 
 
+def test_simulations_are_a_frame_of_their_families():
+    pytest.importorskip("simpy")
+    found = cm.simulations("numa")
+    assert set(found.family) == {"numa"} and len(found)
+    assert (found.ratio == found.formula / found.simulated).all()
+    assert set(found.finding) <= {"agrees", "beyond a stated limit", "wrong"}
+
+
 def test_a_rate_that_was_measured_sets_the_loss(sev):
     busy = sev(rates={KSM: 20})
     row = busy.costs(KSM).query("strategy == 'WBNOINVD_MASK'").set_index("quantity")
@@ -233,6 +241,7 @@ def test_everything_shows_itself_shortly(sev):
     assert sev.recommend().result.headline[:40] in page
     assert page.count("<style>") == 1 and page.startswith('<div class="costmodel">')
     assert ":root" not in page and "body {" not in page, "the style would reach beyond the fragment"
+    assert "\n& { --ink:" in page, "colours are those of the fragment"
 
 
 @pytest.mark.parametrize("name", api.SECTIONS)
@@ -333,6 +342,7 @@ def test_results_pickle_copy_and_compare(sev, make):
         (lambda: cm.host("nowhere"), UnknownName, "nowhere"),
         (lambda: cm.host("epyc-genoa-4cpu-vm").line_times("WBINVD"), UnknownName, "CLFLUSH"),
         (lambda: cm.scoreboard("claim"), UnknownName, "claims"),
+        (lambda: cm.simulations("num"), UnknownName, "numa"),
         (lambda: cm.case("sev", "epyc-7763-2s").waits(rate_per_s=[]), BadInput, "rate_per_s"),
         (lambda: cm.nothing, AttributeError, "nothing"),
     ],

@@ -123,10 +123,53 @@ def test_text_can_be_read_and_marks_stand_out(typed, axes, dark):
     check_figure(axes.figure)
 
 
+KSM = "ksm_replace_page"
+FIGURES = {
+    "costs": lambda sev, dark: cm.plot.costs(sev, dark=dark),
+    "fit": lambda _, dark: cm.plot.calibration(cm.calibrate("line_time"), dark=dark),
+    "mask": lambda sev, dark: cm.plot.intervals(
+        sev(kernel="6.17").mask().query("quantity == 'cpu_time'"), "mask", dark=dark
+    ),
+    "waits": lambda sev, dark: cm.plot.waits(
+        sev.waits(KSM, rate_per_s=[1, 3, 9]).query("chosen and quantity == 'memslot_wait_mean'"), dark=dark
+    ),
+    "host": lambda _, dark: cm.plot.lines(
+        cm.host("epyc-genoa-4cpu-vm").line_times(points=9), "range_bytes", "lines", dark=dark
+    ),
+}
+
+
 @pytest.mark.parametrize("dark", [False, True])
-def test_costs_and_fits_can_be_read_too(typed, dark):
-    for draw in (cm.plot.costs, lambda of, dark: cm.plot.calibration(cm.calibrate("line_time"), dark=dark)):
-        check_figure(draw(typed["sev"], dark=dark).figure)
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_other_figure_can_be_read_too(typed, name, dark):
+    from matplotlib import pyplot
+
+    figure = FIGURES[name](typed["sev"], dark).figure
+    check_figure(figure)
+    pyplot.close(figure)
+
+
+def test_waits_that_no_clock_shows_are_not_drawn(typed, axes):
+    waits = typed["sev"].waits(KSM, rate_per_s=[1, 3, 9]).query("chosen and quantity == 'memslot_wait_mean'")
+    assert cm.plot.waits(waits, ax=axes) is axes and axes.get_ylim()[0] >= 0.5e-9
+    with pytest.raises(BadInput, match="nanosecond"):
+        cm.plot.waits(waits.assign(median=1e-12))
+    with pytest.raises(BadInput, match="one strategy"):
+        cm.plot.waits(typed["sev"].waits(KSM, rate_per_s=[1, 3]))
+
+
+def test_plotting_leaves_the_settings_of_matplotlib_alone(typed):
+    """A figure made inside a context would switch off the display of figures in notebooks."""
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    matplotlib.interactive(True)
+    try:
+        cm.plot.costs(typed["sev"])
+        assert matplotlib.is_interactive()
+    finally:
+        matplotlib.interactive(before["interactive"])
+    assert dict(matplotlib.rcParams) == before
 
 
 @pytest.mark.parametrize("blindness", BLINDNESS)

@@ -1,8 +1,12 @@
-"""The table and the commands of the README are what the tool gives."""
+"""The table of the README is the model's, and every command block of README.md and docs/ runs, or says why a test does not
+run it.
+"""
 
+import os
 import re
 import shlex
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from click.testing import CliRunner
@@ -10,7 +14,10 @@ from click.testing import CliRunner
 import costmodel
 from costmodel.cli import COMMANDS, cli
 from costmodel.decision.recommend import recommend
-from costmodel.numbers import interval
+from costmodel.numbers import interval, quantity
+from costmodel.report import drawing
+from tests.mail.conftest import FIXTURES, UPDATE
+from tests.measure.test_traces import PERF
 
 ROOT = Path(costmodel.__file__).parent.parent
 README = (ROOT / "README.md").read_text() if (ROOT / "README.md").is_file() else ""
@@ -67,24 +74,118 @@ def test_the_strategies_of_the_table_are_the_policies():
         assert entry.strategy == {"sev": "WBNOINVD_MASK", "sev-snp": "WBINVD_ALL"}[guest]
 
 
-def test_the_python_of_the_readme_runs_as_it_stands():
+PICTURE = ROOT / "docs" / "breakeven.svg"
+NOT_RUN = re.compile(r"<!-- not run: (\S.*\S) -->")
+SAMPLES = {
+    "cells.csv": "guest_type,trigger,strategy\nsev,ksm_replace_page,WBINVD_ALL\n",
+    "perf-script.txt": f"{PERF}\n",
+    "mail.eml": (FIXTURES / "reply-2023-08-18.eml").read_text(),
+}
+"""Files that the commands read."""
+
+
+class Block(NamedTuple):
+    """An indented block of a page, and why a test does not run it, if so."""
+
+    page: str
+    lines: tuple[str, ...]
+    reason: str
+
+    def __str__(self):
+        return f"{self.page}: {self.lines[0]}"
+
+
+def blocks(path):
+    """Indented blocks of a Markdown page; the line before one may be its mark."""
+    found, current, before = [], [], ""
+    for line in [*path.read_text().splitlines(), "the end"]:
+        if line.startswith("    ") or (current and not line.strip()):
+            current.append(line[4:])
+        elif line.strip():
+            if current:
+                mark = NOT_RUN.fullmatch(before)
+                found.append(Block(path.name, tuple("\n".join(current).strip().splitlines()), mark[1] if mark else ""))
+            current, before = [], line
+    return found
+
+
+PAGES = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if path.name != "measuring.md"]
+BLOCKS = [block for path in PAGES for block in blocks(path)] if README else []
+
+
+def executed(line):
+    """What a line of a shell block prints; a part after `>` goes to a file."""
+    words, _, target = line.partition(" > ")
+    assert words.startswith("costmodel "), f"{line!r}: say above the block why it is not run"
+    done = CliRunner().invoke(cli, shlex.split(words)[1:], catch_exceptions=False)
+    assert done.exit_code == 0, (line, done.output)
+    if target:
+        Path(target).write_text(done.stdout)
+        return ""
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    "block", [b for b in BLOCKS if not b.reason and b.lines[0].startswith(("$", "costmodel"))], ids=str
+)
+def test_every_command_block_runs_and_prints_what_it_shows(block, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, text in SAMPLES.items():
+        Path(name).write_text(text)
+    if block.lines[0].startswith("$ "):
+        for part in "\n".join(block.lines).removeprefix("$ ").split("\n$ "):
+            command, _, output = part.partition("\n")
+            assert [line.rstrip() for line in executed(command).splitlines()] == output.splitlines()
+        return
+    for line in block.lines:
+        printed = executed(line)
+        assert printed.strip() or ">" in line or "--out" in line
+
+
+def test_every_other_block_is_python_or_says_why_it_is_not_run():
+    assert len([block for block in BLOCKS if not block.reason]) >= 5
+    for block in BLOCKS:
+        assert block.reason or block.lines[0].startswith(("$ costmodel ", "costmodel ", "import costmodel")), block
+
+
+@pytest.mark.parametrize("block", [b for b in BLOCKS if b.lines[0].startswith("import costmodel")], ids=str)
+def test_the_python_of_the_readme_runs_as_it_stands(block):
+    """And its picture is up to date: the same names, axes and numbers."""
     matplotlib = pytest.importorskip("matplotlib")
     pytest.importorskip("seaborn")
     matplotlib.use("Agg")
-    block = README.split("## In Python\n\n")[1].split("\n\n`")[0]
     names = {}
     from matplotlib import pyplot
 
     pyplot.close("all")
-    exec("\n".join(line.removeprefix("    ") for line in block.splitlines()), names)
+    exec("\n".join(block.lines), names)
     assert names["sev"].recommend().result.headline_strategy == "WBNOINVD_MASK"
     assert {"median", "low", "high", "unit", "state"} <= set(names["costs"].columns)
-    assert len(pyplot.get_fignums()) == 1
+    (number,) = pyplot.get_fignums()
+    figure = pyplot.figure(number)
+    figure.set_size_inches(8.6, 3.6)
+    svg = drawing.svg(figure, told(names["costs"]))
     pyplot.close("all")
+    if os.environ.get(UPDATE):
+        PICTURE.write_text(svg)
+    assert words(svg) == words(PICTURE.read_text()), f"{UPDATE}=1 renews it"
+
+
+def told(costs):
+    """The alternative text of the picture: what each line costs at its ends."""
+    rows = costs.query("quantity == 'cpu_time' and median > 0").groupby("strategy", sort=False)["median"]
+    ends = "; ".join(f"{name} {quantity(own.iloc[0], 's')} to {quantity(own.iloc[-1], 's')}" for name, own in rows)
+    return f"CPU time of one flush of 4 KiB to 1 GiB: {ends}"
+
+
+def words(svg):
+    return re.search(r'aria-label="([^"]*)"', svg)[1], sorted(re.findall(r">([^<>]*\S[^<>]*)</(?:text|tspan)>", svg))
 
 
 def test_every_command_of_the_readme_exists_with_its_options():
-    lines = [line.strip() for line in README.splitlines() if line.startswith("    costmodel ")]
+    lines = [
+        line.removeprefix("$ ") for block in BLOCKS for line in block.lines if line.startswith(("$ ", "costmodel "))
+    ]
     assert len(lines) > 8
     for line in lines:
         words = shlex.split(line.split(">")[0])[1:]

@@ -144,9 +144,8 @@ def name_ends(ax: Axes, ends: Sequence[tuple[float, str, Mark]], dark: bool) -> 
     drawn = []
     for (_, text, mark), y, at in zip(ordered, wanted, placed, strict=True):
         drawn += ax.plot([1.0, 1.04], [y, at], color=mark.colour, linewidth=1, transform=ax.transAxes, clip_on=False)
-        drawn += ax.plot(
-            [1.05], [at], mark.marker, color=mark.colour, markersize=4, transform=ax.transAxes, clip_on=False
-        )
+        here = {"transform": ax.transAxes, "clip_on": False, "markeredgewidth": 0}
+        drawn += ax.plot([1.05], [at], mark.marker, color=mark.colour, markersize=5, **here)
         drawn.append(
             ax.text(1.07, at, text, color=INKS[dark], size=SMALL, va="center", transform=ax.transAxes, linespacing=1.1)
         )

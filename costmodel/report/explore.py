@@ -338,13 +338,13 @@ class Explorer:
         own = _case(replace(self.asked, cpus_that_ran=None, cache_bytes=None, vcpus=None))
         bare = _case(replace(self.asked, cpus_that_ran=None))
         cpus = [2**power for power in range(case.machine.logical_cpus.bit_length())]
-        built, workload = load().machine(case.machine.id).llc_bytes_per_domain, "as the workload has it"
+        built, workload = load().machine(case.machine.id).llc_bytes_per_domain, "workload"
         size = f"{workload}: {_size(sum(s * w for s, w in bare.ranges(trigger)))}" if trigger else workload
         self._offer(self.vcpus, [(f"{workload}: {own.vcpus}", OWN), *((str(n), n) for n in cpus)])
-        self._offer(self.cpus, [(f"by the pinning: {bare.cpus_that_ran:g}", OWN), *((str(n), n) for n in cpus)])
+        self._offer(self.cpus, [(f"pinning: {bare.cpus_that_ran:g}", OWN), *((str(n), n) for n in cpus)])
         self._offer(self.range, [(size, OWN), *((_size(s), s) for s in SIZES)])
         self._offer(self.rate, [(workload, OWN), *((f"{drawing.tick(r, '1/s')} per second", r) for r in RATES_PER_S)])
-        self._offer(self.cache, [(f"as built: {_size(built)}", OWN), *((_size(c), c) for c in CACHES)])
+        self._offer(self.cache, [(f"built: {_size(built)}", OWN), *((_size(c), c) for c in CACHES)])
 
     @staticmethod
     def _offer(control: object, options: Sequence[object]) -> None:

@@ -22,7 +22,7 @@ def _scope() -> tuple[str, str]:
 
     The class is named three times, so that it outweighs the rules of JupyterLab for tables.
     """
-    own = style().replace(":root", "&").replace("body {", "& {")
+    own = str(style()).replace(":root", "&").replace("body {", "& {")  # a Markup would escape the &
     return f'<div class="costmodel"><style>.costmodel.costmodel.costmodel {{\n{own}}}</style>\n', "\n</div>"
 
 

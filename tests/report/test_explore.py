@@ -13,6 +13,7 @@ from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.store import load
 from costmodel.report import explore
 from costmodel.report.explore import OWN, Explorer, Question
+from tests.colour import check_figure
 
 pytest.importorskip("ipywidgets")
 START = Question("sev", "epyc-7763-2s", "autonuma-default")
@@ -163,10 +164,10 @@ def test_a_step_costs_each_strategy_once_and_moves_the_lines(control, monkeypatc
 
 def test_readouts_speak_of_sizes_as_people_do(control):
     assert {"64 MiB", "4 KiB", "1 GiB"} <= set(texts(control.range))
-    assert texts(control.range)[0] == "as the workload has it: 256 MiB"
-    assert texts(control.cache)[0] == "as built: 32 MiB"
-    assert texts(control.vcpus)[0] == "as the workload has it: 8"
-    assert texts(control.cpus)[0] == "by the pinning: 256"
+    assert texts(control.range)[0] == "workload: 256 MiB"
+    assert texts(control.cache)[0] == "built: 32 MiB"
+    assert texts(control.vcpus)[0] == "workload: 8"
+    assert texts(control.cpus)[0] == "pinning: 256"
 
 
 def test_it_says_that_it_computes_and_falls_silent(control, monkeypatch):
@@ -180,6 +181,10 @@ def test_it_says_that_it_computes_and_falls_silent(control, monkeypatch):
 def test_the_figure_has_an_alternative_text(control):
     assert 'alt="Cost of each strategy over the range length; this case lies at 256 MiB"' in control.drawn.value
     assert "data:image/png;base64," in control.drawn.value
+
+
+def test_the_figure_can_be_read(control):
+    check_figure(control.picture.figure)
 
 
 def test_what_cannot_be_asked_is_refused():

@@ -77,7 +77,7 @@ def test_dark_mode_and_print_are_styled(read):
 
 def test_figures_have_a_role_and_a_name(read):
     figures = read.all("svg")
-    assert len(figures) >= 3
+    assert len(figures) >= 2
     for figure in figures:
         assert figure.get("role") == "img"
         title = next((child.text for child in figure.children if child.tag == "title"), "")
