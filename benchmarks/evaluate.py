@@ -34,6 +34,7 @@ def arguments(points: int) -> dict[str, numpy.ndarray | float]:
         "line_empty_s": random.uniform(1e-11, 1e-10, points),
         "line_valid_s": random.uniform(1e-10, 1e-8, points),
         "valid_fraction": 0.5,
+        "valid_exponent": 0.0,
         "cores_flushing": 8.0,
         "serial_exponent": random.uniform(0, 1, points),
         "smt_factor": 1.5,

@@ -18,6 +18,7 @@ from costmodel.calibration.fit import Fit
 from costmodel.errors import MissingNumber
 from costmodel.evidence.records import Machine
 from costmodel.evidence.rendezvous import FILE as LOGS
+from costmodel.evidence.rendezvous import Rendezvous
 from costmodel.evidence.store import Evidence
 
 WALK_FACTOR = 3.0
@@ -92,9 +93,16 @@ class Calibration:
 
     @cached_property
     def rendezvous(self) -> rendezvous.Bounded:
-        deviation, _ = self.measured.scatter("clean")
-        factor = WALK_FACTOR * VENDOR_FACTOR
-        return rendezvous.bounded(tuple(self.evidence.rendezvous.values()), anchor_s(self), factor, deviation)
+        """What all usable boots and resumes leave of the prior."""
+        return self._bounded(tuple(self.evidence.rendezvous.values()))
+
+    @cached_property
+    def servers(self) -> rendezvous.Bounded:
+        """What those of EPYC alone leave: a rival, since nobody knows whether a desktop part is like a server."""
+        return self._bounded(tuple(row for row in self.evidence.rendezvous.values() if "EPYC" in row.cpu))
+
+    def _bounded(self, rows: tuple[Rendezvous, ...]) -> rendezvous.Bounded:
+        return rendezvous.bounded(rows, anchor_s(self), WALK_FACTOR * VENDOR_FACTOR, *self.measured.scatter("clean"))
 
     @cached_property
     def measured(self) -> Measured:
@@ -154,10 +162,17 @@ TIME_WBINVD = "time WBINVD and WBNOINVD on one CPU and on all CPUs of one domain
 
 def _walk(calibration: Calibration, machine: Machine) -> list[Parameter]:
     _require(calibration.evidence, "W01", "W02", "W08", "W09")
-    empty, valid = (_amd_walk if machine.vendor == "amd" else _intel_walk)(calibration)
     return [
-        empty,
-        valid,
+        *(_amd_walk if machine.vendor == "amd" else _intel_walk)(calibration),
+        _parameter(
+            "valid_exponent",
+            "1",
+            "how often the cores of a domain walk its valid lines (0 once, 1 each core)",
+            fixed(0.0),
+            "a line that a WBINVD has dropped is valid for no other core; for WBNOINVD 1 is a rival",
+            (),
+            TIME_WBINVD,
+        ),
         _parameter(
             "walk_start_s",
             "s",
@@ -173,9 +188,13 @@ def _walk(calibration: Calibration, machine: Machine) -> list[Parameter]:
 
 EMPTY = ("line_empty_s", "s", "WBINVD or WBNOINVD, per line of capacity, whatever it holds")
 VALID = ("line_valid_s", "s", "WBINVD or WBNOINVD, what a valid line adds")
+RIVALS = (
+    ("line_empty_servers_s", "s", "rival of line_empty_s: by the logs of EPYC alone"),
+    ("line_valid_servers_s", "s", "rival of line_valid_s: by the logs of EPYC alone"),
+)
 
 
-def _intel_walk(calibration: Calibration) -> tuple[Parameter, Parameter]:
+def _intel_walk(calibration: Calibration) -> tuple[Parameter, ...]:
     values = [anchor.result.values["line_empty_s"] for anchor in calibration.anchors]
     return (
         _parameter(
@@ -196,18 +215,21 @@ def _intel_walk(calibration: Calibration) -> tuple[Parameter, Parameter]:
     )
 
 
-def _amd_walk(calibration: Calibration) -> tuple[Parameter, Parameter]:
+def _amd_walk(calibration: Calibration) -> tuple[Parameter, ...]:
     found = calibration.rendezvous
     if not found.used:
         raise MissingNumber("no boot or resume of an AMD machine in data/kvm/amd_rendezvous.csv bounds WBINVD")
     before = f"no EPYC timing is public: log-uniform, before the logs {_nanoseconds(found.before)} ns/line"
-    logs = f"{len(found.used)} boots and resumes of Zen machines bound it from above; one machine more"
+    logs = f"{len(found.used)} boots and resumes of Zen machines bound it from above, its median is the prior's; one more"
+    alone = f"{before}; {len(calibration.servers.used)} boots and resumes of EPYC alone bound it from above; one more"
     return (
+        _parameter(*RIVALS[0], calibration.servers.empty, alone, ("W01", "W02", LOGS), TIME_WBINVD),
+        _parameter(*RIVALS[1], calibration.servers.valid, alone, ("W01", "W02", LOGS), TIME_WBINVD),
         _parameter(*EMPTY, found.empty, f"{before}; {logs}", ("W01", "W02", LOGS), TIME_WBINVD),
         _parameter(
             *VALID,
             found.valid,
-            f"{before}; {logs}; only boots bound it, where one domain is full",
+            f"{before}; {logs}; only boots bound it, where one domain holds what was touched",
             ("W01", "W02", LOGS),
             TIME_WBINVD,
         ),
@@ -441,7 +463,7 @@ def _tdx(calibration: Calibration, machine: Machine) -> list[Parameter]:
 
 
 PROVIDES = {
-    _walk: ("line_empty_s", "line_valid_s", "walk_start_s"),
+    _walk: ("line_empty_s", "line_valid_s", "valid_exponent", "walk_start_s"),
     _sharing: ("serial_exponent", "smt_factor"),
     _dirt: (),
     _bandwidth: ("writeback_bytes_per_s", "read_bytes_per_s"),

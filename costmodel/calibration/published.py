@@ -173,6 +173,7 @@ def _broadcast_flush(calibration: Calibration, row: Measurement) -> tuple[tuple[
                 line_bytes=64,
                 line_empty_s=walk,
                 line_valid_s=0,
+                valid_exponent=0,
                 valid_fraction=1,
                 cores_flushing=cores,
                 serial_exponent=exponent,

@@ -59,6 +59,7 @@ def anchors(evidence: Evidence) -> list[Anchor]:
                 "cores_flushing": numpy.array([1.0, cores, cores]),
                 "both_siblings": numpy.array([0.0, 0.0, 1.0]),
                 "line_valid_s": 0.0,
+                "valid_exponent": 0.0,
                 "valid_fraction": 0.0,
                 "dirty_fraction": 0.0,
                 "domain_writeback_bytes_per_s": 1.0,

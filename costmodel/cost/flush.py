@@ -14,7 +14,7 @@ from costmodel.evidence.records import Machine
 from costmodel.formulas.compiled import value
 
 PAGE_BYTES = 4096.0
-WALK = ("walk_start_s", "line_empty_s", "line_valid_s", "serial_exponent", "smt_factor")
+WALK = ("walk_start_s", "line_empty_s", "line_valid_s", "serial_exponent", "valid_exponent", "smt_factor")
 """Parameters of the walk over a domain's lines."""
 
 
@@ -156,16 +156,19 @@ def cpus_outside(machine: Machine, spread: Spread, cpus: numpy.ndarray | float) 
 def at_rate(draws: Draws, machine: Machine, rate_per_s: numpy.ndarray) -> Draws:
     """The draws with the dirty share that a flush finds when it comes `rate_per_s` times a second (n,).
 
-    Each flush leaves the caches clean; the software of the domain makes as many lines dirty again as its memory traffic
-    brings in until the next one. That a WBINVD leaves them empty too is left out: what it finds valid is an upper bound.
+    Each flush leaves the caches clean; the software of the domain makes lines dirty again. Without flushes as many lines
+    become dirty as its memory traffic writes back, F per second, so that lines change at F / (d (1 - d)) with d the share
+    then dirty. That a WBINVD leaves caches empty too is left out: what it finds valid is an upper bound.
     """
+    dirty = draws["dirty_fraction"]
+    written = draws["traffic_fraction"] * domain_writeback(draws, machine) / machine.line_bytes
     found = value(
         "dirty_at_flush",
-        dirty_lines_per_s=draws["traffic_fraction"] * domain_writeback(draws, machine) / machine.line_bytes,
+        dirty_lines_per_s=written / (dirty * (1 - dirty)),
         lines=(machine.llc_bytes_per_domain + machine.l2_bytes_per_core) / machine.line_bytes,
         rate_per_s=rate_per_s,
     )
-    return draws.with_values(dirty_fraction=draws["dirty_fraction"] * found)
+    return draws.with_values(dirty_fraction=dirty * found)
 
 
 def present_fraction(

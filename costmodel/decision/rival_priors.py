@@ -10,12 +10,16 @@ from costmodel.decision.model import RivalPrior
 from costmodel.decision.policy import Study
 from costmodel.kvm.strategies import STRATEGIES
 
-PRIORS: dict[str, dict[str, float]] = {
-    "cores of a cache domain flush in parallel": {"serial_exponent": 0.0},
+PRIORS: dict[str, dict[str, float | str]] = {
+    "each core of a cache domain walks its valid lines": {"valid_exponent": 1.0},
+    "only the logs of EPYC tell, not those of desktops": {
+        "line_empty_s": "line_empty_servers_s",
+        "line_valid_s": "line_valid_servers_s",
+    },
     "cores of a cache domain flush one after another": {"serial_exponent": 1.0},
     "only the write-back of dirty lines takes time": {"line_empty_s": 0.0, "line_valid_s": 0.0},
 }
-"""What each prior takes for certain; all other parameters keep their distributions."""
+"""What each prior takes for certain: a number, or another parameter; all the rest keep their distributions."""
 
 
 def rival_rows(study: Study | None) -> list[RivalPrior]:
@@ -28,10 +32,15 @@ def rival_rows(study: Study | None) -> list[RivalPrior]:
     stated = study.cost(study.chosen.strategy)
     if stated.refused:
         return []
-    shape = numpy.ones(study.draws.n)
     return [
-        _row(prior, study, {name: number * shape for name, number in taken.items()}) for prior, taken in PRIORS.items()
+        _row(prior, study, {name: _values(study, instead) for name, instead in taken.items()})
+        for prior, taken in PRIORS.items()
+        if all(isinstance(instead, float) or instead in study.parameters.parameters for instead in taken.values())
     ]
+
+
+def _values(study: Study, instead: float | str) -> numpy.ndarray:
+    return study.draws[instead] if isinstance(instead, str) else numpy.full(study.draws.n, instead)
 
 
 def _row(prior: str, study: Study, taken: dict[str, numpy.ndarray]) -> RivalPrior:

@@ -33,6 +33,7 @@ NOTATION = {
     "domain_writeback_bytes_per_s": "B_dom",
     "cores_flushing": "k",
     "serial_exponent": "s",
+    "valid_exponent": "r_v",
     "smt_factor": "sigma",
     "both_siblings": "b",
     "domains_per_socket": "D",

@@ -37,7 +37,7 @@ STOLEN_WHOLE = Formula(
     source="on_each_cpu_mask(wait=1): every target runs the instruction with IRQs off, the initiator waits for all; the "
     "write-back takes the socket's memory from the CPUs outside the mask; who finds lines gone fetches them again",
     validity="targets of one domain that contend are all held until the domain is done (upper bound per CPU); the refill "
-    "is a floor: a CPU that streams alone fetches fastest; WBNOINVD evicts nothing",
+    "counts bandwidth, misses that wait for each other take longer; WBNOINVD evicts nothing",
 )
 STOLEN_RANGE = Formula(
     id="stolen_range",
@@ -46,7 +46,7 @@ STOLEN_RANGE = Formula(
     unit="second",
     symbols={"time_s": Quantity("second", "time of the flush on its CPU"), **REFILL},
     source="the CPU that flushes, and the refill of the lines that it evicted",
-    validity="the refill is a floor: a CPU that streams alone fetches fastest",
+    validity="the refill counts bandwidth: misses that wait for each other take longer",
 )
 BREAK_EVEN_BYTES = Formula(
     id="break_even_range",

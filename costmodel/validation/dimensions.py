@@ -17,7 +17,7 @@ UNITS = pint.UnitRegistry(preprocessors=[lambda text: text.replace("byte", "octe
 UNITS.define("octet = [information]")
 """pint's own byte is a plain number, so that a sum of bytes and a count would pass."""
 SAMPLES = {
-    **dict.fromkeys(("serial_exponent", "both_siblings", "two_sockets", "queueing"), 1.0),
+    **dict.fromkeys(("serial_exponent", "valid_exponent", "both_siblings", "two_sockets", "queueing"), 1.0),
     **dict.fromkeys(("share", "merged_fraction", "cold_fraction", "presence_position", "untouched_fraction"), 0.5),
     **dict.fromkeys(("serial_s", "hold_s", "end_hold_s", "flush_s"), 0.25),
 }

@@ -98,7 +98,9 @@ def test_clean_caches_are_never_flushed_later_where_cpus_are_dealt_out(cpus):
 
 def test_eight_cpus_of_one_domain_wait_for_each_other_as_the_exponent_says():
     """8 clean cores in one domain against one in each of 8: 8^s, the walk's own law."""
-    one_after_another = CLEAN.with_values(serial_exponent=numpy.ones(1), walk_start_s=numpy.zeros(1))
+    one_after_another = CLEAN.with_values(
+        serial_exponent=numpy.ones(1), walk_start_s=numpy.zeros(1), line_valid_s=numpy.full(1, 1e-30)
+    )
     packed, dealt = (
         float(flush.whole_cache(one_after_another, MILAN, 8, invalidates=False, packed=p).irq_off_s[0])
         for p in (True, False)
@@ -151,7 +153,8 @@ def test_who_flushes_often_finds_less_to_write():
     assert often["valid_fraction"] == AT["valid_fraction"]
     lines = (MILAN.llc_bytes_per_domain + MILAN.l2_bytes_per_core) / 64
     turnover = AT["traffic_fraction"] * flush.domain_writeback(AT, MILAN) / 64
-    half = flush.at_rate(AT, MILAN, turnover / lines)
+    share = AT["dirty_fraction"]
+    half = flush.at_rate(AT, MILAN, turnover / lines / (share * (1 - share)))
     assert half["dirty_fraction"] == pytest.approx(AT["dirty_fraction"] / 2)
 
 

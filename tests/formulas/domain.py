@@ -19,8 +19,9 @@ def inside(arguments):
             moved[name] = moved[name] / (1 + moved[name])
         if name in SWITCHES:
             moved[name] = float(moved[name] > 1)
-    if "serial_exponent" in moved:
-        moved["serial_exponent"] = min(1.0, moved["serial_exponent"])
+    for name in ("serial_exponent", "valid_exponent"):
+        if name in moved:
+            moved[name] = min(1.0, moved[name])
     rate = moved.get("rate_per_s")
     if rate is not None:
         load = rate * sum(moved[name] for name in QUEUES if name in moved)

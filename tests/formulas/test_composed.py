@@ -17,6 +17,7 @@ WALK = {
     "line_empty_s": 1e-9,
     "line_valid_s": 5e-9,
     "serial_exponent": 0.4,
+    "valid_exponent": 0.2,
     "smt_factor": 1.5,
     "both_siblings": 1.0,
     "domain_writeback_bytes_per_s": 2e10,

@@ -18,6 +18,7 @@ WALK = {
     "line_empty_s": 5e-9,
     "line_valid_s": 2e-9,
     "valid_fraction": 0.7,
+    "valid_exponent": 1,
     "domain_writeback_bytes_per_s": 1e11,
 }
 

@@ -8,18 +8,19 @@ GEOMETRY = {"llc_bytes_per_domain": 1024.0, "l2_bytes_per_core": 256.0}
 WALK = {"walk_start_s": 3.0, "line_bytes": 64.0, "line_empty_s": 0.25, "line_valid_s": 0.5}
 
 
-def domain(cores, exponent, both, dirty, valid=0.5):
+def domain(cores, exponent, both, dirty, valid=0.5, again=0):
     parts = {"serial_exponent": exponent, "smt_factor": 1.5, "both_siblings": both, "dirty_fraction": dirty}
-    limit = {"valid_fraction": valid, "domain_writeback_bytes_per_s": 64.0}
+    limit = {"valid_fraction": valid, "valid_exponent": again, "domain_writeback_bytes_per_s": 64.0}
     return exact("domain_flush", cores_flushing=cores, **parts, **limit, **GEOMETRY, **WALK)
 
 
 def test_a_clean_domain_is_walked_line_by_line():
-    # 20 lines: each costs a quarter of a second, each second one is valid and costs half a second more, after a start
-    # of 3; a core more or a sibling makes it longer by a factor.
-    assert domain(1, 0.5, 0, 0) == pytest.approx(13)
-    assert domain(4, 0.5, 0, 0) == pytest.approx(26)
-    assert domain(4, 0.5, 1, 0) == pytest.approx(39)
+    # 20 lines: each costs a quarter of a second after a start of 3, and a core more or a sibling makes that longer by a
+    # factor; each second one is valid and costs half a second more, once, or for each core.
+    assert domain(1, 0.5, 0, 0) == pytest.approx(8 + 5)
+    assert domain(4, 0.5, 0, 0) == pytest.approx(16 + 5)
+    assert domain(4, 0.5, 1, 0) == pytest.approx(24 + 5)
+    assert domain(4, 0.5, 1, 0, again=1) == pytest.approx(24 + 20)
 
 
 def test_an_empty_cache_costs_its_capacity_and_nothing_to_write():

@@ -1,4 +1,6 @@
-"""Three headline numbers computed again from the files of data/, by plain Monte Carlo that shares no code with the model.
+"""Three headline numbers computed again from the files of data/, by plain Monte Carlo that shares no code with the model,
+but its assumptions: a check of the arithmetic, no evidence for them. One number, how much dearer a line of the other socket
+can be, is taken from the tool's own fit.
 
 The host CPUs that an SEV guest on 2 x EPYC 7763 loses to the NUMA scan, the time of a CLFLUSHOPT call over its 256 MiB, and
 the range at which that costs as much as WBNOINVD on the eight CPUs that ran the guest. Nothing of costmodel is imported: its
@@ -140,7 +142,7 @@ def walk():
     each = [flush_s / ((size + float(dumps[0]["l2_kib"]) * 1024) / LINE) for size in (min(sizes), max(sizes))]
     anchor_s = math.sqrt(each[0] * each[1])
     low, high = math.log(anchor_s / 1000), math.log(anchor_s * 9)
-    deviation, _ = spread("clean")
+    deviation, freedom = spread("clean")
     empty, valid = (low + (high - low) * RANDOM.random(4 * N) for _ in range(2))
     weight = numpy.ones(4 * N)
     for row in rows("kvm/amd_rendezvous.csv"):
@@ -150,12 +152,13 @@ def walk():
         tick_s = 1 / float(row["hz"] or 100)
         longest_s = float(row["gap_s"]) + float(row["lost_s"]) - float(row["deferred_init_s"] or 0)
         longest_s += tick_s * ((row["clock"] == "stepped") + (float(row["deferred_init_s"] or 0) > 0))
-        once = numpy.exp(valid) if row["method"] == "boot" else 0.0
+        share = numpy.ceil(8 * RANDOM.random(4 * N)) / 8 - 1 / 16
+        once = share * numpy.exp(valid) if row["method"] == "boot" else 0.0
         total_s = lines * (2 * float(row["logical_cpus"]) * numpy.exp(empty) + once)
-        weight *= stats.norm.cdf(numpy.log(longest_s / total_s) / deviation)
+        weight *= stats.t.cdf(numpy.log(longest_s / total_s) / deviation, freedom)
     chosen = [RANDOM.choice(4 * N, N, p=weight / weight.sum()) for _ in range(2)]
     return tuple(
-        numpy.exp(level[take] + deviation * normal()) for level, take in zip((empty, valid), chosen, strict=True)
+        numpy.exp(level[take] + deviation * RANDOM.standard_t(freedom, N)) for level, take in zip((empty, valid), chosen, strict=True)
     )
 
 
@@ -212,7 +215,7 @@ def tool(*words):
 
 def whole_cache(p, cpus, cores, both, domains, sockets, invalidates):
     """Time, CPU time from the host."""
-    walk_s = (LLC + L2) / LINE * (p["empty"] + p["v"] * p["valid"]) * cores ** p["s"] * p["sigma"] ** both
+    walk_s = (LLC + L2) / LINE * (p["empty"] * cores ** p["s"] * p["sigma"] ** both + p["v"] * p["valid"])
     written = p["v"] * p["d"] * (LLC + cores * L2)
     flush_s = numpy.maximum(walk_s + written / numpy.minimum(p["domain"], p["socket"]), domains * written / p["socket"])
     round_s = p["ipi_start"] + p["ipi"] * (cpus - 1)
@@ -255,13 +258,18 @@ def test_host_cpus_lost_to_the_numa_scan(sample):
     (row,) = [r for r in answer["costs"] if (r["trigger"], r["strategy"]) == ("autonuma_prot_none_scan", "WBINVD_ALL")]
     p = dict(sample)
     undisturbed = p["d"]
-    traffic = unit() * numpy.minimum(p["domain"], p["socket"]) / LINE
+    changing = traffic_lines(p) / (undisturbed * (1 - undisturbed))
     rate = numpy.full(N, 0.0)
     for _ in range(4):  # the flushes themselves leave a little less to write
-        p["d"] = undisturbed * traffic / (traffic + rate * (LLC + L2) / LINE)
+        p["d"] = undisturbed * changing / (changing + rate * (LLC + L2) / LINE)
         time_s, stolen_s = whole_cache(p, CPUS, CORES, 1, DOMAINS, SOCKETS, 1)
         rate = 1 / numpy.maximum(PERIOD_S, (PERIOD_S + LIMITER * time_s) / VCPUS)
     compare(numpy.minimum(rate * stolen_s, CPUS), row["host_cpu_s_per_s"])
+
+
+def traffic_lines(p):
+    """Lines per second that the software of a domain writes back between flushes."""
+    return unit() * numpy.minimum(p["domain"], p["socket"]) / LINE
 
 
 def test_a_call_over_256_mib(sample):
