@@ -224,7 +224,7 @@ def _dark_rules() -> str:
         for light, dark in swapped
         for part in ("fill", "stroke")
     )
-    return f"@media (prefers-color-scheme:dark){{{rules}}}"
+    return f"@media screen and (prefers-color-scheme:dark){{{rules}}}"
 
 
 def _rounded(number: re.Match[str]) -> str:

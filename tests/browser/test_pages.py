@@ -136,7 +136,7 @@ def test_the_answer_is_on_the_first_screen(show, result, size):
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
 def test_figures_are_visible_and_inside(show, size):
     found = boxes(show("report", size), "main svg")
-    assert len(found) >= 3
+    assert len(found) >= 2
     for box in found:
         assert box["width"] > 100
         assert box["height"] > 50
@@ -195,6 +195,12 @@ def test_print_is_dark_on_white_even_in_dark_mode(show):
     ink, _ = colour(driver, ".headline", "color")
     assert paper > 0.9
     assert ink < 0.3
+    assert colour(driver, "svg.plot text", "fill")[0] < 0.3
+
+
+def test_figures_are_dark_where_the_page_is(show):
+    driver = show("report", prefers_color_scheme="dark")
+    assert colour(driver, "svg.plot text", "fill")[0] > 0.6
 
 
 def test_formulas_are_printed(show):
