@@ -1,9 +1,13 @@
 """data/errata.csv is the table of the change log: what an old reply said, and what is said now."""
 
 import csv
+import json
 
 import costmodel
 from costmodel.evidence import paths
+from costmodel.numbers import interval
+
+SCAN = "autonuma_prot_none_scan"
 
 
 def test_the_change_log_and_the_data_say_the_same():
@@ -13,3 +17,20 @@ def test_the_change_log_and_the_data_say_the_same():
     assert rows and {row["since"] for row in rows} <= {costmodel.__version__}
     for row in rows:
         assert f"| {row['number']} | {row['was_said']} | {row['is_said']} | {row['why']} |" in log
+
+
+def test_what_is_said_now_is_what_the_reports_say():
+    """The host CPUs that SEV loses to NUMA balancing: of the change log, of the README and of the committed report."""
+    root = paths.data_dir().parent
+    report = json.loads((root / "reports" / "sev" / "epyc-7763-2s.json").read_text(encoding="utf-8"))
+    costs = {row["strategy"]: row["host_cpu_s_per_s"] for row in report["costs"] if row["trigger"] == SCAN}
+    said = {
+        name: interval(*(costs[name][end] for end in ("low", "median", "high")), "1")
+        for name in ("WBINVD_ALL", "WBNOINVD_MASK")
+    }
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    for text in said.values():
+        assert f"| {text} host CPUs |" in readme
+    with (paths.data_dir() / "errata.csv").open(newline="", encoding="utf-8") as stream:
+        now = [row["is_said"] for row in csv.DictReader(stream) if row["number"].startswith("host CPUs that such a host")]
+    assert now[0].startswith(f"{said['WBINVD_ALL']}, EXTRAPOLATED")
