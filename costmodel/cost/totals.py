@@ -13,7 +13,7 @@ from costmodel.cost.scenario import Scenario
 from costmodel.cost.strategy import mixed_cost
 from costmodel.errors import MissingNumber
 from costmodel.formulas.compiled import value
-from costmodel.kvm.strategies import STRATEGIES
+from costmodel.kvm.strategies import STRATEGIES, Strategy
 
 REFINEMENTS = 3
 """A flush that comes often finds fewer dirty lines, ends sooner, and may come sooner: times that this is followed up."""
@@ -75,19 +75,29 @@ class Total:
         return 1.0 / self.event.time_s
 
 
+def event_of(
+    strategy: Strategy, trigger: str, scenario: Scenario, draws: Draws
+) -> tuple[EventCost, numpy.ndarray, numpy.ndarray | None]:
+    """Cost of one event, its 99th percentile over the range lengths, and the rate: what a whole-cache flush finds dirty
+    hangs on how often it comes, and how often it comes on how long it takes. Raises MissingNumber with the gap.
+    """
+    event, p99_s = mixed_cost(strategy, trigger, scenario, draws)
+    rate = event_rate(strategy, trigger, scenario, draws)
+    if rate is not None and strategy.whole_cache:
+        for _ in range(REFINEMENTS):
+            found = at_rate(draws, scenario.machine, rate)
+            event, p99_s = mixed_cost(strategy, trigger, scenario, found)
+            rate = event_rate(strategy, trigger, scenario, found)
+    return event, p99_s, rate
+
+
 def total(trigger: str, strategy: str, scenario: Scenario, draws: Draws) -> Total:
     """Cost of `strategy` at `trigger` (ids) in `scenario`."""
     entry = STRATEGIES[strategy]
     tracked = draws.tracking()
     cpus = scenario.machine.logical_cpus
     try:
-        event, p99_s = mixed_cost(entry, trigger, scenario, tracked)
-        rate = event_rate(entry, trigger, scenario, tracked)
-        if rate is not None and entry.whole_cache:
-            for _ in range(REFINEMENTS):
-                found = at_rate(tracked, scenario.machine, rate)
-                event, p99_s = mixed_cost(entry, trigger, scenario, found)
-                rate = event_rate(entry, trigger, scenario, found)
+        event, p99_s, rate = event_of(entry, trigger, scenario, tracked)
     except MissingNumber as gap:
         return Total(trigger, strategy, None, None, None, False, cpus, tuple(sorted(tracked.used)), False, gap.gap)
     closed = is_closed(scenario, trigger)

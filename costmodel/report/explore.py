@@ -19,8 +19,10 @@ from costmodel.calibration.cached import parameters_of
 from costmodel.cost.axes import AXES
 from costmodel.cost.curves import CURVE_DRAWS, CURVE_POINTS, Band
 from costmodel.cost.draws import Draws
+from costmodel.cost.flush import at_rate
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.strategy import mixed_cost
+from costmodel.cost.totals import event_of
 from costmodel.decision import headline
 from costmodel.decision.contention import compared
 from costmodel.decision.intervals import interval_of
@@ -180,7 +182,12 @@ def curves(study: Study, strategies: Sequence[str], over: str, x: numpy.ndarray,
     for name in strategies:
         there = study.scenario if over == "rate_per_s" else axis.at(study.scenario, column)
         try:
-            cost = mixed_cost(STRATEGIES[name], study.trigger.id, there, draws)[0].stolen_s
+            if over == "rate_per_s":
+                entry = STRATEGIES[name]
+                at = at_rate(draws, there.machine, column) if entry.whole_cache else draws
+                cost = mixed_cost(entry, study.trigger.id, there, at)[0].stolen_s
+            else:
+                cost = event_of(STRATEGIES[name], study.trigger.id, there, draws)[0].stolen_s
         except MissingNumber:
             continue
         if over == "rate_per_s":

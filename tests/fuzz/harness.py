@@ -56,7 +56,7 @@ class Report:
         hangs = sum(count for finding, count in self.findings.items() if ": Hang" in finding)
         tracebacks = self.findings.total() - hangs
         lines.append(
-            f"{tracebacks} tracebacks, {hangs} hangs over {HANG_S:g} s, peak memory {self.peak_bytes / 2**20:.0f} MiB"
+            f"{tracebacks} tracebacks, {hangs} hangs over {HANG_S:g} s, more memory {self.peak_bytes / 2**20:.0f} MiB"
         )
         return "\n".join(lines)
 
@@ -99,6 +99,7 @@ def run(number: int, seed: int = 1, only: str | None = None, folder: Path | None
 
     The input that is being read lies in `folder` while it is.
     """
+    before_bytes = _most_bytes()
     rng = random.Random(seed)
     report = Report()
     chosen = [one for one in readers() if only in (None, one.name)]
@@ -111,8 +112,13 @@ def run(number: int, seed: int = 1, only: str | None = None, folder: Path | None
             [one] = rng.choices(chosen, [reader.weight for reader in chosen])
             _try(one, one.change(rng, rng.choice(seeds[one.name])), report, folder)
             report.inputs[one.name] += 1
-    report.peak_bytes = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    report.peak_bytes = max(0, _most_bytes() - before_bytes)
     return report
+
+
+def _most_bytes() -> int:
+    """The most memory that this process has had; what it had before the run is no reader's."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _read(reader, path: Path, seconds: float) -> None:

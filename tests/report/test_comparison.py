@@ -53,7 +53,7 @@ def test_every_refusal_is_explained_and_every_trigger_shown(result):
 
 def test_changes_name_their_commits():
     text = render_comparison(between("6.6", "6.17", guest="sev", cpus_that_ran=8))
-    assert "a77896eea33d" in text and "6f38f8c57464" in text and "7e00013bd339" in text and "/48" in text
+    assert "a77896eea33d" in text and "6f38f8c57464" in text and "7e00013bd339" in text and re.search(r" /\d+ \[", text)
 
 
 def test_a_step_is_shown_once_with_all_its_triggers():

@@ -142,7 +142,7 @@ def test_a_step_costs_each_strategy_once_and_moves_the_lines(control, monkeypatc
 
         monkeypatch.setattr(of, attribute, act)
 
-    counted("curves", explore, "mixed_cost")
+    counted("curves", explore, "event_of")
     counted("studies", explore, "Study")
     counted("lines", explore.plots, "Lines")
     control.over.value = "cpus"

