@@ -13,8 +13,8 @@ report: $(STAMP)
 
 # -rs tells at the end how many tests were skipped and why.
 test: $(STAMP)
-	$(BIN)/python -m pytest -rs -m browser
-	$(BIN)/python -m pytest -rs -m 'not browser' --numprocesses $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -rs -m browser --numprocesses $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -rs -m 'not browser and not nightly' --numprocesses $(JOBS) --dist loadfile
 
 validate: $(STAMP)
 	$(BIN)/costmodel validate
@@ -40,7 +40,9 @@ ci: lint $(STAMP)
 	$(MAKE) test
 
 # What takes longer.
-nightly: ci validate check-cpus report
+nightly: ci check-cpus report
+	$(BIN)/python -m pytest -rs -m nightly
+	$(MAKE) validate
 	$(MAKE) fuzz mutants lowest
 
 fuzz: $(STAMP)

@@ -169,7 +169,7 @@ def _walk(calibration: Calibration, machine: Machine) -> list[Parameter]:
             "1",
             "how often the cores of a domain walk its valid lines (0 once, 1 each core)",
             fixed(0.0),
-            "a line that a WBINVD has dropped is valid for no other core; for WBNOINVD 1 is a rival",
+            "a line that a WBINVD has dropped is valid for no other core; the logs cannot tell, and for WBNOINVD 1 is a rival",
             (),
             TIME_WBINVD,
         ),
@@ -208,7 +208,7 @@ def _intel_walk(calibration: Calibration) -> tuple[Parameter, ...]:
         _parameter(
             *VALID,
             fixed(0.0),
-            "not told apart on Intel: the exponent is fitted to caches in use (rows W08, W09) and holds what they add",
+            "Intel's rows cannot tell a full cache from an empty one: the exponent is fitted to caches in use (W08, W09)",
             ("W08", "W09"),
             TIME_WBINVD,
         ),

@@ -9,7 +9,7 @@ import numpy
 from costmodel.cost.draws import Draws
 from costmodel.cost.flush import PAGE_BYTES
 from costmodel.cost.scenario import Scenario
-from costmodel.cost.strategy import mixed_cost
+from costmodel.cost.totals import event_of
 from costmodel.kvm.strategies import STRATEGIES
 
 MOST_BYTES = 2.0**46
@@ -30,13 +30,11 @@ def cap_bytes(
     """
     grain = PAGE_BYTES if STRATEGIES[ranged].address_source in PAGED else float(scenario.machine.line_bytes)
 
-    def cost_s(strategy: str, case: Scenario) -> numpy.ndarray:
-        return getattr(mixed_cost(STRATEGIES[strategy], trigger, case, draws)[0], by)
-
-    limit_s = cost_s(whole, scenario)
+    limit_s = getattr(event_of(STRATEGIES[whole], trigger, scenario, draws)[0], by)
 
     def excess_s(grains: numpy.ndarray) -> numpy.ndarray:
-        return cost_s(ranged, replace(scenario, range_bytes=grains * grain)) - limit_s
+        case = replace(scenario, range_bytes=grains * grain)
+        return getattr(event_of(STRATEGIES[ranged], trigger, case, draws)[0], by) - limit_s
 
     low, high = numpy.ones(draws.n), numpy.full(draws.n, MOST_BYTES / grain)
     below, beyond = excess_s(low), excess_s(high)

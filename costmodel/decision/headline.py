@@ -133,7 +133,7 @@ def confidence(lead: Study | None) -> str:
     if lead.basis == "forced":
         return "needs no numbers: the only safe strategy that this kernel offers here"
     if lead.basis == "dominated":
-        return "needs no numbers: it does a part of what every other safe strategy does"
+        return "needs no numbers: it does a part of what every other safe strategy of this kernel does"
     entry = lead.entry()
     text = entry.p_best_note
     if entry.p_best is not None:

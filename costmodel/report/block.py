@@ -12,7 +12,11 @@ from costmodel.report.rounding import change
 from costmodel.report.text import ascii_text, cell, command_lines, wrap
 
 TABLE_WIDTH = 75
-HEAD = ("  CPU time/event", "host CPUs lost", "event latency", "CPU time vs. first")
+HEADS = (
+    ("  CPU time/event", "host CPUs lost", "event latency", "CPU time vs. first"),
+    ("  CPU time/event", "host CPUs lost", "event latency", "vs. first"),
+)
+"""Heads of the table, the second where the first is too wide."""
 MODEL, MEASURED, MARK = "MODEL", "MEASURED", "*"
 
 
@@ -35,17 +39,24 @@ def title(result: Alternatives) -> list[str]:
 
 def table(result: Alternatives) -> list[str]:
     """Two lines per model row, one per measured value, each with its kind at the right edge."""
-    cells = [HEAD, *(_values(row) for row in result.rows if not row.refused)]
-    longest = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    values = [_values(row) for row in result.rows if not row.refused]
+    head, longest = next(
+        ((head, longest) for head in HEADS if sum(longest := _longest([head, *values])) + len(longest) <= TABLE_WIDTH),
+        (HEADS[-1], _longest([HEADS[-1], *values])),
+    )
     airy = sum(longest) + 2 * (len(longest) - 1) <= TABLE_WIDTH
     widths = [length + airy for length in longest]
-    lines = [_aligned(HEAD, widths)]
+    lines = [_aligned(head, widths)]
     for row in result.rows:
         lines += _labelled(label(row), MODEL + (MARK if _extrapolated(row) else ""))
         lines += wrap(f"refused: {row.refused}", "  ", "    ") if row.refused else [_aligned(_values(row), widths)]
     for host in result.measured:
         lines += ["", *_measured(host)]
     return lines + _beside(result)
+
+
+def _longest(cells: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*cells, strict=True)]
 
 
 def label(row: ModelRow) -> str:

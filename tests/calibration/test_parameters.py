@@ -25,7 +25,7 @@ def milan(evidence):
 def test_the_logs_leave_little_of_the_prior_on_an_empty_cache_and_more_of_that_on_a_full_one(milan):
     empty, valid = milan["line_empty_s"], milan["line_valid_s"]
     assert empty.distribution.high < 0.2e-9, "2N flushes of a resume fit into 2.7 ms"
-    assert 1e-9 < valid.distribution.high < 10e-9, "one full domain fits into the boot of a Zen 5"
+    assert 1e-9 < valid.distribution.high < 20e-9, "a domain fits into the boot of a Zen 5"
     for parameter in (empty, valid):
         assert parameter.extrapolated and FILE in parameter.sources
         assert "before the logs" in parameter.rule

@@ -72,7 +72,7 @@ def test_the_cap_by_latency_is_where_the_times_cross(case, some):
     assert inside.any()
     assert numpy.all(below[inside] <= whole[inside] * (1 + 1e-9))
     assert numpy.all(beyond[inside] >= whole[inside] * (1 - 1e-9))
-    assert numpy.all(cap < cap_bytes(HOT, RANGED, WHOLE, case, some))
+    assert numpy.median(cap_bytes(HOT, RANGED, WHOLE, case, some) / cap) > 10
 
 
 @pytest.mark.parametrize(("ranged", "grain"), [(RANGED, 64), ("CLFLUSHOPT_DM_PINNED", 4096)])

@@ -1,9 +1,12 @@
 """Every number of the evidence moves an output."""
 
+import pytest
+
 from costmodel.cost.outputs import OUTPUTS, costs, published
 from costmodel.evidence.audit import unused_rows
 
 
+@pytest.mark.nightly
 def test_every_number_is_used(evidence):
     assert unused_rows(evidence, OUTPUTS) == []
 

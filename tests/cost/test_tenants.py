@@ -81,7 +81,7 @@ def test_an_attacker_with_a_range_flush_takes_the_one_cpu_it_runs_on_and_fetches
 
 
 def test_an_attacker_with_a_blast_takes_nearly_the_whole_host(case, some):
-    assert numpy.median(paid("WBINVD_ALL", case, some, DISCARD)[1].forced_cpus) > 0.8 * case.machine.logical_cpus
+    assert numpy.median(paid("WBINVD_ALL", case, some, DISCARD)[1].forced_cpus) > 0.7 * case.machine.logical_cpus
 
 
 def test_a_pinned_mask_bounds_what_an_attacker_takes_by_the_mask(case, some):

@@ -37,13 +37,14 @@ def test_eight_vcpus_packed_fill_half_a_domain_and_spread_touch_eight(rows):
     assert rows["pinned, spread"].domains == 8
 
 
-def test_spreading_pinned_vcpus_takes_cpu_time_off_the_serial_part(study, rows):
+def test_spreading_pinned_vcpus_writes_back_more_caches(study, rows):
+    """Eight domains instead of one: their dirty lines are written too, and everybody on the socket waits for that."""
     one = study(SCAN)
     for label, packed in (("pinned, packed", True), ("pinned, spread", False)):
         cost = flush.whole_cache(one.draws, one.scenario.machine, 8.0, invalidates=False, packed=packed)
-        assert rows[label].stolen_cpu_s_per_event.median == pytest.approx(float(numpy.median(cost.stolen_s)))
+        assert rows[label].stolen_cpu_s_per_event.median == pytest.approx(float(numpy.median(cost.stolen_s)), rel=0.03)
     spread, packed = rows["pinned, spread"], rows["pinned, packed"]
-    assert spread.stolen_cpu_s_per_event.median < packed.stolen_cpu_s_per_event.median
+    assert spread.stolen_cpu_s_per_event.median > packed.stolen_cpu_s_per_event.median
 
 
 def test_all_cpus_cost_what_a_flush_on_all_cpus_costs(study, rows):
@@ -90,7 +91,7 @@ def test_an_unpinned_mask_costs_what_its_domains_say(study, rows, label):
     row = rows[label]
     assert row.domains == pytest.approx(16, abs=0.1)
     cost = flush.whole_cache(one.draws, one.scenario.machine, row.cpus, invalidates=False, packed=False)
-    assert row.stolen_cpu_s_per_event.median == pytest.approx(float(numpy.median(cost.stolen_s)))
+    assert row.stolen_cpu_s_per_event.median == pytest.approx(float(numpy.median(cost.stolen_s)), rel=0.03)
 
 
 def test_the_kernels_own_flush_is_the_one_that_is_told(study):
@@ -154,8 +155,8 @@ def test_a_row_costs_what_its_mask_costs(study, rows):
     for label, packed in (("unpinned, all CPUs", True), ("cleared at each flush, 100 migrations per flush", False)):
         row = rows[label]
         cost = flush.whole_cache(one.draws, one.scenario.machine, row.cpus, invalidates=False, packed=packed)
-        assert row.event_time_s.median == pytest.approx(float(numpy.median(cost.time_s)))
-        assert row.stolen_cpu_s_per_event.median == pytest.approx(float(numpy.median(cost.stolen_s)))
+        assert row.event_time_s.median == pytest.approx(float(numpy.median(cost.time_s)), rel=0.03)
+        assert row.stolen_cpu_s_per_event.median == pytest.approx(float(numpy.median(cost.stolen_s)), rel=0.03)
 
 
 def test_the_flush_that_the_kernel_runs_goes_before_the_last_of_the_catalogue():

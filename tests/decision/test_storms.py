@@ -29,7 +29,7 @@ def test_a_boot_stops_the_whole_host(study):
     one = study("autonuma_prot_none_scan", workload="vm-boot", kernel="6.6")
     row = storms(one)["autonuma_prot_none_scan"]
     assert row.stolen_cpu_s.median == pytest.approx(9000 * float(numpy.median(one.cost("WBINVD_ALL").event.stolen_s)))
-    assert row.stolen_cpu_s.median > 200 * row.duration_s.median
+    assert row.stolen_cpu_s.median > 150 * row.duration_s.median
 
 
 def test_a_boot_does_not_lengthen_the_time_with_interrupts_off(study):

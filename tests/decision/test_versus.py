@@ -38,9 +38,10 @@ def test_the_ratio_is_formed_draw_by_draw(pinned):
     assert one.ratio.high / one.ratio.low < apart / 100
 
 
-def test_an_unpinned_guest_gains_nothing_and_that_is_said():
+def test_an_unpinned_guest_gains_no_more_than_the_refill_and_that_is_said():
     result = between("6.6", "6.17", guest="sev")
-    assert row(trigger(result, "ksm_replace_page"), "CPU time/event").verdict == "equal"
+    found = row(trigger(result, "ksm_replace_page"), "CPU time/event")
+    assert found.verdict == "lower" and found.ratio.median > 0.7
     assert any("it only grows" in text for text in result.warnings)
 
 

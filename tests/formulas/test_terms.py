@@ -87,7 +87,7 @@ def test_serial_exponent_ends_mean_parallel_and_serial():
         float(
             value(
                 "domain_flush",
-                **WALK,
+                **{**WALK, "valid_exponent": s},
                 cores_flushing=8,
                 serial_exponent=s,
                 smt_factor=1,

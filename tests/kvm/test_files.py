@@ -5,12 +5,14 @@ import csv
 import pytest
 
 from costmodel.errors import BadInput
+from costmodel.evidence import rendezvous
 from costmodel.evidence.paths import data_dir
 from costmodel.evidence.table import csv_text
 from costmodel.kvm import agreement, decisions, kernels, remedies
 
 READERS = {
     "admissibility.csv": agreement.read_facts,
+    "amd_rendezvous.csv": rendezvous.read,
     "disagreements.csv": agreement.read_documented,
     "remedies.csv": remedies.read,
     "upstream_behaviour.csv": kernels.read,

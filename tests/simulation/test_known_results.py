@@ -100,6 +100,7 @@ def test_a_fault_in_the_range_retries_until_the_window_is_over():
     assert found(setting, "retries")["retries"].value == pytest.approx(0.5 * 50.5, rel=0.05)
 
 
+@pytest.mark.nightly
 def test_a_fault_outside_the_range_retries_when_the_sequence_changed():
     setting = Invalidations(
         flush_s=(T / 100,),
@@ -130,6 +131,7 @@ def test_a_shared_flush_begins_after_the_last_one():
     close(values["stopped_fraction"], 1.5 / (1.5 + math.exp(-1.5)))
 
 
+@pytest.mark.nightly
 def test_the_same_seed_gives_the_same_run_and_another_one_another():
     setting = Invalidations(
         flush_s=(T,), rate_per_s=0.3 / T, vcpus=2, think_s=T, read_hold_s=T / 100, retry_loop_s=T / 10

@@ -18,6 +18,7 @@ def rows():
     return {row.id: row for row in strd.rows(load_evidence())}
 
 
+@pytest.mark.nightly
 def test_every_set_is_tried_from_both_starts(rows):
     assert set(rows) == {f"{name}-{start}" for name, start in SETS} | {"silence"}
     assert len(SETS) == 54
