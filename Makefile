@@ -13,7 +13,7 @@ report: $(STAMP)
 
 # -rs tells at the end how many tests were skipped and why.
 test: $(STAMP)
-	$(BIN)/python -m pytest -rs -m browser --numprocesses $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -rs -m 'browser and not nightly' --numprocesses $(JOBS) --dist loadfile
 	$(BIN)/python -m pytest -rs -m 'not browser and not nightly' --numprocesses $(JOBS) --dist loadfile
 
 validate: $(STAMP)

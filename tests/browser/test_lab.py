@@ -242,7 +242,14 @@ def test_guests_that_a_machine_cannot_host_are_not_offered(explorer):
     assert "Traceback" not in text_of_outputs(explorer)
 
 
-@pytest.mark.parametrize("name", ["flush_strategy", "tutorial", "contention", "calibration", "validation"])
+LONG = ("calibration", "validation")
+"""Notebooks that fit and try every form anew: a minute and more each."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["flush_strategy", "tutorial", "contention", *(pytest.param(name, marks=pytest.mark.nightly) for name in LONG)],
+)
 def test_every_notebook_runs_and_its_tables_look_right(browser, server, name):
     run_to_its_end(browser, server, name)
     test_no_traceback(browser)
