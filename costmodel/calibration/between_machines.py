@@ -8,7 +8,7 @@ machines (not from their cells), so with a handful of them it is a Student t wit
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -56,11 +56,16 @@ class Seen:
     @property
     def factor(self) -> float:
         """Factor to the 95 % point for a new run at a range of one of the cells: their scatter, Student t over runs."""
-        from scipy.special import stdtrit
+        return factor_of_runs(self.logs, self.runs)
 
-        if self.runs < 2:
-            return 1.0
-        return math.exp(float(stdtrit(self.runs - 1, 0.95)) * float(numpy.std(self.logs, ddof=1)))
+
+def factor_of_runs(logs: Sequence[float], runs: int) -> float:
+    """Factor from the median to the 95 % point of one more value: scatter of the logarithms, Student t over the runs."""
+    from scipy.special import stdtrit
+
+    if runs < 2:
+        return 1.0
+    return math.exp(float(stdtrit(runs - 1, 0.95)) * float(numpy.std(logs, ddof=1)))
 
 
 @lru_cache(maxsize=32)

@@ -12,7 +12,6 @@ from costmodel.calibration.parameters import Calibration, Parameter, ParameterSe
 from costmodel.evidence.hosts import Profile
 from costmodel.evidence.records import Machine
 
-LINE_BYTES = 64.0
 FEWEST_POINTS = 3
 """Fewer CPU counts give no slope."""
 ON_THE_HOST = "measured on this host"
@@ -101,12 +100,8 @@ def _bandwidth(profile: Profile) -> dict[str, Parameter]:
 
 def _over(medians: list[float]) -> Distribution:
     """Log-normal for a run more: the median of the run medians, a Student t with the runs less one for the factor."""
-    from scipy.special import stdtrit
-
     logs = numpy.log(medians)
-    freedom = len(logs) - 1
-    factor = math.exp(float(stdtrit(freedom, 0.95)) * float(logs.std(ddof=1))) if freedom else 1.0
-    return lognormal(math.exp(float(numpy.median(logs))), factor)
+    return lognormal(math.exp(float(numpy.median(logs))), between_machines.factor_of_runs(logs, len(logs)))
 
 
 def _broadcast(profile: Profile) -> dict[str, Parameter]:

@@ -39,8 +39,7 @@ def _lockup(evidence: Evidence) -> Row:
     """E01 to E03: the rate at which one thread spends all its time in the flush, against the rates that were given."""
     draws = Draws(parameters_of(evidence, LARGE_HOST))
     cpus = evidence.one("E03").si
-    event = flush.whole_cache(draws, evidence.machine(LARGE_HOST), cpus, invalidates=True)
-    needed = value("lock_saturation", hold_s=event.time_s, end_hold_s=0.0)
+    needed = _needed_per_s(evidence, draws, cpus)
     low, middle, high = (float(x) for x in numpy.quantile(needed, (0.05, 0.5, 0.95)))
     scans = float(_scan_rate(evidence))
     pages = evidence.one("N02c").si / evidence.one("N03").si
@@ -72,8 +71,13 @@ def _lockup(evidence: Evidence) -> Row:
 def _busy(evidence: Evidence, draws: Draws, cpus: float, given: float) -> float:
     """The share of the draws in which `given` flushes a second suffice where every line is valid and dirty."""
     full = draws.with_values(valid_fraction=numpy.ones(draws.n), dirty_fraction=numpy.ones(draws.n))
-    event = flush.whole_cache(full, evidence.machine(LARGE_HOST), cpus, invalidates=True)
-    return float(numpy.mean(value("lock_saturation", hold_s=event.time_s, end_hold_s=0.0) <= given))
+    return float(numpy.mean(_needed_per_s(evidence, full, cpus) <= given))
+
+
+def _needed_per_s(evidence: Evidence, draws: Draws, cpus: float) -> numpy.ndarray:
+    """Events per second (n,) from which on a thread never leaves the flush of `cpus` CPUs."""
+    event = flush.whole_cache(draws, evidence.machine(LARGE_HOST), cpus, invalidates=True)
+    return value("lock_saturation", hold_s=event.time_s, end_hold_s=0.0)
 
 
 def _scan_rate(evidence: Evidence) -> numpy.ndarray:
