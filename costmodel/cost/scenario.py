@@ -23,6 +23,7 @@ class Scenario:
     unpinned guest has all online CPUs; `packed` says whether they fill one cache domain after the other or are dealt
     out over all. `range_bytes` and `rate_per_s` override the workload at every trigger where a sweep sets them;
     `rates` are (trigger, events per second) that the user measured: such a trigger is open.
+    `kernel` is the catalogued range, `release` the (major, minor, patch) that was asked for.
     `elsewhere` holds loads of other workloads: they tell the range of a trigger that this workload does not pull.
     """
 
@@ -39,6 +40,11 @@ class Scenario:
     rate_per_s: float | None = None
     rates: tuple[tuple[str, float], ...] = ()
     elsewhere: Mapping[str, TriggerLoad] = field(default_factory=dict, compare=False)
+    release: tuple[int, int, int] = (0, 0, 0)
+
+    def on(self, version: str) -> Scenario:
+        """The same on another kernel: a version such as `6.12.61`, a range or `newest`. Raises BadInput."""
+        return replace(self, kernel=kernels.resolve(version), release=kernels.release(version))
 
     def load(self, trigger: str) -> TriggerLoad | None:
         """The workload's load on `trigger`, with the event fraction of the scenario."""
@@ -147,6 +153,7 @@ def scenario(
         event_fraction=None if event_fraction is None else abs(event_fraction),
         rates=_rates(guest, rates or {}),
         elsewhere={t.trigger: t for other in reversed(evidence.workloads.values()) for t in other.triggers},
+        release=kernels.release(kernel),
     )
 
 

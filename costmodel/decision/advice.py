@@ -99,8 +99,8 @@ def upgrade_advice(studies: Sequence[Study]) -> list[Advice]:
         return []
     case = studies[0].scenario
     successor = guest(case.guest).successor
-    newest = replace(case, kernel=kernels.newest(), guest=successor or case.guest)
-    if newest == case:
+    newest = replace(case.on("newest"), guest=successor or case.guest)
+    if newest.kernel == case.kernel and newest.guest == case.guest:
         return []
     changed, saved, extrapolated, unsafe = [], [], False, []
     for study in studies:
@@ -183,7 +183,7 @@ def _cheaper(study: Study) -> list[str]:
     if study.chosen is None or study.cost(study.chosen.strategy).refused:
         return []
     own = numpy.median(study.cost(study.chosen.strategy).event.stolen_s)
-    latest = running_strategies(replace(study.scenario, kernel=kernels.newest()), study.trigger.id)
+    latest = running_strategies(study.scenario.on("newest"), study.trigger.id)
     open_ones = [
         c.strategy
         for c in study.candidates

@@ -60,7 +60,7 @@ def alternatives(
     cases = {name: scenario(evidence, name, machine, workload, "newest", **numbers) for name in with_successors(guests)}
     for name in guests:
         first = next(kernel for kernel in kernels.KERNEL_RANGES if kernels.hosts(name, kernel))
-        if reason := not_applicable(replace(cases[name], kernel=first), guest_of(name)):
+        if reason := not_applicable(cases[name].on(first), guest_of(name)):
             raise BadInput(reason, field="--guest", remedy="choose a machine and a guest type that fit")
     case = cases[guests[0]]
     parameters = parameters_of(evidence, machine)
@@ -125,7 +125,7 @@ def _trigger(case: Scenario, asked: str | None, draws: Draws, ranges: Sequence[s
     first = (
         ranges[0] if ranges else next(k for k in reversed(kernels.KERNEL_RANGES[:-1]) if kernels.hosts(case.guest, k))
     )
-    at = replace(case, kernel=first)
+    at = case.on(first)
     studies = [Study(one, at, draws.parameters, draws, {}) for one in triggers_of(case.guest)]
     lead = headline_study([s for s in studies if case.load(s.trigger.id)] or studies)
     return lead.trigger.id
@@ -139,7 +139,7 @@ def _rows(
     used: set[str] = set()
     base: Total | None = None
     for span in spans:
-        case = replace(cases[span.guest], kernel=span.ranges[-1])
+        case = cases[span.guest].on(span.ranges[-1])
         masked = STRATEGIES[span.strategy].scope == "mask" and not asked_cpus and case.vcpus < case.machine.logical_cpus
         sizes = [(case.cpus_that_ran, False)] + ([(float(case.vcpus), True)] if masked else [])
         for cpus, pinned in sizes:

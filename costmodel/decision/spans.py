@@ -54,7 +54,7 @@ def spans_of(case: Scenario, trigger: str, draws: Draws, ranges: Sequence[str]) 
     apart = bool(ranges) and guest_of(case.guest).has("upstream")
     found: list[Span] = []
     for kernel in ranges or kernels.KERNEL_RANGES:
-        study = Study(trigger_of(trigger), replace(case, kernel=kernel), draws.parameters, draws, {})
+        study = Study(trigger_of(trigger), case.on(kernel), draws.parameters, draws, {})
         running = [c for c in study.candidates if c.running]
         done = study.chosen or next((c for c in running if c.verdict.state == "undecided"), None)
         if done is None and ranges and running:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy
 
@@ -75,7 +75,7 @@ def sides(
     if len(kernel_names) == 2 and not strategies:
         base, new = kernel_names
         left = scenario(evidence, guest, machine, workload, base, **numbers)
-        right = replace(left, kernel=kernels.resolve(new))
+        right = left.on(new)
         if left.kernel == right.kernel:
             raise BadInput(
                 f"{base} and {new} flush alike (both are {left.kernel})",

@@ -14,6 +14,8 @@ from costmodel.evidence.paths import data_dir
 KERNEL_RANGES = ("v5.11", "v5.15.70+", "v5.18-v6.7", "v6.8-v6.10", "v6.11-v6.16", "v6.17-v7.2", "v7.3-rc")
 _LAST = ((5, 14), (5, 17), (6, 7), (6, 10), (6, 16), (7, 2), (7, 99))
 """Last version that behaves as each range: v5.15.70 has the hook of v5.18 (stable backport)."""
+_RELEASE_OF = {"v5.15.70+": (5, 15, 70), "v7.3-rc": (7, 3, 0)}
+"""Ranges whose last release cannot be read off `_LAST`: a stable series, and the newest one, which has no end."""
 TDX_FIRST = "v6.16"
 """Label of the facts for TDX in v6.16, the first kernel that has it; it stands for the range up to v6.16."""
 COLUMNS = ("guest_type", "trigger", "kernel_range", "upstream_strategy", "locator")
@@ -66,6 +68,17 @@ def resolve(version: str) -> str:
             f"kernel {version} is newer than {newest()}, the last catalogued", field="kernel", remedy="use newest"
         )
     return found
+
+
+def release(version: str) -> tuple[int, int, int]:
+    """(major, minor, patch) of a version that `resolve` understands; of a range, and of `newest`, the last release that
+    behaves as the range does. Raises BadInput.
+    """
+    name = resolve(version)
+    if version in ("newest", name):
+        return _RELEASE_OF.get(name) or (*_LAST[KERNEL_RANGES.index(name)], 0)
+    major, minor, patch = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version).groups()
+    return int(major), int(minor), int(patch or 0)
 
 
 @lru_cache(maxsize=1)

@@ -40,6 +40,22 @@ def test_what_is_not_catalogued_is_refused(version):
         kernels.resolve(version)
 
 
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        ("6.12.61", (6, 12, 61)),
+        ("v6.19", (6, 19, 0)),
+        ("7.3-rc5", (7, 3, 0)),
+        ("newest", (7, 3, 0)),
+        ("v6.17-v7.2", (7, 2, 0)),
+        ("v5.15.70+", (5, 15, 70)),
+    ],
+)
+def test_the_release_is_what_was_asked_and_of_a_range_its_last(version, expected):
+    assert kernels.release(version) == expected
+    assert kernels.resolve("{}.{}.{}".format(*expected)) == kernels.resolve(version)
+
+
 def test_upstream_choices_that_the_rules_forbid_are_the_three_bugs():
     """KERNEL flow: fixed by 683412ccf612 (CVE-2022-0171), d45829b351ee and 93de2a6a4b91."""
     forbidden = set()
