@@ -6,7 +6,7 @@ JOBS ?= 2
 N ?= 2000
 STAMP := $(VENV)/.installed
 
-.PHONY: report test validate validation-data lab check check-cpus ci nightly fuzz mutants lint audit lowest lock clean
+.PHONY: report test validate validation-data docs-outputs lab check check-cpus ci nightly fuzz mutants lint audit lowest lock clean
 
 report: $(STAMP)
 	$(BIN)/costmodel report --out reports --jobs $(JOBS)
@@ -23,6 +23,10 @@ validate: $(STAMP)
 validation-data: $(STAMP)
 	$(BIN)/python -m costmodel.validation.simulated_data
 	$(BIN)/python -m costmodel.evidence.package
+
+# What README.md and docs/ show of the output of their commands.
+docs-outputs: $(STAMP)
+	$(BIN)/python -m tests.pages
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab notebooks

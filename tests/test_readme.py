@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from click.testing import CliRunner
@@ -16,8 +15,8 @@ from costmodel.cli import COMMANDS, cli
 from costmodel.decision.recommend import recommend
 from costmodel.numbers import interval, quantity
 from costmodel.report import drawing
-from tests.mail.conftest import FIXTURES, UPDATE
-from tests.measure.test_traces import PERF
+from tests.mail.conftest import UPDATE
+from tests.pages import BLOCKS, PAGES, executed, shown, steps, write_samples
 
 ROOT = Path(costmodel.__file__).parent.parent
 README = (ROOT / "README.md").read_text() if (ROOT / "README.md").is_file() else ""
@@ -75,67 +74,15 @@ def test_the_strategies_of_the_table_are_the_policies():
 
 
 PICTURE = ROOT / "docs" / "breakeven.svg"
-NOT_RUN = re.compile(r"<!-- not run: (\S.*\S) -->")
-SAMPLES = {
-    "cells.csv": "guest_type,trigger,strategy\nsev,ksm_replace_page,WBINVD_ALL\n",
-    "perf-script.txt": f"{PERF}\n",
-    "mail.eml": (FIXTURES / "reply-2023-08-18.eml").read_text(),
-}
-"""Files that the commands read."""
-
-
-class Block(NamedTuple):
-    """An indented block of a page, and why a test does not run it, if so."""
-
-    page: str
-    lines: tuple[str, ...]
-    reason: str
-
-    def __str__(self):
-        return f"{self.page}: {self.lines[0]}"
-
-
-def blocks(path):
-    """Indented blocks of a Markdown page; the line before one may be its mark."""
-    found, current, before = [], [], ""
-    for line in [*path.read_text().splitlines(), "the end"]:
-        if line.startswith("    ") or (current and not line.strip()):
-            current.append(line[4:])
-        elif line.strip():
-            if current:
-                mark = NOT_RUN.fullmatch(before)
-                found.append(Block(path.name, tuple("\n".join(current).strip().splitlines()), mark[1] if mark else ""))
-            current, before = [], line
-    return found
-
-
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-BLOCKS = [block for path in PAGES for block in blocks(path)] if README else []
-
-
-def executed(line):
-    """What a line of a shell block prints; a part after `>` goes to a file."""
-    words, _, target = line.partition(" > ")
-    assert words.startswith("costmodel "), f"{line!r}: say above the block why it is not run"
-    done = CliRunner().invoke(cli, shlex.split(words)[1:], catch_exceptions=False)
-    assert done.exit_code == 0, (line, done.output)
-    if target:
-        Path(target).write_text(done.stdout)
-        return ""
-    return done.stdout
-
-
 @pytest.mark.parametrize(
     "block", [b for b in BLOCKS if not b.reason and b.lines[0].startswith(("$", "costmodel"))], ids=str
 )
 def test_every_command_block_runs_and_prints_what_it_shows(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name, text in SAMPLES.items():
-        Path(name).write_text(text)
+    write_samples()
     if block.lines[0].startswith("$ "):
-        for part in "\n".join(block.lines).removeprefix("$ ").split("\n$ "):
-            command, _, output = part.partition("\n")
-            assert [line.rstrip() for line in executed(command).splitlines()] == output.splitlines()
+        for command, output in steps(block.lines):
+            assert shown(executed(command)) == output, "`make docs-outputs` renews it"
         return
     for line in block.lines:
         printed = executed(line)
@@ -202,11 +149,6 @@ def test_the_files_that_it_links_are_there():
 
 
 def test_no_path_of_a_machine_and_no_word_of_how_it_was_made():
-    for path in (
-        ROOT / "README.md",
-        ROOT / "docs" / "measuring.md",
-        ROOT / "data" / "README.md",
-        ROOT / "CHANGELOG.md",
-    ):
+    for path in (*PAGES, ROOT / "data" / "README.md", ROOT / "CHANGELOG.md"):
         text = path.read_text()
         assert not re.search(r"/(home|root|work|usr/local)/", text)
