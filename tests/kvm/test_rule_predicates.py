@@ -167,3 +167,17 @@ def test_each_rule_that_allows_something_is_compared():
     allowing = {verdict.rule for verdict in ALLOWED.values()}
     assert allowing - {rule for rule, *_ in compared()} == set()
     assert allowing < {rule.id for rule in RULES}
+
+
+def test_a_guest_evicts_by_itself_only_where_the_cpu_wants_it():
+    """Commit 7b306dfa326f: CPUID 8000_001F EBX[31] (COHERENCY_SFW_NO) says that it need not, so then nobody may count on it."""
+    verdict = judge("sev-snp-gmem", "convert_shared_to_private", "GUEST_EVICT")
+    assert verdict.label == "conditional"
+    assert evaluate(verdict.predicates, {"coherency_sfw_no": False}) is True
+    assert evaluate(verdict.predicates, {"coherency_sfw_no": True}) is False
+
+
+def test_the_msr_flushes_no_page_that_the_rmp_protects():
+    """sev_flush_encrypted_page() takes the MSR for the VMSA of SEV-ES; an SNP guest has only CPUs that are coherent."""
+    assert judge("sev-es", "vmsa_page_free", "VM_PAGE_FLUSH").label == "yes"
+    assert judge("sev-snp-gmem", "vmsa_page_free", "VM_PAGE_FLUSH").label == "no"
