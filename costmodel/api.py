@@ -76,15 +76,6 @@ WAITS = {
     "memslot_wait_mean_s": "memslot_wait_mean",
     "saturation_rate_per_s": "saturation_rate",
 }
-COMPARED = {
-    "CPU time/event": "cpu_time",
-    "host CPUs lost": "host_cpus",
-    "event latency": "event_time",
-    "event latency, p99": "event_time_p99",
-    "IRQs off": "interrupts_off",
-    "vCPU stall": "guest_stall_time",
-}
-"""Quantities as the table of `costmodel compare` titles them, and what a frame calls them."""
 SWEEP_DRAWS = 512
 SECTIONS = (
     "answer",
@@ -503,7 +494,7 @@ class Case:
             for row in entry.rows:
                 known = {
                     "trigger": entry.trigger,
-                    "quantity": COMPARED[row.quantity],
+                    "quantity": row.id,
                     "verdict": row.verdict,
                     "refused": row.refused,
                 }

@@ -140,10 +140,16 @@ def _read(profile: Profile) -> dict[str, tuple[list[float], int]]:
 
 
 def _by_run(name: str, rows: list[tuple[object, float]]) -> dict[str, tuple[list[float], int]]:
+    medians = run_medians(rows)
+    return {name: ([math.log(median) for median in medians], len(medians))} if medians else {}
+
+
+def run_medians(rows: Iterable[tuple[object, float]]) -> list[float]:
+    """The median of each run, in the order of the runs, from (run, measured value)."""
     runs: dict[object, list[float]] = {}
     for run, measured in rows:
         runs.setdefault(run, []).append(measured)
-    return {name: ([math.log(numpy.median(values)) for values in runs.values()], len(runs))} if runs else {}
+    return [float(numpy.median(values)) for values in runs.values()]
 
 
 def of_rows(evidence: Evidence) -> list[Seen]:

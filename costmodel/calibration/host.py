@@ -77,12 +77,11 @@ def _bandwidth(profile: Profile) -> dict[str, Parameter]:
     if not rows:
         return {}
     most = max(row["threads"] for row in rows)
-    runs: dict[object, list[float]] = {}
-    for row in rows:
-        if row["threads"] == most:
-            runs.setdefault(row["run"], []).append(row["measured_bytes_per_s"])
+    medians = between_machines.run_medians(
+        (row["run"], row["measured_bytes_per_s"]) for row in rows if row["threads"] == most
+    )
     rule = f"write-back with {most:g} threads {ON_THE_HOST}: all CPUs that it has"
-    written = _over([float(numpy.median(values)) for values in runs.values()])
+    written = _over(medians)
     own = {
         "writeback_bytes_per_s": _parameter(
             "writeback_bytes_per_s", "B/s", "sustained write-back bandwidth", written, rule, profile

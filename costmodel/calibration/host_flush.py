@@ -22,9 +22,7 @@ LINE_BYTES = 64
 DEFAULT_PAGE = "4KiB"
 PAGE_BYTES = 4096
 FEWEST_REPETITIONS = 6
-FLOOR_S = 1e-11
-"""Differences of two noisy times can be zero; logarithms need a floor: a hundredth of a nanosecond per line."""
-
+FEWEST_RUNS = 2
 GROUPS_OF_A_RUN = 2
 """Cells of one run move together (short ranges do, long ranges do), so they count as this many independent ones, not as
 as many as there are; repeated measurements decide (`costmodel calibrate --host A --against B`).
@@ -36,11 +34,15 @@ Kind = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Cell:
-    """Run medians (seconds per line) of one range; `runs` maps the run to its median over repetitions."""
+    """Run medians (seconds per line) of one range; `runs` maps the run to its median over repetitions.
+
+    `left_out` counts runs that could not tell the time: their median is not above zero.
+    """
 
     kind: Kind
     range_bytes: float
     runs: Mapping[int, float]
+    left_out: int = 0
 
     @property
     def log(self) -> float:
@@ -59,18 +61,26 @@ class Prediction:
 
 
 def cells_of(profile: Profile, *, whole: bool = False) -> list[Cell]:
-    """Run medians of every cell of the flush probe, per line: of the slope, or of the `whole` call with its fences."""
+    """Run medians of every cell of the flush probe, per line: of the slope, or of the `whole` call with its fences.
+
+    A slope is the difference of two noisy times and can be zero or less in one repetition; the median over a run's
+    repetitions takes them as they are. A run whose median is not above zero has no logarithm: it is left out and counted,
+    and so is a cell without any other run.
+    """
     values: dict[tuple[Kind, float], dict[int, list[float]]] = {}
     for row in profile.table("flush"):
         kind = (str(row["instruction"]), str(row["state"]), str(row["page"]))
         runs = values.setdefault((kind, row["range_bytes"]), {})
         lines = max(1.0, row["range_bytes"] / LINE_BYTES)
         line_s = row["measured_total_s"] / lines if whole else row["measured_line_s"]
-        runs.setdefault(int(row["run"]), []).append(max(FLOOR_S, line_s))
-    return [
-        Cell(kind, size, {run: float(numpy.median(v)) for run, v in runs.items()})
-        for (kind, size), runs in sorted(values.items())
-    ]
+        runs.setdefault(int(row["run"]), []).append(line_s)
+    cells = []
+    for (kind, size), runs in sorted(values.items()):
+        medians = {run: float(numpy.median(v)) for run, v in runs.items()}
+        told = {run: median for run, median in medians.items() if median > 0}
+        if told:
+            cells.append(Cell(kind, size, told, left_out=len(medians) - len(told)))
+    return cells
 
 
 class FlushModel:
@@ -136,13 +146,15 @@ class FlushModel:
             )
         middle = math.exp(_interpolate(cells, range_bytes))
         spread, freedom = self.between_runs(state, range_bytes)
-        if freedom < FEWEST_REPETITIONS:
-            return Prediction(middle, None, None, f"no interval: {freedom} degrees of freedom between runs")
-        runs = min(len(cell.runs) for cell in cells)
         below = max((cell for cell in cells if cell.range_bytes <= range_bytes), key=lambda c: c.range_bytes)
         above = min(
             (cell for cell in cells if cell.range_bytes >= range_bytes), key=lambda c: c.range_bytes, default=below
         )
+        runs = min(len(below.runs), len(above.runs))
+        if freedom < FEWEST_REPETITIONS:
+            return Prediction(middle, None, None, f"no interval: {freedom} degrees of freedom between runs")
+        if runs < FEWEST_RUNS:
+            return Prediction(middle, None, None, "no interval: one run only told a time above zero")
         measured = below is above and below.range_bytes == range_bytes
         missed = self.missed.get((kind, _paged(range_bytes)), math.nan)
         extra = 0.0 if measured else missed * max(1.0, _octaves(below, above))
@@ -153,7 +165,10 @@ class FlushModel:
         factor = math.exp(
             stdtrit(min(freedom, GROUPS_OF_A_RUN * (runs - 1)), 0.95) * math.sqrt(spread**2 * (1 + 1 / runs) + extra**2)
         )
-        return Prediction(middle, middle / factor, middle * factor, "measured range" if measured else "interpolated")
+        note = "measured range" if measured else "interpolated"
+        if missing := below.left_out + (0 if measured else above.left_out):
+            note += f"; {missing} run{'s' if missing > 1 else ''} left out: no time above zero"
+        return Prediction(middle, middle / factor, middle * factor, note)
 
 
 def _paged(range_bytes: float) -> bool:

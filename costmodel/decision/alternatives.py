@@ -18,7 +18,7 @@ from costmodel.decision.intervals import interval_of
 from costmodel.decision.model import Interval
 from costmodel.decision.observed import observed
 from costmodel.decision.policy import Study
-from costmodel.decision.ratios import QUANTITIES, paired
+from costmodel.decision.ratios import CPU_TIME, paired
 from costmodel.decision.recommend import DEFAULT_WORKLOAD, not_applicable
 from costmodel.decision.sensitivity import sensitivities
 from costmodel.decision.spans import Span, asked_for, spans_of
@@ -157,7 +157,7 @@ def _row(span: Span, case: Scenario, cost: Total, base: Total | None, cpus: floa
     change = None
     if known and base is not None:
         marks = (base.extrapolated, cost.extrapolated)
-        change = paired(QUANTITIES[0][0], "s", base.event.stolen_s, cost.event.stolen_s, marks)
+        change = paired(CPU_TIME, base.event.stolen_s, cost.event.stolen_s, marks)
     return ModelRow(
         guest=span.guest,
         guest_title=guest_of(span.guest).title,

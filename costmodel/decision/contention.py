@@ -183,7 +183,8 @@ def abuse_rows(studies: Sequence[Study], evidence: Evidence) -> list[BillRow]:
 
 def hybrid_rows(studies: Sequence[Study]) -> list[HybridRow]:
     """The cap of HYBRID(cap) for each range flush and the whole-cache flush that the kernel offers, one per trigger."""
-    return [row for study in studies if study.chosen and study.chosen.flushes for row in _hybrids(study)]
+    found: dict[tuple, numpy.ndarray] = {}
+    return [row for study in studies if study.chosen and study.chosen.flushes for row in _hybrids(study, found)]
 
 
 def _beyond(candidate: Candidate) -> tuple[bool, bool]:
@@ -191,7 +192,7 @@ def _beyond(candidate: Candidate) -> tuple[bool, bool]:
     return not candidate.running, STRATEGIES[candidate.strategy].instruction != "wbnoinvd"
 
 
-def _hybrids(study: Study) -> list[HybridRow]:
+def _hybrids(study: Study, found: dict[tuple, numpy.ndarray]) -> list[HybridRow]:
     known = compared(study)
     whole = min(
         (c for c in known if STRATEGIES[c.strategy].whole_cache and c.offered and c.safe), key=_beyond, default=None
@@ -203,7 +204,7 @@ def _hybrids(study: Study) -> list[HybridRow]:
         if STRATEGIES[candidate.strategy].scope != "range":
             continue
         caps = [
-            cap_bytes(study.trigger.id, candidate.strategy, whole.strategy, study.scenario, draws, by)
+            cap_bytes(study.trigger.id, candidate.strategy, whole.strategy, study.scenario, draws, by, found)
             for by in ("stolen_s", "time_s")
         ]
         marked = study.cost(candidate.strategy).extrapolated or study.cost(whole.strategy).extrapolated

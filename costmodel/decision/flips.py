@@ -9,33 +9,31 @@ import numpy
 from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost.axes import AXES
 from costmodel.cost.crossing import crossings
-from costmodel.cost.draws import medians
+from costmodel.cost.draws import Draws, medians
 from costmodel.cost.scenario import Scenario
-from costmodel.cost.totals import total
+from costmodel.cost.totals import event_of
 from costmodel.decision.model import Flip
+from costmodel.kvm.strategies import STRATEGIES
 from costmodel.numbers import quantity
 
 FLIP_AXES = ("range_bytes", "cpus", "cache_bytes")
 PARAMETER_SPAN = 100.0
 
 
-def stolen_at(
-    strategy: str, trigger: str, scenario: Scenario, parameters: ParameterSet, name: str, value: float
-) -> float:
-    """CPU-seconds that one event of `strategy` steals at the medians, with axis or parameter `name` at `value`."""
-    at = medians(parameters)
+def stolen_at(strategy: str, trigger: str, scenario: Scenario, middle: Draws, name: str, value: float) -> float:
+    """CPU-seconds that one event of `strategy` steals at the medians `middle`, with axis or parameter `name` at `value`."""
     if name in AXES:
         scenario = AXES[name].at(scenario, value)
     else:
-        at = at.with_values(**{name: numpy.array([value])})
-    return float(total(trigger, strategy, scenario, at).event.stolen_s[0])
+        middle = middle.with_values(**{name: numpy.array([value])})
+    return float(event_of(STRATEGIES[strategy], trigger, scenario, middle)[0].stolen_s[0])
 
 
 def winner_at(
-    strategies: Sequence[str], trigger: str, scenario: Scenario, parameters: ParameterSet, name: str, value: float
+    strategies: Sequence[str], trigger: str, scenario: Scenario, middle: Draws, name: str, value: float
 ) -> str:
-    """Cheapest of `strategies` with axis or parameter `name` at `value`."""
-    return min(strategies, key=lambda s: stolen_at(s, trigger, scenario, parameters, name, value))
+    """Cheapest of `strategies` at the medians `middle`, with axis or parameter `name` at `value`."""
+    return min(strategies, key=lambda s: stolen_at(s, trigger, scenario, middle, name, value))
 
 
 def flips(
@@ -47,7 +45,7 @@ def flips(
     names: Sequence[str],
 ) -> list[Flip]:
     """Where `winner` stops being the cheapest along each axis and along the parameters `names`, nearest first."""
-    found = []
+    found, middle = [], medians(parameters)
     for name in (*FLIP_AXES, *names):
         if name in AXES:
             axis = AXES[name]
@@ -61,7 +59,7 @@ def flips(
             if entry.unit == "1" and name.endswith(("fraction", "position", "exponent")):
                 low, high = 1e-4, 1.0
             unit, label = entry.unit, entry.description
-        found.extend(_along(strategies, winner, trigger, scenario, parameters, name, label, unit, current, low, high))
+        found.extend(_along(strategies, winner, trigger, scenario, middle, name, label, unit, current, low, high))
     return found
 
 
@@ -70,7 +68,7 @@ def _along(
     winner: str,
     trigger: str,
     scenario: Scenario,
-    parameters: ParameterSet,
+    middle: Draws,
     name: str,
     label: str,
     unit: str,
@@ -82,8 +80,8 @@ def _along(
     others = [s for s in strategies if s != winner]
 
     def lead(value: float) -> float:
-        costs = [stolen_at(s, trigger, scenario, parameters, name, value) for s in others]
-        return min(costs) - stolen_at(winner, trigger, scenario, parameters, name, value)
+        costs = [stolen_at(s, trigger, scenario, middle, name, value) for s in others]
+        return min(costs) - stolen_at(winner, trigger, scenario, middle, name, value)
 
     roots = crossings(lead, low, high)
     below = [root for root in roots if root < current]
@@ -92,8 +90,8 @@ def _along(
     for root, side in ((below[-1:] or [None])[0], 0.99), ((above[:1] or [None])[0], 1.01):
         if root is None:
             continue
-        other = winner_at(strategies, trigger, scenario, parameters, name, root * side)
-        inside = winner_at(strategies, trigger, scenario, parameters, name, root / side)
+        other = winner_at(strategies, trigger, scenario, middle, name, root * side)
+        inside = winner_at(strategies, trigger, scenario, middle, name, root / side)
         if other == inside:
             continue
         word = "below" if side < 1 else "above"

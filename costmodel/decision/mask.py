@@ -55,7 +55,7 @@ def mask_rows(study: Study) -> list[MaskRow]:
         between = float(
             value("mask_between_flushes", allowed_cpus=cpus, vcpus=vcpus, rate_per_s=1.0, migration_rate_per_s=moves)
         )
-        label = f"cleared at each flush, {moves:g} migrations per flush"
+        label = f"cleared at each flush, {moves:g} migration{'' if moves == 1 else 's'} per flush"
         rows.append(_row(study, chosen, label, between, DROPPED, packed=False, admissible=False))
     return rows
 

@@ -2,48 +2,70 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy
 
 from costmodel.cost.totals import Total
 from costmodel.decision.intervals import interval_of
 from costmodel.decision.versus_model import VersusRow
 
+
+class Quantity(NamedTuple):
+    """What a row compares: its name in frames and JSON, its title in tables, its SI unit."""
+
+    id: str
+    title: str
+    unit: str
+
+
+CPU_TIME = Quantity("cpu_time", "CPU time/event", "s")
+HOST_CPUS = Quantity("host_cpus", "host CPUs lost", "1")
 QUANTITIES = (
-    ("CPU time/event", "s", lambda cost: cost.event.stolen_s),
-    ("host CPUs lost", "1", lambda cost: cost.host_cpu_s_per_s),
-    ("event latency", "s", lambda cost: cost.event.time_s),
-    ("event latency, p99", "s", lambda cost: cost.p99_s),
-    ("IRQs off", "s", lambda cost: cost.event.irq_off_s),
-    ("vCPU stall", "s", lambda cost: cost.event.guest_s),
+    (CPU_TIME, lambda cost: cost.event.stolen_s),
+    (HOST_CPUS, lambda cost: cost.host_cpu_s_per_s),
+    (Quantity("event_time", "event latency", "s"), lambda cost: cost.event.time_s),
+    (Quantity("event_time_p99", "event latency, p99", "s"), lambda cost: cost.p99_s),
+    (Quantity("interrupts_off", "IRQs off", "s"), lambda cost: cost.event.irq_off_s),
+    (Quantity("guest_stall_time", "vCPU stall", "s"), lambda cost: cost.event.guest_s),
 )
-"""Name, SI unit and array of each quantity: the mean over the trigger's range lengths, and its p99 for the latency."""
+"""Each quantity with its array: the mean over the trigger's range lengths, and its p99 for the latency."""
 
 
 def rows_of(base: Total, new: Total) -> list[VersusRow]:
     """One row per quantity that both totals have; a single refused row where a number is missing."""
     refused = [cost.refused for cost in (base, new) if cost.refused]
     if refused:
-        return [refused_row("CPU time/event", "s", "; ".join(dict.fromkeys(refused)))]
+        return [refused_row(CPU_TIME, "; ".join(dict.fromkeys(refused)))]
     marks = (base.extrapolated, new.extrapolated)
     found = []
-    for name, unit, part in QUANTITIES:
+    for quantity, part in QUANTITIES:
         left, right = part(base), part(new)
         if left is not None and right is not None:
-            found.append(paired(name, unit, left, right, marks))
+            found.append(paired(quantity, left, right, marks))
     return found
 
 
-def refused_row(quantity: str, unit: str, gap: str) -> VersusRow:
+def refused_row(quantity: Quantity, gap: str) -> VersusRow:
     """A row without numbers that names the gap."""
-    return VersusRow(quantity=quantity, unit=unit, base=None, new=None, ratio=None, verdict="refused", refused=gap)
+    return VersusRow(
+        id=quantity.id,
+        quantity=quantity.title,
+        unit=quantity.unit,
+        base=None,
+        new=None,
+        ratio=None,
+        verdict="refused",
+        refused=gap,
+    )
 
 
 def paired(
-    quantity: str, unit: str, base: numpy.ndarray, new: numpy.ndarray, extrapolated: tuple[bool, bool]
+    quantity: Quantity, base: numpy.ndarray, new: numpy.ndarray, extrapolated: tuple[bool, bool]
 ) -> VersusRow:
     """Compare two arrays of the same draws; `extrapolated` marks base and new."""
     base, new = numpy.broadcast_arrays(numpy.atleast_1d(base).astype(float), numpy.atleast_1d(new).astype(float))
-    ratio = None
+    unit, ratio = quantity.unit, None
     if numpy.array_equal(base, new):
         verdict = "equal"
     elif not numpy.all(base > 0):
@@ -52,7 +74,8 @@ def paired(
         ratio = interval_of(new / base, "1", any(extrapolated))
         verdict = "lower" if ratio.high < 1 else "higher" if ratio.low > 1 else "undecided"
     return VersusRow(
-        quantity=quantity,
+        id=quantity.id,
+        quantity=quantity.title,
         unit=unit,
         base=interval_of(base, unit, extrapolated[0]),
         new=interval_of(new, unit, extrapolated[1]),

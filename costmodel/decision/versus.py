@@ -17,7 +17,7 @@ from costmodel.decision.history import steps
 from costmodel.decision.model import SourceRow
 from costmodel.decision.policy import Study
 from costmodel.decision.provenance import source_row, source_rows
-from costmodel.decision.ratios import QUANTITIES, paired, refused_row, rows_of
+from costmodel.decision.ratios import CPU_TIME, HOST_CPUS, paired, refused_row, rows_of
 from costmodel.decision.recommend import DEFAULT_WORKLOAD, not_applicable
 from costmodel.decision.versus_model import Versus, VersusRow, VersusSide, VersusTrigger
 from costmodel.errors import BadInput
@@ -29,8 +29,6 @@ from costmodel.kvm.placements import placement_for
 from costmodel.kvm.strategies import strategy as strategy_of
 from costmodel.kvm.triggers import Trigger, triggers_of
 from costmodel.plain import shell_line
-
-LOST = "host CPUs lost"
 
 
 @dataclass(frozen=True)
@@ -189,7 +187,7 @@ def _trigger(kind: str, trigger: Trigger, left: Done, right: Done) -> VersusTrig
     if left.cost is None or right.cost is None:
         gaps = {done.side.state: name for name, done in (("base", left), ("new", right)) if done.cost is None}
         both = left.cost is None and right.cost is None
-        rows = [refused_row(QUANTITIES[0][0], "s", _gap(gaps, both=both))]
+        rows = [refused_row(CPU_TIME, _gap(gaps, both=both))]
     else:
         rows = rows_of(left.cost, right.cost)
     case = left.study.scenario
@@ -227,9 +225,9 @@ def _total(pairs: Sequence[tuple[Trigger, Done, Done]]) -> VersusRow:
         elif left.cost.host_cpu_s_per_s is not None and right.cost.host_cpu_s_per_s is not None:
             rated.append((left.cost, right.cost))
     if gaps or not rated:
-        return refused_row(LOST, "1", "; ".join(gaps) or "no rate is published for a trigger of this workload")
+        return refused_row(HOST_CPUS, "; ".join(gaps) or "no rate is published for a trigger of this workload")
     left, right = (sum((pair[i].host_cpu_s_per_s for pair in rated), start=numpy.zeros(1)) for i in (0, 1))
-    return paired(LOST, "1", left, right, tuple(any(pair[i].extrapolated for pair in rated) for i in (0, 1)))
+    return paired(HOST_CPUS, left, right, tuple(any(pair[i].extrapolated for pair in rated) for i in (0, 1)))
 
 
 def priors(parameters: ParameterSet, used: set[str]) -> list[str]:

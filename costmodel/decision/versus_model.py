@@ -13,13 +13,14 @@ Verdict = Literal["lower", "higher", "equal", "undecided", "refused"]
 
 
 class VersusRow(Frozen):
-    """One quantity on both sides.
+    """One quantity on both sides: `id` names it in frames, `quantity` is its title.
 
     `verdict`: lower or higher where the interval of the ratio lies on one side of 1, equal where both sides agree in
     every draw, undecided where the interval covers 1, refused where a side has no number (`refused` names the gap).
     `ratio` is null where the base is zero.
     """
 
+    id: str
     quantity: str
     unit: str
     base: Interval | None

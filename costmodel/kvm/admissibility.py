@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from costmodel.kvm import predicates
 from costmodel.kvm.guests import guest
@@ -33,6 +34,12 @@ class Verdict:
 
 def judge(guest_id: str, trigger_id: str, strategy_id: str, known: Mapping[str, bool] | None = None) -> Verdict:
     """Judge by the rules. Raises UnknownName. A trigger that the guest type does not have is inadmissible."""
+    return _judged(guest_id, trigger_id, strategy_id, tuple((known or {}).items()))
+
+
+@lru_cache(maxsize=4096)
+def _judged(guest_id: str, trigger_id: str, strategy_id: str, known: tuple[tuple[str, bool], ...]) -> Verdict:
+    """The verdict, once for each set of known facts: recommendations and the explorer ask for the same ones often."""
     g, t, s = guest(guest_id), trigger(trigger_id), strategy(strategy_id)
     if not t.occurs_with(g):
         return Verdict(
@@ -50,7 +57,7 @@ def judge(guest_id: str, trigger_id: str, strategy_id: str, known: Mapping[str, 
     rule = next(rule for rule in RULES if rule.when(g, t, s))
     label, text = rule.verdict(g, t, s), rule.text(t, s)
     needed = t.lines is not None and not (t.by_hva and not g.has("private_memory_vma_backed"))
-    state, unmet, unknown = _state(label, text, known or {})
+    state, unmet, unknown = _state(label, text, dict(known))
     return Verdict(label, text, rule.reason, rule.source, rule.id, needed, _dominated(rule), state, unmet, unknown)
 
 

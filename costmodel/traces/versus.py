@@ -12,7 +12,7 @@ from costmodel.calibration.cached import parameters_of
 from costmodel.cost.draws import medians
 from costmodel.cost.totals import total
 from costmodel.decision.model import Interval
-from costmodel.decision.ratios import QUANTITIES, paired, refused_row
+from costmodel.decision.ratios import CPU_TIME, Quantity, paired, refused_row
 from costmodel.decision.versus import Side, framed, host_both
 from costmodel.decision.versus_model import Verdict, Versus, VersusRow, VersusSide, VersusTrigger
 from costmodel.errors import BadInput
@@ -25,8 +25,12 @@ from costmodel.traces import model, results, store, summary
 from costmodel.traces.replay import Replayed, replay
 from costmodel.traces.service import Service, Shown, Way, service
 
-CPU_TIME = QUANTITIES[0][0]
-TRACE_TIME = "CPU time, trace"
+FLUSH_TIME = Quantity("flush_time", "flush alone, mean", "s")
+LATENCIES = (
+    (Quantity("latency_p50", "latency, p50", "s"), "p50_s"),
+    (Quantity("latency_p99", "latency, p99", "s"), "p99_s"),
+)
+TRACE_TIME = Quantity("trace_cpu_time", "CPU time, trace", "s")
 ARRIVALS = "closed"
 
 
@@ -116,21 +120,21 @@ def _rows(
     """The quantities of the events, and the CPU time of the whole trace."""
     if gaps := [one.gap for one in (left, right) if one.gap]:
         text = "; ".join(dict.fromkeys(gaps))
-        return [refused_row(CPU_TIME, "s", text)], refused_row(TRACE_TIME, "s", text)
+        return [refused_row(CPU_TIME, text)], refused_row(TRACE_TIME, text)
     events = float(found.classes.sum())
     sides = (left, right)
     marks = tuple(bool(one.way and one.way.extrapolated) for one in sides)
     cpu_s = [_over_events(found, one.way, "cpu_s") for one in sides]
     time_s = [_over_events(found, one.way, "time_s") / events for one in sides]
     rows = [
-        paired(CPU_TIME, "s", cpu_s[0] / events, cpu_s[1] / events, marks),
-        paired("flush alone, mean", "s", time_s[0], time_s[1], marks),
+        paired(CPU_TIME, cpu_s[0] / events, cpu_s[1] / events, marks),
+        paired(FLUSH_TIME, time_s[0], time_s[1], marks),
     ]
     at = {id(way): row for way, row in zip(found.service.ways, shown, strict=True)}
     waits = [at[id(one.way)].closed if one.way is not None else None for one in sides]
-    for name, part in (("latency, p50", "p50_s"), ("latency, p99", "p99_s")):
-        rows.append(apart(name, *(getattr(wait, part) if wait else NOTHING for wait in waits)))
-    return rows, paired(TRACE_TIME, "s", *cpu_s, marks)
+    for quantity, part in LATENCIES:
+        rows.append(apart(quantity, *(getattr(wait, part) if wait else NOTHING for wait in waits)))
+    return rows, paired(TRACE_TIME, *cpu_s, marks)
 
 
 NOTHING = Interval(low=0.0, median=0.0, high=0.0, unit="s", extrapolated=False)
@@ -148,13 +152,14 @@ def _over_events(found: Replayed, way: Way | None, part: str) -> numpy.ndarray:
     return found_s
 
 
-def apart(quantity: str, base: Interval, new: Interval) -> VersusRow:
+def apart(quantity: Quantity, base: Interval, new: Interval) -> VersusRow:
     """Compare two intervals that do not come from the same draws: lower or higher only where they do not touch."""
     same = base == new
     verdict: Verdict = "lower" if new.high < base.low else "higher" if new.low > base.high else "undecided"
     return VersusRow(
-        quantity=quantity,
-        unit=base.unit,
+        id=quantity.id,
+        quantity=quantity.title,
+        unit=quantity.unit,
         base=base,
         new=new,
         ratio=None,

@@ -1,6 +1,7 @@
 """Measured hosts: interpolation, intervals, held-out errors, parameters."""
 
 import math
+from dataclasses import replace
 
 import numpy
 import pytest
@@ -142,4 +143,38 @@ def test_the_parameters_are_those_of_the_run_medians(profile):
 def test_run_medians_are_taken_per_cell(profile):
     cells = cells_of(profile)
     assert len(cells) == len({(cell.kind, cell.range_bytes) for cell in cells})
-    assert all(len(cell.runs) >= 5 for cell in cells)
+    assert all(len(cell.runs) + cell.left_out == 5 for cell in cells)
+
+
+class Made:
+    """A profile of one kind and range: `runs` are the repetitions of each run, in seconds per line."""
+
+    def __init__(self, *runs):
+        same = {"instruction": "CLFLUSHOPT", "state": "absent", "page": "4KiB", "range_bytes": 4096.0}
+        self.rows = [same | {"run": i, "measured_line_s": v} for i, values in enumerate(runs) for v in values]
+
+    def table(self, probe):
+        return self.rows
+
+
+def test_a_repetition_that_is_not_above_zero_counts_as_it_is():
+    """A clamp to a tiny number would give the same median here, and a run of mostly such repetitions would give the clamp."""
+    (cell,) = cells_of(Made([-3e-10, 1e-9, 2e-9]))
+    assert (cell.runs, cell.left_out) == ({0: 1e-9}, 0)
+
+
+def test_a_run_that_told_no_time_is_left_out_and_counted():
+    (cell,) = cells_of(Made([-1e-9, -2e-10, 3e-9], [1e-9, 0.0, 2e-9], [0.0, 0.0, 1e-9]))
+    assert (cell.runs, cell.left_out) == ({1: 1e-9}, 2)
+    assert cells_of(Made([0.0, 0.0, 1e-9])) == []
+
+
+def test_a_prediction_says_which_runs_are_missing():
+    cells = [replace(cell, left_out=2 * (cell.range_bytes == 4096)) for cell in made()]
+    model = FlushModel(cells)
+    assert model.predict(*KIND[:2], 4096.0).note == "measured range; 2 runs left out: no time above zero"
+    assert model.predict(*KIND[:2], 5000.0).note == "interpolated; 2 runs left out: no time above zero"
+    assert model.predict(*KIND[:2], 8192.0).note == "measured range"
+    alone = [replace(cell, runs={0: cell.runs[0]}) if cell.range_bytes == 4096 else cell for cell in made()]
+    guess = FlushModel(alone).predict(*KIND[:2], 4096.0)
+    assert guess.low_s is None and "one run" in guess.note

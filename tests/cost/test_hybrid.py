@@ -86,3 +86,22 @@ def test_the_cap_is_exact_to_the_line_or_the_page(ranged, grain, case, some):
     inside = (cap > grain) & (cap < MOST_BYTES)
     assert inside.any()
     assert numpy.all(at[inside] <= limit[inside]) and numpy.all(next_[inside] > limit[inside])
+
+
+def test_caps_that_were_found_are_those_of_the_pair_that_is_asked(case, some):
+    """Two triggers and two range flushes, by CPU time and by time, share one store: each cap is the one found alone."""
+    found = {}
+    for trigger in (COLD, HOT, COLD):
+        for ranged in (RANGED, "CLFLUSHOPT_DM_PINNED"):
+            for by in ("stolen_s", "time_s"):
+                alone = cap_bytes(trigger, ranged, "WBNOINVD_MASK", case, some, by)
+                shared = cap_bytes(trigger, ranged, "WBNOINVD_MASK", case, some, by, found)
+                assert numpy.array_equal(shared, alone)
+    assert len(found) == 8
+
+
+def test_triggers_that_cost_the_same_share_their_cap(case, some):
+    """Nobody published rate or residency of either, so that their flushes cost the same: the second search is not made."""
+    found = {}
+    first = cap_bytes("mprotect_or_uffd_wp", RANGED, WHOLE, case, some, found=found)
+    assert cap_bytes("memslot_delete_or_move", RANGED, WHOLE, case, some, found=found) is first

@@ -36,7 +36,7 @@ def test_the_winner_changes_within_one_percent(guest, machine, workload):
 
         def winner(value, study=study, flip=flip):
             return winner_at(
-                list(study.costed), study.trigger.id, study.scenario, study.parameters, flip.parameter, value
+                list(study.costed), study.trigger.id, study.scenario, medians(study.parameters), flip.parameter, value
             )
 
         below, above = winner(flip.at * 0.99), winner(flip.at * 1.01)
@@ -101,7 +101,7 @@ def test_the_cost_at_a_value_is_the_total_with_that_value():
     case = scenario(EVIDENCE, "sev", "epyc-7763-2s", "ksm-default")
     parameters = parameters_of(EVIDENCE, "epyc-7763-2s")
     at = medians(parameters)
-    asked = ("WBNOINVD_MASK", "ksm_replace_page", case, parameters)
+    asked = ("WBNOINVD_MASK", "ksm_replace_page", case, at)
     few = total("ksm_replace_page", "WBNOINVD_MASK", replace(case, cpus_that_ran=9.0), at).event.stolen_s
     assert flips.stolen_at(*asked, "cpus", 9.0) == few
     slow = at.with_values(line_valid_s=numpy.array([1e-6]))

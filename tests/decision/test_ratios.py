@@ -5,14 +5,14 @@ import pytest
 
 from costmodel.cost.flush import EventCost
 from costmodel.cost.totals import Total
-from costmodel.decision.ratios import paired, refused_row, rows_of
+from costmodel.decision.ratios import CPU_TIME, Quantity, paired, refused_row, rows_of
 
 DRAWS = numpy.linspace(1.0, 2.0, 1001)
 KNOWN = (False, False)
 
 
 def verdict(base, new, marks=KNOWN):
-    return paired("time", "s", numpy.asarray(base, float), numpy.asarray(new, float), marks)
+    return paired(Quantity("time", "time", "s"), numpy.asarray(base, float), numpy.asarray(new, float), marks)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,15 @@ def made(strategy, factor, rate=None, refused=None):
 
 def test_every_quantity_that_both_have_is_a_row():
     rows = {row.quantity: row for row in rows_of(made("WBINVD_ALL", 1, rate=2.0), made("WBNOINVD_ALL", 3, rate=2.0))}
+    ids = {row.id: row.quantity for row in rows.values()}
+    assert ids == {
+        "cpu_time": "CPU time/event",
+        "host_cpus": "host CPUs lost",
+        "event_time": "event latency",
+        "event_time_p99": "event latency, p99",
+        "interrupts_off": "IRQs off",
+        "guest_stall_time": "vCPU stall",
+    }
     medians = {name: (row.base.median, row.new.median, row.unit) for name, row in rows.items()}
     assert medians == {
         "CPU time/event": (2, 6, "s"),
@@ -100,7 +109,8 @@ def test_without_a_rate_on_one_side_no_loss_is_compared():
 
 def test_a_missing_number_refuses_the_comparison_once():
     (row,) = rows_of(made("A", 1, refused="nobody timed it"), made("B", 1, refused="nobody timed it"))
-    assert row == refused_row("CPU time/event", "s", "nobody timed it")
+    assert row == refused_row(CPU_TIME, "nobody timed it")
+    assert (row.id, row.unit) == ("cpu_time", "s")
     assert (row.verdict, row.base, row.new, row.ratio) == ("refused", None, None, None)
     (row,) = rows_of(made("A", 1), made("B", 1, refused="no bandwidth"))
     assert row.refused == "no bandwidth"

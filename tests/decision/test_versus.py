@@ -4,7 +4,7 @@ import numpy
 import pytest
 
 from costmodel.decision.history import steps
-from costmodel.decision.ratios import paired
+from costmodel.decision.ratios import Quantity, paired
 from costmodel.errors import BadInput, UnknownName
 from tests.comparisons import between
 
@@ -138,4 +138,4 @@ def test_a_strategy_against_itself_is_refused():
     ],
 )
 def test_verdicts(base, new, verdict):
-    assert paired("x", "s", numpy.array(base), numpy.array(new), (False, False)).verdict == verdict
+    assert paired(Quantity("x", "x", "s"), numpy.array(base), numpy.array(new), (False, False)).verdict == verdict

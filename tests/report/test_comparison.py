@@ -15,7 +15,7 @@ from tests.comparisons import between
 
 def versus_row(low, median, high, verdict):
     one = Interval(low=low, median=median, high=high, unit="1", extrapolated=False)
-    return VersusRow(quantity="x", unit="s", base=one, new=one, ratio=one, verdict=verdict, refused=None)
+    return VersusRow(id="x", quantity="x", unit="s", base=one, new=one, ratio=one, verdict=verdict, refused=None)
 
 
 @pytest.fixture(scope="module", params=["kernels", "strategies", "bug"])
