@@ -59,6 +59,8 @@ PARTS = {
     "irq_off_s": "interrupts_off",
     "rate_per_s": "rate",
     "host_cpu_s_per_s": "host_cpus",
+    "least_rate_per_s": "rate_at_least",
+    "least_host_cpu_s_per_s": "host_cpus_at_least",
     "standstill_fraction": "standstill",
     "guest_stall_fraction": "guest_stall",
     "in_progress_fraction": "in_progress",
@@ -130,6 +132,15 @@ def _number(value: object, field: str) -> float:
     return float(value)
 
 
+def _rate(value: object, field: str) -> float | tuple[float, float]:
+    """Events per second, or a pair of a count and its seconds. Raises BadInput."""
+    if not isinstance(value, tuple | list):
+        return _number(value, field)
+    if len(value) != 2:
+        raise BadInput(f"{value!r} is no pair", field=field, remedy="give (events counted, seconds)")
+    return _number(value[0], field), _number(value[1], field)
+
+
 def _whole(value: object, field: str) -> int:
     number = _number(value, field)
     if number != int(number):
@@ -163,13 +174,21 @@ def case(
     resident_bytes: float | str | None = None,
     cpus_that_ran: int | None = None,
     event_fraction: float | None = None,
-    rates: Mapping[str, float] | None = None,
+    rates: Mapping[str, float | tuple[float, float]] | None = None,
+    vmm: str | None = None,
+    pinned: bool | None = None,
+    backing: str | None = None,
+    mempolicy: str | None = None,
+    mergeable: bool | None = None,
 ) -> Case:
     """One guest on one machine under a workload and a kernel: the start of every question.
 
     None means the workload's own number; for `cpus_that_ran`, the mask of an unpinned guest: all CPUs. `resident_bytes`
-    may be text such as `"16 GiB"`. `rates` are events per second that you measured, by trigger. Ids are those of
-    `guests()`, `machines()`, `workloads()`, `kernels()` and `triggers()`. Raises UnknownName or BadInput.
+    may be text such as `"16 GiB"`. `rates` are events per second that you measured, by trigger, or pairs of a count and
+    its seconds; the trigger `"all"` is every event at the guest's hook. `vmm` (qemu, cloud-hypervisor, other), `pinned`,
+    `backing` (anon, thp, hugetlb, memfd, guest_memfd), `mempolicy` and `mergeable` say how the guest's memory is set up;
+    None is what the VMM does by default. Ids are those of `guests()`, `machines()`, `workloads()`, `kernels()` and
+    `triggers()`. Raises UnknownName or BadInput.
 
     >>> case("sev", "epyc-7763-2s", kernel="6.17", cpus_that_ran=8)
     case('sev', 'epyc-7763-2s', kernel='6.17', cpus_that_ran=8)
@@ -186,7 +205,12 @@ def case(
         resident_bytes=None if resident_bytes is None else _bytes(resident_bytes, "resident_bytes"),
         cpus_that_ran=None if cpus_that_ran is None else _whole(cpus_that_ran, "cpus_that_ran"),
         event_fraction=None if event_fraction is None else _number(event_fraction, "event_fraction"),
-        rates=tuple(sorted((name, _number(rate, f"rates[{name!r}]")) for name, rate in (rates or {}).items())),
+        rates=tuple(sorted((name, _rate(rate, f"rates[{name!r}]")) for name, rate in (rates or {}).items())),
+        vmm=vmm,
+        pinned=pinned,
+        backing=backing,
+        mempolicy=mempolicy,
+        mergeable=mergeable,
     )
     own.scenario  # noqa: B018  every name and number is checked here and now
     return own
@@ -204,7 +228,12 @@ class Case:
     resident_bytes: float | None
     cpus_that_ran: int | None
     event_fraction: float | None
-    rates: tuple[tuple[str, float], ...]
+    rates: tuple[tuple[str, float | tuple[float, float]], ...]
+    vmm: str | None
+    pinned: bool | None
+    backing: str | None
+    mempolicy: str | None
+    mergeable: bool | None
 
     def __call__(self, **changes: Any) -> Case:
         """The same case with some keywords of `case()` changed. Raises UnknownName or BadInput.
@@ -269,7 +298,9 @@ class Case:
     def costs(self, trigger: str | None = None) -> pandas.DataFrame:
         """What each strategy that rules leave open costs, at every trigger or at one.
 
-        A frame of COLUMNS, `chosen` (what the kernel does) and `refused`; quantities: the values of PARTS. Times in seconds, `cpu_time` per event,
+        A frame of COLUMNS, `chosen` (what the kernel does), `refused`, `fires` and `why` (whether the guest's setup lets the
+        trigger happen, and why not) and `at_most` (rates and what is lost by them are ceilings; `host_cpus_at_least` is the
+        floor); quantities: the values of PARTS. Times in seconds, `cpu_time` per event,
         `host_cpus` in CPUs that do nothing else. A number that no source gives is a row with quantity `cpu_time`, no median, and
         the gap in `refused`. Raises UnknownName, or BadInput where the machine cannot host the guest.
 
@@ -282,7 +313,8 @@ class Case:
             own = study.chosen.strategy if study.chosen else None
             for cost in cost_rows(study):
                 known = {name: getattr(cost, name) for name in ("trigger", "strategy", "state", "refused")}
-                known["chosen"] = cost.strategy == own
+                known |= {"chosen": cost.strategy == own, "fires": cost.fires, "why": cost.why}
+                known["at_most"] = cost.host_cpu_s_per_s is not None and cost.host_cpu_s_per_s.at_most
                 parts = {name: getattr(cost, field) for field, name in PARTS.items()}
                 if cost.refused:
                     rows.append({**known, "quantity": "cpu_time", **_cells(None, cost.extrapolated)})
@@ -291,7 +323,7 @@ class Case:
                     for name, part in parts.items()
                     if part
                 ]
-        return self._frame(rows, "chosen", "refused")
+        return self._frame(rows, "chosen", "refused", "fires", "why", "at_most")
 
     @_named
     def waits(self, trigger: str | None = None, rate_per_s: Sequence[float] | None = None) -> pandas.DataFrame:

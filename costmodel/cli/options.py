@@ -11,6 +11,7 @@ from typing import TextIO
 import click
 
 from costmodel.errors import BadInput
+from costmodel.kvm.setup import BACKINGS, MEMPOLICIES, VMMS
 
 guest = click.option("--guest", required=True, help="Guest type: plain, sev, sev-es, sev-snp, sev-snp-gmem, tdx.")
 machine = click.option("--machine", required=True, help="Machine id (see `costmodel list machines`).")
@@ -21,17 +22,24 @@ kernel = click.option("--kernel", default="newest", show_default=True, help="Hos
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def _rates(context: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, float]:
-    """TRIGGER=PER_S of `--rate` as numbers by trigger. Raises BadInput."""
-    found: dict[str, float] = {}
+def _rates(
+    context: click.Context, parameter: click.Parameter, values: Sequence[str]
+) -> dict[str, float | tuple[float, float]]:
+    """TRIGGER=PER_S and TRIGGER=COUNT/SECONDS of `--rate` as numbers by trigger. Raises BadInput."""
+    found: dict[str, float | tuple[float, float]] = {}
     for item in values:
         trigger, separator, text = item.partition("=")
+        count, counted, seconds = text.partition("/")
         try:
-            found[trigger] = float(text)
+            found[trigger] = (float(count), float(seconds)) if counted else float(text)
         except ValueError:
             separator = ""
         if not separator:
-            raise BadInput(f"{item!r} is not TRIGGER=PER_S", field="--rate", remedy="write --rate ksm_replace_page=20")
+            raise BadInput(
+                f"{item!r} is neither TRIGGER=PER_S nor TRIGGER=COUNT/SECONDS",
+                field="--rate",
+                remedy="write --rate ksm_replace_page=20 or --rate all=3000/300",
+            )
     return found
 
 
@@ -44,7 +52,8 @@ def scenario_numbers(command: Callable) -> Callable:
             multiple=True,
             metavar="TRIGGER=PER_S",
             callback=_rates,
-            help="Events per second that you measured at a trigger; again for another.",
+            help="Events per second that you measured at a trigger, or COUNT/SECONDS as counted; again for another. The "
+            "trigger `all` is every event at the guest's hook.",
         ),
         click.option(
             "--event-fraction", type=click.FloatRange(0, 1), help="Share of scanned pages that cause an event."
@@ -54,6 +63,21 @@ def scenario_numbers(command: Callable) -> Callable:
         ),
         click.option("--resident-bytes", type=click.FloatRange(0, min_open=True), help="Resident bytes of the guest."),
         click.option("--vcpus", type=click.IntRange(1), help="vCPUs of the guest."),
+        click.option(
+            "--mergeable/--not-mergeable",
+            default=None,
+            help="The memory is MADV_MERGEABLE [default: what the VMM does].",
+        ),
+        click.option("--mempolicy", type=click.Choice(MEMPOLICIES), help="NUMA policy of the guest's memory."),
+        click.option(
+            "--backing", type=click.Choice(BACKINGS), help="What lies behind the memory [default: what the VMM does]."
+        ),
+        click.option(
+            "--pinned/--not-pinned",
+            default=None,
+            help="All memory is pinned (registered) [default: what the VMM does].",
+        ),
+        click.option("--vmm", type=click.Choice(VMMS), help="Program that runs the guest [default: qemu]."),
     ):
         command = option(command)
     return command

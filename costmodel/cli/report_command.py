@@ -31,7 +31,8 @@ Examples:
     "extra",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Another parameter of the notebook: vcpus, cpus_that_ran, event_fraction.",
+    help="Another parameter of the notebook: vcpus, cpus_that_ran, event_fraction, vmm, pinned (true or false), backing, "
+    "mempolicy, mergeable.",
 )
 @click.option(
     "--out",
@@ -102,6 +103,7 @@ def _trace(trace: Path, asked: dict[str, object], out: Path) -> None:
     click.echo("\n".join(str(out / name) for name in files))
 
 
+SWITCHES = {"true": True, "false": False}
 OPTIONS = ("guest", "machine", "workload", "kernel")
 
 
@@ -114,6 +116,9 @@ def _parse(extra: tuple[str, ...]) -> dict[str, object]:
             raise BadInput(f"{item!r} is not NAME=VALUE", field="--parameter", remedy="write -p cpus_that_ran=8")
         if name in OPTIONS:
             raise BadInput(f"{name} has an option of its own", field="--parameter", remedy=f"use --{name}")
+        if text in SWITCHES:
+            values[name] = SWITCHES[text]
+            continue
         for convert in (int, float, str):
             try:
                 values[name] = convert(text)

@@ -17,8 +17,11 @@ from costmodel.cost.scenario import MASK_KERNEL, Scenario
 from costmodel.cost.totals import Total, total
 from costmodel.evidence.records import Machine, Workload
 from costmodel.evidence.store import Evidence
+from costmodel.kvm import kernels
+from costmodel.kvm.setup import setup
 from costmodel.kvm.strategies import STRATEGIES
 
+RELEASE = kernels.release(MASK_KERNEL)
 SMALL_GUEST_FRACTION = 1 / 16
 """A guest of this part of the workload's memory is looked at too: some tunables count only for small guests."""
 
@@ -85,9 +88,10 @@ def _costs(key: _Key) -> tuple[object, ...]:
     found: list[object] = [load.vms.value]
     found += [entry.events_per_cycle.value for entry in load.triggers if entry.events_per_cycle is not None]
     for entry in load.triggers:
-        for ran, share in ((vcpus, 1.0), (machine.logical_cpus, SMALL_GUEST_FRACTION)):
+        for ran, share, pinned in ((vcpus, 1.0, True), (machine.logical_cpus, SMALL_GUEST_FRACTION, False)):
             resident = load.resident_bytes.value * share
-            case = Scenario(machine, "sev", load, MASK_KERNEL, vcpus, resident, float(ran))
+            where = setup("sev", pinned=pinned, mergeable=True)
+            case = Scenario(machine, "sev", load, MASK_KERNEL, vcpus, resident, float(ran), where, release=RELEASE)
             found += [_numbers(total(entry.trigger, name, case, draws)) for name in STRATEGIES]
     return tuple(found)
 
@@ -95,5 +99,5 @@ def _costs(key: _Key) -> tuple[object, ...]:
 def _numbers(cost: Total) -> tuple[object, ...]:
     if cost.event is None:
         return (cost.refused,)
-    parts = (cost.event.time_s, cost.event.stolen_s, cost.event.guest_s, cost.rate_per_s)
+    parts = (cost.event.time_s, cost.event.stolen_s, cost.event.guest_s, cost.rate_per_s, cost.least_per_s)
     return tuple(None if part is None else numpy.asarray(part).tobytes() for part in parts)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy
 
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.records import Machine, TriggerLoad, Workload
 from costmodel.evidence.store import Evidence
-from costmodel.kvm import guests, kernels
+from costmodel.kvm import events, guests, kernels
+from costmodel.kvm.setup import Setup
+from costmodel.kvm.setup import setup as setup_of
 from costmodel.kvm.triggers import trigger as trigger_of
 from costmodel.kvm.triggers import triggers_of
 
@@ -22,7 +27,9 @@ class Scenario:
     """`cpus_that_ran` is the size of the mask of CPUs that ran the guest since it was created; it only grows, so an
     unpinned guest has all online CPUs; `packed` says whether they fill one cache domain after the other or are dealt
     out over all. `range_bytes` and `rate_per_s` override the workload at every trigger where a sweep sets them;
-    `rates` are (trigger, events per second) that the user measured: such a trigger is open.
+    `rates` are (trigger, events per second) that the user measured: such a trigger is open. `counts` are (trigger,
+    events, seconds) that were counted, which tell how sure the rate is. In both, ALL stands for every event at the hook,
+    whatever caused it. `setup` says how the guest's memory is set up.
     `kernel` is the catalogued range, `release` the (major, minor, patch) that was asked for.
     `elsewhere` holds loads of other workloads: they tell the range of a trigger that this workload does not pull.
     """
@@ -34,11 +41,13 @@ class Scenario:
     vcpus: int
     resident_bytes: float
     cpus_that_ran: float
+    setup: Setup
     packed: bool = True
     event_fraction: float | None = None
     range_bytes: float | None = None
     rate_per_s: float | None = None
     rates: tuple[tuple[str, float], ...] = ()
+    counts: tuple[tuple[str, float, float], ...] = ()
     elsewhere: Mapping[str, TriggerLoad] = field(default_factory=dict, compare=False)
     release: tuple[int, int, int] = (0, 0, 0)
 
@@ -55,7 +64,41 @@ class Scenario:
 
     def rate(self, trigger: str) -> float | None:
         """Events per second that somebody set for `trigger`; None where the workload tells, or nobody."""
-        return self.rate_per_s if self.rate_per_s is not None else dict(self.rates).get(trigger)
+        if self.rate_per_s is not None:
+            return self.rate_per_s
+        given = dict(self.rates) | {name: count / seconds for name, count, seconds in self.counts}
+        if trigger in given or ALL not in given or not trigger_of(trigger).in_window:
+            return given.get(trigger)
+        return given[ALL] if trigger == self.trigger_of_all else 0.0
+
+    def count(self, trigger: str) -> tuple[float, float] | None:
+        """Events and seconds behind the rate of `trigger`, where they were counted."""
+        if self.rate_per_s is not None or trigger in dict(self.rates):
+            return None
+        counted = {name: (count, seconds) for name, count, seconds in self.counts}
+        return counted.get(trigger, counted.get(ALL) if trigger == self.trigger_of_all else None)
+
+    @property
+    def trigger_of_all(self) -> str | None:
+        """The trigger whose ranges stand for those of ALL events: the first of the workload, else of all, that passes the
+        hook and can happen.
+        """
+        ids = [load.trigger for load in self.workload.triggers] + [trigger.id for trigger in triggers_of(self.guest)]
+        return next((id for id in ids if trigger_of(id).in_window and self._can_happen(id).fires), None)
+
+    @property
+    def all_measured(self) -> bool:
+        """Whether one rate stands for every event at the hook."""
+        return ALL in dict(self.rates) or ALL in {name for name, _, _ in self.counts}
+
+    def firing(self, trigger: str) -> events.Firing:
+        """Whether the guest's setup lets `trigger` happen on this release. A rate that somebody measured says that it does."""
+        found = self._can_happen(trigger)
+        measured = self.rate(trigger)
+        return found if measured is None or numpy.all(measured == 0) else replace(found, fires=True, why="")
+
+    def _can_happen(self, trigger: str) -> events.Firing:
+        return events.firing(trigger_of(trigger), guests.guest(self.guest), self.setup, self.release)
 
     def pulls(self, trigger: str) -> bool:
         """Whether the workload, or a rate that was set, makes the trigger happen."""
@@ -97,9 +140,13 @@ class Scenario:
             words += ["--event-fraction", f"{self.event_fraction:.17g}"]
         for trigger, rate in self.rates:
             words += ["--rate", f"{trigger}={rate:.17g}"]
-        return words
+        for trigger, count, seconds in self.counts:
+            words += ["--rate", f"{trigger}={count:.17g}/{seconds:.17g}"]
+        return words + self.setup.words(self.guest)
 
 
+ALL = "all"
+"""In rates: every event at the guest's hook."""
 PAGE_BYTES = 4096.0
 RANGE_ASSUMED = "range not published: one 4 KiB page assumed"
 WHOLE_GUEST = ("context_move",)
@@ -121,9 +168,17 @@ def scenario(
     resident_bytes: float | None = None,
     cpus_that_ran: int | None = None,
     event_fraction: float | None = None,
-    rates: Mapping[str, float] | None = None,
+    rates: Mapping[str, float | tuple[float, float]] | None = None,
+    vmm: str | None = None,
+    pinned: bool | None = None,
+    backing: str | None = None,
+    mempolicy: str | None = None,
+    mergeable: bool | None = None,
 ) -> Scenario:
-    """Look up the ids and check the numbers. Raises UnknownName or BadInput."""
+    """Look up the ids and check the numbers. `rates`: events per second, or (events, seconds), by trigger or ALL.
+
+    Raises UnknownName or BadInput.
+    """
     host = evidence.machine(machine)
     load = evidence.workload(workload)
     guests.guest(guest)
@@ -142,6 +197,7 @@ def scenario(
     resident = resident_bytes if resident_bytes is not None else load.resident_bytes.value
     if not 0 < resident < math.inf:
         raise BadInput("must be positive and finite", field="resident_bytes", remedy="give the guest's memory in bytes")
+    given = _given(guest, rates or {})
     return Scenario(
         host,
         guest,
@@ -150,23 +206,42 @@ def scenario(
         cpus,
         float(resident),
         float(ran),
+        setup_of(guest, vmm, pinned=pinned, backing=backing, mempolicy=mempolicy, mergeable=mergeable),
         event_fraction=None if event_fraction is None else abs(event_fraction),
-        rates=_rates(guest, rates or {}),
+        rates=given.per_s,
+        counts=given.counted,
         elsewhere={t.trigger: t for other in reversed(evidence.workloads.values()) for t in other.triggers},
         release=kernels.release(kernel),
     )
 
 
-def _rates(guest: str, rates: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
-    """The rates by trigger, each trigger one that the guest type has. Raises UnknownName or BadInput."""
-    own = [trigger.id for trigger in triggers_of(guest)]
-    for trigger, rate in rates.items():
+class _Given(NamedTuple):
+    per_s: tuple[tuple[str, float], ...]
+    counted: tuple[tuple[str, float, float], ...]
+
+
+def _given(guest: str, rates: Mapping[str, float | tuple[float, float]]) -> _Given:
+    """The rates by trigger, each trigger one that the guest type has, or ALL. Raises UnknownName or BadInput."""
+    own = [ALL, *(trigger.id for trigger in triggers_of(guest))]
+    per_s, counted = [], []
+    for trigger, rate in sorted(rates.items()):
         if trigger not in own:
             raise UnknownName(f"trigger of {guest}", trigger, own)
-        if not 0 < rate <= MOST_PER_S:
+        if isinstance(rate, tuple):
+            count, seconds = rate
+            if not (0 <= count < math.inf and 0 < seconds < math.inf and count / seconds <= MOST_PER_S):
+                raise BadInput(
+                    f"{trigger}: {count:g} events in {seconds:g} s cannot be",
+                    field="rates",
+                    remedy="give the events counted, and the seconds in which they were",
+                )
+            counted.append((trigger, float(count), float(seconds)))
+        elif not 0 < rate <= MOST_PER_S:
             raise BadInput(
                 f"{trigger}: {rate:g} is not above 0 and at most {MOST_PER_S:g}",
                 field="rates",
                 remedy="give events per second",
             )
-    return tuple(sorted((trigger, float(rate)) for trigger, rate in rates.items()))
+        else:
+            per_s.append((trigger, float(rate)))
+    return _Given(tuple(per_s), tuple(counted))

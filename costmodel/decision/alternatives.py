@@ -172,7 +172,7 @@ def _row(span: Span, case: Scenario, cost: Total, base: Total | None, cpus: floa
         state=span.state,
         note=span.note,
         cpu_time_per_event_s=interval_of(cost.event.stolen_s, "s", cost.extrapolated) if known else None,
-        host_cpus_lost=interval_of(cost.host_cpu_s_per_s, "1", cost.extrapolated),
+        host_cpus_lost=interval_of(cost.host_cpu_s_per_s, "1", cost.extrapolated, at_most=cost.at_most),
         latency_s=interval_of(cost.event.time_s, "s", cost.extrapolated) if known else None,
         change=change,
         refused=cost.refused,

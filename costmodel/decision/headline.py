@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import numpy
 
 from costmodel.cost.limits import distances
+from costmodel.cost.rates import ranges_per_pass, stock
 from costmodel.cost.scenario import MASK_KERNEL, RANGE_ASSUMED, Scenario
 from costmodel.cost.strategy import cpus_flushed
+from costmodel.cost.totals import Total
 from costmodel.decision.model import Advice
 from costmodel.decision.policy import Study
 from costmodel.evidence.store import Evidence
@@ -16,9 +18,19 @@ from costmodel.formulas.compiled import value
 from costmodel.kvm import kernels
 from costmodel.kvm.guests import guest
 from costmodel.kvm.strategies import STRATEGIES
+from costmodel.kvm.triggers import trigger as trigger_of
 from costmodel.numbers import interval, probability, quantity, significant
 
 LOSSES = (0.01, 0.10)
+MEASURE_RATE = (
+    "perf stat -e kvm:kvm_unmap_hva_range -p PID_OF_THE_VMM -- sleep 300, and give it back as --rate all=COUNT/300; it "
+    "counts every cause, and events that meet no memory slot and flush nothing (without -p, every VM)"
+)
+"""How a user gets the rate of his own guest: longer than the slowest scan period."""
+SCANNER_GOES_ON = (
+    "pinned memory: a NUMA balancing pass raises its notifier, then skips the pinned pages, and as nothing was updated "
+    "goes on to the next range, up to 8 in a pass (v6.19 on; before, for 4 KiB pages only)"
+)
 ENOUGH = 0.9
 """An upgrade that saves this share of the loss needs no remedy beside it in the headline."""
 
@@ -36,6 +48,8 @@ def _weight(study: Study) -> tuple[int, float]:
     if study.chosen is None:
         return (7, 0.0) if study.unsafe_running and pulled else (-1, 0.0)
     cost = study.cost(study.chosen.strategy)
+    if cost.never:
+        return (3 if pulled else -2, 0.0)
     if cost.refused:
         return (4 if pulled else 1, 0.0)
     lost = float(numpy.median(cost.host_cpu_s_per_s)) if cost.host_cpu_s_per_s is not None else 0.0
@@ -49,7 +63,8 @@ def _weight(study: Study) -> tuple[int, float]:
 
 def costliest_study(studies: Sequence[Study]) -> Study | None:
     """The flush that the cost sections show: the headline's, or where that needs none the costliest of all triggers."""
-    return headline_study([s for s in studies if s.unsafe_running or (s.chosen and s.chosen.flushes)])
+    flushing = [s for s in studies if s.unsafe_running or (s.chosen and s.chosen.flushes)]
+    return headline_study([s for s in flushing if s.firing.fires] or flushing)
 
 
 def sentence(
@@ -66,18 +81,22 @@ def sentence(
     chosen = STRATEGIES[lead.chosen.strategy]
     if chosen.instruction == "none":
         return f"Nothing to do under this workload: {lead.chosen.verdict.reason}."
+    if not lead.firing.fires:
+        return f"Nothing to do under this workload: {lead.trigger.title} cannot happen here: {lead.firing.why}."
     first = upgrades[0].title if upgrades else f"Keep {chosen.title} (what {case.kernel} does)"
     if upgrades and (upgrades[0].saves_fraction or 0) > ENOUGH:
-        return f"{first}: that saves {_saved(upgrades[0])}."
+        return f"{first}: that saves {_saved(upgrades[0], lead)}."
     useful = next((r for r in remedies if _helps(r, lead)), None)
     if useful is None:
         return f"{first}."
-    return f"{first}, and {_lower_first(useful.title)}: that saves {_saved(useful)}."
+    return f"{first}, and {_lower_first(useful.title)}: that saves {_saved(useful, lead)}."
 
 
-def _saved(advice: Advice) -> str:
+def _saved(advice: Advice, lead: Study) -> str:
+    """What an advice saves: no more than a ceiling where the loss that it takes away is one."""
     saved = advice.saves_cpu_s_per_s
-    return f"{interval(saved.low, saved.median, saved.high, '1', saved.most)} host CPUs"
+    most = "at most " if lead.cost(lead.chosen.strategy).at_most else ""
+    return f"{most}{interval(saved.low, saved.median, saved.high, '1', saved.most)} host CPUs"
 
 
 def _helps(remedy: Advice, lead: Study) -> bool:
@@ -98,6 +117,8 @@ def cost_text(lead: Study | None, studies: Sequence[Study]) -> str:
     if cost.refused:
         return f"total refused: {cost.refused}"
     mark = ", EXTRAPOLATED" if cost.extrapolated else ""
+    if cost.never:
+        return f"0: {lead.trigger.title} cannot happen here ({cost.never})"
     if float(numpy.median(cost.event.stolen_s)) == 0:
         other = costliest_study(studies)
         if other is None or other.chosen is None:
@@ -115,15 +136,43 @@ def cost_text(lead: Study | None, studies: Sequence[Study]) -> str:
     cpus = lead.scenario.machine.logical_cpus
     share = middle / cpus
     text = (
-        f"{interval(low, middle, high, '1', cpus)} host CPUs ({significant(100 * share)} % of the host) at "
-        f"{lead.trigger.title}, {event}{mark}"
+        f"{'at most ' if cost.at_most else ''}{interval(low, middle, high, '1', cpus)} host CPUs "
+        f"({significant(100 * share)} % of the host){_floor(cost)} at {lead.trigger.title}, {event}{mark}"
     )
-    losses = [s.cost(s.chosen.strategy).host_cpu_s_per_s for s in studies if s.chosen]
-    losing = [loss for loss in losses if loss is not None and numpy.median(loss) > 0]
+    if left := stock_text(lead):
+        text += f"; {left}"
+    costs = [s.cost(s.chosen.strategy) for s in studies if s.chosen]
+    losing = [c for c in costs if c.host_cpu_s_per_s is not None and numpy.median(c.host_cpu_s_per_s) > 0]
     if len(losing) < 2:
         return text
-    low, middle, high = numpy.quantile(sum(losing), (0.05, 0.5, 0.95))
-    return f"{text}; {interval(low, middle, high, '1', cpus)} host CPUs at all {len(losing)} triggers of the workload"
+    total = numpy.minimum(sum(c.host_cpu_s_per_s for c in losing), cpus)
+    low, middle, high = numpy.quantile(total, (0.05, 0.5, 0.95))
+    most = "at most " if any(c.at_most for c in losing) else ""
+    return f"{text}; {most}{interval(low, middle, high, '1', cpus)} host CPUs at all {len(losing)} triggers of the workload"
+
+
+def _floor(cost: Total) -> str:
+    """The other end of a ceiling."""
+    if cost.least_host_cpu_s_per_s is None:
+        return ""
+    low, middle, high = numpy.quantile(cost.least_host_cpu_s_per_s, (0.05, 0.5, 0.95))
+    return f", at least {interval(low, middle, high, '1', cost.logical_cpus)}"
+
+
+def stock_text(study: Study) -> str:
+    """For how long events that use up a piece of the guest each can come as fast as their ceiling; empty for others."""
+    left, cost = stock(study.scenario, study.trigger.id), study.cost(study.chosen.strategy)
+    if left is None or not cost.at_most or not float(numpy.median(cost.rate_per_s)) > 0:
+        return ""
+    lasts_s = left / float(numpy.median(cost.rate_per_s))
+    return f"the guest has pages for {significant(left, 2)} of these events, which at that rate end after {quantity(lasts_s, 's')}"
+
+
+def measure_rate(lead: Study | None) -> str:
+    """How to measure the rate that is only known by its two ends; empty where no ceiling is printed."""
+    if lead is None or lead.chosen is None or not lead.cost(lead.chosen.strategy).at_most:
+        return ""
+    return MEASURE_RATE if lead.trigger.in_window and STRATEGIES[lead.chosen.strategy].instruction != "none" else ""
 
 
 def confidence(lead: Study | None) -> str:
@@ -254,8 +303,18 @@ def assumptions(case: Scenario, studies: Sequence[Study]) -> list[str]:
         + (" (unpinned: the mask only grows)" if case.cpus_that_ran == case.machine.logical_cpus else ""),
     ]
     loads = [case.load(study.trigger.id) for study in studies]
+    lines.append(setup_text(case))
     if any(load.event_fraction for load in loads if load is not None):
-        lines.append("rates are ceilings from the kernel's tunables: no work but the flush slows the trigger")
+        lines.append(
+            "rates are ceilings from the kernel's tunables (shortest scan period, no work but the flush slows the trigger); "
+            "the floor takes the longest scan period, and of a scanner that need not change a page nothing"
+        )
+    if case.all_measured and case.trigger_of_all:
+        lines.append(
+            "the measured rate counts every event at the hook: all are costed with the ranges of "
+            f"{trigger_of(case.trigger_of_all).title}, and the other triggers of the hook with none"
+        )
+    lines += [SCANNER_GOES_ON for study in studies if _goes_on(study)]
     for study in studies:
         load = case.load(study.trigger.id)
         if load is None or study.chosen is None:
@@ -272,6 +331,39 @@ def assumptions(case: Scenario, studies: Sequence[Study]) -> list[str]:
     if kernels.KERNEL_RANGES.index(case.kernel) >= kernels.KERNEL_RANGES.index(MASK_KERNEL):
         lines.append("CPUs that flush are packed: they fill one last-level-cache domain after the other")
     return lines
+
+
+def _goes_on(study: Study) -> bool:
+    load = study.scenario.load(study.trigger.id)
+    return load is not None and load.loop == "autonuma" and ranges_per_pass(load, study.scenario) > 1
+
+
+def setup_text(case: Scenario) -> str:
+    """How the guest's memory is set up, and which of it nobody told."""
+    where = case.setup
+    text = (
+        f"memory under {where.vmm}: {'pinned' if where.pinned else 'not pinned'}, backed by {where.backing}, policy "
+        f"{where.mempolicy}, {'mergeable' if where.mergeable else 'not mergeable'}"
+    )
+    return text + (f" (assumed: {', '.join(where.assumed)})" if where.assumed else "")
+
+
+def merging_error(case: Scenario, studies: Sequence[Study]) -> list[str]:
+    """That merging the memory of an encrypted guest is a mistake, and what it costs under this workload."""
+    if not (case.setup.mergeable and guest(case.guest).has("encrypted")):
+        return []
+    scanned = [s for s in studies if any("mergeable" in cause.before for cause in s.trigger.causes)]
+    costs = [s.cost(s.chosen.strategy) for s in scanned if s.chosen and case.pulls(s.trigger.id)]
+    lost = [cost.host_cpu_s_per_s for cost in costs if cost.host_cpu_s_per_s is not None]
+    price = "ask for a KSM workload to see what that costs"
+    if lost:
+        cpus = case.machine.logical_cpus
+        low, middle, high = numpy.quantile(numpy.minimum(sum(lost), cpus), (0.05, 0.5, 0.95))
+        price = f"that costs at most {interval(low, middle, high, '1', cpus)} host CPUs"
+    return [
+        "configuration error: the memory is marked MADV_MERGEABLE although it is encrypted: ciphertext differs by physical "
+        f"address, so merges gain nothing, yet shared and untouched pages compare equal and are flushed for; {price}"
+    ]
 
 
 def irq_off_lines(evidence: Evidence, lead: Study | None) -> list[str]:
@@ -293,7 +385,7 @@ def irq_off_lines(evidence: Evidence, lead: Study | None) -> list[str]:
 
 def warnings(case: Scenario, studies: Sequence[Study]) -> list[str]:
     """Inputs outside what was measured, bits that the dump shows off, features that must be checked."""
-    found = list(case.machine.notes)
+    found = [*case.machine.notes, *merging_error(case, studies)]
     if not guest(case.guest).has("upstream"):
         found.append(f"{guest(case.guest).title}: {guest(case.guest).note}")
     if case.machine.features_off:

@@ -9,8 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-RATE_OF = "rate_per_s "
-"""Prefix of the keys of `scenario` that hold a rate which the user set; the trigger follows."""
+RATE_OF, COUNT_OF, SECONDS_OF = "rate_per_s ", "events ", "seconds "
+"""Prefixes of the keys of `scenario` that hold a rate which the user set, or the count behind it; the trigger follows."""
 Basis = Literal["forced", "dominated", "cost"]
 
 
@@ -20,7 +20,8 @@ class Frozen(BaseModel):
 
 class Interval(Frozen):
     """Median and central 90 % interval of a quantity; `extrapolated` if any prior by rule went into it. `most` is the
-    largest value that the quantity can have, where it has one: no rounding goes beyond it.
+    largest value that the quantity can have, where it has one: no rounding goes beyond it. `at_most`: it rests on the
+    most that the kernel's tunables allow, so that it is a ceiling and no expectation.
     """
 
     low: float
@@ -29,6 +30,7 @@ class Interval(Frozen):
     unit: str
     extrapolated: bool
     most: float | None = None
+    at_most: bool = False
 
 
 class Flip(Frozen):
@@ -44,7 +46,11 @@ class Flip(Frozen):
 
 
 class CostRow(Frozen):
-    """Cost of one strategy at one trigger. A quantity that is refused is null and `refused` names the gap."""
+    """Cost of one strategy at one trigger. A quantity that is refused is null and `refused` names the gap.
+
+    Not `fires`: the guest's setup rules the trigger out, `why` says how, and its rate is 0; what one event would take
+    stands all the same. `least_rate_per_s` and `least_host_cpu_s_per_s` are the floors of what is a ceiling.
+    """
 
     trigger: str
     strategy: str
@@ -65,6 +71,10 @@ class CostRow(Frozen):
     saturation_rate_per_s: Interval | None
     refused: str | None
     extrapolated: bool
+    fires: bool
+    why: str
+    least_rate_per_s: Interval | None
+    least_host_cpu_s_per_s: Interval | None
 
 
 class Regret(Frozen):
@@ -204,7 +214,8 @@ class PolicyEntry(Frozen):
     """What to run at one trigger, on the kernel in question, and why.
 
     `cheapest` is the strategy with the lowest median CPU time where cost is the basis: another than `strategy` where
-    the kernel offers it elsewhere but does not run it at this trigger.
+    the kernel offers it elsewhere but does not run it at this trigger. Not `fires`: the guest's setup rules the trigger out,
+    as `why` says.
     """
 
     trigger: str
@@ -224,6 +235,8 @@ class PolicyEntry(Frozen):
     source: str
     extrapolated: bool
     gap: str | None
+    fires: bool
+    why: str
 
 
 class Advice(Frozen):
@@ -326,7 +339,7 @@ class Recommendation(Frozen):
     workload: str
     workload_title: str
     kernel: str
-    scenario: dict[str, float]
+    scenario: dict[str, float | bool | str]
     command: str
     applicable: bool
     not_applicable_reason: str | None
@@ -336,6 +349,7 @@ class Recommendation(Frozen):
     costliest_trigger: str | None
     costliest_strategy: str | None
     headline_cost: str
+    measure_rate: str
     confidence: str
     size_confidence: str
     rival_priors: list[RivalPrior]

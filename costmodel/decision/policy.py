@@ -15,6 +15,7 @@ from costmodel.decision.compare import Comparison, compare, corners, influential
 from costmodel.decision.dominance import dominates
 from costmodel.decision.flips import flips
 from costmodel.decision.model import Basis, Corner, Flip, PolicyEntry, Regret
+from costmodel.kvm.events import Firing
 from costmodel.kvm.placements import placement_for
 from costmodel.kvm.strategies import STRATEGIES
 from costmodel.kvm.triggers import Trigger
@@ -46,6 +47,11 @@ class Study:
     @cached_property
     def _costs(self) -> dict[str, Total]:
         return {}
+
+    @cached_property
+    def firing(self) -> Firing:
+        """Whether the guest's setup lets the trigger happen."""
+        return self.scenario.firing(self.trigger.id)
 
     @cached_property
     def usable(self) -> list[Candidate]:
@@ -144,6 +150,8 @@ class Study:
             source=chosen.verdict.source if chosen else "; ".join(c.verdict.source for c in self.unsafe_running),
             extrapolated=bool(cost and cost.extrapolated),
             gap=cost.refused if cost else None if self.unsafe_running else f"{self.trigger.title}: {NOT_CATALOGUED}",
+            fires=self.firing.fires,
+            why=self.firing.why,
         )
 
     def _regret(self) -> Regret | None:
@@ -186,4 +194,4 @@ class Study:
         text = self.chosen.verdict.reason
         if better:
             text += f"; {better[0]} would be cheaper and is safe, but this kernel does not use it here"
-        return text
+        return text if self.firing.fires else f"cannot happen here: {self.firing.why}; else: {text}"

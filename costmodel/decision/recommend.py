@@ -12,7 +12,7 @@ from costmodel.decision import contention, headline
 from costmodel.decision.advice import patch_advice, remedy_advice, upgrade_advice
 from costmodel.decision.mask import mask_rows
 from costmodel.decision.measured import measured_rows
-from costmodel.decision.model import RATE_OF, Recommendation, Sensitivity
+from costmodel.decision.model import COUNT_OF, RATE_OF, SECONDS_OF, Recommendation, Sensitivity
 from costmodel.decision.next_measurement import measure_next
 from costmodel.decision.objectives import objectives
 from costmodel.decision.policy import Study
@@ -45,8 +45,8 @@ def recommend(
     """Recommend a flush strategy for each trigger of `guest` on `machine` under `workload` and `kernel`.
 
     `kernel` is a version or `newest`; `numbers` are those of `scenario`: vcpus, resident_bytes, cpus_that_ran (default:
-    all, the fate of an unpinned guest), event_fraction, rates (events per second by trigger). Raises UnknownName or
-    BadInput.
+    all, the fate of an unpinned guest), event_fraction, rates (events per second, or a count and its seconds, by trigger),
+    and the setup of the guest's memory: vmm, pinned, backing, mempolicy, mergeable. Raises UnknownName or BadInput.
     """
     evidence = evidence or load()
     case = scenario(evidence, guest, machine, workload, kernel, **numbers)
@@ -115,7 +115,10 @@ def _assemble(
             "logical_cpus": float(case.machine.logical_cpus),
         }
         | ({"event_fraction": case.event_fraction} if case.event_fraction is not None else {})
-        | {f"{RATE_OF}{trigger}": rate for trigger, rate in case.rates},
+        | {f"{RATE_OF}{trigger}": rate for trigger, rate in case.rates}
+        | {f"{COUNT_OF}{trigger}": count for trigger, count, _ in case.counts}
+        | {f"{SECONDS_OF}{trigger}": seconds for trigger, _, seconds in case.counts}
+        | case.setup.values,
         command=command,
         applicable=reason is None,
         not_applicable_reason=reason,
@@ -125,6 +128,7 @@ def _assemble(
         costliest_trigger=flush.trigger.id if flush else None,
         costliest_strategy=flush.chosen.strategy if flush and flush.chosen else None,
         headline_cost=headline.cost_text(lead, studies),
+        measure_rate=headline.measure_rate(lead),
         confidence=headline.confidence(lead),
         size_confidence=headline.size_confidence(lead),
         rival_priors=rival_rows(lead),

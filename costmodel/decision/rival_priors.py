@@ -30,7 +30,7 @@ def rival_rows(study: Study | None) -> list[RivalPrior]:
     if study is None or study.chosen is None or not STRATEGIES[study.chosen.strategy].whole_cache:
         return []
     stated = study.cost(study.chosen.strategy)
-    if stated.refused:
+    if stated.refused or stated.never:
         return []
     return [
         _row(prior, study, {name: _values(study, instead) for name, instead in taken.items()})
@@ -48,6 +48,8 @@ def _row(prior: str, study: Study, taken: dict[str, numpy.ndarray]) -> RivalPrio
     per_event = found.host_cpu_s_per_s is None
     return RivalPrior(
         prior=prior,
-        host_cpu_s_per_s=interval_of(found.host_cpu_s_per_s, "1", found.extrapolated, found.logical_cpus),
+        host_cpu_s_per_s=interval_of(
+            found.host_cpu_s_per_s, "1", found.extrapolated, found.logical_cpus, found.at_most
+        ),
         stolen_cpu_s_per_event=interval_of(found.event.stolen_s if per_event else None, "s", found.extrapolated),
     )

@@ -26,9 +26,10 @@ def cost_rows(study: Study) -> list[CostRow]:
 
 def _row(study: Study, candidate: Candidate) -> CostRow:
     cost = study.cost(candidate.strategy)
-    marked = cost.extrapolated
+    marked, ceiling = cost.extrapolated, cost.at_most
     event = cost.event
     closed = cost.closed or STRATEGIES[candidate.strategy].instruction == "none"
+    cpus = study.scenario.machine.logical_cpus
     return CostRow(
         trigger=study.trigger.id,
         strategy=candidate.strategy,
@@ -41,16 +42,18 @@ def _row(study: Study, candidate: Candidate) -> CostRow:
         event_p99_s=interval_of(cost.p99_s, "s", marked),
         stolen_cpu_s_per_event=interval_of(event.stolen_s if event else None, "s", marked),
         irq_off_s=interval_of(event.irq_off_s if event else None, "s", marked),
-        rate_per_s=interval_of(cost.rate_per_s, "1/s", marked),
-        host_cpu_s_per_s=interval_of(cost.host_cpu_s_per_s, "1", marked, study.scenario.machine.logical_cpus),
+        rate_per_s=interval_of(cost.rate_per_s, "1/s", marked, at_most=ceiling),
+        host_cpu_s_per_s=interval_of(cost.host_cpu_s_per_s, "1", marked, cpus, ceiling),
         standstill_fraction=interval_of(
-            None if cost.host_cpu_s_per_s is None else cost.host_cpu_s_per_s / study.scenario.machine.logical_cpus,
-            "1",
-            marked,
+            None if cost.host_cpu_s_per_s is None else cost.host_cpu_s_per_s / cpus, "1", marked, at_most=ceiling
         ),
-        guest_stall_fraction=interval_of(cost.guest_stall_fraction, "1", marked),
-        in_progress_fraction=interval_of(cost.in_progress_fraction, "1", marked),
+        guest_stall_fraction=interval_of(cost.guest_stall_fraction, "1", marked, at_most=ceiling),
+        in_progress_fraction=interval_of(cost.in_progress_fraction, "1", marked, at_most=ceiling),
         saturation_rate_per_s=None if closed else interval_of(cost.saturation_rate_per_s, "1/s", marked),
         refused=cost.refused,
         extrapolated=marked,
+        fires=not cost.never,
+        why=cost.never,
+        least_rate_per_s=interval_of(cost.least_per_s, "1/s", marked),
+        least_host_cpu_s_per_s=interval_of(cost.least_host_cpu_s_per_s, "1", marked, cpus),
     )

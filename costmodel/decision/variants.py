@@ -114,7 +114,7 @@ def _losses(
         strategy=strategy,
         title=title,
         quantity="host CPUs lost",
-        kernel=interval_of(cost.host_cpu_s_per_s, "1", cost.extrapolated, cpus),
+        kernel=interval_of(cost.host_cpu_s_per_s, "1", cost.extrapolated, cpus, cost.at_most),
         variant=interval_of(lost, "1", cost.extrapolated, cpus),
         admissible=admissible,
         note=note,

@@ -9,11 +9,13 @@ from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost.axes import AXES
 from costmodel.cost.curves import Curves, HeatMap, sweep, winner_map
 from costmodel.cost.scenario import Scenario, scenario
-from costmodel.decision.model import RATE_OF, Recommendation
+from costmodel.decision.model import COUNT_OF, RATE_OF, SECONDS_OF, Recommendation
 from costmodel.evidence.store import Evidence, load
+from costmodel.kvm.setup import CHOICES
 from costmodel.kvm.strategies import STRATEGIES
 
 DRAWN = 6
+PROPERTIES = ("vmm", *CHOICES)
 INADMISSIBLE = "(inadmissible)"
 
 
@@ -61,7 +63,8 @@ def view(result: Recommendation, evidence: Evidence | None = None) -> View | Non
         result.kernel,
         resident_bytes=result.scenario["resident_bytes"],
         event_fraction=result.scenario.get("event_fraction"),
-        rates={key.removeprefix(RATE_OF): rate for key, rate in result.scenario.items() if key.startswith(RATE_OF)},
+        rates=_rates(result.scenario),
+        **{name: result.scenario[name] for name in PROPERTIES},
         **{name: int(value) for name, value in numbers.items()},
     )
     rows = [
@@ -72,3 +75,10 @@ def view(result: Recommendation, evidence: Evidence | None = None) -> View | Non
     rows.sort(key=lambda r: (r.strategy != result.costliest_strategy, r.state != "admissible"))
     labels = {r.strategy: r.strategy + ("" if r.state == "admissible" else f" ({r.state})") for r in rows[:DRAWN]}
     return View(case, parameters_of(evidence, result.machine), result.costliest_trigger, labels) if labels else None
+
+
+def _rates(numbers: dict[str, float | bool | str]) -> dict[str, float | tuple[float, float]]:
+    """The rates that the user gave, as `scenario` takes them."""
+    given = {key.removeprefix(RATE_OF): rate for key, rate in numbers.items() if key.startswith(RATE_OF)}
+    counted = [key.removeprefix(COUNT_OF) for key in numbers if key.startswith(COUNT_OF)]
+    return given | {name: (numbers[f"{COUNT_OF}{name}"], numbers[f"{SECONDS_OF}{name}"]) for name in counted}

@@ -12,6 +12,28 @@ NOTIFIER = "may_block && irqs_enabled && vcpu_sptes_zapped_and_tlb_flushed"
 
 
 @dataclass(frozen=True)
+class Cause:
+    """A way of the kernel to a trigger's notifier. `before` names the conditions (`costmodel.kvm.events`) that are tested
+    before it fires, `after` those tested afterwards, where the page stays if one fails. `moves`: the page leaves the guest
+    if all hold. `goes_on`: a pass that changed nothing goes on to the next range at once. `since` and `until` are the
+    first release that works so and the first that does not.
+    """
+
+    id: str
+    title: str
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    moves: bool = False
+    goes_on: bool = False
+    since: tuple[int, int, int] = (0, 0, 0)
+    until: tuple[int, int, int] = (9999, 0, 0)
+
+    def exists_in(self, release: tuple[int, int, int]) -> bool:
+        """Whether the release works so."""
+        return self.since <= release < self.until
+
+
+@dataclass(frozen=True)
 class Trigger:
     """An event of the host or of KVM.
 
@@ -20,7 +42,8 @@ class Trigger:
     the range come from: vma (only behind user addresses), pinned, kernel_va, gmem, module or none. `context` is the
     predicate that a flush of whole caches needs there. `by_vmm` says that the guest's own VMM makes the event at will, by a
     system call or an ioctl, as often as it likes. A guest has the trigger if it has all properties of `requires`
-    and none of `excludes`.
+    and none of `excludes`. `causes` are the kernel's ways to the notifier; KVM's own events have none. `stock_bytes`: the
+    event uses up one piece of this size of the guest, so that there are no more of them than pieces.
     """
 
     id: str
@@ -43,6 +66,8 @@ class Trigger:
     vcpus_locked_out: bool = False
     guest_validates: bool = False
     by_vmm: bool = False
+    causes: tuple[Cause, ...] = ()
+    stock_bytes: float | None = None
 
     @property
     def by_hva(self) -> bool:
@@ -73,6 +98,8 @@ def _hva(
     stays: bool = False,
     overloaded: bool = False,
     by_vmm: bool = False,
+    causes: tuple[Cause, ...] = (),
+    stock_bytes: float | None = None,
 ) -> Trigger:
     """An event on user addresses: `stays` if the page normally stays in the VM, `leaves` if it may go elsewhere."""
     return Trigger(
@@ -87,9 +114,32 @@ def _hva(
         page_stays_in_vm=stays,
         event_type_overloaded=overloaded,
         by_vmm=by_vmm,
+        causes=causes,
+        stock_bytes=stock_bytes,
     )
 
 
+_PINNED_SKIPPED = (6, 19, 0)
+"""folio_can_map_prot_numa() leaves pinned folios alone, huge ones too, after the notifier has fired."""
+_SCANNED = ("policy_mof", "not_hugetlb")
+_MERGED = ("mergeable", "not_hugetlb")
+_SCANS = (
+    Cause("scan", "NUMA scan", _SCANNED, ("pin_overlooked",), goes_on=True, until=_PINNED_SKIPPED),
+    Cause("scan", "NUMA scan", _SCANNED, ("unpinned",), goes_on=True, since=_PINNED_SKIPPED),
+)
+_MIGRATIONS = (
+    Cause(
+        "numa_fault",
+        "NUMA hint fault",
+        (*_SCANNED, "pin_overlooked"),
+        ("unpinned",),
+        moves=True,
+        until=_PINNED_SKIPPED,
+    ),
+    Cause("numa_fault", "NUMA hint fault", (*_SCANNED, "unpinned"), moves=True, since=_PINNED_SKIPPED),
+    Cause("compaction", "compaction", ("not_hugetlb", "unpinned_or_shared"), ("unpinned",), moves=True),
+    Cause("migrate_pages", "numad or migrate_pages(2)", (), ("unpinned",), moves=True),
+)
 _SEV = _names("asid_keyed upstream")
 _SEV_VMA = _names("asid_keyed private_memory_vma_backed upstream")
 _SNP_GMEM = _names("guest_memfd rmp_enforced")
@@ -98,14 +148,57 @@ _TDX = _names("keyid_keyed")
 TRIGGERS = {
     trigger.id: trigger
     for trigger in (
-        _hva("autonuma_prot_none_scan", "NUMA balancing scan", "PROTECTION_VMA", leaves=False, stays=True),
-        _hva("numa_or_compaction_migrate", "page migration", "CLEAR"),
-        _hva("ksm_write_protect", "KSM write protection", "CLEAR", leaves=False, stays=True, overloaded=True),
-        _hva("ksm_replace_page", "KSM merge", "CLEAR"),
-        _hva("thp_collapse", "khugepaged collapse", "CLEAR"),
-        _hva("thp_split", "huge page split", "CLEAR", stays=True, overloaded=True),
-        _hva("swap_reclaim", "swap-out", "CLEAR"),
-        _hva("munmap_or_discard", "munmap or discard", "UNMAP", by_vmm=True),
+        _hva(
+            "autonuma_prot_none_scan", "NUMA balancing scan", "PROTECTION_VMA", leaves=False, stays=True, causes=_SCANS
+        ),
+        _hva("numa_or_compaction_migrate", "page migration", "CLEAR", causes=_MIGRATIONS),
+        _hva(
+            "ksm_write_protect",
+            "KSM write protection",
+            "CLEAR",
+            leaves=False,
+            stays=True,
+            overloaded=True,
+            causes=(Cause("write_protect", "KSM write protection", _MERGED, ("unpinned",)),),
+        ),
+        _hva(
+            "ksm_replace_page",
+            "KSM merge",
+            "CLEAR",
+            causes=(Cause("replace", "KSM merge", (*_MERGED, "unpinned"), moves=True),),
+            stock_bytes=4096.0,
+        ),
+        _hva(
+            "thp_collapse",
+            "khugepaged collapse",
+            "CLEAR",
+            causes=(Cause("collapse", "khugepaged collapse", ("huge_pages", "unpinned"), moves=True),),
+            stock_bytes=2097152.0,
+        ),
+        _hva(
+            "thp_split",
+            "huge page split",
+            "CLEAR",
+            stays=True,
+            overloaded=True,
+            causes=(Cause("pmd_split", "split of a huge mapping", ("huge_pages",)),),
+        ),
+        _hva(
+            "swap_reclaim",
+            "swap-out",
+            "CLEAR",
+            causes=(Cause("reclaim", "reclaim", ("not_hugetlb", "unpinned_or_shared"), ("unpinned",), moves=True),),
+        ),
+        _hva(
+            "munmap_or_discard",
+            "munmap or discard",
+            "UNMAP",
+            by_vmm=True,
+            causes=(
+                Cause("munmap", "munmap, also by a VMM that means harm", (), ("unpinned",), moves=True),
+                Cause("discard", "balloon, free page reporting", ("discards",), ("unpinned",), moves=True),
+            ),
+        ),
         _hva(
             "mprotect_or_uffd_wp",
             "mprotect or userfaultfd write protection",
@@ -113,9 +206,22 @@ TRIGGERS = {
             leaves=False,
             stays=True,
             by_vmm=True,
+            causes=(Cause("mprotect", "mprotect(2) or userfaultfd"),),
         ),
-        _hva("memslot_delete_or_move", "memslot deletion or move", None, "memslot", by_vmm=True),
-        _hva("vm_teardown_mn_release", "address space exit", "RELEASE"),
+        _hva(
+            "memslot_delete_or_move",
+            "memslot deletion or move",
+            None,
+            "memslot",
+            by_vmm=True,
+            causes=(Cause("memslot", "KVM_SET_USER_MEMORY_REGION", moves=True),),
+        ),
+        _hva(
+            "vm_teardown_mn_release",
+            "address space exit",
+            "RELEASE",
+            causes=(Cause("exit", "exit of the VMM", moves=True),),
+        ),
         Trigger("access_bit_aging", "access bit aging", "aging", None, requires=_SEV),
         Trigger(
             "vcpu_migration_between_pcpus", "vCPU moves to another CPU", "vcpu_move", None, requires=_names("upstream")

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from markupsafe import Markup
 
-from costmodel.decision.model import Interval, Recommendation
+from costmodel.decision.model import Advice, Interval, Recommendation
 from costmodel.decision.views import view as view_of
 from costmodel.numbers import interval, probability, quantity
 from costmodel.plain import UNSEEN
@@ -42,7 +42,8 @@ def cell(value: Interval | None) -> str:
     """An interval with its unit, marked where a prior by rule went in."""
     if value is None:
         return "\N{EN DASH}"
-    return interval(value.low, value.median, value.high, value.unit, value.most) + ("*" if value.extrapolated else "")
+    shown = interval(value.low, value.median, value.high, value.unit, value.most) + ("*" if value.extrapolated else "")
+    return f"at most {shown}" if value.at_most else shown
 
 
 def fragment(name: str, **values: object) -> str:
@@ -52,7 +53,11 @@ def fragment(name: str, **values: object) -> str:
 
 def answer(result: Recommendation) -> str:
     """First screen: what to do, what it gains, how sure it is."""
-    return fragment("answer", r=result, rival_cost=text.rival_cost)
+
+    def most(item: Advice) -> str:
+        return "at most " if text.rests_on_ceiling(result, item) else ""
+
+    return fragment("answer", r=result, rival_cost=text.rival_cost, most=most)
 
 
 def policy(result: Recommendation) -> str:

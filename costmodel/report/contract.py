@@ -10,12 +10,12 @@ from costmodel.cost.scenario import MOST_VCPUS
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.store import load
 from costmodel.kvm import kernels
-from costmodel.kvm.guests import guest
+from costmodel.kvm.setup import setup
 
 
 class ReportParameters(BaseModel):
-    """What a report is about. None means: the workload's own number, and for `cpus_that_ran` all CPUs, the mask of an
-    unpinned guest. `data_hash` names the data that text and JSON of the report were made from; where it is given, other
+    """What a report is about. None means: the workload's own number, for `cpus_that_ran` all CPUs, the mask of an
+    unpinned guest, and for the setup of the memory (`vmm` to `mergeable`) what the VMM does. `data_hash` names the data that text and JSON of the report were made from; where it is given, other
     data are refused.
     """
 
@@ -28,6 +28,11 @@ class ReportParameters(BaseModel):
     vcpus: int | None = Field(default=None, ge=1, le=MOST_VCPUS)
     cpus_that_ran: int | None = Field(default=None, ge=1)
     event_fraction: float | None = Field(default=None, ge=0.0, le=1.0)
+    vmm: str | None = None
+    pinned: bool | None = None
+    backing: str | None = None
+    mempolicy: str | None = None
+    mergeable: bool | None = None
     data_hash: str | None = None
 
 
@@ -52,7 +57,14 @@ def check(values: Mapping[str, object]) -> ReportParameters:
             field="data_hash",
             remedy="build it again when nothing writes to data/",
         )
-    guest(parameters.guest)
+    setup(
+        parameters.guest,
+        parameters.vmm,
+        pinned=parameters.pinned,
+        backing=parameters.backing,
+        mempolicy=parameters.mempolicy,
+        mergeable=parameters.mergeable,
+    )
     host = evidence.machine(parameters.machine)
     evidence.workload(parameters.workload)
     kernels.resolve(parameters.kernel)

@@ -45,8 +45,11 @@ def command_lines(command: str) -> list[str]:
 
 
 def cell(value: Interval | None) -> str:
-    """An interval, or a dash."""
-    return "-" if value is None else interval(value.low, value.median, value.high, value.unit, value.most)
+    """An interval, called a ceiling where it is one, or a dash."""
+    if value is None:
+        return "-"
+    shown = interval(value.low, value.median, value.high, value.unit, value.most)
+    return f"at most {shown}" if value.at_most else shown
 
 
 def rival_cost(rival: RivalPrior) -> str:
@@ -63,8 +66,8 @@ def render(result: Recommendation) -> str:
         blocks += [
             _policy(result.policy),
             _costs(result),
-            _advice("DO NOW", result.do_now),
-            _advice("WORTH PATCHING (not in this kernel)", result.worth_patching),
+            _advice("DO NOW", result.do_now, result),
+            _advice("WORTH PATCHING (not in this kernel)", result.worth_patching, result),
             _list("SATURATION", result.saturation),
             _list("WHO WAITS, WHO PAYS (only what the flush adds)", waiting.sentences(result)),
             _list("ASSUMPTIONS", result.assumptions),
@@ -84,6 +87,8 @@ def _head(result: Recommendation) -> list[str]:
     lines += ["", *wrap(result.headline, "  ")]
     if result.applicable:
         lines += wrap(f"Cost: {result.headline_cost}", "  ", "    ")
+        if result.measure_rate:
+            lines += wrap(f"Your own rate: {result.measure_rate}", "  ", "    ")
         lines += wrap(f"Sure of the choice: {result.confidence}", "  ", "    ")
         lines += wrap(f"Sure of the size: {result.size_confidence}", "  ", "    ")
         for rival in result.rival_priors:
@@ -115,6 +120,8 @@ def _policy(policy: Sequence[PolicyEntry]) -> list[str]:
             lines += wrap(f"cheapest: {entry.cheapest}{sure}; this kernel does not use it here", "      ", "        ")
         for flip in entry.flips[:3]:
             lines += wrap(f"flips: {flip.sentence}", "      ", "        ")
+        if not entry.fires:
+            lines += wrap(f"cannot happen here, costs 0: {entry.why}", "      ", "        ")
         if entry.gap:
             lines += wrap(f"total refused: {entry.gap}", "      ", "        ")
     return lines
@@ -142,7 +149,9 @@ def _costs(result: Recommendation) -> list[str]:
 def _cost_cells(row: CostRow) -> tuple[str, ...]:
     mark = "*" if row.extrapolated and row.host_cpu_s_per_s is not None else ""
     name = f"{STATE_MARKS[row.state]} {row.strategy}"
-    return name, cell(row.event_time_s), cell(row.stolen_cpu_s_per_event), cell(row.host_cpu_s_per_s) + mark
+    least = f", at least {cell(row.least_host_cpu_s_per_s)}" if row.least_host_cpu_s_per_s is not None else ""
+    lost = f"{cell(row.host_cpu_s_per_s)}{mark}{least}"
+    return name, cell(row.event_time_s), cell(row.stolen_cpu_s_per_event), lost
 
 
 def _columns(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
@@ -154,12 +163,22 @@ def _columns(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
     return [line.rstrip(), f"{last:>{WIDTH}}"]
 
 
-def _advice(title: str, advice: Iterable[Advice]) -> list[str]:
+def rests_on_ceiling(result: Recommendation, item: Advice) -> bool:
+    """Whether what `item` saves is as much a ceiling as the loss that it takes away."""
+    return any(
+        row.host_cpu_s_per_s is not None and row.host_cpu_s_per_s.at_most
+        for row in result.costs
+        if row.trigger in item.triggers
+    )
+
+
+def _advice(title: str, advice: Iterable[Advice], result: Recommendation) -> list[str]:
     lines = []
     for item in advice:
         text = f"- {item.title}"
         if item.saves_cpu_s_per_s is not None:
-            text += f": saves {cell(item.saves_cpu_s_per_s)} host CPUs"
+            most = "at most " if rests_on_ceiling(result, item) else ""
+            text += f": saves {most}{cell(item.saves_cpu_s_per_s)} host CPUs"
         text += f" [{item.status}]"
         lines += wrap(text, "  ", "    ")
         if item.caveat:

@@ -82,16 +82,14 @@ def _needed_per_s(evidence: Evidence, draws: Draws, cpus: float) -> numpy.ndarra
 
 def _scan_rate(evidence: Evidence) -> numpy.ndarray:
     """NUMA balancing passes per second of a large guest at most, times the chunks that one pass may walk."""
-    return (
-        value(
-            "numa_rate",
-            event_fraction=1.0,
-            numa_scan_period_s=evidence.one("N07").si / evidence.one("N09").si,
-            numa_limiter_factor=0.0,
-            vcpus=1.0,
-            event_flush_s=0.0,
-        )
-        * evidence.one("N17").si
+    return value(
+        "numa_rate",
+        event_fraction=1.0,
+        flushes_per_pass=evidence.one("N17").si,
+        numa_scan_period_s=evidence.one("N07").si / evidence.one("N09").si,
+        numa_limiter_factor=0.0,
+        vcpus=1.0,
+        event_flush_s=0.0,
     )
 
 
@@ -172,5 +170,7 @@ def _shutdown(seen: Measurement, kind: str, others: list[float]) -> Row:
         low=middle / factor,
         high=middle * factor,
         unit="s",
-        note=note if inside else "no constant time per page, then; perhaps it grows with the vCPUs, which nothing here tests",
+        note=note
+        if inside
+        else "no constant time per page, then; perhaps it grows with the vCPUs, which nothing here tests",
     )

@@ -191,6 +191,7 @@ def _numa(case: Case) -> dict[str, float]:
         "numa_rate": value(
             "numa_rate",
             event_fraction=1.0,
+            flushes_per_pass=1.0,
             numa_scan_period_s=setting.period_s,
             numa_limiter_factor=32.0,
             event_flush_s=setting.pass_s,

@@ -13,7 +13,7 @@ def evidence():
 
 @pytest.fixture(scope="session")
 def milan_ksm(evidence):
-    return scenario(evidence, "sev", "epyc-7763-2s", "ksm-default", "6.6")
+    return scenario(evidence, "sev", "epyc-7763-2s", "ksm-default", "6.6", pinned=False, mergeable=True)
 
 
 @pytest.fixture(scope="session")

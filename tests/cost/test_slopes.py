@@ -25,7 +25,8 @@ STEP = 1e-4
 
 @pytest.mark.parametrize(("guest", "strategy", "trigger"), CASES)
 def test_elasticities_are_those_of_the_total(guest, strategy, trigger, evidence, milan):
-    check(strategy, trigger, scenario(evidence, guest, "epyc-7763-2s", "autonuma-default"), milan)
+    """At a rate so low that a flush finds nearly as many dirty lines as if it were alone: elasticities leave that out."""
+    check(strategy, trigger, scenario(evidence, guest, "epyc-7763-2s", "autonuma-default", pinned=False), milan)
 
 
 @pytest.mark.parametrize("strategy", ["CLFLUSHOPT_UVA", "CLFLUSHOPT_DM_PINNED"])

@@ -52,7 +52,7 @@ def test_at_the_edge_of_a_ceiling_whole_passes_stay_whole(passes):
     arguments = {
         "numa_scan_size_bytes": size,
         "numa_max_scan_window_bytes_per_s": 1e18,
-        "numa_scan_period_min_s": 1.0,
+        "task_scan_period_s": 1.0,
         "resident_bytes": passes * size,
     }
     assert float(compiled.value("numa_scan_period", **arguments)) == pytest.approx(1 / passes)
@@ -61,7 +61,7 @@ def test_at_the_edge_of_a_ceiling_whole_passes_stay_whole(passes):
 
 
 def test_every_formula_with_a_ceiling_has_its_edge_tested():
-    assert set(STEPPED) == {"range_lines", "numa_scan_period"}
+    assert set(STEPPED) == {"range_lines", "numa_scan_period", "numa_flushes_per_pass"}
 
 
 @pytest.mark.parametrize("name", [n for n in FORMULAS if n not in STEPPED])

@@ -14,14 +14,14 @@ def test_a_closed_loop_makes_its_events_once_per_sleep_and_flush():
 
 
 def test_a_large_task_is_scanned_at_the_window_and_a_small_one_once_per_period():
-    assert exact("numa_scan_period", numa_scan_period_min_s=1, resident_bytes=1e6, **TUNABLES) == pytest.approx(0.1)
+    assert exact("numa_scan_period", task_scan_period_s=1, resident_bytes=1e6, **TUNABLES) == pytest.approx(0.1)
     # 700 bytes are three passes of 256: each third of the period.
-    small = exact("numa_scan_period", numa_scan_period_min_s=1.2, resident_bytes=700, **TUNABLES)
+    small = exact("numa_scan_period", task_scan_period_s=1.2, resident_bytes=700, **TUNABLES)
     assert small == pytest.approx(0.4)
 
 
 def test_a_flush_slows_the_scan_only_where_the_threads_cannot_share_it():
-    scan = {"event_fraction": 0.5, "numa_scan_period_s": 0.1, "numa_limiter_factor": 32}
+    scan = {"event_fraction": 0.5, "flushes_per_pass": 1, "numa_scan_period_s": 0.1, "numa_limiter_factor": 32}
     assert exact("numa_rate", event_flush_s=1e-3, vcpus=4, **scan) == pytest.approx(0.5 / 0.1)
     assert exact("numa_rate", event_flush_s=0.05, vcpus=4, **scan) == pytest.approx(0.5 * 4 / (0.1 + 32 * 0.05))
 

@@ -153,7 +153,7 @@ def test_numa_passes_reach_ten_per_second(resident_gib, passes):
             "numa_scan_period",
             numa_scan_size_bytes=256 * 2**20,
             numa_max_scan_window_bytes_per_s=2560 * 2**20,
-            numa_scan_period_min_s=1.0,
+            task_scan_period_s=1.0,
             resident_bytes=resident_gib * 2**30,
         )
     )
@@ -162,7 +162,15 @@ def test_numa_passes_reach_ten_per_second(resident_gib, passes):
 
 def test_numa_limiter_caps_the_share_of_run_time():
     rate = float(
-        value("numa_rate", event_fraction=1, numa_scan_period_s=0.1, numa_limiter_factor=32, event_flush_s=0.1, vcpus=8)
+        value(
+            "numa_rate",
+            event_fraction=1,
+            flushes_per_pass=1,
+            numa_scan_period_s=0.1,
+            numa_limiter_factor=32,
+            event_flush_s=0.1,
+            vcpus=8,
+        )
     )
     assert rate * (0.1 + 32 * 0.1) / 8 == pytest.approx(1)
 

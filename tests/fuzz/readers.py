@@ -19,7 +19,7 @@ from costmodel.cli import cli
 from costmodel.cli.predict_command import Predictor, of_host, predicted
 from costmodel.evidence import cpuid, hosts, machines, measurements, paths, workloads
 from costmodel.evidence.store import load
-from costmodel.kvm import agreement, decisions, kernels, remedies
+from costmodel.kvm import agreement, decisions, events, kernels, remedies, setup
 from costmodel.mail import compose, message, quote
 from costmodel.mail.attribution import attribution
 from costmodel.traces import memslots, reader, store
@@ -275,6 +275,8 @@ def readers() -> list[Reader]:
         Reader("cpuid_features.csv", _file("cpuid_features.csv"), cpuid.read),
         Reader("admissibility.csv", _file("kvm/admissibility.csv"), agreement.read_facts),
         Reader("disagreements.csv", _file("kvm/disagreements.csv"), agreement.read_documented),
+        Reader("events.csv", _file("kvm/events.csv"), events.read),
+        Reader("guest_defaults.csv", _file("kvm/guest_defaults.csv"), setup.read),
         Reader("remedies.csv", _file("kvm/remedies.csv"), remedies.read),
         Reader("upstream_behaviour.csv", _file("kvm/upstream_behaviour.csv"), kernels.read),
         Reader("upstream_decisions.csv", _file("kvm/upstream_decisions.csv"), decisions.read),

@@ -8,12 +8,14 @@ from costmodel.errors import BadInput
 from costmodel.evidence import rendezvous
 from costmodel.evidence.paths import data_dir
 from costmodel.evidence.table import csv_text
-from costmodel.kvm import agreement, decisions, kernels, remedies
+from costmodel.kvm import agreement, decisions, events, kernels, remedies, setup
 
 READERS = {
     "admissibility.csv": agreement.read_facts,
     "amd_rendezvous.csv": rendezvous.read,
     "disagreements.csv": agreement.read_documented,
+    "events.csv": events.read,
+    "guest_defaults.csv": setup.read,
     "remedies.csv": remedies.read,
     "upstream_behaviour.csv": kernels.read,
     "upstream_decisions.csv": decisions.read,
@@ -70,6 +72,8 @@ def test_a_row_that_is_too_short_is_refused(name, table):
     [
         *[("admissibility.csv", field) for field in ("guest_type", "trigger", "strategy", "admissible")],
         *[("disagreements.csv", field) for field in ("guest", "trigger", "strategy")],
+        *[("events.csv", field) for field in ("trigger", "cause", "pinned", "backing", "mempolicy", "vmm", "fires")],
+        *[("guest_defaults.csv", field) for field in ("guest_type", "vmm", "property", "value")],
         *[("remedies.csv", field) for field in ("effect", "triggers", "guests", "first_kernel")],
         *[("upstream_behaviour.csv", f) for f in ("guest_type", "trigger", "kernel_range", "upstream_strategy")],
     ],

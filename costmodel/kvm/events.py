@@ -1,0 +1,234 @@
+"""Which events can happen: what the kernel tests before and after a trigger's notifier, judged on the guest's setup.
+
+The rules name no guest type and no trigger: a cause (`costmodel.kvm.triggers.Cause`) lists conditions, and a condition
+looks at properties. data/kvm/events.csv is what was read in the sources, row by row; a test holds the rules to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from costmodel.errors import BadInput
+from costmodel.evidence import table
+from costmodel.evidence.paths import data_dir
+from costmodel.kvm.guests import Guest
+from costmodel.kvm.setup import BACKINGS, MEMPOLICIES, SWITCHES, VMMS, Setup
+from costmodel.kvm.triggers import TRIGGERS, Cause, Trigger
+
+Release = tuple[int, int, int]
+WITH_MOF = ("default", "numa-balancing")
+"""Memory policies that carry MPOL_F_MOF, without which the scanner skips a VMA."""
+FIRES, FAILS, NEVER = "yes", "fails", "no"
+"""The notifier fires; it fires and then the page stays after all; it never fires."""
+COLUMNS = (
+    "trigger",
+    "cause",
+    "encrypted",
+    "pinned",
+    "mergeable",
+    "backing",
+    "mempolicy",
+    "vmm",
+    "first_release",
+    "last_release",
+    "fires",
+    "page_leaves",
+    "source",
+    "checked",
+    "note",
+)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Something that the kernel or the VMM tests; `refusal` says why nothing happens where it does not hold."""
+
+    holds: Callable[[Guest, Setup], bool]
+    refusal: Callable[[Guest, Setup], str]
+
+
+def _says(text: str) -> Callable[[Guest, Setup], str]:
+    return lambda guest, setup: text
+
+
+def _not_merged(guest: Guest, setup: Setup) -> str:
+    if setup.vmm == "qemu" and guest.has("encrypted"):
+        return "QEMU switches mem-merge off for confidential guests, so nothing is MADV_MERGEABLE"
+    return "nothing of the guest is marked MADV_MERGEABLE"
+
+
+CONDITIONS = {
+    "policy_mof": Condition(
+        lambda guest, setup: setup.mempolicy in WITH_MOF,
+        lambda guest, setup: f"the memory policy {setup.mempolicy} has no MPOL_F_MOF: the scanner skips such VMAs",
+    ),
+    "not_hugetlb": Condition(
+        lambda guest, setup: setup.backing != "hugetlb", _says("the kernel skips memory of hugetlbfs here")
+    ),
+    "mergeable": Condition(lambda guest, setup: setup.mergeable, _not_merged),
+    "unpinned": Condition(lambda guest, setup: not setup.pinned, _says("the memory is pinned")),
+    "unpinned_or_shared": Condition(
+        lambda guest, setup: not setup.pinned or setup.backing in ("memfd", "hugetlb"),
+        _says("the memory is pinned, which the kernel tests first where it is anonymous"),
+    ),
+    "pin_overlooked": Condition(
+        lambda guest, setup: not setup.pinned or setup.backing in ("thp", "memfd"),
+        _says("the memory is pinned, which the scanner tests at anonymous 4 KiB pages"),
+    ),
+    "huge_pages": Condition(
+        lambda guest, setup: setup.backing in ("thp", "guest_memfd"), _says("the memory has no transparent huge pages")
+    ),
+    "discards": Condition(
+        lambda guest, setup: not (setup.vmm == "qemu" and setup.pinned),
+        _says("QEMU discards no memory of a guest that it has registered"),
+    ),
+}
+"""Shared memory of a guest with guest_memfd counts as anonymous memory, with or without huge pages."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What comes of a cause: `fires` is FIRES, FAILS (the notifier fires, then the page stays after all) or NEVER, with
+    `why` where it is not FIRES.
+    """
+
+    cause: Cause
+    fires: str
+    why: str
+
+    @property
+    def page_leaves(self) -> bool:
+        """Whether the page leaves the guest."""
+        return self.fires == FIRES and self.cause.moves
+
+
+@dataclass(frozen=True)
+class Firing:
+    """Whether a trigger can fire, and why not. `again`: nothing is changed by the event, so that the scanner goes on to
+    the next range in the same pass.
+    """
+
+    fires: bool
+    why: str
+    again: bool
+
+
+def outcomes(trigger: Trigger, guest: Guest, setup: Setup, release: Release) -> list[Outcome]:
+    """What comes of every cause that the release has, in the order of the catalogue."""
+    return [_outcome(cause, guest, setup) for cause in trigger.causes if cause.exists_in(release)]
+
+
+def _outcome(cause: Cause, guest: Guest, setup: Setup) -> Outcome:
+    for names, verdict in ((cause.before, NEVER), (cause.after, FAILS)):
+        refused = [CONDITIONS[name].refusal(guest, setup) for name in names if not CONDITIONS[name].holds(guest, setup)]
+        if refused:
+            return Outcome(cause, verdict, "; ".join(refused))
+    return Outcome(cause, FIRES, "")
+
+
+def firing(trigger: Trigger, guest: Guest, setup: Setup, release: Release) -> Firing:
+    """Whether any cause of the trigger raises the notifier; a trigger without causes is no notifier: KVM makes it."""
+    found = outcomes(trigger, guest, setup, release)
+    if not trigger.causes:
+        return Firing(True, "", False)
+    raised = [one for one in found if one.fires != NEVER]
+    if raised:
+        return Firing(True, "", any(one.cause.goes_on and one.fires == FAILS for one in raised))
+    return Firing(False, "; ".join(dict.fromkeys(one.why for one in found)), False)
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """One line of data/kvm/events.csv: what the sources say of a cause in a setup; None or () where any will do."""
+
+    trigger: str
+    cause: str
+    encrypted: bool | None
+    pinned: bool | None
+    mergeable: bool | None
+    backing: tuple[str, ...]
+    mempolicy: tuple[str, ...]
+    vmm: tuple[str, ...]
+    first_release: Release
+    last_release: Release
+    fires: str
+    page_leaves: bool
+    source: str
+    checked: str
+    note: str
+
+    def covers(self, guest: Guest, setup: Setup) -> bool:
+        """Whether the row speaks of this guest and setup."""
+        pairs = (
+            (self.encrypted, guest.has("encrypted")),
+            (self.pinned, setup.pinned),
+            (self.mergeable, setup.mergeable),
+        )
+        known = all(told is None or told == value for told, value in pairs)
+        listed = setup.backing in self.backing and setup.mempolicy in self.mempolicy and setup.vmm in self.vmm
+        return known and listed
+
+    def lasts(self, release: Release) -> bool:
+        """Whether the row speaks of this release."""
+        return self.first_release <= release and release[:2] <= self.last_release[:2]
+
+
+@lru_cache(maxsize=1)
+def event_rows() -> tuple[EventRow, ...]:
+    """All lines of the table. Raises BadInput."""
+    return read(data_dir() / "kvm" / "events.csv")
+
+
+ANY = "any"
+MOF = {"any": MEMPOLICIES, "mof": WITH_MOF, "not-mof": tuple(name for name in MEMPOLICIES if name not in WITH_MOF)}
+"""Words of the column `mempolicy`, and the policies that each stands for."""
+SWITCH = {"any": None, **SWITCHES}
+OLDEST, ENDLESS = (5, 15, 70), (9999, 0, 0)
+
+
+def read(path: Path) -> tuple[EventRow, ...]:
+    """The lines of a file. Raises BadInput with the row that cannot be read."""
+    found = []
+    for row in table.read_table(path, COLUMNS, COLUMNS[:10]):
+        place = {"file": path.name, "name": table.row_name(row, COLUMNS[:2])}
+        trigger = TRIGGERS[table.choice(row, "trigger", TRIGGERS, **place)]
+        table.choice(row, "cause", {cause.id for cause in trigger.causes}, **place)
+        table.filled(row, ("source", "checked"), **place)
+        vmm = VMMS if row["vmm"] == ANY else table.choices(row, "vmm", VMMS, None, **place)
+        backing = BACKINGS if row["backing"] == ANY else table.choices(row, "backing", BACKINGS, None, **place)
+        found.append(
+            EventRow(
+                trigger=trigger.id,
+                cause=row["cause"],
+                **{
+                    name: SWITCH[table.choice(row, name, SWITCH, **place)]
+                    for name in ("encrypted", "pinned", "mergeable")
+                },
+                backing=backing,
+                mempolicy=MOF[table.choice(row, "mempolicy", MOF, **place)],
+                vmm=vmm,
+                first_release=_release(row, "first_release", OLDEST, **place),
+                last_release=_release(row, "last_release", ENDLESS, **place),
+                fires=table.choice(row, "fires", (FIRES, FAILS, NEVER), **place),
+                page_leaves=table.choice(row, "page_leaves", ("yes", "no"), **place) == "yes",
+                source=row["source"],
+                checked=row["checked"],
+                note=row["note"],
+            )
+        )
+    return tuple(found)
+
+
+def _release(row: dict[str, str], field: str, open_end: Release, *, file: str, name: str) -> Release:
+    """`v6.19` as numbers; `any` is an open end."""
+    if row[field] == ANY:
+        return open_end
+    try:
+        major, minor = (int(part) for part in row[field].removeprefix("v").split("."))
+    except ValueError:
+        problem = f"{row[field][:40]!r} is no release"
+        raise BadInput(problem, file=file, row=name, field=field, remedy="write v6.19, or any") from None
+    return major, minor, 0
