@@ -61,6 +61,12 @@ def scenario_numbers(command: Callable) -> Callable:
         click.option(
             "--cpus-that-ran", type=click.IntRange(1), help="CPUs that ran the guest [default: all, unpinned]."
         ),
+        click.option(
+            "--folio-bytes",
+            type=click.Choice(["4096", "2097152"]),
+            callback=lambda _context, _parameter, value: None if value is None else int(value),
+            help="Folio size of guest_memfd [default: 4096, as in every kernel that was read].",
+        ),
         click.option("--resident-bytes", type=click.FloatRange(0, min_open=True), help="Resident bytes of the guest."),
         click.option("--vcpus", type=click.IntRange(1), help="vCPUs of the guest."),
         click.option(

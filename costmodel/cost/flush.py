@@ -14,6 +14,8 @@ from costmodel.evidence.records import Machine
 from costmodel.formulas.compiled import value
 
 PAGE_BYTES = 4096.0
+NEVER = 1e-12
+"""Keeps a share at its end (a sweep reaches none and all) from a division by zero."""
 WALK = ("walk_start_s", "line_empty_s", "line_valid_s", "serial_exponent", "valid_exponent", "smt_factor")
 """Parameters of the walk over a domain's lines."""
 
@@ -164,7 +166,7 @@ def at_rate(draws: Draws, machine: Machine, rate_per_s: numpy.ndarray) -> Draws:
     written = draws["traffic_fraction"] * domain_writeback(draws, machine) / machine.line_bytes
     found = value(
         "dirty_at_flush",
-        dirty_lines_per_s=written / (dirty * (1 - dirty)),
+        dirty_lines_per_s=written / numpy.maximum(dirty * (1 - dirty), NEVER),
         lines=(machine.llc_bytes_per_domain + machine.l2_bytes_per_core) / machine.line_bytes,
         rate_per_s=rate_per_s,
     )
@@ -235,16 +237,57 @@ def paged_flush(
     present: numpy.ndarray,
     vcpus: int,
     *,
-    rmpupdate: bool,
+    page_bytes: float = PAGE_BYTES,
 ) -> EventCost:
-    """Range flush page by page, each 4 KiB page with its own fence pair; with RMPUPDATE for guest_memfd (SNP)."""
-    page_s = range_flush(draws, machine, PAGE_BYTES, present, vcpus).time_s
-    pages = numpy.ceil(numpy.asarray(range_bytes, float) / PAGE_BYTES)
-    if rmpupdate:
-        time_s = value("gmem_release", pages=pages, rmpupdate_s=draws["rmpupdate_s"], page_flush_s=page_s)
-    else:
-        time_s = value("page_chain", pages=pages, page_operation_s=page_s)
+    """Range flush page by page, each page (or folio) with its own fence pair."""
+    page_s = range_flush(draws, machine, page_bytes, present, vcpus).time_s
+    time_s = value("page_chain", pages=pieces(range_bytes, page_bytes), page_operation_s=page_s)
     return _on_one_cpu(draws, time_s, range_bytes, present, vcpus)
+
+
+def pieces(range_bytes: numpy.ndarray | float, piece_bytes: float) -> numpy.ndarray:
+    """Pages or folios of `piece_bytes` that a range begins."""
+    return numpy.ceil(numpy.asarray(range_bytes, float) / piece_bytes)
+
+
+def each_folio(
+    draws: Draws,
+    machine: Machine,
+    cpus: numpy.ndarray | float,
+    folios: numpy.ndarray,
+    *,
+    invalidates: bool,
+    packed: bool = True,
+) -> EventCost:
+    """A whole-cache flush for each of `folios` folios, one after the other: all but the first find the few lines that
+    became dirty since the one before.
+    """
+    how = {"invalidates": invalidates, "packed": packed}
+    first = whole_cache(draws, machine, cpus, **how)
+    if numpy.all(folios == 1):
+        return first
+    again = whole_cache(at_rate(draws, machine, 1.0 / first.time_s), machine, cpus, **how)
+    parts = (
+        getattr(first, part) + (folios - 1) * getattr(again, part)
+        for part in ("time_s", "stolen_s", "guest_s", "neighbours_s")
+    )
+    time_s, stolen_s, guest_s, neighbours_s = parts
+    return EventCost(time_s, stolen_s, first.irq_off_s, guest_s, neighbours_s)
+
+
+def with_rmpupdate(draws: Draws, cost: EventCost, entries: numpy.ndarray, vcpus: int) -> EventCost:
+    """`cost` and one RMPUPDATE for each RMP entry that goes back to the host, by the thread that releases it.
+
+    PSMASH, once for each 2 MiB entry that is released page by page, is left out: no source times it.
+    """
+    time_s = value("gmem_release", pages=entries, rmpupdate_s=draws["rmpupdate_s"], page_flush_s=0.0)
+    return EventCost(
+        cost.time_s + time_s,
+        cost.stolen_s + time_s,
+        cost.irq_off_s,
+        cost.guest_s + time_s / vcpus,
+        cost.neighbours_s,
+    )
 
 
 def _on_one_cpu(

@@ -31,6 +31,7 @@ class Scenario:
     events, seconds) that were counted, which tell how sure the rate is. In both, ALL stands for every event at the hook,
     whatever caused it. `setup` says how the guest's memory is set up.
     `kernel` is the catalogued range, `release` the (major, minor, patch) that was asked for.
+    `folio_bytes` is the folio size of guest_memfd: 4 KiB in every tree that was read.
     `elsewhere` holds loads of other workloads: they tell the range of a trigger that this workload does not pull.
     """
 
@@ -50,6 +51,7 @@ class Scenario:
     counts: tuple[tuple[str, float, float], ...] = ()
     elsewhere: Mapping[str, TriggerLoad] = field(default_factory=dict, compare=False)
     release: tuple[int, int, int] = (0, 0, 0)
+    folio_bytes: float = 4096.0
 
     def on(self, version: str) -> Scenario:
         """The same on another kernel: a version such as `6.12.61`, a range or `newest`. Raises BadInput."""
@@ -138,6 +140,8 @@ class Scenario:
             words += ["--cpus-that-ran", f"{self.cpus_that_ran:g}"]
         if self.event_fraction is not None:
             words += ["--event-fraction", f"{self.event_fraction:.17g}"]
+        if self.folio_bytes != PAGE_BYTES:
+            words += ["--folio-bytes", f"{self.folio_bytes:.0f}"]
         for trigger, rate in self.rates:
             words += ["--rate", f"{trigger}={rate:.17g}"]
         for trigger, count, seconds in self.counts:
@@ -148,6 +152,8 @@ class Scenario:
 ALL = "all"
 """In rates: every event at the guest's hook."""
 PAGE_BYTES = 4096.0
+FOLIO_BYTES = (4096, 2**21)
+"""Sizes of a page and of a huge page, those that an RMP entry can have."""
 RANGE_ASSUMED = "range not published: one 4 KiB page assumed"
 WHOLE_GUEST = ("context_move",)
 """Paths of triggers that are about the guest as a whole: sev_migrate_from() moves the ASID with all of its memory."""
@@ -174,6 +180,7 @@ def scenario(
     backing: str | None = None,
     mempolicy: str | None = None,
     mergeable: bool | None = None,
+    folio_bytes: int | None = None,
 ) -> Scenario:
     """Look up the ids and check the numbers. `rates`: events per second, or (events, seconds), by trigger or ALL.
 
@@ -194,6 +201,8 @@ def scenario(
         )
     if event_fraction is not None and not 0 <= event_fraction <= 1:
         raise BadInput(f"{event_fraction} is not in [0, 1]", field="event_fraction", remedy="give a fraction")
+    if folio_bytes not in (None, *FOLIO_BYTES):
+        raise BadInput(f"{folio_bytes} is no folio size", field="folio_bytes", remedy="give 4096 or 2097152")
     resident = resident_bytes if resident_bytes is not None else load.resident_bytes.value
     if not 0 < resident < math.inf:
         raise BadInput("must be positive and finite", field="resident_bytes", remedy="give the guest's memory in bytes")
@@ -212,6 +221,7 @@ def scenario(
         counts=given.counted,
         elsewhere={t.trigger: t for other in reversed(evidence.workloads.values()) for t in other.triggers},
         release=kernels.release(kernel),
+        folio_bytes=float(folio_bytes or PAGE_BYTES),
     )
 
 

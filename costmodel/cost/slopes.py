@@ -6,12 +6,10 @@ from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost import flush
 from costmodel.cost.draws import Draws, medians
 from costmodel.cost.scenario import Scenario
-from costmodel.cost.strategy import cpus_flushed, invalidates
+from costmodel.cost.strategy import cpus_flushed, folios, invalidates, leaves_rmp, piece_bytes
 from costmodel.formulas.compiled import slope, value
-from costmodel.kvm.guests import guest
 from costmodel.kvm.strategies import STRATEGIES, Strategy
 
-PAGE_BYTES = flush.PAGE_BYTES
 DOMAIN = "domain_writeback_bytes_per_s"
 
 
@@ -22,12 +20,13 @@ def elasticities(strategy: str, trigger: str, scenario: Scenario, parameters: Pa
     """
     entry = STRATEGIES[strategy]
     at = medians(parameters).tracking()
-    if entry.whole_cache:
-        parts = [(1.0, "whole_cache_event", _whole(entry, scenario, at), None)]
-    elif entry.instruction == "clflushopt":
-        parts = [(weight, *_range(entry, trigger, scenario, at, size)) for size, weight in scenario.ranges(trigger)]
-    else:
+    if not (entry.whole_cache or entry.instruction == "clflushopt"):
         return {}
+    parts = [
+        (weight * times, *part)
+        for size, weight in scenario.ranges(trigger)
+        for times, *part in _parts(entry, trigger, scenario, at, size)
+    ]
     cost = sum(weight * float(value(formula, **arguments)[0]) for weight, formula, arguments, _ in parts)
     found = {}
     for name in sorted(at.used):
@@ -49,6 +48,28 @@ def _slope(name: str, formula: str, arguments: dict[str, object], present: dict[
         inner = float(slope(present["formula"], name, **present["arguments"])[0])
         return inner * float(slope(formula, "present_fraction", **arguments)[0])
     return 0.0
+
+
+def _parts(
+    strategy: Strategy, trigger: str, scenario: Scenario, at: Draws, size: float
+) -> list[tuple[float, str, dict[str, object], dict[str, object] | None]]:
+    """What one event of `size` bytes is made of: how often, formula, arguments, and where its present share is from."""
+    found = []
+    if strategy.whole_cache:
+        found.append((1.0, "whole_cache_event", _whole(strategy, scenario, at), None))
+        if (calls := float(folios(trigger, scenario, size))) > 1:
+            cpus = cpus_flushed(strategy, scenario)
+            drops = invalidates(strategy, scenario)
+            first = flush.whole_cache(at, scenario.machine, cpus, invalidates=drops, packed=scenario.packed)
+            again = flush.at_rate(at, scenario.machine, 1.0 / first.time_s)
+            found.append((calls - 1, "whole_cache_event", _whole(strategy, scenario, again), None))
+    else:
+        found.append((1.0, *_range(strategy, trigger, scenario, at, size)))
+    if leaves_rmp(trigger, scenario):
+        entries = flush.pieces(size, scenario.folio_bytes)
+        updates = {"pages": entries, "rmpupdate_s": at["rmpupdate_s"], "page_flush_s": 0.0}
+        found.append((1.0, "gmem_release", updates, None))
+    return found
 
 
 def _whole(strategy: Strategy, scenario: Scenario, at: Draws) -> dict[str, object]:
@@ -79,8 +100,7 @@ def _range(
     machine, load = scenario.machine, scenario.shape(trigger)
     residency = load.residency if load else "unknown"
     present = flush.present_arguments(at, machine, scenario.resident_bytes, residency, range_bytes)
-    paged = strategy.address_source in ("gmem", "pinned")
-    length = PAGE_BYTES if paged else range_bytes
+    piece = piece_bytes(strategy, scenario)
     names = (
         "range_start_s",
         "line_dirty_s",
@@ -93,14 +113,13 @@ def _range(
         "cpu_read_bytes_per_s",
     )
     arguments: dict[str, object] = {
-        "lines": value("range_lines", range_bytes=length, offset_bytes=0.0, line_bytes=machine.line_bytes),
+        "lines": value(
+            "range_lines", range_bytes=piece or range_bytes, offset_bytes=0.0, line_bytes=machine.line_bytes
+        ),
         "line_bytes": machine.line_bytes,
         "present_fraction": flush.present_fraction(at, machine, scenario.resident_bytes, residency, range_bytes),
         **{name: at[name] for name in names},
     }
-    if not paged:
+    if piece is None:
         return "range_event", arguments, present
-    arguments["pages"] = -(-range_bytes // PAGE_BYTES)
-    if strategy.address_source == "gmem" and guest(scenario.guest).has("rmp_enforced"):
-        return "gmem_event", {**arguments, "rmpupdate_s": at["rmpupdate_s"]}, present
-    return "paged_event", arguments, present
+    return "paged_event", {**arguments, "pages": flush.pieces(range_bytes, piece)}, present

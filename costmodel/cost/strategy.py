@@ -11,6 +11,7 @@ from costmodel.cost.scenario import Scenario
 from costmodel.errors import MissingNumber
 from costmodel.kvm.guests import guest
 from costmodel.kvm.strategies import Strategy
+from costmodel.kvm.triggers import trigger as trigger_of
 
 GAPS = {
     "wrmsr": "no timing of the VM_PAGE_FLUSH MSR (0xC001011E) is public",
@@ -21,6 +22,11 @@ GAPS = {
     "guest": "the guest's own reads are not timed by any source",
     "other": "not an x86 operation",
 }
+
+PSMASH = (
+    "PSMASH is in no total: a 2 MiB entry of the reverse map table is split once when guest_memfd releases it page by "
+    "page (at most one PSMASH for 512 RMPUPDATE), and no source times it"
+)
 
 
 def cpus_flushed(strategy: Strategy, scenario: Scenario) -> float:
@@ -33,13 +39,40 @@ def invalidates(strategy: Strategy, scenario: Scenario) -> bool:
     return strategy.instruction == "wbinvd" or not scenario.machine.features.get("wbnoinvd", False)
 
 
+def folios(trigger: str, scenario: Scenario, range_bytes: numpy.ndarray | float) -> numpy.ndarray:
+    """Calls of the hook in one event: one for each folio of guest_memfd, else one."""
+    if not trigger_of(trigger).per_folio:
+        return numpy.ones(())
+    return flush.pieces(range_bytes, scenario.folio_bytes)
+
+
+def leaves_rmp(trigger: str, scenario: Scenario) -> bool:
+    """Whether RMPUPDATE is due at the trigger: pages of an RMP-enforced guest go back to the host."""
+    return trigger_of(trigger).leaves_rmp and guest(scenario.guest).has("rmp_enforced")
+
+
+def left_out(trigger: str, scenario: Scenario) -> str:
+    """What no source times and is small beside the rest, so that totals are given without it; empty where nothing is."""
+    return PSMASH if leaves_rmp(trigger, scenario) and scenario.folio_bytes == flush.PAGE_BYTES else ""
+
+
 def event_cost(
     strategy: Strategy, trigger: str, scenario: Scenario, draws: Draws, range_bytes: numpy.ndarray | float
 ) -> EventCost:
     """Cost of one event of `trigger` with a range of `range_bytes`. Raises MissingNumber with the gap."""
+    cost = _flush(strategy, trigger, scenario, draws, range_bytes)
+    if not leaves_rmp(trigger, scenario):
+        return cost
+    return flush.with_rmpupdate(draws, cost, flush.pieces(range_bytes, scenario.folio_bytes), scenario.vcpus)
+
+
+def _flush(
+    strategy: Strategy, trigger: str, scenario: Scenario, draws: Draws, range_bytes: numpy.ndarray | float
+) -> EventCost:
     if strategy.instruction in ("wbinvd", "wbnoinvd") and strategy.scope in ("all_cpus", "mask"):
         cpus, drops = cpus_flushed(strategy, scenario), invalidates(strategy, scenario)
-        return flush.whole_cache(draws, scenario.machine, cpus, invalidates=drops, packed=scenario.packed)
+        calls = folios(trigger, scenario, range_bytes)
+        return flush.each_folio(draws, scenario.machine, cpus, calls, invalidates=drops, packed=scenario.packed)
     if strategy.instruction == "clflushopt":
         return _range(strategy, trigger, scenario, draws, range_bytes)
     if strategy.instruction == "none":
@@ -53,10 +86,14 @@ def _range(
     load = scenario.shape(trigger)
     residency = load.residency if load else "unknown"
     present = flush.present_fraction(draws, scenario.machine, scenario.resident_bytes, residency, range_bytes)
-    if strategy.address_source in ("gmem", "pinned"):
-        rmp = strategy.address_source == "gmem" and guest(scenario.guest).has("rmp_enforced")
-        return flush.paged_flush(draws, scenario.machine, range_bytes, present, scenario.vcpus, rmpupdate=rmp)
+    if piece := piece_bytes(strategy, scenario):
+        return flush.paged_flush(draws, scenario.machine, range_bytes, present, scenario.vcpus, page_bytes=piece)
     return flush.range_flush(draws, scenario.machine, range_bytes, present, scenario.vcpus)
+
+
+def piece_bytes(strategy: Strategy, scenario: Scenario) -> float | None:
+    """What a range flush takes between two fences: a page, a folio, or None where it takes the whole range."""
+    return {"gmem": scenario.folio_bytes, "pinned": flush.PAGE_BYTES}.get(strategy.address_source)
 
 
 def mixed_cost(strategy: Strategy, trigger: str, scenario: Scenario, draws: Draws) -> tuple[EventCost, numpy.ndarray]:

@@ -182,7 +182,10 @@ def abuse_rows(studies: Sequence[Study], evidence: Evidence) -> list[BillRow]:
 
 
 def hybrid_rows(studies: Sequence[Study]) -> list[HybridRow]:
-    """The cap of HYBRID(cap) for each range flush and the whole-cache flush that the kernel offers, one per trigger."""
+    """The cap of HYBRID(cap) for each range flush and the whole-cache flush that the kernel offers, one per trigger.
+
+    A hook that sees one folio at a time has no range that could pass a cap.
+    """
     found: dict[tuple, numpy.ndarray] = {}
     return [row for study in studies if study.chosen and study.chosen.flushes for row in _hybrids(study, found)]
 
@@ -197,7 +200,7 @@ def _hybrids(study: Study, found: dict[tuple, numpy.ndarray]) -> list[HybridRow]
     whole = min(
         (c for c in known if STRATEGIES[c.strategy].whole_cache and c.offered and c.safe), key=_beyond, default=None
     )
-    if whole is None:
+    if whole is None or study.trigger.per_folio:
         return []
     rows, draws = [], Draws(study.parameters, CAP_DRAWS)
     for candidate in known:

@@ -7,7 +7,8 @@ from costmodel.calibration.cached import parameters_of
 from costmodel.calibration.parameters import ParameterSet
 from costmodel.calibration.variations import variations
 from costmodel.cost.draws import Draws
-from costmodel.cost.scenario import Scenario, scenario
+from costmodel.cost.scenario import PAGE_BYTES, Scenario, scenario
+from costmodel.cost.strategy import left_out
 from costmodel.decision import contention, headline
 from costmodel.decision.advice import patch_advice, remedy_advice, upgrade_advice
 from costmodel.decision.mask import mask_rows
@@ -98,7 +99,11 @@ def _assemble(
     upgrades = upgrade_advice(studies)
     now = [*headline.kernel_advice(lead), *upgrades, *remedies]
     policy = [s.entry() for s in studies]
-    gaps = sorted({g for entry in policy if (g := entry.gap)} | {g for s in studies for g in headline.open_rates(s)})
+    gaps = sorted(
+        {g for entry in policy if (g := entry.gap)}
+        | {g for s in studies for g in headline.open_rates(s)}
+        | {g for s in studies if (g := left_out(s.trigger.id, case))}
+    )
     return Recommendation(
         costmodel_version=__version__,
         guest=case.guest,
@@ -115,6 +120,7 @@ def _assemble(
             "logical_cpus": float(case.machine.logical_cpus),
         }
         | ({"event_fraction": case.event_fraction} if case.event_fraction is not None else {})
+        | ({"folio_bytes": case.folio_bytes} if case.folio_bytes != PAGE_BYTES else {})
         | {f"{RATE_OF}{trigger}": rate for trigger, rate in case.rates}
         | {f"{COUNT_OF}{trigger}": count for trigger, count, _ in case.counts}
         | {f"{SECONDS_OF}{trigger}": seconds for trigger, _, seconds in case.counts}

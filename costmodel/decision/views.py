@@ -8,7 +8,7 @@ from costmodel.calibration.cached import parameters_of
 from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost.axes import AXES
 from costmodel.cost.curves import Curves, HeatMap, sweep, winner_map
-from costmodel.cost.scenario import Scenario, scenario
+from costmodel.cost.scenario import PAGE_BYTES, Scenario, scenario
 from costmodel.decision.model import COUNT_OF, RATE_OF, SECONDS_OF, Recommendation
 from costmodel.evidence.store import Evidence, load
 from costmodel.kvm.setup import CHOICES
@@ -63,6 +63,7 @@ def view(result: Recommendation, evidence: Evidence | None = None) -> View | Non
         result.kernel,
         resident_bytes=result.scenario["resident_bytes"],
         event_fraction=result.scenario.get("event_fraction"),
+        folio_bytes=int(result.scenario.get("folio_bytes", PAGE_BYTES)),
         rates=_rates(result.scenario),
         **{name: result.scenario[name] for name in PROPERTIES},
         **{name: int(value) for name, value in numbers.items()},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from costmodel.formulas.broadcast import BROADCAST
 from costmodel.formulas.formula import Formula, Quantity, symbol
-from costmodel.formulas.gmem_release import GMEM_RELEASE, PAGE_CHAIN
+from costmodel.formulas.gmem_release import PAGE_CHAIN
 from costmodel.formulas.range_flush import RANGE_FLUSH
 from costmodel.formulas.stolen import STOLEN_RANGE, STOLEN_WHOLE
 from costmodel.formulas.whole_cache import DOMAIN_FLUSH, EVENT_FLUSH
@@ -89,13 +89,4 @@ PAGED_EVENT = Formula(
     source="page_chain of stolen_range of range_flush over the lines of one page",
     validity="as page_chain and range_flush",
 )
-GMEM_EVENT = Formula(
-    id="gmem_event",
-    title="CPU time taken by the release of guest_memfd pages, from the cost parameters",
-    expression=GMEM_RELEASE.expression.subs(symbol("page_flush_s"), _range_stolen),
-    unit="second",
-    symbols=_RANGE | _PAGES | {"rmpupdate_s": GMEM_RELEASE.symbols["rmpupdate_s"]},
-    source="gmem_release of stolen_range of range_flush over the lines of one page",
-    validity="as gmem_release and range_flush",
-)
-FORMULAS = (WHOLE_CACHE_EVENT, RANGE_EVENT, PAGED_EVENT, GMEM_EVENT)
+FORMULAS = (WHOLE_CACHE_EVENT, RANGE_EVENT, PAGED_EVENT)

@@ -1,7 +1,7 @@
-"""guest_memfd release (SNP): per 4 KiB page RMPUPDATE to shared, fence, 64 line flushes, fence.
+"""guest_memfd release (SNP): per folio RMPUPDATE to shared, fence, line flushes, fence.
 
 Source: sev_gmem_invalidate() from kvm_gmem_free_folio(); folios are order 0 in every tree read, so a hole of N pages is
-N such calls.
+N such calls. Whatever flushes, each call makes its pages shared first.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ GMEM_RELEASE = Formula(
     expression=N * (t_r + t_p),
     unit="second",
     symbols={
-        "pages": Quantity("dimensionless", "4 KiB pages of the hole"),
-        "rmpupdate_s": Quantity("second", "RMPUPDATE of one page to shared"),
-        "page_flush_s": Quantity("second", "range flush of one page"),
+        "pages": Quantity("dimensionless", "folios of the hole: 4 KiB pages in every tree read"),
+        "rmpupdate_s": Quantity("second", "RMPUPDATE of one entry to shared"),
+        "page_flush_s": Quantity("second", "flush of one folio; 0 where it is counted apart"),
     },
     source="sev_gmem_invalidate() (v6.11 on); row S01 (claimed) bounds RMPUPDATE",
-    validity="one thread, 4 KiB pages; pages that are not assigned in the RMP are skipped and cost nothing",
+    validity="one thread; pages that are not assigned in the RMP are skipped and cost nothing; PSMASH, once for each 2 MiB "
+    "entry that is released page by page, is not in it: no source times it",
 )
 PAGE_CHAIN = Formula(
     id="page_chain",

@@ -79,6 +79,18 @@ class Trigger:
         """Whether the hook runs between range_start and range_end of a notifier; the release of a whole mm has neither."""
         return self.path == "hva_notifier" and self.event != "RELEASE"
 
+    @property
+    def per_folio(self) -> bool:
+        """Whether the hook runs once for each folio of guest_memfd, not once for the event: kvm_gmem_free_folio(), and
+        from v7.3-rc on kvm_gmem_make_shared(), which walks the folios of a conversion.
+        """
+        return self.pfn_source == "gmem"
+
+    @property
+    def leaves_rmp(self) -> bool:
+        """Whether pages with an RMP entry go back to the host: RMPUPDATE is due, whatever is flushed."""
+        return self.lines == "guest" and (self.pfn_source == "gmem" or self.path == "rmp")
+
     def occurs_with(self, guest: Guest) -> bool:
         """Whether the guest type has this trigger."""
         return self.requires <= guest.properties and not self.excludes & guest.properties

@@ -1,4 +1,4 @@
-"""The five places where cost alone would choose otherwise than the kernel, and why the kernel does not."""
+"""The four places where cost alone would choose otherwise than the kernel, and why the kernel does not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy
 from costmodel.calibration.cached import parameters_of
 from costmodel.cost.draws import Draws
 from costmodel.cost.scenario import scenario
-from costmodel.cost.strategy import cpus_flushed
 from costmodel.cost.totals import total
 from costmodel.evidence.store import Evidence
 from costmodel.kvm import predicates
@@ -34,7 +33,6 @@ class Place:
     trigger: str
     cheaper: str
     kernel: str
-    whole_guest: bool = False
     first_half: str | None = None
 
 
@@ -42,15 +40,6 @@ PLACES = (
     Place("4-kib-page", "one 4 KiB page of SEV", "sev", "ksm_replace_page", "CLFLUSHOPT_UVA", "WBNOINVD_MASK"),
     Place("event-filter", "NUMA balancing of SEV", "sev", "autonuma_prot_none_scan", "SKIP_EVENT", "WBNOINVD_MASK"),
     Place("region", "region unregistration", "sev", "unreg_region", "NO_FLUSH", "WBNOINVD_MASK"),
-    Place(
-        "large-hole",
-        "guest_memfd hole as large as the guest",
-        "sev-snp-gmem",
-        "gmem_punch_hole",
-        "WBNOINVD_ALL",
-        "CLFLUSHOPT_DM_GMEM",
-        whole_guest=True,
-    ),
     Place("asid", "ASID recycling", "sev", "asid_recycle", "WBNOINVD_MASK", "DF_FLUSH_SEQ", first_half="WBINVD_ALL"),
 )
 
@@ -63,8 +52,6 @@ def rows(evidence: Evidence) -> list[Row]:
 def _row(evidence: Evidence, place: Place) -> Row:
     case = scenario(evidence, place.guest, MACHINE, "autonuma-default")
     case = replace(case, cpus_that_ran=float(case.vcpus))
-    if place.whole_guest:
-        case = replace(case, range_bytes=case.resident_bytes)
     draws = Draws(parameters_of(evidence, MACHINE))
     cheap = total(place.trigger, place.cheaper, case, draws).event
     dear = total(place.trigger, place.first_half or place.kernel, case, draws).event
@@ -78,9 +65,6 @@ def _row(evidence: Evidence, place: Place) -> Row:
     why = verdict.reason
     if STRATEGIES[place.cheaper].skips and verdict.state != "inadmissible":
         why = f"{why}; on the list: {STRATEGIES[place.cheaper].list_status}"
-    elif verdict.state == "admissible":
-        stopped = int(cpus_flushed(STRATEGIES[place.cheaper], case))
-        why = f"it stops {stopped} CPUs for {quantity(float(numpy.median(cheap.irq_off_s)), 's')}: every guest pays"
     least = "at least " if place.first_half else ""
     cost = "nothing" if not numpy.any(cheap.stolen_s) else quantity(float(numpy.median(cheap.stolen_s)), "s")
     found: Verdict = "disagree-explained" if share > 0.5 else "fail"

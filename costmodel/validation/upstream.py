@@ -36,7 +36,6 @@ EXPLAINED = {
     5: "the 5.4 backport was withdrawn because of soft lock-ups: that kernel goes on losing flushes (CVE-2022-0171)",
     7: "the filter is safe at events after which the page stays, and cheaper; the list was not convinced that it is worth "
     "doing, and dropping the flush at region unregistration would break user ABI",
-    10: "one WBINVD takes less CPU time than CLFLUSHOPT over a whole guest, but it stops every CPU at once: all guests pay",
 }
 """Decisions that the model would not have made at every trigger, and why; found one by one."""
 Basis = Literal["forced", "cost", "trivial", "undecided"]

@@ -9,7 +9,7 @@ from costmodel.cost import flush, strategy
 from costmodel.cost.draws import medians
 from costmodel.cost.flush import EventCost
 from costmodel.cost.scenario import scenario
-from costmodel.cost.strategy import cpus_flushed, event_cost, mixed_cost
+from costmodel.cost.strategy import cpus_flushed, event_cost, folios, mixed_cost
 from costmodel.errors import MissingNumber
 from costmodel.kvm.strategies import STRATEGIES
 
@@ -54,25 +54,53 @@ def test_only_a_cpu_that_has_wbnoinvd_keeps_its_lines(name, cpus, has, invalidat
 
 
 @pytest.mark.parametrize(
-    ("name", "guest", "pages", "rmpupdate"),
+    ("name", "guest", "pages"),
     [
-        ("CLFLUSHOPT_UVA", "sev", False, False),
-        ("CLFLUSHOPT_DM_SPTE", "sev", False, False),
-        ("CLFLUSHOPT_DM_PINNED", "sev", True, False),
-        ("CLFLUSHOPT_DM_PINNED", "sev-snp-gmem", True, False),
-        ("CLFLUSHOPT_DM_GMEM", "sev-snp-gmem", True, True),
-        ("CLFLUSHOPT_DM_GMEM", "sev", True, False),
+        ("CLFLUSHOPT_UVA", "sev", False),
+        ("CLFLUSHOPT_DM_SPTE", "sev", False),
+        ("CLFLUSHOPT_DM_PINNED", "sev", True),
+        ("CLFLUSHOPT_DM_PINNED", "sev-snp-gmem", True),
+        ("CLFLUSHOPT_DM_GMEM", "sev", True),
     ],
 )
-def test_pages_have_fences_of_their_own_and_the_rmp_is_updated_for_gmem(name, guest, pages, rmpupdate, case, at):
+def test_pages_have_fences_of_their_own(name, guest, pages, case, at):
     there, size = replace(case, guest=guest), 2.0**20
     found = event_cost(STRATEGIES[name], MIGRATE, there, at, size)
     present = flush.present_fraction(at, case.machine, case.resident_bytes, there.shape(MIGRATE).residency, size)
-    if pages:
-        expected = flush.paged_flush(at, case.machine, size, present, case.vcpus, rmpupdate=rmpupdate)
-    else:
-        expected = flush.range_flush(at, case.machine, size, present, case.vcpus)
+    ranged = flush.paged_flush if pages else flush.range_flush
+    expected = ranged(at, case.machine, size, present, case.vcpus)
     assert found.time_s == expected.time_s and found.guest_s == expected.guest_s
+
+
+RELEASES = ("gmem_punch_hole", "gmem_free_folio_teardown", "convert_private_to_shared_in_place")
+
+
+@pytest.mark.parametrize("trigger", RELEASES)
+@pytest.mark.parametrize("name", ["CLFLUSHOPT_DM_GMEM", "WBINVD_ALL", "WBNOINVD_ALL", "WBNOINVD_MASK", "NO_FLUSH"])
+def test_rmpupdate_is_due_whatever_flushes(name, trigger, case, at):
+    """make_shared() comes before the flush, under every strategy; a guest without RMP does without."""
+    pages, snp = 64, replace(case, guest="sev-snp-gmem")
+    entry = STRATEGIES[name]
+    slow = at.with_values(rmpupdate_s=at["rmpupdate_s"] + 1.0)
+    added = [
+        event_cost(entry, trigger, there, slow, pages * 4096.0).time_s
+        - event_cost(entry, trigger, there, at, pages * 4096.0).time_s
+        for there in (snp, replace(snp, folio_bytes=2.0**21), replace(case, guest="tdx"))
+    ]
+    assert [x.item() for x in added] == pytest.approx([pages, 1, 0])
+
+
+def test_a_hole_of_guest_memfd_is_a_call_per_folio(case, at):
+    """kvm_gmem_free_folio() and a conversion in place know one folio: a whole-cache flush there is one for each."""
+    snp, size, still = replace(case, guest="sev-snp-gmem"), 16 * 2.0**21, {"packed": True, "invalidates": True}
+    for folio_bytes, calls in ((4096.0, 8192), (2.0**21, 16)):
+        there = replace(snp, folio_bytes=folio_bytes)
+        for trigger in RELEASES:
+            assert folios(trigger, there, size) == calls
+            found = event_cost(STRATEGIES["WBINVD_ALL"], trigger, there, at, size)
+            each = flush.each_folio(at, case.machine, 256, numpy.array(float(calls)), **still)
+            assert found.time_s == pytest.approx(each.time_s + calls * at["rmpupdate_s"])
+    assert folios("munmap_or_discard", case, size) == 1
 
 
 def test_a_range_of_no_workload_is_of_unknown_use(case, at):
