@@ -131,9 +131,30 @@ def _scaled(machine: Machine, id: str, factor: float) -> Machine:
     return replace(machine, **changed) if changed else machine
 
 
+_TOLD: dict[str, Machine] = {}
+"""Machines that a user described to this process, by id: files of lscpu and the like."""
+
+
+def tell(machine: Machine) -> None:
+    """From now on `load` has this machine too."""
+    _TOLD[machine.id] = machine
+    _with_told.cache_clear()
+
+
 def load(data_dir: Path | None = None) -> Evidence:
-    """The evidence under `data_dir` (default: paths.data_dir()), read once per process. Raises BadInput."""
-    return _load((data_dir or paths.data_dir()).resolve())
+    """The evidence under `data_dir` (default: paths.data_dir()), read once per process, with the machines that this
+    process was told of. Raises BadInput.
+    """
+    root = (data_dir or paths.data_dir()).resolve()
+    return _with_told(root) if _TOLD else _load(root)
+
+
+@lru_cache(maxsize=8)
+def _with_told(root: Path) -> Evidence:
+    found = _load(root)
+    for machine in _TOLD.values():
+        found = found.with_machine(machine)
+    return found
 
 
 @lru_cache(maxsize=8)
