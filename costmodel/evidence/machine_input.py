@@ -24,6 +24,7 @@ from costmodel.plain import visible
 
 GENERATIONS = "core_generations.csv"
 COLUMNS = ("vendor", "family", "first_model", "last_model", "microarchitecture", "source")
+PEAK = "dram_peak_bytes_per_s_per_socket"
 STDIN = "-"
 THIS = "this"
 MOST_SOCKETS = 64
@@ -157,6 +158,9 @@ class _Gaps:
                 field="logical_cpus",
                 remedy="give lscpu, or write the number of sockets before it: --machine '2x FILE'",
             )
+        twin = self._twin()
+        if twin:
+            notes.append(f"memory bandwidth of a socket as of {twin.title} (EXTRAPOLATED; fewer channels give less)")
         l2, _ = self._cache(2, cpus, notes)
         llc, shared = self._cache(3, cpus, notes)
         shared = _fitting(cpus, min(shared, cpus))
@@ -173,15 +177,22 @@ class _Gaps:
             llc_bytes_per_domain=llc,
             l2_bytes_per_core=l2,
             line_bytes=told.line_bytes or 64,
-            dram_peak_bytes_per_s_per_socket=None,
+            dram_peak_bytes_per_s_per_socket=twin.dram_peak_bytes_per_s_per_socket if twin else None,
             features=self._features(notes),
-            missing={"dram_peak_bytes_per_s_per_socket": "not told by the description"},
+            provenance={PEAK: twin.provenance[PEAK]} if twin else {},
+            missing={} if twin else {PEAK: "not told by the description, and no machine of this generation has a source"},
             notes=(
                 *notes,
                 *(("virtual machine: caches and CPUs as the hypervisor reports them",) if told.virtual else ()),
             ),
             given=given,
         )
+
+    def _twin(self) -> Machine | None:
+        """A catalogued machine of the same core generation whose memory bandwidth has a source."""
+        machines = self.evidence.machines.values()
+        same = [m for m in machines if m.microarchitecture == self.generation and m.vendor == self.told.vendor]
+        return next((m for m in same if PEAK in m.provenance and getattr(m, PEAK)), None)
 
     def _cache(self, level: int, cpus: int, notes: list[str]) -> tuple[float, int]:
         """Bytes of one cache of the level and the CPUs behind it. Raises BadInput where nothing tells."""

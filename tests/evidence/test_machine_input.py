@@ -287,3 +287,11 @@ def test_the_bounds_of_a_description_hold_for_hostile_numbers():
         described.read(
             "CPU(s): 4\nVendor ID: AuthenticAMD\nCPU family: 25\nModel: 1\nL3 cache: 9999999 GiB (1 instance)\n", "x"
         )
+
+
+def test_memory_bandwidth_is_that_of_the_generation_and_says_so(evidence):
+    machine = machine_input.find(evidence, "EPYC 9754")
+    assert machine.dram_peak_bytes_per_s_per_socket == evidence.machine("epyc-9654-2s").dram_peak_bytes_per_s_per_socket
+    assert any("memory bandwidth" in note and "EXTRAPOLATED" in note for note in machine.notes)
+    unknown = machine_input.find(evidence, "658x")
+    assert unknown.dram_peak_bytes_per_s_per_socket is None and "no machine of this generation" in str(unknown.missing)
