@@ -266,7 +266,7 @@ def _id(name: str, sockets: int, evidence: Evidence) -> str:
     brand = next((word for word in ("epyc", "xeon", "ryzen") if word in name.lower()), "cpu")
     part = "-".join(re.sub(r"[^a-z0-9]", "", word) for word in _words(name))[:40].strip("-")
     made = f"{brand}-{part or 'host'}-{sockets}s"
-    return f"{made}-described" if made in evidence.machines else made
+    return f"{made}-described" if made in evidence.machines and not evidence.machines[made].given else made
 
 
 def _named(evidence: Evidence, asked: str, name: str, sockets: int) -> Machine:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from dataclasses import dataclass, field, replace
+import os
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -131,14 +133,16 @@ def _scaled(machine: Machine, id: str, factor: float) -> Machine:
     return replace(machine, **changed) if changed else machine
 
 
-_TOLD: dict[str, Machine] = {}
-"""Machines that a user described to this process, by id: files of lscpu and the like."""
+TOLD = "COSTMODEL_TOLD"
+"""Environment variable with the machines that a user described, as JSON: the kernels of notebooks and every other process
+that this one starts know them too.
+"""
 
 
 def tell(machine: Machine) -> None:
-    """From now on `load` has this machine too."""
-    _TOLD[machine.id] = machine
-    _with_told.cache_clear()
+    """From now on `load` has this machine too, here and in processes that this one starts."""
+    known = json.loads(os.environ.get(TOLD, "{}"))
+    os.environ[TOLD] = json.dumps({**known, machine.id: asdict(machine)}, sort_keys=True)
 
 
 def load(data_dir: Path | None = None) -> Evidence:
@@ -146,13 +150,21 @@ def load(data_dir: Path | None = None) -> Evidence:
     process was told of. Raises BadInput.
     """
     root = (data_dir or paths.data_dir()).resolve()
-    return _with_told(root) if _TOLD else _load(root)
+    told = os.environ.get(TOLD, "")
+    return _with_told(root, told) if told else _load(root)
 
 
 @lru_cache(maxsize=8)
-def _with_told(root: Path) -> Evidence:
+def _with_told(root: Path, told: str) -> Evidence:
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        machines = TypeAdapter(dict[str, Machine]).validate_json(told)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadInput(f"{first['msg'].lower()}", file=TOLD, remedy=f"unset {TOLD}") from None
     found = _load(root)
-    for machine in _TOLD.values():
+    for machine in machines.values():
         found = found.with_machine(machine)
     return found
 

@@ -1,7 +1,10 @@
 """Machines as users name and describe them. The descriptions here are made for the tests, in the forms of the tools."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -272,14 +275,22 @@ def test_the_generations_are_those_of_the_catalogue(evidence):
             assert found == machine.microarchitecture, row.dump
 
 
-def test_a_described_machine_joins_the_evidence_of_this_process(evidence, monkeypatch):
-    monkeypatch.setattr(store, "_TOLD", {})
+def test_a_described_machine_joins_the_evidence_of_this_process_and_its_children(evidence):
     machine = machine_input.find(evidence, "9754")
     store.tell(machine)
     assert store.load().machine("epyc-9754-1s") == machine
     assert store.load().data_hash != evidence.data_hash
-    monkeypatch.setattr(store, "_TOLD", {})
+    code = "from costmodel.evidence.store import load; print(load().machine('epyc-9754-1s').title)"
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert child.stdout.strip() == machine.title
+    del os.environ[store.TOLD]
     assert store.load() is evidence
+
+
+def test_a_damaged_telling_is_one_clear_error(monkeypatch):
+    monkeypatch.setenv(store.TOLD, '{"x": {"id": 3}}')
+    with pytest.raises(BadInput, match="COSTMODEL_TOLD"):
+        store.load()
 
 
 def test_the_bounds_of_a_description_hold_for_hostile_numbers():
@@ -295,3 +306,12 @@ def test_memory_bandwidth_is_that_of_the_generation_and_says_so(evidence):
     assert any("memory bandwidth" in note and "EXTRAPOLATED" in note for note in machine.notes)
     unknown = machine_input.find(evidence, "658x")
     assert unknown.dram_peak_bytes_per_s_per_socket is None and "no machine of this generation" in str(unknown.missing)
+
+
+def test_a_host_described_twice_is_one_machine_and_none_of_the_catalogue(tmp_path):
+    path = tmp_path / "lscpu.txt"
+    path.write_text(lscpu("AMD EPYC 7763 64-Core Processor", (25, 1, 1), 256, 2, 2, (64, 128), (512, 16)))
+    first = machine_input.find(store.load(), str(path))
+    store.tell(first)
+    assert machine_input.find(store.load(), str(path)) == first
+    assert first.id == "epyc-7763-2s-described"
