@@ -1,6 +1,7 @@
 """`costmodel machine`, and every command that takes a machine."""
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -30,8 +31,7 @@ def test_show_says_what_was_taken_from_elsewhere(host):
 
 
 def test_standard_input_is_a_machine_too(host):
-    with open(host) as stream:
-        assert "EPYC 8434P" in run("machine", "show", "-", input=stream.read())
+    assert "EPYC 8434P" in run("machine", "show", "-", input=Path(host).read_text())
 
 
 def test_list_names_every_dump():
