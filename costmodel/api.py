@@ -35,7 +35,8 @@ from costmodel.decision.recommend import DEFAULT_WORKLOAD, not_applicable, study
 from costmodel.decision.recommend import recommend as decide
 from costmodel.decision.rows import cost_rows
 from costmodel.errors import BadInput, UnknownName
-from costmodel.evidence.store import load
+from costmodel.evidence import machine_input
+from costmodel.evidence.store import load, tell
 from costmodel.kvm.guests import guest as guest_of
 from costmodel.kvm.strategies import strategy as strategy_of
 
@@ -184,7 +185,7 @@ def case(
     """One guest on one machine under a workload and a kernel: the start of every question.
 
     None means the workload's own number; for `cpus_that_ran`, the mask of an unpinned guest: all CPUs. `resident_bytes`
-    may be text such as `"16 GiB"`. `rates` are events per second that you measured, by trigger, or pairs of a count and
+    may be text such as `"16 GiB"`. `machine` is anything that `machine()` takes. `rates` are events per second that you measured, by trigger, or pairs of a count and
     its seconds; the trigger `"all"` is every event at the guest's hook. `vmm` (qemu, cloud-hypervisor, other), `pinned`,
     `backing` (anon, thp, hugetlb, memfd, guest_memfd), `mempolicy` and `mergeable` say how the guest's memory is set up;
     None is what the VMM does by default. Ids are those of `guests()`, `machines()`, `workloads()`, `kernels()` and
@@ -199,6 +200,7 @@ def case(
             raise BadInput(
                 f"{text!r} is no text", field=field, remedy="give an id or a version as text, such as '6.17'"
             )
+    texts["machine"] = _machine_id(machine)
     own = Case(
         **texts,
         vcpus=None if vcpus is None else _whole(vcpus, "vcpus"),
@@ -214,6 +216,14 @@ def case(
     )
     own.scenario  # noqa: B018  every name and number is checked here and now
     return own
+
+
+def _machine_id(asked: str) -> str:
+    """The id of the machine that `asked` means; one that is only described is known from now on. Raises as `find`."""
+    found = machine_input.find(load(), asked)
+    if found.given:
+        tell(found)
+    return found.id
 
 
 @dataclass(frozen=True, repr=False)
@@ -848,6 +858,18 @@ def machines() -> pandas.DataFrame:
     256
     """
     return _table(list(load().machines.values()), "provenance", "missing", "features_off")
+
+
+def machine(name: str) -> str:
+    """The id of a machine by its marketing name, by a file of lscpu, lscpu -J, /proc/cpuinfo, cpuid -r or lstopo, or of
+    `this` host; from then on `case()` and `machines()` know it. Raises UnknownName or BadInput.
+
+    >>> machine("EPYC 9754")
+    'epyc-9754-1s'
+    >>> int(machines().domains["epyc-9754-1s"])
+    16
+    """
+    return _machine_id(name)
 
 
 def workloads() -> pandas.DataFrame:

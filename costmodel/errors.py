@@ -92,12 +92,15 @@ LONGEST_NAME = 80
 
 
 class UnknownName(CostModelError):
-    """A guest, machine, workload, trigger, strategy, kernel or formula id that the catalogue lacks."""
+    """A guest, machine, workload, trigger, strategy, kernel or formula id that the catalogue lacks; `or_else` is what
+    helps where no id does.
+    """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], or_else: str = "") -> None:
         self.kind, self.name, self.known = kind, name, tuple(known)
         near = get_close_matches(name[:LONGEST_NAME], self.known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(self.known)}"
+        hint += f" {or_else}" if or_else else ""
         super().__init__(f"unknown {kind} {name[:LONGEST_NAME]!r}; {hint}")
 
 

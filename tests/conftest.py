@@ -1,6 +1,16 @@
 """Property tests draw the same examples in every run: a failure is never a matter of luck."""
 
+import pytest
 from hypothesis import settings
+
+from costmodel.evidence.store import TOLD
 
 settings.register_profile("same", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("same")
+
+
+@pytest.fixture(autouse=True)
+def _machines_are_told_to_one_test_only(monkeypatch):
+    """A machine that a test describes to its process is forgotten after it."""
+    monkeypatch.setenv(TOLD, "")
+    monkeypatch.delenv(TOLD)

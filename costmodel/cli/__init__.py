@@ -26,6 +26,7 @@ COMMANDS = {
     "cost": "What each strategy costs at each trigger.",
     "formula": "Print a cost formula as text, LaTeX, Python or C.",
     "list": "List guests, machines, workloads, strategies, triggers, kernels or formulas.",
+    "machine": "What the tool takes a machine to be: a name, a file of lscpu, or this host.",
     "measure": "Measure this machine, or read a trace that was taken elsewhere.",
     "predict": "Time of range flushes on a measured machine, with 90 % intervals.",
     "recommend": "Recommend a flush strategy for a guest type on a machine.",

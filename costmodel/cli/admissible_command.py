@@ -29,7 +29,7 @@ Examples:
 @click.option("--guest", help="Guest type.")
 @click.option("--trigger", help="Trigger (see `costmodel list triggers`).")
 @click.option("--strategy", help="One strategy [default: all].")
-@click.option("--machine", help="Fill the CPU predicates from this machine.")
+@click.option("--machine", callback=options.machine_named, help="Fill the CPU predicates from this machine.")
 @click.option("--kernel", help="Fill the kernel predicates from this version.")
 @click.option(
     "--assume", multiple=True, metavar="PREDICATE=BOOL", help="Take a predicate as true or false; repeatable."

@@ -18,7 +18,11 @@ Examples:
   costmodel calibrate --json > calibration.json
 """,
 )
-@click.option("--machine", help="Print the parameters of this machine only [default: the fits and all checks].")
+@click.option(
+    "--machine",
+    callback=options.machine_named,
+    help="Print the parameters of this machine only [default: the fits and all checks].",
+)
 @click.option("--host", help="Calibrate a measured host (data/hosts or COSTMODEL_HOSTS) and print its diagnostics.")
 @click.option("--against", help="With --host: another profile of the same host, predicted from the first.")
 @options.as_json

@@ -14,7 +14,22 @@ from costmodel.errors import BadInput
 from costmodel.kvm.setup import BACKINGS, MEMPOLICIES, VMMS
 
 guest = click.option("--guest", required=True, help="Guest type: plain, sev, sev-es, sev-snp, sev-snp-gmem, tdx.")
-machine = click.option("--machine", required=True, help="Machine id (see `costmodel list machines`).")
+
+
+def machine_named(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """The id of the machine that a user means by `--machine`; one that is only described is told to this process."""
+    from costmodel.evidence import machine_input, store
+
+    if value is None:
+        return None
+    found = machine_input.find(store.load(), value)
+    if found.given:
+        store.tell(found)
+    return found.id
+
+
+MACHINE_HELP = "Machine: an id (`costmodel list machines`), a name such as 'EPYC 9754', a file of lscpu, - or `this`."
+machine = click.option("--machine", required=True, callback=machine_named, help=MACHINE_HELP)
 workload = click.option(
     "--workload", default="autonuma-default", show_default=True, help="Workload id (see `costmodel list workloads`)."
 )

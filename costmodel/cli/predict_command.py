@@ -41,7 +41,7 @@ Example:
   printf 'instruction,state,range_bytes\\nCLFLUSHOPT,dirty,65536\\n' | costmodel predict --machine my-host --cells -
 """,
 )
-@click.option("--machine", required=True, help="A measured host (see `costmodel measure`) or a catalogued machine.")
+@options.machine
 @click.option(
     "--cells",
     required=True,

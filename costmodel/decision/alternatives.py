@@ -237,7 +237,7 @@ def _command(
     """The command line that gives this table again."""
     words = ["costmodel", "block"]
     words += [word for name in guests for word in ("--guest", name)]
-    words += ["--machine", case.machine.id, "--workload", case.workload.id, "--trigger", trigger]
+    words += ["--machine", case.machine.word, "--workload", case.workload.id, "--trigger", trigger]
     words += [word for name in kernel_names for word in ("--kernel", name)]
     words += [word for name in strategies for word in ("--strategy", name)]
     words += [word for name in measured for word in ("--measured", name)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from costmodel import __version__
 from costmodel.calibration.cached import parameters_of
 from costmodel.calibration.parameters import ParameterSet
@@ -66,7 +68,7 @@ def study_all(evidence: Evidence, case: Scenario, parameters: ParameterSet) -> l
 
 def _command(case: Scenario) -> str:
     """The command line that gives this answer again."""
-    words = ["costmodel recommend", f"--guest {case.guest}", f"--machine {case.machine.id}"]
+    words = ["costmodel recommend", f"--guest {case.guest}", f"--machine {shlex.quote(case.machine.word)}"]
     words += [f"--workload {case.workload.id}", f"--kernel {case.kernel}"]
     return " ".join([*words, *case.number_words])
 

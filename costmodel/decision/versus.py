@@ -271,7 +271,7 @@ def _command(kind: str, base: Side, new: Side, more: Sequence[str]) -> str:
     case = base.scenario
     option = "--kernel" if kind == "kernels" else "--strategy"
     words = ["costmodel", "compare", option, base.label, option, new.label, "--guest", case.guest]
-    words += ["--machine", case.machine.id, "--workload", case.workload.id]
+    words += ["--machine", case.machine.word, "--workload", case.workload.id]
     if kind == "strategies":
         words += ["--kernel", case.kernel]
     return shell_line([*words, *more, *case.number_words])

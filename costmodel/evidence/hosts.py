@@ -244,7 +244,7 @@ def _machine(
     vendor, cpus = words["vendor"], numbers["logical_cpus"]
     by_level = {one["level"]: one for one in caches}
     llc, l2 = by_level[max(by_level)], by_level.get(2, {"bytes": 0})
-    signature = _signature(numbers["family"], numbers["model"], numbers["stepping"])
+    signature = signature_of(numbers["family"], numbers["model"], numbers["stepping"])
     shown_features = set(texts(host, "features", file=path.name, row="host"))
     sharing = min(cpus, llc["shared_cpus"])
     same = [row for row in dumps.values() if row.signature == signature]
@@ -279,7 +279,7 @@ def _machine(
     )
 
 
-def _signature(family: int, model: int, stepping: int) -> str:
+def signature_of(family: int, model: int, stepping: int) -> str:
     """CPUID 1 EAX of family, model and stepping as eight hexadecimal digits."""
     base, extended = min(family, 15), max(0, family - 15)
     return f"{extended << 20 | (model >> 4) << 16 | base << 8 | (model & 15) << 4 | stepping:08X}"

@@ -84,6 +84,13 @@ class Machine:
     provenance: dict[str, tuple[str, ...]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    given: str = ""
+    """What a user wrote to mean a machine that no catalogue holds; commands name it so."""
+
+    @property
+    def word(self) -> str:
+        """How a command names the machine: its id, or what the user wrote to mean it."""
+        return self.given or self.id
 
     @property
     def cores(self) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from dataclasses import dataclass, field, replace
+import os
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -131,9 +133,40 @@ def _scaled(machine: Machine, id: str, factor: float) -> Machine:
     return replace(machine, **changed) if changed else machine
 
 
+TOLD = "COSTMODEL_TOLD"
+"""Environment variable with the machines that a user described, as JSON: the kernels of notebooks and every other process
+that this one starts know them too.
+"""
+
+
+def tell(machine: Machine) -> None:
+    """From now on `load` has this machine too, here and in processes that this one starts."""
+    known = json.loads(os.environ.get(TOLD, "{}"))
+    os.environ[TOLD] = json.dumps({**known, machine.id: asdict(machine)}, sort_keys=True)
+
+
 def load(data_dir: Path | None = None) -> Evidence:
-    """The evidence under `data_dir` (default: paths.data_dir()), read once per process. Raises BadInput."""
-    return _load((data_dir or paths.data_dir()).resolve())
+    """The evidence under `data_dir` (default: paths.data_dir()), read once per process, with the machines that this
+    process was told of. Raises BadInput.
+    """
+    root = (data_dir or paths.data_dir()).resolve()
+    told = os.environ.get(TOLD, "")
+    return _with_told(root, told) if told else _load(root)
+
+
+@lru_cache(maxsize=8)
+def _with_told(root: Path, told: str) -> Evidence:
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        machines = TypeAdapter(dict[str, Machine]).validate_json(told)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadInput(f"{first['msg'].lower()}", file=TOLD, remedy=f"unset {TOLD}") from None
+    found = _load(root)
+    for machine in machines.values():
+        found = found.with_machine(machine)
+    return found
 
 
 @lru_cache(maxsize=8)

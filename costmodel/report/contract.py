@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from costmodel.cost.scenario import MOST_VCPUS
 from costmodel.errors import BadInput, UnknownName
-from costmodel.evidence.store import load
+from costmodel.evidence import machine_input
+from costmodel.evidence.store import load, tell
 from costmodel.kvm import kernels
 from costmodel.kvm.setup import setup
 
@@ -65,7 +66,10 @@ def check(values: Mapping[str, object]) -> ReportParameters:
         mempolicy=parameters.mempolicy,
         mergeable=parameters.mergeable,
     )
-    host = evidence.machine(parameters.machine)
+    host = machine_input.find(evidence, parameters.machine)
+    if host.given:
+        tell(host)
+        parameters = parameters.model_copy(update={"machine": host.id})
     evidence.workload(parameters.workload)
     kernels.resolve(parameters.kernel)
     if (parameters.cpus_that_ran or 0) > host.logical_cpus:

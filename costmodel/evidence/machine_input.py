@@ -1,0 +1,379 @@
+"""The machine that a user means: an id, a marketing name, a dump of data/, a file that describes it, `-` or `this`.
+
+What a file does not tell comes from the CPUID dumps of the same signature, then from those of the same model, then from
+those of the same core generation; each such number is named in the notes, the last kind as EXTRAPOLATED.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from costmodel.errors import BadInput, UnknownName
+from costmodel.evidence import described, table
+from costmodel.evidence.cpuid import CpuidRow
+from costmodel.evidence.described import Described
+from costmodel.evidence.hosts import signature_of
+from costmodel.evidence.records import Machine
+from costmodel.evidence.store import Evidence
+from costmodel.plain import visible
+
+GENERATIONS = "core_generations.csv"
+COLUMNS = ("vendor", "family", "first_model", "last_model", "microarchitecture", "source")
+PEAK = "dram_peak_bytes_per_s_per_socket"
+STDIN = "-"
+THIS = "this"
+MOST_SOCKETS = 64
+KIB = 1024.0
+NOISE = frozenset(
+    [
+        "amd",
+        "intel",
+        "r",
+        "tm",
+        "cpu",
+        "core",
+        "processor",
+        "emb",
+        "xeon",
+        "epyc",
+        "platinum",
+        "gold",
+        "silver",
+        "bronze",
+        "ghz",
+        "eng",
+        "sample",
+    ]
+)
+"""Words of a marketing name that tell no part from another."""
+
+
+def find(evidence: Evidence, asked: str) -> Machine:
+    """The machine that `asked` means. Raises UnknownName or BadInput; several matches are listed."""
+    if asked in evidence.machines or asked in evidence.left_out:
+        return evidence.machine(asked)
+    match = re.fullmatch(r"(?:(\d{1,2})\s*[xX*]\s*)?(\S.*)", asked.strip(), re.DOTALL)
+    if not match:
+        raise UnknownName("machine", asked, evidence.machines)
+    sockets, name = int(match[1] or 0), match[2]
+    if sockets > MOST_SOCKETS:
+        raise BadInput(f"{sockets} sockets cannot be", field="machine", remedy="write it as 2x NAME")
+    if name in (STDIN, THIS) or Path(name).is_file():
+        prefix = f"{sockets}x " if sockets else ""
+        return from_text(evidence, *_text(name), given=f"{prefix}{Path(name).name}", sockets=sockets)
+    return _named(evidence, asked, name, sockets)
+
+
+def _text(name: str) -> tuple[str, str]:
+    """The text of a description and how messages call it. Raises BadInput."""
+    if name == STDIN:
+        return sys.stdin.read(described.LONGEST + 1), "standard input"
+    path = Path("/proc/cpuinfo") if name == THIS else Path(name)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror}", file=path.name, remedy="check the path") from None
+    return content.decode("utf-8", "replace"), path.name
+
+
+def from_text(evidence: Evidence, text: str, file: str, *, given: str, sockets: int = 0) -> Machine:
+    """The machine that a file describes. Raises BadInput where neither the file nor the catalogue knows its caches."""
+    return _Gaps(evidence, described.read(text, file), file).machine(given, sockets)
+
+
+def microarchitecture(evidence: Evidence, vendor: str, family: int, model: int) -> str:
+    """Core generation by data/core_generations.csv, empty where it has none. Raises BadInput."""
+    for row in _generations(evidence.root / GENERATIONS):
+        if row[0] == vendor and row[1] == family and row[2] <= model <= row[3]:
+            return row[4]
+    return ""
+
+
+@lru_cache(maxsize=2)
+def _generations(path: Path) -> tuple[tuple[str, int, int, int, str], ...]:
+    """(vendor, family, first and last model, generation) of each row. Raises BadInput."""
+    found = []
+    for row in table.read_table(path, COLUMNS, COLUMNS[:3]):
+        place = {"file": path.name, "row": table.row_name(row, COLUMNS[:3])}
+        for column in COLUMNS[1:4]:
+            if not re.fullmatch(r"0x[0-9a-f]{2,3}", row[column], re.ASCII):
+                problem = f"{row[column][:20]!r} is no hexadecimal number"
+                raise BadInput(problem, **place, field=column, remedy="write it as 0x19")
+        numbers = (int(row[column], 16) for column in COLUMNS[1:4])
+        found.append((row["vendor"], *numbers, row["microarchitecture"]))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class _Gaps:
+    """A description, and the dumps that fill what it does not tell, nearest first."""
+
+    evidence: Evidence
+    told: Described
+    file: str
+
+    @property
+    def generation(self) -> str:
+        return microarchitecture(self.evidence, self.told.vendor, self.told.family or 0, self.told.model or 0)
+
+    def circles(self) -> list[tuple[str, list[CpuidRow]]]:
+        """Dumps of the same signature, of the same model and of the same generation; of each first those of the same part."""
+        told, rows = self.told, list(self.evidence.dumps.values())
+        own = signature_of(told.family or 0, told.model or 0, told.stepping or 0)
+        near = {
+            "the dump of the same signature": [r for r in rows if told.stepping is not None and r.signature == own],
+            "a dump of the same model": [r for r in rows if r.signature[:-1] == own[:-1]],
+            "a dump of the same core generation (EXTRAPOLATED)": [
+                r for r in rows if self.generation and self._of(r) == self.generation
+            ],
+        }
+        part = set(_words(told.name))
+        return [
+            (why, sorted(found, key=lambda r: -len(part & set(_words(r.model)))))
+            for why, found in near.items()
+            if found
+        ]
+
+    def _of(self, row: CpuidRow) -> str:
+        vendor = "amd" if row.dump.startswith("Auth") else "intel"
+        return microarchitecture(self.evidence, vendor, *family_model(row.signature))
+
+    def machine(self, given: str, sockets: int) -> Machine:
+        told = self.told
+        notes = [f"described by {told.kind} ({visible(self.file)})"]
+        threads = told.threads_per_core or 1
+        sockets = sockets or told.sockets or 1
+        cpus = told.logical_cpus or (told.cpus_per_socket or 0) * sockets
+        if told.logical_cpus and told.cpus_per_socket and not told.sockets:
+            cpus = told.cpus_per_socket * sockets
+        if not cpus:
+            raise BadInput(
+                "does not tell how many CPUs the host has",
+                file=self.file,
+                field="logical_cpus",
+                remedy="give lscpu, or write the number of sockets before it: --machine '2x FILE'",
+            )
+        twin = self._twin()
+        if twin:
+            notes.append(f"memory bandwidth of a socket as of {twin.title} (EXTRAPOLATED; fewer channels give less)")
+        l2, _ = self._cache(2, cpus, notes)
+        llc, shared = self._cache(3, cpus, notes)
+        shared = _fitting(cpus, min(shared, cpus))
+        return Machine(
+            id=_id(told.name, sockets, self.evidence),
+            title=f"{'' if sockets == 1 else f'{sockets} x '}{_title(told.name) or told.vendor}",
+            vendor=told.vendor,
+            microarchitecture=self.generation or "not catalogued",
+            sockets=sockets,
+            logical_cpus=cpus,
+            threads_per_core=threads,
+            cpus_per_domain=shared,
+            domains=max(1, cpus // shared),
+            llc_bytes_per_domain=llc,
+            l2_bytes_per_core=l2,
+            line_bytes=told.line_bytes or 64,
+            dram_peak_bytes_per_s_per_socket=twin.dram_peak_bytes_per_s_per_socket if twin else None,
+            features=self._features(notes),
+            provenance={PEAK: twin.provenance[PEAK]} if twin else {},
+            missing={} if twin else {PEAK: "not told by the description, and no machine of this generation has a source"},
+            notes=(
+                *notes,
+                *(("virtual machine: caches and CPUs as the hypervisor reports them",) if told.virtual else ()),
+            ),
+            given=given,
+        )
+
+    def _twin(self) -> Machine | None:
+        """A catalogued machine of the same core generation whose memory bandwidth has a source."""
+        machines = self.evidence.machines.values()
+        same = [m for m in machines if m.microarchitecture == self.generation and m.vendor == self.told.vendor]
+        return next((m for m in same if PEAK in m.provenance and getattr(m, PEAK)), None)
+
+    def _cache(self, level: int, cpus: int, notes: list[str]) -> tuple[float, int]:
+        """Bytes of one cache of the level and the CPUs behind it. Raises BadInput where nothing tells."""
+        told = self.told.caches.get(level, described.Cache())
+        if told.bytes and told.shared_cpus:
+            return told.bytes, told.shared_cpus
+        for why, rows in self.circles():
+            size, shared = rows[0].l3_bytes if level == 3 else rows[0].l2_bytes, _shared(rows[0], level)
+            if told.total_bytes and not told.bytes:  # all of them: how many there are follows from the size of one
+                instances = max(1, round(told.total_bytes / size))
+                notes.append(f"L{level}: {instances} caches, by the size of one in {why}, {rows[0].model}")
+                return told.total_bytes / instances, max(1, cpus // instances)
+            notes.append(f"L{level}: {'CPUs behind one' if told.bytes else 'size'} from {why}, {rows[0].model}")
+            return told.bytes or size, _scaled(shared, rows[0], self.told)
+        raise BadInput(
+            f"does not tell the L{level} caches, and no dump of this CPU generation is catalogued",
+            file=self.file,
+            field=f"L{level} cache",
+            remedy="give lscpu with the number of instances (util-linux 2.37 or newer), cpuid -r or lstopo XML",
+        )
+
+    def _features(self, notes: list[str]) -> dict[str, bool]:
+        """What the file shows or the silicon has; a feature without a flag is that of the nearest dumps."""
+        from costmodel.evidence.cpuid import FEATURES
+
+        shown = self.told.features or frozenset()
+        if self.told.whole:
+            return {name: name in shown for name in FEATURES} | {"tdx": False}
+        circles = self.circles()
+        why, rows = circles[0] if circles else ("", [])
+        silicon = {name for row in rows for name in row.bits}
+        if why:
+            notes.append(f"feature bits without a flag of their own from {why}")
+        return {name: name in shown or name in silicon for name in FEATURES} | {"tdx": "tdx" in shown}
+
+
+def _scaled(shared: int, row: CpuidRow, told: Described) -> int:
+    """CPUs behind a cache of a dump, as many as this host has where SMT is on there and off here or the reverse."""
+    dumped = int(float(row.cells["threads_per_core"] or 0)) or 1
+    return max(1, round(shared * (told.threads_per_core or dumped) / dumped))
+
+
+def _shared(row: CpuidRow, level: int) -> int:
+    return int(float(row.cells[f"l{level}_shared_by_max_logical_cpus"] or 1))
+
+
+def _fitting(cpus: int, shared: int) -> int:
+    """The largest divisor of `cpus` that is no more than `shared`: cores that are fused off leave smaller domains."""
+    return next(size for size in range(shared, 0, -1) if cpus % size == 0)
+
+
+def family_model(signature: str) -> tuple[int, int]:
+    """Family and model of a CPUID signature of eight hexadecimal digits."""
+    bits = int(signature, 16)
+    base = bits >> 8 & 15
+    return base + (bits >> 20 & 255 if base == 15 else 0), (bits >> 4 & 15) | (bits >> 16 & 15) << 4
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name that tell parts apart, in lower case: `AMD EPYC 9754 128-Core Processor` gives 9754."""
+    found = re.findall(r"[a-z0-9+]+(?:-c)?", re.sub(r"\d+-core|@.*|\(r\)|\(tm\)", " ", name.lower()))
+    return [word for word in found if word not in NOISE]
+
+
+def _title(name: str) -> str:
+    return visible(" ".join(re.sub(r"\d+-Core Processor|CPU @.*|\(R\)|\(TM\)", " ", name, flags=re.IGNORECASE).split()))
+
+
+def _id(name: str, sockets: int, evidence: Evidence) -> str:
+    """An id such as epyc-9754-2s, told apart from the catalogue's."""
+    brand = next((word for word in ("epyc", "xeon", "ryzen") if word in name.lower()), "cpu")
+    part = "-".join(re.sub(r"[^a-z0-9]", "", word) for word in _words(name))[:40].strip("-")
+    made = f"{brand}-{part or 'host'}-{sockets}s"
+    return f"{made}-described" if made in evidence.machines and not evidence.machines[made].given else made
+
+
+def _named(evidence: Evidence, asked: str, name: str, sockets: int) -> Machine:
+    """A machine by words of its title, or of a dump that no machine stands for."""
+    wanted = set(_words(name)) or {name.lower()}
+    titles = {
+        id: set(_words(f"{m.title} {id.replace('-', ' ')}"))
+        for id, m in evidence.machines.items()
+        if id not in evidence.hosts
+    }
+    hits = [id for id, words in titles.items() if wanted <= words]
+    if sockets:
+        hits = [id for id in hits if evidence.machines[id].sockets == sockets]
+    if len(hits) > 1:
+        raise _several(asked, {id: evidence.machines[id].title for id in hits})
+    if hits:
+        return evidence.machines[hits[0]]
+    dumps = _newest_of(row for row in evidence.dumps.values() if wanted <= set(_words(f"{row.model} {_codename(row)}")))
+    if len(dumps) > 1:
+        raise _several(asked, {row.model: row.dump for row in dumps.values()})
+    if dumps:
+        return from_dump(evidence, next(iter(dumps.values())), asked, sockets)
+    known = [*evidence.machines, *(" ".join(_words(row.model)) for row in evidence.dumps.values())]
+    raise UnknownName("machine", asked, known, "or give what lscpu prints on it: --machine lscpu.txt, or - to read it")
+
+
+def _codename(row: CpuidRow) -> str:
+    return row.dump.replace("_", " ")
+
+
+def _newest_of(rows: Iterable[CpuidRow]) -> Mapping[str, CpuidRow]:
+    """One dump of each part: the one that counts most CPUs."""
+    found: dict[str, CpuidRow] = {}
+    for row in rows:
+        part = " ".join(_words(row.model))
+        if part not in found or _cpus(row) > _cpus(found[part]):
+            found[part] = row
+    return found
+
+
+def _cpus(row: CpuidRow) -> int:
+    return int(float(row.cells["logical_cpus_in_dump"] or 0))
+
+
+def _several(asked: str, names: Mapping[str, str]) -> BadInput:
+    listed = ", ".join(f"{name} ({title})" for name, title in list(names.items())[:8])
+    return BadInput(
+        f"{visible(asked)[:40]!r} is the name of several", field="machine", remedy=f"choose one of {listed}"
+    )
+
+
+def from_dump(evidence: Evidence, row: CpuidRow, given: str, sockets: int = 0) -> Machine:
+    """The machine of a CPUID dump in data/: as many sockets as the dump shows CPUs for, or as were asked for."""
+    threads = int(float(row.cells["threads_per_core"] or 0)) or 1
+    package = int(float(row.cells["logical_cpus_per_package"] or 0)) or _part_cpus(row, threads)
+    sockets = sockets or max(1, _cpus(row) // package if package else 1)
+    vendor = "amd" if row.dump.startswith("Auth") else "intel"
+    caches = {
+        level: described.Cache(size, shared_cpus=_shared(row, level))
+        for level, size in ((2, row.l2_bytes), (3, row.l3_bytes))
+    }
+    family, model = family_model(row.signature)
+    told = Described(
+        kind="CPUID dump",
+        vendor=vendor,
+        name=row.model,
+        family=family,
+        model=model,
+        stepping=int(row.signature[-1], 16),
+        logical_cpus=package * sockets,
+        sockets=sockets,
+        threads_per_core=threads,
+        line_bytes=int(float(row.cells["clflush_line_bytes"] or 64)),
+        caches=caches,
+        features=row.bits,
+        whole=True,
+    )
+    return _Gaps(evidence, told, row.dump).machine(given, sockets)
+
+
+def _part_cpus(row: CpuidRow, threads: int) -> int:
+    """CPUs of a package by the name of the part, `32-Core`. Raises BadInput."""
+    match = re.search(r"(\d+)-Core", row.model)
+    if not match:
+        raise BadInput("does not tell its CPUs", file=row.dump, remedy="give lscpu of the host")
+    return int(match[1]) * threads
+
+
+def facts(machine: Machine) -> Sequence[str]:
+    """What a person wants to check of a machine, one line each."""
+    mib = 2.0**20
+    on = [name for name, has in machine.features.items() if has]
+    return (
+        f"{machine.title} ({machine.microarchitecture})",
+        f"{machine.sockets} sockets, {machine.logical_cpus} CPUs, {machine.threads_per_core} threads a core",
+        f"{machine.domains} cache domains of {machine.cpus_per_domain} CPUs with {machine.llc_bytes_per_domain / mib:g} MiB",
+        f"L2 {machine.l2_bytes_per_core / mib:g} MiB a core, lines of {machine.line_bytes} bytes",
+        f"features: {', '.join(on) or 'none of those that the model asks for'}",
+        *machine.notes,
+    )
+
+
+def named(evidence: Evidence) -> dict[str, str]:
+    """Names that `find` takes without a file, and what each means: ids first, then parts of which a dump is in data/."""
+    found = {id: machine.title for id, machine in evidence.machines.items()}
+    titles = " ".join(found.values()).lower()
+    for part, row in sorted(_newest_of(evidence.dumps.values()).items()):
+        if f" {part} " not in f" {titles} ":
+            found[part] = f"{_title(row.model)} (dump {row.dump})"
+    return found

@@ -1,0 +1,327 @@
+"""What runs on this host and how it is set, read from /proc and /sys without changing anything.
+
+Only the fields below leave a command line: types, counts, sizes and switches. Paths of disks, addresses, passwords and,
+unless they are asked for, names of guests are never kept.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+from costmodel.errors import BadInput
+
+SIZES = {"": 2**20, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+"""Suffixes of QEMU's -m and of cloud-hypervisor; a number without one is MiB in QEMU."""
+VMMS = {"qemu": re.compile(r"qemu-system-\w+|qemu-kvm|kvm"), "cloud-hypervisor": re.compile(r"cloud-hyperviso\w*")}
+FIRECRACKER = re.compile(r"firecracker")
+VCPU_THREADS = re.compile(r"CPU \d+/KVM|vcpu\d+|fc_vcpu \d+")
+"""Names of vCPU threads in QEMU (debug-threads=on), cloud-hypervisor and Firecracker."""
+ES_POLICY = 0x4
+"""Bit of the SEV guest policy that asks for SEV-ES (QEMU docs/system/i386/amd-memory-encryption.rst)."""
+TYPES = {"sev-guest": "sev", "sev-snp-guest": "sev-snp-gmem", "tdx-guest": "tdx"}
+MEMPOLICIES = {
+    "default": "default",
+    "bind": "bind",
+    "strict": "bind",
+    "restrictive": "default",
+    "interleave": "interleave",
+    "preferred": "preferred-many",
+}
+"""How QEMU and libvirt call memory policies, and what of them the NUMA scanner sees: with MPOL_F_MOF or without."""
+CMDLINE_MOST = 2**20
+MOST_VCPUS = 2**16
+SWITCHES = {
+    "numa_balancing": "proc/sys/kernel/numa_balancing",
+    "ksm_run": "sys/kernel/mm/ksm/run",
+    "ksm_pages_to_scan": "sys/kernel/mm/ksm/pages_to_scan",
+    "ksm_sleep_millisecs": "sys/kernel/mm/ksm/sleep_millisecs",
+    "transparent_hugepage": "sys/kernel/mm/transparent_hugepage/enabled",
+    "compaction_proactiveness": "proc/sys/vm/compaction_proactiveness",
+    "kvm_amd_sev": "sys/module/kvm_amd/parameters/sev",
+    "kvm_amd_sev_es": "sys/module/kvm_amd/parameters/sev_es",
+    "kvm_amd_sev_snp": "sys/module/kvm_amd/parameters/sev_snp",
+    "kvm_intel_tdx": "sys/module/kvm_intel/parameters/tdx",
+    "numa_scan_period_min_ms": "sys/kernel/debug/sched/numa_balancing/scan_period_min_ms",
+    "numa_scan_size_mb": "sys/kernel/debug/sched/numa_balancing/scan_size_mb",
+}
+"""Settings of the host that bear on flushes, by file; those below debugfs need root."""
+
+
+@dataclass(frozen=True)
+class RunningGuest:
+    """A guest as it is. What could not be seen is None and named in `unseen`. `allowed_cpus` counts the CPUs on which its
+    vCPUs may run. `name` is empty unless names were asked for.
+    """
+
+    vmm: str
+    guest: str
+    vcpus: int | None = None
+    memory_bytes: float | None = None
+    backing: str | None = None
+    mempolicy: str | None = None
+    mergeable: bool | None = None
+    allowed_cpus: int | None = None
+    name: str = ""
+    unseen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Running:
+    """The host: kernel release, settings by name of SWITCHES (what could not be read is missing), and its guests."""
+
+    kernel: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    unseen: tuple[str, ...] = ()
+    guests: tuple[RunningGuest, ...] = ()
+
+
+def look(root: Path = Path("/"), *, names: bool = False) -> Running:
+    """Read the host under `root`. With `names` the guests' own names are kept."""
+    settings, unseen = {}, []
+    for name, place in SWITCHES.items():
+        try:
+            text = (root / place).read_text().strip()
+        except FileNotFoundError:
+            continue
+        except (OSError, UnicodeDecodeError):
+            unseen.append(name)
+            continue
+        chosen = re.search(r"\[(\S+)\]", text)
+        settings[name] = (chosen[1] if chosen else text)[:64]
+    if not (root / "sys/kernel/debug/sched").is_dir():
+        unseen.append("numa_scan_period_min_ms (debugfs needs root)")
+    return Running(
+        kernel=_text(root / "proc/sys/kernel/osrelease")[:64],
+        settings=settings,
+        unseen=tuple(unseen),
+        guests=tuple(_guests(root, names)),
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _guests(root: Path, names: bool) -> Iterator[RunningGuest]:
+    """The guests among the processes, by pid."""
+    folders = [path for path in (root / "proc").glob("[0-9]*") if path.name.isdecimal()]
+    for folder in sorted(folders, key=lambda path: int(path.name)):
+        try:
+            raw = (folder / "cmdline").read_bytes()[:CMDLINE_MOST]
+        except OSError:
+            continue
+        words = [word.decode("utf-8", "replace") for word in raw.split(b"\0") if word]
+        if not words:
+            continue
+        program = Path(words[0]).name
+        if VMMS["qemu"].fullmatch(program):
+            found = qemu(words[1:])
+        elif VMMS["cloud-hypervisor"].fullmatch(program):
+            found = cloud_hypervisor(words[1:])
+        elif FIRECRACKER.fullmatch(program):
+            found = RunningGuest(
+                "other", "plain", unseen=("memory of a Firecracker guest", "backing", "mempolicy", "mergeable")
+            )
+        else:
+            continue
+        yield replace(_threads(found, folder), name=found.name if names else "")
+
+
+def _threads(found: RunningGuest, folder: Path) -> RunningGuest:
+    """With the number of vCPU threads, and on how many CPUs they may run, where the threads tell."""
+    vcpus, allowed = 0, set()
+    for thread in folder.glob("task/[0-9]*"):
+        if VCPU_THREADS.fullmatch(_text(thread / "comm")):
+            vcpus += 1
+            match = re.search(r"^Cpus_allowed_list:\s*(\S+)", _text(thread / "status"), re.MULTILINE)
+            allowed |= _cpus(match[1]) if match else set()
+    if not vcpus:
+        return replace(found, unseen=(*found.unseen, "where its vCPUs may run (its threads have no names)"))
+    return replace(found, vcpus=found.vcpus or vcpus, allowed_cpus=len(allowed) or None)
+
+
+def _cpus(text: str) -> set[int]:
+    """CPUs of a list such as `0-3,8`; empty where it cannot be read."""
+    found: set[int] = set()
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", part, re.ASCII)
+        if not match:
+            return set()
+        found |= set(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return found
+
+
+def _size(text: str, plain: int) -> float | None:
+    """Bytes of `16G`, `16384M` or, in units of `plain` bytes, of a bare number."""
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)([BKMGT]?)(?:i?B)?", text.strip(), re.ASCII | re.IGNORECASE)
+    if not match:
+        return None
+    return float(match[1]) * (SIZES[match[2].upper()] if match[2] else plain)
+
+
+def _options(words: Sequence[str]) -> list[tuple[str, str]]:
+    """(option without its hyphens, value) pairs; `--name=value` counts as well as `--name value`."""
+    found = []
+    for index, word in enumerate(words):
+        if not word.startswith("-"):
+            continue
+        name, equals, value = word.lstrip("-").partition("=") if word.startswith("--") else (word.lstrip("-"), "", "")
+        following = words[index + 1] if index + 1 < len(words) and not words[index + 1].startswith("-") else ""
+        found.append((name, value if equals else following))
+    return found
+
+
+def _pairs(text: str, first: str = "") -> dict[str, str]:
+    """Keys and values of `a=1,b=2` or of a JSON object; a leading part without `=` goes under `first`."""
+    if text.lstrip().startswith("{"):
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError):
+            return {}
+        return {key: _plain(value) for key, value in document.items()} if isinstance(document, dict) else {}
+    found: dict[str, str] = {}
+    for index, part in enumerate(re.split(r"(?<!,),(?!,)", text)):
+        key, equals, value = part.partition("=")
+        if equals:
+            found[key] = value
+        elif index == 0 and first:
+            found[first] = part
+    return found
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value) if isinstance(value, int | float | str) else json.dumps(value)
+
+
+def qemu(words: Sequence[str]) -> RunningGuest:
+    """A guest from the words of a QEMU command line, without the program."""
+    options = _options(words)
+    objects = [_pairs(value, "qom-type") for name, value in options if name == "object"]
+    by_id = {one["id"]: one for one in objects if one.get("id")}
+    machine = {}
+    for name, value in options:
+        if name in ("machine", "M"):
+            machine |= _pairs(value, "type")
+    memory = next((_pairs(value, "size") for name, value in options if name == "m"), {})
+    smp = next((_pairs(value, "cpus") for name, value in options if name == "smp"), {"cpus": "1"})
+    support = by_id.get(machine.get("confidential-guest-support", machine.get("memory-encryption", "")), {})
+    guest = TYPES.get(support.get("qom-type", ""), "plain")
+    if guest == "sev" and _integer(support.get("policy", "0")) & ES_POLICY:
+        guest = "sev-es"
+    backends = [one for one in objects if one.get("qom-type", "").startswith("memory-backend-")]
+    merge = {one.get("merge", machine.get("mem-merge", "on")) for one in backends} or {machine.get("mem-merge", "on")}
+    asked = "confidential-guest-support" in machine or "memory-encryption" in machine
+    unseen = ("type of the confidential guest",) if asked and guest == "plain" else ()
+    return RunningGuest(
+        vmm="qemu",
+        guest=guest,
+        vcpus=_count(smp.get("cpus") or smp.get("maxcpus")),
+        memory_bytes=_size(memory.get("size", "128"), 2**20),
+        backing=_backing(options, backends) if not guest.endswith(("gmem", "tdx")) else "guest_memfd",
+        mempolicy=_policy(backends),
+        mergeable=guest == "plain" and merge == {"on"},
+        name=next((_pairs(value, "guest").get("guest", "") for name, value in options if name == "name"), "")[:64],
+        unseen=unseen,
+    )
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text[:20], 0)
+    except ValueError:
+        return 0
+
+
+def _count(text: str | None) -> int | None:
+    return int(text) if text and re.fullmatch(r"\d{1,5}", text, re.ASCII) and 0 < int(text) <= MOST_VCPUS else None
+
+
+def _backing(options: Sequence[tuple[str, str]], backends: Sequence[Mapping[str, str]]) -> str:
+    """What lies behind the memory. Of a path only whether it names huge pages is looked at."""
+    paths = [value for name, value in options if name == "mem-path"] + [one.get("mem-path", "") for one in backends]
+    if any("huge" in path for path in paths) or any(one.get("hugetlb") == "on" for one in backends):
+        return "hugetlb"
+    if any(paths) or any(one.get("qom-type") == "memory-backend-memfd" for one in backends):
+        return "memfd"
+    return "thp"
+
+
+def _policy(backends: Sequence[Mapping[str, str]]) -> str:
+    policies = {MEMPOLICIES.get(one.get("policy", "default"), "default") for one in backends}
+    return policies.pop() if len(policies) == 1 else "default"
+
+
+def cloud_hypervisor(words: Sequence[str]) -> RunningGuest:
+    """A guest from the words of a cloud-hypervisor command line, without the program."""
+    options = dict(_options(words))
+    memory, platform = _pairs(options.get("memory", "")), _pairs(options.get("platform", ""))
+    guest = "tdx" if platform.get("tdx") == "on" else "sev-snp-gmem" if platform.get("sev_snp") == "on" else "plain"
+    backing = "hugetlb" if memory.get("hugepages") == "on" else "memfd" if memory.get("shared") == "on" else "thp"
+    if guest != "plain":
+        backing = "guest_memfd"
+    elif backing == "thp" and memory.get("thp") == "off":
+        backing = "anon"
+    return RunningGuest(
+        vmm="cloud-hypervisor",
+        guest=guest,
+        vcpus=_count(_pairs(options.get("cpus", ""), "boot").get("boot")),
+        memory_bytes=_size(memory.get("size", ""), 1),
+        backing=backing,
+        mempolicy="bind" if "host_numa_node" in options.get("memory-zone", "") else "default",
+        mergeable=guest == "plain" and memory.get("mergeable") == "on",
+    )
+
+
+def domain(text: str, file: str, *, names: bool = False) -> RunningGuest:
+    """A guest from libvirt's domain XML. Raises BadInput."""
+    remedy = "give what `virsh dumpxml DOMAIN` prints"
+    if "<!ENTITY" in text:
+        raise BadInput("declares entities, which no domain does", file=file, remedy=remedy)
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        raise BadInput(f"is no XML: {error}", file=file, remedy=remedy) from None
+    if root.tag != "domain":
+        raise BadInput("is no domain", file=file, remedy=remedy)
+    security = root.find("launchSecurity")
+    kind = security.get("type", "") if security is not None else ""
+    guest = {"sev": "sev", "sev-snp": "sev-snp-gmem", "tdx": "tdx", "": "plain"}.get(kind)
+    if guest is None:
+        raise BadInput(f"launch security {kind[:20]!r} is unknown", file=file, field="launchSecurity", remedy=remedy)
+    if guest == "sev" and _integer(root.findtext("launchSecurity/policy", "0")) & ES_POLICY:
+        guest = "sev-es"
+    memory = root.find("memory")
+    unit = (memory.get("unit", "KiB") if memory is not None else "KiB").removesuffix("iB").removesuffix("bytes").upper()
+    pins = [_cpus(pin.get("cpuset", "")) for pin in root.iterfind("cputune/vcpupin")]
+    backing = root.find("memoryBacking")
+    held = {one.tag for one in backing} if backing is not None else set()
+    source = root.find("memoryBacking/source")
+    kinds = (
+        "hugetlb"
+        if "hugepages" in held
+        else "memfd"
+        if source is not None and source.get("type") in ("memfd", "file")
+        else "thp"
+    )
+    mode = root.find("numatune/memory")
+    return RunningGuest(
+        vmm="qemu",
+        guest=guest,
+        vcpus=_count((root.findtext("vcpu") or "").strip()),
+        memory_bytes=_size(f"{(memory.text or '').strip()}{unit or 'B'}", 1) if memory is not None else None,
+        backing="guest_memfd" if guest in ("sev-snp-gmem", "tdx") else kinds,
+        mempolicy=MEMPOLICIES.get(mode.get("mode", "strict"), "default") if mode is not None else "default",
+        mergeable=guest == "plain" and "nosharepages" not in held,
+        allowed_cpus=len(set().union(*pins)) or None if pins else None,
+        name=root.findtext("name", "")[:64] if names else "",
+    )

@@ -1,0 +1,317 @@
+"""Machines as users name and describe them. The descriptions here are made for the tests, in the forms of the tools."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from costmodel.errors import BadInput, UnknownName
+from costmodel.evidence import described, machine_input, store
+
+MIB = 2**20
+
+
+@pytest.fixture(scope="module")
+def evidence():
+    return store.load()
+
+
+def lscpu(name, signature, cpus, sockets, threads, l2, l3, **more):
+    """What lscpu 2.37 or newer prints of such a host; `l2` and `l3` are (size of all in MiB, instances)."""
+    family, model, stepping = signature
+    fields = {
+        "Architecture": "x86_64",
+        "CPU(s)": cpus,
+        "On-line CPU(s) list": f"0-{cpus - 1}",
+        "Vendor ID": "AuthenticAMD" if family > 6 else "GenuineIntel",
+        "Model name": name,
+        "CPU family": family,
+        "Model": model,
+        "Thread(s) per core": threads,
+        "Core(s) per socket": cpus // sockets // threads,
+        "Socket(s)": sockets,
+        "Stepping": stepping,
+        "Flags": "fpu sme sev sev_es clflushopt clwb wbnoinvd sev_snp" if family > 6 else "fpu clflushopt clwb",
+        "L2 cache": f"{l2[0]} MiB ({l2[1]} instances)",
+        "L3 cache": f"{l3[0]} MiB ({l3[1]} instance{'s' if l3[1] > 1 else ''})",
+        **more,
+    }
+    return "".join(f"{key + ':':<24}{value}\n" for key, value in fields.items())
+
+
+HOSTS = {
+    "EPYC 74F3": (("AMD EPYC 74F3 24-Core Processor", (25, 1, 1), 48, 1, 2, (12, 24), (256, 8)), "zen3", 8, 6, 32),
+    "2 x EPYC 9375F": (
+        ("AMD EPYC 9375F 32-Core Processor", (26, 2, 1), 128, 2, 2, (64, 64), (512, 16)),
+        "zen5",
+        16,
+        8,
+        32,
+    ),
+    "EPYC 8434P": (("AMD EPYC 8434P 48-Core Processor", (25, 160, 2), 96, 1, 2, (48, 48), (128, 8)), "zen4", 8, 12, 16),
+    "EPYC 7452": (("AMD EPYC 7452 32-Core Processor", (23, 49, 0), 64, 1, 2, (16, 32), (128, 8)), "zen2", 8, 8, 16),
+    "2 x EPYC 7281": (("AMD EPYC 7281 16-Core Processor", (23, 1, 2), 64, 2, 2, (16, 32), (64, 16)), "zen1", 16, 4, 4),
+    "2 x EPYC 9R14": (("AMD EPYC 9R14", (25, 17, 1), 192, 2, 1, (192, 192), (768, 24)), "zen4", 24, 8, 32),
+    "2 x EPYC 7453": (
+        ("AMD EPYC 7453 28-Core Processor", (25, 1, 1), 112, 2, 2, (28, 56), (128, 8)),
+        "zen3",
+        8,
+        14,
+        16,
+    ),
+    "EPYC 9224": (("AMD EPYC 9224 24-Core Processor", (25, 17, 1), 48, 1, 2, (24, 24), (64, 4)), "zen4", 4, 12, 16),
+    "EPYC 9754": (
+        ("AMD EPYC 9754 128-Core Processor", (25, 160, 2), 256, 1, 2, (128, 128), (256, 16)),
+        "zen4",
+        16,
+        16,
+        16,
+    ),
+    "cloud slice": (("AMD EPYC 9V33X 96-Core Processor", (25, 17, 2), 44, 1, 2, (22, 22), (192, 2)), "zen4", 2, 22, 96),
+    "Xeon 6975P-C": (
+        ("INTEL(R) XEON(R) 6975P-C", (6, 173, 1), 192, 1, 2, (192, 96), (480, 1)),
+        "granite-rapids",
+        1,
+        192,
+        480,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOSTS)
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_host_that_lscpu_describes_is_a_machine(name, form, evidence, tmp_path):
+    arguments, generation, domains, per_domain, mib = HOSTS[name]
+    text = lscpu(*arguments)
+    if form == "json":
+        fields = [line.partition(":") for line in text.splitlines()]
+        entries = [{"field": f"{key}:", "data": value.strip()} for key, _, value in fields]
+        text = json.dumps({"lscpu": [{**entries[0], "children": entries[1:6]}, *entries[6:]]})
+    path = tmp_path / "host.txt"
+    path.write_text(text)
+    machine = machine_input.find(evidence, str(path))
+    assert machine.microarchitecture == generation
+    assert (machine.domains, machine.cpus_per_domain) == (domains, per_domain)
+    assert machine.llc_bytes_per_domain == mib * MIB
+    assert machine.domains * machine.cpus_per_domain == machine.logical_cpus == arguments[2]
+    assert machine.sockets == arguments[3]
+    assert machine.given == "host.txt"
+    assert machine.features["clflushopt"]
+    assert not any("EXTRAPOLATED" in note and "L3" in note for note in machine.notes)
+
+
+def test_an_old_lscpu_gives_the_size_of_one_cache(evidence):
+    """Before 2.34 it printed `32768K` and no number of instances: the dump of the same signature tells who shares it."""
+    text = lscpu("AMD EPYC 7R13 48-Core Processor", (25, 1, 1), 192, 2, 2, (1, 1), (1, 1))
+    text = re.sub(r"L2 cache:.*", "L2 cache:  512K", re.sub(r"L3 cache:.*", "L3 cache:  32768K", text))
+    machine = machine_input.from_text(evidence, text, "lscpu.txt", given="lscpu.txt")
+    assert (machine.llc_bytes_per_domain, machine.l2_bytes_per_core) == (32 * MIB, MIB / 2)
+    assert machine.cpus_per_domain == 16 and machine.domains == 12
+    assert any("L3" in note and "same signature" in note for note in machine.notes)
+
+
+def test_a_sum_without_instances_is_divided_by_the_size_of_one(evidence):
+    text = lscpu("AMD EPYC 7763 64-Core Processor", (25, 1, 1), 256, 2, 2, (64, 128), (512, 16))
+    text = text.replace(" (16 instances)", "").replace(" (128 instances)", "")
+    machine = machine_input.from_text(evidence, text, "lscpu.txt", given="lscpu.txt")
+    assert machine.domains == 16 and machine.llc_bytes_per_domain == 32 * MIB
+
+
+def test_switched_off_smt_halves_who_shares_a_cache(evidence):
+    text = "".join(
+        f"processor : {cpu}\nvendor_id : AuthenticAMD\ncpu family : 25\nmodel : 1\nstepping : 1\n"
+        f"model name : AMD EPYC 7763 64-Core Processor\nphysical id : {cpu // 64}\nsiblings : 64\ncpu cores : 64\n"
+        "cache size : 512 KB\nclflush size : 64\nflags : sme sev clflushopt wbnoinvd\n\n"
+        for cpu in range(128)
+    )
+    machine = machine_input.from_text(evidence, text, "cpuinfo", given="cpuinfo")
+    assert (machine.logical_cpus, machine.sockets, machine.threads_per_core) == (128, 2, 1)
+    assert (machine.cpus_per_domain, machine.domains) == (8, 16)
+    assert machine.features["sme_coherent"], "no flag shows it: the dump of the signature does"
+
+
+def cpuid_leaves(family, model, cpus_per_l3, l3_bytes):
+    """Registers of a host with such caches, put together field by field as the manuals of both vendors lay them out."""
+
+    def cache(level, kind, shared, size, ways=16):
+        sets = size // (64 * ways)
+        return (kind | level << 5 | (shared - 1) << 14, 63 | (ways - 1) << 22, sets - 1, 0)
+
+    vendor = [int.from_bytes(part, "little") for part in (b"Auth", b"enti", b"cAMD")]
+    name = b"AMD EPYC 0000 64-Core Processor".ljust(48, b"\0")
+    words = [int.from_bytes(name[at : at + 4], "little") for at in range(0, 48, 4)]
+    signature = 1 | (model & 15) << 4 | 15 << 8 | (model >> 4) << 16 | (family - 15) << 20
+    return {
+        (0, 0): (16, vendor[0], vendor[2], vendor[1]),
+        (1, 0): (signature, 8 << 8, 0, 0),
+        (7, 0): (0, 1 << 23 | 1 << 24, 0, 0),
+        (0xB, 0): (1, 2, 0x100, 0),
+        (0xB, 1): (7, 128, 0x201, 0),
+        **{(0x80000002 + i, 0): tuple(words[4 * i : 4 * i + 4]) for i in range(3)},
+        (0x80000008, 0): (0, 1 << 9, 0, 0),
+        (0x8000001D, 0): cache(1, 1, 2, 32 * 1024, 8),
+        (0x8000001D, 1): cache(1, 2, 2, 32 * 1024, 8),
+        (0x8000001D, 2): cache(2, 3, 2, 512 * 1024, 8),
+        (0x8000001D, 3): cache(3, 3, cpus_per_l3, l3_bytes),
+        (0x8000001F, 0): (0b10000011011, 0, 0, 0),
+    }
+
+
+@pytest.mark.parametrize("form", ["cpuid -r", "InstLatx64"])
+def test_a_cpuid_dump_tells_every_cache_and_feature(form, evidence):
+    leaves = cpuid_leaves(25, 1, 16, 32 * MIB)
+    if form == "cpuid -r":
+        lines = [
+            f"   0x{leaf:08x} 0x{sub:02x}: "
+            + " ".join(f"{n}=0x{v:08x}" for n, v in zip(("eax", "ebx", "ecx", "edx"), r, strict=True))
+            for (leaf, sub), r in leaves.items()
+        ]
+        text = "\n".join(f"CPU {cpu}:\n" + "\n".join(lines) for cpu in range(256))
+    else:
+        lines = [
+            f"CPUID {leaf:08X}: " + "-".join(f"{v:08X}" for v in r) + (f" [SL {sub:02X}]" if sub else "")
+            for (leaf, sub), r in leaves.items()
+        ]
+        text = "".join(f"------[ Logical CPU #{cpu} ]------\n" + "\n".join(lines) + "\n" for cpu in range(256))
+    machine = machine_input.from_text(evidence, text, "dump.txt", given="dump.txt")
+    assert (machine.sockets, machine.logical_cpus, machine.threads_per_core) == (2, 256, 2)
+    assert (machine.domains, machine.cpus_per_domain, machine.llc_bytes_per_domain) == (16, 16, 32 * MIB)
+    assert machine.l2_bytes_per_core == MIB / 2
+    on = {name for name, has in machine.features.items() if has}
+    assert on == {"clflushopt", "clwb", "wbnoinvd", "sme", "sev", "sev_es", "sev_snp", "sme_coherent"}
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_lstopo_counts_what_lies_behind_a_cache(version, evidence):
+    package, l3, l2 = (
+        ("Socket", 'type="Cache" depth="3"', 'type="Cache" depth="2"')
+        if version == 1
+        else ("Package", 'type="L3Cache"', 'type="L2Cache"')
+    )
+    core = (
+        f'<object {l2} cache_size="1048576" cache_linesize="64"><object type="Core">'
+        + '<object type="PU"/>' * 2
+        + "</object></object>"
+    )
+    domain = f'<object {l3} cache_size="33554432" cache_linesize="64">' + core * 8 + "</object>"
+    facts = {"CPUVendor": "AuthenticAMD", "CPUFamilyNumber": "25", "CPUModelNumber": "17", "CPUStepping": "1"}
+    infos = "".join(f'<info name="{name}" value="{value}"/>' for name, value in facts.items())
+    text = f'<?xml version="1.0"?><!DOCTYPE topology SYSTEM "hwloc{version}.dtd"><topology><object type="Machine">'
+    text += (f'<object type="{package}">{infos}' + domain * 12 + "</object>") * 2 + "</object></topology>"
+    machine = machine_input.from_text(evidence, text, "host.xml", given="host.xml")
+    assert (machine.sockets, machine.logical_cpus, machine.domains, machine.cpus_per_domain) == (2, 384, 24, 16)
+    assert machine.microarchitecture == "zen4"
+
+
+@pytest.mark.parametrize(
+    ("asked", "id"),
+    [
+        ("milan", "epyc-7763-2s"),
+        ("EPYC 7763", "epyc-7763-2s"),
+        ("genoa", "epyc-9654-2s"),
+        ("EPYC 9754", "epyc-9754-1s"),
+        ("bergamo", "epyc-9754-1s"),
+        ("2x 9124", "epyc-9124-2s"),
+        ("2 x AMD EPYC 9124", "epyc-9124-2s"),
+        ("Xeon Platinum 8280", "xeon-8280-1s"),
+        ("epyc-7763-2s", "epyc-7763-2s"),
+    ],
+)
+def test_a_marketing_name_is_understood_in_any_case(asked, id, evidence):
+    assert machine_input.find(evidence, asked).id == id
+    assert machine_input.find(evidence, asked.upper() if "-2s" not in asked else asked).id == id
+
+
+def test_every_dump_of_data_can_be_asked_for(evidence):
+    for name in machine_input.named(evidence):
+        machine = machine_input.find(evidence, name)
+        assert machine.domains * machine.cpus_per_domain == machine.logical_cpus, name
+    for row in evidence.dumps.values():
+        assert machine_input.from_dump(evidence, row, row.dump).llc_bytes_per_domain == row.l3_bytes
+
+
+def test_several_matches_are_listed_and_none_says_what_to_do(evidence):
+    with pytest.raises(BadInput, match=r"several.*epyc-9655-2s.*epyc-9965-2s|several.*epyc-9965"):
+        machine_input.find(evidence, "turin")
+    with pytest.raises(UnknownName, match="lscpu"):
+        machine_input.find(evidence, "EPYC 9R99")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("hello", "no machine"),
+        ("Architecture:  aarch64\nCPU(s): 4\nVendor ID: ARM\n", "neither an AMD nor an Intel"),
+        ("Architecture:  x86_64\nVendor ID: AuthenticAMD\n", "CPU(s)"),
+        ("CPU(s): 4\nVendor ID: AuthenticAMD\nCPU family: 25\n", "family and model"),
+        ("CPU(s): 4\nVendor ID: AuthenticAMD\nCPU family: 6\nModel: 9\nThread(s) per core: 2\n", "L2"),
+        ("CPU(s): 999999999\nVendor ID: AuthenticAMD\nCPU family: 25\nModel: 1\n", "cannot be"),
+        ('{"lscpu": [', "cannot be read"),
+        ('{"lscpu": 3}', "CPU(s)"),
+        ('<?xml version="1.0"?><!DOCTYPE topology [<!ENTITY a "b">]><topology/>', "entities"),
+        ('<?xml version="1.0"?><topology>', "no XML"),
+        ("0x00000000 0x00: eax=0x00000000 ebx=0x00000000 ecx=0x00000000 edx=0x00000000", "neither"),
+    ],
+)
+def test_what_is_no_description_is_refused_with_the_way_out(text, problem, evidence):
+    with pytest.raises(BadInput, match=re.escape(problem)) as caught:
+        machine_input.from_text(evidence, text, "host.txt", given="host.txt")
+    assert caught.value.file == "host.txt" and caught.value.remedy
+
+
+def test_the_generations_are_those_of_the_catalogue(evidence):
+    """The kernel's ranges of models, against what data/machines says of each signature."""
+    for machine in evidence.machines.values():
+        rows = [
+            row for row in evidence.dumps.values() if row.dump in {s for v in machine.provenance.values() for s in v}
+        ]
+        for row in rows:
+            found = machine_input.microarchitecture(
+                evidence, machine.vendor, *machine_input.family_model(row.signature)
+            )
+            assert found == machine.microarchitecture, row.dump
+
+
+def test_a_described_machine_joins_the_evidence_of_this_process_and_its_children(evidence):
+    machine = machine_input.find(evidence, "9754")
+    store.tell(machine)
+    assert store.load().machine("epyc-9754-1s") == machine
+    assert store.load().data_hash != evidence.data_hash
+    code = "from costmodel.evidence.store import load; print(load().machine('epyc-9754-1s').title)"
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert child.stdout.strip() == machine.title
+    del os.environ[store.TOLD]
+    assert store.load() is evidence
+
+
+def test_a_damaged_telling_is_one_clear_error(monkeypatch):
+    monkeypatch.setenv(store.TOLD, '{"x": {"id": 3}}')
+    with pytest.raises(BadInput, match="COSTMODEL_TOLD"):
+        store.load()
+
+
+def test_the_bounds_of_a_description_hold_for_hostile_numbers():
+    with pytest.raises(BadInput, match="cannot be"):
+        described.read(
+            "CPU(s): 4\nVendor ID: AuthenticAMD\nCPU family: 25\nModel: 1\nL3 cache: 9999999 GiB (1 instance)\n", "x"
+        )
+
+
+def test_memory_bandwidth_is_that_of_the_generation_and_says_so(evidence):
+    machine = machine_input.find(evidence, "EPYC 9754")
+    assert machine.dram_peak_bytes_per_s_per_socket == evidence.machine("epyc-9654-2s").dram_peak_bytes_per_s_per_socket
+    assert any("memory bandwidth" in note and "EXTRAPOLATED" in note for note in machine.notes)
+    unknown = machine_input.find(evidence, "658x")
+    assert unknown.dram_peak_bytes_per_s_per_socket is None and "no machine of this generation" in str(unknown.missing)
+
+
+def test_a_host_described_twice_is_one_machine_and_none_of_the_catalogue(tmp_path):
+    path = tmp_path / "lscpu.txt"
+    path.write_text(lscpu("AMD EPYC 7763 64-Core Processor", (25, 1, 1), 256, 2, 2, (64, 128), (512, 16)))
+    first = machine_input.find(store.load(), str(path))
+    store.tell(first)
+    assert machine_input.find(store.load(), str(path)) == first
+    assert first.id == "epyc-7763-2s-described"

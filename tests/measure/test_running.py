@@ -1,0 +1,184 @@
+"""What runs on a host, from synthetic /proc and /sys trees; no path, address or password leaves them."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+
+from costmodel.errors import BadInput
+from costmodel.measure import running
+
+GIB = 2.0**30
+SECRET = "hunter2"
+QEMU = (
+    "/usr/bin/qemu-system-x86_64 -name guest=tenant-7,debug-threads=on -machine q35,{machine} -m 16G -smp 8,sockets=1 "
+    "-drive file=/srv/disks/tenant-7.qcow2,if=virtio -netdev tap,id=n -device virtio-net,netdev=n,mac=52:54:00:12:34:56 "
+    f"-object secret,id=s0,data={SECRET} -vnc :0,password=on {{more}}"
+)
+KINDS = {
+    "plain": (QEMU.format(machine="accel=kvm", more=""), ("qemu", "plain", 8, 16 * GIB, "thp", "default", True)),
+    "sev": (
+        QEMU.format(
+            machine="confidential-guest-support=sev0",
+            more="-object sev-guest,id=sev0,policy=0x1 -object memory-backend-ram,id=m,size=16G,host-nodes=0,policy=bind",
+        ),
+        ("qemu", "sev", 8, 16 * GIB, "thp", "bind", False),
+    ),
+    "sev-es": (
+        QEMU.format(machine="memory-encryption=e", more="-object sev-guest,id=e,policy=5"),
+        ("qemu", "sev-es", 8, 16 * GIB, "thp", "default", False),
+    ),
+    "sev on huge pages, as libvirt writes it": (
+        "/usr/libexec/qemu-kvm\0-machine\0q35,confidential-guest-support=lsec0,mem-merge=off\0-m\0size=33554432k\0-smp\0"
+        '16,maxcpus=32\0-object\0{"qom-type":"sev-guest","id":"lsec0","policy":1}\0-object\0'
+        '{"qom-type":"memory-backend-file","id":"r","mem-path":"/dev/hugepages/libvirt/qemu/1-x","share":false}',
+        ("qemu", "sev", 16, 32 * GIB, "hugetlb", "default", False),
+    ),
+    "snp": (
+        QEMU.format(machine="confidential-guest-support=x", more="-object sev-snp-guest,id=x,policy=0x30000"),
+        ("qemu", "sev-snp-gmem", 8, 16 * GIB, "guest_memfd", "default", False),
+    ),
+    "tdx": (
+        QEMU.format(machine="confidential-guest-support=t", more='-object {"qom-type":"tdx-guest","id":"t"}'),
+        ("qemu", "tdx", 8, 16 * GIB, "guest_memfd", "default", False),
+    ),
+    "cloud-hypervisor": (
+        "/usr/bin/cloud-hypervisor --cpus boot=4 --memory size=8G,shared=on,mergeable=off --disk path=/srv/x.raw "
+        "--net mac=52:54:00:12:34:56",
+        ("cloud-hypervisor", "plain", 4, 8 * GIB, "memfd", "default", False),
+    ),
+    "cloud-hypervisor with huge pages": (
+        "cloud-hypervisor --cpus=boot=2,max=4 --memory=size=4G,hugepages=on,mergeable=on",
+        ("cloud-hypervisor", "plain", 2, 4 * GIB, "hugetlb", "default", True),
+    ),
+    "firecracker": ("/usr/bin/firecracker --api-sock /run/fc.sock", ("other", "plain", 2, None, None, None, None)),
+}
+
+
+def tree(root, commands, *, vcpus=2, allowed="4-5", **files):
+    """A host with such processes: a synthetic /proc and /sys."""
+    places = {
+        "proc/sys/kernel/osrelease": "6.12.43+deb13-amd64\n",
+        "proc/sys/kernel/numa_balancing": "1\n",
+        "sys/kernel/mm/ksm/run": "0\n",
+        "sys/kernel/mm/transparent_hugepage/enabled": "always [madvise] never\n",
+        "sys/module/kvm_amd/parameters/sev_snp": "Y\n",
+        **files,
+    }
+    for place, text in places.items():
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        (root / place).write_text(text)
+    for pid, command in enumerate(commands, start=1000):
+        folder = root / "proc" / str(pid)
+        folder.mkdir(parents=True)
+        words = command if "\0" in command else command.replace(" ", "\0")
+        (folder / "cmdline").write_bytes(words.encode() + b"\0")
+        for thread in range(vcpus):
+            task = folder / "task" / str(pid * 10 + thread)
+            task.mkdir(parents=True)
+            (task / "comm").write_text(
+                f"{'fc_vcpu ' + str(thread) if 'firecracker' in command else f'CPU {thread}/KVM'}\n"
+            )
+            (task / "status").write_text(f"Name:\tx\nCpus_allowed_list:\t{allowed}\n")
+    return root
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_guest_is_read_off_its_command_line(kind, tmp_path):
+    command, expected = KINDS[kind]
+    (found,) = running.look(tree(tmp_path, [command])).guests
+    seen = (found.vmm, found.guest, found.vcpus, found.memory_bytes, found.backing, found.mempolicy, found.mergeable)
+    assert seen == expected
+    assert found.allowed_cpus == 2
+
+
+def test_only_what_is_listed_leaves_proc(tmp_path):
+    host = running.look(tree(tmp_path, [command for command, _ in KINDS.values()]))
+    assert len(host.guests) == len(KINDS)
+    text = json.dumps(asdict(host))
+    for hidden in (SECRET, "qcow2", "52:54", "/srv", "tenant", "hugepages", "sock"):
+        assert hidden not in text
+
+
+def test_names_are_kept_only_on_request(tmp_path):
+    tree(tmp_path, [KINDS["plain"][0]])
+    assert running.look(tmp_path).guests[0].name == ""
+    assert running.look(tmp_path, names=True).guests[0].name == "tenant-7"
+
+
+def test_the_settings_of_the_host(tmp_path):
+    host = running.look(tree(tmp_path, ["/bin/sleep 5"]))
+    assert host.kernel == "6.12.43+deb13-amd64"
+    assert host.settings == {
+        "numa_balancing": "1",
+        "ksm_run": "0",
+        "transparent_hugepage": "madvise",
+        "kvm_amd_sev_snp": "Y",
+    }
+    assert host.guests == () and any("root" in text for text in host.unseen)
+
+
+def test_a_guest_whose_threads_have_no_names_says_what_was_not_seen(tmp_path):
+    (found,) = running.look(tree(tmp_path, [KINDS["sev"][0]], vcpus=0)).guests
+    assert found.allowed_cpus is None and any("vCPUs" in text for text in found.unseen)
+
+
+@pytest.mark.parametrize("more", ["-m", "-smp x", "-object {", "-m 99999999999999999999G -smp 0", "-object sev-guest"])
+def test_hostile_command_lines_are_no_error(more, tmp_path):
+    (found,) = running.look(tree(tmp_path, [QEMU.format(machine="a=,=b,,", more=more)])).guests
+    assert found.guest == "plain"
+
+
+def test_the_live_host_can_be_looked_at():
+    host = running.look()
+    assert host.kernel
+    for guest in host.guests:
+        assert guest.vmm in ("qemu", "cloud-hypervisor", "other")
+
+
+DOMAIN = """<domain type='kvm'><name>tenant-7</name><memory unit='GiB'>16</memory>{backing}<vcpu placement='static'>8</vcpu>
+{more}<devices><disk type='file'><source file='/srv/tenant-7.qcow2'/></disk></devices></domain>"""
+
+
+@pytest.mark.parametrize(
+    ("backing", "more", "expected"),
+    [
+        ("", "", ("plain", "thp", "default", True, None)),
+        (
+            "<memoryBacking><hugepages/></memoryBacking>",
+            "<launchSecurity type='sev'><policy>0x0001</policy></launchSecurity>",
+            ("sev", "hugetlb", "default", False, None),
+        ),
+        (
+            "<memoryBacking><nosharepages/></memoryBacking>",
+            "<numatune><memory mode='strict' nodeset='0'/></numatune><cputune><vcpupin vcpu='0' cpuset='2'/>"
+            "<vcpupin vcpu='1' cpuset='3-4'/></cputune>",
+            ("plain", "thp", "bind", False, 3),
+        ),
+        (
+            "",
+            "<launchSecurity type='sev'><policy>0x5</policy></launchSecurity>",
+            ("sev-es", "thp", "default", False, None),
+        ),
+        ("", "<launchSecurity type='sev-snp'/>", ("sev-snp-gmem", "guest_memfd", "default", False, None)),
+        ("", "<launchSecurity type='tdx'/>", ("tdx", "guest_memfd", "default", False, None)),
+    ],
+)
+def test_a_domain_of_libvirt_is_a_guest(backing, more, expected):
+    found = running.domain(DOMAIN.format(backing=backing, more=more), "domain.xml")
+    assert (found.guest, found.backing, found.mempolicy, found.mergeable, found.allowed_cpus) == expected
+    assert (found.vcpus, found.memory_bytes, found.name) == (8, 16 * GIB, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("<domain", "no XML"),
+        ("<network/>", "no domain"),
+        ("<!DOCTYPE a [<!ENTITY b 'c'>]><domain/>", "entities"),
+        ("<domain><launchSecurity type='s390-pv'/></domain>", "unknown"),
+    ],
+)
+def test_what_is_no_domain_is_refused(text, problem):
+    with pytest.raises(BadInput, match=problem):
+        running.domain(text, "domain.xml")
