@@ -25,6 +25,7 @@ COMMANDS = {
     "contention": "What waits for a flush by the place of the hook, who pays, what a tenant can force.",
     "cost": "What each strategy costs at each trigger.",
     "formula": "Print a cost formula as text, LaTeX, Python or C.",
+    "host": "Look at this host and its guests, and recommend for each as it is.",
     "list": "List guests, machines, workloads, strategies, triggers, kernels or formulas.",
     "machine": "What the tool takes a machine to be: a name, a file of lscpu, or this host.",
     "measure": "Measure this machine, or read a trace that was taken elsewhere.",

@@ -180,7 +180,9 @@ class _Gaps:
             dram_peak_bytes_per_s_per_socket=twin.dram_peak_bytes_per_s_per_socket if twin else None,
             features=self._features(notes),
             provenance={PEAK: twin.provenance[PEAK]} if twin else {},
-            missing={} if twin else {PEAK: "not told by the description, and no machine of this generation has a source"},
+            missing={}
+            if twin
+            else {PEAK: "not told by the description, and no machine of this generation has a source"},
             notes=(
                 *notes,
                 *(("virtual machine: caches and CPUs as the hypervisor reports them",) if told.virtual else ()),
@@ -355,14 +357,19 @@ def _part_cpus(row: CpuidRow, threads: int) -> int:
     return int(match[1]) * threads
 
 
+def _several_of(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def facts(machine: Machine) -> Sequence[str]:
     """What a person wants to check of a machine, one line each."""
     mib = 2.0**20
     on = [name for name, has in machine.features.items() if has]
     return (
         f"{machine.title} ({machine.microarchitecture})",
-        f"{machine.sockets} sockets, {machine.logical_cpus} CPUs, {machine.threads_per_core} threads a core",
-        f"{machine.domains} cache domains of {machine.cpus_per_domain} CPUs with {machine.llc_bytes_per_domain / mib:g} MiB",
+        f"{_several_of(machine.sockets, 'socket')}, {_several_of(machine.logical_cpus, 'CPU')}, "
+        f"{_several_of(machine.threads_per_core, 'thread')} a core",
+        f"{_several_of(machine.domains, 'cache domain')} of {machine.cpus_per_domain} CPUs with {machine.llc_bytes_per_domain / mib:g} MiB",
         f"L2 {machine.l2_bytes_per_core / mib:g} MiB a core, lines of {machine.line_bytes} bytes",
         f"features: {', '.join(on) or 'none of those that the model asks for'}",
         *machine.notes,

@@ -103,6 +103,18 @@ def _head(result: Recommendation) -> list[str]:
     return lines
 
 
+def first_screen(result: Recommendation) -> list[str]:
+    """The answer in a few lines: what to do now, what it costs, what is left to do, and the command for the rest."""
+    lines = wrap(result.headline, "  ")
+    if result.applicable:
+        lines += wrap(f"Cost: {result.headline_cost}", "  ", "    ")
+        if result.measure_rate:
+            lines += wrap(f"Your own rate: {result.measure_rate}", "  ", "    ")
+        lines += [f"  {line}" for line in _advice("DO NOW", result.do_now, result)]
+        lines += wrap(f"Warnings: {'; '.join(result.warnings)}", "  ", "    ") if result.warnings else []
+    return [*lines, "  All of it:", *command_lines(result.command)]
+
+
 def _policy(policy: Sequence[PolicyEntry]) -> list[str]:
     lines = ["POLICY"]
     for same in policies(policy):

@@ -1,0 +1,76 @@
+"""`costmodel host` on synthetic trees, on libvirt's XML and on the machine that runs the tests."""
+
+import functools
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from costmodel.cli import cli
+from costmodel.measure import running
+from tests.measure.test_running import DOMAIN, KINDS, SECRET, tree
+
+MACHINE = ("--machine", "epyc-7763-2s")
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    """Makes a host with the guests of such kinds the one that is looked at."""
+
+    def made(*kinds, **files):
+        root = tree(tmp_path, [KINDS[kind][0] for kind in kinds], **files)
+        monkeypatch.setattr(running, "look", functools.partial(running.look, root))
+
+    return made
+
+
+def run(*words, **more):
+    result = CliRunner().invoke(cli, ["host", *words], **more)
+    assert result.exit_code == 0, (result.output, result.exception)
+    return result.stdout
+
+
+def test_each_guest_gets_what_to_do_first(host):
+    host("sev", "plain")
+    text = run(*MACHINE, "--kernel", "6.6")
+    assert "GUEST 1: sev, run by qemu, 8 vCPUs" in text and "GUEST 2: plain" in text
+    plain = " ".join(text.partition("GUEST 2: plain")[2].split())
+    assert "Cost: 0 (no flush)" in plain and "Turn NUMA" not in plain, "a plain guest needs nothing"
+    assert "--mempolicy bind" in " ".join(text.split())
+    for hidden in (SECRET, "qcow2", "tenant", "52:54"):
+        assert hidden not in text
+    assert max(map(len, text.splitlines())) <= 72
+
+
+def test_json_says_the_same_and_names_what_was_not_seen(host):
+    host("sev-es", "firecracker")
+    found = json.loads(run(*MACHINE, "--kernel", "6.6", "--json"))
+    first, second = found["guests"]
+    assert first["recommendation"]["guest"] == "sev-es"
+    assert first["recommendation"]["scenario"]["cpus_that_ran"] == 2
+    assert second["unseen"]
+    assert found["settings"]["numa_balancing"] == "1"
+
+
+def test_without_numa_balancing_the_workload_is_another(host):
+    host("sev", **{"proc/sys/kernel/numa_balancing": "0\n"})
+    found = json.loads(run(*MACHINE, "--kernel", "6.6", "--json"))
+    assert found["guests"][0]["recommendation"]["workload"] == "idle"
+
+
+def test_a_guest_that_cannot_be_here_says_so_and_the_others_are_answered(host):
+    host("tdx", "sev")
+    text = run(*MACHINE, "--kernel", "6.17")
+    assert "needs an Intel CPU" in text and "GUEST 2: sev" in text
+
+
+def test_a_domain_is_read_instead_of_the_processes():
+    sev = "<launchSecurity type='sev'><policy>0x1</policy></launchSecurity>"
+    xml = DOMAIN.format(backing="<memoryBacking><hugepages/></memoryBacking>", more=sev)
+    text = run(*MACHINE, "--kernel", "6.6", "--domain", "-", input=xml)
+    assert "GUEST 1: sev, run by qemu, 8 vCPUs" in text and "hugetlb" in text
+
+
+def test_the_machine_of_the_tests_is_looked_at():
+    result = CliRunner().invoke(cli, ["host", "--kernel", "6.6"])
+    assert result.exit_code == 0 and "THIS HOST" in result.stdout, result.exception
