@@ -1,5 +1,7 @@
 """Property tests draw the same examples in every run: a failure is never a matter of luck."""
 
+import signal
+
 import pytest
 from hypothesis import settings
 
@@ -7,6 +9,10 @@ from costmodel.evidence.store import TOLD
 
 settings.register_profile("same", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("same")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Tests that a shell started in the background inherit an ignored Ctrl-C, and so would every process that they interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
