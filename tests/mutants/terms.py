@@ -120,13 +120,13 @@ class Judge:
             users = self.users.get(name, set())
             judges = [i for i in session.items if i.nodeid in users and self.took_s[i.nodeid] <= SLOWEST_S]
             judges.sort(key=lambda item: ("tests/formulas" not in item.nodeid, self.took_s[item.nodeid]))
-            mutants = [m for m in mutants_of(registry.FORMULAS[name]) if (name, m.change) not in listed]
+            mutants = [m for m in mutants_of(registry.FORMULAS[name]) if (name, str(m.expression)) not in listed]
             alive = [mutant for mutant in mutants if not self._killed(mutant, judges)]
             self.total += len(mutants)
             self.survivors += alive
             print(f"{name}: {len(mutants) - len(alive)} of {len(mutants)} noticed by {len(judges)} tests", flush=True)
             for mutant in alive:
-                print(f"  survived: {mutant.change}", flush=True)
+                print(f"  survived: {mutant.change}: {mutant.expression}", flush=True)
         return True
 
     def _killed(self, mutant: TermMutant, judges: Sequence[pytest.Item]) -> bool:
@@ -163,9 +163,9 @@ def _slope(expression: sympy.Expr, item: Formula, name: str) -> sympy.Expr:
 
 
 def equivalents() -> dict[tuple[str, str], str]:
-    """Changes that no test can notice, by formula and change, each with its reason."""
+    """Changes that no test can notice, by formula and the expression that they make, each with its reason."""
     entries = tomllib.loads(EQUIVALENTS.read_text(encoding="utf-8")).get("equivalent", [])
-    return {(entry["formula"], entry["change"]): entry["why"] for entry in entries}
+    return {(entry["formula"], entry["expression"]): entry["why"] for entry in entries}
 
 
 def watch(judge: Judge) -> None:

@@ -55,5 +55,5 @@ def test_a_wrong_term_is_noticed_and_the_formula_itself_is_not():
 
 
 def test_listed_equivalents_are_changes_that_are_made():
-    for name, change in equivalents():
-        assert change in {mutant.change for mutant in mutants_of(FORMULAS[name])}
+    for name, expression in equivalents():
+        assert expression in {str(mutant.expression) for mutant in mutants_of(FORMULAS[name])}
