@@ -6,7 +6,7 @@ JOBS ?= 2
 N ?= 2000
 STAMP := $(VENV)/.installed
 
-.PHONY: report test validate validation-data docs-outputs lab check check-cpus ci nightly fuzz mutants lint audit lowest lock clean
+.PHONY: report test validate validation-data docs-outputs lab check check-cpus ci nightly fuzz mutants terms lint audit lowest lock clean
 
 report: $(STAMP)
 	$(BIN)/costmodel report --out reports --jobs $(JOBS)
@@ -47,13 +47,17 @@ ci: lint $(STAMP)
 nightly: ci check-cpus report
 	$(BIN)/python -m pytest -rs -m nightly
 	$(MAKE) validate
-	$(MAKE) fuzz mutants lowest
+	$(MAKE) fuzz mutants terms lowest
 
 fuzz: $(STAMP)
 	$(BIN)/python -m tests.fuzz $(N)
 
 mutants: $(STAMP)
 	$(BIN)/python -m tests.mutants --sample 400 --jobs $(JOBS)
+
+# Every term of every formula, one change at a time.
+terms: $(STAMP)
+	$(BIN)/python -m tests.mutants.terms
 
 # The oldest versions that pyproject.toml allows, in an environment of their own.
 lowest: $(STAMP)

@@ -29,7 +29,7 @@ CONSTANTS = frozenset(
 )
 """Numbers that an expression may use although its quote lacks them."""
 
-WORDS = {"twice": 2.0, "doubles": 2.0, "four": 4.0, "tens": 10.0}
+WORDS = {"thousands": 1000.0, "twice": 2.0, "doubles": 2.0, "four": 4.0, "tens": 10.0}
 LENGTH_MAX, POWER_MAX = 400, 64
 RELATIVE_TOLERANCE = 1e-5
 """Sources give up to 12 digits; rows may round to six."""

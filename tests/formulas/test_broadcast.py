@@ -37,6 +37,12 @@ def test_late_answers_come_on_top_of_the_round():
     assert both == pytest.approx(2e-6 + 3 * 3e-7 + DELAY_S * (1 + 1 / 2 + 1 / 3), rel=1e-5)
 
 
+@pytest.mark.parametrize("k", [0, 1, 3, 9])
+def test_late_answers_take_the_harmonic_number_to_the_next_term_of_its_series(k):
+    late = exact("broadcast_slowest", target_cpus=k, response_delay_s=1, broadcast_start_s=0, broadcast_per_cpu_s=0)
+    assert late == pytest.approx(sum(1 / i for i in range(1, k + 1)), abs=31 / (8064 * (k + 2.5) ** 6))
+
+
 @settings(max_examples=20)
 @given(st.floats(1e-4, 0.9999), st.integers(1, 512))
 def test_the_quantile_is_exceeded_by_its_share_of_the_rounds(share, k):
@@ -46,6 +52,7 @@ def test_the_quantile_is_exceeded_by_its_share_of_the_rounds(share, k):
 
 def test_every_round_takes_no_time_or_more():
     assert exact("slowest_response_quantile", share=1.5, target_cpus=4, response_delay_s=DELAY_S) == 0
+    assert exact("broadcast_quantile", share=1.5, target_cpus=4, response_delay_s=DELAY_S, **ROUND) == 2e-6 + 4 * 3e-7
 
 
 def test_the_quantile_of_a_round_is_the_round_and_the_slowest_answer():

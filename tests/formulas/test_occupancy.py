@@ -77,3 +77,16 @@ def test_touched_domains_have_their_ends():
     assert exact("domains_touched", domains=4, cpus_per_domain=1, mask_cpus=0.5) == pytest.approx(0.5)
     assert exact("domains_touched", domains=1, cpus_per_domain=64, mask_cpus=1) == 1
     assert exact("domains_touched", domains=0.25, cpus_per_domain=1, mask_cpus=0.25) == pytest.approx(0.25)
+
+
+def test_with_two_allowed_cpus_there_is_one_other_to_go_to():
+    """The mask of one vCPU grows at its first migration, to both."""
+    assert exact("mask_cpus", allowed_cpus=2, vcpus=1, migrations=3) == pytest.approx(2 - math.exp(-3))
+    moves = exact("migrations_to_share", allowed_cpus=2, vcpus=1, untouched_fraction=0.25)
+    assert moves == pytest.approx(math.log(2))
+    between = exact("mask_between_flushes", allowed_cpus=2, vcpus=1, rate_per_s=1, migration_rate_per_s=3)
+    assert between == pytest.approx(2 - 1 / (1 + 3))
+
+
+def test_one_allowed_cpu_is_the_mask_between_flushes_even_without_a_migration():
+    assert exact("mask_between_flushes", allowed_cpus=1, vcpus=1, rate_per_s=1, migration_rate_per_s=0) == 1

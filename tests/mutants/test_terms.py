@@ -1,0 +1,59 @@
+"""The changes of terms: which are made, that a wrong one is noticed and the formula itself is not."""
+
+import subprocess
+import sys
+
+import sympy
+
+from costmodel.formulas.formula import Formula, Quantity, symbol
+from costmodel.formulas.registry import FORMULAS
+from tests.mutants.terms import ROOT, equivalents, mutants_of
+
+TRY = """
+from costmodel.formulas import compiled, registry
+from tests.mutants.terms import Judge, TermMutant, mutants_of
+
+own = registry.FORMULAS["refill_floor"]
+asked = {"evicted_bytes": 600, "reused_fraction": 0.5, "read_bytes_per_s": 100}
+judge = Judge([])
+judge._passes = lambda item: float(compiled.value("refill_floor", **asked)) == 3
+assert judge._passes(None)  # and the forms are compiled, once for all children
+same = TermMutant("refill_floor", "same", own.expression)
+print(judge._killed(same, [None]), {judge._killed(m, [None]) for m in mutants_of(own)}, judge._passes(None))
+"""
+
+
+def made(expression):
+    names = {str(s): Quantity("dimensionless", "") for s in expression.free_symbols}
+    found = mutants_of(Formula("made", "", expression, "dimensionless", names, "", ""))
+    assert len({mutant.expression for mutant in found}) == len(found)
+    return {mutant.expression for mutant in found}
+
+
+def test_terms_factors_and_exponents_are_changed_at_every_depth():
+    a, b, c = symbol("a"), symbol("b"), symbol("c")
+    found = made(a + b * c**2)
+    assert found >= {a, b * c**2, -a + b * c**2, 2 * a + b * c**2, a - b * c**2, a + 2 * b * c**2}
+    assert found >= {a + b**2 * c**2, a + b * c**4, a + b / c**2, a**2 + b * c**2}
+    assert found == made(a + b * c**2)
+    inside = made(a * sympy.Max(b, c + 1))
+    assert inside >= {a * b, a * (c + 1), 2 * a * sympy.Max(b, c + 1), a * sympy.Max(b, c), a * sympy.Max(b, 2 * c + 1)}
+    assert sympy.exp(-2 * a) in made(sympy.exp(-a)) and sympy.exp(a) in made(sympy.exp(-a))
+
+
+def test_formulas_have_changes_and_none_is_the_formula_itself():
+    for name in ("range_flush", "domain_flush", "stolen_whole_cache", "dirty_at_flush", "gmem_release"):
+        item = FORMULAS[name]
+        found = mutants_of(item)
+        assert found and item.expression not in {mutant.expression for mutant in found}
+
+
+def test_a_wrong_term_is_noticed_and_the_formula_itself_is_not():
+    """The last word: what a child process was given does not stay."""
+    done = subprocess.run([sys.executable, "-c", TRY], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.split("\n")[0] == "False {True} True"
+
+
+def test_listed_equivalents_are_changes_that_are_made():
+    for name, expression in equivalents():
+        assert expression in {str(mutant.expression) for mutant in mutants_of(FORMULAS[name])}
