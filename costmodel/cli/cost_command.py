@@ -6,7 +6,6 @@ import click
 
 from costmodel.cli import options
 from costmodel.errors import UnknownName
-from costmodel.numbers import interval
 
 
 @click.command(
@@ -47,17 +46,17 @@ def command(
     if not rows:
         click.echo(result.headline)
         return
-    widths = (22, 22, 22)
+    from costmodel.report.text import cell, loss_cell
+
+    widths = (22, 22, 44)
     for name in (trigger,) if trigger else names:
         click.echo(f"\n{name}  ({guest} on {machine}, {workload}, {result.kernel})")
-        click.echo(f"  {'strategy':<22}{'per event':<22}{'CPU time per event':<22}{'host CPUs lost':<22}note")
+        click.echo(f"  {'strategy':<22}{'per event':<22}{'CPU time per event':<22}{'host CPUs lost':<44}note")
+        if why := next((row.why for row in rows if row.trigger == name and not row.fires), ""):
+            click.echo(f"  cannot happen here, costs 0: {why}")
         for row in (r for r in rows if r.trigger == name):
-            cells = [_cell(part) for part in (row.event_time_s, row.stolen_cpu_s_per_event, row.host_cpu_s_per_s)]
+            cells = [cell(row.event_time_s), cell(row.stolen_cpu_s_per_event), loss_cell(row)]
             note = row.refused or ("EXTRAPOLATED" if row.extrapolated else "")
             state = "" if row.state == "admissible" else f" ({row.state})"
             text = "".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True))
             click.echo(f"  {row.strategy:<22}{text}{note}{state}")
-
-
-def _cell(part: object) -> str:
-    return interval(part.low, part.median, part.high, part.unit, part.most) if part is not None else "-"

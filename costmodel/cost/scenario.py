@@ -206,6 +206,7 @@ def scenario(
     resident = resident_bytes if resident_bytes is not None else load.resident_bytes.value
     if not 0 < resident < math.inf:
         raise BadInput("must be positive and finite", field="resident_bytes", remedy="give the guest's memory in bytes")
+    _check_stocks(load, float(resident))
     given = _given(guest, rates or {})
     return Scenario(
         host,
@@ -223,6 +224,21 @@ def scenario(
         release=kernels.release(kernel),
         folio_bytes=float(folio_bytes or PAGE_BYTES),
     )
+
+
+def _check_stocks(load: Workload, resident_bytes: float) -> None:
+    """Raise BadInput where the workload makes more events than the guest has pieces, each of which is used up."""
+    for entry in load.triggers:
+        piece = trigger_of(entry.trigger).stock_bytes
+        if piece is None or entry.loop != "once":
+            continue
+        most, events_ = math.ceil(resident_bytes / piece), entry.events_per_cycle.value
+        if events_ > most:
+            raise BadInput(
+                f"{events_:g} events of {entry.trigger}, but the guest has {most} pieces of {piece:g} bytes to give",
+                field="resident_bytes",
+                remedy="correct the workload's count, or give the guest more memory",
+            )
 
 
 class _Given(NamedTuple):

@@ -246,7 +246,7 @@ def saturation(study: Study) -> list[str]:
     Covers the strategy of this kernel and the WBINVD on all CPUs of the kernels up to v6.16 (the 2023 thread).
     """
     load = study.scenario.workload.load(study.trigger.id)
-    if load is None or load.loop == "once":
+    if load is None or load.loop == "once" or not study.firing.fires:
         return []
     names = [study.chosen.strategy] if study.chosen else []
     if any(c.strategy == "WBINVD_ALL" and c.verdict.label != "no" and c.verdict.needed for c in study.candidates):
@@ -288,7 +288,7 @@ def open_rates(study: Study) -> list[str]:
     """Gap of a trigger whose rate nobody published."""
     load = study.scenario.workload.load(study.trigger.id)
     given = study.scenario.rate(study.trigger.id) is not None
-    if load is None or load.loop != "axis" or given or study.chosen is None:
+    if load is None or load.loop != "axis" or given or study.chosen is None or not study.firing.fires:
         return []
     if STRATEGIES[study.chosen.strategy].instruction == "none":
         return []
@@ -302,9 +302,8 @@ def assumptions(case: Scenario, studies: Sequence[Study]) -> list[str]:
         f"{case.machine.logical_cpus} CPUs ran the guest since it was created"
         + (" (unpinned: the mask only grows)" if case.cpus_that_ran == case.machine.logical_cpus else ""),
     ]
-    loads = [case.load(study.trigger.id) for study in studies]
     lines.append(setup_text(case))
-    if any(load.event_fraction for load in loads if load is not None):
+    if any(s.chosen and s.cost(s.chosen.strategy).at_most for s in studies):
         lines.append(
             "rates are ceilings from the kernel's tunables (shortest scan period, no work but the flush slows the trigger); "
             "the floor takes the longest scan period, and of a scanner that need not change a page nothing"
@@ -317,7 +316,7 @@ def assumptions(case: Scenario, studies: Sequence[Study]) -> list[str]:
     lines += [SCANNER_GOES_ON for study in studies if _goes_on(study)]
     for study in studies:
         load = case.load(study.trigger.id)
-        if load is None or study.chosen is None:
+        if load is None or study.chosen is None or not study.firing.fires:
             continue
         if STRATEGIES[study.chosen.strategy].instruction != "none":
             lines.append(

@@ -18,6 +18,7 @@ from costmodel.decision.measured import measured_rows
 from costmodel.decision.model import COUNT_OF, RATE_OF, SECONDS_OF, Recommendation, Sensitivity
 from costmodel.decision.next_measurement import measure_next
 from costmodel.decision.objectives import objectives
+from costmodel.decision.pinned_scan import pinned_scan_advice
 from costmodel.decision.policy import Study
 from costmodel.decision.provenance import source_rows
 from costmodel.decision.rival_priors import rival_rows
@@ -142,7 +143,7 @@ def _assemble(
         rival_priors=rival_rows(lead),
         policy=policy,
         do_now=now,
-        worth_patching=patch_advice(studies),
+        worth_patching=[*patch_advice(studies), *pinned_scan_advice(studies)],
         remedies=remedies,
         saturation=[text for s in studies for text in headline.saturation(s)],
         costs=[row for s in studies for row in cost_rows(s)],

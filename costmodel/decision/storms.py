@@ -18,7 +18,11 @@ def storm_rows(studies: Sequence[Study]) -> list[StormRow]:
     """One row per trigger that releases or converts all memory of the guest, or that the workload pulls a given number
     of times, under what this kernel does there.
     """
-    return [row for study in studies if study.chosen and study.chosen.flushes for row in _rows(study)]
+    return [row for study in studies if _possible(study) for row in _rows(study)]
+
+
+def _possible(study: Study) -> bool:
+    return study.chosen is not None and study.chosen.flushes and study.firing.fires
 
 
 def _rows(study: Study) -> list[StormRow]:

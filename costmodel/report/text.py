@@ -52,6 +52,12 @@ def cell(value: Interval | None) -> str:
     return f"at most {shown}" if value.at_most else shown
 
 
+def loss_cell(row: CostRow, mark: str = "") -> str:
+    """The host CPUs lost, where the rate is a ceiling between its two ends."""
+    least = f", at least {cell(row.least_host_cpu_s_per_s)}" if row.least_host_cpu_s_per_s is not None else ""
+    return f"{cell(row.host_cpu_s_per_s)}{mark}{least}"
+
+
 def rival_cost(rival: RivalPrior) -> str:
     """The cost under a rival prior with its unit in words."""
     if rival.host_cpu_s_per_s is not None:
@@ -161,9 +167,7 @@ def _costs(result: Recommendation) -> list[str]:
 def _cost_cells(row: CostRow) -> tuple[str, ...]:
     mark = "*" if row.extrapolated and row.host_cpu_s_per_s is not None else ""
     name = f"{STATE_MARKS[row.state]} {row.strategy}"
-    least = f", at least {cell(row.least_host_cpu_s_per_s)}" if row.least_host_cpu_s_per_s is not None else ""
-    lost = f"{cell(row.host_cpu_s_per_s)}{mark}{least}"
-    return name, cell(row.event_time_s), cell(row.stolen_cpu_s_per_event), lost
+    return name, cell(row.event_time_s), cell(row.stolen_cpu_s_per_event), loss_cell(row, mark)
 
 
 def _columns(cells: Sequence[str], widths: Sequence[int]) -> list[str]:

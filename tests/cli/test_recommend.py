@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from costmodel.cli import cli
-from costmodel.errors import CostModelError
+from costmodel.errors import BadInput, CostModelError
 
 CASE = ["--guest", "sev", "--machine", "epyc-7763-2s"]
 
@@ -78,7 +78,20 @@ def test_a_measured_rate_counts_and_comes_back_in_the_command():
     assert json.loads(output("recommend", *CASE, *rate, "--json"))["command"].split()[-2:] == rate
 
 
-@pytest.mark.parametrize("text", ["20", "ksm_replace_page", "ksm_replace_page=much", "ksm_replace=20", "ksm_replace_page=-1", "ksm_replace_page=nan", "ksm_replace_page=inf"])  # fmt: skip
+@pytest.mark.parametrize("text", ["20", "ksm_replace_page", "ksm_replace_page=much", "ksm_replace=20", "ksm_replace_page=-1", "ksm_replace_page=nan", "ksm_replace_page=inf", "all=3/0", "all=3/x", "all=-3/5"])  # fmt: skip
 def test_a_rate_that_cannot_be_used_is_refused(text):
     error = CliRunner().invoke(cli, ["recommend", *CASE, "--rate", text]).exception
     assert isinstance(error, CostModelError) and "rate" in str(error) or "ksm_replace_page" in str(error)
+
+
+@pytest.mark.parametrize("words", [["--backing", "hugetlb", "--mergeable"], ["--backing", "guest_memfd"]])
+def test_a_setup_that_cannot_exist_is_refused_with_the_way_out(words):
+    error = CliRunner().invoke(cli, ["recommend", *CASE, *words]).exception
+    assert isinstance(error, BadInput) and error.remedy and error.exit_code == 2
+
+
+def test_a_setup_changes_the_cost_and_stands_in_the_command():
+    text = output("cost", *CASE, "--trigger", "autonuma_prot_none_scan", "--mempolicy", "interleave")
+    assert "cannot happen here, costs 0: the memory policy interleave has no MPOL_F_MOF" in text
+    words = ["--not-pinned", "--backing", "memfd"]
+    assert json.loads(output("recommend", *CASE, *words, "--json"))["command"].split()[-3:] == words

@@ -34,7 +34,7 @@ def test_newest_kernel_flushes_only_the_cpus_that_ran_the_guest(answer):
 
 
 def test_wbinvd_of_the_thread_slows_ksm_down_but_does_not_saturate(answer):
-    result = answer("sev", workload="ksm-default")
+    result = answer("sev", workload="ksm-default", vmm="other", pinned=False, mergeable=True)
     text = next(t for t in result.saturation if "WBINVD_ALL" in t and "KSM write protection" in t)
     assert "does not saturate" in text
     assert "an open trigger would saturate at" in text

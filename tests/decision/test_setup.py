@@ -1,0 +1,79 @@
+"""What a guest's setup does to the answer: triggers that cannot happen, ceilings, mistakes, and the change worth a patch."""
+
+import pytest
+
+from costmodel.decision.views import view
+from costmodel.report.text import render
+
+SCAN, PROTECT, MERGE = "autonuma_prot_none_scan", "ksm_write_protect", "ksm_replace_page"
+
+
+def flat(text):
+    return " ".join(text.split())
+
+
+def test_ksm_costs_a_sev_guest_under_qemu_nothing_and_the_answer_says_why(answer):
+    result = answer("sev", workload="ksm-default")
+    assert result.headline.startswith(
+        "Nothing to do under this workload: KSM write protection cannot happen here: QEMU"
+    )
+    assert result.headline_cost.startswith("0: ") and not result.measure_rate and not result.rival_priors
+    for row in result.costs:
+        if row.trigger in (PROTECT, MERGE):
+            assert not row.fires and "QEMU switches mem-merge off" in row.why
+            assert row.refused or row.host_cpu_s_per_s.high == 0
+    entry = next(e for e in result.policy if e.trigger == PROTECT)
+    assert not entry.fires and entry.why in entry.reason
+    assert "cannot happen here, costs 0" in flat(render(result))
+    assert not any("configuration error" in text for text in result.warnings)
+
+
+def test_a_mergeable_sev_guest_is_a_configuration_error_with_its_price(answer):
+    result = answer("sev", workload="ksm-default", mergeable=True)
+    (text,) = [text for text in result.warnings if "configuration error" in text]
+    assert "at most" in text and "host CPUs" in text
+    fires = {row.trigger: row.fires for row in result.costs}
+    assert fires[PROTECT] and not fires[MERGE]
+    assert "--mergeable" in result.command and result.scenario["mergeable"] is True
+
+
+def test_a_ceiling_is_called_one_with_its_floor_and_the_way_to_measure(answer):
+    result = answer("sev")
+    assert result.headline_cost.startswith("at most ") and ", at least " in result.headline_cost
+    assert "that saves at most" in result.headline
+    assert "perf stat -e kvm:kvm_unmap_hva_range -p PID_OF_THE_VMM -- sleep 300" in result.measure_rate
+    row = next(r for r in result.costs if (r.trigger, r.strategy) == (SCAN, "WBNOINVD_MASK"))
+    assert row.rate_per_s.at_most and row.host_cpu_s_per_s.at_most and not row.event_time_s.at_most
+    assert row.least_rate_per_s.high <= row.rate_per_s.high
+    assert row.least_host_cpu_s_per_s.median < row.host_cpu_s_per_s.median
+    shown = flat(render(result))
+    assert "Your own rate: perf stat" in shown and "host CPUs lost" in shown and "saves at most" in shown
+
+
+def test_a_measured_rate_is_printed_as_it_is():
+    from costmodel.decision.recommend import recommend
+
+    result = recommend("sev", "epyc-7763-2s", rates={"all": (3000, 300)})
+    assert "at most" not in result.headline_cost and "at most" not in result.headline and not result.measure_rate
+    rates = {r.trigger: r.rate_per_s for r in result.costs if r.rate_per_s is not None}
+    assert rates[SCAN].low < 10 < rates[SCAN].high and not rates[SCAN].at_most
+    assert rates["numa_or_compaction_migrate"].high == 0
+    assert result.command.endswith("--rate all=3000/300")
+    assert view(result).scenario.counts == (("all", 3000.0, 300.0),)
+
+
+def test_pinned_memory_names_the_notifier_as_worth_a_patch(answer):
+    assert "no-notifier-for-pinned-ranges" in {a.id for a in answer("sev").worth_patching}
+    assert any("goes on to the next range" in text for text in answer("sev").assumptions)
+    older = answer("sev", kernel="6.6")
+    assert "no-notifier-for-pinned-ranges" not in {a.id for a in older.worth_patching}
+    assert not any("next range" in text for text in older.assumptions)
+
+
+@pytest.mark.parametrize("given", [{"backing": "hugetlb"}, {"mempolicy": "bind"}])
+def test_what_the_scanner_skips_leaves_nothing_of_numa_balancing(answer, given):
+    result = answer("sev", **given)
+    row = next(r for r in result.costs if (r.trigger, r.strategy) == (SCAN, "WBNOINVD_MASK"))
+    assert not row.fires and row.host_cpu_s_per_s.high == 0
+    (name, value), *_ = given.items()
+    assert f"--{name} {value}" in result.command and view(result).scenario.setup.values[name] == value
