@@ -29,6 +29,7 @@ from costmodel.hashing import value_hash
 from costmodel.kvm import kernels
 from costmodel.kvm.guests import Guest
 from costmodel.kvm.guests import guest as guest_of
+from costmodel.kvm.notes import kernel_notes
 from costmodel.kvm.triggers import triggers_of
 
 DEFAULT_WORKLOAD = "autonuma-default"
@@ -67,7 +68,7 @@ def study_all(evidence: Evidence, case: Scenario, parameters: ParameterSet) -> l
 def _command(case: Scenario) -> str:
     """The command line that gives this answer again."""
     words = ["costmodel recommend", f"--guest {case.guest}", f"--machine {case.machine.id}"]
-    words += [f"--workload {case.workload.id}", f"--kernel {case.kernel}"]
+    words += [f"--workload {case.workload.id}", f"--kernel {case.version}"]
     return " ".join([*words, *case.number_words])
 
 
@@ -152,7 +153,10 @@ def _assemble(
         sensitivities=ranked,
         measure_next=measure_next(flush, parameters, ranked),
         assumptions=[*headline.assumptions(case, studies), *headline.irq_off_lines(evidence, flush)],
-        warnings=headline.warnings(case, studies),
+        warnings=[
+            *headline.warnings(case, studies),
+            *(kernel_notes(case.guest, case.kernel, case.release) if studies else []),
+        ],
         gaps=gaps,
         extrapolated=any(entry.extrapolated for entry in policy),
         upstream=upstream_rows(studies),
