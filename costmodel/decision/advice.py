@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,7 +13,7 @@ from costmodel.cost.totals import Total, total
 from costmodel.decision.candidates import running_strategies
 from costmodel.decision.dominance import dominates
 from costmodel.decision.intervals import interval_of
-from costmodel.decision.model import Advice
+from costmodel.decision.model import Advice, Interval
 from costmodel.decision.policy import Study
 from costmodel.kvm import kernels
 from costmodel.kvm.guests import Guest, guest
@@ -39,7 +40,10 @@ def _advice(studies: Sequence[Study], saved: numpy.ndarray | None, extrapolated:
 
 
 def remedy_advice(studies: Sequence[Study]) -> list[Advice]:
-    """Non-flush remedies that apply to a trigger whose flush costs something here."""
+    """Non-flush remedies that apply to a trigger whose flush costs something here; the one after which least is left comes
+    first.
+    """
+    whole = _loss([s.cost(s.chosen.strategy) for s in studies if s.chosen])
     costly = [s for s in studies if s.chosen and STRATEGIES[s.chosen.strategy].instruction != "none"]
     found = []
     for remedy in remedies():
@@ -65,9 +69,15 @@ def remedy_advice(studies: Sequence[Study]) -> list[Advice]:
                 caveat=remedy.caveat,
                 status="available now",
                 source=remedy.source,
+                left_cpu_s_per_s=None if saved is None else _left(whole, saved, marked, hit[0].scenario),
             )
         )
-    return sorted(found, key=lambda a: -(a.saves_cpu_s_per_s.median if a.saves_cpu_s_per_s else 0.0))
+    return sorted(found, key=lambda a: a.left_cpu_s_per_s.median if a.left_cpu_s_per_s else math.inf)
+
+
+def _left(whole: numpy.ndarray, saved: numpy.ndarray, extrapolated: bool, case: Scenario) -> Interval:
+    """What is left of the loss at all triggers that have a rate, draw by draw."""
+    return interval_of(numpy.maximum(0.0, whole - saved), "1", extrapolated, case.machine.logical_cpus)
 
 
 def _stopped(studies: Sequence[Study], remedy: Remedy) -> numpy.ndarray | None:

@@ -160,6 +160,8 @@ def _advice(title: str, advice: Iterable[Advice]) -> list[str]:
         text = f"- {item.title}"
         if item.saves_cpu_s_per_s is not None:
             text += f": saves {cell(item.saves_cpu_s_per_s)} host CPUs"
+        if item.left_cpu_s_per_s is not None:
+            text += f", {cell(item.left_cpu_s_per_s)} are left"
         text += f" [{item.status}]"
         lines += wrap(text, "  ", "    ")
         if item.caveat:
