@@ -11,6 +11,7 @@ from costmodel.cost.scenario import PAGE_BYTES, Scenario, scenario
 from costmodel.cost.strategy import left_out
 from costmodel.decision import contention, headline
 from costmodel.decision.advice import patch_advice, remedy_advice, upgrade_advice
+from costmodel.decision.bounds import bound
 from costmodel.decision.mask import mask_rows
 from costmodel.decision.measured import measured_rows
 from costmodel.decision.model import RATE_OF, Recommendation, Sensitivity
@@ -104,6 +105,7 @@ def _assemble(
         {g for entry in policy if (g := entry.gap)}
         | {g for s in studies for g in headline.open_rates(s)}
         | {g for s in studies if (g := left_out(s.trigger.id, case))}
+        | {f"{s.trigger.title}: {b}" for s in studies if (b := bound(s, evidence))}
     )
     return Recommendation(
         costmodel_version=__version__,
@@ -131,7 +133,7 @@ def _assemble(
         headline_strategy=lead.chosen.strategy if lead and lead.chosen else None,
         costliest_trigger=flush.trigger.id if flush else None,
         costliest_strategy=flush.chosen.strategy if flush and flush.chosen else None,
-        headline_cost=headline.cost_text(lead, studies),
+        headline_cost="; ".join(filter(None, (headline.cost_text(lead, studies), lead and bound(lead, evidence)))),
         confidence=headline.confidence(lead),
         size_confidence=headline.size_confidence(lead),
         rival_priors=rival_rows(lead),
