@@ -484,8 +484,9 @@ class Case:
     def breakeven(self, first: str, second: str, over: str, trigger: str | None = None) -> pandas.DataFrame:
         """Where one strategy becomes cheaper than the other along an axis of `sweep()`: COLUMNS and five more.
 
-        `median`, `low`, `high` are the break-even (`quantity` is the axis), over the `share` of draws that have one;
-        `at_medians` is that of the median parameters. Without any, they are empty and `always` names the cheaper one. Over
+        `median`, `low`, `high` are the break-even (`quantity` is the axis) over all draws, of which a `share` has it inside
+        the swept range; the others count as beyond its ends, and an end that lies there is empty. `at_medians` is that of
+        the median parameters. Without any, they are empty and `always` names the cheaper one. Over
         `rate_per_s`, rows give the rates at which each loses 1 % and 10 % of the host. Compared is CPU time per event.
         Raises UnknownName, BadInput, or MissingNumber with the gap.
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from costmodel.cli import options
 from costmodel.errors import BadInput
 from costmodel.numbers import interval, quantity
 
+if TYPE_CHECKING:
+    from costmodel.cost.breakeven import BreakEven, Row
+
 
 @click.command(
     name="breakeven",
     epilog="""\b
 Examples:
-  costmodel breakeven --machine epyc-7763-2s --between WBNOINVD_ALL CLFLUSHOPT_DM_GMEM --over range_bytes
-  costmodel breakeven --machine xeon-6330-2s --between WBINVD_ALL CLFLUSHOPT_UVA --over cpus --json
+  costmodel breakeven --machine epyc-7763-2s --guest sev --trigger unreg_region \\
+    --between WBNOINVD_MASK CLFLUSHOPT_DM_PINNED --over range_bytes
+  costmodel breakeven --machine epyc-9654-2s --guest sev --trigger ksm_replace_page \\
+    --between WBNOINVD_MASK CLFLUSHOPT_UVA --over cpus --json
 """,
 )
 @options.machine
@@ -48,6 +55,8 @@ def command(
     from costmodel.cost.breakeven import break_even
     from costmodel.cost.scenario import scenario
     from costmodel.evidence.store import load
+    from costmodel.kvm import predicates
+    from costmodel.kvm.admissibility import judge
     from costmodel.kvm.guests import guest as guest_of
     from costmodel.kvm.triggers import trigger as trigger_of
 
@@ -56,15 +65,22 @@ def command(
     if not trigger_of(trigger).occurs_with(guest_of(guest)):
         raise BadInput(f"{guest} has no trigger {trigger}", field="--trigger", remedy="see `costmodel list triggers`")
     result = break_even(evidence, case, trigger, between, over)
+    known = predicates.known(guest, trigger, case.machine.features, case.kernel, case.release)
+    states = {name: judge(guest, trigger, name, known) for name in between}
     if as_json:
         options.print_json(result.as_dict())
         return
     click.echo(f"{between[0]} against {between[1]} at {trigger} on {machine}, over {over}:")
+    for name in between:
+        state = states[name]
+        if state.state == "inadmissible":
+            click.echo(f"  {name} is inadmissible there ({state.reason}): this is only what it would cost")
     for row in result.rows:
-        spread = interval(row.low, row.median, row.high, row.unit)
-        click.echo(f"  {row.label}: {spread}  (at the medians {quantity(row.at_medians, row.unit)})")
+        click.echo(f"  {row.label}: {_spread(row, result)}")
         if row.share < 1:
-            click.echo(f"    in {row.share:.0%} of the draws; elsewhere no break-even inside the swept range")
+            click.echo(
+                f"    in {row.share:.0%} of the draws inside the swept range; the others count as beyond its ends"
+            )
     if not result.rows:
         click.echo(
             f"  no break-even between {quantity(result.low, result.unit)} and {quantity(result.high, result.unit)}: "
@@ -72,3 +88,16 @@ def command(
         )
     if result.extrapolated:
         click.echo("  EXTRAPOLATED: rests on a prior by rule")
+
+
+def _spread(row: Row, found: BreakEven) -> str:
+    """Median and interval; an end outside the swept range as `> 64 GiB`."""
+    points = (row.low, row.median, row.high, row.at_medians)
+    sign = {"below": "<", "above": ">"}
+    texts = [
+        quantity(point, row.unit) if point is not None else f"{sign[side]} {quantity(found.ends[side], row.unit)}"
+        for point, side in zip(points, row.beyond, strict=True)
+    ]
+    whole = None not in points[:3]
+    spread = interval(*points[:3], row.unit) if whole else f"{texts[1]} [{texts[0]}, {texts[2]}]"
+    return f"{spread}  (at the medians {texts[3]})"

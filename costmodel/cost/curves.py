@@ -16,6 +16,8 @@ from costmodel.cost.totals import total
 CURVE_POINTS = 41
 CURVE_DRAWS = 512
 MAP_POINTS = 33
+TIE = 1e-9
+"""Logarithm of a cost ratio that is rounding only."""
 
 
 @dataclass(frozen=True)
@@ -103,21 +105,23 @@ def sweep(scenario: Scenario, trigger: str, strategies: Sequence[str], parameter
 
 
 def _crossings(x: numpy.ndarray, series: dict[str, Band]) -> list[Crossing]:
-    """Where the lowest median changes hands, interpolated in the logarithms."""
+    """Where the lowest median changes hands, interpolated in the logarithms; a tie, as where both take the whole host, is no
+    change: the other one must be cheaper beyond it.
+    """
     names = list(series)
     if len(names) < 2:
         return []
     medians_ = numpy.log(numpy.maximum(numpy.stack([series[name].median for name in names]), 1e-15))
-    best = numpy.argmin(medians_, axis=0)
-    found = []
+    first, found = int(numpy.argmin(medians_[:, 0])), []
     for i in range(len(x) - 1):
-        first, second = best[i], best[i + 1]
-        if first == second:
+        second = int(numpy.argmin(medians_[:, i + 1]))
+        if medians_[second, i + 1] >= medians_[first, i + 1] - TIE:
             continue
         lead = medians_[second] - medians_[first]
         share = lead[i] / (lead[i] - lead[i + 1])
         where = float(numpy.exp(numpy.log(x[i]) + share * numpy.log(x[i + 1] / x[i])))
         found.append(Crossing(where, names[first], names[second]))
+        first = second
     return found
 
 

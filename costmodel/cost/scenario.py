@@ -13,6 +13,7 @@ from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.records import Machine, TriggerLoad, Workload
 from costmodel.evidence.store import Evidence
 from costmodel.kvm import events, guests, kernels
+from costmodel.kvm.releases import backports, dotted
 from costmodel.kvm.setup import Setup
 from costmodel.kvm.setup import setup as setup_of
 from costmodel.kvm.triggers import trigger as trigger_of
@@ -56,6 +57,12 @@ class Scenario:
     def on(self, version: str) -> Scenario:
         """The same on another kernel: a version such as `6.12.61`, a range or `newest`. Raises BadInput."""
         return replace(self, kernel=kernels.resolve(version), release=kernels.release(version))
+
+    @property
+    def version(self) -> str:
+        """The kernel as a user gives it: its range, or the release where its series has fixes of its own."""
+        fixed = any(self.release[:2] == fix.series for fix in backports())
+        return dotted(self.release) if fixed and self.release != kernels.release(self.kernel) else self.kernel
 
     def load(self, trigger: str) -> TriggerLoad | None:
         """The workload's load on `trigger`, with the event fraction of the scenario."""

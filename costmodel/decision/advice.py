@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy
 
-from costmodel.cost.scenario import MASK_KERNEL
+from costmodel.cost.scenario import Scenario
 from costmodel.cost.totals import Total, total
 from costmodel.decision.candidates import running_strategies
 from costmodel.decision.dominance import dominates
 from costmodel.decision.intervals import interval_of
-from costmodel.decision.model import Advice
+from costmodel.decision.model import Advice, Interval
 from costmodel.decision.policy import Study
 from costmodel.kvm import kernels
 from costmodel.kvm.guests import Guest, guest
+from costmodel.kvm.releases import Release, releases
 from costmodel.kvm.remedies import Remedy, remedies
 from costmodel.kvm.strategies import STRATEGIES
 
@@ -38,7 +40,10 @@ def _advice(studies: Sequence[Study], saved: numpy.ndarray | None, extrapolated:
 
 
 def remedy_advice(studies: Sequence[Study]) -> list[Advice]:
-    """Non-flush remedies that apply to a trigger whose flush costs something here."""
+    """Non-flush remedies that apply to a trigger whose flush costs something here; the one after which least is left comes
+    first.
+    """
+    whole = _loss([s.cost(s.chosen.strategy) for s in studies if s.chosen])
     costly = [s for s in studies if s.chosen and STRATEGIES[s.chosen.strategy].instruction != "none"]
     found = []
     for remedy in remedies():
@@ -64,9 +69,15 @@ def remedy_advice(studies: Sequence[Study]) -> list[Advice]:
                 caveat=remedy.caveat,
                 status="available now",
                 source=remedy.source,
+                left_cpu_s_per_s=None if saved is None else _left(whole, saved, marked, hit[0].scenario),
             )
         )
-    return sorted(found, key=lambda a: -(a.saves_cpu_s_per_s.median if a.saves_cpu_s_per_s else 0.0))
+    return sorted(found, key=lambda a: a.left_cpu_s_per_s.median if a.left_cpu_s_per_s else math.inf)
+
+
+def _left(whole: numpy.ndarray, saved: numpy.ndarray, extrapolated: bool, case: Scenario) -> Interval:
+    """What is left of the loss at all triggers that have a rate, draw by draw."""
+    return interval_of(numpy.maximum(0.0, whole - saved), "1", extrapolated, case.machine.logical_cpus)
 
 
 def _stopped(studies: Sequence[Study], remedy: Remedy) -> numpy.ndarray | None:
@@ -93,76 +104,108 @@ def _pinning(studies: Sequence[Study]) -> numpy.ndarray | None:
     return before - _loss(pinned)
 
 
+@dataclass(frozen=True)
+class _Step:
+    """What another kernel, or another guest type on it, changes: what it fixes, does otherwise and saves."""
+
+    release: Release | None
+    fixed: list[Study]
+    opened: list[Study]
+    changed: list[Study]
+    masked: bool
+    saved: list[numpy.ndarray]
+    extrapolated: bool
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """More lost flushes mended, and none new, comes first; then more time saved."""
+        return len(self.fixed) - len(self.opened), float(numpy.median(sum(self.saved))) if self.saved else 0.0
+
+
 def upgrade_advice(studies: Sequence[Study]) -> list[Advice]:
-    """A newer catalogued kernel, or the guest type that mainline has instead, if it does something cheaper or safer."""
+    """A released kernel of a maintained series, or the guest type that mainline has instead, if it does something cheaper
+    or safer: the one that mends most, then saves most, then is the smallest step.
+    """
     if not studies:
         return []
     case = studies[0].scenario
     successor = guest(case.guest).successor
-    newest = replace(case.on("newest"), guest=successor or case.guest)
-    if newest.kernel == case.kernel and newest.guest == case.guest:
+    if successor and kernels.hosts(successor, case.kernel):
+        targets = [(None, replace(case, guest=successor))]
+    else:
+        newer = [release for release in releases() if release.version > case.release]
+        targets = [(one, replace(case.on(one.name), guest=successor or case.guest)) for one in newer]
+    steps = [_step(studies, release, there) for release, there in targets]
+    best = max((step for step in steps if step.changed), key=lambda step: step.rank, default=None)
+    if best is None:
         return []
-    changed, saved, extrapolated, unsafe = [], [], False, []
+    return [_move(guest(successor), best)] if successor else [_upgrade(studies, best)]
+
+
+def _step(studies: Sequence[Study], release: Release | None, there: Scenario) -> _Step:
+    step = _Step(release, [], [], [], False, [], False)
+    masked, extrapolated = False, False
     for study in studies:
-        newer = Study(study.trigger, newest, study.parameters, study.draws, {})
+        newer = Study(study.trigger, there, study.parameters, study.draws, {})
+        if newer.unsafe_running and not study.unsafe_running:
+            step.opened.append(study)
         if newer.chosen is None:
             continue
         if study.unsafe_running:
-            unsafe.append(study)
-            changed.append(study)
+            step.fixed.append(study)
+            step.changed.append(study)
             continue
         if study.chosen is None or newer.chosen.strategy == study.chosen.strategy:
             continue
-        changed.append(study)
+        step.changed.append(study)
+        masked = masked or STRATEGIES[newer.chosen.strategy].scope == "mask"
         old, new = study.cost(study.chosen.strategy), newer.cost(newer.chosen.strategy)
         if old.host_cpu_s_per_s is not None and new.host_cpu_s_per_s is not None:
-            saved.append(old.host_cpu_s_per_s - new.host_cpu_s_per_s)
+            step.saved.append(old.host_cpu_s_per_s - new.host_cpu_s_per_s)
             extrapolated = extrapolated or old.extrapolated or new.extrapolated
-    if not changed:
-        return []
-    if successor:
-        return [_move(guest(successor), changed, saved, extrapolated)]
-    pulled = [s for s in changed if s.scenario.workload.load(s.trigger.id)] or changed
-    firsts = sorted({_first_kernel(s) for s in pulled}, key=kernels.KERNEL_RANGES.index)
-    title = f"Upgrade the host kernel to {firsts[-1].split('-')[0]} or newer"
-    caveat = (
-        "the mask of CPUs that ran the guest only grows: it helps pinned guests most" if MASK_KERNEL in firsts else ""
-    )
-    if unsafe:
-        caveat = f"needed for correctness: this kernel can lose a flush at {', '.join(s.trigger.id for s in unsafe)}"
-    return [
-        _advice(
-            changed,
-            sum(saved) if saved else None,
-            extrapolated,
-            id="upgrade-kernel",
-            kind="upgrade",
-            title=title,
-            caveat=caveat,
-            status="released" if "rc" not in firsts[-1] else "release candidate",
-            source="data/kvm/upstream_behaviour.csv",
-        )
-    ]
+    return replace(step, masked=masked, extrapolated=extrapolated)
 
 
-def _move(successor: Guest, studies: Sequence[Study], saved: list[numpy.ndarray], extrapolated: bool) -> Advice:
+def _upgrade(studies: Sequence[Study], step: _Step) -> Advice:
+    release = step.release
+    series = ".".join(map(str, release.version[:2]))
+    caveats = []
+    if step.fixed:
+        where = ", ".join(s.trigger.id for s in step.fixed)
+        caveats.append(f"needed for correctness: this kernel can lose a flush at {where}")
+    if left := [s.trigger.id for s in studies if s.unsafe_running and s not in step.fixed]:
+        caveats.append(f"no release that was seen mends {', '.join(left)}")
+    if step.opened:
+        caveats.append(f"it can lose a flush at {', '.join(s.trigger.id for s in step.opened)}, which is new")
+    if step.masked:
+        caveats.append("the mask of CPUs that ran the guest only grows: it helps pinned guests most")
     return _advice(
-        studies,
-        sum(saved) if saved else None,
-        extrapolated,
+        step.changed,
+        sum(step.saved) if step.saved else None,
+        step.extrapolated,
+        id="upgrade-kernel",
+        kind="upgrade",
+        title=f"Upgrade the host kernel to {release.name} or a later {series}.y",
+        caveat="; ".join(caveats),
+        status=f"released ({release.kind}, seen {release.seen_on})",
+        source=f"data/kvm/releases.csv ({release.source}); data/kvm/upstream_behaviour.csv; data/kvm/backports.csv",
+    )
+
+
+def _move(successor: Guest, step: _Step) -> Advice:
+    own = guest(step.changed[0].scenario.guest)
+    needed = f" on {step.release.name} or newer" if step.release else ""
+    return _advice(
+        step.changed,
+        sum(step.saved) if step.saved else None,
+        step.extrapolated,
         id="move-guest-type",
         kind="guest",
-        title=f"Move to {successor.title}",
-        caveat=f"{successor.note}; {guest(studies[0].scenario.guest).note}",
+        title=f"Move to {successor.title}{needed}",
+        caveat=f"{successor.note}; {own.note}",
         status="in mainline",
         source="data/kvm/upstream_behaviour.csv",
     )
-
-
-def _first_kernel(study: Study) -> str:
-    """First kernel range that does what the newest one does at this trigger."""
-    newest = kernels.upstream(study.scenario.guest, study.trigger.id, kernels.newest())
-    return kernels.first_range_with(study.scenario.guest, study.trigger.id, newest.strategies[0]) or kernels.newest()
 
 
 def patch_advice(studies: Sequence[Study]) -> list[Advice]:

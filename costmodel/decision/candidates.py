@@ -34,7 +34,7 @@ class Candidate:
 
 def candidates(scenario: Scenario, trigger: str) -> list[Candidate]:
     """All strategies of the catalogue at `trigger`, judged with what machine, guest, trigger and kernel tell."""
-    known = predicates.known(scenario.guest, trigger, scenario.machine.features, scenario.kernel)
+    known = predicates.known(scenario.guest, trigger, scenario.machine.features, scenario.kernel, scenario.release)
     running = running_strategies(scenario, trigger)
     return [
         Candidate(
@@ -49,7 +49,7 @@ def candidates(scenario: Scenario, trigger: str) -> list[Candidate]:
 
 def running_strategies(scenario: Scenario, trigger: str) -> tuple[str, ...]:
     """What the scenario's kernel does at the trigger; several where the CPU decides, none where nothing is known."""
-    upstream = kernels.upstream(scenario.guest, trigger, scenario.kernel)
+    upstream = kernels.upstream(scenario.guest, trigger, scenario.kernel, scenario.release)
     return upstream.strategies if upstream else ()
 
 

@@ -240,13 +240,16 @@ class PolicyEntry(Frozen):
 
 
 class Advice(Frozen):
-    """One DO NOW or WORTH PATCHING item. `saves_cpu_s_per_s` is what it takes off the host's loss."""
+    """One DO NOW or WORTH PATCHING item. `saves_cpu_s_per_s` is what it takes off the host's loss, `left_cpu_s_per_s` what
+    the triggers with a rate still take after a remedy.
+    """
 
     id: str
     kind: Literal["kernel", "remedy", "patch", "upgrade", "guest"]
     title: str
     triggers: list[str]
     saves_cpu_s_per_s: Interval | None
+    left_cpu_s_per_s: Interval | None = None
     saves_fraction: float | None
     caveat: str
     status: str

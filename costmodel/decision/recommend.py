@@ -13,6 +13,7 @@ from costmodel.cost.scenario import PAGE_BYTES, Scenario, scenario
 from costmodel.cost.strategy import left_out
 from costmodel.decision import contention, headline
 from costmodel.decision.advice import patch_advice, remedy_advice, upgrade_advice
+from costmodel.decision.bounds import bound
 from costmodel.decision.mask import mask_rows
 from costmodel.decision.measured import measured_rows
 from costmodel.decision.model import COUNT_OF, RATE_OF, SECONDS_OF, Recommendation, Sensitivity
@@ -32,6 +33,7 @@ from costmodel.hashing import value_hash
 from costmodel.kvm import kernels
 from costmodel.kvm.guests import Guest
 from costmodel.kvm.guests import guest as guest_of
+from costmodel.kvm.notes import kernel_notes
 from costmodel.kvm.triggers import triggers_of
 
 DEFAULT_WORKLOAD = "autonuma-default"
@@ -70,7 +72,7 @@ def study_all(evidence: Evidence, case: Scenario, parameters: ParameterSet) -> l
 def _command(case: Scenario) -> str:
     """The command line that gives this answer again."""
     words = ["costmodel recommend", f"--guest {case.guest}", f"--machine {shlex.quote(case.machine.word)}"]
-    words += [f"--workload {case.workload.id}", f"--kernel {case.kernel}"]
+    words += [f"--workload {case.workload.id}", f"--kernel {case.version}"]
     return " ".join([*words, *case.number_words])
 
 
@@ -106,6 +108,7 @@ def _assemble(
         {g for entry in policy if (g := entry.gap)}
         | {g for s in studies for g in headline.open_rates(s)}
         | {g for s in studies if (g := left_out(s.trigger.id, case))}
+        | {f"{s.trigger.title}: {b}" for s in studies if (b := bound(s, evidence))}
     )
     return Recommendation(
         costmodel_version=__version__,
@@ -136,7 +139,7 @@ def _assemble(
         headline_strategy=lead.chosen.strategy if lead and lead.chosen else None,
         costliest_trigger=flush.trigger.id if flush else None,
         costliest_strategy=flush.chosen.strategy if flush and flush.chosen else None,
-        headline_cost=headline.cost_text(lead, studies),
+        headline_cost="; ".join(filter(None, (headline.cost_text(lead, studies), lead and bound(lead, evidence)))),
         measure_rate=headline.measure_rate(lead),
         confidence=headline.confidence(lead),
         size_confidence=headline.size_confidence(lead),
@@ -159,7 +162,10 @@ def _assemble(
         sensitivities=ranked,
         measure_next=measure_next(flush, parameters, ranked),
         assumptions=[*headline.assumptions(case, studies), *headline.irq_off_lines(evidence, flush)],
-        warnings=headline.warnings(case, studies),
+        warnings=[
+            *headline.warnings(case, studies),
+            *(kernel_notes(case.guest, case.kernel, case.release) if studies else []),
+        ],
         gaps=gaps,
         extrapolated=any(entry.extrapolated for entry in policy),
         upstream=upstream_rows(studies),

@@ -10,10 +10,9 @@ from pathlib import Path
 from costmodel.errors import BadInput
 from costmodel.evidence import table
 from costmodel.evidence.paths import data_dir
-from costmodel.kvm.guests import GUESTS
+from costmodel.kvm import cells
 from costmodel.kvm.kernels import KERNEL_RANGES, resolve, upstream
 from costmodel.kvm.strategies import STRATEGIES
-from costmodel.kvm.triggers import TRIGGERS
 
 FILE = "upstream_decisions.csv"
 COLUMNS = (
@@ -32,9 +31,6 @@ COLUMNS = (
     "note",
 )
 STATUSES = ("merged", "refused", "withdrawn", "queued")
-ANY = "any"
-HVA = "hva"
-"""In the column triggers: every trigger that comes with user addresses of the memslots."""
 _RELEASE = re.compile(r"v?\d+\.\d+(?:\.\d+)?(?:-rc\d*)?")
 
 
@@ -113,8 +109,8 @@ def _decision(row: dict[str, str], file: str) -> UpstreamDecision:
         date=row["date"],
         versions=_split(row["version"]),
         effect=row["effect"],
-        guests=_members(row, "guest_types", GUESTS, place),
-        triggers=_members(row, "triggers", TRIGGERS, place),
+        guests=cells.guests_of(row, place),
+        triggers=cells.triggers_of(row, place),
         strategies=table.choices(row, "strategy", STRATEGIES, "|", **place),
         source=row["source"],
         note=row["note"],
@@ -123,14 +119,6 @@ def _decision(row: dict[str, str], file: str) -> UpstreamDecision:
 
 def _split(cell: str) -> tuple[str, ...]:
     return tuple(cell.split("|")) if cell else ()
-
-
-def _members(row: dict[str, str], field: str, known: dict[str, object], place: dict[str, str]) -> frozenset[str]:
-    """Ids of a cell, with `any` and, for triggers, `hva` spelled out."""
-    by_hva = {HVA: [id for id, trigger in TRIGGERS.items() if trigger.by_hva]} if known is TRIGGERS else {}
-    groups = {ANY: list(known), **by_hva}
-    found = table.choices(row, field, (*groups, *known), "|", **place)
-    return frozenset(id for name in found for id in groups.get(name, [name]))
 
 
 def mainline(first: str, last: str) -> tuple[str, ...]:

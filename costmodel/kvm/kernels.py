@@ -10,9 +10,10 @@ from pathlib import Path
 from costmodel.errors import BadInput
 from costmodel.evidence import table
 from costmodel.evidence.paths import data_dir
+from costmodel.kvm.releases import Version, backport, dotted
 
 KERNEL_RANGES = ("v5.11", "v5.15.70+", "v5.18-v6.7", "v6.8-v6.10", "v6.11-v6.16", "v6.17-v7.2", "v7.3-rc")
-_LAST = ((5, 14), (5, 17), (6, 7), (6, 10), (6, 16), (7, 2), (7, 99))
+_LAST = ((5, 14), (5, 17), (6, 7), (6, 10), (6, 16), (7, 2), (7, 3))
 """Last version that behaves as each range: v5.15.70 has the hook of v5.18 (stable backport)."""
 _RELEASE_OF = {"v5.15.70+": (5, 15, 70), "v7.3-rc": (7, 3, 0)}
 """Ranges whose last release cannot be read off `_LAST`: a stable series, and the newest one, which has no end."""
@@ -20,6 +21,12 @@ TDX_FIRST = "v6.16"
 """Label of the facts for TDX in v6.16, the first kernel that has it; it stands for the range up to v6.16."""
 COLUMNS = ("guest_type", "trigger", "kernel_range", "upstream_strategy", "locator")
 NOTHING_KNOWN = ("n/a", "unverified")
+_DISTRIBUTION = r"v?(\d{1,3})\.(\d{1,3})(?:\.\d{1,4})?[-.+~_][!-~]{1,100}"
+SYMBOLS = (
+    "look with grep -wE 'wbnoinvd_on_cpus_mask|sev_gmem_invalidate|sev_guest_memory_reclaimed' /proc/kallsyms and give "
+    "6.17 if it shows the first, else 6.11 for the second, 5.18 for the third, 5.11 for none"
+)
+"""Symbols that tell which of the flushes a kernel has, and the version to give for each; newest first."""
 OUT_OF_TREE = ("WBINVD_ALL",)
 """Hosts of the 2023 thread ran SNP without guest_memfd out of tree, with the SEV hook (KVM list, 2022 to 2023)."""
 
@@ -45,6 +52,12 @@ def resolve(version: str) -> str:
     if version in KERNEL_RANGES:
         return version
     match = re.fullmatch(r"v?(\d{1,3})\.(\d{1,3})(?:\.(\d{1,4}))?(?:-rc\d{0,3})?", version, re.ASCII)
+    if not match and re.fullmatch(_DISTRIBUTION, version, re.ASCII):
+        raise BadInput(
+            f"{version[:60]!r} is a distribution's kernel, and no source here tells what was backported to it",
+            field="kernel",
+            remedy=SYMBOLS,
+        )
     if not match:
         raise BadInput(
             f"cannot read the kernel version {version[:40]!r}",
@@ -65,7 +78,9 @@ def resolve(version: str) -> str:
     found = next((name for name, last in zip(KERNEL_RANGES, _LAST, strict=True) if (major, minor) <= last), None)
     if found is None:
         raise BadInput(
-            f"kernel {version} is newer than {newest()}, the last catalogued", field="kernel", remedy="use newest"
+            f"kernel {version} is newer than {newest()}, the last that was read: what it does is not known",
+            field="kernel",
+            remedy="give newest for what that one does",
         )
     return found
 
@@ -103,8 +118,9 @@ def read(path: Path) -> dict[tuple[str, str, str], Upstream]:
     return found
 
 
-def upstream(guest: str, trigger: str, kernel: str) -> Upstream | None:
-    """What the range `kernel` does, or None where the guest did not exist or nothing was verified.
+def upstream(guest: str, trigger: str, kernel: str, release: Version = (0, 0, 0)) -> Upstream | None:
+    """What the range `kernel` does, or None where the guest did not exist or nothing was verified; what was backported
+    to `release` replaces it.
 
     SNP without guest_memfd was never upstream: the out-of-tree hosts of the thread stand for it.
     """
@@ -114,6 +130,8 @@ def upstream(guest: str, trigger: str, kernel: str) -> Upstream | None:
     if not guest_of(guest).has("upstream"):
         event = trigger_of(trigger)
         return Upstream(OUT_OF_TREE, "thread of 2023-08-18", "out of tree") if event.by_hva else None
+    if fix := backport(guest, trigger, release):
+        return Upstream(fix.strategies, f"commit {fix.commit}; {fix.source}", f"from {dotted(fix.first)} on")
     row = _rows().get((guest, trigger, kernel))
     if (row is None or row.strategies[0] in NOTHING_KNOWN) and kernel == "v6.11-v6.16":
         row = _rows().get((guest, trigger, TDX_FIRST), row)
@@ -125,12 +143,3 @@ def hosts(guest: str, kernel: str) -> bool:
     from costmodel.kvm.triggers import triggers_of
 
     return any(upstream(guest, trigger.id, kernel) for trigger in triggers_of(guest))
-
-
-def first_range_with(guest: str, trigger: str, strategy: str) -> str | None:
-    """First catalogued range that does `strategy` at the trigger."""
-    for kernel in KERNEL_RANGES:
-        done = upstream(guest, trigger, kernel)
-        if done and strategy in done.strategies:
-            return kernel
-    return None

@@ -13,6 +13,8 @@ from functools import lru_cache
 from costmodel.errors import BadInput
 from costmodel.kvm import kernels
 from costmodel.kvm.guests import guest
+from costmodel.kvm.releases import Version, backports
+from costmodel.kvm.strategies import STRATEGIES
 from costmodel.kvm.triggers import trigger
 
 MEANING = {
@@ -118,11 +120,17 @@ RELEASE_FLUSH_KERNEL = "v5.15.70+"
 _TOKEN = re.compile(r"\s*(&&|\|\||!|\(|\)|[A-Za-z_][A-Za-z0-9_]*)")
 
 
-def known(guest_id: str, trigger_id: str, features: Mapping[str, bool], kernel: str) -> dict[str, bool]:
-    """Truth values that machine, guest, trigger and kernel range tell; what cannot be known is absent."""
+def known(
+    guest_id: str, trigger_id: str, features: Mapping[str, bool], kernel: str, release: Version = (0, 0, 0)
+) -> dict[str, bool]:
+    """Truth values that machine, guest, trigger and kernel (its range, and what came to `release`) tell; what cannot be
+    known is absent.
+    """
     g, t = guest(guest_id), trigger(trigger_id)
     order = kernels.KERNEL_RANGES.index
-    mask = order(kernel) >= order(MASK_KERNEL) and g.has("asid_keyed")
+    own = [b for b in backports() if guest_id in b.guests and b.is_in(release)]
+    masked = any(STRATEGIES[name].scope == "mask" for b in own for name in b.strategies)
+    mask = g.has("asid_keyed") and (masked or order(kernel) >= order(MASK_KERNEL))
     flushes = order(kernel) >= order(RELEASE_FLUSH_KERNEL)
     in_place = order(kernel) >= order(SOURCE_FLUSH_KERNEL)
     facts = {name: bool(features.get(feature, False)) for name, feature in FEATURES.items()}
@@ -136,7 +144,7 @@ def known(guest_id: str, trigger_id: str, features: Mapping[str, bool], kernel: 
         "page_stays_in_vm": t.page_stays_in_vm and not t.page_may_leave_vm,
         "under_mmu_lock": g.has("keyid_keyed") and not t.by_hva,
         "kvm_pointer_available": t.kvm_pointer,
-        "before_clearing_src_active": in_place,
+        "before_clearing_src_active": in_place or any(b.concerns(guest_id, trigger_id) for b in own),
         "gmem_in_place_conversion": in_place and t.pfn_source == "gmem" and t.path == "conversion",
         "private_memory_is_gmem_only": g.has("guest_memfd"),
         "rmp_or_module_enforced": g.has("rmp_enforced") or g.has("keyid_keyed"),

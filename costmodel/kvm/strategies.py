@@ -15,6 +15,7 @@ class Strategy:
     `scope`: all_cpus, mask, range, page, package, sequence or none. `address_source` of a range: user_va, spte, pinned
     or gmem. `skips`: why nothing is flushed (always, coherent, event, unreachable). `first_version` is the first
     catalogued kernel that does it anywhere, None if no kernel version is known to; `features` are machine features.
+    `contains` is another strategy that is a part of it, so that its cost is a lower bound.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Strategy:
     address_source: str | None = None
     skips: str | None = None
     features: tuple[str, ...] = ()
+    contains: str | None = None
 
     @property
     def whole_cache(self) -> bool:
@@ -175,6 +177,7 @@ STRATEGIES = {
             "v5.11",
             "in all catalogued versions",
             "sev.c sev_flush_asids(); drivers/crypto/ccp/sev-dev.c",
+            contains="WBINVD_ALL",
         ),
         Strategy(
             "TDX_PAGE_WBINVD",

@@ -195,6 +195,8 @@ def _advice(title: str, advice: Iterable[Advice], result: Recommendation) -> lis
         if item.saves_cpu_s_per_s is not None:
             most = "at most " if rests_on_ceiling(result, item) else ""
             text += f": saves {most}{cell(item.saves_cpu_s_per_s)} host CPUs"
+            if item.left_cpu_s_per_s is not None:
+                text += f", {most}{cell(item.left_cpu_s_per_s)} are left"
         text += f" [{item.status}]"
         lines += wrap(text, "  ", "    ")
         if item.caveat:

@@ -9,11 +9,12 @@ from costmodel.cli import cli
 from costmodel.errors import CostModelError
 
 AXES = {"range_bytes": "B", "cpus": "1", "rate_per_s": "1/s", "cache_bytes": "B"}
-PAIR = ("WBNOINVD_MASK", "CLFLUSHOPT_DM_GMEM")
+PAIR = ("WBNOINVD_MASK", "CLFLUSHOPT_DM_PINNED")
+WHERE = ("--guest", "sev", "--trigger", "unreg_region", "--cpus-that-ran", "8")
 
 
 def breakeven(over, *words, pair=PAIR):
-    words = ["breakeven", "--machine", "epyc-7763-2s", "--between", *pair, "--over", over, *words]
+    words = ["breakeven", "--machine", "epyc-7763-2s", *WHERE, "--between", *pair, "--over", over, *words]
     return CliRunner().invoke(cli, words)
 
 
@@ -36,7 +37,9 @@ def test_break_evens_are_intervals_inside_the_swept_range(answers, over):
     found = answers[over]
     assert 0 < found["low"] < found["high"]
     for row in found["rows"]:
-        assert 0 < row["low"] <= row["median"] <= row["high"]
+        told = [row[end] for end in ("low", "median", "high") if row[end] is not None]
+        assert told and told[0] > 0 and told == sorted(told)
+        assert [side == "" for side in row["beyond"][:3]] == [row[end] is not None for end in ("low", "median", "high")]
         assert 0 < row["share"] <= 1
         if row["label"] == "break-even":
             assert found["low"] <= row["median"] <= found["high"]
@@ -84,3 +87,18 @@ def test_an_unknown_name_is_refused(words, pair):
 
 def test_an_unknown_axis_is_refused():
     assert breakeven("moon").exit_code == 2
+
+
+def test_an_end_beyond_the_sweep_is_printed_as_beyond_and_is_null_in_json():
+    """A large host: in some draws 64 GiB of lines still take less than one whole-cache flush."""
+    words = ("--trigger", "autonuma_prot_none_scan", "--machine", "epyc-9654-2s")
+    pair = ("WBINVD_ALL", "CLFLUSHOPT_UVA")
+    (row,) = json.loads(breakeven("range_bytes", "--json", *words, pair=pair).stdout)["rows"]
+    assert row["share"] < 0.95 and row["high"] is None and row["beyond"][2] == "above"
+    assert "> 64 GiB]" in breakeven("range_bytes", *words, pair=pair).stdout
+
+
+def test_what_a_condition_forbids_is_told():
+    words = ("--guest", "sev-snp-gmem", "--trigger", "gmem_punch_hole")
+    text = breakeven("range_bytes", *words, pair=("WBNOINVD_MASK", "CLFLUSHOPT_DM_GMEM")).stdout
+    assert "WBNOINVD_MASK is inadmissible there" in text

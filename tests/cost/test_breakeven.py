@@ -12,7 +12,7 @@ from costmodel.cost.draws import Draws, medians
 from costmodel.cost.hybrid import cap_bytes
 from costmodel.cost.scenario import scenario
 from costmodel.cost.totals import total
-from costmodel.errors import MissingNumber, UnknownName
+from costmodel.errors import BadInput, MissingNumber, UnknownName
 from costmodel.formulas.compiled import value
 
 PAIR = ("WBNOINVD_MASK", "CLFLUSHOPT_DM_SPTE")
@@ -122,11 +122,14 @@ def test_an_axis_sets_what_it_shows(name, evidence):
 
 
 def test_the_interval_is_that_of_the_caps_draw_by_draw(by_range, pinned, milan):
-    """The halving of hybrid.py finds the same range in every draw."""
+    """The halving of hybrid.py finds the same range in every draw; what it finds beyond the sweep counts as beyond."""
     cap = cap_bytes(TRIGGER, PAIR[1], PAIR[0], pinned, Draws(milan, 1024))
-    cap = cap[(cap > by_range.low) & (cap < by_range.high)]
     row = by_range.rows[0]
-    assert (row.low, row.median, row.high) == pytest.approx(tuple(numpy.quantile(cap, (0.05, 0.5, 0.95))), rel=0.02)
+    inside = (cap > by_range.low) & (cap < by_range.high)
+    assert row.share == pytest.approx(float(inside.mean()), abs=0.01)
+    found = numpy.quantile(cap, (0.05, 0.5, 0.95), method="closest_observation")
+    for told, side, point in zip((row.low, row.median, row.high), row.beyond, found, strict=False):
+        assert told == pytest.approx(point, rel=0.05) if told else point > by_range.high and side == "above"
     middle = cap_bytes(TRIGGER, PAIR[1], PAIR[0], pinned, medians(milan))
     assert row.at_medians == pytest.approx(float(middle[0]), rel=0.02)
     assert (row.unit, by_range.unit, by_range.over, by_range.strategies) == ("B", "B", "range_bytes", PAIR)
@@ -156,17 +159,54 @@ def test_a_break_even_without_a_prior_is_not_marked(evidence, milan_ksm):
     assert not break_even(evidence, milan_ksm, TRIGGER, ("NO_FLUSH", "NO_FLUSH"), "cpus").extrapolated
 
 
+LOGS = numpy.log(numpy.geomspace(1.0, 1e4, 5))
+
+
 @pytest.mark.parametrize(
-    ("drawn", "middle", "found"),
-    [([numpy.nan] * 3, 5.0, False), ([4.0, 5.0, 6.0], numpy.nan, False), ([5.0], 5.0, True)],
+    ("ratio", "expected"),
+    [
+        ([-2.0, -1.0, 1.0, 2.0, 3.0], 10**1.5),
+        ([-1.0, 0.0, 1.0, 2.0, 3.0], 10.0),
+        ([-2.0, -1.0, 0.0, 0.0, 1.0], 10**2.5),
+        ([-5.0, -4.0, -3.0, -2.0, -1.0], numpy.inf),
+        ([1.0, 2.0, 3.0, 4.0, 5.0], 0.0),
+        ([-1.0, 0.0, -1.0, -2.0, -3.0], 0.0),
+        ([-3.0, -2.0, -1.0, 0.0, 0.0], numpy.inf),
+    ],
 )
-def test_a_break_even_needs_a_root_in_the_draws_and_at_the_medians(
-    monkeypatch, evidence, milan_ksm, drawn, middle, found
-):
+def test_a_root_may_lie_on_the_grid_and_a_tie_is_none(ratio, expected):
+    """Costs that are equal at a point are a change only if the other strategy is cheaper beyond it."""
+    assert breakeven._root(numpy.array(ratio), LOGS) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("drawn", "middle", "ends", "beyond"),
+    [
+        ([4.0, 5.0, 6.0], 5.0, (4.0, 5.0, 6.0, 5.0), ("", "", "", "")),
+        ([4.0, 5.0, numpy.inf], 5.0, (4.0, 5.0, None, 5.0), ("", "", "above", "")),
+        ([0.0, numpy.inf, 6.0], numpy.inf, (None, 6.0, None, None), ("below", "", "above", "above")),
+        ([0.0, 0.0, 6.0], 0.0, (None, None, 6.0, None), ("below", "below", "", "below")),
+    ],
+)
+def test_draws_without_a_root_count_as_beyond_the_end(monkeypatch, evidence, milan_ksm, drawn, middle, ends, beyond):
     def roots(trigger, strategies, case, draws, line):
         return numpy.array([middle] if draws.n == 1 else drawn)
 
     monkeypatch.setattr(breakeven, "_roots", roots)
-    result = break_even(evidence, milan_ksm, TRIGGER, PAIR, "range_bytes")
-    assert [row.at_medians for row in result.rows] == ([5.0] if found else [])
-    assert (result.always is None) is found
+    monkeypatch.setattr(breakeven, "_quantiles", lambda found: sorted(found.tolist()))
+    (row,) = break_even(evidence, milan_ksm, TRIGGER, PAIR, "range_bytes").rows
+    assert (row.low, row.median, row.high, row.at_medians) == ends
+    assert row.beyond == beyond
+    assert row.share == pytest.approx(sum(0 < x < numpy.inf for x in drawn) / 3)
+
+
+def test_no_root_in_any_draw_is_no_break_even(monkeypatch, evidence, milan_ksm):
+    monkeypatch.setattr(breakeven, "_roots", lambda t, s, c, draws, line: numpy.full(draws.n, numpy.inf))
+    assert break_even(evidence, milan_ksm, TRIGGER, PAIR, "range_bytes").rows == ()
+
+
+def test_a_pair_that_a_rule_excludes_is_refused_with_a_question_that_is_open(evidence):
+    case = scenario(evidence, "sev-snp-gmem", "epyc-7763-2s", "autonuma-default")
+    with pytest.raises(BadInput, match="CLFLUSHOPT_UVA is no choice for sev-snp-gmem at gmem_punch_hole") as refused:
+        break_even(evidence, case, "gmem_punch_hole", ("WBNOINVD_MASK", "CLFLUSHOPT_UVA"), "range_bytes")
+    assert "--guest sev --trigger autonuma_prot_none_scan" in str(refused.value)

@@ -114,3 +114,20 @@ def test_bands_are_the_draws_without_a_twentieth_on_either_side(curves, milan_ks
     assert (band.low[3], band.median[3], band.high[3]) == pytest.approx(
         tuple(numpy.quantile(stolen, (0.05, 0.5, 0.95)))
     )
+
+
+def test_a_tie_is_no_crossing():
+    """Above some rate both take the whole host: whoever is listed first has not become the cheaper one."""
+    x = numpy.array([1.0, 10.0, 100.0, 1000.0])
+    dear, cheap = numpy.array([2.0, 20.0, 256.0, 256.0]), numpy.array([1.0, 10.0, 100.0, 256.0])
+    for names in (("A", "B"), ("B", "A")):
+        series = {name: Band(y, y, y) for name, y in zip(names, (dear, cheap), strict=True)}
+        assert _crossings(x, series) == []
+
+
+def test_a_crossing_behind_a_tie_is_found():
+    x = numpy.array([1.0, 10.0, 100.0])
+    first, second = numpy.array([1.0, 5.0, 9.0]), numpy.array([2.0, 5.0, 6.0])
+    (found,) = _crossings(x, {"A": Band(first, first, first), "B": Band(second, second, second)})
+    assert (found.cheaper_below, found.cheaper_above) == ("A", "B")
+    assert found.x == pytest.approx(10.0)

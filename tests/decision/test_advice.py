@@ -32,7 +32,7 @@ def test_a_remedy_that_saves_nothing_is_not_advised(answer):
     assert any("pin the vcpus" in r.title.lower() for r in answer("sev", workload="ksm-default").remedies)
 
 
-def test_the_largest_saving_comes_first(answer):
+def test_of_remedies_with_a_number_the_largest_saving_comes_first(answer):
     saved = [r.saves_cpu_s_per_s.median for r in answer("sev", workload="ksm-default").remedies if r.saves_cpu_s_per_s]
     assert saved == sorted(saved, reverse=True)
 
@@ -86,3 +86,21 @@ def test_every_advice_has_a_source_and_a_status(answer):
 def test_a_patch_carries_its_state_on_the_list(answer):
     for patch in answer("sev").worth_patching:
         assert patch.status == STRATEGIES[patch.id].list_status
+
+
+def test_remedies_are_ranked_by_what_is_left_after_each(answer):
+    result = answer("sev", workload="ksm-default")
+    left = [r.left_cpu_s_per_s.median for r in result.remedies if r.left_cpu_s_per_s]
+    assert len(left) > 1 and left == sorted(left)
+    everything = losses(result, {e.trigger for e in result.policy if e.strategy})
+    for remedy in result.remedies:
+        if remedy.left_cpu_s_per_s is not None:
+            assert remedy.left_cpu_s_per_s.median + remedy.saves_cpu_s_per_s.median == pytest.approx(everything, rel=0.2)
+    stops_all = next(r for r in result.remedies if r.id == "no-ksm")
+    assert stops_all.left_cpu_s_per_s.high == 0
+
+
+def test_a_bound_guest_may_span_nodes(answer):
+    """task_numa_work() tests MPOL_F_MOF, not how many nodes a policy names."""
+    bound = next(r for r in answer("sev").remedies if r.id == "bind-memory")
+    assert "or several, or interleaved" in bound.title and "must fit into the node" not in bound.caveat

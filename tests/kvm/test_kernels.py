@@ -97,11 +97,6 @@ def test_a_guest_type_begins_with_the_kernel_that_brought_it():
     assert all(kernels.hosts("sev", kernel) for kernel in kernels.KERNEL_RANGES)
 
 
-def test_the_masked_flush_came_with_v6_17():
-    assert kernels.first_range_with("sev", "autonuma_prot_none_scan", "WBNOINVD_MASK") == "v6.17-v7.2"
-    assert kernels.first_range_with("sev", "autonuma_prot_none_scan", "DEFER_BATCH") is None
-
-
 def test_no_hook_runs_after_the_end_of_the_invalidation():
     for guest in GUESTS:
         for trigger in triggers_of(guest):
@@ -132,3 +127,21 @@ def test_numa_balancing_off_stops_the_scan_and_nothing_else_of_ksm():
     off = next(r for r in remedies() if "numa_balancing=0" in r.title)
     assert off.applies_to("sev", TRIGGERS["autonuma_prot_none_scan"])
     assert not off.applies_to("sev", TRIGGERS["ksm_replace_page"])
+
+
+@pytest.mark.parametrize("version", ["7.4", "7.4-rc1", "7.5.1", "8.0"])
+def test_a_kernel_after_the_last_that_was_read_is_refused_not_guessed(version):
+    with pytest.raises(BadInput, match="newer than v7.3-rc, the last that was read.*give newest"):
+        kernels.resolve(version)
+
+
+@pytest.mark.parametrize(
+    "version",
+    ["5.14.0-503.11.1.el9_5.x86_64", "6.8.0-45-generic", "6.12.61-amd64", "5.15.0-1092-azure", "6.6.119+bpo-amd64"],
+)
+def test_a_kernel_of_a_distribution_is_refused_with_how_to_find_out(version):
+    with pytest.raises(BadInput, match="no source here tells what was backported") as refused:
+        kernels.resolve(version)
+    assert "/proc/kallsyms" in str(refused.value)
+    for given in ("6.17", "6.11", "5.18", "5.11"):
+        assert given in str(refused.value) and kernels.resolve(given)

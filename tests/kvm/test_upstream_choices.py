@@ -127,30 +127,3 @@ def test_a_kernel_after_the_catalogue_is_refused(version):
 def test_a_version_of_many_digits_is_refused():
     with pytest.raises(BadInput):
         kernels.resolve("6." + "9" * 5000)
-
-
-@pytest.mark.parametrize(
-    ("cell", "expected"),
-    [
-        (("sev", "munmap_or_discard", "NO_FLUSH"), "v5.11"),
-        (("sev", "munmap_or_discard", "WBINVD_ALL"), "v5.15.70+"),
-        (("sev", "munmap_or_discard", "WBNOINVD_MASK"), "v6.17-v7.2"),
-        (("tdx", "gmem_punch_hole", "TDX_PAGE_WBINVD"), "v6.11-v6.16"),
-        (("sev", "munmap_or_discard", "CLFLUSHOPT_UVA"), None),
-        (("plain", "munmap_or_discard", "WBINVD_ALL"), None),
-    ],
-)
-def test_the_first_range_with_a_strategy(cell, expected):
-    assert kernels.first_range_with(*cell) == expected
-
-
-def test_the_first_range_is_one_that_does_it_and_none_before_does():
-    for guest in GUESTS:
-        for trigger in triggers_of(guest):
-            for name in STRATEGIES:
-                doing = [
-                    kernel
-                    for kernel in RANGES
-                    if (done := kernels.upstream(guest, trigger.id, kernel)) and name in done.strategies
-                ]
-                assert kernels.first_range_with(guest, trigger.id, name) == (doing[0] if doing else None)
