@@ -56,10 +56,14 @@ def interval(low: float, median: float, high: float, unit: str, most: float | No
     '3.4 [3.3, 3.5] ms'
     >>> interval(60, 253, 256, "1", most=256)
     '256 [60, 256]'
+    >>> interval(10.0, 10.0, 10.0, "1/s")
+    '10 1/s'
     """
     if low == median == high == 0:
         return "0"
     factor, name = scale_of(median, unit)
+    if low == median == high:
+        return f"{_bounded(median / factor, 2, most)} {name}".rstrip()
     wide = low <= 0 or high / low > 4
     digits = 1 if wide else 2
     texts = [_bounded(value / factor, digits, most) for value in (low, median, high)]

@@ -44,7 +44,10 @@ class Flip(Frozen):
 
 
 class CostRow(Frozen):
-    """Cost of one strategy at one trigger. A quantity that is refused is null and `refused` names the gap."""
+    """Cost of one strategy at one trigger. A quantity that is refused is null and `refused` names the gap.
+
+    `from_kernel` is the first later kernel range with what an inadmissible strategy lacks here; null where none has it.
+    """
 
     trigger: str
     strategy: str
@@ -65,6 +68,7 @@ class CostRow(Frozen):
     saturation_rate_per_s: Interval | None
     refused: str | None
     extrapolated: bool
+    from_kernel: str | None = None
 
 
 class Regret(Frozen):
