@@ -44,9 +44,9 @@ def command_lines(command: str) -> list[str]:
     return [*lines, current]
 
 
-def cell(value: Interval | None) -> str:
-    """An interval, or a dash."""
-    return "-" if value is None else interval(value.low, value.median, value.high, value.unit, value.most)
+def cell(value: Interval | None, like: float | None = None) -> str:
+    """An interval, in the unit of `like` if that is given, or a dash."""
+    return "-" if value is None else interval(value.low, value.median, value.high, value.unit, value.most, like)
 
 
 def rival_cost(rival: RivalPrior) -> str:
