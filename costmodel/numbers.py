@@ -45,10 +45,12 @@ def quantity(value: float, unit: str, digits: int = 2) -> str:
     return f"{significant(value / factor, digits)} {name}".rstrip()
 
 
-def interval(low: float, median: float, high: float, unit: str, most: float | None = None) -> str:
+def interval(
+    low: float, median: float, high: float, unit: str, most: float | None = None, like: float | None = None
+) -> str:
     """Median and 90 % interval in one unit, with the digits that the width carries: one where it spans a factor of 4.
 
-    Rounding never goes beyond `most`, the largest value that the quantity can have.
+    Rounding never goes beyond `most`, the largest value that the quantity can have; `like` is a value whose unit is taken.
 
     >>> interval(0.0011, 0.0034, 0.0102, "s")
     '3 [1, 10] ms'
@@ -56,10 +58,16 @@ def interval(low: float, median: float, high: float, unit: str, most: float | No
     '3.4 [3.3, 3.5] ms'
     >>> interval(60, 253, 256, "1", most=256)
     '256 [60, 256]'
+    >>> interval(10.0, 10.0, 10.0, "1/s")
+    '10 1/s'
+    >>> interval(0.0003, 0.0008, 0.002, "s", like=0.0012)
+    '0.8 [0.3, 2] ms'
     """
     if low == median == high == 0:
         return "0"
-    factor, name = scale_of(median, unit)
+    factor, name = scale_of(median if like is None else like, unit)
+    if low == median == high:
+        return f"{_bounded(median / factor, 2, most)} {name}".rstrip()
     wide = low <= 0 or high / low > 4
     digits = 1 if wide else 2
     texts = [_bounded(value / factor, digits, most) for value in (low, median, high)]

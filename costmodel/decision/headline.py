@@ -79,6 +79,11 @@ def sentence(
         title = upgrades[0].title if upgrades else "Move to a guest type and kernel with a safe strategy"
         return f"{title}: {case.kernel} can lose a flush at {lead.trigger.title}."
     chosen = STRATEGIES[lead.chosen.strategy]
+    if chosen.instruction == "none" and not guest(case.guest).has("encrypted"):
+        return (
+            f"No flush: {lead.chosen.verdict.reason}. The zaps and TLB shoot-downs of invalidations are not modelled; NUMA "
+            "balancing off stops those of its scans for this guest too."
+        )
     if chosen.instruction == "none":
         return f"Nothing to do under this workload: {lead.chosen.verdict.reason}."
     if not lead.firing.fires:
@@ -385,6 +390,11 @@ def irq_off_lines(evidence: Evidence, lead: Study | None) -> list[str]:
 def warnings(case: Scenario, studies: Sequence[Study]) -> list[str]:
     """Inputs outside what was measured, bits that the dump shows off, features that must be checked."""
     found = [*case.machine.notes, *merging_error(case, studies)]
+    if not guest(case.guest).has("encrypted"):
+        found.append(
+            "with a device that does DMA without coherence KVM executes the guest's WBINVD, on the CPUs that ran the vCPU, "
+            "or when it moves (kvm_emulate_wbinvd_noskip(), kvm_arch_vcpu_load()): that cost is not in this answer"
+        )
     if not guest(case.guest).has("upstream"):
         found.append(f"{guest(case.guest).title}: {guest(case.guest).note}")
     if case.machine.features_off:

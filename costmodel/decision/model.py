@@ -50,6 +50,7 @@ class CostRow(Frozen):
 
     Not `fires`: the guest's setup rules the trigger out, `why` says how, and its rate is 0; what one event would take
     stands all the same. `least_rate_per_s` and `least_host_cpu_s_per_s` are the floors of what is a ceiling.
+    `from_kernel` is the first later kernel range with what an inadmissible strategy lacks here; null where none has it.
     """
 
     trigger: str
@@ -75,6 +76,7 @@ class CostRow(Frozen):
     why: str
     least_rate_per_s: Interval | None
     least_host_cpu_s_per_s: Interval | None
+    from_kernel: str | None = None
 
 
 class Regret(Frozen):

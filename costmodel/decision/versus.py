@@ -26,6 +26,7 @@ from costmodel.hashing import value_hash
 from costmodel.kvm import kernels
 from costmodel.kvm.guests import guest as guest_of
 from costmodel.kvm.placements import placement_for
+from costmodel.kvm.releases import own_fixes
 from costmodel.kvm.strategies import strategy as strategy_of
 from costmodel.kvm.triggers import Trigger, triggers_of
 from costmodel.plain import shell_line
@@ -74,7 +75,7 @@ def sides(
         base, new = kernel_names
         left = scenario(evidence, guest, machine, workload, base, **numbers)
         right = left.on(new)
-        if left.kernel == right.kernel:
+        if left.kernel == right.kernel and own_fixes(left.release) == own_fixes(right.release):
             raise BadInput(
                 f"{base} and {new} flush alike (both are {left.kernel})",
                 field="--kernel",

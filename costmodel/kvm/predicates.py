@@ -13,7 +13,7 @@ from functools import lru_cache
 from costmodel.errors import BadInput
 from costmodel.kvm import kernels
 from costmodel.kvm.guests import guest
-from costmodel.kvm.releases import Version, backports
+from costmodel.kvm.releases import Version, own_fixes
 from costmodel.kvm.strategies import STRATEGIES
 from costmodel.kvm.triggers import trigger
 
@@ -128,7 +128,7 @@ def known(
     """
     g, t = guest(guest_id), trigger(trigger_id)
     order = kernels.KERNEL_RANGES.index
-    own = [b for b in backports() if guest_id in b.guests and b.is_in(release)]
+    own = [b for b in own_fixes(release) if guest_id in b.guests]
     masked = any(STRATEGIES[name].scope == "mask" for b in own for name in b.strategies)
     mask = g.has("asid_keyed") and (masked or order(kernel) >= order(MASK_KERNEL))
     flushes = order(kernel) >= order(RELEASE_FLUSH_KERNEL)

@@ -100,6 +100,11 @@ def backport(guest: str, trigger: str, release: Version) -> Backport | None:
     return next((b for b in backports() if b.concerns(guest, trigger) and b.is_in(release)), None)
 
 
+def own_fixes(release: Version) -> list[Backport]:
+    """The fixes that the release has beyond the first of its series."""
+    return [b for b in backports() if b.is_in(release)]
+
+
 def read_releases(path: Path) -> tuple[Release, ...]:
     """The releases of a file. Raises BadInput with the row that cannot be read."""
     found = []

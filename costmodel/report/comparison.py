@@ -57,6 +57,10 @@ def table(result: Versus) -> list[str]:
     return lines
 
 
+CLOSE = 100.0
+"""Two values further apart are read more easily in a unit each."""
+
+
 def _widths(lines: Sequence[Sequence[str]], least: Sequence[int] = (0, 0, 0, 0)) -> list[int]:
     """Width of each column over `lines`, at least `least`."""
     return [max(room, *map(len, column)) for room, *column in zip(least, *lines, strict=True)]
@@ -95,9 +99,11 @@ def _repeats(row: VersusRow, rows: Sequence[VersusRow]) -> bool:
 
 
 def _cells(row: VersusRow) -> tuple[str, ...]:
-    """Cells of one quantity; a refused row says so in the last column."""
+    """Cells of one quantity, both in one unit where they are close; a refused row says so in the last column."""
+    medians = [one.median for one in (row.base, row.new) if one is not None]
+    like = max(medians) if len(medians) == 2 and 0 < max(medians) <= CLOSE * min(medians) else None
     values = [
-        f"{cell(one)}{MARK if one is not None and one.extrapolated and one.high > 0 else ''}"
+        f"{cell(one, like)}{MARK if one is not None and one.extrapolated and one.high > 0 else ''}"
         for one in (row.base, row.new)
     ]
     return f"  {row.quantity}", *values, change(row)

@@ -44,11 +44,11 @@ def command_lines(command: str) -> list[str]:
     return [*lines, current]
 
 
-def cell(value: Interval | None) -> str:
-    """An interval, called a ceiling where it is one, or a dash."""
+def cell(value: Interval | None, like: float | None = None) -> str:
+    """An interval, in the unit of `like` if that is given, called a ceiling where it is one; or a dash."""
     if value is None:
         return "-"
-    shown = interval(value.low, value.median, value.high, value.unit, value.most)
+    shown = interval(value.low, value.median, value.high, value.unit, value.most, like)
     return f"at most {shown}" if value.at_most else shown
 
 
@@ -103,7 +103,8 @@ def _head(result: Recommendation) -> list[str]:
             "",
             *wrap(
                 "Every number below is MODEL, median [90 % interval]; * marks EXTRAPOLATED (a prior by rule "
-                "went in). Before a strategy: - it can lose a flush here, ? a condition is open."
+                "went in). Before a strategy: - it can lose a flush here, + only a newer kernel has what it needs, ? a "
+                "condition is open."
             ),
         ]
     return lines
@@ -132,6 +133,8 @@ def _policy(policy: Sequence[PolicyEntry]) -> list[str]:
             regret = quantity(entry.regret.expected_cpu_s_per_event, "s")
             chance = probability(entry.p_best, extrapolated=entry.extrapolated)
             lines += wrap(f"P(best) {chance}, expected regret {regret} CPU time per event", "      ")
+        elif entry.p_best_note.startswith("undecided"):
+            lines += wrap(entry.p_best_note, "      ", "        ")
         if entry.cheapest not in (None, entry.strategy):
             chance = entry.p_best_of_cheapest
             sure = f", P(best) {probability(chance, extrapolated=entry.extrapolated)}" if chance is not None else ""
@@ -146,6 +149,7 @@ def _policy(policy: Sequence[PolicyEntry]) -> list[str]:
 
 
 STATE_MARKS = {"admissible": " ", "inadmissible": "-", "undecided": "?"}
+NEWER_MARK = "+"
 COST_HEAD = ("  strategy", "per event", "CPU time/event", "host CPUs lost")
 
 
@@ -160,13 +164,18 @@ def _costs(result: Recommendation) -> list[str]:
         lines += _columns(cells, widths)
     for row in rows:
         if row.refused:
-            lines += wrap(f"{row.strategy}: refused, {row.refused}", f"  {STATE_MARKS[row.state]} ", "      ")
+            lines += wrap(f"{row.strategy}: refused, {row.refused}", f"  {_mark(row)} ", "      ")
     return lines
+
+
+def _mark(row: CostRow) -> str:
+    """What a newer kernel could do is told apart from what can never be safe here."""
+    return NEWER_MARK if row.from_kernel else STATE_MARKS[row.state]
 
 
 def _cost_cells(row: CostRow) -> tuple[str, ...]:
     mark = "*" if row.extrapolated and row.host_cpu_s_per_s is not None else ""
-    name = f"{STATE_MARKS[row.state]} {row.strategy}"
+    name = f"{_mark(row)} {row.strategy}"
     return name, cell(row.event_time_s), cell(row.stolen_cpu_s_per_event), loss_cell(row, mark)
 
 

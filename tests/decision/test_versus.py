@@ -139,3 +139,12 @@ def test_a_strategy_against_itself_is_refused():
 )
 def test_verdicts(base, new, verdict):
     assert paired(Quantity("x", "x", "s"), numpy.array(base), numpy.array(new), (False, False)).verdict == verdict
+
+
+def test_two_releases_of_a_range_differ_where_only_one_has_a_fix():
+    found = between("6.18", "6.18.55", guest="sev")
+    moved = next(t for t in found.triggers if t.trigger == "intra_host_migration_move_ctx")
+    assert (moved.base.state, moved.new.state) == ("inadmissible", "admissible")
+    assert moved.new.strategy == "WBNOINVD_MASK"
+    with pytest.raises(BadInput, match="flush alike"):
+        between("6.18.55", "6.18.56", guest="sev")

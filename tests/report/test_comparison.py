@@ -112,3 +112,13 @@ def test_a_decided_change_never_reads_as_none(median, below, above):
     assert text.startswith("/") and "[1," not in text
     ends = [float(end) for end in re.findall(r"[+-][\d.]+", percent(low, median, high))]
     assert all(end < 0 for end in ends)
+
+
+def test_one_quantity_has_one_unit_and_wbnoinvd_saves_the_refill_of_all():
+    """The neighbours fetch their lines again after WBINVD: that is in the host's total, not in the latency."""
+    found = between("WBINVD_ALL", "WBNOINVD_ALL", guest="sev")
+    assert found.total.verdict == "lower" and found.total.ratio.high < 1
+    lines = render_comparison(found).splitlines()
+    stalls = [line for line in lines if line.strip().startswith("vCPU stall")]
+    assert stalls and all("us" not in line or " ms" not in line for line in stalls)
+    assert not any("same" in line for line in lines if "host CPUs lost" in line)

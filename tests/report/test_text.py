@@ -115,3 +115,22 @@ def test_ascii_text_keeps_to_one_line():
     assert "\n" not in text.ascii_text(HOSTILE)
     assert text.ascii_text("caf\N{LATIN SMALL LETTER E WITH ACUTE}") == "cafe"
     assert text.ascii_text("\N{SNOWMAN}") == "?"
+
+
+def test_what_a_newer_kernel_can_do_is_marked_apart_from_what_loses_a_flush(answer):
+    """6.6 keeps no mask, and no kernel may flush through user addresses."""
+    result = answer("sev", kernel="6.6")
+    rows = {row.strategy: row for row in result.costs if row.trigger == result.costliest_trigger}
+    assert rows["WBNOINVD_MASK"].state == rows["CLFLUSHOPT_UVA"].state == "inadmissible"
+    assert (rows["WBNOINVD_MASK"].from_kernel, rows["CLFLUSHOPT_UVA"].from_kernel) == ("v6.17-v7.2", None)
+    block = text.render(result)
+    assert re.search(r"^  \+ WBNOINVD_MASK ", block, re.M) and re.search(r"^  - CLFLUSHOPT_UVA ", block, re.M)
+    assert "+ only a newer kernel has what it needs" in flat(block)
+
+
+def test_a_choice_that_reruns_turn_is_told_as_undecided(answer):
+    result = answer("sev")
+    note = "undecided: another strategy is cheapest with doubtful rows: CLFLUSHOPT_DM_PINNED"
+    entry = result.policy[0].model_copy(update={"p_best": None, "p_best_note": note})
+    assert note in flat(text.render(result.model_copy(update={"policy": [entry]})))
+    assert "undecided" not in text.render(result.model_copy(update={"policy": result.policy[:1]}))
