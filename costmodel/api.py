@@ -554,9 +554,13 @@ class Case:
                 )
         return self._frame(rows, "side", "verdict", "refused")
 
-    def recommend(self) -> Recommendation:
-        """What to do, what it gains, how sure it is. Shows itself as the first screen of the report."""
-        return self._recommended
+    @_named
+    def recommend(self, vms: Mapping[str, int] | None = None) -> Recommendation:
+        """What to do, what it gains, how sure it is. Shows itself as the first screen of the report.
+
+        `vms`: how many guests of each type share the host, such as `{"sev": 4, "sev-es": 2}`; `.together` is what they take.
+        """
+        return Recommendation(decide(**self._asked, vms=vms)) if vms else self._recommended
 
     @cached_property
     def _recommended(self) -> Recommendation:
@@ -618,9 +622,9 @@ def _swept(cost: Total, candidate: Candidate, known: dict[str, object]) -> list[
     ]
 
 
-def recommend(guest: str, machine: str, **asked: Any) -> Recommendation:
-    """`case(guest, machine, ...).recommend()` in one call. Raises UnknownName or BadInput."""
-    return case(guest, machine, **asked).recommend()
+def recommend(guest: str, machine: str, *, vms: Mapping[str, int] | None = None, **asked: Any) -> Recommendation:
+    """`case(guest, machine, ...).recommend(vms)` in one call. Raises UnknownName or BadInput."""
+    return case(guest, machine, **asked).recommend(vms)
 
 
 class Html(NamedTuple):
@@ -668,6 +672,19 @@ class Recommendation:
         ]
         frame = self._frame(rows, [*fields, "median", "low", "high", "unit", "extrapolated"])
         return frame.drop_duplicates("id", ignore_index=True)
+
+    @property
+    def together(self) -> pandas.DataFrame:
+        """What the guests of `vms` take of the host's CPUs, by type and all: `quantity` host_cpus, and at its floor."""
+        rows = []
+        for row in self.result.together:
+            parts = {"host_cpus": row.host_cpu_s_per_s, "host_cpus_at_least": row.least_host_cpu_s_per_s}
+            rows += [
+                {"guests": row.guest, "vms": row.vms, "quantity": name, **_cells(part, part.extrapolated)}
+                for name, part in parts.items()
+                if part
+            ]
+        return self._frame(rows, ["guests", "vms", "quantity", "median", "low", "high", "unit", "extrapolated"])
 
     @property
     def flips(self) -> pandas.DataFrame:

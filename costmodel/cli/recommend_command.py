@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from costmodel.cli import options
+from costmodel.errors import BadInput
 
 
 @click.command(
@@ -20,12 +21,19 @@ Examples:
 @options.workload
 @options.kernel
 @options.scenario_numbers
+@click.option(
+    "--vms",
+    multiple=True,
+    metavar="N | GUEST=N",
+    help="Guests that share the host: of this type, or again for each type; tells what they take together.",
+)
 @options.as_json
 def command(
     guest: str,
     machine: str,
     workload: str,
     kernel: str,
+    vms: tuple[str, ...],
     as_json: bool,
     **numbers: float | None,
 ) -> None:
@@ -35,10 +43,22 @@ def command(
     """
     from costmodel.decision.recommend import recommend
 
-    result = recommend(guest, machine, workload, kernel, **numbers)
+    result = recommend(guest, machine, workload, kernel, vms=_counts(guest, vms), **numbers)
     if as_json:
         options.print_json(result.model_dump(mode="json"))
         return
     from costmodel.report.text import render
 
     click.echo(render(result), nl=False)
+
+
+def _counts(guest: str, vms: tuple[str, ...]) -> dict[str, int]:
+    """N and GUEST=N of `--vms` as numbers by guest type. Raises BadInput."""
+    found: dict[str, int] = {}
+    for item in vms:
+        name, separator, text = item.rpartition("=")
+        try:
+            found[name if separator else guest] = int(text)
+        except ValueError:
+            raise BadInput(f"{item!r} is neither N nor GUEST=N", field="--vms", remedy="write --vms sev=4") from None
+    return found

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from costmodel.cost.scenario import Scenario
 from costmodel.kvm import kernels, predicates
 from costmodel.kvm.admissibility import Verdict, judge
-from costmodel.kvm.strategies import STRATEGIES
+from costmodel.kvm.strategies import STRATEGIES, Strategy
+from costmodel.kvm.triggers import trigger as trigger_of
 
 
 @dataclass(frozen=True)
 class Candidate:
     """A strategy at a trigger with its verdict. `running`: the kernel does it here; `offered`: it does, or it has
-    the machinery (skipping a flush is no machinery).
+    the machinery (skipping a flush is none, and flushing pinned pages is none where the event brings no PFN).
     """
 
     strategy: str
@@ -34,17 +35,30 @@ class Candidate:
 
 def candidates(scenario: Scenario, trigger: str) -> list[Candidate]:
     """All strategies of the catalogue at `trigger`, judged with what machine, guest, trigger and kernel tell."""
-    known = predicates.known(scenario.guest, trigger, scenario.machine.features, scenario.kernel, scenario.release)
+    pinned = None if "pinned" in scenario.setup.assumed else scenario.setup.pinned
+    known = predicates.known(
+        scenario.guest, trigger, scenario.machine.features, scenario.kernel, scenario.release, pinned
+    )
     running = running_strategies(scenario, trigger)
     return [
         Candidate(
             strategy=name,
             verdict=judge(scenario.guest, trigger, name, known),
-            offered=name in running or (not strategy.skips and _offered(strategy.first_version, scenario.kernel)),
+            offered=name in running
+            or (
+                not strategy.skips
+                and not blind(strategy, trigger)
+                and _offered(strategy.first_version, scenario.kernel)
+            ),
             running=name in running,
         )
         for name, strategy in STRATEGIES.items()
     ]
+
+
+def blind(strategy: Strategy, trigger: str) -> bool:
+    """Whether the strategy goes through lists of pinned pages and the event brings user addresses only."""
+    return strategy.address_source == "pinned" and trigger_of(trigger).pfn_source == "vma"
 
 
 def running_strategies(scenario: Scenario, trigger: str) -> tuple[str, ...]:

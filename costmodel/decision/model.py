@@ -212,6 +212,17 @@ class StormRow(Frozen):
     refused: str | None
 
 
+class TogetherRow(Frozen):
+    """What `vms` guests of one type (`all`: of every type that was asked for) take of one host that they share, while
+    the others run there too.
+    """
+
+    guest: str
+    vms: int
+    host_cpu_s_per_s: Interval
+    least_host_cpu_s_per_s: Interval | None
+
+
 class PolicyEntry(Frozen):
     """What to run at one trigger, on the kernel in question, and why.
 
@@ -371,6 +382,7 @@ class Recommendation(Frozen):
     masks: list[MaskRow]
     variants: list[VariantRow]
     storms: list[StormRow]
+    together: list[TogetherRow] = []
     objectives: list[Objective]
     corners: list[Corner]
     sensitivities: list[Sensitivity]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 
 from costmodel import __version__
 from costmodel.calibration.cached import parameters_of
@@ -26,8 +27,10 @@ from costmodel.decision.rival_priors import rival_rows
 from costmodel.decision.rows import cost_rows
 from costmodel.decision.sensitivity import sensitivities
 from costmodel.decision.storms import storm_rows
+from costmodel.decision.together import check_vms, together_rows
 from costmodel.decision.upstream import upstream_rows
 from costmodel.decision.variants import variant_rows
+from costmodel.errors import BadInput
 from costmodel.evidence.store import Evidence, load
 from costmodel.hashing import value_hash
 from costmodel.kvm import kernels
@@ -46,20 +49,32 @@ def recommend(
     kernel: str = "newest",
     *,
     evidence: Evidence | None = None,
+    vms: Mapping[str, int] | None = None,
     **numbers: object,
 ) -> Recommendation:
     """Recommend a flush strategy for each trigger of `guest` on `machine` under `workload` and `kernel`.
 
     `kernel` is a version or `newest`; `numbers` are those of `scenario`: vcpus, resident_bytes, cpus_that_ran (default:
     all, the fate of an unpinned guest), event_fraction, rates (events per second, or a count and its seconds, by trigger),
-    and the setup of the guest's memory: vmm, pinned, backing, mempolicy, mergeable. Raises UnknownName or BadInput.
+    and the setup of the guest's memory: vmm, pinned, backing, mempolicy, mergeable. `vms` is how
+    many guests of each type share the host, for the rows `together`. Raises UnknownName or BadInput.
     """
     evidence = evidence or load()
     case = scenario(evidence, guest, machine, workload, kernel, **numbers)
     parameters = parameters_of(evidence, machine)
     reason = not_applicable(case, guest_of(guest))
     studies = [] if reason else study_all(evidence, case, parameters)
-    return _assemble(evidence, case, parameters, studies, reason)
+    result = _assemble(evidence, case, parameters, studies, reason)
+    if not vms or reason:
+        return result
+    check_vms(vms)
+    cases = {name: scenario(evidence, name, machine, workload, kernel, **numbers) for name in vms}
+    for other in cases.values():
+        if why := not_applicable(other, guest_of(other.guest)):
+            raise BadInput(f"{other.guest}: {why}", field="vms", remedy="leave this guest type out")
+    words = " ".join(f"--vms {name}={count}" for name, count in vms.items())
+    rows = together_rows(cases, vms, Draws(parameters))
+    return result.model_copy(update={"together": rows, "command": f"{result.command} {words}"})
 
 
 def study_all(evidence: Evidence, case: Scenario, parameters: ParameterSet) -> list[Study]:

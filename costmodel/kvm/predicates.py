@@ -121,10 +121,17 @@ _TOKEN = re.compile(r"\s*(&&|\|\||!|\(|\)|[A-Za-z_][A-Za-z0-9_]*)")
 
 
 def known(
-    guest_id: str, trigger_id: str, features: Mapping[str, bool], kernel: str, release: Version = (0, 0, 0)
+    guest_id: str,
+    trigger_id: str,
+    features: Mapping[str, bool],
+    kernel: str,
+    release: Version = (0, 0, 0),
+    pinned: bool | None = None,
 ) -> dict[str, bool]:
     """Truth values that machine, guest, trigger and kernel (its range, and what came to `release`) tell; what cannot be
     known is absent.
+
+    `pinned`: whether all memory of the guest lies in regions that are registered, and so pinned; None if nobody told.
     """
     g, t = guest(guest_id), trigger(trigger_id)
     order = kernels.KERNEL_RANGES.index
@@ -155,6 +162,8 @@ def known(
         facts |= {"pfn_known": True, "pfn_stable": True, "direct_map_present": True}
     if t.pfn_source == "pinned":
         facts["memory_pinned"] = True
+    if pinned is not None and t.by_hva and g.has("private_memory_vma_backed"):
+        facts |= {"memory_pinned": pinned, "range_inside_registered_enc_region": pinned}
     if t.path == "vmsa":
         facts["asid_known"] = True
     return facts

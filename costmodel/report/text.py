@@ -6,7 +6,7 @@ import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from costmodel.decision.model import Advice, CostRow, Interval, PolicyEntry, Recommendation, RivalPrior
+from costmodel.decision.model import Advice, CostRow, Interval, PolicyEntry, Recommendation, RivalPrior, TogetherRow
 from costmodel.numbers import interval, probability, quantity
 from costmodel.plain import quoted_words
 from costmodel.report import waiting
@@ -72,6 +72,7 @@ def render(result: Recommendation) -> str:
         blocks += [
             _policy(result.policy),
             _costs(result),
+            _list("ON ONE HOST", [_together(row) for row in result.together]),
             _advice("DO NOW", result.do_now, result),
             _advice("WORTH PATCHING (not in this kernel)", result.worth_patching, result),
             _list("SATURATION", result.saturation),
@@ -186,6 +187,12 @@ def _columns(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
     if len(line) + len(last) <= WIDTH:
         return [(line + last).rstrip()]
     return [line.rstrip(), f"{last:>{WIDTH}}"]
+
+
+def _together(row: TogetherRow) -> str:
+    least = f", at least {cell(row.least_host_cpu_s_per_s)}" if row.least_host_cpu_s_per_s is not None else ""
+    who = "together" if row.guest == "all" else row.guest
+    return f"{row.vms} VMs, {who}: {cell(row.host_cpu_s_per_s)}{least} host CPUs"
 
 
 def rests_on_ceiling(result: Recommendation, item: Advice) -> bool:

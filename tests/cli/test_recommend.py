@@ -95,3 +95,16 @@ def test_a_setup_changes_the_cost_and_stands_in_the_command():
     assert "cannot happen here, costs 0: the memory policy interleave has no MPOL_F_MOF" in text
     words = ["--not-pinned", "--backing", "memfd"]
     assert json.loads(output("recommend", *CASE, *words, "--json"))["command"].split()[-3:] == words
+
+
+def test_guests_on_one_host_by_type_and_together():
+    words = ["--vms", "4", "--vms", "sev-es=2"]
+    text = " ".join(output("recommend", *CASE, *words).split())
+    assert "4 VMs, sev: at most" in text and "6 VMs, together: at most" in text
+    assert "--vms sev=4 --vms sev-es=2" in text
+
+
+@pytest.mark.parametrize("text", ["many", "sev=0", "sevv=2", "tdx=2", "sev=x"])
+def test_guests_that_cannot_share_the_host_are_refused(text):
+    error = CliRunner().invoke(cli, ["recommend", *CASE, "--vms", text]).exception
+    assert isinstance(error, CostModelError) and error.exit_code == 2

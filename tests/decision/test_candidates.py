@@ -22,7 +22,7 @@ def test_every_strategy_is_judged():
 @pytest.mark.parametrize(
     ("kernel", "offered"),
     [
-        ("6.6", {"WBINVD_ALL", "CLFLUSHOPT_DM_PINNED", "VM_PAGE_FLUSH"}),
+        ("6.6", {"WBINVD_ALL", "VM_PAGE_FLUSH"}),
         ("6.17", {"WBINVD_ALL", "WBNOINVD_ALL", "WBINVD_MASK", "WBNOINVD_MASK", "CLFLUSHOPT_DM_GMEM"}),
     ],
 )
@@ -59,3 +59,9 @@ def test_safe_means_that_every_predicate_is_known_to_hold():
     assert found("newest")["WBNOINVD_MASK"].safe
     assert not found("newest")["NO_FLUSH"].safe
     assert not found("6.6")["WBNOINVD_MASK"].safe
+
+
+def test_pinned_pages_are_flushed_only_where_the_event_knows_them():
+    """sev_clflush_pages() takes the pages of a region; a notifier brings user addresses."""
+    assert not found("newest")["CLFLUSHOPT_DM_PINNED"].offered
+    assert found("newest", trigger="unreg_region")["CLFLUSHOPT_DM_PINNED"].offered

@@ -2,7 +2,10 @@
 
 import pytest
 
+from costmodel.cost.scenario import scenario
+from costmodel.decision.candidates import candidates
 from costmodel.decision.views import view
+from costmodel.evidence.store import load
 from costmodel.report.text import render
 
 SCAN, PROTECT, MERGE = "autonuma_prot_none_scan", "ksm_write_protect", "ksm_replace_page"
@@ -77,3 +80,14 @@ def test_what_the_scanner_skips_leaves_nothing_of_numa_balancing(answer, given):
     assert not row.fires and row.host_cpu_s_per_s.high == 0
     (name, value), *_ = given.items()
     assert f"--{name} {value}" in result.command and view(result).scenario.setup.values[name] == value
+
+
+@pytest.mark.parametrize(
+    ("given", "state"), [({}, "admissible"), ({"pinned": False}, "inadmissible"), ({"vmm": "other"}, "undecided")]
+)
+def test_whether_memory_is_pinned_decides_about_flushes_of_pinned_pages(given, state):
+    """Known of a guest that QEMU registers, or by the user; only assumed under a VMM that no source describes."""
+    case = scenario(load(), "sev", "epyc-7763-2s", "autonuma-default", **given)
+    found = {c.strategy: c for c in candidates(case, SCAN)}["CLFLUSHOPT_DM_PINNED"]
+    assert found.verdict.state == state
+    assert not found.offered
