@@ -220,7 +220,10 @@ def test_a_rate_that_was_measured_sets_the_loss(sev):
     assert row.loc["rate", "median"] == 20
     lost = numpy.minimum(20 * busy.draws("WBNOINVD_MASK", KSM).cpu_time_s, busy.scenario.machine.logical_cpus)
     assert row.loc["host_cpus", "median"] == pytest.approx(numpy.median(lost))
-    assert sev.costs(KSM).query("quantity == 'rate'").empty
+    unmerged = sev.costs(KSM)
+    assert not unmerged.fires.any() and unmerged.why.str.contains("QEMU switches mem-merge off").all()
+    assert (unmerged.query("quantity == 'rate'")["median"] == 0).all()
+    assert busy.costs(KSM).fires.all()
     assert f"--rate {KSM}=20" in busy.recommend().result.command
     assert not busy.waits(KSM).empty
 
@@ -381,3 +384,12 @@ def test_what_cannot_be_asked_is_refused_in_one_line(ask, kind, words):
 
 def test_a_refusal_is_not_applicable_in_the_recommendation():
     assert not cm.case("tdx", "epyc-7763-2s").recommend().result.applicable
+
+
+def test_the_setup_of_the_memory_is_a_part_of_the_case():
+    bound = cm.case("sev", "epyc-7763-2s", mempolicy="bind", rates={"all": (30, 10)})
+    assert repr(bound) == "case('sev', 'epyc-7763-2s', rates={'all': (30.0, 10.0)}, mempolicy='bind')"
+    assert bound.scenario.setup.pinned and bound.scenario.counts == (("all", 30.0, 10.0),)
+    assert bound(mempolicy=None) == cm.case("sev", "epyc-7763-2s", rates={"all": (30, 10)})
+    with pytest.raises(BadInput, match="guest_memfd"):
+        bound(backing="guest_memfd")

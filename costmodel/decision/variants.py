@@ -115,7 +115,7 @@ def _losses(
         title=title,
         quantity="host CPUs lost",
         kernel=interval_of(cost.host_cpu_s_per_s, "1", cost.extrapolated, cpus, cost.at_most),
-        variant=interval_of(lost, "1", cost.extrapolated, cpus),
+        variant=interval_of(lost, "1", cost.extrapolated, cpus, cost.at_most),
         admissible=admissible,
         note=note,
         source="; ".join(source),
