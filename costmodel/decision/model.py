@@ -346,7 +346,7 @@ class SourceRow(Frozen):
 class Recommendation(Frozen):
     """The answer for one guest type on one machine under one workload and kernel."""
 
-    schema_version: Literal["1"] = "1"
+    schema_version: Literal["2"] = "2"
     costmodel_version: str
     guest: str
     guest_title: str

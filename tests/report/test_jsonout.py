@@ -64,7 +64,7 @@ def test_names_what_it_came_from(answer, guest):
     for name in ("data_hash", "asked_hash"):
         assert re.fullmatch(r"[0-9a-f]{16,}", fields[name])
     assert re.fullmatch(r"\d+\.\d+.*", fields["costmodel_version"])
-    assert fields["schema_version"] == "1"
+    assert fields["schema_version"] == "2"
 
 
 @pytest.mark.parametrize("guest", GUESTS)
