@@ -110,3 +110,19 @@ class MissingNumber(CostModelError):
     def __init__(self, gap: str) -> None:
         self.gap = gap
         super().__init__(gap)
+
+
+OF_NO_THREAD = ("can't start new thread", "Resource temporarily unavailable")
+"""What Python and libraries in C++ say where no thread can be started."""
+
+
+class NoThread(CostModelError):
+    """The limit of threads or processes is reached."""
+
+    def __init__(self) -> None:
+        super().__init__("no further thread or process can be started; raise `ulimit -u` or pids.max of the cgroup")
+
+
+def is_of_no_thread(error: Exception) -> bool:
+    """Whether a library failed because it could start no thread; each has its own class of error for that."""
+    return any(text in str(error) for text in OF_NO_THREAD)

@@ -43,20 +43,29 @@ def write_beside(path: Path, content: str | bytes) -> None:
 
     Raises BadInput where that cannot be done; what was at `path` then stays.
     """
-    if not path.name:
-        raise BadInput("is no name of a file", file=path, remedy="name the file to write")
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside = place_beside(path)
     try:
         aside.write_bytes(content.encode() if isinstance(content, str) else content)
         aside.replace(path)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
 
 
-def _unwritable(path: Path, error: OSError) -> BadInput:
+def place_beside(path: Path) -> Path:
+    """Where what shall stand at `path` is written first. Raises BadInput where a rename would replace a device."""
+    if not path.name:
+        raise BadInput("is no name of a file", file=path, remedy="name the file to write")
+    if os.path.exists(path) and not (path.is_file() or path.is_dir()):  # noqa: PTH110 (a name may be too long for stat)
+        raise BadInput("is a device or pipe, which a file would replace", file=path, remedy="name a file")
+    return path.with_name(f".{path.name}.{os.getpid()}")
+
+
+def unwritable(path: Path, error: OSError) -> BadInput:
+    """Why nothing can be written at `path`, in the words of the system and without the name that was tried first."""
     if not path.parent.is_dir():
         return BadInput("the directory does not exist", file=path, remedy="make it first, or choose another place")
-    return BadInput(f"cannot be written: {error.strerror or error}", file=path, remedy="choose another place")
+    reason = os.strerror(error.errno) if error.errno else error
+    return BadInput(f"cannot be written: {reason}", file=path, remedy="choose another place")

@@ -94,6 +94,15 @@ def probability(share: float, *, extrapolated: bool) -> str:
     return f"{share:.2f}"
 
 
+def ceiling(shown: str, at_most: bool = True) -> str:
+    """A number as text, called a ceiling where it is one; of nothing there is no less.
+
+    >>> ceiling("3 [1, 10] ms"), ceiling("0"), ceiling("0.2", at_most=False)
+    ('at most 3 [1, 10] ms', '0', '0.2')
+    """
+    return f"at most {shown}" if at_most and shown.rstrip("*") != "0" else shown
+
+
 def shortened(value: object, digits: int = 6) -> object:
     """`value` (JSON-like) with every float rounded to `digits` significant digits, so that the last bits of a libm
     do not show.

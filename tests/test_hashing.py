@@ -1,5 +1,6 @@
 """Hashes name content, not order or time; a write is seen whole or not at all."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,11 @@ def test_what_cannot_be_a_file_is_refused(tmp_path):
         with pytest.raises(BadInput, match=problem):
             write_beside(path, "new")
     assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_device_or_pipe_is_not_replaced_by_a_file(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(BadInput, match="pipe: is a device or pipe"):
+        write_beside(pipe, "new")
+    assert pipe.is_fifo() and [p.name for p in tmp_path.iterdir()] == ["pipe"]

@@ -104,7 +104,10 @@ def _over(medians: list[float]) -> Distribution:
 
 
 def _broadcast(profile: Profile) -> dict[str, Parameter]:
-    """Straight line through the run medians over the number of targets; an empty handler, so a lower bound."""
+    """Straight line through the run medians over the number of targets; an empty handler, so a lower bound.
+
+    A run whose start or slope is not above zero has no logarithm: it is left out of that one, and counted.
+    """
     runs: dict[tuple[int, float], list[float]] = {}
     for row in profile.table("broadcast"):
         runs.setdefault((int(row["run"]), row["targets"]), []).append(row["measured_call_s"])
@@ -115,14 +118,17 @@ def _broadcast(profile: Profile) -> dict[str, Parameter]:
     for run in sorted({run for run, _ in runs}):
         points = [(count, float(numpy.median(runs[run, count]))) for count in counts if (run, count) in runs]
         slope, start = numpy.polyfit(*zip(*points, strict=True), 1)
-        starts.append(max(1e-9, float(start)))
-        slopes.append(max(1e-9, float(slope)))
+        starts.append(float(start))
+        slopes.append(float(slope))
     rule = f"membarrier to 1 to {counts[-1]:g} CPUs {ON_THE_HOST}: a proxy with an empty handler"
-    return {
-        "broadcast_start_s": _parameter(
-            "broadcast_start_s", "s", "fixed part of an interrupt round", _over(starts), rule, profile
-        ),
-        "broadcast_per_cpu_s": _parameter(
-            "broadcast_per_cpu_s", "s", "interrupt round, per target CPU", _over(slopes), rule, profile
-        ),
-    }
+    found = {}
+    for name, description, fitted in (
+        ("broadcast_start_s", "fixed part of an interrupt round", starts),
+        ("broadcast_per_cpu_s", "interrupt round, per target CPU", slopes),
+    ):
+        told = [seconds for seconds in fitted if seconds > 0]
+        missing = len(fitted) - len(told)
+        note = f"; {missing} run{'s' if missing > 1 else ''} left out: no time above zero" if missing else ""
+        if told:
+            found[name] = _parameter(name, "s", description, _over(told), rule + note, profile)
+    return found

@@ -12,7 +12,7 @@ import warnings
 import click
 
 from costmodel import __version__
-from costmodel.errors import EXTRAS, INSTALL, CostModelError, ExitCode
+from costmodel.errors import EXTRAS, INSTALL, CostModelError, ExitCode, NoThread, is_of_no_thread
 from costmodel.plain import visible
 
 COMMANDS = {
@@ -76,6 +76,7 @@ def _help_of(error: click.ClickException) -> str:
 def main() -> None:
     """Run the command line; what goes wrong is one line on stderr and a code of ExitCode."""
     warnings.showwarning = _note
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices are small here, and it dies where it gets no threads
     signal.signal(signal.SIGTERM, _terminate)
     try:
         code = _called()
@@ -94,9 +95,14 @@ def main() -> None:
     except ModuleNotFoundError as error:
         code = _fail(_missing(error))
     except OSError as error:
-        code = _fail(f"{visible(str(error.filename or 'output'))}: {error.strerror or error}")
+        where = f"{visible(str(error.filename or 'output'))}: {error.strerror or error}"
+        code = _fail(str(NoThread()) if is_of_no_thread(error) else where)
     except MemoryError:
         code = _fail("out of memory")
+    except RuntimeError as error:
+        if not is_of_no_thread(error):
+            raise
+        code = _fail(str(NoThread()))
     _drop_output()
     sys.exit(code)
 

@@ -46,7 +46,7 @@ def command(
     if not rows:
         click.echo(result.headline)
         return
-    from costmodel.report.text import cell, loss_cell
+    from costmodel.report.text import cell, ends, loss_cell
 
     widths = (22, 22, 44)
     for name in (trigger,) if trigger else names:
@@ -60,3 +60,5 @@ def command(
             state = "" if row.state == "admissible" else f" ({row.state})"
             text = "".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True))
             click.echo(f"  {row.strategy:<22}{text}{note}{state}")
+    if held := ends(rows):
+        click.echo(f"\nthe interval {held}")

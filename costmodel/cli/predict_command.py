@@ -52,9 +52,11 @@ Example:
 def command(machine: str, cells: TextIO) -> None:
     """Predicted time of each range flush and its 90 % interval for a new run, as CSV: the same columns and order.
 
-    The time is that of a whole call as the kernel's loop takes it, both fences included; the slope per further line has
-    a column of its own. States are dirty, clean and absent. A catalogued machine that nobody measured takes CLFLUSHOPT
-    only, from the measured machines of its core generation or vendor, with the wide interval of one machine more.
+    The time is that of a whole call as the kernel's loop takes it, both fences included; the slope, the mean per line
+    without them, has a column of its own. States are dirty, clean and absent: how one CPU left the range before the call.
+    A catalogued machine that nobody measured takes CLFLUSHOPT only, from the measured machines of its core generation or
+    vendor, with the wide interval of one machine more; what its caches do not hold of a range is absent, and the note
+    says of which lines the slope is.
     """
     from costmodel.evidence.store import load
 
@@ -80,7 +82,11 @@ def of_host(profile: object) -> Predictor:
 
 
 def of_catalogue(machine: str) -> Predictor:
-    """From the parameters of a machine: joint draws of start, slopes and the other socket's factor."""
+    """From the parameters of a machine: joint draws of start, slopes and the other socket's factor.
+
+    One CPU prepared the range: its second level and the last level of its domain hold at most what they can, and the
+    other lines are absent, as in the probe of a measured host.
+    """
     import numpy
 
     from costmodel.calibration.cached import parameters_of
@@ -89,7 +95,8 @@ def of_catalogue(machine: str) -> Predictor:
     from costmodel.formulas.compiled import value
 
     evidence = load()
-    line_bytes = evidence.machine(machine).line_bytes
+    asked = evidence.machine(machine)
+    line_bytes, held_bytes = asked.line_bytes, asked.llc_bytes_per_domain + asked.l2_bytes_per_core
     parameters = parameters_of(evidence, machine)
     names = ("range_start_s", "line_dirty_s", "line_clean_s", "line_absent_s", "remote_factor")
     draws = Draws(parameters)
@@ -101,15 +108,22 @@ def of_catalogue(machine: str) -> Predictor:
             raise UnknownName("line state", state, STATES)
         if not line_bytes <= size <= 2**32:
             raise BadInput(f"{size:g} is no range of a single call", remedy="give 64 bytes to 4 GiB")
-        present, dirty = STATES[state]
+        cached, dirty = STATES[state]
+        present = cached * min(1.0, held_bytes / size)
         shares = {"present_fraction": present, "dirty_fraction": dirty, "line_bytes": line_bytes}
         known = {name: draws[name] for name in names} | shares | {"writeback_bytes_per_s": _writeback(draws)}
         times = value("range_flush", lines=size / line_bytes, **known)
         slope = value("range_flush", lines=1.0, **known) - value("range_flush", lines=0.0, **known)
         low, middle, high = numpy.quantile(times, (0.05, 0.5, 0.95))
-        return Call(float(middle), float(low), float(high), float(numpy.median(slope)), "EXTRAPOLATED: not measured")
+        note = f"EXTRAPOLATED: not measured; slope of {_lines(state, cached, present)} lines"
+        return Call(float(middle), float(low), float(high), float(numpy.median(slope)), note)
 
     return predict
+
+
+def _lines(state: str, cached: float, present: float) -> str:
+    """The state of the lines; of both kinds with their shares where the caches do not hold all."""
+    return state if present == cached else f"{100 * present:.2g} % {state} and {100 * (1 - present):.2g} % absent"
 
 
 def _writeback(draws: object) -> object:

@@ -19,7 +19,7 @@ from costmodel.kvm import kernels
 from costmodel.kvm.guests import guest
 from costmodel.kvm.strategies import STRATEGIES
 from costmodel.kvm.triggers import trigger as trigger_of
-from costmodel.numbers import interval, probability, quantity, significant
+from costmodel.numbers import ceiling, interval, probability, quantity, significant
 
 LOSSES = (0.01, 0.10)
 MEASURE_RATE = (
@@ -100,8 +100,8 @@ def sentence(
 def _saved(advice: Advice, lead: Study) -> str:
     """What an advice saves: no more than a ceiling where the loss that it takes away is one."""
     saved = advice.saves_cpu_s_per_s
-    most = "at most " if lead.cost(lead.chosen.strategy).at_most else ""
-    return f"{most}{interval(saved.low, saved.median, saved.high, '1', saved.most)} host CPUs"
+    shown = interval(saved.low, saved.median, saved.high, "1", saved.most)
+    return f"{ceiling(shown, lead.cost(lead.chosen.strategy).at_most)} host CPUs"
 
 
 def _helps(remedy: Advice, lead: Study) -> bool:
@@ -141,7 +141,7 @@ def cost_text(lead: Study | None, studies: Sequence[Study]) -> str:
     cpus = lead.scenario.machine.logical_cpus
     share = middle / cpus
     text = (
-        f"{'at most ' if cost.at_most else ''}{interval(low, middle, high, '1', cpus)} host CPUs "
+        f"{ceiling(interval(low, middle, high, '1', cpus), cost.at_most)} host CPUs "
         f"({significant(100 * share)} % of the host){_floor(cost)} at {lead.trigger.title}, {event}{mark}"
     )
     if left := stock_text(lead):
@@ -152,13 +152,13 @@ def cost_text(lead: Study | None, studies: Sequence[Study]) -> str:
         return text
     total = numpy.minimum(sum(c.host_cpu_s_per_s for c in losing), cpus)
     low, middle, high = numpy.quantile(total, (0.05, 0.5, 0.95))
-    most = "at most " if any(c.at_most for c in losing) else ""
-    return f"{text}; {most}{interval(low, middle, high, '1', cpus)} host CPUs at all {len(losing)} triggers of the workload"
+    everywhere = ceiling(interval(low, middle, high, "1", cpus), any(c.at_most for c in losing))
+    return f"{text}; {everywhere} host CPUs at all {len(losing)} triggers of the workload"
 
 
 def _floor(cost: Total) -> str:
     """The other end of a ceiling."""
-    if cost.least_host_cpu_s_per_s is None:
+    if cost.least_host_cpu_s_per_s is None or not cost.host_cpu_s_per_s.any():
         return ""
     low, middle, high = numpy.quantile(cost.least_host_cpu_s_per_s, (0.05, 0.5, 0.95))
     return f", at least {interval(low, middle, high, '1', cost.logical_cpus)}"
@@ -363,7 +363,7 @@ def merging_error(case: Scenario, studies: Sequence[Study]) -> list[str]:
     if lost:
         cpus = case.machine.logical_cpus
         low, middle, high = numpy.quantile(numpy.minimum(sum(lost), cpus), (0.05, 0.5, 0.95))
-        price = f"that costs at most {interval(low, middle, high, '1', cpus)} host CPUs"
+        price = f"that costs {ceiling(interval(low, middle, high, '1', cpus))} host CPUs"
     return [
         "configuration error: the memory is marked MADV_MERGEABLE although it is encrypted: ciphertext differs by physical "
         f"address, so merges gain nothing, yet shared and untouched pages compare equal and are flushed for; {price}"

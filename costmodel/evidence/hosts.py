@@ -100,13 +100,17 @@ class Profile:
         return self._tables[probe]
 
 
-def _columns(path: Path, needed: tuple[str, ...]) -> dict[str, list[object]]:
-    """The columns of a probe's CSV, parsed once per state of the file. Raises BadInput."""
+def _checksum(path: Path) -> str:
+    """sha256 of a file. Raises BadInput where it cannot be read."""
     try:
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise BadInput(f"cannot be read: {error.strerror}", file=path, remedy="restore the file") from None
-    key = cache.key_of([content, needed], ["evidence"])
+
+
+def _columns(path: Path, needed: tuple[str, ...], checksum: str) -> dict[str, list[object]]:
+    """The columns of a probe's CSV, parsed once per state of the file, which its checksum tells. Raises BadInput."""
+    key = cache.key_of([checksum, needed], ["evidence"])
     return json.loads(cache.recall("table", key, lambda: json.dumps(_parsed(path, needed)).encode()))
 
 
@@ -178,7 +182,7 @@ def read(folder: Path, dumps: Mapping[str, CpuidRow], known: Mapping[str, Machin
     for file, wanted in checksums.items():
         if "\0" in file or Path(file).name != file or not (folder / file).is_file():
             raise BadInput("is missing", file=folder / Path(file).name, remedy="restore the file or measure again")
-        if hashlib.sha256((folder / file).read_bytes()).hexdigest() != wanted:
+        if _checksum(folder / file) != wanted:
             raise BadInput("differs from its checksum", file=folder / file, remedy="restore the file or measure again")
     name = checked_id(document, folder.name, path, "name of its folder")
     if name in known:
@@ -193,7 +197,11 @@ def read(folder: Path, dumps: Mapping[str, CpuidRow], known: Mapping[str, Machin
         findings=texts(document, "findings", file=path.name),
         l1_bytes=float(next((c["bytes"] for c in caches if c["level"] == 1), 0)),
         machine=_machine(name, host, caches, dumps, known, path),
-        columns={probe: _columns(file, COLUMNS[probe]) for probe, file in probes.items() if file.is_file()},
+        columns={
+            probe: _columns(file, COLUMNS[probe], checksums.get(file.name) or _checksum(file))
+            for probe, file in probes.items()
+            if file.is_file()
+        },
         digest=value_hash([name, sorted(checksums.items())]),
     )
 

@@ -21,7 +21,9 @@ from typing import NamedTuple
 
 from costmodel import __version__
 from costmodel.errors import BadInput
+from costmodel.evidence.machine_input import microarchitecture
 from costmodel.evidence.rendezvous import COLUMNS, SLOWEST_HZ, Rendezvous
+from costmodel.evidence.store import load
 from costmodel.evidence.table import csv_text
 from costmodel.measure.host import Host, describe
 
@@ -74,6 +76,7 @@ class Machine:
 
     cpu: str = ""
     family_model: str = ""
+    generation: str = ""
     self_snoop: bool | None = None
     sockets: int | None = None
     cores: int | None = None
@@ -307,7 +310,7 @@ def _row(id: str, event: Event, machine: Machine, source: str) -> Rendezvous:
         method=event.method,
         cpu=machine.cpu or "not stated",
         family_model=machine.family_model,
-        generation="",
+        generation=machine.generation,
         self_snoop=bool(machine.self_snoop),
         sockets=machine.sockets,
         logical_cpus=event.logical_cpus,
@@ -345,7 +348,16 @@ def bounds(content: bytes | None, name: str, given: Mapping[str, object], root: 
     hypervisor = log.machine.hypervisor or machine.hypervisor
     known = {field: value for field, value in given.items() if value is not None}
     source += f", read by costmodel measure bootlog {__version__}"
-    return rows(log, replace(machine, hypervisor=hypervisor, **known), source, name)
+    return rows(log, replace(machine, hypervisor=hypervisor, generation=_generation(machine), **known), source, name)
+
+
+def _generation(machine: Machine) -> str:
+    """Core generation by data/core_generations.csv; empty where the CPU is not told, or not in there."""
+    told = re.fullmatch(r"([0-9A-F]{2,3})h/([0-9A-F]{2})h", machine.family_model)
+    if not told:
+        return ""
+    vendor = "intel" if machine.cpu.lower().startswith("intel") else machine.cpu.partition(" ")[0].lower()
+    return microarchitecture(load(), vendor, int(told[1], 16), int(told[2], 16))
 
 
 def own_log() -> tuple[str, str]:
@@ -397,10 +409,11 @@ def sentences(found: Sequence[Rendezvous]) -> Iterator[str]:
         yield f"{TITLES[row.method]}: {_bound(row)}"
         yield from (f"  {line}" for line in row.quote.split(" | "))
         yield from (f"  {remark}" for remark in filter(None, row.remarks.split("; ")))
-    if not first.self_snoop and first.capacity_lines is None:
+    if all(row.flush_at_most_s is None for row in found):
+        return
+    if first.capacity_lines is None:
         yield "per line of capacity: give --llc-bytes and --l2-bytes of that host"
-    if not first.self_snoop:
-        yield "an upper bound, and of nearly empty caches: a flush of a full or dirty one takes longer"
+    yield "an upper bound, and of nearly empty caches: a flush of a full or dirty one takes longer"
 
 
 def _bound(row: Rendezvous) -> str:
@@ -409,8 +422,13 @@ def _bound(row: Rendezvous) -> str:
     whole = f"all {row.logical_cpus} CPUs together at most {row.longest_s * 1e3:.3g} ms"
     parts = f"(gap {row.gap_s * 1e3:.3g}, lost {row.lost_s * 1e3:.3g} ms"
     parts += f", deferred initialisation {row.deferred_init_s * 1e3:.3g} ms taken out" if row.deferred_init_s else ""
-    parts += f", clock in ticks of {row.tick_s * 1e3:.3g} ms)" if row.clock == "stepped" else ")"
+    parts += f", clock in ticks of {row.tick_s * 1e3:.3g} ms{_assumed(row)})" if row.clock == "stepped" else ")"
     if row.flush_at_most_s is None:
         return f"{whole} {parts}"
     per_line = f", {row.line_at_most_s * 1e9:.3g} ns per line of capacity" if row.line_at_most_s else ""
     return f"WBINVD at most {row.flush_at_most_s * 1e6:.4g} us in the mean of {row.flushes}{per_line}; {whole} {parts}"
+
+
+def _assumed(row: Rendezvous) -> str:
+    """That the tick is assumed, where the log does not tell it."""
+    return "" if row.hz else f", assumed: the log does not tell HZ, and {SLOWEST_HZ} is the slowest"

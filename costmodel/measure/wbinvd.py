@@ -156,10 +156,8 @@ def check(host: Host, yes: bool, root: Path = Path("/"), euid: int | None = None
     """Raise BadInput where the host cannot be measured, where guests run, or with the plan where nobody agreed to it."""
     if lacks := missing(host, root, euid):
         remedy = "`costmodel measure bootlog` bounds WBINVD without any of it"
-        raise BadInput(f"is skipped: {'; '.join(lacks)}", field="wbinvd", remedy=remedy)
+        raise BadInput(f"wbinvd is skipped: {'; '.join(lacks)}", remedy=remedy)
     if reason := refusal(root / "proc"):
-        raise BadInput(
-            f"is refused: {reason}", field="wbinvd", remedy="move them away first, there is no way around it"
-        )
+        raise BadInput(f"wbinvd is refused: {reason}", remedy="move them away first, there is no way around it")
     if not yes:
-        raise BadInput("; ".join(planned(host)), field="wbinvd", remedy="say --yes if this may be done")
+        raise BadInput(f"wbinvd: {'; '.join(planned(host))}", remedy="say --yes if this may be done")

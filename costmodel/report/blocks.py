@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from costmodel.decision.model import Advice, Interval, Recommendation
 from costmodel.decision.views import view as view_of
-from costmodel.numbers import interval, probability, quantity
+from costmodel.numbers import ceiling, interval, probability, quantity
 from costmodel.plain import UNSEEN
 from costmodel.report import grouping, plots, text, waiting
 
@@ -43,7 +43,7 @@ def cell(value: Interval | None) -> str:
     if value is None:
         return "\N{EN DASH}"
     shown = interval(value.low, value.median, value.high, value.unit, value.most) + ("*" if value.extrapolated else "")
-    return f"at most {shown}" if value.at_most else shown
+    return ceiling(shown, value.at_most)
 
 
 def fragment(name: str, **values: object) -> str:
@@ -54,10 +54,10 @@ def fragment(name: str, **values: object) -> str:
 def answer(result: Recommendation) -> str:
     """First screen: what to do, what it gains, how sure it is."""
 
-    def most(item: Advice) -> str:
-        return "at most " if text.rests_on_ceiling(result, item) else ""
+    def effect(item: Advice) -> str:
+        return text.effect(result, item, cell)
 
-    return fragment("answer", r=result, rival_cost=text.rival_cost, most=most)
+    return fragment("answer", r=result, rival_cost=text.rival_cost, effect=effect, ends=text.ends(result.costs))
 
 
 def policy(result: Recommendation) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from costmodel.decision.model import Advice, CostRow, Interval, PolicyEntry, Recommendation, RivalPrior, TogetherRow
-from costmodel.numbers import interval, probability, quantity
+from costmodel.numbers import ceiling, interval, probability, quantity
 from costmodel.plain import quoted_words
 from costmodel.report import waiting
 from costmodel.report.grouping import policies
@@ -49,13 +49,26 @@ def cell(value: Interval | None, like: float | None = None) -> str:
     if value is None:
         return "-"
     shown = interval(value.low, value.median, value.high, value.unit, value.most, like)
-    return f"at most {shown}" if value.at_most else shown
+    return ceiling(shown, value.at_most)
+
+
+CEILING = (
+    "holds what is uncertain about one flush; the scan period and the share of passes that find something to flush are not "
+    "in it, they are its two ends: at most (the shortest period, every pass) and at least (the longest, and no pass of a "
+    "scanner that need not change a page)"
+)
+
+
+def ends(costs: Sequence[CostRow]) -> str:
+    """What the intervals of `costs` hold and what they do not, where one of them rests on a ceiling; else empty."""
+    lost = [row.host_cpu_s_per_s for row in costs if row.host_cpu_s_per_s is not None]
+    return CEILING if any(value.at_most and value.high > 0 for value in lost) else ""
 
 
 def loss_cell(row: CostRow, mark: str = "") -> str:
     """The host CPUs lost, where the rate is a ceiling between its two ends."""
-    least = f", at least {cell(row.least_host_cpu_s_per_s)}" if row.least_host_cpu_s_per_s is not None else ""
-    return f"{cell(row.host_cpu_s_per_s)}{mark}{least}"
+    some = row.least_host_cpu_s_per_s is not None and row.host_cpu_s_per_s.high > 0
+    return f"{cell(row.host_cpu_s_per_s)}{mark}" + (f", at least {cell(row.least_host_cpu_s_per_s)}" if some else "")
 
 
 def rival_cost(rival: RivalPrior) -> str:
@@ -94,6 +107,8 @@ def _head(result: Recommendation) -> list[str]:
     lines += ["", *wrap(result.headline, "  ")]
     if result.applicable:
         lines += wrap(f"Cost: {result.headline_cost}", "  ", "    ")
+        if held := ends(result.costs):
+            lines += wrap(f"The interval: {held}", "  ", "    ")
         if result.measure_rate:
             lines += wrap(f"Your own rate: {result.measure_rate}", "  ", "    ")
         lines += wrap(f"Sure of the choice: {result.confidence}", "  ", "    ")
@@ -116,6 +131,8 @@ def first_screen(result: Recommendation) -> list[str]:
     lines = wrap(result.headline, "  ")
     if result.applicable:
         lines += wrap(f"Cost: {result.headline_cost}", "  ", "    ")
+        if held := ends(result.costs):
+            lines += wrap(f"The interval: {held}", "  ", "    ")
         if result.measure_rate:
             lines += wrap(f"Your own rate: {result.measure_rate}", "  ", "    ")
         lines += [f"  {line}" for line in _advice("DO NOW", result.do_now, result)]
@@ -204,15 +221,21 @@ def rests_on_ceiling(result: Recommendation, item: Advice) -> bool:
     )
 
 
+def effect(result: Recommendation, item: Advice, shown: Callable[[Interval], str]) -> str:
+    """What `item` saves and what is left then; `shown` writes an interval."""
+    most, left = rests_on_ceiling(result, item), item.left_cpu_s_per_s
+    text = f"{ceiling(shown(item.saves_cpu_s_per_s), most)} host CPUs"
+    if left is None:
+        return text
+    return f"{text}, {'nothing is' if left.high == 0 else f'{ceiling(shown(left), most)} are'} left"
+
+
 def _advice(title: str, advice: Iterable[Advice], result: Recommendation) -> list[str]:
     lines = []
     for item in advice:
         text = f"- {item.title}"
         if item.saves_cpu_s_per_s is not None:
-            most = "at most " if rests_on_ceiling(result, item) else ""
-            text += f": saves {most}{cell(item.saves_cpu_s_per_s)} host CPUs"
-            if item.left_cpu_s_per_s is not None:
-                text += f", {most}{cell(item.left_cpu_s_per_s)} are left"
+            text += f": saves {effect(result, item, cell)}"
         text += f" [{item.status}]"
         lines += wrap(text, "  ", "    ")
         if item.caveat:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from costmodel.errors import BadInput
+from costmodel.errors import BadInput, NoThread, is_of_no_thread
 from costmodel.measure import traces
 from costmodel.traces import schema, store
 from costmodel.traces.libraries import library
@@ -163,6 +163,8 @@ def _csv(path: Path, columns: list[str], notes: Notes) -> Iterator:
                 yield schema.checked(table, str(path), row)
             row += len(batch)
     except (arrow.ArrowException, UnicodeDecodeError, OverflowError) as error:
+        if is_of_no_thread(error):
+            raise NoThread from None
         what = schema.first_line(error)
         raise BadInput(f"is not CSV of a trace: {what}", file=path, remedy="correct the row") from None
 

@@ -14,7 +14,7 @@ import numpy
 from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost.draws import Draws
 from costmodel.cost.scenario import Scenario
-from costmodel.cost.strategy import event_cost
+from costmodel.cost.strategy import NO_TRIGGER, event_cost
 from costmodel.decision.candidates import Candidate, candidates
 from costmodel.errors import MissingNumber
 from costmodel.evidence.store import Evidence
@@ -27,8 +27,6 @@ NODES_BYTES = 2.0 ** (numpy.arange(4 * 6, 4 * 46 + 1) / 4)
 LEVELS = (0.05, 0.5, 0.95)
 BLASTED = "WBINVD_ALL"
 """What the kernels of the 2023 thread ran: always shown beside the rest."""
-NO_TRIGGER = ""
-"""Stands for a trigger of which no workload says how much of the range is cached."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import queue
 import shutil
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 import numpy
 
 from costmodel.errors import BadInput
+from costmodel.hashing import place_beside, unwritable
 from costmodel.traces import schema
 from costmodel.traces.libraries import kernels, library
 
@@ -78,11 +78,15 @@ def write(
     `lost_events` is asked when all batches are read. Raises BadInput, which names the `source` of the batches.
     """
     arrow = library("pyarrow")
-    aside = target.with_name(f".{target.name}.{os.getpid()}")
+    aside = place_beside(target)
     footer, last = Footer(), None
     in_order = True
     try:
-        with _Writer(aside) as writer:
+        opened = _Writer(aside)
+    except OSError as error:
+        raise unwritable(target, error) from None
+    try:
+        with opened as writer:
             for batch in batches:
                 if not len(batch):
                     continue

@@ -11,7 +11,10 @@ from collections.abc import Callable
 
 from costmodel.formulas.compiled import value
 from costmodel.simulation.invalidations import UNDER_LOCK, Invalidations
+from costmodel.simulation.whole import IN_TURN
 from costmodel.validation.simulated_design import Case
+
+LINE_BYTES = 64.0
 
 
 def predicted(case: Case) -> dict[str, float]:
@@ -179,6 +182,47 @@ def _broadcast(case: Case) -> dict[str, float]:
     }
 
 
+def _whole(case: Case) -> dict[str, float]:
+    """One domain without second levels; walking in turn is s = 1, and of WBNOINVD, which drops nothing, r = 1."""
+    setting = case.setting
+    in_turn = float(setting.walk == IN_TURN)
+    flush_s = value(
+        "domain_flush",
+        walk_start_s=0.0,
+        llc_bytes_per_domain=float(setting.lines * LINE_BYTES),
+        l2_bytes_per_core=0.0,
+        line_bytes=LINE_BYTES,
+        line_empty_s=setting.line_s,
+        line_valid_s=setting.valid_s,
+        cores_flushing=setting.cores,
+        serial_exponent=in_turn,
+        valid_exponent=in_turn * (not setting.invalidates),
+        smt_factor=1.0,
+        both_siblings=0.0,
+        valid_fraction=setting.valid,
+        dirty_fraction=setting.dirty,
+        domain_writeback_bytes_per_s=LINE_BYTES / setting.write_s,
+    )
+    stolen_s = value(
+        "stolen_whole_cache",
+        cpus_stopped=setting.cores,
+        flush_s=flush_s,
+        broadcast_s=0.0,
+        cpus_outside=0.0,
+        memory_bound_fraction=0.0,
+        written_bytes_per_socket=0.0,
+        writeback_bytes_per_s=LINE_BYTES / setting.write_s,
+        reused_fraction=0.0,
+        evicted_bytes=0.0,
+        cpu_read_bytes_per_s=1.0,
+    )
+    return {
+        "domain_flush": flush_s,
+        "stolen_whole_cache": stolen_s,
+        "initiators_at_limit": value("initiators_at_limit", limit_s=setting.limit_s, flush_s=flush_s),
+    }
+
+
 def _address(case: Case) -> dict[str, float]:
     setting = case.setting
     known = {"rate_per_s": setting.rate_per_s, "same_page_fraction": 1 / setting.pages, "window_s": setting.window_s}
@@ -212,6 +256,7 @@ _FAMILIES: dict[str, Callable[[Case], dict[str, float]]] = {
     "mask": _mask,
     "domains": _domains,
     "broadcast": _broadcast,
+    "whole": _whole,
     "address": _address,
     "numa": _numa,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from costmodel.validation import simulated_lines, simulated_lock, simulated_parts, simulated_windows
+from costmodel.validation import simulated_lines, simulated_lock, simulated_parts, simulated_whole, simulated_windows
 from costmodel.validation.simulated_design import Case
 from costmodel.validation.simulated_edges import edges
 
@@ -32,5 +32,9 @@ def grid() -> tuple[Case, ...]:
         simulated_parts.addresses(),
         simulated_parts.numa(),
         edges(),
+        simulated_whole.walks(),
+        simulated_whole.in_line(),
+        simulated_whole.answers(),
+        simulated_whole.whole_edges(),
     )
     return tuple(case for family in families for case in family)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from costmodel.cache import key_of, recall
 from costmodel.evidence import paths
 from costmodel.hashing import value_hash
-from costmodel.simulation import address, cache, mask, numa, response, run
+from costmodel.simulation import address, cache, mask, numa, response, run, whole
 from costmodel.simulation.invalidations import Invalidations
 from costmodel.simulation.measure import Estimate
 from costmodel.validation import simulated_data
@@ -38,6 +38,7 @@ _SAMPLED = {
     mask.RandomMask: mask.simulate,
     numa.NumaScan: numa.simulate,
     response.Broadcast: response.simulate,
+    whole.WholeCache: whole.simulate,
 }
 
 

@@ -6,6 +6,7 @@ import numpy
 import pytest
 
 from costmodel.calibration import broadcast
+from costmodel.calibration import host as host_parameters
 from costmodel.calibration.fit import fit
 from costmodel.calibration.holdout import leave_groups_out
 from costmodel.evidence.store import load
@@ -122,3 +123,25 @@ def test_the_fit_is_no_worse_than_a_straight_line_through_the_logs_of_the_ends()
     slope = (t[-1] - t[0]) / (k[-1] - k[0])
     naive = numpy.log(t[0] + slope * (k - k[0])) - numpy.log(t)
     assert result.residuals @ result.residuals <= naive @ naive
+
+
+def profile_of(runs):
+    """A host whose probe measured `runs`: of each the start and the slope."""
+    rows = [
+        {"run": float(run), "targets": float(k), "measured_call_s": start + slope * k}
+        for run, (start, slope) in enumerate(runs)
+        for k in (1, 2, 3)
+    ]
+    return SimpleNamespace(id="h", measured_on="2026-01-01", table=lambda name: rows if name == "broadcast" else [])
+
+
+def test_a_run_that_tells_no_start_above_zero_is_left_out_and_counted():
+    found = host_parameters._broadcast(profile_of([(2e-6, 1e-6), (3e-6, 1.1e-6), (-1e-6, 1.2e-6)]))
+    start, slope = found["broadcast_start_s"], found["broadcast_per_cpu_s"]
+    assert "; 1 run left out: no time above zero" in start.rule
+    assert start.distribution.quantile(0.5) == pytest.approx(2.449e-6, rel=1e-3), "of the two runs that tell one"
+    assert "left out" not in slope.rule and slope.distribution.quantile(0.5) == pytest.approx(1.1e-6)
+
+
+def test_where_no_run_tells_a_start_the_host_gives_none():
+    assert set(host_parameters._broadcast(profile_of([(-1e-6, 1e-6), (-2e-6, 2e-6)]))) == {"broadcast_per_cpu_s"}

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -172,3 +173,47 @@ def test_every_code_is_told_where_a_user_looks():
     text = readme.read_text()
     for code in ExitCode:
         assert re.search(rf"^\| (?:\d+, )*{int(code)}(?:, \d+)* \|", text, re.MULTILINE), code
+
+
+def no_further_thread():
+    """This process only, for a user who may not override the limit."""
+    resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+
+
+@pytest.fixture
+def open_to_all():
+    """A folder that any user may enter, which those of pytest are not."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
+
+
+def run_without_threads(folder, *words):
+    try:
+        done = run(*words, set_up=no_further_thread, XDG_CACHE_HOME=str(folder), OPENBLAS_NUM_THREADS=None)
+    except PermissionError:
+        pytest.skip("that user cannot read the interpreter")
+    if "Permission denied" in done.stderr or "No module named" in done.stderr:
+        pytest.skip("that user cannot read the package")
+    return done
+
+
+def test_linear_algebra_needs_no_further_thread(open_to_all):
+    """The library would print four lines and raise SIGINT."""
+    done = run_without_threads(open_to_all, "calibrate", "--machine", "epyc-7763-2s", "--json")
+    assert (done.returncode, done.stderr) == (ExitCode.OK, "")
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_where_no_thread_can_be_started_that_is_said_in_one_line(open_to_all, name):
+    pytest.importorskip("pyarrow")
+    trace = open_to_all / "t.csv"
+    trace.write_text("t_ns,task,start,end\n1,x,0,4096\n")
+    assert run("trace", "import", trace, "--out", open_to_all / "t.parquet").returncode == ExitCode.OK
+    words = ("summary",) if name == "t.parquet" else ("import", "--out", open_to_all / "again.parquet")
+    refused(run_without_threads(open_to_all, "trace", *words, open_to_all / name), "no further thread or process")
+    assert not (open_to_all / "again.parquet").exists()

@@ -103,3 +103,22 @@ def test_calibrate_host_shows_rivals_and_held_out_errors():
     assert found["parameters"]["line_dirty_s"]["extrapolated"] is False
     text = CliRunner().invoke(cli, ["calibrate", "--host", NAME, "--against", NAME]).stdout
     assert "a repeated measurement" in text and "binomial" in text
+
+
+def of_catalogue(cells, machine="epyc-9654-2s"):
+    result = CliRunner().invoke(cli, ["predict", "--machine", machine, "--cells", "-"], input=HEAD + cells)
+    assert result.exit_code == 0, result.output
+    return list(csv.DictReader(io.StringIO(result.stdout)))
+
+
+def test_what_the_caches_of_a_catalogued_machine_do_not_hold_is_absent_and_the_note_says_so():
+    """33 MiB are held: of 1 GiB that was written before, nearly all is in memory again, as in the probe of a host."""
+    inside, beyond, absent = of_catalogue(
+        "CLFLUSHOPT,dirty,1048576\nCLFLUSHOPT,dirty,1073741824\nCLFLUSHOPT,absent,1073741824\n"
+    )
+    assert inside["note"].endswith("slope of dirty lines") and absent["note"].endswith("slope of absent lines")
+    assert beyond["note"].endswith("slope of 3.2 % dirty and 97 % absent lines")
+    assert float(beyond["predicted_ns"]) == pytest.approx(float(absent["predicted_ns"]), rel=0.2)
+    per_line = {id(row): float(row["slope_ns_per_line"]) for row in (inside, beyond, absent)}
+    low, high = sorted((per_line[id(inside)], per_line[id(absent)]))
+    assert low <= per_line[id(beyond)] <= high

@@ -3,13 +3,14 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from costmodel.cli import cli
 from costmodel.cli import main as run_main
-from costmodel.errors import INSTALL
+from costmodel.errors import INSTALL, BadInput
 from costmodel.evidence.paths import data_dir
 from tests.measure.test_traces import PERF, RAW
 
@@ -169,6 +170,15 @@ def test_wrong_uses_are_one_line(imported, tmp_path, monkeypatch, capsys):
         ("trace", "nope"),
     ):
         refused(monkeypatch, capsys, *words)
+
+
+def test_a_place_where_nothing_can_be_written_is_named_as_it_was_asked_for():
+    if not Path("/proc/self").exists():
+        pytest.skip("needs /proc")
+    with pytest.raises(
+        BadInput, match=r"^/proc/x: cannot be written: No such file or directory; choose another place$"
+    ):
+        run("import", PROFILE, "--out", "/proc/x")
 
 
 @pytest.mark.parametrize("name", ["import", "summary", "replay"])

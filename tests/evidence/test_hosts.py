@@ -5,11 +5,12 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from costmodel.errors import BadInput, UnknownName
-from costmodel.evidence import audit, package, paths, store
+from costmodel.evidence import audit, hosts, package, paths, store
 
 NAME = "epyc-genoa-4cpu-vm"
 
@@ -219,3 +220,14 @@ def test_no_path_leads_out_of_the_profile(profile):
     text = (profile / "host.toml").read_text()
     (profile / "host.toml").write_text(text.replace('"flush.csv"', '"../flush.csv"'))
     refused("is missing")
+
+
+def test_each_table_is_read_and_hashed_once(profile, monkeypatch):
+    evidence = read()
+    read_of = []
+    original = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read_of.append(path.name) or original(path))
+    catalogued = {name: machine for name, machine in evidence.machines.items() if name != "copy"}
+    hosts.read(profile, evidence.dumps, catalogued)
+    tables = [name for name in read_of if name.endswith(".csv")]
+    assert tables and len(tables) == len(set(tables))

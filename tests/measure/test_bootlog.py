@@ -287,3 +287,27 @@ def test_where_no_log_can_be_read_both_reasons_and_the_way_out_are_said(monkeypa
         bootlog.own_log()
     said = str(refused.value)
     assert "Operation not permitted" in said and "journalctl: No such file" in said and "sudo dmesg |" in said
+
+
+def test_a_log_that_does_not_tell_hz_is_read_with_the_slowest_tick_and_that_is_said():
+    told = "\n".join(bootlog.sentences([bound(BOOT)]))
+    assert "clock in ticks of 1 ms)" in told and "assumed" not in told
+    silent = "\n".join(line for line in BOOT.splitlines() if "jiffies" not in line)
+    assert bound(silent).longest_s == pytest.approx(bound(BOOT).longest_s + 9e-3)
+    assert "ticks of 10 ms, assumed: the log does not tell HZ" in "\n".join(bootlog.sentences([bound(silent)]))
+
+
+def test_where_there_is_no_bound_nothing_is_said_of_one():
+    said = list(bootlog.sentences([bound("\n".join(BOOT.splitlines()[:-1]), replace(AMD, llc_bytes_per_domain=None))]))
+    assert said[0] == "boot: no bound"
+    assert not any("upper bound" in text or "--llc-bytes" in text for text in said)
+
+
+@pytest.mark.parametrize(
+    ("family", "model", "generation"),
+    [("0x19", "0x1", "zen3"), ("0x17", "0x71", "zen2"), ("0x1a", "0x2", "zen5"), ("0x10", "0x2", "")],
+)
+def test_a_row_to_share_has_the_core_generation_of_the_log(family, model, generation):
+    text = BOOT.replace("family: 0x1a, model: 0x2,", f"family: {family}, model: {model},")
+    (row,) = bootlog.bounds(text.encode(), "x.txt", {})
+    assert row.generation == generation

@@ -281,3 +281,13 @@ def main(root, operation, number):
 if __name__ == "__main__":
     with ordinary_signals():
         main(*sys.argv[1:])
+
+
+def test_what_is_refused_begins_with_the_name_of_the_probe(root, host, no_guests, monkeypatch):
+    with pytest.raises(BadInput, match="^wbinvd: .*--yes"):
+        wbinvd.check(host, False, root, euid=0)
+    monkeypatch.setattr(kvm, "guests", lambda *_: Guests((4711,), False))
+    with pytest.raises(BadInput, match="^wbinvd is refused: "):
+        wbinvd.check(host, True, root, euid=0)
+    with pytest.raises(BadInput, match="^wbinvd is skipped: .*needs root"):
+        wbinvd.check(host, True, root, euid=1000)

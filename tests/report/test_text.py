@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from costmodel.report import text
+from costmodel.report import blocks, text
 from tests.report.conftest import GUESTS, HOSTILE, MACHINES
 
 CASES = [(guest, machine) for guest in GUESTS for machine in MACHINES]
@@ -134,3 +134,50 @@ def test_a_choice_that_reruns_turn_is_told_as_undecided(answer):
     entry = result.policy[0].model_copy(update={"p_best": None, "p_best_note": note})
     assert note in flat(text.render(result.model_copy(update={"policy": [entry]})))
     assert "undecided" not in text.render(result.model_copy(update={"policy": result.policy[:1]}))
+
+
+def nothing_lost(result):
+    """The answer with every loss that rests on a ceiling at zero, as where a count of events says none."""
+
+    def zero(value):
+        return value and value.model_copy(update={"low": 0.0, "median": 0.0, "high": 0.0})
+
+    costs = [
+        row.model_copy(
+            update={
+                name: zero(getattr(row, name)) for name in ("host_cpu_s_per_s", "least_host_cpu_s_per_s", "rate_per_s")
+            }
+        )
+        for row in result.costs
+    ]
+    return result.model_copy(update={"costs": costs})
+
+
+def test_what_is_nothing_is_called_no_ceiling(answer):
+    result = answer("sev")
+    assert not re.search(r"at most 0(?![.\d])", flat(text.render(result)))
+    assert any(row.host_cpu_s_per_s and row.host_cpu_s_per_s.at_most for row in result.costs)
+    none = nothing_lost(result)
+    for page in (blocks.costs(none), *(text.loss_cell(row) for row in none.costs)):
+        assert not re.search(r"at most 0(?![.\d])", page) and "at least" not in page
+    assert text.ends(none.costs) == ""
+
+
+def test_a_remedy_after_which_nothing_is_left_says_so(answer):
+    result = answer("sev")
+    item = next(item for item in result.do_now if item.left_cpu_s_per_s is not None)
+    left = item.left_cpu_s_per_s.model_copy(update={"low": 0.0, "median": 0.0, "high": 0.0})
+    none = result.model_copy(update={"do_now": [item.model_copy(update={"left_cpu_s_per_s": left})]})
+    for page in (flat(text.render(none)), blocks.answer(none)):
+        assert "host CPUs, nothing is left" in page and "are left" not in page
+    some = left.model_copy(update={"low": 1.0, "median": 2.0, "high": 3.0})
+    some = result.model_copy(update={"do_now": [item.model_copy(update={"left_cpu_s_per_s": some})]})
+    assert "host CPUs, at most 2.0 [1.0, 3.0] are left" in flat(text.render(some))
+
+
+def test_where_a_ceiling_is_printed_what_its_interval_holds_is_said_once(answer):
+    result = answer("sev")
+    assert flat(text.render(result)).count(text.CEILING) == 1
+    assert blocks.answer(result).count(text.CEILING) == 1
+    counted = answer("sev", workload="idle")
+    assert text.ends(nothing_lost(result).costs) == "" and text.CEILING not in flat(text.render(counted))

@@ -36,7 +36,7 @@ def test_it_imports_nothing_else_of_the_package(path):
 def test_running_it_loads_no_other_part_of_the_package():
     code = """
 import sys
-from costmodel.simulation import address, cache, invalidations, mask, numa, response, run
+from costmodel.simulation import address, cache, invalidations, mask, numa, response, run, whole
 run.simulate(invalidations.Invalidations(flush_s=(1.0,), rate_per_s=0.1), ["in_progress"], 1)
 print(sorted(name for name in sys.modules if name.startswith("costmodel.")
              and not name.startswith("costmodel.simulation")))

@@ -3,7 +3,7 @@
 import numpy
 import pytest
 
-from costmodel.simulation import address, cache, mask, numa, response
+from costmodel.simulation import address, cache, mask, numa, response, whole
 from costmodel.simulation.draws import streams
 
 RNG = numpy.random.default_rng
@@ -78,6 +78,7 @@ def test_many_threads_scan_once_per_period():
         (response.simulate, response.Broadcast(4, 1e-5)),
         (address.simulate, address.UserAddress(10.0, 3, 0.1)),
         (numa.simulate, numa.NumaScan(4, 0.1, 0.01)),
+        (whole.simulate, whole.WholeCache(2, 50, 0.5, 0.5, 1.0, 1.0, 1.0, whole.AT_ONCE)),
     ],
 )
 def test_the_same_seed_gives_the_same_values(simulate, setting):
@@ -87,3 +88,43 @@ def test_the_same_seed_gives_the_same_values(simulate, setting):
 def test_streams_are_independent_of_each_other():
     first, second = streams(1, 2)
     assert abs(numpy.corrcoef(first.random(4000), second.random(4000))[0, 1]) < 0.06
+
+
+def last(*numbers, **more):
+    """When the last core is done with the last flush; each line takes 1, a valid one 1 more, memory 1 for a dirty one."""
+    cores, valid, dirty, walk = numbers
+    setting = whole.WholeCache(cores, 120, valid, dirty, 1.0, 1.0, 1.0, walk, **more)
+    return setting.ends_s(RNG(1)).max()
+
+
+@pytest.mark.parametrize("walk", [whole.IN_TURN, whole.AT_ONCE, whole.SHARES])
+def test_one_core_walks_alike_whatever_the_way(walk):
+    assert (last(1, 0.0, 0.0, walk), last(1, 1.0, 0.0, walk), last(1, 1.0, 1.0, walk)) == (120, 240, 360)
+
+
+def test_cores_in_turn_take_the_sum_and_only_the_first_meets_valid_lines():
+    assert last(4, 0.0, 0.0, whole.IN_TURN) == 4 * 120
+    assert last(4, 1.0, 1.0, whole.IN_TURN) == 4 * 120 + 2 * 120
+    assert last(4, 1.0, 1.0, whole.IN_TURN, invalidates=False) == 4 * 240 + 120, "valid for each, dirty for the first"
+
+
+def test_cores_at_once_share_the_valid_lines_and_write_while_others_walk():
+    assert last(4, 0.0, 0.0, whole.AT_ONCE) == 120
+    assert last(4, 1.0, 0.0, whole.AT_ONCE) == pytest.approx(120 + 120 / 4, rel=0.05)
+    assert last(4, 1.0, 1.0, whole.AT_ONCE) == pytest.approx(120 + 240 / 4, rel=0.05)
+    slow_memory = whole.WholeCache(4, 120, 1.0, 1.0, 1.0, 1.0, 20.0, whole.AT_ONCE)
+    assert slow_memory.ends_s(RNG(1)).max() == pytest.approx(120 * 20, rel=0.05), "memory alone decides"
+    assert last(4, 0.0, 0.0, whole.SHARES) == 120 / 4
+
+
+def test_a_flush_in_line_behind_another_finds_what_that_left():
+    assert last(1, 0.0, 0.0, whole.IN_TURN, initiators=3) == 3 * 120
+    assert last(1, 1.0, 1.0, whole.IN_TURN, initiators=3) == 360 + 2 * 120
+    assert last(1, 1.0, 1.0, whole.IN_TURN, initiators=3, invalidates=False) == 360 + 2 * 240
+
+
+def test_the_number_in_line_at_a_limit_counts_whole_flushes_and_a_part():
+    setting = whole.WholeCache(2, 50, 0.0, 0.0, 1.0, 1.0, 1.0, whole.IN_TURN, initiators=4, limit_s=250.0)
+    found = whole.simulate(setting, 1)
+    assert found["initiators_in_line"].value == 2.5 and found["flush_s"].value == 400.0
+    assert found["stolen_s"].value == pytest.approx((350 + 400) / 4)

@@ -19,6 +19,7 @@ from costmodel.validation import (
     simulated_lock,
     simulated_parts,
     simulated_results,
+    simulated_whole,
     simulated_windows,
 )
 from costmodel.validation.simulated import TARGET_SHARE, Result, settings_that_agree
@@ -44,7 +45,9 @@ def test_there_are_at_least_200_settings_each_with_a_name_of_its_own():
     assert len(names) == len(set(names)) >= 200
 
 
-@pytest.mark.parametrize("module", [simulated_lock, simulated_windows, simulated_lines, simulated_parts])
+@pytest.mark.parametrize(
+    "module", [simulated_lock, simulated_windows, simulated_lines, simulated_parts, simulated_whole]
+)
 def test_every_family_of_settings_is_in_the_grid(module):
     families = [f for f in vars(module).values() if getattr(f, "__module__", "") == module.__name__]
     public = [f for f in families if not f.__name__.startswith("_")]
