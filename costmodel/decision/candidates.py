@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from costmodel.cost.scenario import Scenario
-from costmodel.kvm import kernels, predicates
+from costmodel.kvm import kernels
 from costmodel.kvm.admissibility import Verdict, judge
 from costmodel.kvm.strategies import STRATEGIES, Strategy
 from costmodel.kvm.triggers import trigger as trigger_of
@@ -35,10 +35,7 @@ class Candidate:
 
 def candidates(scenario: Scenario, trigger: str) -> list[Candidate]:
     """All strategies of the catalogue at `trigger`, judged with what machine, guest, trigger and kernel tell."""
-    pinned = None if "pinned" in scenario.setup.assumed else scenario.setup.pinned
-    known = predicates.known(
-        scenario.guest, trigger, scenario.machine.features, scenario.kernel, scenario.release, pinned
-    )
+    known = scenario.known(trigger)
     running = running_strategies(scenario, trigger)
     return [
         Candidate(

@@ -31,6 +31,7 @@ SCANNER_GOES_ON = (
     "pinned memory: a NUMA balancing pass raises its notifier, then skips the pinned pages, and as nothing was updated "
     "goes on to the next range, up to 8 in a pass (v6.19 on; before, for 4 KiB pages only)"
 )
+GUEST_WBINVD = " WBINVD that the guest executes is executed on the host as well, at a rate that nobody published."
 ENOUGH = 0.9
 """An upgrade that saves this share of the loss needs no remedy beside it in the headline."""
 
@@ -83,7 +84,7 @@ def sentence(
         return (
             f"No flush: {lead.chosen.verdict.reason}. The zaps and TLB shoot-downs of invalidations are not modelled; NUMA "
             "balancing off stops those of its scans for this guest too."
-        )
+        ) + (GUEST_WBINVD if case.noncoherent_dma else "")
     if chosen.instruction == "none":
         return f"Nothing to do under this workload: {lead.chosen.verdict.reason}."
     if not lead.firing.fires:
@@ -390,11 +391,13 @@ def irq_off_lines(evidence: Evidence, lead: Study | None) -> list[str]:
 def warnings(case: Scenario, studies: Sequence[Study]) -> list[str]:
     """Inputs outside what was measured, bits that the dump shows off, features that must be checked."""
     found = [*case.machine.notes, *merging_error(case, studies)]
-    if not guest(case.guest).has("encrypted"):
+    if case.noncoherent_dma:
         found.append(
-            "with a device that does DMA without coherence KVM executes the guest's WBINVD, on the CPUs that ran the vCPU, "
-            "or when it moves (kvm_emulate_wbinvd_noskip(), kvm_arch_vcpu_load()): that cost is not in this answer"
+            "KVM executes the guest's WBINVD on the CPUs that its vCPU ran on since its last one: at most those that ran the guest, "
+            "all of which are counted"
         )
+    elif not guest(case.guest).has("encrypted"):
+        found.append("no device does DMA that bypasses the caches; with one KVM executes the guest's WBINVD: --noncoherent-dma")
     if not guest(case.guest).has("upstream"):
         found.append(f"{guest(case.guest).title}: {guest(case.guest).note}")
     if case.machine.features_off:

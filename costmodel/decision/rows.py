@@ -71,7 +71,9 @@ def _from_kernel(study: Study, candidate: Candidate) -> str | None:
         return None
     case = study.scenario
     for kernel in kernels.KERNEL_RANGES[kernels.KERNEL_RANGES.index(case.kernel) + 1 :]:
-        known = predicates.known(case.guest, study.trigger.id, case.machine.features, kernel)
+        known = predicates.known(
+            case.guest, study.trigger.id, case.machine.features, kernel, noncoherent_dma=case.noncoherent_dma
+        )
         if judge(case.guest, study.trigger.id, candidate.strategy, known).state != "inadmissible":
             return kernel
     return None
