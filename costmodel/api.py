@@ -486,11 +486,11 @@ class Case:
 
     @_named
     def breakeven(self, first: str, second: str, over: str, trigger: str | None = None) -> pandas.DataFrame:
-        """Where one strategy becomes cheaper than the other along an axis of `sweep()`: COLUMNS and five more.
+        """Where one strategy becomes cheaper than the other along an axis of `sweep()`: COLUMNS and seven more.
 
         `median`, `low`, `high` are the break-even (`quantity` is the axis) over all draws, of which a `share` has it inside
-        the swept range; the others count as beyond its ends, and an end that lies there is empty. `at_medians` is that of
-        the median parameters. Without any, they are empty and `always` names the cheaper one. Over
+        the swept range; the others count as beyond its ends, and an end that lies there is empty
+        (`swept_low` and `swept_high` are the ends of the range). `at_medians` is that of the median parameters. Without any, they are empty and `always` names the cheaper one. Over
         `rate_per_s`, rows give the rates at which each loses 1 % and 10 % of the host. Compared is CPU time per event.
         Raises UnknownName, BadInput, or MissingNumber with the gap.
 
@@ -512,10 +512,12 @@ class Case:
             "extrapolated": found.extrapolated,
             "state": max(states[first], states[second], key=order.index),
             "always": found.always,
+            "swept_low": found.low,
+            "swept_high": found.high,
         }
         parts = [asdict(row) for row in found.rows] or [{"label": "no break-even", "share": 0.0}]
         rows = [{**known, **part} for part in parts]
-        return self._frame(rows, "against", "label", "at_medians", "share", "always")
+        return self._frame(rows, "against", "label", "at_medians", "share", "always", "swept_low", "swept_high")
 
     @_named
     def compare(
