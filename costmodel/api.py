@@ -181,6 +181,7 @@ def case(
     backing: str | None = None,
     mempolicy: str | None = None,
     mergeable: bool | None = None,
+    noncoherent_dma: bool = False,
 ) -> Case:
     """One guest on one machine under a workload and a kernel: the start of every question.
 
@@ -188,7 +189,8 @@ def case(
     may be text such as `"16 GiB"`. `machine` is anything that `machine()` takes. `rates` are events per second that you measured, by trigger, or pairs of a count and
     its seconds; the trigger `"all"` is every event at the guest's hook. `vmm` (qemu, cloud-hypervisor, other), `pinned`,
     `backing` (anon, thp, hugetlb, memfd, guest_memfd), `mempolicy` and `mergeable` say how the guest's memory is set up;
-    None is what the VMM does by default. Ids are those of `guests()`, `machines()`, `workloads()`, `kernels()` and
+    None is what the VMM does by default. `noncoherent_dma`: a device of a guest without encryption does DMA that bypasses the
+    caches, so that KVM executes the guest's WBINVD. Ids are those of `guests()`, `machines()`, `workloads()`, `kernels()` and
     `triggers()`. Raises UnknownName or BadInput.
 
     >>> case("sev", "epyc-7763-2s", kernel="6.17", cpus_that_ran=8)
@@ -213,6 +215,7 @@ def case(
         backing=backing,
         mempolicy=mempolicy,
         mergeable=mergeable,
+        noncoherent_dma=noncoherent_dma,
     )
     own.scenario  # noqa: B018  every name and number is checked here and now
     return own
@@ -244,6 +247,7 @@ class Case:
     backing: str | None
     mempolicy: str | None
     mergeable: bool | None
+    noncoherent_dma: bool
 
     def __call__(self, **changes: Any) -> Case:
         """The same case with some keywords of `case()` changed. Raises UnknownName or BadInput.
@@ -258,7 +262,7 @@ class Case:
         return {**{name: getattr(self, name) for name in self.__dataclass_fields__}, "rates": dict(self.rates)}
 
     def __repr__(self) -> str:
-        defaults = {"workload": DEFAULT_WORKLOAD, "kernel": "newest", "rates": {}}
+        defaults = {"workload": DEFAULT_WORKLOAD, "kernel": "newest", "rates": {}, "noncoherent_dma": False}
         words = [repr(self.guest), repr(self.machine)]
         words += [f"{name}={value!r}" for name, value in self._asked.items() if name not in ("guest", "machine")
                   and value is not None and value != defaults.get(name)]  # fmt: skip
@@ -482,11 +486,11 @@ class Case:
 
     @_named
     def breakeven(self, first: str, second: str, over: str, trigger: str | None = None) -> pandas.DataFrame:
-        """Where one strategy becomes cheaper than the other along an axis of `sweep()`: COLUMNS and five more.
+        """Where one strategy becomes cheaper than the other along an axis of `sweep()`: COLUMNS and seven more.
 
         `median`, `low`, `high` are the break-even (`quantity` is the axis) over all draws, of which a `share` has it inside
-        the swept range; the others count as beyond its ends, and an end that lies there is empty. `at_medians` is that of
-        the median parameters. Without any, they are empty and `always` names the cheaper one. Over
+        the swept range; the others count as beyond its ends, and an end that lies there is empty
+        (`swept_low` and `swept_high` are the ends of the range). `at_medians` is that of the median parameters. Without any, they are empty and `always` names the cheaper one. Over
         `rate_per_s`, rows give the rates at which each loses 1 % and 10 % of the host. Compared is CPU time per event.
         Raises UnknownName, BadInput, or MissingNumber with the gap.
 
@@ -508,10 +512,12 @@ class Case:
             "extrapolated": found.extrapolated,
             "state": max(states[first], states[second], key=order.index),
             "always": found.always,
+            "swept_low": found.low,
+            "swept_high": found.high,
         }
         parts = [asdict(row) for row in found.rows] or [{"label": "no break-even", "share": 0.0}]
         rows = [{**known, **part} for part in parts]
-        return self._frame(rows, "against", "label", "at_medians", "share", "always")
+        return self._frame(rows, "against", "label", "at_medians", "share", "always", "swept_low", "swept_high")
 
     @_named
     def compare(

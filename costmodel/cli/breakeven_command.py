@@ -55,7 +55,6 @@ def command(
     from costmodel.cost.breakeven import break_even
     from costmodel.cost.scenario import scenario
     from costmodel.evidence.store import load
-    from costmodel.kvm import predicates
     from costmodel.kvm.admissibility import judge
     from costmodel.kvm.guests import guest as guest_of
     from costmodel.kvm.triggers import trigger as trigger_of
@@ -65,7 +64,7 @@ def command(
     if not trigger_of(trigger).occurs_with(guest_of(guest)):
         raise BadInput(f"{guest} has no trigger {trigger}", field="--trigger", remedy="see `costmodel list triggers`")
     result = break_even(evidence, case, trigger, between, over)
-    known = predicates.known(guest, trigger, case.machine.features, case.kernel, case.release)
+    known = case.known(trigger)
     states = {name: judge(guest, trigger, name, known) for name in between}
     if as_json:
         options.print_json(result.as_dict())

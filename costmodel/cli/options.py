@@ -82,6 +82,11 @@ def scenario_numbers(command: Callable) -> Callable:
             callback=lambda _context, _parameter, value: None if value is None else int(value),
             help="Folio size of guest_memfd [default: 4096, as in every kernel that was read].",
         ),
+        click.option(
+            "--noncoherent-dma",
+            is_flag=True,
+            help="A device of the plain guest does DMA that bypasses the caches, such as a GPU: its WBINVD is executed.",
+        ),
         click.option("--resident-bytes", type=click.FloatRange(0, min_open=True), help="Resident bytes of the guest."),
         click.option("--vcpus", type=click.IntRange(1), help="vCPUs of the guest."),
         click.option(

@@ -32,7 +32,7 @@ Examples:
     multiple=True,
     metavar="NAME=VALUE",
     help="Another parameter of the notebook: vcpus, cpus_that_ran, event_fraction, vmm, pinned (true or false), backing, "
-    "mempolicy, mergeable.",
+    "mempolicy, mergeable, noncoherent_dma.",
 )
 @click.option(
     "--out",

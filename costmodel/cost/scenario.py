@@ -12,7 +12,7 @@ import numpy
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.records import Machine, TriggerLoad, Workload
 from costmodel.evidence.store import Evidence
-from costmodel.kvm import events, guests, kernels
+from costmodel.kvm import events, guests, kernels, predicates
 from costmodel.kvm.releases import backports, dotted
 from costmodel.kvm.setup import Setup
 from costmodel.kvm.setup import setup as setup_of
@@ -33,6 +33,7 @@ class Scenario:
     whatever caused it. `setup` says how the guest's memory is set up.
     `kernel` is the catalogued range, `release` the (major, minor, patch) that was asked for.
     `folio_bytes` is the folio size of guest_memfd: 4 KiB in every tree that was read.
+    `noncoherent_dma` says that a device of the guest does DMA that bypasses the caches.
     `elsewhere` holds loads of other workloads: they tell the range of a trigger that this workload does not pull.
     """
 
@@ -53,6 +54,7 @@ class Scenario:
     elsewhere: Mapping[str, TriggerLoad] = field(default_factory=dict, compare=False)
     release: tuple[int, int, int] = (0, 0, 0)
     folio_bytes: float = 4096.0
+    noncoherent_dma: bool = False
 
     def on(self, version: str) -> Scenario:
         """The same on another kernel: a version such as `6.12.61`, a range or `newest`. Raises BadInput."""
@@ -109,6 +111,12 @@ class Scenario:
     def _can_happen(self, trigger: str) -> events.Firing:
         return events.firing(trigger_of(trigger), guests.guest(self.guest), self.setup, self.release)
 
+    def known(self, trigger: str) -> dict[str, bool]:
+        """What machine, guest, kernel and setup tell of the predicates at `trigger`."""
+        pinned = None if "pinned" in self.setup.assumed else self.setup.pinned
+        machine, dma = self.machine.features, self.noncoherent_dma
+        return predicates.known(self.guest, trigger, machine, self.kernel, self.release, pinned, dma)
+
     def pulls(self, trigger: str) -> bool:
         """Whether the workload, or a rate that was set, makes the trigger happen."""
         return self.workload.load(trigger) is not None or self.rate(trigger) is not None
@@ -127,8 +135,10 @@ class Scenario:
         return load.range_bytes if load else ((PAGE_BYTES, 1.0),)
 
     def range_is_assumed(self, trigger: str) -> bool:
-        """Whether nothing published tells the range of the trigger, so that one page stands for it."""
-        told = self.range_bytes is not None or self.shape(trigger) is not None
+        """Whether nothing published tells the range of the trigger, so that one page stands for it. Where nobody's lines are
+        at stake there is no range.
+        """
+        told = self.range_bytes is not None or self.shape(trigger) is not None or trigger_of(trigger).lines is None
         return not told and trigger_of(trigger).path not in WHOLE_GUEST
 
     def range_note(self, trigger: str) -> str:
@@ -149,6 +159,8 @@ class Scenario:
             words += ["--event-fraction", f"{self.event_fraction:.17g}"]
         if self.folio_bytes != PAGE_BYTES:
             words += ["--folio-bytes", f"{self.folio_bytes:.0f}"]
+        if self.noncoherent_dma:
+            words.append("--noncoherent-dma")
         for trigger, rate in self.rates:
             words += ["--rate", f"{trigger}={rate:.17g}"]
         for trigger, count, seconds in self.counts:
@@ -188,6 +200,7 @@ def scenario(
     mempolicy: str | None = None,
     mergeable: bool | None = None,
     folio_bytes: int | None = None,
+    noncoherent_dma: bool = False,
 ) -> Scenario:
     """Look up the ids and check the numbers. `rates`: events per second, or (events, seconds), by trigger or ALL.
 
@@ -210,6 +223,7 @@ def scenario(
         raise BadInput(f"{event_fraction} is not in [0, 1]", field="event_fraction", remedy="give a fraction")
     if folio_bytes not in (None, *FOLIO_BYTES):
         raise BadInput(f"{folio_bytes} is no folio size", field="folio_bytes", remedy="give 4096 or 2097152")
+    check_dma(guest, noncoherent_dma)
     resident = resident_bytes if resident_bytes is not None else load.resident_bytes.value
     if not 0 < resident < math.inf:
         raise BadInput("must be positive and finite", field="resident_bytes", remedy="give the guest's memory in bytes")
@@ -230,7 +244,22 @@ def scenario(
         elsewhere={t.trigger: t for other in reversed(evidence.workloads.values()) for t in other.triggers},
         release=kernels.release(kernel),
         folio_bytes=float(folio_bytes or PAGE_BYTES),
+        noncoherent_dma=noncoherent_dma,
     )
+
+
+def check_dma(guest: str, noncoherent_dma: bool) -> None:
+    """Raise BadInput where DMA that bypasses the caches is told of a guest that the model does not know with it."""
+    if not isinstance(noncoherent_dma, bool):
+        problem = f"{noncoherent_dma!r} is neither true nor false"
+        raise BadInput(problem, field="noncoherent_dma", remedy="give true or false")
+    if noncoherent_dma and guests.guest(guest).has("encrypted"):
+        without = ", ".join(name for name, other in guests.GUESTS.items() if not other.has("encrypted"))
+        raise BadInput(
+            f"{guest} has encrypted memory: WBINVD that the guest executes is modelled only for guests without",
+            field="noncoherent_dma",
+            remedy=f"leave it out, or ask for the guest {without}",
+        )
 
 
 def _check_stocks(load: Workload, resident_bytes: float) -> None:

@@ -23,8 +23,6 @@ GAPS = {
     "other": "not an x86 operation",
 }
 
-NO_TRIGGER = ""
-"""Stands for events of the notifier of which a trace does not tell what caused them: they release no page."""
 PSMASH = (
     "PSMASH is in no total: a 2 MiB entry of the reverse map table is split once when guest_memfd releases it page by "
     "page (at most one PSMASH for 512 RMPUPDATE), and no source times it"
@@ -43,14 +41,14 @@ def invalidates(strategy: Strategy, scenario: Scenario) -> bool:
 
 def folios(trigger: str, scenario: Scenario, range_bytes: numpy.ndarray | float) -> numpy.ndarray:
     """Calls of the hook in one event: one for each folio of guest_memfd, else one."""
-    if trigger == NO_TRIGGER or not trigger_of(trigger).per_folio:
+    if not trigger_of(trigger).per_folio:
         return numpy.ones(())
     return flush.pieces(range_bytes, scenario.folio_bytes)
 
 
 def leaves_rmp(trigger: str, scenario: Scenario) -> bool:
     """Whether RMPUPDATE is due at the trigger: pages of an RMP-enforced guest go back to the host."""
-    return trigger != NO_TRIGGER and trigger_of(trigger).leaves_rmp and guest(scenario.guest).has("rmp_enforced")
+    return trigger_of(trigger).leaves_rmp and guest(scenario.guest).has("rmp_enforced")
 
 
 def left_out(trigger: str, scenario: Scenario) -> str:

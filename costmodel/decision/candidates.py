@@ -35,10 +35,7 @@ class Candidate:
 
 def candidates(scenario: Scenario, trigger: str) -> list[Candidate]:
     """All strategies of the catalogue at `trigger`, judged with what machine, guest, trigger and kernel tell."""
-    pinned = None if "pinned" in scenario.setup.assumed else scenario.setup.pinned
-    known = predicates.known(
-        scenario.guest, trigger, scenario.machine.features, scenario.kernel, scenario.release, pinned
-    )
+    known = scenario.known(trigger)
     running = running_strategies(scenario, trigger)
     return [
         Candidate(
@@ -54,6 +51,21 @@ def candidates(scenario: Scenario, trigger: str) -> list[Candidate]:
         )
         for name, strategy in STRATEGIES.items()
     ]
+
+
+def from_kernel(scenario: Scenario, trigger: str, candidate: Candidate) -> str | None:
+    """The first later kernel range with what the strategy lacks in this one; None where it lacks nothing, or no kernel has
+    it.
+    """
+    merged = STRATEGIES[candidate.strategy].first_version is not None
+    if not merged or candidate.verdict.state != "inadmissible" or candidate.verdict.label == "no":
+        return None
+    features, dma = scenario.machine.features, scenario.noncoherent_dma
+    for kernel in kernels.KERNEL_RANGES[kernels.KERNEL_RANGES.index(scenario.kernel) + 1 :]:
+        known = predicates.known(scenario.guest, trigger, features, kernel, noncoherent_dma=dma)
+        if judge(scenario.guest, trigger, candidate.strategy, known).state != "inadmissible":
+            return kernel
+    return None
 
 
 def blind(strategy: Strategy, trigger: str) -> bool:

@@ -16,7 +16,9 @@ from costmodel.decision.policy import Study
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
 from costmodel.kvm import kernels
+from costmodel.kvm.decisions import decisions
 from costmodel.kvm.guests import guest
+from costmodel.kvm.releases import missed_fixes
 from costmodel.kvm.strategies import STRATEGIES
 from costmodel.kvm.triggers import trigger as trigger_of
 from costmodel.numbers import ceiling, interval, probability, quantity, significant
@@ -31,6 +33,7 @@ SCANNER_GOES_ON = (
     "pinned memory: a NUMA balancing pass raises its notifier, then skips the pinned pages, and as nothing was updated "
     "goes on to the next range, up to 8 in a pass (v6.19 on; before, for 4 KiB pages only)"
 )
+GUEST_WBINVD = " WBINVD that the guest executes is executed on the host as well, at a rate that nobody published."
 ENOUGH = 0.9
 """An upgrade that saves this share of the loss needs no remedy beside it in the headline."""
 
@@ -83,7 +86,7 @@ def sentence(
         return (
             f"No flush: {lead.chosen.verdict.reason}. The zaps and TLB shoot-downs of invalidations are not modelled; NUMA "
             "balancing off stops those of its scans for this guest too."
-        )
+        ) + (GUEST_WBINVD if case.noncoherent_dma else "")
     if chosen.instruction == "none":
         return f"Nothing to do under this workload: {lead.chosen.verdict.reason}."
     if not lead.firing.fires:
@@ -387,14 +390,28 @@ def irq_off_lines(evidence: Evidence, lead: Study | None) -> list[str]:
     ]
 
 
+def missed(case: Scenario, studies: Sequence[Study]) -> list[str]:
+    """The fixes for this guest that were queued for the kernel's series and did not come, one sentence each."""
+    titles = {decision.number: decision.title for decision in decisions()}
+    outcome = {"dropped": "and dropped: no release of the series has it", "queued": "and is in no release of it yet"}
+    return [
+        f'the backport of "{titles[fix.decision]}" ({fix.commit}) to {fix.series[0]}.{fix.series[1]}.y was queued on '
+        f"{fix.date} {outcome[fix.status]}"
+        for fix in missed_fixes(case.release)
+        if any(fix.concerns(case.guest, study.trigger.id) for study in studies)
+    ]
+
+
 def warnings(case: Scenario, studies: Sequence[Study]) -> list[str]:
     """Inputs outside what was measured, bits that the dump shows off, features that must be checked."""
     found = [*case.machine.notes, *merging_error(case, studies)]
-    if not guest(case.guest).has("encrypted"):
+    if case.noncoherent_dma:
         found.append(
-            "with a device that does DMA without coherence KVM executes the guest's WBINVD, on the CPUs that ran the vCPU, "
-            "or when it moves (kvm_emulate_wbinvd_noskip(), kvm_arch_vcpu_load()): that cost is not in this answer"
+            "KVM executes the guest's WBINVD on the CPUs that its vCPU ran on since its last one: at most those that ran the guest, "
+            "all of which are counted"
         )
+    elif not guest(case.guest).has("encrypted"):
+        found.append("no device does DMA that bypasses the caches; with one KVM executes the guest's WBINVD: --noncoherent-dma")
     if not guest(case.guest).has("upstream"):
         found.append(f"{guest(case.guest).title}: {guest(case.guest).note}")
     if case.machine.features_off:
@@ -407,6 +424,7 @@ def warnings(case: Scenario, studies: Sequence[Study]) -> list[str]:
         for candidate in study.unsafe_running:
             lost.setdefault(candidate.verdict.reason, []).append(study.trigger.title)
     found += [f"{case.kernel} can lose a flush at {', '.join(where)}: {reason}" for reason, where in lost.items()]
+    found += missed(case, studies)
     if any(s.cost(s.chosen.strategy).extrapolated for s in studies if s.chosen):
         found.append("no whole-cache flush was ever timed in public on this machine: the prior decides (EXTRAPOLATED)")
     return found

@@ -142,6 +142,7 @@ def _assemble(
         }
         | ({"event_fraction": case.event_fraction} if case.event_fraction is not None else {})
         | ({"folio_bytes": case.folio_bytes} if case.folio_bytes != PAGE_BYTES else {})
+        | ({"noncoherent_dma": True} if case.noncoherent_dma else {})
         | {f"{RATE_OF}{trigger}": rate for trigger, rate in case.rates}
         | {f"{COUNT_OF}{trigger}": count for trigger, count, _ in case.counts}
         | {f"{SECONDS_OF}{trigger}": seconds for trigger, _, seconds in case.counts}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from costmodel.decision.candidates import Candidate
+from costmodel.decision.candidates import Candidate, from_kernel
 from costmodel.decision.intervals import interval_of
 from costmodel.decision.model import CostRow
 from costmodel.decision.policy import Study
-from costmodel.kvm import kernels, predicates
-from costmodel.kvm.admissibility import judge
 from costmodel.kvm.placements import placement_for
 from costmodel.kvm.strategies import STRATEGIES
 
@@ -37,7 +35,7 @@ def _row(study: Study, candidate: Candidate) -> CostRow:
         strategy=candidate.strategy,
         admissible=candidate.verdict.label,
         state=candidate.verdict.state,
-        from_kernel=_from_kernel(study, candidate),
+        from_kernel=from_kernel(study.scenario, study.trigger.id, candidate),
         reason=candidate.verdict.reason,
         source=candidate.verdict.source,
         placement=placement_for(study.scenario.guest, study.trigger.id, study.scenario.kernel),
@@ -60,18 +58,3 @@ def _row(study: Study, candidate: Candidate) -> CostRow:
         least_rate_per_s=interval_of(cost.least_per_s, "1/s", marked),
         least_host_cpu_s_per_s=interval_of(cost.least_host_cpu_s_per_s, "1", marked, cpus),
     )
-
-
-def _from_kernel(study: Study, candidate: Candidate) -> str | None:
-    """The first later kernel range with what the strategy lacks in this one; None where it lacks nothing, or no kernel has
-    it.
-    """
-    merged = STRATEGIES[candidate.strategy].first_version is not None
-    if not merged or candidate.verdict.state != "inadmissible" or candidate.verdict.label == "no":
-        return None
-    case = study.scenario
-    for kernel in kernels.KERNEL_RANGES[kernels.KERNEL_RANGES.index(case.kernel) + 1 :]:
-        known = predicates.known(case.guest, study.trigger.id, case.machine.features, kernel)
-        if judge(case.guest, study.trigger.id, candidate.strategy, known).state != "inadmissible":
-            return kernel
-    return None

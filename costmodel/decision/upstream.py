@@ -35,7 +35,10 @@ def upstream_rows(studies: Sequence[Study]) -> list[UpstreamRow]:
 
 
 def _agreement(study: Study, kernel: str, strategies: Sequence[str]) -> tuple[str, str]:
-    facts = known(study.scenario.guest, study.trigger.id, study.scenario.machine.features, kernel)
+    case = study.scenario
+    facts = known(
+        case.guest, study.trigger.id, case.machine.features, kernel, noncoherent_dma=case.noncoherent_dma
+    )
     states = [judge(study.scenario.guest, study.trigger.id, name, facts).state for name in strategies]
     if "admissible" not in states and "inadmissible" in states:
         return "no", "can lose a flush"

@@ -13,6 +13,7 @@ from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost.draws import DRAWS, Draws, medians
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.totals import Total
+from costmodel.decision.candidates import from_kernel
 from costmodel.decision.history import steps
 from costmodel.decision.model import SourceRow
 from costmodel.decision.policy import Study
@@ -162,9 +163,12 @@ def _done(study: Study, side: Side) -> Done:
     case = study.scenario
     place = placement_for(case.guest, study.trigger.id, case.kernel)
     if side.strategy is not None:
-        verdict = next(c.verdict for c in study.candidates if c.strategy == side.strategy)
-        note = "" if verdict.state == "admissible" else verdict.reason
-        entry = VersusSide(strategy=side.strategy, state=verdict.state, placement=place, note=note)
+        asked = next(c for c in study.candidates if c.strategy == side.strategy)
+        newer = from_kernel(case, study.trigger.id, asked)
+        note = "" if asked.safe else asked.verdict.reason
+        entry = VersusSide(
+            strategy=side.strategy, state=asked.verdict.state, placement=place, note=note, from_kernel=newer
+        )
         return Done(entry, study, study.cost(side.strategy))
     running = [c for c in study.candidates if c.running]
     chosen = study.chosen or next((c for c in running if c.verdict.state == "undecided"), None)
@@ -262,7 +266,7 @@ def _warnings(base: Side, new: Side, triggers: Sequence[VersusTrigger]) -> list[
             f"the mask holds all {case.machine.logical_cpus} CPUs: it only grows, and this guest is not pinned "
             "(--cpus-that-ran sets it)"
         )
-    if any("inadmissible" in (t.base.state, t.new.state) for t in triggers):
+    if any(s.state == "inadmissible" and s.from_kernel is None for t in triggers for s in (t.base, t.new)):
         texts.append("a flush can be lost where a strategy is marked -: a low cost is no gain there")
     return texts
 

@@ -31,12 +31,15 @@ class VersusRow(Frozen):
 
 
 class VersusSide(Frozen):
-    """What one side does at a trigger; `state` tells whether that is safe, `strategy` is null where nothing is known."""
+    """What one side does at a trigger; `state` tells whether that is safe, `strategy` is null where nothing is known.
+    `from_kernel` is the first later kernel that has what the strategy lacks.
+    """
 
     strategy: str | None
     state: Literal["admissible", "inadmissible", "undecided", "not catalogued"]
     placement: str
     note: str
+    from_kernel: str | None = None
 
 
 class VersusDecision(Frozen):

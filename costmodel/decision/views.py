@@ -64,6 +64,7 @@ def view(result: Recommendation, evidence: Evidence | None = None) -> View | Non
         resident_bytes=result.scenario["resident_bytes"],
         event_fraction=result.scenario.get("event_fraction"),
         folio_bytes=int(result.scenario.get("folio_bytes", PAGE_BYTES)),
+        noncoherent_dma=bool(result.scenario.get("noncoherent_dma", False)),
         rates=_rates(result.scenario),
         **{name: result.scenario[name] for name in PROPERTIES},
         **{name: int(value) for name, value in numbers.items()},

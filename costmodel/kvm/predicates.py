@@ -55,6 +55,8 @@ MEANING = {
     "flush_generation_started_after_zap": "kernel: a shared flush started after the zap (nobody tracks it)",
     "flush_done_before_invalidate_range_end": "kernel: the flush ends inside the invalidation window",
     "clean_alias_lines_harmless": "CPU: clean stale lines are never used",
+    "noncoherent_dma": "guest: a device does DMA that bypasses the caches, such as a passed-through GPU",
+    "has_wbinvd_exit": "CPU: WBINVD of a guest exits to KVM (SVM: always; VMX: the secondary control, from Penryn on)",
     "no_stale_clean_line_problem": "CPU: clean host lines may stay cached during in-place encryption (no source)",
     "before_clearing_src_active": "kernel: the flush runs while the source VM still counts as SEV",
     "earlier_release_flushed": "kernel: the release of the memory has flushed before",
@@ -103,8 +105,11 @@ HOOK = (
     "hkid_assigned",
     "spte_removed",
     "tlb_tracked",
+    "has_wbinvd_exit",
 )
-"""What every catalogued kernel does in its own hooks (KVM sources cited with the rules)."""
+"""What every catalogued kernel does in its own hooks (KVM sources cited with the rules), on CPUs that can run it: all Intel
+CPU models from Penryn on have the WBINVD exit (QEMU target/i386/cpu.c, VMX_SECONDARY_EXEC_WBINVD_EXITING).
+"""
 NOBODY = (
     "invalidations_serialised",
     "flush_on_every_leaf_spte_zap",
@@ -127,11 +132,13 @@ def known(
     kernel: str,
     release: Version = (0, 0, 0),
     pinned: bool | None = None,
+    noncoherent_dma: bool | None = None,
 ) -> dict[str, bool]:
     """Truth values that machine, guest, trigger and kernel (its range, and what came to `release`) tell; what cannot be
     known is absent.
 
     `pinned`: whether all memory of the guest lies in regions that are registered, and so pinned; None if nobody told.
+    `noncoherent_dma`: whether a device of the guest does DMA that bypasses the caches; None if nobody told.
     """
     g, t = guest(guest_id), trigger(trigger_id)
     order = kernels.KERNEL_RANGES.index
@@ -164,6 +171,8 @@ def known(
         facts["memory_pinned"] = True
     if pinned is not None and t.by_hva and g.has("private_memory_vma_backed"):
         facts |= {"memory_pinned": pinned, "range_inside_registered_enc_region": pinned}
+    if noncoherent_dma is not None:
+        facts["noncoherent_dma"] = noncoherent_dma
     if t.path == "vmsa":
         facts["asid_known"] = True
     return facts

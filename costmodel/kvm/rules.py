@@ -7,11 +7,18 @@ which the strategy is safe, the reason and where that was read. CPU features ent
 from __future__ import annotations
 
 from costmodel.kvm.rule import Rule, all_cpus, context, gmem_release, masked, reachable, removal, unreachable
+from costmodel.kvm.strategies import Strategy
 
 SEV_C = "v6.19.0 arch/x86/kvm/svm/sev.c"
 MASK_SOURCE = f"{SEV_C} pre_sev_run(), sev_writeback_caches(); commit 6f38f8c57464; T. Lendacky 2024-03-06"
 THREAD = "thread of 2023-08-18"
+X86_C = "v6.19.0 arch/x86/kvm/x86.c"
 DMA = f"{SEV_C} sev_flush_encrypted_page() comment"
+
+
+def _wbinvd_of_mask(s: Strategy) -> bool:
+    return masked(s) and s.instruction == "wbinvd"
+
 
 RULES = (
     Rule(
@@ -53,6 +60,23 @@ RULES = (
         "false",
         "DF_FLUSH is a firmware command for ASID reuse, not part of memory reclaim",
         f"{SEV_C} sev_flush_asids()",
+    ),
+    Rule(
+        "guest-wbinvd",
+        lambda g, t, s: t.path == "guest_instruction",
+        lambda g, t, s: "yes" if s.skips == "always" else "conditional" if _wbinvd_of_mask(s) else "no",
+        lambda t, s: "!noncoherent_dma" if s.skips == "always" else t.context if _wbinvd_of_mask(s) else "false",
+        "KVM executes the guest's WBINVD on the CPUs that the vCPU ran on since its last one, if a device does DMA that "
+        "bypasses the caches; else the instruction does nothing",
+        f"{X86_C} need_emulate_wbinvd(), kvm_emulate_wbinvd_noskip()",
+    ),
+    Rule(
+        "vcpu-move",
+        lambda g, t, s: t.path == "vcpu_move" and not g.has("encrypted") and s.skips == "always",
+        "yes",
+        "!noncoherent_dma || has_wbinvd_exit",
+        "a CPU that the vCPU leaves is flushed only where DMA bypasses the caches and WBINVD of the guest does not exit",
+        f"{X86_C} kvm_arch_vcpu_load(); commit f5f48ee15c2e; svm.c svm_has_wbinvd_exit()",
     ),
     Rule(
         "nothing-changes-hands",

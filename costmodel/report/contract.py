@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from costmodel.cost.scenario import MOST_VCPUS
+from costmodel.cost.scenario import MOST_VCPUS, check_dma
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence import machine_input
 from costmodel.evidence.store import load, tell
@@ -34,6 +34,7 @@ class ReportParameters(BaseModel):
     backing: str | None = None
     mempolicy: str | None = None
     mergeable: bool | None = None
+    noncoherent_dma: bool = False
     data_hash: str | None = None
 
 
@@ -66,6 +67,7 @@ def check(values: Mapping[str, object]) -> ReportParameters:
         mempolicy=parameters.mempolicy,
         mergeable=parameters.mergeable,
     )
+    check_dma(parameters.guest, parameters.noncoherent_dma)
     host = machine_input.find(evidence, parameters.machine)
     if host.given:
         tell(host)

@@ -68,8 +68,9 @@ def intervals(
 ) -> Axes:
     """A row for each value of the column `by`: `median` as a point, `low` to `high` as a bar; dearest first.
 
-    Equal rows are one; those in `thick` come last, those with one of the `notes` (by value) are dashed. The axis is
-    logarithmic where every median is above zero. Raises BadInput for a frame without numbers.
+    Equal rows are one; those in `thick` come last, those with one of the `notes` (by value) are dashed. An end that is
+    empty lies beyond the range that was swept (columns `swept_low`, `swept_high` of break-evens): the bar ends there with
+    an arrow that says so. The axis is logarithmic where every median is above zero. Raises BadInput for a frame without numbers.
     """
     import seaborn
 
@@ -86,6 +87,8 @@ def intervals(
                         markers={name: look.marker for name, look in looks.items()})  # fmt: skip
     for place, name in enumerate(order):
         look, (_, low, high) = looks[name], rows.loc[name]
+        if "swept_high" in of:
+            low, high = _to_the_ends(ax, of, place, low, high, look.colour)
         ax.plot(
             [low, high],
             [place, place],
@@ -99,6 +102,21 @@ def intervals(
         log_axis(ax, of.unit.iloc[0] if "unit" in of else "")
     ax.set(ylabel="", xlabel="median and 90 % interval")
     return ax
+
+
+def _to_the_ends(
+    ax: Axes, of: pandas.DataFrame, place: int, low: float, high: float, colour: str
+) -> tuple[float, float]:
+    """The ends of a bar, each empty one replaced by that of the swept range, with an arrow and the words there."""
+    ends = []
+    for end, column, marker, sign, side in ((low, "swept_low", "<", "<", "left"), (high, "swept_high", ">", ">", "right")):
+        if numpy.isnan(end):
+            end = float(of[column].iloc[0])
+            ax.plot([end], [place], marker=marker, color=colour, markersize=8, zorder=3)
+            words = f"{sign} {quantity(end, of.unit.iloc[0])}"
+            ax.annotate(words, (end, place), (0, 8), textcoords="offset points", ha=side, color=colour)
+        ends.append(end)
+    return ends[0], ends[1]
 
 
 def breakeven(of: pandas.DataFrame, ax: Axes | None = None, *, dark: bool = False) -> Axes:

@@ -188,7 +188,12 @@ def _costs(result: Recommendation) -> list[str]:
 
 def _mark(row: CostRow) -> str:
     """What a newer kernel could do is told apart from what can never be safe here."""
-    return NEWER_MARK if row.from_kernel else STATE_MARKS[row.state]
+    return mark_of(row.state, row.from_kernel)
+
+
+def mark_of(state: str, from_kernel: str | None) -> str:
+    """The mark before a strategy: whether it is safe, and where it is not, whether a newer kernel has what it lacks."""
+    return NEWER_MARK if from_kernel else STATE_MARKS.get(state, "?")
 
 
 def _cost_cells(row: CostRow) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from costmodel.decision.model import Interval
 from costmodel.numbers import interval, quantity, significant
-from costmodel.report.text import STATE_MARKS, ascii_text, command_lines, wrap
+from costmodel.report.text import NEWER_MARK, STATE_MARKS, ascii_text, command_lines, mark_of, wrap
 from costmodel.traces import model
 from costmodel.traces.summary import BURST_GAP_NS, Histogram, Summary, lost
 from costmodel.traces.tasks import triggers_of_task
@@ -73,7 +73,8 @@ def _head(found: model.Replay) -> list[str]:
         "",
         *wrap(
             "Times are MODEL, median [90 % interval], on recorded events; * marks EXTRAPOLATED (a prior by rule went "
-            "in). Before a strategy: - it can lose a flush here, ? not decidable from this trace or a condition is open."
+            "in). Before a strategy: - it can lose a flush here, + only a newer kernel has what it needs, ? not decidable from "
+            "this trace or a condition is open."
         ),
     ]
     return lines
@@ -128,8 +129,8 @@ def _task(name: str, events: int, triggers: Sequence[str], decided: bool) -> lis
 
 def _names(rows: Sequence[model.StrategyRow]) -> list[str]:
     lines = []
-    for state, mark in STATE_MARKS.items():
-        same = [r for r in rows if r.state == state]
+    for mark in (*STATE_MARKS.values(), NEWER_MARK):
+        same = [r for r in rows if mark_of(r.state, r.from_kernel) == mark]
         if same:
             text = ", ".join(r.strategy + (" (this kernel)" if r.running else "") for r in same)
             lines += wrap(text, f"{mark} ", "    ")

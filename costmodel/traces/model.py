@@ -16,12 +16,13 @@ class TaskRow(Frozen):
 
 
 class StrategyRow(Frozen):
-    """A strategy at the events of the trace."""
+    """A strategy at the events of the trace; `from_kernel` is the first later kernel that has what it lacks in this one."""
 
     strategy: str
     state: str
     running: bool
     reason: str
+    from_kernel: str | None = None
 
 
 class Episode(Frozen):

@@ -98,7 +98,13 @@ def _task(name: str, events: int) -> model.TaskRow:
 
 
 def _strategy(shown: Shown) -> model.StrategyRow:
-    return model.StrategyRow(strategy=shown.strategy, state=shown.state, running=shown.running, reason=shown.reason)
+    return model.StrategyRow(
+        strategy=shown.strategy,
+        state=shown.state,
+        running=shown.running,
+        reason=shown.reason,
+        from_kernel=shown.from_kernel,
+    )
 
 
 def _lengths(found: Replayed) -> list[tuple[int, numpy.ndarray, numpy.ndarray]]:

@@ -14,11 +14,13 @@ import numpy
 from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost.draws import Draws
 from costmodel.cost.scenario import Scenario
-from costmodel.cost.strategy import NO_TRIGGER, event_cost
-from costmodel.decision.candidates import Candidate, candidates
+from costmodel.cost.strategy import event_cost
+from costmodel.decision.candidates import Candidate, candidates, from_kernel
 from costmodel.errors import MissingNumber
 from costmodel.evidence.store import Evidence
+from costmodel.kvm.kernels import KERNEL_RANGES
 from costmodel.kvm.strategies import STRATEGIES
+from costmodel.kvm.triggers import TRIGGERS
 from costmodel.traces import bins
 from costmodel.traces.tasks import triggers_of_task
 
@@ -37,6 +39,7 @@ class Shown:
     state: str
     running: bool
     reason: str
+    from_kernel: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def service(evidence: Evidence, scenario: Scenario, parameters: ParameterSet, ta
     silent: list[Shown] = []
     for name, entry in STRATEGIES.items():
         judged = {t: verdicts[t][name] for t in triggers}
-        shown = _combined(name, judged)
+        shown = _combined(name, judged, scenario)
         if entry.instruction == "none":
             if shown.state != "inadmissible" or shown.running:
                 silent.append(shown)
@@ -117,13 +120,14 @@ def service(evidence: Evidence, scenario: Scenario, parameters: ParameterSet, ta
 
 
 def _stand_in(evidence: Evidence, triggers: Sequence[str]) -> tuple[str, str]:
-    """A trigger whose ranges are cached as those of all `triggers` are in every workload, and how: cold, hot; unknown
-    where they differ or nothing is catalogued.
+    """A trigger whose ranges are cached as those of all `triggers` are in every workload, and how: cold, hot; where they
+    differ or nothing is catalogued, one of the hook that is in no workload, and unknown.
     """
     loads = [load for workload in evidence.workloads.values() for load in workload.triggers]
     found = {load.residency for load in loads if load.trigger in triggers}
     if len(found) != 1 or set(triggers) - {load.trigger for load in loads}:
-        return NO_TRIGGER, "unknown"
+        open_ones = (t.id for t in TRIGGERS.values() if t.in_window and t.id not in {load.trigger for load in loads})
+        return next(open_ones), "unknown"
     return triggers[0], found.pop()
 
 
@@ -131,17 +135,24 @@ def _compared(name: str, judged: Sequence[Candidate]) -> bool:
     return any(c.verdict.label != "no" or (name == BLASTED and c.verdict.needed) for c in judged)
 
 
-def _combined(name: str, judged: Mapping[str, Candidate]) -> Shown:
+def _combined(name: str, judged: Mapping[str, Candidate], scenario: Scenario) -> Shown:
     """One verdict: what every trigger says, else that the trace does not tell which one it was."""
     states = {c.verdict.state for c in judged.values()}
     running = any(c.running for c in judged.values())
     first = next(iter(judged.values()))
     if len(states) == 1:
         reasons = {c.verdict.reason for c in judged.values()}
-        return Shown(name, first.verdict.state, running, first.verdict.reason if len(reasons) == 1 else "")
+        newer = [from_kernel(scenario, trigger, one) for trigger, one in judged.items()]
+        reason = first.verdict.reason if len(reasons) == 1 else ""
+        return Shown(name, first.verdict.state, running, reason, _latest(newer))
     safe = [t for t, c in judged.items() if c.verdict.state == "admissible"]
     where = f"safe only at {', '.join(safe)}" if safe else "open at some triggers, unsafe at others"
     return Shown(name, "undecided", running, f"not decidable from this trace: {where}")
+
+
+def _latest(kernels: Sequence[str | None]) -> str | None:
+    """The last of the kernel ranges; None where one is None."""
+    return max(kernels, key=KERNEL_RANGES.index) if all(kernels) else None
 
 
 def _join(ways: list[Way], new: Way) -> None:

@@ -82,7 +82,7 @@ def test_an_intra_host_migration_moves_the_whole_guest(evidence):
 
 
 def asked(evidence, **numbers):
-    return scenario(evidence, "sev", "epyc-7763-2s", "ksm-default", **numbers)
+    return scenario(evidence, **{"guest": "sev", "machine": "epyc-7763-2s", "workload": "ksm-default"} | numbers)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +128,22 @@ def test_the_words_of_a_command_set_the_same_numbers_again(evidence):
         *("--cpus-that-ran", "5"),
         *("--event-fraction", "0.25"),
     ]
+
+
+def test_dma_that_bypasses_the_caches_belongs_to_guests_without_encryption(evidence):
+    plain = asked(evidence, guest="plain", noncoherent_dma=True)
+    assert plain.number_words == ["--noncoherent-dma"]
+    assert [plain.known("guest_executes_wbinvd")[name] for name in ("noncoherent_dma", "has_wbinvd_exit")] == [True, True]
+    assert asked(evidence, guest="plain").known("guest_executes_wbinvd")["noncoherent_dma"] is False
+    for guest in ("sev", "sev-snp-gmem"):
+        with pytest.raises(BadInput, match="noncoherent_dma.*ask for the guest plain"):
+            asked(evidence, guest=guest, noncoherent_dma=True)
+    with pytest.raises(BadInput, match="neither true nor false"):
+        asked(evidence, guest="plain", noncoherent_dma="yes")
+
+
+def test_what_the_guest_executes_has_no_range(evidence):
+    assert asked(evidence, guest="plain").range_note("guest_executes_wbinvd") == ""
 
 
 def test_ranges_are_those_that_are_set_then_the_workload_s(evidence):

@@ -309,3 +309,37 @@ def test_what_splitting_entries_takes_is_a_gap_of_small_folios_only():
 def test_a_folio_has_the_size_of_a_page_or_of_a_huge_page():
     with pytest.raises(BadInput, match="folio_bytes"):
         recommend("sev-snp-gmem", "epyc-7763-2s", evidence=EVIDENCE, folio_bytes=8192)
+
+
+@pytest.mark.parametrize("kernel", ["6.12", "newest"])
+def test_the_guest_s_wbinvd_is_executed_where_dma_bypasses_the_caches(answer, kernel):
+    numbers = {"kernel": kernel, "cpus_that_ran": 4, "rates": {"guest_executes_wbinvd": 10.0}}
+    told = {"guest": "plain", "machine": "xeon-8570-2s", "workload": "idle", **numbers}
+    with_it = recommend(**told, noncoherent_dma=True, evidence=EVIDENCE)
+    assert (with_it.headline_trigger, with_it.headline_strategy) == ("guest_executes_wbinvd", "WBINVD_MASK")
+    flush = row(with_it, "guest_executes_wbinvd", "WBINVD_MASK")
+    lost = flush.host_cpu_s_per_s
+    assert lost.median == pytest.approx(10 * flush.stolen_cpu_s_per_event.median, rel=1e-6)
+    assert row(with_it, "guest_executes_wbinvd", "NO_FLUSH").from_kernel is None
+    assert entry(with_it, "vcpu_migration_between_pcpus").strategy == "NO_FLUSH"
+    assert "--noncoherent-dma" in with_it.command and with_it.scenario["noncoherent_dma"] is True
+    assert not any("--noncoherent-dma" in line for line in with_it.warnings)
+    without = recommend(**told, evidence=EVIDENCE)
+    assert entry(without, "guest_executes_wbinvd").strategy == "NO_FLUSH"
+    assert without.headline_cost.startswith("0 (no flush)")
+    assert [line for line in without.warnings if "--noncoherent-dma" in line]
+
+
+def test_the_guest_s_wbinvd_has_no_published_rate(answer):
+    result = answer("plain", noncoherent_dma=True)
+    flush = row(result, "guest_executes_wbinvd", "WBINVD_MASK")
+    assert flush.host_cpu_s_per_s is None and flush.stolen_cpu_s_per_event.median > 0
+    assert "WBINVD that the guest executes is executed" in result.headline
+
+
+def test_a_backport_that_was_dropped_is_named_on_its_series_only(answer):
+    told = [line for line in answer("sev", kernel="6.12.61").warnings if "to 6.12.y was queued on 2026-09-30" in line]
+    assert len(told) == 2 and all("dropped: no release of the series has it" in line for line in told)
+    assert any("Flush cache only on CPUs running SEV guest" in line and "02cc77ed3ef1" in line for line in told)
+    for guest, kernel in (("sev", "6.11"), ("sev", "newest"), ("plain", "6.12.61"), ("sev-snp-gmem", "6.12.61")):
+        assert not any("was queued" in line for line in answer(guest, kernel=kernel).warnings)

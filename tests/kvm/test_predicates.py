@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from costmodel.errors import BadInput
 from costmodel.kvm import predicates
+from costmodel.kvm.admissibility import judge
 from costmodel.kvm.kernels import KERNEL_RANGES
 from costmodel.kvm.predicates import atoms, evaluate, helps
 
@@ -206,3 +207,22 @@ def test_spaces_and_parentheses_change_nothing():
     assert evaluate("  ( a&&(b||c) )  ", {"a": True, "b": False, "c": True}) is True
     assert evaluate("!(a && b)", {"a": True, "b": True}) is False
     assert atoms("b && (a || !b) && true") == ("b", "a")
+
+
+def test_whether_dma_bypasses_the_caches_is_unknown_until_somebody_tells():
+    place = ("plain", "guest_executes_wbinvd", {}, "v6.17-v7.2")
+    told = [predicates.known(*place, noncoherent_dma=dma) for dma in (None, False, True)]
+    assert [facts.get("noncoherent_dma") for facts in told] == [None, False, True]
+    states = [judge("plain", "guest_executes_wbinvd", "NO_FLUSH", facts).state for facts in told]
+    assert states == ["undecided", "admissible", "inadmissible"]
+    assert {judge("plain", "guest_executes_wbinvd", "WBINVD_MASK", facts).state for facts in told} == {"admissible"}
+    assert {judge("plain", "guest_executes_wbinvd", "WBNOINVD_MASK", facts).state for facts in told} == {"inadmissible"}
+
+
+def test_a_vcpu_that_moves_flushes_the_cpu_that_it_left_only_without_the_exit():
+    cell = ("plain", "vcpu_migration_between_pcpus", "NO_FLUSH")
+    facts = predicates.known(*cell[:2], {}, "v6.17-v7.2", noncoherent_dma=True)
+    assert judge(*cell, facts).state == "admissible"
+    without = facts | {"has_wbinvd_exit": False}
+    assert judge(*cell, without).state == "inadmissible"
+    assert judge(*cell, without | {"noncoherent_dma": False}).state == "admissible"

@@ -16,7 +16,7 @@ ALLOWED = {
     for cell in ((row["guest_type"], row["trigger"], row["strategy"]) for row in agreement.facts())
     if (verdict := judge(*cell)).label != "no"
 }
-UNWELCOME = {"gmem_in_place_conversion", "coherency_sfw_no"}
+UNWELCOME = {"gmem_in_place_conversion", "coherency_sfw_no", "noncoherent_dma"}
 """Conditions that only ever speak against a strategy."""
 EITHER = ("has_sme_coherent", "under_mmu_lock")
 """A coherent CPU reaches tagged lines with CLFLUSH, but its host lines need no flush; SEAMCALLs want the lock held, a

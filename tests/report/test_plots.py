@@ -1,10 +1,12 @@
 """Figures are well-formed SVG with units on the axes, the same bytes each time, and show what they are given."""
 
 import doctest
+import math
 import re
 from xml.etree import ElementTree
 
 import numpy
+import pandas
 import pytest
 
 from costmodel.decision.views import view
@@ -241,3 +243,13 @@ def test_no_window_knows_a_figure_of_a_report(figures):
     from matplotlib import pyplot
 
     assert figures and not pyplot.get_fignums()
+
+
+def test_an_end_beyond_the_swept_range_has_an_arrow_that_says_so():
+    row = {"label": "break-even", "unit": "B", "swept_low": 4096.0, "swept_high": 2.0**36}
+    cut = pandas.DataFrame([row | {"median": 2.0**30, "low": 2.0**25, "high": math.nan}])
+    whole = pandas.DataFrame([row | {"median": 2.0**30, "low": 2.0**25, "high": 2.0**33}])
+    shown = [plots.intervals(frame, "label") for frame in (cut, whole)]
+    assert [[text.get_text() for text in ax.texts] for ax in shown] == [["> 64 GiB"], []]
+    bars = [line.get_xdata() for line in shown[0].lines if len(line.get_xdata()) == 2]
+    assert [list(bar) for bar in bars] == [[2.0**25, 2.0**36]]
