@@ -329,7 +329,7 @@ def test_results_pickle_copy_and_compare(sev, make):
     ("ask", "kind", "words"),
     [
         (lambda: cm.case("sevv", "epyc-7763-2s"), UnknownName, "'sev'"),
-        (lambda: cm.case("sev", "epyc-7763"), UnknownName, "epyc-7763-2s"),
+        (lambda: cm.case("sev", "epyc-7764-2s"), UnknownName, "epyc-7763-2s"),
         (lambda: cm.case("sev", "epyc-7763-2s", kernal="6.6"), UnknownName, "'kernel'"),
         (lambda: cm.case("sev", "epyc-7763-2s")(vcpu=3), UnknownName, "'vcpus'"),
         (lambda: cm.recommend("sev", "epyc-7763-2s", wrkload="x"), UnknownName, "'workload'"),

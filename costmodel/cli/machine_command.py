@@ -10,7 +10,14 @@ import click
 from costmodel.cli import options
 
 
-@click.group(name="machine")
+@click.group(
+    name="machine",
+    epilog="""\b
+Examples:
+  costmodel machine show this
+  costmodel machine list
+""",
+)
 def command() -> None:
     """What the tool takes a machine to be: its CPUs, caches and features, and where each of them comes from.
 
