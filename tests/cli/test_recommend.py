@@ -108,3 +108,12 @@ def test_guests_on_one_host_by_type_and_together():
 def test_guests_that_cannot_share_the_host_are_refused(text):
     error = CliRunner().invoke(cli, ["recommend", *CASE, "--vms", text]).exception
     assert isinstance(error, CostModelError) and error.exit_code == 2
+
+
+def test_dma_that_bypasses_the_caches_is_an_option_of_guests_without_encryption():
+    words = ["--guest", "plain", "--machine", "xeon-8570-2s", "--workload", "idle", "--noncoherent-dma"]
+    rows = json.loads(output("cost", *words, "--trigger", "guest_executes_wbinvd", "--json"))
+    states = {row["strategy"]: row["state"] for row in rows}
+    assert states == {"NO_FLUSH": "inadmissible", "WBINVD_MASK": "admissible"}
+    error = CliRunner().invoke(cli, ["recommend", *CASE, "--noncoherent-dma"]).exception
+    assert isinstance(error, CostModelError) and "noncoherent_dma" in str(error) and "plain" in str(error)
