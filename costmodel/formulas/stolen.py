@@ -37,7 +37,8 @@ STOLEN_WHOLE = Formula(
     source="on_each_cpu_mask(wait=1): every target runs the instruction with IRQs off, the initiator waits for all; the "
     "write-back takes the socket's memory from the CPUs outside the mask; who finds lines gone fetches them again",
     validity="targets of one domain that contend are all held until the domain is done (upper bound per CPU); the refill "
-    "counts bandwidth, misses that wait for each other take longer; WBNOINVD evicts nothing",
+    "counts bandwidth, misses that wait for each other take longer; WBNOINVD evicts nothing; a flush in line behind another finds "
+    "what that left, so it takes less",
 )
 STOLEN_RANGE = Formula(
     id="stolen_range",

@@ -53,7 +53,8 @@ INITIATORS_AT_LIMIT = Formula(
     },
     source="a CPU executes all queued requests of other CPUs in one interrupt (flush_smp_call_function_queue())",
     validity="all initiators flush the same CPUs at once; each is a CPU of its own (it waits with preemption off), so "
-    "there are at most as many as online CPUs less one",
+    "there are at most as many as online CPUs less one; each flush costs alike: where the later ones find what the first "
+    "left, more are needed",
 )
 VMS_AT_LOSS = Formula(
     id="vms_at_loss",

@@ -53,7 +53,8 @@ DOMAIN_FLUSH = Formula(
     },
     source="MODEL of T(k); rows W01-W02 (c_empty of Intel), boots and resumes in data/kvm/amd_rendezvous.csv (c_empty and "
     "c_valid of AMD), W08-W10 (s, sigma); dirty data is written once, not k times",
-    validity="0 <= s <= 1; nobody has timed a full and dirty domain of an EPYC",
+    validity="0 <= s <= 1; an upper bound where cores that walk at once share the valid lines, or write back while others "
+    "walk; nobody has timed a full and dirty domain of an EPYC",
 )
 
 EVENT_FLUSH = Formula(
