@@ -13,7 +13,7 @@ from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.records import Machine, TriggerLoad, Workload
 from costmodel.evidence.store import Evidence
 from costmodel.kvm import events, guests, kernels, predicates
-from costmodel.kvm.releases import backports, dotted
+from costmodel.kvm.releases import dotted
 from costmodel.kvm.setup import Setup
 from costmodel.kvm.setup import setup as setup_of
 from costmodel.kvm.triggers import trigger as trigger_of
@@ -62,9 +62,8 @@ class Scenario:
 
     @property
     def version(self) -> str:
-        """The kernel as a user gives it: its range, or the release where its series has fixes of its own."""
-        fixed = any(self.release[:2] == fix.series for fix in backports())
-        return dotted(self.release) if fixed and self.release != kernels.release(self.kernel) else self.kernel
+        """The kernel as a user gives it: the release that was asked for, or the range where that was asked for."""
+        return self.kernel if self.release == kernels.release(self.kernel) else dotted(self.release)
 
     def load(self, trigger: str) -> TriggerLoad | None:
         """The workload's load on `trigger`, with the event fraction of the scenario."""

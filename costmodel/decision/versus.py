@@ -278,5 +278,5 @@ def _command(kind: str, base: Side, new: Side, more: Sequence[str]) -> str:
     words = ["costmodel", "compare", option, base.label, option, new.label, "--guest", case.guest]
     words += ["--machine", case.machine.word, "--workload", case.workload.id]
     if kind == "strategies":
-        words += ["--kernel", case.kernel]
+        words += ["--kernel", case.version]
     return shell_line([*words, *more, *case.number_words])

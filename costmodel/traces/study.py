@@ -46,7 +46,7 @@ def study(
 def _command(path: Path, case: Scenario, arrivals: str, memslots: Path | None) -> str:
     """The command line that gives this answer again; files by name only."""
     words = ["costmodel", "trace", "replay", file_argument(path.name), "--guest", case.guest]
-    words += ["--machine", case.machine.word, "--workload", case.workload.id, "--kernel", case.kernel]
+    words += ["--machine", case.machine.word, "--workload", case.workload.id, "--kernel", case.version]
     if arrivals != "closed":
         words += ["--arrivals", arrivals]
     if memslots:
