@@ -117,10 +117,10 @@ OF_NO_THREAD = ("can't start new thread", "Resource temporarily unavailable")
 
 
 class NoThread(CostModelError):
-    """The limit of threads or processes is reached."""
+    """The limit of threads or processes is reached; `remedy` says how to raise it."""
 
-    def __init__(self) -> None:
-        super().__init__("no further thread or process can be started; raise `ulimit -u` or pids.max of the cgroup")
+    def __init__(self, remedy: str = "raise `ulimit -u` or pids.max of the cgroup") -> None:
+        super().__init__(f"no further thread or process can be started; {remedy}")
 
 
 def is_of_no_thread(error: Exception) -> bool:
