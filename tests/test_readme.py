@@ -133,7 +133,7 @@ def test_every_command_of_the_readme_exists_with_its_options():
     ]
     assert len(lines) > 8
     for line in lines:
-        words = shlex.split(line.split(">")[0])[1:]
+        words = shlex.split(line.split(">")[0].rstrip("\\"))[1:]
         assert words[0] in COMMANDS
         group = words[:2] if words[0] == "trace" else words[:1]
         help_text = CliRunner().invoke(cli, [*group, "--help"]).output

@@ -58,12 +58,12 @@ class Scenario:
 
     def on(self, version: str) -> Scenario:
         """The same on another kernel: a version such as `6.12.61`, a range or `newest`. Raises BadInput."""
-        return replace(self, kernel=kernels.resolve(version), release=kernels.release(version))
+        return replace(self, kernel=kernels.resolve(version), release=release_of(self.guest, version))
 
     @property
     def version(self) -> str:
         """The kernel as a user gives it: the release that was asked for, or the range where that was asked for."""
-        return self.kernel if self.release == kernels.release(self.kernel) else dotted(self.release)
+        return self.kernel if self.release == release_of(self.guest, self.kernel) else dotted(self.release)
 
     def load(self, trigger: str) -> TriggerLoad | None:
         """The workload's load on `trigger`, with the event fraction of the scenario."""
@@ -181,6 +181,14 @@ MOST_PER_S = 1e9
 """More events than nanoseconds: a slip of the pen."""
 
 
+def release_of(guest: str, version: str) -> tuple[int, int, int]:
+    """The release whose memory management a guest runs on: the version's own, or that of the mainline which the
+    out-of-tree hosts of the thread were based on, for a guest type that mainline never had. Raises BadInput.
+    """
+    own = kernels.release(version)
+    return own if guests.guest(guest).has("upstream") else min(own, kernels.release(kernels.OUT_OF_TREE_RANGE))
+
+
 def scenario(
     evidence: Evidence,
     guest: str,
@@ -241,7 +249,7 @@ def scenario(
         rates=given.per_s,
         counts=given.counted,
         elsewhere={t.trigger: t for other in reversed(evidence.workloads.values()) for t in other.triggers},
-        release=kernels.release(kernel),
+        release=release_of(guest, kernel),
         folio_bytes=float(folio_bytes or PAGE_BYTES),
         noncoherent_dma=noncoherent_dma,
     )

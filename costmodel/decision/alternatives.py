@@ -65,9 +65,10 @@ def alternatives(
     case = cases[guests[0]]
     parameters = parameters_of(evidence, machine)
     draws = Draws(parameters)
-    ranges = tuple(dict.fromkeys(kernels.resolve(name) for name in kernel_names))
-    trigger = _trigger(case, trigger, draws, ranges)
-    spans = [span for name in cases for span in spans_of(cases[name], trigger, draws, ranges)]
+    for name in kernel_names:
+        kernels.resolve(name)
+    trigger = _trigger(case, trigger, draws, kernel_names)
+    spans = [span for name in cases for span in spans_of(cases[name], trigger, draws, kernel_names)]
     spans += [asked_for(cases[guests[0]], trigger, draws, name) for name in strategies]
     if not spans:
         raise BadInput(f"nothing is catalogued at {trigger} there", field="--kernel", remedy="leave --kernel out")
@@ -116,14 +117,14 @@ def with_successors(guests: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _trigger(case: Scenario, asked: str | None, draws: Draws, ranges: Sequence[str]) -> str:
+def _trigger(case: Scenario, asked: str | None, draws: Draws, versions: Sequence[str]) -> str:
     if asked is not None:
         if not trigger_of(asked).occurs_with(guest_of(case.guest)):
             remedy = "see `costmodel list triggers`"
             raise BadInput(f"{case.guest} has no trigger {asked}", field="--trigger", remedy=remedy)
         return asked
     first = (
-        ranges[0] if ranges else next(k for k in reversed(kernels.KERNEL_RANGES[:-1]) if kernels.hosts(case.guest, k))
+        versions[0] if versions else next(k for k in reversed(kernels.KERNEL_RANGES[:-1]) if kernels.hosts(case.guest, k))
     )
     at = case.on(first)
     studies = [Study(one, at, draws.parameters, draws, {}) for one in triggers_of(case.guest)]
@@ -139,7 +140,7 @@ def _rows(
     used: set[str] = set()
     base: Total | None = None
     for span in spans:
-        case = cases[span.guest].on(span.ranges[-1])
+        case = cases[span.guest].on(span.pieces[-1].version)
         masked = STRATEGIES[span.strategy].scope == "mask" and not asked_cpus and case.vcpus < case.machine.logical_cpus
         sizes = [(case.cpus_that_ran, False)] + ([(float(case.vcpus), True)] if masked else [])
         for cpus, pinned in sizes:

@@ -29,6 +29,8 @@ SYMBOLS = (
 """Symbols that tell which of the flushes a kernel has, and the version to give for each; newest first."""
 OUT_OF_TREE = ("WBINVD_ALL",)
 """Hosts of the 2023 thread ran SNP without guest_memfd out of tree, with the SEV hook (KVM list, 2022 to 2023)."""
+OUT_OF_TREE_RANGE = "v5.18-v6.7"
+"""Mainline range of the time of that thread (2023-08-18)."""
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ def test_a_guest_that_cannot_run_there_is_told_so():
     "words",
     [
         ("--guest", "sevv", "--machine", "epyc-7763-2s"),
-        ("--guest", "sev", "--machine", "epyc-7763"),
+        ("--guest", "sev", "--machine", "epyc-7764-2s"),
         (*CASE, "--workload", "nothing"),
         (*CASE, "--kernel", "six"),
         (*CASE, "--trigger", "gmem_punch_hole"),
