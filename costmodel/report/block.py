@@ -12,9 +12,10 @@ from costmodel.report.rounding import change
 from costmodel.report.text import ascii_text, cell, command_lines, wrap
 
 TABLE_WIDTH = 75
+LOST, LOST_AT_MOST = "host CPUs lost", "host CPUs, at most"
 HEADS = (
-    ("  CPU time/event", "host CPUs lost", "event latency", "CPU time vs. first"),
-    ("  CPU time/event", "host CPUs lost", "event latency", "vs. first"),
+    ("  CPU time/event", LOST, "event latency", "CPU time vs. first"),
+    ("  CPU time/event", LOST, "event latency", "vs. first"),
 )
 """Heads of the table, the second where the first is too wide."""
 MODEL, MEASURED, MARK = "MODEL", "MEASURED", "*"
@@ -40,9 +41,11 @@ def title(result: Alternatives) -> list[str]:
 def table(result: Alternatives) -> list[str]:
     """Two lines per model row, one per measured value, each with its kind at the right edge."""
     values = [_values(row) for row in result.rows if not row.refused]
+    most = any(row.host_cpus_lost is not None and row.host_cpus_lost.at_most for row in result.rows)
+    heads = [tuple(LOST_AT_MOST if most and text == LOST else text for text in head) for head in HEADS]
     head, longest = next(
-        ((head, longest) for head in HEADS if sum(longest := _longest([head, *values])) + len(longest) <= TABLE_WIDTH),
-        (HEADS[-1], _longest([HEADS[-1], *values])),
+        ((head, longest) for head in heads if sum(longest := _longest([head, *values])) + len(longest) <= TABLE_WIDTH),
+        (heads[-1], _longest([heads[-1], *values])),
     )
     airy = sum(longest) + 2 * (len(longest) - 1) <= TABLE_WIDTH
     widths = [length + airy for length in longest]
@@ -83,7 +86,8 @@ def _extrapolated(row: ModelRow) -> bool:
 
 def _values(row: ModelRow) -> tuple[str, ...]:
     against = change(row.change) if row.change else ""
-    return f"  {cell(row.cpu_time_per_event_s)}", cell(row.host_cpus_lost), cell(row.latency_s), against
+    lost = row.host_cpus_lost and row.host_cpus_lost.model_copy(update={"at_most": False})  # the column's head says it
+    return f"  {cell(row.cpu_time_per_event_s)}", cell(lost), cell(row.latency_s), against
 
 
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
