@@ -212,7 +212,8 @@ def _columns(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
 
 
 def _together(row: TogetherRow) -> str:
-    least = f", at least {cell(row.least_host_cpu_s_per_s)}" if row.least_host_cpu_s_per_s is not None else ""
+    some = row.least_host_cpu_s_per_s is not None and row.host_cpu_s_per_s.high > 0
+    least = f", at least {cell(row.least_host_cpu_s_per_s)}" if some else ""
     who = "together" if row.guest == "all" else row.guest
     return f"{row.vms} VMs, {who}: {cell(row.host_cpu_s_per_s)}{least} host CPUs"
 
