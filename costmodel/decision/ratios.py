@@ -42,7 +42,8 @@ def rows_of(base: Total, new: Total) -> list[VersusRow]:
     for quantity, part in QUANTITIES:
         left, right = part(base), part(new)
         if left is not None and right is not None:
-            found.append(paired(quantity, left, right, marks))
+            ceilings = (base.at_most, new.at_most) if quantity is HOST_CPUS else (False, False)
+            found.append(paired(quantity, left, right, marks, ceilings))
     return found
 
 
@@ -61,9 +62,13 @@ def refused_row(quantity: Quantity, gap: str) -> VersusRow:
 
 
 def paired(
-    quantity: Quantity, base: numpy.ndarray, new: numpy.ndarray, extrapolated: tuple[bool, bool]
+    quantity: Quantity,
+    base: numpy.ndarray,
+    new: numpy.ndarray,
+    extrapolated: tuple[bool, bool],
+    ceilings: tuple[bool, bool] = (False, False),
 ) -> VersusRow:
-    """Compare two arrays of the same draws; `extrapolated` marks base and new."""
+    """Compare two arrays of the same draws; `extrapolated` marks base and new, `ceilings` what rests on a ceiling."""
     base, new = numpy.broadcast_arrays(numpy.atleast_1d(base).astype(float), numpy.atleast_1d(new).astype(float))
     unit, ratio = quantity.unit, None
     if numpy.array_equal(base, new):
@@ -77,8 +82,8 @@ def paired(
         id=quantity.id,
         quantity=quantity.title,
         unit=unit,
-        base=interval_of(base, unit, extrapolated[0]),
-        new=interval_of(new, unit, extrapolated[1]),
+        base=interval_of(base, unit, extrapolated[0], at_most=ceilings[0]),
+        new=interval_of(new, unit, extrapolated[1], at_most=ceilings[1]),
         ratio=ratio,
         verdict=verdict,
         refused=None,

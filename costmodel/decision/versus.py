@@ -232,7 +232,8 @@ def _total(pairs: Sequence[tuple[Trigger, Done, Done]]) -> VersusRow:
     if gaps or not rated:
         return refused_row(HOST_CPUS, "; ".join(gaps) or "no rate is published for a trigger of this workload")
     left, right = (sum((pair[i].host_cpu_s_per_s for pair in rated), start=numpy.zeros(1)) for i in (0, 1))
-    return paired(HOST_CPUS, left, right, tuple(any(pair[i].extrapolated for pair in rated) for i in (0, 1)))
+    marks = tuple(any(pair[i].extrapolated for pair in rated) for i in (0, 1))
+    return paired(HOST_CPUS, left, right, marks, tuple(any(pair[i].at_most for pair in rated) for i in (0, 1)))
 
 
 def priors(parameters: ParameterSet, used: set[str]) -> list[str]:

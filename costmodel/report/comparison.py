@@ -57,6 +57,8 @@ def table(result: Versus) -> list[str]:
     return lines
 
 
+AT_MOST = "host CPUs, most"
+"""Name of the row of host CPUs that rests on a ceiling; the table has little room."""
 CLOSE = 100.0
 """Two values further apart are read more easily in a unit each."""
 
@@ -104,11 +106,13 @@ def _cells(row: VersusRow) -> tuple[str, ...]:
     """Cells of one quantity, both in one unit where they are close; a refused row says so in the last column."""
     medians = [one.median for one in (row.base, row.new) if one is not None]
     like = max(medians) if len(medians) == 2 and 0 < max(medians) <= CLOSE * min(medians) else None
+    most = any(one is not None and one.at_most and one.high > 0 for one in (row.base, row.new))
     values = [
-        f"{cell(one, like)}{MARK if one is not None and one.extrapolated and one.high > 0 else ''}"
+        f"{cell(one and one.model_copy(update={'at_most': False}), like)}"
+        f"{MARK if one is not None and one.extrapolated and one.high > 0 else ''}"
         for one in (row.base, row.new)
     ]
-    return f"  {row.quantity}", *values, change(row)
+    return f"  {AT_MOST if most else row.quantity}", *values, change(row)
 
 
 def aligned(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
