@@ -31,7 +31,8 @@ MEASURE_RATE = (
 """How a user gets the rate of his own guest: longer than the slowest scan period."""
 SCANNER_GOES_ON = (
     "pinned memory: a NUMA balancing pass raises its notifier, then skips the pinned pages, and as nothing was updated "
-    "goes on to the next range, up to 8 in a pass (v6.19 on; before, for 4 KiB pages only)"
+    "goes on to the next range, up to 8 in a pass (v6.19 on; before, for 4 KiB pages only); a ceiling that holds for the first "
+    "two scans of the memory: later it is scanned only where it was accessed or is forced (vma_is_accessed()), an area a pass"
 )
 GUEST_WBINVD = " WBINVD that the guest executes is executed on the host as well, at a rate that nobody published."
 ENOUGH = 0.9
@@ -411,7 +412,9 @@ def warnings(case: Scenario, studies: Sequence[Study]) -> list[str]:
             "all of which are counted"
         )
     elif not guest(case.guest).has("encrypted"):
-        found.append("no device does DMA that bypasses the caches; with one KVM executes the guest's WBINVD: --noncoherent-dma")
+        found.append(
+            "no device does DMA that bypasses the caches; with one KVM executes the guest's WBINVD: --noncoherent-dma"
+        )
     if not guest(case.guest).has("upstream"):
         found.append(f"{guest(case.guest).title}: {guest(case.guest).note}")
     if case.machine.features_off:

@@ -28,7 +28,7 @@ def pinned_scan_advice(studies: Sequence[Study]) -> list[Advice]:
             saves_cpu_s_per_s=interval_of(saved, "1", any(cost.extrapolated for cost in costs), cpus),
             saves_fraction=1.0 if float(numpy.median(saved)) > 0 else None,
             caveat="the scan flushes for pages that it then leaves alone, and as it updates nothing it walks up to 8 ranges "
-            "in a pass and gets no hint faults that would slow it",
+            "in a pass and gets no hint faults from that memory",
             status="RFC by Yan Zhao, 2023-08 (MMU_NOTIFIER_RANGE_NUMA, then .numa_protect()), not merged",
             source="lkml.iu.edu/hypermail/linux/kernel/2308.1/03463.html; mm/mprotect.c change_pud_range() before folio_can_map_prot_numa(); kernel/sched/fair.c task_numa_work()",
         )

@@ -79,7 +79,8 @@ NUMA_RATE = Formula(
     "per numa_scan_period and mm",
     validity="a ceiling: a thread that loses its turn to scan waits for another period, so that passes come up to two "
     "periods per vCPU later (8 vCPUs, 0.1 s, 13 ms per pass: 10 passes a second against 8.7 simulated); one range_start "
-    "per range (>= v6.12; up to v6.11 two where a range straddles 1 GiB)",
+    "per range (>= v6.12; up to v6.11 two where a range straddles 1 GiB); memory without hint faults is scanned less after its "
+    "first two scans (vma_is_accessed())",
 )
 HOST_LOSS = Formula(
     id="host_loss",

@@ -20,7 +20,9 @@ from costmodel.kvm.triggers import TRIGGERS, Cause, Trigger
 
 Release = tuple[int, int, int]
 WITH_MOF = ("default", "numa-balancing")
-"""Memory policies that carry MPOL_F_MOF, without which the scanner skips a VMA."""
+"""Memory policies that carry MPOL_F_MOF, without which the scanner skips a VMA; memory of tmpfs has the default policy of
+the file, which does not carry it.
+"""
 FIRES, FAILS, NEVER = "yes", "fails", "no"
 """The notifier fires; it fires and then the page stays after all; it never fires."""
 COLUMNS = (
@@ -62,8 +64,12 @@ def _not_merged(guest: Guest, setup: Setup) -> str:
 
 CONDITIONS = {
     "policy_mof": Condition(
-        lambda guest, setup: setup.mempolicy in WITH_MOF,
-        lambda guest, setup: f"the memory policy {setup.mempolicy} has no MPOL_F_MOF: the scanner skips such VMAs",
+        lambda guest, setup: setup.mempolicy in WITH_MOF[setup.backing == "memfd" :],
+        lambda guest, setup: f"the memory policy {setup.mempolicy} has no MPOL_F_MOF here: the scanner skips such VMAs",
+    ),
+    "no_pinned_huge_page": Condition(
+        lambda guest, setup: not (setup.pinned and setup.backing == "thp"),
+        _says("the memory is pinned: ksmd splits a huge page first, which its references refuse"),
     ),
     "not_hugetlb": Condition(
         lambda guest, setup: setup.backing != "hugetlb", _says("the kernel skips memory of hugetlbfs here")
@@ -183,7 +189,12 @@ def event_rows() -> tuple[EventRow, ...]:
 
 
 ANY = "any"
-MOF = {"any": MEMPOLICIES, "mof": WITH_MOF, "not-mof": tuple(name for name in MEMPOLICIES if name not in WITH_MOF)}
+MOF = {
+    "any": MEMPOLICIES,
+    "mof": WITH_MOF,
+    "not-mof": tuple(name for name in MEMPOLICIES if name not in WITH_MOF),
+    **{name: (name,) for name in MEMPOLICIES},
+}
 """Words of the column `mempolicy`, and the policies that each stands for."""
 SWITCH = {"any": None, **SWITCHES}
 OLDEST, ENDLESS = (5, 15, 70), (9999, 0, 0)

@@ -171,7 +171,7 @@ TRIGGERS = {
             leaves=False,
             stays=True,
             overloaded=True,
-            causes=(Cause("write_protect", "KSM write protection", _MERGED, ("unpinned",)),),
+            causes=(Cause("write_protect", "KSM write protection", (*_MERGED, "no_pinned_huge_page"), ("unpinned",)),),
         ),
         _hva(
             "ksm_replace_page",

@@ -141,6 +141,7 @@ def test_verdicts(base, new, verdict):
     assert paired(Quantity("x", "x", "s"), numpy.array(base), numpy.array(new), (False, False)).verdict == verdict
 
 
+@pytest.mark.usefixtures("mended")
 def test_two_releases_of_a_range_differ_where_only_one_has_a_fix():
     found = between("6.18", "6.18.55", guest="sev")
     moved = next(t for t in found.triggers if t.trigger == "intra_host_migration_move_ctx")

@@ -86,11 +86,13 @@ def test_ksm_cannot_reach_a_sev_guest_under_qemu_and_the_reason_says_who_prevent
 
 
 def test_a_mergeable_pinned_guest_gets_the_first_notifier_of_a_merge_that_then_fails():
-    where = setup("sev", mergeable=True)
+    where = setup("sev", mergeable=True, backing="anon")
     first, second = (
         outcomes(trigger(id), guest("sev"), where, (7, 3, 0))[0] for id in ("ksm_write_protect", "ksm_replace_page")
     )
     assert (first.fires, second.fires) == (FAILS, NEVER)
+    huge = outcomes(trigger("ksm_write_protect"), guest("sev"), setup("sev", mergeable=True, backing="thp"), (7, 3, 0))[0]
+    assert huge.fires == NEVER, "ksmd splits first, and a pinned page refuses"
 
 
 def test_only_from_v6_19_on_does_a_scan_of_pinned_huge_pages_go_on():
