@@ -72,7 +72,7 @@ def test_there_are_thirty_each_with_an_expectation_and_a_source_of_it():
         (8, [r"host CPUs, most .*?/(?:[1-3]\d) \["], []),
         (11, [r"after SRCU is dropped"], []),
         (12, ["interrupts are off on each CPU"], []),
-        (14, ["2 MiB"], []),
+        (14, ["guest_memfd gives folios of 2.0 MiB: no kernel"], []),
         (16, ["total refused", "S06c", "S07c"], []),
         (17, ["at least"], []),
         (18, ["No flush", "not modelled", "balancing off"], ["Nothing to do"]),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from costmodel.cli import options
 from costmodel.errors import BadInput, CostModelError
@@ -56,6 +57,10 @@ def command(machine: str, kernel: str | None, domains: tuple[Path, ...], names: 
     from costmodel.measure import running
 
     host = running.look(names=names)
+    if domains and click.get_current_context().get_parameter_source("machine") is not ParameterSource.DEFAULT:
+        if kernel is None:
+            raise BadInput("is missing", field="--kernel", remedy="name the kernel of the other host beside its --machine")
+        host = running.Running(kernel, unseen=("settings of that host: its kernel's defaults are taken",))
     guests = [running.domain(_text(path), path.name, names=names) for path in domains] or list(host.guests)
     found = load().machine(machine)
     answers = [(guest, _answer(guest, found, kernel or host.kernel, host)) for guest in guests]

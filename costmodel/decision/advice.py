@@ -32,7 +32,9 @@ def _advice(studies: Sequence[Study], saved: numpy.ndarray | None, extrapolated:
     loss = _loss([s.cost(s.chosen.strategy) for s in studies if s.chosen])
     share = float(numpy.median(saved) / numpy.median(loss)) if saved is not None and numpy.median(loss) > 0 else None
     return Advice(
-        saves_cpu_s_per_s=interval_of(saved, "1", extrapolated) if saved is not None else None,
+        saves_cpu_s_per_s=interval_of(saved, "1", extrapolated, float(studies[0].scenario.machine.logical_cpus))
+        if saved is not None
+        else None,
         saves_fraction=share,
         triggers=[s.trigger.id for s in studies],
         **fields,

@@ -8,7 +8,7 @@ import numpy
 
 from costmodel.cost.limits import distances
 from costmodel.cost.rates import ranges_per_pass, stock
-from costmodel.cost.scenario import MASK_KERNEL, RANGE_ASSUMED, Scenario
+from costmodel.cost.scenario import MASK_KERNEL, PAGE_BYTES, RANGE_ASSUMED, Scenario
 from costmodel.cost.strategy import cpus_flushed
 from costmodel.cost.totals import Total
 from costmodel.decision.model import Advice
@@ -16,9 +16,7 @@ from costmodel.decision.policy import Study
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
 from costmodel.kvm import kernels
-from costmodel.kvm.decisions import decisions
 from costmodel.kvm.guests import guest
-from costmodel.kvm.releases import missed_fixes
 from costmodel.kvm.strategies import STRATEGIES
 from costmodel.kvm.triggers import trigger as trigger_of
 from costmodel.numbers import ceiling, interval, probability, quantity, significant
@@ -312,6 +310,8 @@ def assumptions(case: Scenario, studies: Sequence[Study]) -> list[str]:
         + (" (unpinned: the mask only grows)" if case.cpus_that_ran == case.machine.logical_cpus else ""),
     ]
     lines.append(setup_text(case))
+    if case.folio_bytes != PAGE_BYTES:
+        lines.append(f"guest_memfd gives folios of {quantity(case.folio_bytes, 'B')}: no kernel that was read does that")
     if any(s.chosen and s.cost(s.chosen.strategy).at_most for s in studies):
         lines.append(
             "rates are ceilings from the kernel's tunables (shortest scan period, no work but the flush slows the trigger); "
@@ -391,18 +391,6 @@ def irq_off_lines(evidence: Evidence, lead: Study | None) -> list[str]:
     ]
 
 
-def missed(case: Scenario, studies: Sequence[Study]) -> list[str]:
-    """The fixes for this guest that were queued for the kernel's series and did not come, one sentence each."""
-    titles = {decision.number: decision.title for decision in decisions()}
-    outcome = {"dropped": "and dropped: no release of the series has it", "queued": "and is in no release of it yet"}
-    return [
-        f'the backport of "{titles[fix.decision]}" ({fix.commit}) to {fix.series[0]}.{fix.series[1]}.y was queued on '
-        f"{fix.date} {outcome[fix.status]}"
-        for fix in missed_fixes(case.release)
-        if any(fix.concerns(case.guest, study.trigger.id) for study in studies)
-    ]
-
-
 def warnings(case: Scenario, studies: Sequence[Study]) -> list[str]:
     """Inputs outside what was measured, bits that the dump shows off, features that must be checked."""
     found = [*case.machine.notes, *merging_error(case, studies)]
@@ -427,7 +415,6 @@ def warnings(case: Scenario, studies: Sequence[Study]) -> list[str]:
         for candidate in study.unsafe_running:
             lost.setdefault(candidate.verdict.reason, []).append(study.trigger.title)
     found += [f"{case.kernel} can lose a flush at {', '.join(where)}: {reason}" for reason, where in lost.items()]
-    found += missed(case, studies)
     if any(s.cost(s.chosen.strategy).extrapolated for s in studies if s.chosen):
         found.append("no whole-cache flush was ever timed in public on this machine: the prior decides (EXTRAPOLATED)")
     return found

@@ -57,7 +57,7 @@ def answer(result: Recommendation) -> str:
     def effect(item: Advice) -> str:
         return text.effect(result, item, cell)
 
-    return fragment("answer", r=result, rival_cost=text.rival_cost, effect=effect, ends=text.ends(result.costs))
+    return fragment("answer", r=result, rival_cost=text.rival_cost, effect=effect, ends=text.headline_ends(result))
 
 
 def policy(result: Recommendation) -> str:

@@ -65,6 +65,12 @@ def ends(costs: Sequence[CostRow]) -> str:
     return CEILING if any(value.at_most and value.high > 0 for value in lost) else ""
 
 
+def headline_ends(result: Recommendation) -> str:
+    """The same of the cost in the headline."""
+    lead = (result.costliest_trigger, result.costliest_strategy)
+    return ends([row for row in result.costs if (row.trigger, row.strategy) == lead])
+
+
 def loss_cell(row: CostRow, mark: str = "") -> str:
     """The host CPUs lost, where the rate is a ceiling between its two ends."""
     some = row.least_host_cpu_s_per_s is not None and row.host_cpu_s_per_s.high > 0
@@ -107,7 +113,7 @@ def _head(result: Recommendation) -> list[str]:
     lines += ["", *wrap(result.headline, "  ")]
     if result.applicable:
         lines += wrap(f"Cost: {result.headline_cost}", "  ", "    ")
-        if held := ends(result.costs):
+        if held := headline_ends(result):
             lines += wrap(f"The interval: {held}", "  ", "    ")
         if result.measure_rate:
             lines += wrap(f"Your own rate: {result.measure_rate}", "  ", "    ")
@@ -131,7 +137,7 @@ def first_screen(result: Recommendation) -> list[str]:
     lines = wrap(result.headline, "  ")
     if result.applicable:
         lines += wrap(f"Cost: {result.headline_cost}", "  ", "    ")
-        if held := ends(result.costs):
+        if held := headline_ends(result):
             lines += wrap(f"The interval: {held}", "  ", "    ")
         if result.measure_rate:
             lines += wrap(f"Your own rate: {result.measure_rate}", "  ", "    ")

@@ -84,5 +84,5 @@ def test_a_plain_guest_is_told_what_is_not_modelled(answer):
     result = answer("plain")
     assert result.headline.startswith("No flush: ") and "balancing off" in result.headline
     assert "Nothing to do" not in result.headline
-    assert any("DMA without coherence" in warning for warning in result.warnings)
-    assert not any("DMA without coherence" in warning for warning in answer("sev").warnings)
+    assert any("--noncoherent-dma" in warning for warning in result.warnings)
+    assert not any("--noncoherent-dma" in warning for warning in answer("sev").warnings)
