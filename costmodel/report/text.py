@@ -141,7 +141,7 @@ def first_screen(result: Recommendation) -> list[str]:
             lines += wrap(f"The interval: {held}", "  ", "    ")
         if result.measure_rate:
             lines += wrap(f"Your own rate: {result.measure_rate}", "  ", "    ")
-        lines += [f"  {line}" for line in _advice("DO NOW", result.do_now, result)]
+        lines += _advice("DO NOW", result.do_now, result)
         lines += wrap(f"Warnings: {'; '.join(result.warnings)}", "  ", "    ") if result.warnings else []
     return [*lines, "  All of it:", *command_lines(result.command)]
 

@@ -133,7 +133,7 @@ def test_what_is_not_admissible_is_marked(figures, rows):
 def test_the_map_shows_only_what_can_be_chosen(figures, answer, map_of_two):
     named = set(texts(figures["map"])) & set(map_of_two.strategies)
     assert named == {map_of_two.strategies[i] for i in map_of_two.winner.flat}
-    assert named <= set(view(answer("sev-snp-gmem")).choices)
+    assert named <= set(view(answer("sev")).choices)
 
 
 def test_a_map_of_one_colour_is_no_figure(answer):
