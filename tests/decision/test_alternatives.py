@@ -18,13 +18,18 @@ def rows(*guests, **options):
 def test_what_each_kernel_does_to_a_sev_guest():
     assert rows("sev") == [
         ("sev", "v5.18-v6.16", "WBINVD_ALL", 256),
-        ("sev", "v6.17 on", "WBNOINVD_MASK", 256),
-        ("sev", "v6.17 on", "WBNOINVD_MASK", 8),
+        ("sev", "v6.17-v6.18", "WBNOINVD_MASK", 256),
+        ("sev", "v6.17-v6.18", "WBNOINVD_MASK", 8),
+        ("sev", "v6.19 on", "WBNOINVD_MASK", 256),
+        ("sev", "v6.19 on", "WBNOINVD_MASK", 8),
     ]
 
 
 def test_the_number_of_cpus_may_be_given():
-    assert rows("sev", cpus_that_ran=16)[1:] == [("sev", "v6.17 on", "WBNOINVD_MASK", 16)]
+    assert rows("sev", cpus_that_ran=16)[1:] == [
+        ("sev", "v6.17-v6.18", "WBNOINVD_MASK", 16),
+        ("sev", "v6.19 on", "WBNOINVD_MASK", 16),
+    ]
 
 
 def test_a_guest_that_was_never_upstream_is_followed_by_its_successor():
@@ -42,12 +47,12 @@ def test_tdx_begins_with_v6_16():
 
 def test_tdx_has_no_kernel_before_v6_16():
     found = alternatives(["tdx"], "xeon-8570-2s", kernel_names=["6.16", "6.17"])
-    assert [r.where for r in found.rows] == ["v6.16", "v6.17-v7.2"]
+    assert [r.where for r in found.rows] == ["v6.16", "v6.17-v6.18"]
 
 
 def test_hosts_out_of_tree_are_one_row_whatever_kernels_are_asked_for():
     found = alternatives(["sev-snp"], EPYC, kernel_names=["6.6", "6.17"])
-    assert [(r.guest, r.where) for r in found.rows] == [("sev-snp", "out of tree"), ("sev-snp-gmem", "v6.17-v7.2")]
+    assert [(r.guest, r.where) for r in found.rows] == [("sev-snp", "out of tree"), ("sev-snp-gmem", "v6.17-v6.18")]
 
 
 def test_kernels_asked_for_are_shown_safe_or_not():

@@ -32,7 +32,7 @@ def test_ksm_costs_a_sev_guest_under_qemu_nothing_and_the_answer_says_why(answer
 
 
 def test_a_mergeable_sev_guest_is_a_configuration_error_with_its_price(answer):
-    result = answer("sev", workload="ksm-default", mergeable=True)
+    result = answer("sev", workload="ksm-default", mergeable=True, backing="anon")
     (text,) = [text for text in result.warnings if "configuration error" in text]
     assert "at most" in text and "host CPUs" in text
     fires = {row.trigger: row.fires for row in result.costs}

@@ -21,7 +21,7 @@ def test_load_is_cached(evidence):
 
 def test_rows_by_observable_and_covariates(evidence):
     rows = evidence.rows("range_flush.in_turn_s", vendor="amd", sockets=1, instruction="CLFLUSHOPT")
-    assert [row.id for row in rows] == ["C108", "C129", "C141", "C145"]
+    assert [row.id for row in rows] == ["C108", "C129", "C141", "C145", "C245"]
     assert evidence.rows(observable="no such thing") == []
 
 
