@@ -139,6 +139,7 @@ def run(*words, **environment):
     )
 
 
+@pytest.mark.nightly
 def test_code_appended_to_any_entry_never_runs_and_no_number_changes(tmp_path):
     """Once with an empty cache, then with every entry damaged: the same answer, and nothing of the damage ran."""
     first = run(*ANSWER, XDG_CACHE_HOME=str(tmp_path))

@@ -107,6 +107,7 @@ def test_errors_are_given_with_their_bias_and_binomial_interval(trials):
         assert f"n {trial.n}" in trial.sentence()
 
 
+@pytest.mark.nightly
 def test_interpolation_beats_both_forms_of_the_literature(profile):
     errors = rivals(profile)
     assert set(errors) == set(forms(profile.machine, profile.l1_bytes))

@@ -93,6 +93,7 @@ def test_no_temporary_directory_is_one_line(tmp_path):
     assert "Traceback" not in done.stderr and "costmodel: " in done.stderr
 
 
+@pytest.mark.nightly
 @pytest.mark.notebook
 def test_a_long_temporary_directory_is_no_hindrance_and_keeps_nothing(tmp_path):
     long = tmp_path / ("x" * 100)
@@ -124,8 +125,14 @@ def notebooks(tmp_path):
     ("source", "said"),
     [
         ("1 / 0", "ZeroDivisionError"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "the kernel died"),
-        ("import resource; resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30)); bytearray(2**34)", "MemoryError"),
+        pytest.param(
+            "import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "the kernel died", marks=pytest.mark.nightly
+        ),
+        pytest.param(
+            "import resource; resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30)); bytearray(2**34)",
+            "MemoryError",
+            marks=pytest.mark.nightly,
+        ),
     ],
     ids=["a cell that fails", "a killed kernel", "a memory limit"],
 )

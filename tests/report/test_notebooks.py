@@ -176,6 +176,7 @@ def test_calibration_shows_fits_hosts_and_parameters(tmp_path):
     assert "a page and more" in words and "tdx_page_wbinvd_s" in words
 
 
+@pytest.mark.nightly
 @pytest.mark.notebook
 def test_validation_shows_the_scoreboard(tmp_path):
     """Of its sections those that are quick; the others come out of the same table."""
