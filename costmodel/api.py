@@ -36,7 +36,7 @@ from costmodel.decision.recommend import recommend as decide
 from costmodel.decision.rows import cost_rows
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence import machine_input
-from costmodel.evidence.store import load, tell
+from costmodel.evidence.store import load
 from costmodel.kvm.guests import guest as guest_of
 from costmodel.kvm.strategies import strategy as strategy_of
 
@@ -202,7 +202,7 @@ def case(
             raise BadInput(
                 f"{text!r} is no text", field=field, remedy="give an id or a version as text, such as '6.17'"
             )
-    texts["machine"] = _machine_id(machine)
+    texts["machine"] = machine_input.told(machine).id
     own = Case(
         **texts,
         vcpus=None if vcpus is None else _whole(vcpus, "vcpus"),
@@ -219,14 +219,6 @@ def case(
     )
     own.scenario  # noqa: B018  every name and number is checked here and now
     return own
-
-
-def _machine_id(asked: str) -> str:
-    """The id of the machine that `asked` means; one that is only described is known from now on. Raises as `find`."""
-    found = machine_input.find(load(), asked)
-    if found.given:
-        tell(found)
-    return found.id
 
 
 @dataclass(frozen=True, repr=False)
@@ -893,7 +885,7 @@ def machine(name: str) -> str:
     >>> int(machines().domains["epyc-9754-1s"])
     16
     """
-    return _machine_id(name)
+    return machine_input.told(name).id
 
 
 def workloads() -> pandas.DataFrame:

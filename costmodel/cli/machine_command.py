@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import click
@@ -43,7 +42,7 @@ def show(name: str, as_json: bool) -> None:
 
     found = machine_input.find(store.load(), name)
     if as_json:
-        click.echo(json.dumps(asdict(found), indent=2, sort_keys=True))
+        options.print_json(asdict(found))
         return
     click.echo("\n  ".join((f"{found.id}: {(lines := machine_input.facts(found))[0]}", *lines[1:])))
 
@@ -63,6 +62,6 @@ def list_all(as_json: bool) -> None:
 
     found = machine_input.named(store.load())
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        options.print_json(found)
         return
     click.echo("\n".join(f"{name:<24}{title}" for name, title in found.items()))

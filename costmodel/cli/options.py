@@ -18,14 +18,9 @@ guest = click.option("--guest", required=True, help="Guest type: plain, sev, sev
 
 def machine_named(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     """The id of the machine that a user means by `--machine`; one that is only described is told to this process."""
-    from costmodel.evidence import machine_input, store
+    from costmodel.evidence import machine_input
 
-    if value is None:
-        return None
-    found = machine_input.find(store.load(), value)
-    if found.given:
-        store.tell(found)
-    return found.id
+    return None if value is None else machine_input.told(value).id
 
 
 MACHINE_HELP = "Machine: an id (`costmodel list machines`), a name such as 'EPYC 9754', a file of lscpu, - or `this`."

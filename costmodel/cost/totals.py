@@ -9,7 +9,7 @@ import numpy
 
 from costmodel.cost.draws import Draws
 from costmodel.cost.flush import EventCost, at_rate
-from costmodel.cost.rates import event_rate, is_closed, least_rate
+from costmodel.cost.rates import event_rate, is_ceiling, is_closed, least_rate
 from costmodel.cost.scenario import Scenario
 from costmodel.cost.strategy import mixed_cost
 from costmodel.errors import MissingNumber
@@ -123,7 +123,9 @@ def total(trigger: str, strategy: str, scenario: Scenario, draws: Draws) -> Tota
     never = scenario.firing(trigger).why
     try:
         event, p99_s, rate = event_of(entry, trigger, scenario, tracked)
-        at_least, _, least = event_of(entry, trigger, scenario, tracked, least_rate)
+        at_least, least = None, None
+        if is_ceiling(scenario, trigger):
+            at_least, _, least = event_of(entry, trigger, scenario, tracked, least_rate)
     except MissingNumber as gap:
         used = tuple(sorted(tracked.used))
         return Total(trigger, strategy, None, None, None, False, cpus, used, False, gap.gap, never=never)
@@ -139,6 +141,6 @@ def total(trigger: str, strategy: str, scenario: Scenario, draws: Draws) -> Tota
         extrapolated=tracked.extrapolated,
         refused=None,
         least_per_s=least,
-        least_stolen_s=None if least is None else at_least.stolen_s,
+        least_stolen_s=None if at_least is None else at_least.stolen_s,
         never=never,
     )

@@ -65,8 +65,6 @@ def alternatives(
     case = cases[guests[0]]
     parameters = parameters_of(evidence, machine)
     draws = Draws(parameters)
-    for name in kernel_names:
-        kernels.resolve(name)
     trigger = _trigger(case, trigger, draws, kernel_names)
     spans = [span for name in cases for span in spans_of(cases[name], trigger, draws, kernel_names)]
     spans += [asked_for(cases[guests[0]], trigger, draws, name) for name in strategies]

@@ -19,7 +19,7 @@ from costmodel.evidence.cpuid import CpuidRow
 from costmodel.evidence.described import Described
 from costmodel.evidence.hosts import signature_of
 from costmodel.evidence.records import Machine
-from costmodel.evidence.store import Evidence
+from costmodel.evidence.store import Evidence, load, tell
 from costmodel.plain import visible
 
 GENERATIONS = "core_generations.csv"
@@ -67,6 +67,14 @@ def find(evidence: Evidence, asked: str) -> Machine:
         prefix = f"{sockets}x " if sockets else ""
         return from_text(evidence, *_text(name), given=f"{prefix}{Path(name).name}", sockets=sockets)
     return _named(evidence, asked, name, sockets)
+
+
+def told(asked: str) -> Machine:
+    """The machine that `asked` means; one that is only described is known to this process from now on. Raises as `find`."""
+    found = find(load(), asked)
+    if found.given:
+        tell(found)
+    return found
 
 
 def _text(name: str) -> tuple[str, str]:
@@ -140,8 +148,7 @@ class _Gaps:
         ]
 
     def _of(self, row: CpuidRow) -> str:
-        vendor = "amd" if row.dump.startswith("Auth") else "intel"
-        return microarchitecture(self.evidence, vendor, *family_model(row.signature))
+        return microarchitecture(self.evidence, _vendor(row), *family_model(row.signature))
 
     def machine(self, given: str, sockets: int) -> Machine:
         told = self.told
@@ -246,6 +253,11 @@ def _fitting(cpus: int, shared: int) -> int:
     return next(size for size in range(shared, 0, -1) if cpus % size == 0)
 
 
+def _vendor(row: CpuidRow) -> str:
+    """Dumps are named after the vendor that CPUID gives."""
+    return next(vendor for name, vendor in described.VENDORS.items() if row.dump.startswith(name))
+
+
 def family_model(signature: str) -> tuple[int, int]:
     """Family and model of a CPUID signature of eight hexadecimal digits."""
     bits = int(signature, 16)
@@ -325,7 +337,6 @@ def from_dump(evidence: Evidence, row: CpuidRow, given: str, sockets: int = 0) -
     threads = int(float(row.cells["threads_per_core"] or 0)) or 1
     package = int(float(row.cells["logical_cpus_per_package"] or 0)) or _part_cpus(row, threads)
     sockets = sockets or max(1, _cpus(row) // package if package else 1)
-    vendor = "amd" if row.dump.startswith("Auth") else "intel"
     caches = {
         level: described.Cache(size, shared_cpus=_shared(row, level))
         for level, size in ((2, row.l2_bytes), (3, row.l3_bytes))
@@ -333,7 +344,7 @@ def from_dump(evidence: Evidence, row: CpuidRow, given: str, sockets: int = 0) -
     family, model = family_model(row.signature)
     told = Described(
         kind="CPUID dump",
-        vendor=vendor,
+        vendor=_vendor(row),
         name=row.model,
         family=family,
         model=model,

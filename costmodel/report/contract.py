@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from costmodel.cost.scenario import MOST_VCPUS, check_dma
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence import machine_input
-from costmodel.evidence.store import load, tell
+from costmodel.evidence.store import load
 from costmodel.kvm import kernels
 from costmodel.kvm.setup import setup
 
@@ -68,9 +68,8 @@ def check(values: Mapping[str, object]) -> ReportParameters:
         mergeable=parameters.mergeable,
     )
     check_dma(parameters.guest, parameters.noncoherent_dma)
-    host = machine_input.find(evidence, parameters.machine)
+    host = machine_input.told(parameters.machine)
     if host.given:
-        tell(host)
         parameters = parameters.model_copy(update={"machine": host.id})
     evidence.workload(parameters.workload)
     kernels.resolve(parameters.kernel)

@@ -106,17 +106,19 @@ def render(result: Recommendation) -> str:
     return "\n".join("\n".join(block) + "\n" for block in blocks if block)
 
 
+def _cost(result: Recommendation) -> list[str]:
+    """What the headline costs, what its interval holds, and how to measure the rate."""
+    parts = {"Cost": result.headline_cost, "The interval": headline_ends(result), "Your own rate": result.measure_rate}
+    return [line for name, text in parts.items() if text for line in wrap(f"{name}: {text}", "  ", "    ")]
+
+
 def _head(result: Recommendation) -> list[str]:
     lines = wrap(
         f"{result.guest_title} on {result.machine_title}, {result.workload_title}, kernel {result.kernel}", "", "  "
     )
     lines += ["", *wrap(result.headline, "  ")]
     if result.applicable:
-        lines += wrap(f"Cost: {result.headline_cost}", "  ", "    ")
-        if held := headline_ends(result):
-            lines += wrap(f"The interval: {held}", "  ", "    ")
-        if result.measure_rate:
-            lines += wrap(f"Your own rate: {result.measure_rate}", "  ", "    ")
+        lines += _cost(result)
         lines += wrap(f"Sure of the choice: {result.confidence}", "  ", "    ")
         lines += wrap(f"Sure of the size: {result.size_confidence}", "  ", "    ")
         for rival in result.rival_priors:
@@ -136,11 +138,7 @@ def first_screen(result: Recommendation) -> list[str]:
     """The answer in a few lines: what to do now, what it costs, what is left to do, and the command for the rest."""
     lines = wrap(result.headline, "  ")
     if result.applicable:
-        lines += wrap(f"Cost: {result.headline_cost}", "  ", "    ")
-        if held := headline_ends(result):
-            lines += wrap(f"The interval: {held}", "  ", "    ")
-        if result.measure_rate:
-            lines += wrap(f"Your own rate: {result.measure_rate}", "  ", "    ")
+        lines += _cost(result)
         lines += _advice("DO NOW", result.do_now, result)
         lines += wrap(f"Warnings: {'; '.join(result.warnings)}", "  ", "    ") if result.warnings else []
     return [*lines, "  All of it:", *command_lines(result.command)]
