@@ -71,6 +71,11 @@ def directory() -> Path | None:
 
 
 @lru_cache(maxsize=1)
+def _versions() -> list[str]:
+    return [version(library) for library in LIBRARIES]
+
+
+@lru_cache(maxsize=1)
 def _cpu() -> str:
     """What decides which kernels the numeric libraries pick: the CPU's flags."""
     try:
@@ -88,7 +93,7 @@ def key_of(parts: Sequence[object], sources: Sequence[str]) -> str:
             list(parts),
             code_hash(*sources),
             sys.implementation.cache_tag,
-            [version(library) for library in LIBRARIES],
+            _versions(),
             _cpu(),
             [os.environ.get(name, "") for name in CPU_VARIABLES],
         ]

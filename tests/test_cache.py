@@ -105,7 +105,7 @@ def test_an_entry_that_cannot_be_written_is_no_error(place, monkeypatch):
     [
         lambda m: m.setenv("OPENBLAS_CORETYPE", "Prescott"),
         lambda m: m.setenv("NPY_DISABLE_CPU_FEATURES", "AVX2"),
-        lambda m: m.setattr(cache, "version", lambda name: "0.0"),
+        lambda m: m.setattr(cache, "_versions", lambda: ["0.0"]),
         lambda m: m.setattr(cache, "_cpu", lambda: "another CPU"),
         lambda m: m.setattr(cache, "code_hash", lambda *names: "other sources"),
         lambda m: m.setattr(sys.implementation, "cache_tag", "cpython-399"),
@@ -145,7 +145,7 @@ def test_code_appended_to_any_entry_never_runs_and_no_number_changes(tmp_path):
     first = run(*ANSWER, XDG_CACHE_HOME=str(tmp_path))
     assert first.returncode == 0, first.stderr
     entries = [path for path in (tmp_path / "costmodel").rglob("*") if path.is_file()]
-    assert {path.name.split("-")[0] for path in entries} == {"formulas", "parameters", "table", "variations"}
+    assert {path.name.split("-")[0] for path in entries} == {"formulas", "parameters", "sensitivities", "table", "variations"}
     trap = f"\nimport os; os.system('touch {tmp_path}/ran')\n".encode()
     for path in entries:
         content = path.read_bytes()

@@ -20,20 +20,26 @@ FLIP_AXES = ("range_bytes", "cpus", "cache_bytes")
 PARAMETER_SPAN = 100.0
 
 
-def stolen_at(strategy: str, trigger: str, scenario: Scenario, middle: Draws, name: str, value: float) -> float:
-    """CPU-seconds that one event of `strategy` steals at the medians `middle`, with axis or parameter `name` at `value`."""
+def stolen_at(
+    strategy: str, trigger: str, scenario: Scenario, middle: Draws, name: str, values: numpy.ndarray
+) -> numpy.ndarray:
+    """CPU-seconds that one event of `strategy` steals at the medians `middle`, with axis or parameter `name` at each of
+    `values`, shape (n,).
+    """
+    chosen = STRATEGIES[strategy]
     if name in AXES:
-        scenario = AXES[name].at(scenario, value)
-    else:
-        middle = middle.with_values(**{name: numpy.array([value])})
-    return float(event_of(STRATEGIES[strategy], trigger, scenario, middle)[0].stolen_s[0])
+        cases = [AXES[name].at(scenario, float(value)) for value in values]
+        return numpy.array([float(event_of(chosen, trigger, case, middle)[0].stolen_s[0]) for case in cases])
+    stolen_s = event_of(chosen, trigger, scenario, middle.with_values(**{name: values}))[0].stolen_s
+    return numpy.broadcast_to(stolen_s, values.shape)
 
 
 def winner_at(
     strategies: Sequence[str], trigger: str, scenario: Scenario, middle: Draws, name: str, value: float
 ) -> str:
     """Cheapest of `strategies` at the medians `middle`, with axis or parameter `name` at `value`."""
-    return min(strategies, key=lambda s: stolen_at(s, trigger, scenario, middle, name, value))
+    at = numpy.array([value])
+    return min(strategies, key=lambda s: stolen_at(s, trigger, scenario, middle, name, at)[0])
 
 
 def flips(
@@ -79,9 +85,9 @@ def _along(
     """Crossings next to the current value, one on each side at most."""
     others = [s for s in strategies if s != winner]
 
-    def lead(value: float) -> float:
-        costs = [stolen_at(s, trigger, scenario, middle, name, value) for s in others]
-        return min(costs) - stolen_at(winner, trigger, scenario, middle, name, value)
+    def lead(values: numpy.ndarray) -> numpy.ndarray:
+        costs = [stolen_at(s, trigger, scenario, middle, name, values) for s in others]
+        return numpy.min(costs, axis=0) - stolen_at(winner, trigger, scenario, middle, name, values)
 
     roots = crossings(lead, low, high)
     below = [root for root in roots if root < current]

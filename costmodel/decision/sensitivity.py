@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy
 
+from costmodel import cache
 from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost.draws import Draws, medians
 from costmodel.cost.scenario import Scenario
@@ -13,10 +16,25 @@ from costmodel.decision.model import Sensitivity
 
 SAMPLES = 512
 SHOWN = 6
+SOURCES = ("evidence", "kvm", "formulas", "calibration", "cost", "decision")
+"""Subpackages that the indices follow from."""
 
 
 def sensitivities(strategy: str, trigger: str, scenario: Scenario, parameters: ParameterSet) -> list[Sensitivity]:
-    """Indices for the CPU time that one event steals, largest total index first; empty where it costs nothing."""
+    """Indices for the CPU time that one event steals, largest total index first; empty where it costs nothing.
+
+    They are kept in the user's cache: scipy's estimate takes as long as the rest of a recommendation.
+    """
+
+    def as_json() -> bytes:
+        found = _sensitivities(strategy, trigger, scenario, parameters)
+        return json.dumps([entry.model_dump() for entry in found]).encode()
+
+    key = cache.key_of([strategy, trigger, repr(scenario), parameters.model_dump()], SOURCES)
+    return [Sensitivity.model_validate(entry) for entry in json.loads(cache.recall("sensitivities", key, as_json))]
+
+
+def _sensitivities(strategy: str, trigger: str, scenario: Scenario, parameters: ParameterSet) -> list[Sensitivity]:
     middle = medians(parameters)
     base = total(trigger, strategy, scenario, middle)
     if base.refused or float(base.event.stolen_s[0]) == 0:

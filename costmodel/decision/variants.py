@@ -144,16 +144,12 @@ def _overlap(study: Study, strategy: str, evidence: Evidence) -> list[VariantRow
 
 def overlap_share(trigger: str, evidence: Evidence) -> tuple[float | None, str]:
     """Share of the events of `trigger` that met a memslot on the measured hosts, and where; None if none did."""
-    rows = [
-        (host, row)
-        for host, profile in evidence.hosts.items()
-        for row in profile.table("invalidations")
-        if trigger in (row["trigger"], row["proxy"])
-    ]
-    hits = sum(row["measured_overlap_bytes"] > 0 for _, row in rows)
+    seen = {host: profile.overlaps(trigger) for host, profile in sorted(evidence.hosts.items())}
+    hosts = [host for host, (events, _) in seen.items() if events]
+    events, hits = (sum(seen[host][i] for host in hosts) for i in (0, 1))
     if not hits:
         return None, ""
-    return hits / len(rows), f"{hits} of {len(rows)}, {', '.join(sorted({host for host, _ in rows}))}"
+    return hits / events, f"{hits} of {events}, {', '.join(hosts)}"
 
 
 def _spte(study: Study, ranged: str, whole: str) -> VariantRow:

@@ -80,12 +80,13 @@ class Profile:
     findings: tuple[str, ...]
     l1_bytes: float
     machine: Machine
-    columns: Mapping[str, Mapping[str, list[object]]] = field(repr=False)
+    parsed: Mapping[str, bytes] = field(repr=False)
+    """The columns of each probe's table as JSON: they are checked when the profile is read, decoded where asked for."""
     digest: str = ""
     """Hash of the checksums of its files."""
 
     def has(self, probe: str) -> bool:
-        return probe in self.columns
+        return probe in self.parsed
 
     @cached_property
     def _tables(self) -> dict[str, list[dict[str, object]]]:
@@ -94,10 +95,22 @@ class Profile:
     def table(self, probe: str) -> list[dict[str, object]]:
         """Rows of the probe's CSV, empty where it was not run."""
         if probe not in self._tables:
-            found = self.columns.get(probe, {})
+            found = json.loads(self.parsed.get(probe, b"{}"))
             rows = zip(*found.values(), strict=True)
             self._tables[probe] = [dict(zip(found, row, strict=True)) for row in rows]
         return self._tables[probe]
+
+    def overlaps(self, trigger: str) -> tuple[int, int]:
+        """Notifier events seen of `trigger`, or of the trigger that it stands for, and how many of them met a memslot."""
+
+        def as_json() -> bytes:
+            rows = [row for row in self.table("invalidations") if trigger in (row["trigger"], row["proxy"])]
+            return json.dumps([len(rows), sum(row["measured_overlap_bytes"] > 0 for row in rows)]).encode()
+
+        if not self.has("invalidations"):
+            return 0, 0
+        events, met = json.loads(cache.recall("overlaps", cache.key_of([self.digest, trigger], ["evidence"]), as_json))
+        return events, met
 
 
 def _checksum(path: Path) -> str:
@@ -108,10 +121,10 @@ def _checksum(path: Path) -> str:
         raise BadInput(f"cannot be read: {error.strerror}", file=path, remedy="restore the file") from None
 
 
-def _columns(path: Path, needed: tuple[str, ...], checksum: str) -> dict[str, list[object]]:
-    """The columns of a probe's CSV, parsed once per state of the file, which its checksum tells. Raises BadInput."""
+def _columns(path: Path, needed: tuple[str, ...], checksum: str) -> bytes:
+    """The columns of a probe's CSV as JSON, parsed once per state of the file, which its checksum tells. Raises BadInput."""
     key = cache.key_of([checksum, needed], ["evidence"])
-    return json.loads(cache.recall("table", key, lambda: json.dumps(_parsed(path, needed)).encode()))
+    return cache.recall("table", key, lambda: json.dumps(_parsed(path, needed)).encode())
 
 
 def _parsed(path: Path, needed: tuple[str, ...]) -> dict[str, list[object]]:
@@ -197,7 +210,7 @@ def read(folder: Path, dumps: Mapping[str, CpuidRow], known: Mapping[str, Machin
         findings=texts(document, "findings", file=path.name),
         l1_bytes=float(next((c["bytes"] for c in caches if c["level"] == 1), 0)),
         machine=_machine(name, host, caches, dumps, known, path),
-        columns={
+        parsed={
             probe: _columns(file, COLUMNS[probe], checksums.get(file.name) or _checksum(file))
             for probe, file in probes.items()
             if file.is_file()

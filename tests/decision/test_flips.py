@@ -50,7 +50,7 @@ def test_there_are_flips_to_test():
 
 def along(monkeypatch, costs, current, low=1.0, high=1000.0, winner="flat"):
     """Flips of the given costs, functions of the value of an axis."""
-    monkeypatch.setattr(flips, "stolen_at", lambda strategy, *where: costs[strategy](where[-1]))
+    monkeypatch.setattr(flips, "stolen_at", lambda strategy, *where: numpy.vectorize(costs[strategy])(where[-1]))
     return flips._along(list(costs), winner, "t", None, None, "axis", "the axis", "s", current, low, high)
 
 
@@ -103,9 +103,10 @@ def test_the_cost_at_a_value_is_the_total_with_that_value():
     at = medians(parameters)
     asked = ("WBNOINVD_MASK", "ksm_replace_page", case, at)
     few = total("ksm_replace_page", "WBNOINVD_MASK", replace(case, cpus_that_ran=9.0), at).event.stolen_s
-    assert flips.stolen_at(*asked, "cpus", 9.0) == few
-    slow = at.with_values(line_valid_s=numpy.array([1e-6]))
-    assert (
-        flips.stolen_at(*asked, "line_valid_s", 1e-6)
-        == total("ksm_replace_page", "WBNOINVD_MASK", case, slow).event.stolen_s
-    )
+    assert flips.stolen_at(*asked, "cpus", numpy.array([9.0])) == few
+    for value in (1e-9, 1e-6):
+        slow = at.with_values(line_valid_s=numpy.array([value]))
+        expected = total("ksm_replace_page", "WBNOINVD_MASK", case, slow).event.stolen_s
+        several = numpy.array([1e-9, 1e-6, 1e-7])
+        found = flips.stolen_at(*asked, "line_valid_s", several)
+        assert found[several == value] == pytest.approx(expected, rel=1e-12)

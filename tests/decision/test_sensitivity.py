@@ -2,9 +2,11 @@
 
 import pytest
 
+from costmodel import cache
 from costmodel.calibration.cached import parameters_of
 from costmodel.cost.scenario import scenario
 from costmodel.cost.slopes import elasticities
+from costmodel.decision import sensitivity
 from costmodel.decision.sensitivity import SHOWN, sensitivities
 from costmodel.evidence.store import load
 
@@ -53,3 +55,15 @@ def test_an_unknown_total_has_no_sensitivity():
     evidence = load()
     case = scenario(evidence, "sev", MACHINE, "ksm-default")
     assert sensitivities("VM_PAGE_FLUSH", "ksm_replace_page", case, parameters_of(evidence, MACHINE)) == []
+
+
+def test_a_second_answer_comes_from_the_cache(monkeypatch, tmp_path, found):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    cache._checked.cache_clear()
+    asked = ("WBINVD_ALL", "ksm_replace_page", CASE, parameters_of(CASE_EVIDENCE, MACHINE))
+    assert sensitivities(*asked) == found
+    monkeypatch.setattr(sensitivity, "_sobol", lambda *given: pytest.fail("computed again"))
+    assert sensitivities(*asked) == found
+    with pytest.raises(pytest.fail.Exception, match="computed again"):
+        sensitivities(asked[0], "ksm_write_protect", *asked[2:])
+    cache._checked.cache_clear()
