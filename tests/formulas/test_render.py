@@ -71,6 +71,7 @@ def test_unknown_formula_suggests_a_near_one():
         formula("rangeflush")
 
 
+@pytest.mark.nightly
 def test_every_formula_is_written_alike_whatever_the_seed_of_hashes():
     """An order of terms that follows the hashes of symbols differs between two builds of the same page."""
     told = "from costmodel.formulas import registry, render; print([render.mathml(name) for name in registry.FORMULAS])"
