@@ -200,8 +200,12 @@ def test_a_rate_of_an_unknown_trigger_names_those_that_are(evidence):
 
 
 USERS = [
-    (n, p, t) for n in (2, 4, 8, 16, 64) for p in (0.1, 0.25, 1.0) for t in (0.0005, 0.002, 0.005, 0.013, 0.03, 0.1)
+    pytest.param(n, p, t, marks=pytest.mark.nightly if n * p > 8 else ())
+    for n in (2, 4, 8, 16, 64)
+    for p in (0.1, 0.25, 1.0)
+    for t in (0.0005, 0.002, 0.005, 0.013, 0.03, 0.1)
 ]
+"""Many vCPUs with long periods take minutes to simulate: these are nightly."""
 
 
 @pytest.mark.parametrize(("vcpus", "period_s", "pass_s"), USERS)

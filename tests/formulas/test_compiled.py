@@ -26,7 +26,7 @@ def away_from_a_step(ceiling, arguments):
 
 
 @pytest.mark.parametrize("formula_id", FORMULAS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(data=st.data())
 def test_value_matches_the_expression(formula_id, data):
     formula = FORMULAS[formula_id]
