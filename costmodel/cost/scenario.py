@@ -112,9 +112,8 @@ class Scenario:
 
     def known(self, trigger: str) -> dict[str, bool]:
         """What machine, guest, kernel and setup tell of the predicates at `trigger`."""
-        pinned = None if "pinned" in self.setup.assumed else self.setup.pinned
-        machine, dma = self.machine.features, self.noncoherent_dma
-        return predicates.known(self.guest, trigger, machine, self.kernel, self.release, pinned, dma)
+        pinned, dma = self.setup.pinned_for_sure, self.noncoherent_dma
+        return predicates.known(self.guest, trigger, self.machine.features, self.kernel, self.release, pinned, dma)
 
     def pulls(self, trigger: str) -> bool:
         """Whether the workload, or a rate that was set, makes the trigger happen."""

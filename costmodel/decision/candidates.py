@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from costmodel.cost.scenario import Scenario
-from costmodel.kvm import kernels, predicates
+from costmodel.kvm import kernels
 from costmodel.kvm.admissibility import Verdict, judge
 from costmodel.kvm.strategies import STRATEGIES, Strategy
 from costmodel.kvm.triggers import trigger as trigger_of
@@ -60,9 +60,8 @@ def from_kernel(scenario: Scenario, trigger: str, candidate: Candidate) -> str |
     merged = STRATEGIES[candidate.strategy].first_version is not None
     if not merged or candidate.verdict.state != "inadmissible" or candidate.verdict.label == "no":
         return None
-    features, dma = scenario.machine.features, scenario.noncoherent_dma
     for kernel in kernels.KERNEL_RANGES[kernels.KERNEL_RANGES.index(scenario.kernel) + 1 :]:
-        known = predicates.known(scenario.guest, trigger, features, kernel, noncoherent_dma=dma)
+        known = scenario.on(kernel).known(trigger)
         if judge(scenario.guest, trigger, candidate.strategy, known).state != "inadmissible":
             return kernel
     return None

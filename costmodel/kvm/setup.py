@@ -42,6 +42,11 @@ class Setup:
     assumed: tuple[str, ...] = ()
 
     @property
+    def pinned_for_sure(self) -> bool | None:
+        """Whether the memory is pinned; None where that is only assumed."""
+        return None if "pinned" in self.assumed else self.pinned
+
+    @property
     def values(self) -> dict[str, str | bool]:
         """The five properties by name."""
         return {name: value for name, value in asdict(self).items() if name != "assumed"}
