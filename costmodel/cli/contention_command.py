@@ -51,6 +51,9 @@ def command(
 
     A fault's wait is counted while its vCPU could run; a vCPU whose CPU flushes a whole cache stands still. An open
     trigger (--rate-per-s) fires independently of its flushes; without it the workload's own loop counts.
+
+    All numbers are for one guest: several wait for each other's flushes, so that theirs do not just add up; `costmodel
+    recommend --vms N` tells what they take together.
     """
     from costmodel.calibration.cached import parameters_of
     from costmodel.cost.scenario import scenario
@@ -89,8 +92,8 @@ def command(
         return
     _print(
         study.trigger.id,
-        f"{guest} on {machine}, {workload}, {case.kernel}",
-        contention.silence(study),
+        f"{guest} on {machine}, {workload}, {case.version}",
+        contention.silence(study, rows),
         rows,
         bills,
         hybrids,
@@ -109,8 +112,8 @@ def _print(
     click.echo(
         "Median [90 %]; this trigger alone, only what its flush adds. * marks what this kernel does, - has no bound."
     )
-    if not rows or "refused" in why:
-        click.echo(why)
+    for text in filter(None, (why, waiting.ceilings(rows))):
+        click.echo(text)
     for block in waiting.blocks(rows):
         click.echo(f"\n{', '.join(block.strategies)}{_state(block.state)}")
         click.echo(f"  each vCPU stands still {block.standstill} of the time")
@@ -134,12 +137,11 @@ def _print(
         share = f"{bill.others_fraction:.0%} of it from CPUs that do not run the guest"
         click.echo(f"  guest {waiting.cell(bill.own_s)}, everyone else {waiting.cell(bill.others_s)}: {share}")
         if bill.neighbour_fraction is not None and STRATEGIES[names[0]].whole_cache:
-            click.echo(f"  a neighbour on one of these CPUs loses {waiting.cell(bill.neighbour_fraction)} of its time")
+            click.echo(f"  a neighbour on one of these CPUs loses {waiting.told(bill.neighbour_fraction)} of its time")
         if bill.forced_cpus is not None:
             click.echo(f"  one attacking thread takes {waiting.cell(bill.forced_cpus)} host CPUs at most")
-        if bill.vms_at_one_percent is not None:
-            ten = waiting.vms(bill.vms_at_ten_percent)
-            click.echo(f"  VMs that lose 1 % of the host: {waiting.vms(bill.vms_at_one_percent)}; 10 %: {ten}")
+        for text in waiting.shares(bill):
+            click.echo(f"  {text}")
         if bill.late_answer_s is not None:
             late = waiting.cell(bill.late_answer_s)
             click.echo(f"  CPUs that answer {late} late on average make the slowest wait as long as the flush takes")

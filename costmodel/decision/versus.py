@@ -13,7 +13,7 @@ from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost.draws import DRAWS, Draws, medians
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.totals import Total
-from costmodel.decision.candidates import from_kernel
+from costmodel.decision.candidates import from_kernel, needs
 from costmodel.decision.history import steps
 from costmodel.decision.model import SourceRow
 from costmodel.decision.policy import Study
@@ -167,7 +167,12 @@ def _done(study: Study, side: Side) -> Done:
         newer = from_kernel(case, study.trigger.id, asked)
         note = "" if asked.safe else asked.verdict.reason
         entry = VersusSide(
-            strategy=side.strategy, state=asked.verdict.state, placement=place, note=note, from_kernel=newer
+            strategy=side.strategy,
+            state=asked.verdict.state,
+            placement=place,
+            note=note,
+            from_kernel=newer,
+            needs=needs(case, study.trigger.id, side.strategy),
         )
         return Done(entry, study, study.cost(side.strategy))
     running = [c for c in study.candidates if c.running]
