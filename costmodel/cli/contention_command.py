@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import click
@@ -114,15 +115,18 @@ def _print(
     )
     for text in filter(None, (why, waiting.ceilings(rows))):
         click.echo(text)
-    for block in waiting.blocks(rows):
+    blocks = waiting.blocks(rows)
+    table = [WAITS, *(line.cells for block in blocks for line in block.lines)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for block in blocks:
         click.echo(f"\n{', '.join(block.strategies)}{_state(block.state)}")
         click.echo(f"  each vCPU stands still {block.standstill} of the time")
-        click.echo("  " + _columns("hook", WAITS))
+        click.echo("  " + _columns("hook", WAITS, widths))
         for line in block.lines:
             for hook in line.hooks:
                 last = hook == line.hooks[-1]
                 mark = "*" if hook == line.own else " "
-                click.echo(f"{mark} {_columns(hook, line.cells) if last else hook + ','}")
+                click.echo(f"{mark} {_columns(hook, line.cells, widths) if last else hook + ','}")
             if line.note:
                 click.echo(f"    {line.note}")
     if rows:
@@ -179,8 +183,9 @@ WAITS = (
 )
 
 
-def _columns(first: str, rest: tuple[str, ...]) -> str:
-    return (f"{first:<26}" + "".join(f" {text:<19}" for text in rest)).rstrip()
+def _columns(first: str, rest: tuple[str, ...], widths: Sequence[int]) -> str:
+    cells = (f"  {text:<{width}}" for text, width in zip(rest, widths, strict=True))
+    return (f"{first:<25}" + "".join(cells)).rstrip()
 
 
 def _state(state: str) -> str:
