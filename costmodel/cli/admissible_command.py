@@ -32,7 +32,9 @@ Examples:
 @click.option("--trigger", help="Trigger (see `costmodel list triggers`).")
 @click.option("--strategy", help="One strategy [default: all].")
 @click.option("--machine", callback=options.machine_named, help="Fill the CPU predicates from this machine.")
-@click.option("--kernel", help="Fill the kernel predicates from this version [default with a machine or setup: newest].")
+@click.option(
+    "--kernel", help="Fill the kernel predicates from this version [default with a machine or setup: newest]."
+)
 @click.option(
     "--assume", multiple=True, metavar="PREDICATE=BOOL", help="Take a predicate as true or false; repeatable."
 )

@@ -124,7 +124,9 @@ def _trigger(case: Scenario, asked: str | None, draws: Draws, versions: Sequence
             raise BadInput(f"{case.guest} has no trigger {asked}", field="--trigger", remedy=remedy)
         return asked
     first = (
-        versions[0] if versions else next(k for k in reversed(kernels.KERNEL_RANGES[:-1]) if kernels.hosts(case.guest, k))
+        versions[0]
+        if versions
+        else next(k for k in reversed(kernels.KERNEL_RANGES[:-1]) if kernels.hosts(case.guest, k))
     )
     at = case.on(first)
     studies = [Study(one, at, draws.parameters, draws, {}) for one in triggers_of(case.guest)]

@@ -344,7 +344,9 @@ def assumptions(case: Scenario, studies: Sequence[Study]) -> list[str]:
     ]
     lines.append(setup_text(case))
     if case.folio_bytes != PAGE_BYTES:
-        lines.append(f"guest_memfd gives folios of {quantity(case.folio_bytes, 'B')}: no kernel that was read does that")
+        lines.append(
+            f"guest_memfd gives folios of {quantity(case.folio_bytes, 'B')}: no kernel that was read does that"
+        )
     if any(s.chosen and s.cost(s.chosen.strategy).at_most for s in studies):
         lines.append(
             "rates are ceilings from the kernel's tunables (shortest scan period, no work but the flush slows the trigger); "

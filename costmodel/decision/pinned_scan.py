@@ -27,7 +27,9 @@ def pinned_scan_advice(studies: Sequence[Study]) -> list[Advice]:
             kind="patch",
             title="Raise no notifier for a range of pinned folios (mm: test them before the notifier of a NUMA scan)",
             triggers=[study.trigger.id for study in hit],
-            saves_cpu_s_per_s=interval_of(saved, "1", any(cost.extrapolated for cost in costs), cpus) if known else None,
+            saves_cpu_s_per_s=interval_of(saved, "1", any(cost.extrapolated for cost in costs), cpus)
+            if known
+            else None,
             saves_fraction=1.0 if known and float(numpy.median(saved)) > 0 else None,
             caveat="; ".join(filter(None, [_why(hit), "" if lost else NOT_IN_WORKLOAD])),
             status="RFC by Yan Zhao, 2023-08 (MMU_NOTIFIER_RANGE_NUMA, then .numa_protect()), not merged",

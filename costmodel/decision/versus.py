@@ -28,6 +28,7 @@ from costmodel.kvm import kernels
 from costmodel.kvm.guests import guest as guest_of
 from costmodel.kvm.placements import placement_for
 from costmodel.kvm.releases import own_fixes
+from costmodel.kvm.setup import contradictions
 from costmodel.kvm.strategies import strategy as strategy_of
 from costmodel.kvm.triggers import Trigger, triggers_of
 from costmodel.plain import shell_line
@@ -263,7 +264,7 @@ def _sources(evidence: Evidence, case: Scenario, parameters: ParameterSet, used:
 
 def _warnings(base: Side, new: Side, triggers: Sequence[VersusTrigger]) -> list[str]:
     case = new.scenario
-    texts = []
+    texts = contradictions(case.guest, case.setup)
     masked = any(
         side.strategy and strategy_of(side.strategy).scope == "mask" for t in triggers for side in (t.base, t.new)
     )

@@ -91,7 +91,9 @@ def _section(group: Sequence[VersusTrigger]) -> tuple[str, list[tuple[str, ...]]
     """Title of a section and its lines: the strategies, then the quantities."""
     first = group[0]
     sides = (first.base, first.new)
-    strategies = [f"{mark_of(s.state, s.from_kernel, s.needs).replace(' ', '')}{s.strategy or 'unknown'}" for s in sides]
+    strategies = [
+        f"{mark_of(s.state, s.from_kernel, s.needs).replace(' ', '')}{s.strategy or 'unknown'}" for s in sides
+    ]
     rows = [row for row in first.rows if not _repeats(row, first.rows)]
     title = ", ".join(one.trigger for one in group) + (f" ({first.range_note})" if first.range_note else "")
     return title, [("  strategy", *strategies, ""), *map(_cells, rows)]

@@ -168,7 +168,9 @@ def _policy(policy: Sequence[PolicyEntry]) -> list[str]:
         if entry.p_best is not None:
             regret = quantity(entry.regret.expected_cpu_s_per_event, "s")
             chance = probability(entry.p_best, extrapolated=entry.extrapolated)
-            cost = f"expected regret {regret} CPU time per event" if entry.regret.expected_cpu_s_per_event else NO_REGRET
+            cost = (
+                f"expected regret {regret} CPU time per event" if entry.regret.expected_cpu_s_per_event else NO_REGRET
+            )
             lines += wrap(f"P(best) {chance}, {cost}", "      ")
         elif entry.p_best_note.startswith("undecided"):
             lines += wrap(entry.p_best_note, "      ", "        ")
@@ -203,7 +205,9 @@ def _costs(result: Recommendation) -> list[str]:
         return []
     known = [_cost_cells(row) for row in rows if not row.refused]
     widths = [max(map(len, column)) + 1 for column in zip(COST_HEAD, *known, strict=True)]
-    what = f"all events at the hook, as {rows[0].trigger}" if result.all_events_at == rows[0].trigger else rows[0].trigger
+    what = (
+        f"all events at the hook, as {rows[0].trigger}" if result.all_events_at == rows[0].trigger else rows[0].trigger
+    )
     lines = [f"COST at {what} (hook {rows[0].placement})", *_columns(COST_HEAD, widths)]
     for cells in known:
         lines += _columns(cells, widths)

@@ -89,7 +89,9 @@ def told(value: Interval | None) -> str:
 def ceilings(rows: Sequence[ContentionRow]) -> str:
     """What a table of `rows` says beside it where their rate is a ceiling; else empty."""
     some = any(row.standstill_fraction is not None and row.standstill_fraction.at_most for row in rows)
-    return "the rate is a ceiling: every share of the time and every wait below is at most what is shown" if some else ""
+    return (
+        "the rate is a ceiling: every share of the time and every wait below is at most what is shown" if some else ""
+    )
 
 
 def thread_names() -> list[str]:
@@ -111,7 +113,9 @@ def sentences(result: Recommendation) -> list[str]:
             )
     for row in own:
         if row.placement == "under_mmu_lock" and not row.here:
-            found.append(f"under mmu_lock instead: lock held {told(row.lock_busy_fraction)} of the time, {_faults(row)}")
+            found.append(
+                f"under mmu_lock instead: lock held {told(row.lock_busy_fraction)} of the time, {_faults(row)}"
+            )
     for bill in (bill for bill in result.bills if bill.strategy == result.costliest_strategy):
         found.append(
             f"one event takes {cell(bill.own_s)} from the CPUs of its guest and {cell(bill.others_s)} from everyone "

@@ -203,6 +203,8 @@ def test_no_column_runs_into_the_next(old):
     assert tables
     for block in tables:
         head, *lines = [line for line in block.splitlines() if line.startswith(("  hook", "* ", "  under"))]
-        starts = [head.index(name) for name in ("lock held", "in progress", "fault waits, mean", "p99", "memslot update")]
+        starts = [
+            head.index(name) for name in ("lock held", "in progress", "fault waits, mean", "p99", "memslot update")
+        ]
         for line in lines:
             assert all(line[start - 2 : start] == "  " for start in starts if len(line) > start), line

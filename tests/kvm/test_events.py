@@ -92,7 +92,9 @@ def test_a_mergeable_pinned_guest_gets_the_first_notifier_of_a_merge_that_then_f
         outcomes(trigger(id), guest("sev"), where, (7, 3, 0))[0] for id in ("ksm_write_protect", "ksm_replace_page")
     )
     assert (first.fires, second.fires) == (FAILS, NEVER)
-    huge = outcomes(trigger("ksm_write_protect"), guest("sev"), setup("sev", mergeable=True, backing="thp"), (7, 3, 0))[0]
+    huge = outcomes(trigger("ksm_write_protect"), guest("sev"), setup("sev", mergeable=True, backing="thp"), (7, 3, 0))[
+        0
+    ]
     assert huge.fires == NEVER, "ksmd splits first, and a pinned page refuses"
 
 
