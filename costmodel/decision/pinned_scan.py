@@ -12,12 +12,15 @@ from costmodel.decision.policy import Study
 
 
 def pinned_scan_advice(studies: Sequence[Study]) -> list[Advice]:
-    """One item for the triggers whose pass over pinned memory fires the notifier before it looks at a page."""
+    """One item for the triggers whose pass over pinned memory fires the notifier before it looks at a page: where the
+    workload makes them, or where what it makes cannot happen, so that they are what is left to argue about.
+    """
+    impossible = any(s.scenario.pulls(s.trigger.id) and not s.firing.fires for s in studies)
     hit = [study for study in studies if study.chosen and study.chosen.flushes and _scans_pinned(study)]
-    if not hit:
-        return []
     costs = [study.cost(study.chosen.strategy) for study in hit]
     lost = [cost.host_cpu_s_per_s for cost in costs if cost.host_cpu_s_per_s is not None]
+    if not hit or not (lost or impossible):
+        return []
     cpus = costs[0].logical_cpus
     saved = numpy.minimum(sum(lost), cpus) if lost else None
     known = lost and not any(study.scenario.stands_for_all(study.trigger.id) for study in hit)
