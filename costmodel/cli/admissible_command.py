@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TextIO
 
@@ -22,6 +23,7 @@ Examples:
   costmodel admissible --guest sev-snp-gmem --trigger gmem_punch_hole
   costmodel admissible --guest sev --trigger autonuma_prot_none_scan --strategy CLFLUSHOPT_UVA \\
       --assume invalidations_serialised=true --assume has_sme_coherent=true
+  costmodel admissible --guest sev --trigger autonuma_prot_none_scan --machine epyc-7763-2s --kernel 6.12 --not-pinned
   costmodel admissible --batch cells.csv > verdicts.csv
   costmodel admissible --agreement
 """,
@@ -30,7 +32,9 @@ Examples:
 @click.option("--trigger", help="Trigger (see `costmodel list triggers`).")
 @click.option("--strategy", help="One strategy [default: all].")
 @click.option("--machine", callback=options.machine_named, help="Fill the CPU predicates from this machine.")
-@click.option("--kernel", help="Fill the kernel predicates from this version.")
+@click.option(
+    "--kernel", help="Fill the kernel predicates from this version [default with a machine or setup: newest]."
+)
 @click.option(
     "--assume", multiple=True, metavar="PREDICATE=BOOL", help="Take a predicate as true or false; repeatable."
 )
@@ -41,6 +45,7 @@ Examples:
     help="Judge each row of a CSV file (guest_type,trigger,strategy); - reads standard input.",
 )
 @click.option("--agreement", is_flag=True, help="Print how the rules agree with the facts they were written from.")
+@options.guest_setup
 @options.as_json
 def command(
     guest: str | None,
@@ -52,14 +57,19 @@ def command(
     batch: TextIO | None,
     agreement: bool,
     as_json: bool,
+    **setup: str | bool | None,
 ) -> None:
     """Is a flush strategy safe for a guest type at a trigger, under which predicates, and why.
 
-    yes, conditional and no are the rules' labels; with --machine, --kernel or --assume the predicates are evaluated:
-    admissible, inadmissible or undecided, with those that fail and those that nobody told.
+    yes, conditional and no are the rules' labels. With --machine, --kernel, --assume or a setup of the guest's memory
+    the predicates are evaluated as `costmodel recommend` does: admissible, inadmissible or undecided, with those that
+    fail and those that nobody told.
     """
     if sum((agreement, batch is not None, guest is not None or trigger is not None)) > 1 or (batch and as_json):
         raise BadInput("ask one thing", remedy="--agreement, --batch FILE.csv (prints CSV), or --guest with --trigger")
+    if (agreement or batch) and (machine or kernel or assume or _told(setup)):
+        problem = "--batch and --agreement give the rules' labels, which hang on no machine, kernel or setup"
+        raise BadInput(problem, remedy="leave those out, or ask for one --guest and --trigger")
     if agreement:
         _print_agreement(as_json)
     elif batch is not None:
@@ -67,21 +77,36 @@ def command(
     elif guest is None or trigger is None:
         raise BadInput("is missing", field="--guest or --trigger", remedy="give both, or --batch FILE.csv")
     else:
-        _one(guest, trigger, strategy, _known(guest, trigger, machine, kernel, assume), as_json)
+        _one(guest, trigger, strategy, _known(guest, trigger, machine, kernel, assume, setup), as_json)
 
 
-def _known(guest: str, trigger: str, machine: str | None, kernel: str | None, assume: tuple[str, ...]) -> dict | None:
-    """Truth values from machine, kernel and assumptions; None if nothing was given."""
+def _known(
+    guest: str,
+    trigger: str,
+    machine: str | None,
+    kernel: str | None,
+    assume: tuple[str, ...],
+    setup: Mapping[str, str | bool | None],
+) -> dict | None:
+    """Truth values from machine, kernel, setup and assumptions; None if nothing was given."""
+    from costmodel.cost.scenario import check_dma, release_of
     from costmodel.kvm import kernels, predicates
+    from costmodel.kvm.setup import setup as setup_of
 
     found: dict[str, bool] = {}
-    if machine or kernel:
+    memory = {name: value for name, value in setup.items() if name != "noncoherent_dma"}
+    dma = bool(setup["noncoherent_dma"])
+    told = bool(machine or kernel) or _told(setup)
+    if told:
+        check_dma(guest, dma)
         features = {}
         if machine:
             from costmodel.evidence.store import load
 
             features = load().machine(machine).features
-        found = predicates.known(guest, trigger, features, kernels.resolve(kernel or "newest"))
+        version = kernel or "newest"
+        release, pinned = release_of(guest, version), setup_of(guest, **memory).pinned_for_sure
+        found = predicates.known(guest, trigger, features, kernels.resolve(version), release, pinned, dma)
         if not machine:
             for name in predicates.FEATURES:
                 found.pop(name)
@@ -92,7 +117,12 @@ def _known(guest: str, trigger: str, machine: str | None, kernel: str | None, as
         if name not in predicates.MEANING:
             raise UnknownName("predicate", name, predicates.MEANING)
         found[name] = text.lower() == "true"
-    return found if machine or kernel or assume else None
+    return found if told or assume else None
+
+
+def _told(setup: Mapping[str, str | bool | None]) -> bool:
+    """Whether any of the setup was given; the switch for DMA has no third position."""
+    return any(value is not None and (value or name != "noncoherent_dma") for name, value in setup.items())
 
 
 def _one(guest: str, trigger: str, strategy: str | None, known: dict | None, as_json: bool) -> None:

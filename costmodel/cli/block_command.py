@@ -42,6 +42,9 @@ def command(as_json: bool, **asked: object) -> None:
     """The table of one trigger for a commit message: what each kernel does and what that costs, with its limits.
 
     Prose has at most 72 columns, the table 75; each row says MODEL or MEASURED.
+
+    All numbers are for one guest: several wait for each other's flushes, so that theirs do not just add up; `costmodel
+    recommend --vms N` tells what they take together.
     """
     result = rows(**asked)
     if as_json:

@@ -35,6 +35,7 @@ Examples:
 @click.option("--guest", default="sev-snp-gmem", show_default=True, help="Guest type.")
 @click.option("--trigger", default="gmem_punch_hole", show_default=True, help="Trigger (sets which lines are cached).")
 @options.workload
+@options.kernel
 @options.scenario_numbers
 @options.as_json
 def command(
@@ -44,13 +45,15 @@ def command(
     guest: str,
     trigger: str,
     workload: str,
+    kernel: str,
     as_json: bool,
     **numbers: float | None,
 ) -> None:
     """Where one strategy becomes cheaper than the other, with the 90 % interval of the break-even.
 
     Compared is the CPU time that one event takes from the host. Over rate_per_s both costs grow alike, so it gives the
-    rates at which each strategy loses 1 % and 10 % of the host.
+    rates at which each strategy loses 1 % and 10 % of the host. The kernel decides which of the two may be used there,
+    and how often the events come; it does not change what one flush takes.
     """
     from costmodel.cost.breakeven import break_even
     from costmodel.cost.scenario import scenario
@@ -60,7 +63,7 @@ def command(
     from costmodel.kvm.triggers import trigger as trigger_of
 
     evidence = load()
-    case = scenario(evidence, guest, machine, workload, **numbers)
+    case = scenario(evidence, guest, machine, workload, kernel, **numbers)
     if not trigger_of(trigger).occurs_with(guest_of(guest)):
         raise BadInput(f"{guest} has no trigger {trigger}", field="--trigger", remedy="see `costmodel list triggers`")
     result = break_even(evidence, case, trigger, between, over)
@@ -69,7 +72,7 @@ def command(
     if as_json:
         options.print_json(result.as_dict())
         return
-    click.echo(f"{between[0]} against {between[1]} at {trigger} on {machine}, over {over}:")
+    click.echo(f"{between[0]} against {between[1]} at {trigger} on {machine}, kernel {case.version}, over {over}:")
     for name in between:
         state = states[name]
         if state.state == "inadmissible":

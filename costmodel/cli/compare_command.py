@@ -39,6 +39,9 @@ def command(trace: Path | None, memslots: Path | None, as_json: bool, **asked: o
 
     Both sides are computed over the same draws of the parameters, so what they share cancels. For kernels it also says
     what each does at each trigger, and which commits changed it. With two strategies, one --kernel may be given.
+
+    All numbers are for one guest: several wait for each other's flushes, so that theirs do not just add up; `costmodel
+    recommend --vms N` tells what they take together.
     """
     result = compared(trace, memslots, **asked)
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import click
@@ -51,6 +52,9 @@ def command(
 
     A fault's wait is counted while its vCPU could run; a vCPU whose CPU flushes a whole cache stands still. An open
     trigger (--rate-per-s) fires independently of its flushes; without it the workload's own loop counts.
+
+    All numbers are for one guest: several wait for each other's flushes, so that theirs do not just add up; `costmodel
+    recommend --vms N` tells what they take together.
     """
     from costmodel.calibration.cached import parameters_of
     from costmodel.cost.scenario import scenario
@@ -89,8 +93,8 @@ def command(
         return
     _print(
         study.trigger.id,
-        f"{guest} on {machine}, {workload}, {case.kernel}",
-        contention.silence(study),
+        f"{guest} on {machine}, {workload}, {case.version}",
+        contention.silence(study, rows),
         rows,
         bills,
         hybrids,
@@ -109,17 +113,20 @@ def _print(
     click.echo(
         "Median [90 %]; this trigger alone, only what its flush adds. * marks what this kernel does, - has no bound."
     )
-    if not rows or "refused" in why:
-        click.echo(why)
-    for block in waiting.blocks(rows):
+    for text in filter(None, (why, waiting.ceilings(rows))):
+        click.echo(text)
+    blocks = waiting.blocks(rows)
+    table = [WAITS, *(line.cells for block in blocks for line in block.lines)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for block in blocks:
         click.echo(f"\n{', '.join(block.strategies)}{_state(block.state)}")
         click.echo(f"  each vCPU stands still {block.standstill} of the time")
-        click.echo("  " + _columns("hook", WAITS))
+        click.echo("  " + _columns("hook", WAITS, widths))
         for line in block.lines:
             for hook in line.hooks:
                 last = hook == line.hooks[-1]
                 mark = "*" if hook == line.own else " "
-                click.echo(f"{mark} {_columns(hook, line.cells) if last else hook + ','}")
+                click.echo(f"{mark} {_columns(hook, line.cells, widths) if last else hook + ','}")
             if line.note:
                 click.echo(f"    {line.note}")
     if rows:
@@ -134,12 +141,11 @@ def _print(
         share = f"{bill.others_fraction:.0%} of it from CPUs that do not run the guest"
         click.echo(f"  guest {waiting.cell(bill.own_s)}, everyone else {waiting.cell(bill.others_s)}: {share}")
         if bill.neighbour_fraction is not None and STRATEGIES[names[0]].whole_cache:
-            click.echo(f"  a neighbour on one of these CPUs loses {waiting.cell(bill.neighbour_fraction)} of its time")
+            click.echo(f"  a neighbour on one of these CPUs loses {waiting.told(bill.neighbour_fraction)} of its time")
         if bill.forced_cpus is not None:
             click.echo(f"  one attacking thread takes {waiting.cell(bill.forced_cpus)} host CPUs at most")
-        if bill.vms_at_one_percent is not None:
-            ten = waiting.vms(bill.vms_at_ten_percent)
-            click.echo(f"  VMs that lose 1 % of the host: {waiting.vms(bill.vms_at_one_percent)}; 10 %: {ten}")
+        for text in waiting.shares(bill):
+            click.echo(f"  {text}")
         if bill.late_answer_s is not None:
             late = waiting.cell(bill.late_answer_s)
             click.echo(f"  CPUs that answer {late} late on average make the slowest wait as long as the flush takes")
@@ -177,8 +183,9 @@ WAITS = (
 )
 
 
-def _columns(first: str, rest: tuple[str, ...]) -> str:
-    return (f"{first:<26}" + "".join(f" {text:<19}" for text in rest)).rstrip()
+def _columns(first: str, rest: tuple[str, ...], widths: Sequence[int]) -> str:
+    cells = (f"  {text:<{width}}" for text, width in zip(rest, widths, strict=True))
+    return (f"{first:<25}" + "".join(cells)).rstrip()
 
 
 def _state(state: str) -> str:

@@ -32,7 +32,11 @@ def command(
     as_json: bool,
     **numbers: float | None,
 ) -> None:
-    """What each strategy costs at each trigger: time per event, CPU time taken, host CPUs lost (median [90 %])."""
+    """What each strategy costs at each trigger: time per event, CPU time taken, host CPUs lost (median [90 %]).
+
+    All numbers are for one guest: several wait for each other's flushes, so that theirs do not just add up; `costmodel
+    recommend --vms N` tells what they take together.
+    """
     from costmodel.decision.recommend import recommend
 
     result = recommend(guest, machine, workload, kernel, **numbers)
@@ -46,19 +50,27 @@ def command(
     if not rows:
         click.echo(result.headline)
         return
-    from costmodel.report.text import cell, ends, loss_cell
+    from costmodel.report.text import NEEDS, cell, ends, loss_cell
 
-    widths = (22, 22, 44)
     for name in (trigger,) if trigger else names:
-        click.echo(f"\n{name}  ({guest} on {machine}, {workload}, {result.kernel})")
-        click.echo(f"  {'strategy':<22}{'per event':<22}{'CPU time per event':<22}{'host CPUs lost':<44}note")
-        if why := next((row.why for row in rows if row.trigger == name and not row.fires), ""):
+        click.echo(f"\n{name}  ({guest} on {machine}, {workload}, {result.kernel_version})")
+        own = [row for row in rows if row.trigger == name]
+        if why := next((row.why for row in own if not row.fires), ""):
             click.echo(f"  cannot happen here, costs 0: {why}")
-        for row in (r for r in rows if r.trigger == name):
-            cells = [cell(row.event_time_s), cell(row.stolen_cpu_s_per_event), loss_cell(row)]
-            note = row.refused or ("EXTRAPOLATED" if row.extrapolated else "")
-            state = "" if row.state == "admissible" else f" ({row.state})"
-            text = "".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True))
-            click.echo(f"  {row.strategy:<22}{text}{note}{state}")
+        lines = [HEAD]
+        for row in own:
+            cells = [row.strategy, cell(row.event_time_s), cell(row.stolen_cpu_s_per_event), loss_cell(row)]
+            limits = [
+                row.refused or ("EXTRAPOLATED" if row.extrapolated else ""),
+                "" if row.state == "admissible" else row.state,
+                NEEDS.get(row.needs, ""),
+            ]
+            lines.append((*cells, ", ".join(filter(None, limits))))
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        for line in lines:
+            click.echo("  " + "  ".join(f"{text:<{width}}" for text, width in zip(line, widths, strict=True)).rstrip())
     if held := ends(rows):
         click.echo(f"\nthe interval {held}")
+
+
+HEAD = ("strategy", "per event", "CPU time per event", "host CPUs lost", "note")

@@ -53,8 +53,36 @@ def _rates(
     return found
 
 
+def guest_setup(command: Callable) -> Callable:
+    """How the guest's memory is set up: what decides which events reach it and which flushes are safe."""
+    for option in (
+        click.option(
+            "--noncoherent-dma",
+            is_flag=True,
+            help="A device of the plain guest does DMA that bypasses the caches, such as a GPU: its WBINVD is executed.",
+        ),
+        click.option(
+            "--mergeable/--not-mergeable",
+            default=None,
+            help="The memory is MADV_MERGEABLE [default: what the VMM does].",
+        ),
+        click.option("--mempolicy", type=click.Choice(MEMPOLICIES), help="NUMA policy of the guest's memory."),
+        click.option(
+            "--backing", type=click.Choice(BACKINGS), help="What lies behind the memory [default: what the VMM does]."
+        ),
+        click.option(
+            "--pinned/--not-pinned",
+            default=None,
+            help="All memory is pinned (registered) [default: what the VMM does].",
+        ),
+        click.option("--vmm", type=click.Choice(VMMS), help="Program that runs the guest [default: qemu]."),
+    ):
+        command = option(command)
+    return command
+
+
 def scenario_numbers(command: Callable) -> Callable:
-    """Numbers of the guest that a user may set."""
+    """Numbers of the guest that a user may set, and how its memory is set up."""
     for option in (
         click.option(
             "--rate",
@@ -77,28 +105,9 @@ def scenario_numbers(command: Callable) -> Callable:
             callback=lambda _context, _parameter, value: None if value is None else int(value),
             help="Folio size of guest_memfd [default: 4096, as in every kernel that was read].",
         ),
-        click.option(
-            "--noncoherent-dma",
-            is_flag=True,
-            help="A device of the plain guest does DMA that bypasses the caches, such as a GPU: its WBINVD is executed.",
-        ),
         click.option("--resident-bytes", type=click.FloatRange(0, min_open=True), help="Resident bytes of the guest."),
         click.option("--vcpus", type=click.IntRange(1), help="vCPUs of the guest."),
-        click.option(
-            "--mergeable/--not-mergeable",
-            default=None,
-            help="The memory is MADV_MERGEABLE [default: what the VMM does].",
-        ),
-        click.option("--mempolicy", type=click.Choice(MEMPOLICIES), help="NUMA policy of the guest's memory."),
-        click.option(
-            "--backing", type=click.Choice(BACKINGS), help="What lies behind the memory [default: what the VMM does]."
-        ),
-        click.option(
-            "--pinned/--not-pinned",
-            default=None,
-            help="All memory is pinned (registered) [default: what the VMM does].",
-        ),
-        click.option("--vmm", type=click.Choice(VMMS), help="Program that runs the guest [default: qemu]."),
+        guest_setup,
     ):
         command = option(command)
     return command

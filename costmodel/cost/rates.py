@@ -42,7 +42,8 @@ def event_rate(strategy: Strategy, trigger: str, scenario: Scenario, draws: Draw
             sleep_s=load.sleep_s.value,
             cycle_flush_s=_cycle_flush_s(strategy, load, scenario, draws),
         )
-    return _numa(strategy, load, scenario, draws, "numa_scan_period_min_s", ranges_per_pass(load, scenario))
+    ranges = ranges_per_pass(load, scenario)
+    return _numa("numa_rate", strategy, load, scenario, draws, "numa_scan_period_min_s", ranges)
 
 
 def least_rate(strategy: Strategy, trigger: str, scenario: Scenario, draws: Draws) -> numpy.ndarray | None:
@@ -54,7 +55,7 @@ def least_rate(strategy: Strategy, trigger: str, scenario: Scenario, draws: Draw
     load = scenario.load(trigger)
     if load.loop == "closed_batch":
         return numpy.zeros(draws.n)
-    return _numa(strategy, load, scenario, draws, "numa_scan_period_max_s", 1.0)
+    return _numa("numa_rate_at_least", strategy, load, scenario, draws, "numa_scan_period_max_s", 1.0)
 
 
 def is_ceiling(scenario: Scenario, trigger: str) -> bool:
@@ -105,9 +106,15 @@ def ranges_per_pass(load: TriggerLoad, scenario: Scenario) -> float:
 
 
 def _numa(
-    strategy: Strategy, load: TriggerLoad, scenario: Scenario, draws: Draws, period: str, ranges: float
+    formula: str,
+    strategy: Strategy,
+    load: TriggerLoad,
+    scenario: Scenario,
+    draws: Draws,
+    period: str,
+    ranges: float,
 ) -> numpy.ndarray:
-    """Rate of NUMA balancing at the scan period that the tunable `period` gives."""
+    """Rate of NUMA balancing by `formula`, at the scan period that the tunable `period` gives."""
     tunables = {name: sourced.value for name, sourced in load.tunables.items()}
     period_s = value(
         "numa_scan_period",
@@ -117,7 +124,7 @@ def _numa(
         resident_bytes=scenario.resident_bytes,
     )
     return value(
-        "numa_rate",
+        formula,
         event_fraction=load.event_fraction.value,
         flushes_per_pass=ranges,
         numa_scan_period_s=period_s,

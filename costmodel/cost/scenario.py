@@ -31,7 +31,8 @@ class Scenario:
     `rates` are (trigger, events per second) that the user measured: such a trigger is open. `counts` are (trigger,
     events, seconds) that were counted, which tell how sure the rate is. In both, ALL stands for every event at the hook,
     whatever caused it. `setup` says how the guest's memory is set up.
-    `kernel` is the catalogued range, `release` the (major, minor, patch) that was asked for.
+    `kernel` is the catalogued range, `release` the (major, minor, patch) whose memory management it has, `version` the
+    kernel as it was asked for: a release, or the range where that was asked for.
     `folio_bytes` is the folio size of guest_memfd: 4 KiB in every tree that was read.
     `noncoherent_dma` says that a device of the guest does DMA that bypasses the caches.
     `elsewhere` holds loads of other workloads: they tell the range of a trigger that this workload does not pull.
@@ -53,17 +54,14 @@ class Scenario:
     counts: tuple[tuple[str, float, float], ...] = ()
     elsewhere: Mapping[str, TriggerLoad] = field(default_factory=dict, compare=False)
     release: tuple[int, int, int] = (0, 0, 0)
+    version: str = field(default="", compare=False)
     folio_bytes: float = 4096.0
     noncoherent_dma: bool = False
 
     def on(self, version: str) -> Scenario:
         """The same on another kernel: a version such as `6.12.61`, a range or `newest`. Raises BadInput."""
-        return replace(self, kernel=kernels.resolve(version), release=release_of(self.guest, version))
-
-    @property
-    def version(self) -> str:
-        """The kernel as a user gives it: the release that was asked for, or the range where that was asked for."""
-        return self.kernel if self.release == release_of(self.guest, self.kernel) else dotted(self.release)
+        there = kernels.resolve(version), release_of(self.guest, version), version_of(version)
+        return replace(self, **dict(zip(("kernel", "release", "version"), there, strict=True)))
 
     def load(self, trigger: str) -> TriggerLoad | None:
         """The workload's load on `trigger`, with the event fraction of the scenario."""
@@ -96,10 +94,11 @@ class Scenario:
         ids = [load.trigger for load in self.workload.triggers] + [trigger.id for trigger in triggers_of(self.guest)]
         return next((id for id in ids if trigger_of(id).in_window and self._can_happen(id).fires), None)
 
-    @property
-    def all_measured(self) -> bool:
-        """Whether one rate stands for every event at the hook."""
-        return ALL in dict(self.rates) or ALL in {name for name, _, _ in self.counts}
+    def stands_for_all(self, trigger: str) -> bool:
+        """Whether the rate at `trigger` is that of every event at the hook, so that nobody knows what caused them."""
+        given = dict(self.rates) | {name: count for name, count, _ in self.counts}
+        own = self.rate_per_s is None and trigger not in given
+        return own and ALL in given and trigger == self.trigger_of_all
 
     def firing(self, trigger: str) -> events.Firing:
         """Whether the guest's setup lets `trigger` happen on this release. A rate that somebody measured says that it does."""
@@ -112,9 +111,8 @@ class Scenario:
 
     def known(self, trigger: str) -> dict[str, bool]:
         """What machine, guest, kernel and setup tell of the predicates at `trigger`."""
-        pinned = None if "pinned" in self.setup.assumed else self.setup.pinned
-        machine, dma = self.machine.features, self.noncoherent_dma
-        return predicates.known(self.guest, trigger, machine, self.kernel, self.release, pinned, dma)
+        pinned, dma = self.setup.pinned_for_sure, self.noncoherent_dma
+        return predicates.known(self.guest, trigger, self.machine.features, self.kernel, self.release, pinned, dma)
 
     def pulls(self, trigger: str) -> bool:
         """Whether the workload, or a rate that was set, makes the trigger happen."""
@@ -189,6 +187,12 @@ def release_of(guest: str, version: str) -> tuple[int, int, int]:
     return own if guests.guest(guest).has("upstream") else min(own, kernels.release(kernels.OUT_OF_TREE_RANGE))
 
 
+def version_of(version: str) -> str:
+    """A kernel as a user reads it: `6.12.61` of a release, the range of a range or of `newest`. Raises BadInput."""
+    name = kernels.resolve(version)
+    return name if version in ("newest", name) else dotted(kernels.release(version))
+
+
 def scenario(
     evidence: Evidence,
     guest: str,
@@ -250,6 +254,7 @@ def scenario(
         counts=given.counted,
         elsewhere={t.trigger: t for other in reversed(evidence.workloads.values()) for t in other.triggers},
         release=release_of(guest, kernel),
+        version=version_of(kernel),
         folio_bytes=float(folio_bytes or PAGE_BYTES),
         noncoherent_dma=noncoherent_dma,
     )

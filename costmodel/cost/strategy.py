@@ -10,7 +10,7 @@ from costmodel.cost.flush import EventCost
 from costmodel.cost.scenario import Scenario
 from costmodel.errors import MissingNumber
 from costmodel.kvm.guests import guest
-from costmodel.kvm.strategies import Strategy
+from costmodel.kvm.strategies import STRATEGIES, Strategy
 from costmodel.kvm.triggers import trigger as trigger_of
 
 GAPS = {
@@ -29,6 +29,9 @@ PSMASH = (
 )
 
 
+NO_WBNOINVD = "this CPU has no WBNOINVD"
+
+
 def cpus_flushed(strategy: Strategy, scenario: Scenario) -> float:
     """CPUs that execute the flush: all online, or those that ran the guest."""
     return float(scenario.machine.logical_cpus) if strategy.scope == "all_cpus" else scenario.cpus_that_ran
@@ -36,7 +39,21 @@ def cpus_flushed(strategy: Strategy, scenario: Scenario) -> float:
 
 def invalidates(strategy: Strategy, scenario: Scenario) -> bool:
     """Whether a whole-cache flush drops the lines too: WBINVD does, and WBNOINVD where the CPU has only the former."""
-    return strategy.instruction == "wbinvd" or not scenario.machine.features.get("wbnoinvd", False)
+    return executed(strategy, scenario).instruction == "wbinvd"
+
+
+def executed(strategy: Strategy, scenario: Scenario) -> Strategy:
+    """The strategy as the machine's CPUs carry it out: the kernel executes WBINVD where they lack WBNOINVD."""
+    if strategy.instruction != "wbnoinvd" or scenario.machine.features.get("wbnoinvd", False):
+        return strategy
+    return next(s for s in STRATEGIES.values() if (s.instruction, s.scope) == ("wbinvd", strategy.scope))
+
+
+def title_on(name: str, scenario: Scenario) -> str:
+    """What the strategy `name` is on the machine, in words."""
+    strategy = STRATEGIES[name]
+    done = executed(strategy, scenario)
+    return strategy.title if done is strategy else f"{done.title} ({NO_WBNOINVD})"
 
 
 def folios(trigger: str, scenario: Scenario, range_bytes: numpy.ndarray | float) -> numpy.ndarray:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy
 
 from costmodel.cost.scenario import Scenario
+from costmodel.cost.strategy import title_on
 from costmodel.cost.totals import Total, total
 from costmodel.decision.candidates import running_strategies
 from costmodel.decision.dominance import dominates
@@ -56,7 +57,8 @@ def remedy_advice(studies: Sequence[Study]) -> list[Advice]:
         ]
         if not hit or not remedy.works_in(hit[0].scenario.kernel):
             continue
-        saved = _pinning(hit) if remedy.effect == "pin_vcpus" else _stopped(hit, remedy)
+        known = not any(s.scenario.stands_for_all(s.trigger.id) for s in hit)
+        saved = _pinning(hit) if remedy.effect == "pin_vcpus" else _stopped(hit, remedy) if known else None
         if saved is not None and not numpy.median(saved) > 0:
             continue
         marked = any(s.cost(s.chosen.strategy).extrapolated for s in hit)
@@ -68,13 +70,16 @@ def remedy_advice(studies: Sequence[Study]) -> list[Advice]:
                 id=remedy.id,
                 kind="remedy",
                 title=remedy.title,
-                caveat=remedy.caveat,
+                caveat=remedy.caveat if known or saved is not None else f"{UNTOLD}; {remedy.caveat}",
                 status="available now",
                 source=remedy.source,
                 left_cpu_s_per_s=None if saved is None else _left(whole, saved, marked, hit[0].scenario),
             )
         )
     return sorted(found, key=lambda a: a.left_cpu_s_per_s.median if a.left_cpu_s_per_s else math.inf)
+
+
+UNTOLD = "how many of the events that were counted it stops, the count does not tell"
 
 
 def _left(whole: numpy.ndarray, saved: numpy.ndarray, extrapolated: bool, case: Scenario) -> Interval:
@@ -225,7 +230,7 @@ SKIP_PREFERENCE = ("unreachable", "event", "coherent", "always")
 
 def _cheaper(study: Study) -> list[str]:
     """Strategies that are not ruled out, not used here, and cheaper at the medians than what the kernel does."""
-    if study.chosen is None or study.cost(study.chosen.strategy).refused:
+    if study.chosen is None or not study.firing.fires or study.cost(study.chosen.strategy).refused:
         return []
     own = numpy.median(study.cost(study.chosen.strategy).event.stolen_s)
     latest = running_strategies(study.scenario.on("newest"), study.trigger.id)
@@ -258,16 +263,19 @@ def _patch(strategy: str, studies: Sequence[Study]) -> Advice:
     ]
     marked = any(s.cost(s.chosen.strategy).extrapolated or s.cost(strategy).extrapolated for s in studies)
     entry = STRATEGIES[strategy]
+    known = entry.whole_cache or not any(s.scenario.stands_for_all(s.trigger.id) for s in studies)
     caveat = "; ".join(sorted({verdict.reason for verdict in verdicts.values()}))
+    if not known:
+        caveat = f"at how many of the events that were counted it would do, the count does not tell; {caveat}"
     if open_ones:
         caveat += f" (must hold: {', '.join(open_ones)})"
     return _advice(
         studies,
-        sum(rows) if rows else None,
+        sum(rows) if rows and known else None,
         marked,
         id=strategy,
         kind="patch",
-        title=entry.title,
+        title=title_on(strategy, studies[0].scenario),
         caveat=caveat,
         status=entry.list_status,
         source=entry.source,

@@ -10,8 +10,10 @@ from costmodel.calibration.cached import parameters_of
 from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost.draws import Draws
 from costmodel.cost.scenario import Scenario, scenario
+from costmodel.cost.strategy import NO_WBNOINVD, executed, title_on
 from costmodel.cost.totals import Total
 from costmodel.decision.alternatives_model import Alternatives, ModelRow, Upstreamed
+from costmodel.decision.candidates import needs
 from costmodel.decision.headline import headline_study
 from costmodel.decision.history import decided, introduced
 from costmodel.decision.intervals import interval_of
@@ -122,7 +124,9 @@ def _trigger(case: Scenario, asked: str | None, draws: Draws, versions: Sequence
             raise BadInput(f"{case.guest} has no trigger {asked}", field="--trigger", remedy=remedy)
         return asked
     first = (
-        versions[0] if versions else next(k for k in reversed(kernels.KERNEL_RANGES[:-1]) if kernels.hosts(case.guest, k))
+        versions[0]
+        if versions
+        else next(k for k in reversed(kernels.KERNEL_RANGES[:-1]) if kernels.hosts(case.guest, k))
     )
     at = case.on(first)
     studies = [Study(one, at, draws.parameters, draws, {}) for one in triggers_of(case.guest)]
@@ -152,6 +156,7 @@ def _rows(
 
 def _row(span: Span, case: Scenario, cost: Total, base: Total | None, cpus: float, *, pinned: bool) -> ModelRow:
     scope = STRATEGIES[span.strategy].scope
+    done = executed(STRATEGIES[span.strategy], case)
     known = cost.refused is None
     change = None
     if known and base is not None:
@@ -162,14 +167,15 @@ def _row(span: Span, case: Scenario, cost: Total, base: Total | None, cpus: floa
         guest_title=guest_of(span.guest).title,
         where=span.where,
         strategy=span.strategy,
-        strategy_title=STRATEGIES[span.strategy].title,
-        instruction=STRATEGIES[span.strategy].instruction,
+        strategy_title=title_on(span.strategy, case),
+        instruction=done.instruction,
         scope=scope,
         cpus={"mask": int(cpus), "all_cpus": case.machine.logical_cpus}.get(scope, 0),
         pinned=pinned,
         asked=span.asked,
+        needs=needs(case, cost.trigger, span.strategy) if span.asked else "nothing",
         state=span.state,
-        note=span.note,
+        note="; ".join(filter(None, [span.note, NO_WBNOINVD if done.id != span.strategy else ""])),
         cpu_time_per_event_s=interval_of(cost.event.stolen_s, "s", cost.extrapolated) if known else None,
         host_cpus_lost=interval_of(cost.host_cpu_s_per_s, "1", cost.extrapolated, at_most=cost.at_most),
         latency_s=interval_of(cost.event.time_s, "s", cost.extrapolated) if known else None,

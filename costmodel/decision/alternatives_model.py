@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from costmodel.decision.model import Frozen, Interval
+from costmodel.decision.model import Frozen, Interval, Needs
 from costmodel.decision.versus_model import VersusRow
 
 State = Literal["admissible", "inadmissible", "undecided"]
@@ -13,7 +13,7 @@ State = Literal["admissible", "inadmissible", "undecided"]
 class ModelRow(Frozen):
     """One alternative of the model. `where` is a kernel range or a list status; `change` compares the CPU time per
     event with the first row; a refused cost is null and `refused` names the gap. `asked`: no kernel row, the user wants
-    it beside them; `note` says why it is not safe or not merged.
+    it beside them; `note` says why it is not safe or not merged, `needs` what it takes to have it.
     """
 
     guest: str
@@ -26,6 +26,7 @@ class ModelRow(Frozen):
     cpus: int
     pinned: bool
     asked: bool
+    needs: Needs
     state: State
     note: str
     cpu_time_per_event_s: Interval | None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from costmodel.cost.scenario import Scenario
-from costmodel.kvm import kernels, predicates
+from costmodel.decision.model import Needs
+from costmodel.kvm import kernels
 from costmodel.kvm.admissibility import Verdict, judge
 from costmodel.kvm.strategies import STRATEGIES, Strategy
 from costmodel.kvm.triggers import trigger as trigger_of
@@ -60,12 +62,31 @@ def from_kernel(scenario: Scenario, trigger: str, candidate: Candidate) -> str |
     merged = STRATEGIES[candidate.strategy].first_version is not None
     if not merged or candidate.verdict.state != "inadmissible" or candidate.verdict.label == "no":
         return None
-    features, dma = scenario.machine.features, scenario.noncoherent_dma
     for kernel in kernels.KERNEL_RANGES[kernels.KERNEL_RANGES.index(scenario.kernel) + 1 :]:
-        known = predicates.known(scenario.guest, trigger, features, kernel, noncoherent_dma=dma)
+        known = scenario.on(kernel).known(trigger)
         if judge(scenario.guest, trigger, candidate.strategy, known).state != "inadmissible":
             return kernel
     return None
+
+
+def needs(scenario: Scenario, trigger: str, strategy: str) -> Needs:
+    """What it takes to get `strategy` at the trigger: nothing where this kernel does it, an upgrade where a later
+    catalogued range does, else a patch, whatever instructions the kernel has at other triggers. To flush nothing takes
+    nothing where the kernel flushes nothing, for whatever reason.
+    """
+    here = running_strategies(scenario, trigger)
+    if not here:
+        return "unknown"
+    if _does(strategy, here):
+        return "nothing"
+    later = kernels.KERNEL_RANGES[kernels.KERNEL_RANGES.index(scenario.kernel) + 1 :]
+    runs_later = any(_does(strategy, running_strategies(scenario.on(kernel), trigger)) for kernel in later)
+    return "upgrade" if runs_later else "patch"
+
+
+def _does(strategy: str, running: Sequence[str]) -> bool:
+    idle = STRATEGIES[strategy].skips is not None
+    return strategy in running or (idle and any(STRATEGIES[name].skips for name in running))
 
 
 def blind(strategy: Strategy, trigger: str) -> bool:

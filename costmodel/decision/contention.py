@@ -10,6 +10,7 @@ from costmodel.cost.contention import Contention, contention
 from costmodel.cost.draws import Draws
 from costmodel.cost.hybrid import cap_bytes
 from costmodel.cost.tenants import bill
+from costmodel.cost.totals import Total
 from costmodel.decision.candidates import Candidate
 from costmodel.decision.intervals import interval_of
 from costmodel.decision.model import BillRow, ContentionRow, HybridRow, Interval, LimitReach
@@ -51,7 +52,7 @@ def contention_rows(study: Study) -> list[ContentionRow]:
         for placement in placements_of(study):
             waits = contention(cost, study.scenario, placement)
             if waits is not None:
-                rows.append(_row(study, candidate, waits, cost.extrapolated, placement == here))
+                rows.append(_row(study, candidate, waits, cost, placement == here))
     return rows
 
 
@@ -63,15 +64,17 @@ def placements_of(study: Study) -> tuple[str, ...]:
     return (own,) if own in ("gmem_window", "under_mmu_lock") else ()
 
 
-def silence(study: Study) -> str:
-    """Why `contention_rows` has none: no window, no rate, or a total that is refused."""
+def silence(study: Study, rows: Sequence[ContentionRow]) -> str:
+    """Why `rows`, those of `contention_rows`, lack what this kernel does: no window, no rate, or a total that is refused;
+    empty where they have it.
+    """
     where = placements_of(study)
     if not where:
         return "no invalidation window here: nobody waits for this flush but its caller"
     if gaps := _gaps(study):
         place = PLACEMENTS[where[0]]
         return f"the total of what this kernel does is refused ({gaps}); it runs {place.title}: {place.waits} wait"
-    return "no rate is published: give one with --rate-per-s"
+    return "" if rows else "no rate is published: give one with --rate-per-s"
 
 
 def _gaps(study: Study) -> str:
@@ -80,8 +83,8 @@ def _gaps(study: Study) -> str:
     return "; ".join(sorted(gap for gap in refused if gap))
 
 
-def _row(study: Study, candidate: Candidate, waits: Contention, marked: bool, here: bool) -> ContentionRow:
-    place = PLACEMENTS[waits.placement]
+def _row(study: Study, candidate: Candidate, waits: Contention, cost: Total, here: bool) -> ContentionRow:
+    place, marked, at_most = PLACEMENTS[waits.placement], cost.extrapolated, cost.at_most
     without_bound = float(numpy.mean(~numpy.isfinite(waits.fault_wait_mean_s + waits.memslot_wait_mean_s)))
     note = f"saturated in {without_bound:.0%} of the draws: no mean" if without_bound else ""
     if not place.admissible:
@@ -97,24 +100,24 @@ def _row(study: Study, candidate: Candidate, waits: Contention, marked: bool, he
         placement_admissible=place.admissible,
         here=here,
         verdict=_verdict(waits.placement, here),
-        lock_busy_fraction=_bounded(waits.lock_busy_fraction, "1", marked),
-        in_progress_fraction=_bounded(waits.in_progress_fraction, "1", marked),
-        standstill_fraction=_bounded(waits.standstill_fraction, "1", marked),
-        fault_wait_mean_s=_bounded(waits.fault_wait_mean_s, "s", marked),
-        fault_wait_p99_s=_bounded(waits.fault_wait_p99_s, "s", marked),
-        faults_that_retry_fraction=_bounded(waits.faults_that_retry_fraction, "1", marked),
+        lock_busy_fraction=_bounded(waits.lock_busy_fraction, "1", marked, at_most),
+        in_progress_fraction=_bounded(waits.in_progress_fraction, "1", marked, at_most),
+        standstill_fraction=_bounded(waits.standstill_fraction, "1", marked, at_most),
+        fault_wait_mean_s=_bounded(waits.fault_wait_mean_s, "s", marked, at_most),
+        fault_wait_p99_s=_bounded(waits.fault_wait_p99_s, "s", marked, at_most),
+        faults_that_retry_fraction=_bounded(waits.faults_that_retry_fraction, "1", marked, at_most),
         retry_mean_s=_bounded(waits.retry_mean_s, "s", marked),
-        memslot_wait_mean_s=_bounded(waits.memslot_wait_mean_s, "s", marked),
+        memslot_wait_mean_s=_bounded(waits.memslot_wait_mean_s, "s", marked, at_most),
         saturation_rate_per_s=_bounded(waits.saturation_rate_per_s, "1/s", marked),
         note=note,
     )
 
 
-def _bounded(values: numpy.ndarray | None, unit: str, marked: bool) -> Interval | None:
+def _bounded(values: numpy.ndarray | None, unit: str, marked: bool, at_most: bool = False) -> Interval | None:
     """The interval, or None where its upper end has no bound."""
     if values is None or not numpy.isfinite(numpy.quantile(values, 0.95, method="higher")):
         return None
-    return interval_of(values, unit, marked)
+    return interval_of(values, unit, marked, at_most=at_most)
 
 
 def _verdict(placement: str, here: bool) -> str:
@@ -145,7 +148,7 @@ def bill_rows(study: Study, evidence: Evidence) -> list[BillRow]:
                 own_s=interval_of(paid.own_s, "s", marked),
                 others_s=interval_of(paid.others_s, "s", marked),
                 others_fraction=float(numpy.median(paid.others_s / (paid.own_s + paid.others_s))),
-                neighbour_fraction=interval_of(paid.neighbour_fraction, "1", marked),
+                neighbour_fraction=interval_of(paid.neighbour_fraction, "1", marked, at_most=cost.at_most),
                 forced_cpus=interval_of(paid.forced_cpus, "1", marked, cpus),
                 vms_at_one_percent=interval_of(paid.vms_at[LOSSES[0]], "1", marked),
                 vms_at_ten_percent=interval_of(paid.vms_at[LOSSES[1]], "1", marked),

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy
 
 from costmodel.cost.limits import distances
 from costmodel.cost.rates import ranges_per_pass, stock
 from costmodel.cost.scenario import MASK_KERNEL, PAGE_BYTES, RANGE_ASSUMED, Scenario
-from costmodel.cost.strategy import cpus_flushed
-from costmodel.cost.totals import Total
+from costmodel.cost.strategy import NO_WBNOINVD, cpus_flushed, executed, title_on
+from costmodel.cost.totals import Total, total
 from costmodel.decision.model import Advice
 from costmodel.decision.policy import Study
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
 from costmodel.kvm import kernels
 from costmodel.kvm.guests import guest
+from costmodel.kvm.setup import contradictions
 from costmodel.kvm.strategies import STRATEGIES
 from costmodel.kvm.triggers import trigger as trigger_of
 from costmodel.numbers import ceiling, interval, probability, quantity, significant
@@ -24,17 +26,33 @@ from costmodel.numbers import ceiling, interval, probability, quantity, signific
 LOSSES = (0.01, 0.10)
 MEASURE_RATE = (
     "perf stat -e kvm:kvm_unmap_hva_range -p PID_OF_THE_VMM -- sleep 300, and give it back as --rate all=COUNT/300; it "
-    "counts every cause, and events that meet no memory slot and flush nothing (without -p, every VM)"
+    "counts every cause in the threads of the VMM, and events that meet no memory slot and flush nothing; what ksmd, "
+    "khugepaged, kcompactd, kswapd and numad do to the guest is counted with -a in place of -p only, for every VM at once"
 )
 """How a user gets the rate of his own guest: longer than the slowest scan period."""
+TELL_CAUSES_APART = (
+    "what was counted has no cause yet: perf record -g -e kvm:kvm_unmap_hva_range -a -- sleep 300, then perf script: task and call chain of an event name its "
+    "cause (task_numa_work: NUMA balancing scan; do_numa_page, compact_zone or kernel_migrate_pages: migration; ksmd; "
+    "khugepaged; kswapd or shrink_folio_list: swap-out; do_mprotect_pkey; unmap_vmas or madvise: munmap or discard); give "
+    "each back as --rate TRIGGER=COUNT/300"
+)
+"""How to split a count of all events by what caused them."""
+UNKNOWN_CAUSE = "events of unknown cause at the hook"
 SCANNER_GOES_ON = (
     "pinned memory: a NUMA balancing pass raises its notifier, then skips the pinned pages, and as nothing was updated "
     "goes on to the next range, up to 8 in a pass (v6.19 on; before, for 4 KiB pages only); a ceiling that holds for the first "
     "two scans of the memory: later it is scanned only where it was accessed or is forced (vma_is_accessed()), an area a pass"
 )
 GUEST_WBINVD = " WBINVD that the guest executes is executed on the host as well, at a rate that nobody published."
+KSM_WORKLOAD = "ksm-default"
+"""The workload that tells what merging costs where the one that was asked for merges nothing."""
 ENOUGH = 0.9
 """An upgrade that saves this share of the loss needs no remedy beside it in the headline."""
+
+
+def events_of(study: Study) -> str:
+    """What the events of a trigger are called: where a count of all stands for them, their cause is not known."""
+    return UNKNOWN_CAUSE if study.scenario.stands_for_all(study.trigger.id) else study.trigger.title
 
 
 def headline_study(studies: Sequence[Study]) -> Study | None:
@@ -79,7 +97,7 @@ def sentence(
         return "No trigger of this guest type needs a flush."
     if lead.chosen is None:
         title = upgrades[0].title if upgrades else "Move to a guest type and kernel with a safe strategy"
-        return f"{title}: {case.kernel} can lose a flush at {lead.trigger.title}."
+        return f"{title}: {case.version} can lose a flush at {lead.trigger.title}."
     chosen = STRATEGIES[lead.chosen.strategy]
     if chosen.instruction == "none" and not guest(case.guest).has("encrypted"):
         return (
@@ -90,13 +108,24 @@ def sentence(
         return f"Nothing to do under this workload: {lead.chosen.verdict.reason}."
     if not lead.firing.fires:
         return f"Nothing to do under this workload: {lead.trigger.title} cannot happen here: {lead.firing.why}."
-    first = upgrades[0].title if upgrades else f"Keep {chosen.title} (what {case.kernel} does)"
+    if (nothing := _none_counted(lead)) is not None:
+        return f"Nothing to do at the rate that was counted: {nothing}."
+    first = upgrades[0].title if upgrades else f"Keep {title_on(chosen.id, case)} (what {case.version} does)"
     if upgrades and (upgrades[0].saves_fraction or 0) > ENOUGH:
         return f"{first}: that saves {_saved(upgrades[0], lead)}."
     useful = next((r for r in remedies if _helps(r, lead)), None)
     if useful is None:
         return f"{first}."
     return f"{first}, and {_lower_first(useful.title)}: that saves {_saved(useful, lead)}."
+
+
+def _none_counted(lead: Study) -> str | None:
+    """That no event at all was counted, if so, and how many there can have been all the same."""
+    counted = lead.scenario.count(lead.trigger.id)
+    if counted is None or counted[0] > 0:
+        return None
+    high = float(numpy.quantile(lead.cost(lead.chosen.strategy).rate_per_s, 0.95))
+    return f"no event in {quantity(counted[1], 's')}, which leaves at most {significant(high, 1)} per second (95 %)"
 
 
 def _saved(advice: Advice, lead: Study) -> str:
@@ -125,26 +154,25 @@ def cost_text(lead: Study | None, studies: Sequence[Study]) -> str:
         return f"total refused: {cost.refused}"
     mark = ", EXTRAPOLATED" if cost.extrapolated else ""
     if cost.never:
-        return f"0: {lead.trigger.title} cannot happen here ({cost.never})"
+        return f"0: no {lead.trigger.title} can happen here"
     if float(numpy.median(cost.event.stolen_s)) == 0:
         other = costliest_study(studies)
         if other is None or other.chosen is None:
             return "0 (no flush)"
         return (
-            f"0 (no flush); outside this workload the costliest flush is {STRATEGIES[other.chosen.strategy].title}: "
+            f"0 (no flush); outside this workload the costliest flush is {title_on(other.chosen.strategy, other.scenario)}: "
             + (cost_text(other, studies))
         )
     low, middle, high = numpy.quantile(cost.event.stolen_s, (0.05, 0.5, 0.95))
     event = f"{interval(low, middle, high, 's')} CPU time per event"
     lost = cost.host_cpu_s_per_s
     if lost is None:
-        return f"{event} at {lead.trigger.title}{mark}; no rate is published"
+        return f"{event} at {events_of(lead)}{mark}; no rate is published"
     low, middle, high = numpy.quantile(lost, (0.05, 0.5, 0.95))
     cpus = lead.scenario.machine.logical_cpus
-    share = middle / cpus
     text = (
-        f"{ceiling(interval(low, middle, high, '1', cpus), cost.at_most)} host CPUs "
-        f"({significant(100 * share)} % of the host){_floor(cost)} at {lead.trigger.title}, {event}{mark}"
+        f"{ceiling(interval(low, middle, high, '1', cpus), cost.at_most)} of {cpus} host CPUs{_floor(cost)}, lost to "
+        f"{events_of(lead)}, {event}{mark}"
     )
     if left := stock_text(lead):
         text += f"; {left}"
@@ -152,8 +180,8 @@ def cost_text(lead: Study | None, studies: Sequence[Study]) -> str:
     losing = [c for c in costs if c.host_cpu_s_per_s is not None and numpy.median(c.host_cpu_s_per_s) > 0]
     if len(losing) < 2:
         return text
-    total = numpy.minimum(sum(c.host_cpu_s_per_s for c in losing), cpus)
-    low, middle, high = numpy.quantile(total, (0.05, 0.5, 0.95))
+    whole = numpy.minimum(sum(c.host_cpu_s_per_s for c in losing), cpus)
+    low, middle, high = numpy.quantile(whole, (0.05, 0.5, 0.95))
     everywhere = ceiling(interval(low, middle, high, "1", cpus), any(c.at_most for c in losing))
     return f"{text}; {everywhere} host CPUs at all {len(losing)} triggers of the workload"
 
@@ -176,7 +204,11 @@ def stock_text(study: Study) -> str:
 
 
 def measure_rate(lead: Study | None) -> str:
-    """How to measure the rate that is only known by its two ends; empty where no ceiling is printed."""
+    """How to measure the rate that is only known by its two ends, or to learn what caused the events of one that was
+    measured; empty where neither is open.
+    """
+    if lead is not None and lead.chosen is not None and lead.scenario.stands_for_all(lead.trigger.id):
+        return TELL_CAUSES_APART if lead.scenario.rate(lead.trigger.id) else ""
     if lead is None or lead.chosen is None or not lead.cost(lead.chosen.strategy).at_most:
         return ""
     return MEASURE_RATE if lead.trigger.in_window and STRATEGIES[lead.chosen.strategy].instruction != "none" else ""
@@ -232,7 +264,7 @@ def kernel_advice(lead: Study | None) -> list[Advice]:
         Advice(
             id="kernel-does",
             kind="kernel",
-            title=f"{_who(lead.scenario)} runs {STRATEGIES[lead.chosen.strategy].title}",
+            title=f"{_who(lead.scenario)} runs {title_on(lead.chosen.strategy, lead.scenario)}",
             triggers=[lead.trigger.id],
             saves_cpu_s_per_s=None,
             saves_fraction=None,
@@ -244,7 +276,7 @@ def kernel_advice(lead: Study | None) -> list[Advice]:
 
 
 def _who(case: Scenario) -> str:
-    return case.kernel if guest(case.guest).has("upstream") else "The out-of-tree kernel of the 2023 thread"
+    return case.version if guest(case.guest).has("upstream") else "The out-of-tree kernel of the 2023 thread"
 
 
 def saturation(study: Study) -> list[str]:
@@ -277,18 +309,19 @@ def _saturation(study: Study, strategy: str) -> str | None:
         )
         for share in LOSSES
     ]
+    who = f"{events_of(study)}, {strategy}"
     tail = (
-        f"an open trigger would saturate at {interval(*rate, '1/s')}; 1 % of the host is lost at "
-        f"{quantity(losses[0], '1/s')}, 10 % at {quantity(losses[1], '1/s')}"
+        f"events that do not wait would saturate it at {interval(*rate, '1')} per second; 1 % of the host is lost at "
+        f"{quantity(losses[0], '1')} per second, 10 % at {quantity(losses[1], '1')}"
     )
     if cost.closed:
         share = numpy.quantile(cost.in_progress_fraction, (0.05, 0.5, 0.95))
         mean = numpy.quantile(cost.rate_per_s, (0.05, 0.5, 0.95))
         return (
-            f"{study.trigger.title}, {strategy}: does not saturate (closed loop, slows itself down to "
-            f"{interval(*mean, '1/s')} events, a flush runs {interval(*(100 * share), '1')} % of the time); {tail}"
+            f"{who}: each event waits for its flush, so that there are {ceiling(interval(*mean, '1'), cost.at_most)} per "
+            f"second, with a flush running {interval(*(100 * share), '1', 100.0)} % of the time; {tail}"
         )
-    return f"{study.trigger.title}, {strategy}: {tail}"
+    return f"{who}: {tail}"
 
 
 def open_rates(study: Study) -> list[str]:
@@ -311,16 +344,18 @@ def assumptions(case: Scenario, studies: Sequence[Study]) -> list[str]:
     ]
     lines.append(setup_text(case))
     if case.folio_bytes != PAGE_BYTES:
-        lines.append(f"guest_memfd gives folios of {quantity(case.folio_bytes, 'B')}: no kernel that was read does that")
+        lines.append(
+            f"guest_memfd gives folios of {quantity(case.folio_bytes, 'B')}: no kernel that was read does that"
+        )
     if any(s.chosen and s.cost(s.chosen.strategy).at_most for s in studies):
         lines.append(
             "rates are ceilings from the kernel's tunables (shortest scan period, no work but the flush slows the trigger); "
             "the floor takes the longest scan period, and of a scanner that need not change a page nothing"
         )
-    if case.all_measured and case.trigger_of_all:
+    if any(case.stands_for_all(study.trigger.id) for study in studies):
         lines.append(
-            "the measured rate counts every event at the hook: all are costed with the ranges of "
-            f"{trigger_of(case.trigger_of_all).title}, and the other triggers of the hook with none"
+            "the measured rate counts every event at the hook, whatever caused it: all are costed with the ranges of "
+            f"{trigger_of(case.trigger_of_all).title} and stand at that trigger, the other triggers of the hook have none"
         )
     lines += [SCANNER_GOES_ON for study in studies if _goes_on(study)]
     for study in studies:
@@ -329,7 +364,7 @@ def assumptions(case: Scenario, studies: Sequence[Study]) -> list[str]:
             continue
         if STRATEGIES[study.chosen.strategy].instruction != "none":
             lines.append(
-                f"{study.trigger.title}: "
+                f"{events_of(study)}: "
                 + (f"event fraction {load.event_fraction.value:g}, " if load.event_fraction else "")
                 + f"lines of a range are {load.residency} ({load.residency_reason})"
             )
@@ -356,18 +391,25 @@ def setup_text(case: Scenario) -> str:
     return text + (f" (assumed: {', '.join(where.assumed)})" if where.assumed else "")
 
 
-def merging_error(case: Scenario, studies: Sequence[Study]) -> list[str]:
-    """That merging the memory of an encrypted guest is a mistake, and what it costs under this workload."""
+def merging_error(case: Scenario, studies: Sequence[Study], evidence: Evidence) -> list[str]:
+    """That merging the memory of an encrypted guest is a mistake, and what it costs: under this workload where that scans
+    for pages to merge, else under the defaults of KSM.
+    """
     if not (case.setup.mergeable and guest(case.guest).has("encrypted")):
         return []
-    scanned = [s for s in studies if any("mergeable" in cause.before for cause in s.trigger.causes)]
-    costs = [s.cost(s.chosen.strategy) for s in scanned if s.chosen and case.pulls(s.trigger.id)]
+    scanned = [s for s in studies if s.chosen and any("mergeable" in cause.before for cause in s.trigger.causes)]
+    own = any(case.pulls(study.trigger.id) for study in scanned)
+    there = case if own else replace(case, workload=evidence.workload(KSM_WORKLOAD))
+    costs = [total(s.trigger.id, s.chosen.strategy, there, s.draws) for s in scanned]
     lost = [cost.host_cpu_s_per_s for cost in costs if cost.host_cpu_s_per_s is not None]
-    price = "ask for a KSM workload to see what that costs"
+    price = "what that costs is not known here"
     if lost:
         cpus = case.machine.logical_cpus
         low, middle, high = numpy.quantile(numpy.minimum(sum(lost), cpus), (0.05, 0.5, 0.95))
-        price = f"that costs {ceiling(interval(low, middle, high, '1', cpus))} host CPUs"
+        shown = ceiling(interval(low, middle, high, "1", cpus), any(cost.at_most for cost in costs))
+        price = f"{'' if own else 'once ksmd scans with its defaults '}that costs {shown} host CPUs"
+        if high == 0:
+            price = f"that costs nothing here, as {costs[0].never or 'this kernel flushes nothing at it'}"
     return [
         "configuration error: the memory is marked MADV_MERGEABLE although it is encrypted: ciphertext differs by physical "
         f"address, so merges gain nothing, yet shared and untouched pages compare equal and are flushed for; {price}"
@@ -391,9 +433,12 @@ def irq_off_lines(evidence: Evidence, lead: Study | None) -> list[str]:
     ]
 
 
-def warnings(case: Scenario, studies: Sequence[Study]) -> list[str]:
+def warnings(case: Scenario, studies: Sequence[Study], evidence: Evidence) -> list[str]:
     """Inputs outside what was measured, bits that the dump shows off, features that must be checked."""
-    found = [*case.machine.notes, *merging_error(case, studies)]
+    found = [*case.machine.notes, *contradictions(case.guest, case.setup), *merging_error(case, studies, evidence)]
+    flushes = [STRATEGIES[s.chosen.strategy] for s in studies if s.chosen]
+    if any(executed(strategy, case) is not strategy for strategy in flushes):
+        found.append(f"{NO_WBNOINVD}: the kernel executes WBINVD wherever WBNOINVD stands here")
     if case.noncoherent_dma:
         found.append(
             "KVM executes the guest's WBINVD on the CPUs that its vCPU ran on since its last one: at most those that ran the guest, "
@@ -414,7 +459,7 @@ def warnings(case: Scenario, studies: Sequence[Study]) -> list[str]:
     for study in studies:
         for candidate in study.unsafe_running:
             lost.setdefault(candidate.verdict.reason, []).append(study.trigger.title)
-    found += [f"{case.kernel} can lose a flush at {', '.join(where)}: {reason}" for reason, where in lost.items()]
+    found += [f"{case.version} can lose a flush at {', '.join(where)}: {reason}" for reason, where in lost.items()]
     if any(s.cost(s.chosen.strategy).extrapolated for s in studies if s.chosen):
         found.append("no whole-cache flush was ever timed in public on this machine: the prior decides (EXTRAPOLATED)")
     return found

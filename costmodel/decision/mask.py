@@ -47,16 +47,16 @@ def mask_rows(study: Study) -> list[MaskRow]:
                     f"unpinned, {100 * (1 - share):g} % of the CPUs",
                     cpus * (1 - share),
                     note,
-                    packed=False,
+                    uniform=True,
                 )
             )
-    rows.append(_row(study, chosen, "unpinned, all CPUs", cpus, "no better than a flush on all CPUs"))
+    rows.append(_row(study, chosen, "unpinned, all CPUs", cpus, "no better than a flush on all CPUs", uniform=True))
     for moves in PER_FLUSH:
         between = float(
             value("mask_between_flushes", allowed_cpus=cpus, vcpus=vcpus, rate_per_s=1.0, migration_rate_per_s=moves)
         )
         label = f"cleared at each flush, {moves:g} migration{'' if moves == 1 else 's'} per flush"
-        rows.append(_row(study, chosen, label, between, DROPPED, packed=False, admissible=False))
+        rows.append(_row(study, chosen, label, between, DROPPED, uniform=True, admissible=False))
     return rows
 
 
@@ -68,16 +68,18 @@ def _row(
     note: str,
     *,
     packed: bool = True,
+    uniform: bool = False,
     admissible: bool = True,
 ) -> MaskRow:
-    case = replace(study.scenario, cpus_that_ran=cpus, packed=packed)
+    """A row of the mask with `cpus` CPUs: packed into few cache domains, dealt out, or at random places (`uniform`)."""
+    case = replace(study.scenario, cpus_that_ran=cpus, packed=packed and not uniform)
     cost = total(study.trigger.id, candidate.strategy, case, study.draws)
     return MaskRow(
         trigger=study.trigger.id,
         strategy=candidate.strategy,
         label=label,
         cpus=cpus,
-        domains=_domains(case, cpus, uniform=label.startswith(("unpinned", "cleared"))),
+        domains=_domains(case, cpus, uniform=uniform),
         event_time_s=interval_of(cost.event.time_s, "s", cost.extrapolated),
         stolen_cpu_s_per_event=interval_of(cost.event.stolen_s, "s", cost.extrapolated),
         admissible=admissible,

@@ -12,6 +12,10 @@ from pydantic import BaseModel, ConfigDict
 RATE_OF, COUNT_OF, SECONDS_OF = "rate_per_s ", "events ", "seconds "
 """Prefixes of the keys of `scenario` that hold a rate which the user set, or the count behind it; the trigger follows."""
 Basis = Literal["forced", "dominated", "cost"]
+Needs = Literal["nothing", "upgrade", "patch", "unknown"]
+"""What it takes to have a strategy at a trigger: this kernel does it, a newer one does, no catalogued one does; or what
+this kernel does there is not catalogued.
+"""
 
 
 class Frozen(BaseModel):
@@ -51,10 +55,12 @@ class CostRow(Frozen):
     Not `fires`: the guest's setup rules the trigger out, `why` says how, and its rate is 0; what one event would take
     stands all the same. `least_rate_per_s` and `least_host_cpu_s_per_s` are the floors of what is a ceiling.
     `from_kernel` is the first later kernel range with what an inadmissible strategy lacks here; null where none has it.
+    `needs` tells a strategy that this kernel does here from one that takes another kernel.
     """
 
     trigger: str
     strategy: str
+    needs: Needs
     admissible: Literal["yes", "conditional", "no"]
     state: Literal["admissible", "inadmissible", "undecided"]
     reason: str
@@ -344,7 +350,10 @@ class SourceRow(Frozen):
 
 
 class Recommendation(Frozen):
-    """The answer for one guest type on one machine under one workload and kernel."""
+    """The answer for one guest type on one machine under one workload and kernel: `kernel` is the catalogued range,
+    `kernel_version` the version that was asked for, or the range again. `all_events_at` is the trigger at which every
+    event at the hook that was counted stands, whatever caused it; null where no such count was given.
+    """
 
     schema_version: Literal["2"] = "2"
     costmodel_version: str
@@ -355,6 +364,7 @@ class Recommendation(Frozen):
     workload: str
     workload_title: str
     kernel: str
+    kernel_version: str
     scenario: dict[str, float | bool | str]
     command: str
     applicable: bool
@@ -362,6 +372,7 @@ class Recommendation(Frozen):
     headline: str
     headline_trigger: str | None
     headline_strategy: str | None
+    all_events_at: str | None
     costliest_trigger: str | None
     costliest_strategy: str | None
     headline_cost: str

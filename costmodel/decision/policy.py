@@ -9,6 +9,7 @@ from functools import cached_property
 from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost.draws import Draws
 from costmodel.cost.scenario import Scenario
+from costmodel.cost.strategy import title_on
 from costmodel.cost.totals import Total, total
 from costmodel.decision.candidates import Candidate, candidates
 from costmodel.decision.compare import Comparison, compare, corners, influential, winners_elsewhere
@@ -166,7 +167,7 @@ class Study:
 
     def _title(self) -> str:
         if self.chosen is not None:
-            return STRATEGIES[self.chosen.strategy].title
+            return title_on(self.chosen.strategy, self.scenario)
         return "no safe strategy in this kernel" if self.unsafe_running else "not catalogued"
 
     def _p_best(self, strategy: str) -> float | None:

@@ -104,7 +104,7 @@ def not_applicable(case: Scenario, guest: Guest) -> str | None:
             return f"the CPU has no {feature.replace('_', '-')}" + (f" ({why})" if why else "")
     if not kernels.hosts(guest.id, case.kernel):
         first = next(kernel for kernel in kernels.KERNEL_RANGES if kernels.hosts(guest.id, kernel))
-        return f"kernel {case.kernel} does not run {guest.title}; the first catalogued one that does is {first}"
+        return f"kernel {case.version} does not run {guest.title}; the first catalogued one that does is {first}"
     if guest.has("keyid_keyed") and case.release < kernels.release(kernels.TDX_FIRST):
         return f"kernel {case.version} does not run {guest.title}; the first that does is {kernels.TDX_FIRST}"
     return None
@@ -136,6 +136,7 @@ def _assemble(
         workload=case.workload.id,
         workload_title=case.workload.title,
         kernel=case.kernel,
+        kernel_version=case.version,
         scenario={
             "vcpus": float(case.vcpus),
             "resident_bytes": case.resident_bytes,
@@ -155,6 +156,7 @@ def _assemble(
         headline=headline.sentence(case, lead, remedies, upgrades, reason),
         headline_trigger=lead.trigger.id if lead else None,
         headline_strategy=lead.chosen.strategy if lead and lead.chosen else None,
+        all_events_at=next((s.trigger.id for s in studies if case.stands_for_all(s.trigger.id)), None),
         costliest_trigger=flush.trigger.id if flush else None,
         costliest_strategy=flush.chosen.strategy if flush and flush.chosen else None,
         headline_cost="; ".join(filter(None, (headline.cost_text(lead, studies), lead and bound(lead, evidence)))),
@@ -181,7 +183,7 @@ def _assemble(
         measure_next=measure_next(flush, parameters, ranked),
         assumptions=[*headline.assumptions(case, studies), *headline.irq_off_lines(evidence, flush)],
         warnings=[
-            *headline.warnings(case, studies),
+            *headline.warnings(case, studies, evidence),
             *(kernel_notes(case.guest, case.kernel, case.release) if studies else []),
         ],
         gaps=gaps,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from costmodel.decision.candidates import Candidate, from_kernel
+from costmodel.decision.candidates import Candidate, from_kernel, needs
 from costmodel.decision.intervals import interval_of
 from costmodel.decision.model import CostRow
 from costmodel.decision.policy import Study
@@ -33,6 +33,7 @@ def _row(study: Study, candidate: Candidate) -> CostRow:
     return CostRow(
         trigger=study.trigger.id,
         strategy=candidate.strategy,
+        needs=needs(study.scenario, study.trigger.id, candidate.strategy),
         admissible=candidate.verdict.label,
         state=candidate.verdict.state,
         from_kernel=from_kernel(study.scenario, study.trigger.id, candidate),

@@ -8,7 +8,6 @@ from costmodel.decision.model import UpstreamRow
 from costmodel.decision.policy import Study
 from costmodel.kvm import kernels
 from costmodel.kvm.admissibility import judge
-from costmodel.kvm.predicates import known
 
 
 def upstream_rows(studies: Sequence[Study]) -> list[UpstreamRow]:
@@ -36,10 +35,8 @@ def upstream_rows(studies: Sequence[Study]) -> list[UpstreamRow]:
 
 def _agreement(study: Study, kernel: str, strategies: Sequence[str]) -> tuple[str, str]:
     case = study.scenario
-    facts = known(
-        case.guest, study.trigger.id, case.machine.features, kernel, noncoherent_dma=case.noncoherent_dma
-    )
-    states = [judge(study.scenario.guest, study.trigger.id, name, facts).state for name in strategies]
+    facts = case.on(kernel).known(study.trigger.id)
+    states = [judge(case.guest, study.trigger.id, name, facts).state for name in strategies]
     if "admissible" not in states and "inadmissible" in states:
         return "no", "can lose a flush"
     if study.chosen is None:

@@ -13,7 +13,7 @@ from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost.draws import DRAWS, Draws, medians
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.totals import Total
-from costmodel.decision.candidates import from_kernel
+from costmodel.decision.candidates import from_kernel, needs
 from costmodel.decision.history import steps
 from costmodel.decision.model import SourceRow
 from costmodel.decision.policy import Study
@@ -28,6 +28,7 @@ from costmodel.kvm import kernels
 from costmodel.kvm.guests import guest as guest_of
 from costmodel.kvm.placements import placement_for
 from costmodel.kvm.releases import own_fixes
+from costmodel.kvm.setup import contradictions
 from costmodel.kvm.strategies import strategy as strategy_of
 from costmodel.kvm.triggers import Trigger, triggers_of
 from costmodel.plain import shell_line
@@ -167,7 +168,12 @@ def _done(study: Study, side: Side) -> Done:
         newer = from_kernel(case, study.trigger.id, asked)
         note = "" if asked.safe else asked.verdict.reason
         entry = VersusSide(
-            strategy=side.strategy, state=asked.verdict.state, placement=place, note=note, from_kernel=newer
+            strategy=side.strategy,
+            state=asked.verdict.state,
+            placement=place,
+            note=note,
+            from_kernel=newer,
+            needs=needs(case, study.trigger.id, side.strategy),
         )
         return Done(entry, study, study.cost(side.strategy))
     running = [c for c in study.candidates if c.running]
@@ -258,7 +264,7 @@ def _sources(evidence: Evidence, case: Scenario, parameters: ParameterSet, used:
 
 def _warnings(base: Side, new: Side, triggers: Sequence[VersusTrigger]) -> list[str]:
     case = new.scenario
-    texts = []
+    texts = contradictions(case.guest, case.setup)
     masked = any(
         side.strategy and strategy_of(side.strategy).scope == "mask" for t in triggers for side in (t.base, t.new)
     )

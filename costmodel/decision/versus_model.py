@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from costmodel.decision.model import Frozen, Interval, SourceRow
+from costmodel.decision.model import Frozen, Interval, Needs, SourceRow
 
 Verdict = Literal["lower", "higher", "equal", "undecided", "refused"]
 
@@ -32,7 +32,7 @@ class VersusRow(Frozen):
 
 class VersusSide(Frozen):
     """What one side does at a trigger; `state` tells whether that is safe, `strategy` is null where nothing is known.
-    `from_kernel` is the first later kernel that has what the strategy lacks.
+    `from_kernel` is the first later kernel that has what the strategy lacks, `needs` what it takes to have it here.
     """
 
     strategy: str | None
@@ -40,6 +40,7 @@ class VersusSide(Frozen):
     placement: str
     note: str
     from_kernel: str | None = None
+    needs: Needs = "nothing"
 
 
 class VersusDecision(Frozen):

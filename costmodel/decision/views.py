@@ -60,7 +60,7 @@ def view(result: Recommendation, evidence: Evidence | None = None) -> View | Non
         result.guest,
         result.machine,
         result.workload,
-        result.kernel,
+        result.kernel_version,
         resident_bytes=result.scenario["resident_bytes"],
         event_fraction=result.scenario.get("event_fraction"),
         folio_bytes=int(result.scenario.get("folio_bytes", PAGE_BYTES)),

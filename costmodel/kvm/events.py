@@ -87,6 +87,10 @@ CONDITIONS = {
     "huge_pages": Condition(
         lambda guest, setup: setup.backing in ("thp", "guest_memfd"), _says("the memory has no transparent huge pages")
     ),
+    "registered": Condition(
+        lambda guest, setup: setup.pinned,
+        _says("no memory of the guest is registered, so there is nothing to unregister"),
+    ),
     "discards": Condition(
         lambda guest, setup: not (setup.vmm == "qemu" and setup.pinned),
         _says("QEMU discards no memory of a guest that it has registered"),

@@ -24,7 +24,18 @@ CHOICES = {
     "mempolicy": MEMPOLICIES,
     "mergeable": tuple(SWITCHES),
 }
-COLUMNS = ("guest_type", "vmm", "property", "value", "source")
+COLUMNS = ("guest_type", "vmm", "property", "value", "choice", "source")
+WHOSE = {"user": True, "none": False}
+"""Words of the column `choice`: whether the VMM lets its user have it otherwise."""
+
+
+@dataclass(frozen=True)
+class Default:
+    """What a VMM does: the value, whether its user can have it otherwise, and where that was read."""
+
+    value: str | bool
+    free: bool
+    source: str
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,11 @@ class Setup:
     mempolicy: str
     mergeable: bool
     assumed: tuple[str, ...] = ()
+
+    @property
+    def pinned_for_sure(self) -> bool | None:
+        """Whether the memory is pinned; None where that is only assumed."""
+        return None if "pinned" in self.assumed else self.pinned
 
     @property
     def values(self) -> dict[str, str | bool]:
@@ -80,7 +96,7 @@ def setup(
     for name in ("pinned", "mergeable"):
         if not isinstance(given[name], bool | None):
             raise BadInput(f"{given[name]!r} is neither true nor false", field=name, remedy="give true or false")
-    sourced = {name: value for (type_, by, name), value in defaults().items() if (type_, by) == (g.id, who)}
+    sourced = {name: default.value for name, default in _defaults_of(g.id, who).items()}
     told = {name: value for name, value in given.items() if value is not None}
     if (told.get("backing") in ("hugetlb", "memfd")) and "mergeable" not in told:
         told["mergeable"] = False
@@ -88,6 +104,24 @@ def setup(
     found = Setup(who, **values, assumed=tuple(name for name in values if name not in sourced and name not in told))
     _check(g, found)
     return found
+
+
+def contradictions(guest_id: str, found: Setup) -> list[str]:
+    """What no guest of this type under this VMM can have, with what the VMM does in its place and where that was read."""
+    return [
+        f"the guest is said to be {_words(name, found.values[name])}, but under {found.vmm} every {guest_id} guest is "
+        f"{_words(name, default.value)} ({default.source}): no such guest exists; for another VMM say --vmm other"
+        for name, default in _defaults_of(guest_id, found.vmm).items()
+        if not default.free and found.values[name] != default.value
+    ]
+
+
+def _words(name: str, value: str | bool) -> str:
+    return f"{'' if value else 'not '}{name}" if isinstance(value, bool) else f"{name} {value}"
+
+
+def _defaults_of(guest_id: str, vmm: str) -> dict[str, Default]:
+    return {name: default for (type_, by, name), default in defaults().items() if (type_, by) == (guest_id, vmm)}
 
 
 def assumed_values(g: Guest) -> dict[str, str | bool]:
@@ -122,20 +156,21 @@ def _check(g: Guest, found: Setup) -> None:
 
 
 @lru_cache(maxsize=1)
-def defaults() -> dict[tuple[str, str, str], str | bool]:
+def defaults() -> dict[tuple[str, str, str], Default]:
     """What each VMM does by default, by guest type, VMM and property. Raises BadInput."""
     return read(data_dir() / "kvm" / "guest_defaults.csv")
 
 
-def read(path: Path) -> dict[tuple[str, str, str], str | bool]:
+def read(path: Path) -> dict[tuple[str, str, str], Default]:
     """The defaults of a file. Raises BadInput with the row that cannot be read."""
-    found: dict[tuple[str, str, str], str | bool] = {}
+    found: dict[tuple[str, str, str], Default] = {}
     for row in table.read_table(path, COLUMNS, COLUMNS[:3]):
         place: Mapping[str, str] = {"file": path.name, "name": table.row_name(row, COLUMNS[:3])}
         table.choice(row, "guest_type", GUESTS, **place)
         table.choice(row, "vmm", VMMS, **place)
         name = table.choice(row, "property", CHOICES, **place)
         value = table.choice(row, "value", CHOICES[name], **place)
+        free = WHOSE[table.choice(row, "choice", WHOSE, **place)]
         table.filled(row, ("source",), **place)
-        found[row["guest_type"], row["vmm"], name] = SWITCHES.get(value, value)
+        found[row["guest_type"], row["vmm"], name] = Default(SWITCHES.get(value, value), free, row["source"])
     return found

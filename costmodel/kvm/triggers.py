@@ -260,6 +260,7 @@ TRIGGERS = {
             page_may_leave_vm=True,
             user_abi=True,
             by_vmm=True,
+            causes=(Cause("unregister", "KVM_MEMORY_ENCRYPT_UNREG_REGION", ("registered",), moves=True),),
         ),
         Trigger(
             "intra_host_migration_move_ctx",

@@ -9,7 +9,7 @@ from costmodel.decision.alternatives_model import Alternatives, MeasuredHost, Mo
 from costmodel.numbers import interval, quantity
 from costmodel.report.history import history
 from costmodel.report.rounding import change
-from costmodel.report.text import ascii_text, cell, command_lines, wrap
+from costmodel.report.text import NEEDS, ascii_text, cell, command_lines, wrap
 
 TABLE_WIDTH = 75
 LOST, LOST_AT_MOST = "host CPUs lost", "host CPUs, at most"
@@ -73,7 +73,8 @@ def label(row: ModelRow) -> str:
     else:
         text = row.strategy_title
     text = f"{row.guest}, {row.where}: {text}{' (pinned)' if row.pinned else ''}"
-    return text if row.state == "admissible" else f"{text} ({UNSAFE[row.state]})"
+    notes = [note for note in (UNSAFE.get(row.state), NEEDS.get(row.needs)) if note]
+    return f"{text} ({', '.join(notes)})" if notes else text
 
 
 UNSAFE = {"inadmissible": "can lose a flush", "undecided": "a condition is open"}

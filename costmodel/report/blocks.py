@@ -57,18 +57,29 @@ def answer(result: Recommendation) -> str:
     def effect(item: Advice) -> str:
         return text.effect(result, item, cell)
 
-    return fragment("answer", r=result, rival_cost=text.rival_cost, effect=effect, ends=text.headline_ends(result))
+    return fragment(
+        "answer",
+        r=result,
+        kernel=text.kernel_text(result),
+        rival_cost=text.rival_cost,
+        effect=effect,
+        ends=text.headline_ends(result),
+    )
 
 
 def policy(result: Recommendation) -> str:
     """Strategy, basis, P(best), regret and flips for each trigger."""
-    return fragment("policy", r=result, groups=grouping.policies(result.policy), probability=probability)
+    return fragment(
+        "policy", r=result, groups=grouping.policies(result.policy), probability=probability, no_regret=text.NO_REGRET
+    )
 
 
 def costs(result: Recommendation) -> str:
     """Cost table and plot at the costliest flush."""
     rows = [row for row in result.costs if row.trigger == result.costliest_trigger]
-    return fragment("costs", r=result, rows=rows, plot=Markup(plots.cost_figure(rows, result.costliest_strategy)))
+    return fragment(
+        "costs", r=result, rows=rows, needs=text.NEEDS, plot=Markup(plots.cost_figure(rows, result.costliest_strategy))
+    )
 
 
 def contention(result: Recommendation) -> str:
@@ -77,6 +88,7 @@ def contention(result: Recommendation) -> str:
         "contention",
         r=result,
         blocks=waiting.blocks(result.contention),
+        ceilings=waiting.ceilings(result.contention),
         bills=waiting.bills(result.bills),
         hybrids=waiting.hybrids(result.hybrids),
         names=waiting.thread_names(),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from costmodel.decision.versus_model import Versus, VersusChange, VersusRow, VersusTrigger
 from costmodel.numbers import quantity
 from costmodel.report.rounding import change
-from costmodel.report.text import cell, command_lines, mark_of, wrap
+from costmodel.report.text import MARKS, cell, command_lines, mark_of, wrap
 
 TABLE_WIDTH = 75
 MARK = "*"
@@ -72,7 +72,7 @@ def grouped(triggers: Sequence[VersusTrigger]) -> list[list[VersusTrigger]]:
     """Triggers with the same strategies and numbers together, those of the workload first."""
     found: dict[str, list[VersusTrigger]] = {}
     for one in sorted(triggers, key=lambda t: not t.in_workload):
-        sides = [(side.strategy, side.state, side.from_kernel) for side in (one.base, one.new)]
+        sides = [(side.strategy, side.state, side.from_kernel, side.needs) for side in (one.base, one.new)]
         key = repr((sides, one.range_note, one.rows))
         found.setdefault(key, []).append(one)
     return list(found.values())
@@ -91,7 +91,9 @@ def _section(group: Sequence[VersusTrigger]) -> tuple[str, list[tuple[str, ...]]
     """Title of a section and its lines: the strategies, then the quantities."""
     first = group[0]
     sides = (first.base, first.new)
-    strategies = [f"{mark_of(s.state, s.from_kernel).strip()}{s.strategy or 'unknown'}" for s in sides]
+    strategies = [
+        f"{mark_of(s.state, s.from_kernel, s.needs).replace(' ', '')}{s.strategy or 'unknown'}" for s in sides
+    ]
     rows = [row for row in first.rows if not _repeats(row, first.rows)]
     title = ", ".join(one.trigger for one in group) + (f" ({first.range_note})" if first.range_note else "")
     return title, [("  strategy", *strategies, ""), *map(_cells, rows)]
@@ -181,10 +183,9 @@ def legend(result: Versus) -> list[str]:
         text += " lower, higher: the intervals do not touch, or one side is zero."
     if result.extrapolated:
         text += f" {MARK} EXTRAPOLATED: a prior by rule went in."
-    if any(side.state != "admissible" for one in result.triggers for side in (one.base, one.new)):
-        text += (
-            " Before a strategy: - it can lose a flush here, + only a newer kernel has what it needs, ? a condition is open."
-        )
+    sides = [side for one in result.triggers for side in (one.base, one.new)]
+    if any(side.state != "admissible" or side.needs != "nothing" for side in sides):
+        text += f" {MARKS}"
     return wrap(text)
 
 

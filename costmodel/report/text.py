@@ -6,7 +6,16 @@ import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 
-from costmodel.decision.model import Advice, CostRow, Interval, PolicyEntry, Recommendation, RivalPrior, TogetherRow
+from costmodel.decision.model import (
+    Advice,
+    CostRow,
+    Interval,
+    Needs,
+    PolicyEntry,
+    Recommendation,
+    RivalPrior,
+    TogetherRow,
+)
 from costmodel.numbers import ceiling, interval, probability, quantity
 from costmodel.plain import quoted_words
 from costmodel.report import waiting
@@ -112,9 +121,15 @@ def _cost(result: Recommendation) -> list[str]:
     return [line for name, text in parts.items() if text for line in wrap(f"{name}: {text}", "  ", "    ")]
 
 
+def kernel_text(result: Recommendation) -> str:
+    """The kernel that was asked for, and the range of kernels that flush as it does."""
+    same = f", which flushes as {result.kernel}" if result.kernel != result.kernel_version else ""
+    return f"kernel {result.kernel_version}{same}"
+
+
 def _head(result: Recommendation) -> list[str]:
     lines = wrap(
-        f"{result.guest_title} on {result.machine_title}, {result.workload_title}, kernel {result.kernel}", "", "  "
+        f"{result.guest_title} on {result.machine_title}, {result.workload_title}, {kernel_text(result)}", "", "  "
     )
     lines += ["", *wrap(result.headline, "  ")]
     if result.applicable:
@@ -127,8 +142,7 @@ def _head(result: Recommendation) -> list[str]:
             "",
             *wrap(
                 "Every number below is MODEL, median [90 % interval]; * marks EXTRAPOLATED (a prior by rule "
-                "went in). Before a strategy: - it can lose a flush here, + only a newer kernel has what it needs, ? a "
-                "condition is open."
+                f"went in). {MARKS}"
             ),
         ]
     return lines
@@ -154,7 +168,10 @@ def _policy(policy: Sequence[PolicyEntry]) -> list[str]:
         if entry.p_best is not None:
             regret = quantity(entry.regret.expected_cpu_s_per_event, "s")
             chance = probability(entry.p_best, extrapolated=entry.extrapolated)
-            lines += wrap(f"P(best) {chance}, expected regret {regret} CPU time per event", "      ")
+            cost = (
+                f"expected regret {regret} CPU time per event" if entry.regret.expected_cpu_s_per_event else NO_REGRET
+            )
+            lines += wrap(f"P(best) {chance}, {cost}", "      ")
         elif entry.p_best_note.startswith("undecided"):
             lines += wrap(entry.p_best_note, "      ", "        ")
         if entry.cheapest not in (None, entry.strategy):
@@ -170,9 +187,16 @@ def _policy(policy: Sequence[PolicyEntry]) -> list[str]:
     return lines
 
 
+NO_REGRET = "cheapest in every draw"
 STATE_MARKS = {"admissible": " ", "inadmissible": "-", "undecided": "?"}
-NEWER_MARK = "+"
-COST_HEAD = ("  strategy", "per event", "CPU time/event", "host CPUs lost")
+NEWER_MARK, PATCH_MARK = "+", "!"
+NEEDS = {"upgrade": "needs a newer kernel", "patch": "needs a kernel patch"}
+MARKS = (
+    "Before a strategy: - it can lose a flush here, ? a condition is open, + only a newer kernel does it here or has "
+    "what it needs, ! no kernel does it here: it needs a patch."
+)
+"""The legend of the marks before a strategy."""
+COST_HEAD = ("   strategy", "per event", "CPU time/event", "CPUs lost")
 
 
 def _costs(result: Recommendation) -> list[str]:
@@ -181,7 +205,10 @@ def _costs(result: Recommendation) -> list[str]:
         return []
     known = [_cost_cells(row) for row in rows if not row.refused]
     widths = [max(map(len, column)) + 1 for column in zip(COST_HEAD, *known, strict=True)]
-    lines = [f"COST at {rows[0].trigger} (hook {rows[0].placement})", *_columns(COST_HEAD, widths)]
+    what = (
+        f"all events at the hook, as {rows[0].trigger}" if result.all_events_at == rows[0].trigger else rows[0].trigger
+    )
+    lines = [f"COST at {what} (hook {rows[0].placement})", *_columns(COST_HEAD, widths)]
     for cells in known:
         lines += _columns(cells, widths)
     for row in rows:
@@ -191,13 +218,20 @@ def _costs(result: Recommendation) -> list[str]:
 
 
 def _mark(row: CostRow) -> str:
-    """What a newer kernel could do is told apart from what can never be safe here."""
-    return mark_of(row.state, row.from_kernel)
+    return mark_of(row.state, row.from_kernel, row.needs)
 
 
-def mark_of(state: str, from_kernel: str | None) -> str:
-    """The mark before a strategy: whether it is safe, and where it is not, whether a newer kernel has what it lacks."""
+def safety_mark(state: str, from_kernel: str | None) -> str:
+    """Whether a strategy is safe, and where it is not, whether a newer kernel has what it lacks."""
     return NEWER_MARK if from_kernel else STATE_MARKS.get(state, "?")
+
+
+def mark_of(state: str, from_kernel: str | None, needs: Needs) -> str:
+    """The two marks before a strategy: whether it is safe or a newer kernel has what it lacks, and whether it takes a
+    patch of the kernel.
+    """
+    newer = state == "admissible" and needs == "upgrade"
+    return (NEWER_MARK if newer else safety_mark(state, from_kernel)) + (PATCH_MARK if needs == "patch" else " ")
 
 
 def _cost_cells(row: CostRow) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from costmodel.decision.model import Interval
 from costmodel.numbers import interval, quantity, significant
-from costmodel.report.text import NEWER_MARK, STATE_MARKS, ascii_text, command_lines, mark_of, wrap
+from costmodel.report.text import NEWER_MARK, STATE_MARKS, ascii_text, command_lines, safety_mark, wrap
 from costmodel.traces import model
 from costmodel.traces.summary import BURST_GAP_NS, Histogram, Summary, lost
 from costmodel.traces.tasks import triggers_of_task
@@ -130,7 +130,7 @@ def _task(name: str, events: int, triggers: Sequence[str], decided: bool) -> lis
 def _names(rows: Sequence[model.StrategyRow]) -> list[str]:
     lines = []
     for mark in (*STATE_MARKS.values(), NEWER_MARK):
-        same = [r for r in rows if mark_of(r.state, r.from_kernel) == mark]
+        same = [r for r in rows if safety_mark(r.state, r.from_kernel) == mark]
         if same:
             text = ", ".join(r.strategy + (" (this kernel)" if r.running else "") for r in same)
             lines += wrap(text, f"{mark} ", "    ")

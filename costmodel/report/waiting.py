@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from costmodel.decision.model import BillRow, ContentionRow, HybridRow, Interval, Recommendation
 from costmodel.kvm.placements import PLACEMENTS
-from costmodel.numbers import interval, quantity
+from costmodel.numbers import ceiling, interval, quantity
 
+UNFELT_S = 1e-6
+"""A wait of a page fault that stays below this is lost in the fault itself."""
 UNSEEN_S = 1e-9
 """Waits that stay below this are printed as such: no clock of the kernel shows them."""
 
@@ -79,6 +81,19 @@ def cell(value: Interval | None) -> str:
     return interval(value.low, value.median, value.high, value.unit, value.most)
 
 
+def told(value: Interval | None) -> str:
+    """The same in a sentence, which says so where it is a ceiling."""
+    return cell(value) if value is None else ceiling(cell(value), value.at_most)
+
+
+def ceilings(rows: Sequence[ContentionRow]) -> str:
+    """What a table of `rows` says beside it where their rate is a ceiling; else empty."""
+    some = any(row.standstill_fraction is not None and row.standstill_fraction.at_most for row in rows)
+    return (
+        "the rate is a ceiling: every share of the time and every wait below is at most what is shown" if some else ""
+    )
+
+
 def thread_names() -> list[str]:
     """What the thread of 2023-08-18 calls a hook at each placement."""
     return [f"{place.title}: {', '.join(place.hooks)}" for place in PLACEMENTS.values() if place.hooks]
@@ -90,27 +105,23 @@ def sentences(result: Recommendation) -> list[str]:
     found = []
     for row in own:
         if row.here:
+            what = "all events at the hook" if row.trigger == result.all_events_at else f"{row.trigger} alone"
             found.append(
-                f"{row.trigger} alone, hook {row.placement_title}: an invalidation is in progress "
-                f"{cell(row.in_progress_fraction)} of the time; "
-                f"each vCPU stands still {cell(row.standstill_fraction)} of it; a fault waits "
-                f"{cell(row.fault_wait_mean_s)} (mean) and {cell(row.fault_wait_p99_s)} (99th percentile), a memslot "
-                f"update {cell(row.memslot_wait_mean_s)}"
+                f"{what}, hook {row.placement_title}: an invalidation is in progress {told(row.in_progress_fraction)} of the "
+                f"time; each vCPU stands still {told(row.standstill_fraction)} of it; {_faults(row)}, a memslot update waits "
+                f"{told(row.memslot_wait_mean_s)}"
             )
     for row in own:
         if row.placement == "under_mmu_lock" and not row.here:
             found.append(
-                f"under mmu_lock instead: lock held {cell(row.lock_busy_fraction)} of the time, a fault waits "
-                f"{cell(row.fault_wait_mean_s)} (mean) and {cell(row.fault_wait_p99_s)} (99th percentile)"
+                f"under mmu_lock instead: lock held {told(row.lock_busy_fraction)} of the time, {_faults(row)}"
             )
     for bill in (bill for bill in result.bills if bill.strategy == result.costliest_strategy):
         found.append(
             f"one event takes {cell(bill.own_s)} from the CPUs of its guest and {cell(bill.others_s)} from everyone "
             "else"
         )
-        if bill.vms_at_one_percent is not None:
-            found.append(f"VMs that lose 1 % of the host: {vms(bill.vms_at_one_percent)}")
-            found.append(f"VMs that lose 10 % of the host: {vms(bill.vms_at_ten_percent)}")
+        found += shares(bill)
         found += limits(bill)
     worst = max(result.abuse, key=lambda row: row.forced_cpus.median, default=None)
     if worst is not None:
@@ -118,6 +129,25 @@ def sentences(result: Recommendation) -> list[str]:
             f"one attacking thread of the VMM that loops {worst.trigger} takes {cell(worst.forced_cpus)} host CPUs at most"
         )
     return found
+
+
+def _faults(row: ContentionRow) -> str:
+    """How long page faults wait, in words where no guest can feel it."""
+    waits = (row.fault_wait_mean_s, row.fault_wait_p99_s)
+    if all(wait is not None and wait.high < UNFELT_S for wait in waits):
+        return "page faults are practically not delayed"
+    return f"a fault waits {told(waits[0])} (mean) and {told(waits[1])} (99th percentile)"
+
+
+def shares(bill: BillRow) -> list[str]:
+    """How many such VMs cost 1 % and 10 % of the host; at the ceiling of a rate, where it is one."""
+    most = bill.neighbour_fraction is not None and bill.neighbour_fraction.at_most
+    pairs = ((bill.vms_at_one_percent, "1 %"), (bill.vms_at_ten_percent, "10 %"))
+    known = [(value, share) for value, share in pairs if value is not None]
+    alone = [share for value, share in known if value.high < 1]
+    texts = [f"one such VM already costs more than {alone[-1]} of the host"] if alone else []
+    texts += [f"{cell(value)} such VMs cost {share} of the host" for value, share in known if value.high >= 1]
+    return [("at the ceiling of the rate " if most else "") + ", ".join(texts)] if texts else []
 
 
 def vms(value: Interval | None) -> str:
@@ -130,8 +160,12 @@ def vms(value: Interval | None) -> str:
 def limits(bill: BillRow) -> list[str]:
     """Which lock-up detectors flushes in line can trip, and how likely the host has CPUs enough for it."""
     return [
-        f"flushes in line that trip the {quantity(reach.limit_s, 's')} limit (row {reach.id}): {cell(reach.initiators)}; "
-        f"the host has that many CPUs to wait in {100 * reach.reach_fraction:.0f} % of the draws"
+        f"about {cell(reach.initiators)} queued flushes would trip the {quantity(reach.limit_s, 's')} limit (row {reach.id}); "
+        + (
+            f"the host has CPUs enough to queue them in {100 * reach.reach_fraction:.2g} % of the draws"
+            if reach.reach_fraction > 0
+            else "the host has too few CPUs to queue them"
+        )
         for reach in bill.limits
     ]
 

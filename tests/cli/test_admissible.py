@@ -8,8 +8,13 @@ import pytest
 from click.testing import CliRunner
 
 from costmodel.cli import cli
+from costmodel.cost.scenario import scenario
+from costmodel.decision.candidates import candidates
 from costmodel.evidence.paths import data_dir
+from costmodel.evidence.store import load
 from costmodel.kvm.agreement import disagreements, facts
+from costmodel.kvm.guests import GUESTS
+from costmodel.kvm.triggers import triggers_of
 
 
 def invoke(*words, text=None):
@@ -79,13 +84,51 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
 
 def test_an_assumption_decides_an_open_cell():
     cell = ["--guest", "sev", "--trigger", "autonuma_prot_none_scan", "--strategy", "CLFLUSHOPT_DM_PINNED", "--json"]
-    machine = ["--machine", "epyc-7763-2s"]
+    machine = ["--machine", "epyc-7763-2s", "--vmm", "other"]
     before = json.loads(invoke(*cell, *machine).stdout)[0]
     assert before["state"] == "undecided"
     told = [word for name in before["unknown"] for word in ("--assume", f"{name}=true")]
     assert json.loads(invoke(*cell, *machine, *told).stdout)[0]["state"] == "admissible"
     denied = [word for name in before["unknown"] for word in ("--assume", f"{name}=false")]
     assert json.loads(invoke(*cell, *machine, *denied).stdout)[0]["state"] == "inadmissible"
+
+
+HOSTS = {"tdx": "xeon-8570-2s"}
+SETUPS = {
+    (): {},
+    ("--vmm", "other"): {"vmm": "other"},
+    ("--not-pinned",): {"pinned": False},
+    ("--pinned",): {"pinned": True},
+    ("--vmm", "cloud-hypervisor", "--mempolicy", "bind"): {"vmm": "cloud-hypervisor", "mempolicy": "bind"},
+}
+DMA = {("--noncoherent-dma",): {"noncoherent_dma": True}}
+
+
+@pytest.mark.parametrize("kernel", ["6.6", "6.12.61", "6.17", "newest"])
+@pytest.mark.parametrize("guest", GUESTS)
+def test_the_verdicts_are_those_of_recommend_for_every_trigger_strategy_and_setup(guest, kernel):
+    host = HOSTS.get(guest, "epyc-7763-2s")
+    for setup, numbers in (SETUPS | ({} if GUESTS[guest].has("encrypted") else DMA)).items():
+        case = scenario(load(), guest, host, "autonuma-default", kernel, **numbers)
+        for trigger in triggers_of(guest):
+            asked = ["--guest", guest, "--trigger", trigger.id, "--machine", host, "--kernel", kernel, *setup, "--json"]
+            shown = {row["strategy"]: row["state"] for row in json.loads(invoke(*asked).stdout)}
+            assert shown == {c.strategy: c.verdict.state for c in candidates(case, trigger.id)}, (trigger.id, setup)
+
+
+def test_pinning_by_qemu_decides_what_is_open_under_an_unknown_vmm():
+    cell = ["--guest", "sev", "--trigger", "autonuma_prot_none_scan", "--strategy", "CLFLUSHOPT_DM_PINNED", "--json"]
+    states = [
+        json.loads(invoke(*cell, "--machine", "epyc-7763-2s", *setup).stdout)[0]["state"]
+        for setup in ([], ["--vmm", "other"], ["--not-pinned"])
+    ]
+    assert states == ["admissible", "undecided", "inadmissible"]
+
+
+@pytest.mark.parametrize("words", [["--batch", "-"], ["--agreement"]])
+def test_labels_take_no_setup(words):
+    result = invoke(*words, "--not-pinned", text=HEAD)
+    assert result.exit_code != 0 and result.stdout == ""
 
 
 @pytest.mark.parametrize("assumption", ["moon=true", "has_wbnoinvd", "has_wbnoinvd=perhaps"])

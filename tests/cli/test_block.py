@@ -63,3 +63,9 @@ def test_json():
 def test_errors_are_one_line(words):
     result = CliRunner().invoke(cli, ["block", *words])
     assert isinstance(result.exception, CostModelError) and "\n" not in str(result.exception)
+
+
+def test_a_row_for_comparison_says_that_it_needs_a_patch():
+    text = " ".join(output(*CASE, "--strategy", "CLFLUSHOPT_UVA").split())
+    assert "needs a kernel patch" in text
+    assert text.count("needs a kernel patch") == 1

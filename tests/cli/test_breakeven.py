@@ -102,3 +102,10 @@ def test_what_a_condition_forbids_is_told():
     words = ("--guest", "sev-snp-gmem", "--trigger", "gmem_punch_hole")
     text = breakeven("range_bytes", *words, pair=("WBNOINVD_MASK", "CLFLUSHOPT_DM_GMEM")).stdout
     assert "WBNOINVD_MASK is inadmissible there" in text
+
+
+def test_the_kernel_decides_which_of_the_pair_may_be_used_there():
+    """The mask came with v6.17."""
+    old, new = (breakeven("range_bytes", "--kernel", kernel).stdout for kernel in ("6.6", "6.17"))
+    assert "WBNOINVD_MASK is inadmissible there" in old and "inadmissible" not in new
+    assert "kernel 6.6" in old.splitlines()[0] and "kernel 6.17" in new.splitlines()[0]

@@ -190,3 +190,21 @@ def test_an_extreme_rate_warns_nobody_about_arithmetic():
     words = ["contention", *CASE, "--trigger", SCAN, "--rate-per-s", "100000"]
     done = subprocess.run([sys.executable, "-m", "costmodel", *words], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_rests_on_a_ceiling_says_so_and_a_rate_that_was_given_does_not(old):
+    measured = text_of(*CASE, "--kernel", "6.6", "--trigger", SCAN, "--rate-per-s", "5")
+    assert "the rate is a ceiling" in old and "a neighbour on one of these CPUs loses at most" in old
+    assert "ceiling" not in measured and "loses at most" not in measured
+
+
+def test_no_column_runs_into_the_next(old):
+    tables = [block for block in old.split("\n\n") if "lock held" in block]
+    assert tables
+    for block in tables:
+        head, *lines = [line for line in block.splitlines() if line.startswith(("  hook", "* ", "  under"))]
+        starts = [
+            head.index(name) for name in ("lock held", "in progress", "fault waits, mean", "p99", "memslot update")
+        ]
+        for line in lines:
+            assert all(line[start - 2 : start] == "  " for start in starts if len(line) > start), line

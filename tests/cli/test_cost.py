@@ -106,3 +106,16 @@ def test_a_bad_value_is_refused_with_nothing_printed(words):
     assert isinstance(result.exception, CostModelError)
     assert "\n" not in str(result.exception)
     assert result.stdout == ""
+
+
+def test_what_takes_another_kernel_is_told_and_columns_stand_apart():
+    result = cost(*CASE, "--kernel", "6.6", "--trigger", "autonuma_prot_none_scan")
+    head, *lines = [line for line in result.stdout.splitlines() if line.startswith("  ")]
+    starts = [head.index(name) for name in ("per event", "CPU time per event", "host CPUs lost", "note")]
+    by_strategy = {line.split()[0]: line for line in lines}
+    for line in lines:
+        assert all(line[start - 2 : start] == "  " for start in starts if len(line) > start)
+    assert "needs" not in by_strategy["WBINVD_ALL"]
+    assert by_strategy["WBNOINVD_MASK"].endswith("needs a newer kernel")
+    for name in ("SKIP_COHERENT", "CLFLUSHOPT_DM_PINNED", "WBNOINVD_ALL"):
+        assert by_strategy[name].endswith("needs a kernel patch")

@@ -16,7 +16,8 @@ def answer():
     def ask(guest, machine="epyc-7763-2s", workload="autonuma-default", kernel="newest", **numbers):
         key = (guest, machine, workload, kernel, tuple(sorted(numbers.items())))
         if key not in asked:
-            asked[key] = recommend(guest, machine, workload, kernel, **numbers)
+            given = {name: dict(value) if name == "rates" else value for name, value in numbers.items()}
+            asked[key] = recommend(guest, machine, workload, kernel, **given)
         return asked[key]
 
     return ask

@@ -7,6 +7,7 @@ from costmodel.decision.recommend import not_applicable
 from costmodel.evidence.store import load
 from costmodel.kvm.guests import GUESTS
 from costmodel.kvm.strategies import STRATEGIES
+from costmodel.report.text import render
 
 EVIDENCE = load()
 MERGEABLE = {"vmm": "other", "pinned": False, "mergeable": True}
@@ -86,3 +87,41 @@ def test_a_plain_guest_is_told_what_is_not_modelled(answer):
     assert "Nothing to do" not in result.headline
     assert any("--noncoherent-dma" in warning for warning in result.warnings)
     assert not any("--noncoherent-dma" in warning for warning in answer("sev").warnings)
+
+
+@pytest.mark.parametrize("kernel", ["6.12", "6.17"])
+@pytest.mark.parametrize("machine", ["epyc-7763-2s", "epyc-9654-2s"])
+@pytest.mark.parametrize("folio", [4096, 2**21])
+def test_an_snp_guest_under_qemu_has_no_region_to_unregister(answer, machine, kernel, folio):
+    """QEMU registers none for SNP: what costs most is the release of guest_memfd pages, also where its folios are huge."""
+    result = answer("sev-snp-gmem", machine, kernel=kernel, folio_bytes=folio)
+    assert result.costliest_trigger == "gmem_free_folio_teardown"
+    assert "guest_memfd page release" in result.headline_cost
+    rows = [row for row in result.costs if row.trigger == "unreg_region"]
+    assert rows and not any(row.fires for row in rows)
+
+
+def test_a_cpu_without_wbnoinvd_is_told_what_it_executes(answer):
+    """Naples has WBINVD only; the kernel's masked write-back falls back to it."""
+    naples, milan = (answer("sev", machine, kernel="6.17") for machine in ("epyc-7601-2s", "epyc-7763-2s"))
+    title = "WBINVD on the CPUs that ran the guest (this CPU has no WBNOINVD)"
+    assert title in naples.headline and f"6.17 runs {title}" in [a.title for a in naples.do_now]
+    assert all("WBNOINVD on" not in text for text in (naples.headline, naples.headline_cost))
+    assert any(text.startswith("this CPU has no WBNOINVD") for text in naples.warnings)
+    assert "WBNOINVD on the CPUs" in milan.headline and not any("no WBNOINVD" in text for text in milan.warnings)
+
+
+@pytest.mark.parametrize("kernel", ["6.6", "6.17", "newest"])
+def test_a_loss_stands_beside_its_total_and_no_share_can_disagree(answer, kernel):
+    text = answer("sev", kernel=kernel).headline_cost
+    assert " of 256 host CPUs" in text and "%" not in text
+
+
+def test_sentences_are_those_of_an_engineer(answer):
+    result = answer("sev", kernel="6.17", cpus_that_ran=8)
+    shown = " ".join(render(result).split())
+    assert "each event waits for its flush, so that there are at most" in shown
+    assert "page faults are practically not delayed" in shown and "cheapest in every draw" in shown
+    for odd in ("slows itself down", "regret 0", " 1/s", "flushes in line", "VMs that lose"):
+        assert odd not in shown, odd
+    assert "in progress at most" in shown and "stands still at most" in shown

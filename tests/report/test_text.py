@@ -124,8 +124,39 @@ def test_what_a_newer_kernel_can_do_is_marked_apart_from_what_loses_a_flush(answ
     assert rows["WBNOINVD_MASK"].state == rows["CLFLUSHOPT_UVA"].state == "inadmissible"
     assert (rows["WBNOINVD_MASK"].from_kernel, rows["CLFLUSHOPT_UVA"].from_kernel) == ("v6.17-v7.2", None)
     block = text.render(result)
-    assert re.search(r"^  \+ WBNOINVD_MASK ", block, re.M) and re.search(r"^  - CLFLUSHOPT_UVA ", block, re.M)
-    assert "+ only a newer kernel has what it needs" in flat(block)
+    assert re.search(r"^  \+  WBNOINVD_MASK ", block, re.M) and re.search(r"^  -! CLFLUSHOPT_UVA ", block, re.M)
+    assert "+ only a newer kernel does it here or has what it needs" in flat(block)
+
+
+@pytest.mark.parametrize("kernel", ["6.6", "6.12.61", "6.17", "newest"])
+def test_a_strategy_that_the_kernel_does_not_do_here_is_marked(answer, kernel):
+    """SKIP_COHERENT, CLFLUSHOPT of pinned pages and WBNOINVD on all CPUs are in no kernel's hook for user addresses."""
+    result = answer("sev", kernel=kernel)
+    block = text.render(result)
+    rows = [row for row in result.costs if row.trigger == result.costliest_trigger]
+    assert [row.strategy for row in rows if row.needs == "nothing"] == [result.costliest_strategy]
+    for row in rows:
+        if row.needs == "patch":
+            assert re.search(rf"^  .! {row.strategy}\b", block, re.M), row.strategy
+    assert {"SKIP_COHERENT", "CLFLUSHOPT_DM_PINNED", "WBNOINVD_ALL"} <= {r.strategy for r in rows if r.needs == "patch"}
+    assert re.search(rf"^     {result.costliest_strategy} ", block, re.M)
+    assert "! no kernel does it here: it needs a patch" in flat(block)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "shown"),
+    [
+        ("6.6", "kernel 6.6, which flushes as v5.18-v6.7"),
+        ("6.7", "kernel 6.7, which flushes as v5.18-v6.7"),
+        ("6.12.61", "kernel 6.12.61, which flushes as v6.11-v6.16"),
+        ("v6.11-v6.16", "kernel v6.11-v6.16"),
+        ("newest", "kernel v7.3-rc"),
+    ],
+)
+def test_the_head_names_the_kernel_that_was_asked_for(answer, kernel, shown):
+    head = flat(text.render(answer("sev", kernel=kernel))[:400])
+    assert f"{shown} " in head
+    assert answer("sev", kernel=kernel).command.split("--kernel ")[1].split()[0] == shown.split(",")[0].split()[1]
 
 
 def test_a_choice_that_reruns_turn_is_told_as_undecided(answer):

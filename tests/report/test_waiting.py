@@ -206,8 +206,20 @@ def test_the_sentences_say_who_pays(result):
     found = " ".join(waiting.sentences(result))
     for part in (bill.own_s, bill.others_s, *(reach.initiators for reach in bill.limits), result.abuse[0].forced_cpus):
         assert waiting.cell(part) in found
-    assert waiting.vms(bill.vms_at_one_percent) in found
-    assert waiting.vms(bill.vms_at_ten_percent) in found
+    for value, share in ((bill.vms_at_one_percent, "1 %"), (bill.vms_at_ten_percent, "10 %")):
+        if value.high < 1:
+            assert "one such VM already costs more than" in found
+        else:
+            assert f"{waiting.cell(value)} such VMs cost {share} of the host" in found
+    assert "at the ceiling of the rate" in found and "loses more" not in found
+
+
+def test_what_rests_on_a_ceiling_is_called_at_most(old):
+    own = next(r for r in old.contention if r.strategy == old.costliest_strategy and r.here)
+    assert own.standstill_fraction.at_most and not own.retry_mean_s.at_most
+    assert f"stands still at most {waiting.cell(own.standstill_fraction)} of it" in waiting.sentences(old)[0]
+    assert "the rate is a ceiling" in waiting.ceilings(old.contention)
+    assert "The rate is a ceiling" in blocks.contention(old)
 
 
 def test_one_thread_for_all_vms_says_nothing_about_vms(answer):
