@@ -304,7 +304,8 @@ class Case:
     def costs(self, trigger: str | None = None) -> pandas.DataFrame:
         """What each strategy that rules leave open costs, at every trigger or at one.
 
-        A frame of COLUMNS, `chosen` (what the kernel does), `refused`, `fires` and `why` (whether the guest's setup lets the
+        A frame of COLUMNS, `chosen` (what the kernel does), `needs` (nothing, or what this kernel lacks for the strategy: an
+        upgrade, a patch), `refused`, `fires` and `why` (whether the guest's setup lets the
         trigger happen, and why not) and `at_most` (rates and what is lost by them are ceilings; `host_cpus_at_least` is the
         floor); quantities: the values of PARTS. Times in seconds, `cpu_time` per event,
         `host_cpus` in CPUs that do nothing else. A number that no source gives is a row with quantity `cpu_time`, no median, and
@@ -318,7 +319,7 @@ class Case:
         for study in self._studies if trigger is None else [self._study(trigger)]:
             own = study.chosen.strategy if study.chosen else None
             for cost in cost_rows(study):
-                known = {name: getattr(cost, name) for name in ("trigger", "strategy", "state", "refused")}
+                known = {name: getattr(cost, name) for name in ("trigger", "strategy", "state", "refused", "needs")}
                 known |= {"chosen": cost.strategy == own, "fires": cost.fires, "why": cost.why}
                 known["at_most"] = cost.host_cpu_s_per_s is not None and cost.host_cpu_s_per_s.at_most
                 parts = {name: getattr(cost, field) for field, name in PARTS.items()}
@@ -329,7 +330,7 @@ class Case:
                     for name, part in parts.items()
                     if part
                 ]
-        return self._frame(rows, "chosen", "refused", "fires", "why", "at_most")
+        return self._frame(rows, "chosen", "needs", "refused", "fires", "why", "at_most")
 
     @_named
     def waits(self, trigger: str | None = None, rate_per_s: Sequence[float] | None = None) -> pandas.DataFrame:

@@ -21,7 +21,7 @@ from costmodel.cost.curves import CURVE_DRAWS, CURVE_POINTS, Band
 from costmodel.cost.draws import Draws
 from costmodel.cost.flush import at_rate
 from costmodel.cost.scenario import Scenario, scenario
-from costmodel.cost.strategy import mixed_cost
+from costmodel.cost.strategy import mixed_cost, title_on
 from costmodel.cost.totals import event_of
 from costmodel.decision import headline
 from costmodel.decision.contention import compared
@@ -104,10 +104,8 @@ class Answer:
                 continue
             cost = self.study.cost(candidate.strategy)
             stolen_s = cost.event.stolen_s if cost.event else None
-            each, lost = (
-                interval_of(values, unit, cost.extrapolated)
-                for values, unit in ((stolen_s, "s"), (cost.host_cpu_s_per_s, "1"))
-            )
+            each = interval_of(stolen_s, "s", cost.extrapolated)
+            lost = interval_of(cost.host_cpu_s_per_s, "1", cost.extrapolated, at_most=cost.at_most)
             found.append(Line(candidate.strategy, candidate.verdict.state, each, lost, cost.refused))
         return sorted(
             found, key=lambda line: (line.refused is not None, line.cpu_time_s.median if line.cpu_time_s else 0.0)
@@ -373,8 +371,9 @@ def _told(found: Answer | None) -> str:
         return blocks.fragment("nothing", text="No trigger of this guest type needs a flush.")
     own = found.study.chosen.strategy if found.study.chosen else None
     rows = [line for line in found.lines if line.strategy == own or line.refused or line.cpu_time_s.median > 0]
-    does = STRATEGIES[own].title if own else "no safe strategy in this kernel"
-    return blocks.fragment("explore", found=found, rows=rows, own=own, does=does, basis=BASES[found.study.basis])
+    does = title_on(own, found.study.scenario) if own else "no safe strategy in this kernel"
+    events, basis = headline.events_of(found.study), BASES[found.study.basis]
+    return blocks.fragment("explore", found=found, events=events, rows=rows, own=own, does=does, basis=basis)
 
 
 def explorer(guest: str, machine: str, workload: str) -> object:

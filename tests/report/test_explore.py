@@ -65,6 +65,8 @@ def test_at_its_start_it_says_what_the_report_says(machine, monkeypatch):
                     assert (part.low, part.median, part.high) == tuple(
                         frame.loc[(line.strategy, name), ["low", "median", "high"]]
                     )
+            if line.host_cpus:
+                assert line.host_cpus.at_most == frame["at_most"][line.strategy, "host_cpus"]
 
 
 @pytest.mark.parametrize("guest", ["sev", "sev-snp-gmem"])
