@@ -35,6 +35,12 @@ def test_a_flush_slows_the_scan_only_where_the_threads_cannot_share_it():
     assert exact("numa_rate", event_flush_s=0.05, vcpus=4, **scan) == pytest.approx(0.5 * 4 / (0.1 + 32 * 0.05))
 
 
+def test_ranges_of_a_pass_each_cost_a_flush_and_each_count():
+    scan = {"event_fraction": 0.5, "flushes_per_pass": 3, "numa_scan_period_s": 0.1, "numa_limiter_factor": 32, "vcpus": 4}
+    assert exact("numa_rate", event_flush_s=1e-4, **scan) == pytest.approx(0.5 * 3 / 0.1)
+    assert exact("numa_rate", event_flush_s=0.05, **scan) == pytest.approx(0.5 * 3 * 4 / (0.1 + 32 * 0.15))
+
+
 def test_the_host_loses_rate_times_time_and_never_more_than_itself():
     assert exact("host_loss", rate_per_s=3, stolen_cpu_s_per_event=0.5, logical_cpus=8) == 1.5
     assert exact("host_loss", rate_per_s=30, stolen_cpu_s_per_event=0.5, logical_cpus=8) == 8
