@@ -14,15 +14,6 @@ KNOWN_MISSES = {
     "C111": "the 2990WX is the fastest of its vendor: its latency lies below the interval of the others",
     "C224": "a laptop's 2500U, three times as slow as the 2400G of the same signature: beyond the interval of the others",
     "C225": "a laptop's 2500U, three times as slow as the 2400G of the same signature: beyond the interval of the others",
-    "I01b": "virtual IPIs",
-    "I01c": "virtual IPIs",
-    "I02a": "virtual IPIs",
-    "I02b": "virtual IPIs",
-    "I03a": "virtual IPIs",
-    "I03b": "virtual IPIs",
-    "I08a": "rule of thumb",
-    "I08b": "rule of thumb",
-    "I08c": "rule of thumb",
 }
 
 
