@@ -60,7 +60,12 @@ RANGE = {
         (0, 10000, 1, 10 * (12 + 2 + 4) + 7 + 4.5 + 5 * 0.4 * 6 + 2),
         (1, 10000, 0, 10 * (18 + 2 + 4) + 7 + 4.5 + 5 * 0.4 * 6),
         (1, 1000, 1, 10 * 60 + 7 + 4.5 + 5 * 0.4 * 60 + 2),  # the socket's write-back is the slowest part
-        (1, 10000, 0.5, 10 * (18 + 2 + 4) + 7 + 4.5 + 5 * 0.4 * 6 + 1),  # the mean, where half of the flushes invalidate
+        (
+            1,
+            10000,
+            0.5,
+            10 * (18 + 2 + 4) + 7 + 4.5 + 5 * 0.4 * 6 + 1,
+        ),  # the mean, where half of the flushes invalidate
     ],
 )
 def test_a_whole_cache_event_by_hand(both_siblings, writeback_bytes_per_s, invalidates, expected):

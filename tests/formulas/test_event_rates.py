@@ -36,7 +36,13 @@ def test_a_flush_slows_the_scan_only_where_the_threads_cannot_share_it():
 
 
 def test_ranges_of_a_pass_each_cost_a_flush_and_each_count():
-    scan = {"event_fraction": 0.5, "flushes_per_pass": 3, "numa_scan_period_s": 0.1, "numa_limiter_factor": 32, "vcpus": 4}
+    scan = {
+        "event_fraction": 0.5,
+        "flushes_per_pass": 3,
+        "numa_scan_period_s": 0.1,
+        "numa_limiter_factor": 32,
+        "vcpus": 4,
+    }
     assert exact("numa_rate", event_flush_s=1e-4, **scan) == pytest.approx(0.5 * 3 / 0.1)
     assert exact("numa_rate", event_flush_s=0.05, **scan) == pytest.approx(0.5 * 3 * 4 / (0.1 + 32 * 0.15))
 
