@@ -39,6 +39,8 @@ JUDGES = (
 )
 SAME_FORM = ("test_compiled.py", "test_render.py")
 """Tests that compare two forms of one expression: a fault in the source is in both, so they are no judge of it."""
+GUARD = 1e-6
+"""A bound as small as that keeps a quotient defined and changes no value that is printed: it is no term."""
 SLOWEST_S = 3.0
 """A test that takes longer on the unchanged formulas is no judge: a run has to stay cheap."""
 
@@ -72,7 +74,7 @@ def _inside(node: sympy.Expr) -> Iterator[tuple[str, sympy.Expr]]:
 
 def _of_part(node: sympy.Expr, part: sympy.Expr) -> Iterator[tuple[str, sympy.Expr | None]]:
     """What can become of one argument: of a sum or a maximum a term, of a product a factor, of a power the exponent."""
-    if not isinstance(part, sympy.Expr):
+    if not isinstance(part, sympy.Expr) or (part.is_Float and abs(part) <= GUARD):
         return
     if node.is_Add or isinstance(node, sympy.Max | sympy.Min):
         yield f"{part}: dropped", None

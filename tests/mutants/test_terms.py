@@ -41,6 +41,12 @@ def test_terms_factors_and_exponents_are_changed_at_every_depth():
     assert sympy.exp(-2 * a) in made(sympy.exp(-a)) and sympy.exp(a) in made(sympy.exp(-a))
 
 
+def test_a_bound_that_only_keeps_a_quotient_defined_is_no_term():
+    a, b = symbol("a"), symbol("b")
+    assert a / b in made(a / sympy.Max(b, sympy.Float(1e-2)))
+    assert a / b not in made(a / sympy.Max(b, sympy.Float(1e-6)))
+
+
 def test_formulas_have_changes_and_none_is_the_formula_itself():
     for name in ("range_flush", "domain_flush", "stolen_whole_cache", "dirty_at_flush", "gmem_release"):
         item = FORMULAS[name]
