@@ -23,6 +23,7 @@ import sympy
 
 from costmodel.formulas import compiled, generate, registry
 from costmodel.formulas.formula import Formula
+from tests.formulas.domain import SWITCHES
 
 ROOT = Path(__file__).resolve().parents[2]
 EQUIVALENTS = Path(__file__).with_name("equivalent_terms.toml")
@@ -81,7 +82,8 @@ def _of_part(node: sympy.Expr, part: sympy.Expr) -> Iterator[tuple[str, sympy.Ex
     if node.is_Add or isinstance(node, sympy.Max | sympy.Min | sympy.Function):
         yield f"{part}: -", -part
         yield f"{part}: x2", 2 * part
-    if (node.is_Add or node.is_Mul) and not part.is_number and not part.is_Mul and not part.is_Pow and not part.is_Add:
+    atom = not (part.is_number or part.is_Mul or part.is_Pow or part.is_Add or str(part) in SWITCHES)
+    if (node.is_Add or node.is_Mul) and atom:  # a switch that is 0 or 1 is its own square
         yield f"{part}: **2", part**2
     if node.is_Pow and part is node.args[1]:
         yield f"{node}: exponent x2", 2 * part
