@@ -42,3 +42,13 @@ def problem(evidence: Evidence, instruction: str = "CLFLUSHOPT") -> Problem:
 def calibrate(evidence: Evidence, instruction: str = "CLFLUSHOPT") -> Fit:
     """Fit of `instruction` (see `problem`)."""
     return fit(problem(evidence, instruction))
+
+
+def dearest_on_two_sockets(result: Fit, vendor: str) -> float:
+    """The largest latency seen on two sockets, as a multiple (1 or more) of the vendor's fitted latency on one.
+
+    It is a bound, so it is no mean: some two-socket machines are no dearer than one socket.
+    """
+    problem, one = result.problem, result.values[f"{vendor}_s"]
+    mask = next(unknown.mask for unknown in problem.unknowns if unknown.name == f"{vendor}_s")
+    return float(problem.observed[mask & (problem.known["two_sockets"] == 1)].max(initial=one) / one)

@@ -397,14 +397,16 @@ def _told(calibration: Calibration, machine: Machine, quantity: str) -> Paramete
 def _remote(calibration: Calibration, machine: Machine) -> Parameter:
     """Nobody timed a range that the other socket's memory holds; the latency of one flush bounds the effect."""
     latency = calibration.latency
-    most = max(1.0, latency.values[f"{machine.vendor}_two_socket_factor"])
+    most = line_time.dearest_on_two_sockets(latency, machine.vendor)
     alone = machine.sockets == 1
     return _parameter(
         "remote_factor",
         "1",
         "how much dearer the lines of a range are that the other socket's memory holds",
         fixed(1.0) if alone else uniform(1.0, most),
-        "one socket" if alone else f"between no effect and the {most:.1f}x of the latency of one flush on two sockets",
+        "one socket"
+        if alone
+        else f"between no effect and {most:.1f}x: the dearest latency of one flush on two sockets over that on one",
         () if alone else latency.problem.ids,
         "`costmodel measure flush` with memory of the other socket",
         extrapolated=not alone,

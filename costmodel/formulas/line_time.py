@@ -16,7 +16,7 @@ LINE_TIME = Formula(
         "two_socket_factor": Quantity("dimensionless", "how much dearer a line is on a two-socket machine"),
         "two_sockets": Quantity("dimensionless", "1 on a machine with two sockets, else 0"),
     },
-    source="regression on the rows of range_flush.same_line_s; that two-socket machines are dearer is an inference from them",
+    source="regression on the rows of range_flush.same_line_s; of two two-socket machines of AMD one is dearer, one is not",
     validity="one thread, one line at a time: no slope of a range",
 )
 FORMULAS = (LINE_TIME,)

@@ -26,6 +26,7 @@ from costmodel.evidence.rendezvous import COLUMNS, SLOWEST_HZ, Rendezvous
 from costmodel.evidence.store import load
 from costmodel.evidence.table import csv_text
 from costmodel.measure.host import Host, describe
+from costmodel.numbers import quantity
 
 STAMP = re.compile(
     r"^[>|\s]*(?:<\d+>|[\w.]+ *:[\w.]+ *: *)?"  # quoted in a mail; level of dmesg -r or -x
@@ -279,7 +280,7 @@ def rows(log: Log, machine: Machine, source: str, name: str = "-") -> list[Rende
     """The events as rows of data/kvm/amd_rendezvous.csv. Raises BadInput where no bound can be drawn from them."""
     if machine.hypervisor:
         raise BadInput(
-            f"is of a virtual machine ({machine.hypervisor}), where WBINVD is the hypervisor's business",
+            f"the log is of a virtual machine ({machine.hypervisor}), where WBINVD is the hypervisor's business",
             file=name,
             remedy="give the log of the host",
         )
@@ -419,14 +420,18 @@ def sentences(found: Sequence[Rendezvous]) -> Iterator[str]:
 def _bound(row: Rendezvous) -> str:
     if row.longest_s is None:
         return "no bound"
-    whole = f"all {row.logical_cpus} CPUs together at most {row.longest_s * 1e3:.3g} ms"
-    parts = f"(gap {row.gap_s * 1e3:.3g}, lost {row.lost_s * 1e3:.3g} ms"
-    parts += f", deferred initialisation {row.deferred_init_s * 1e3:.3g} ms taken out" if row.deferred_init_s else ""
+    whole = f"all {row.logical_cpus} CPUs together at most {_time(row.longest_s)}"
+    parts = f"(gap {_time(row.gap_s)}, lost {_time(row.lost_s)}"
+    parts += f", deferred initialisation {_time(row.deferred_init_s)} taken out" if row.deferred_init_s else ""
     parts += f", clock in ticks of {row.tick_s * 1e3:.3g} ms{_assumed(row)})" if row.clock == "stepped" else ")"
     if row.flush_at_most_s is None:
         return f"{whole} {parts}"
-    per_line = f", {row.line_at_most_s * 1e9:.3g} ns per line of capacity" if row.line_at_most_s else ""
-    return f"WBINVD at most {row.flush_at_most_s * 1e6:.4g} us in the mean of {row.flushes}{per_line}; {whole} {parts}"
+    per_line = f", {_time(row.line_at_most_s)} per line of capacity" if row.line_at_most_s else ""
+    return f"WBINVD at most {_time(row.flush_at_most_s)} in the mean of {row.flushes}{per_line}; {whole} {parts}"
+
+
+def _time(seconds: float) -> str:
+    return quantity(seconds, "s", 3) if seconds else "nothing"
 
 
 def _assumed(row: Rendezvous) -> str:

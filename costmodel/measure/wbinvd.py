@@ -24,6 +24,7 @@ from costmodel.measure.buffer import Buffer
 from costmodel.measure.host import Host
 from costmodel.measure.journal import Changes, Mtrr, System, memory_ranges
 from costmodel.measure.probe import Skipped, pinned
+from costmodel.numbers import quantity
 
 MTRR = "proc/mtrr"
 REMEDIES = {
@@ -67,14 +68,15 @@ class Result:
 
     def sentences(self) -> list[str]:
         found = [
-            f"WBINVD at most {self.flush_at_most_s * 1e6:.4g} us in the mean of {self.flushes_per_stop}: "
-            f"{self.cpus} CPUs stopped for {self.add_s * 1e3:.4g} ms (add) and {self.delete_s * 1e3:.4g} ms (delete)",
+            f"WBINVD at most {quantity(self.flush_at_most_s, 's', 3)} in the mean of {self.flushes_per_stop}: "
+            f"{self.cpus} CPUs stopped for {quantity(self.add_s, 's', 3)} (add) and "
+            f"{quantity(self.delete_s, 's', 3)} (delete)",
             "the rest of a stop is in these times, so they are upper bounds; all but a few flushes met an empty cache",
         ]
         if self.dirty_bytes:
             more_s = self.delete_s - self.add_s
-            said = f"{more_s * 1e3:.4g} ms longer than the first" if more_s > 0 else "no longer than the first"
-            found.append(f"with {self.dirty_bytes / 2**20:.4g} MiB dirty in one domain the second stop was {said}")
+            said = f"{quantity(more_s, 's', 3)} longer than the first" if more_s > 0 else "no longer than the first"
+            found.append(f"with {quantity(self.dirty_bytes, 'B', 3)} dirty in one domain the second stop was {said}")
         return found
 
 
@@ -100,8 +102,9 @@ def planned(host: Host) -> list[str]:
     flushes = STOPS * FLUSHES_PER_CPU * host.logical_cpus
     return [
         f"all {host.logical_cpus} CPUs stop {STOPS} times with interrupts off, for {flushes} WBINVD one after the other",
-        f"estimated {flushes * min(seen):.2g} to {flushes * max(seen):.2g} s in all, by boot and resume logs of other "
-        f"AMD machines (at most {min(seen) * 1e3:.2g} to {max(seen) * 1e3:.2g} ms each); dirty caches take longer",
+        f"estimated {quantity(flushes * min(seen), 's')} to {quantity(flushes * max(seen), 's')} in all, by boot and resume "
+        f"logs of other AMD machines (at most {quantity(min(seen), 's')} to {quantity(max(seen), 's')} each); dirty caches "
+        "take longer",
         "a stop of seconds can trip watchdogs, break network connections and mark the time-stamp counter unstable until "
         "the next boot",
         f"one unused memory type range of {RANGE_BYTES // 2**20} MiB is added to /proc/mtrr and deleted again; after a "

@@ -11,7 +11,7 @@ from costmodel.kvm.guests import GUESTS
 from costmodel.numbers import probability
 from costmodel.report import page
 from costmodel.report.blocks import cell, fragment
-from costmodel.report.text import WIDTH, wrap
+from costmodel.report.text import WIDTH, ends, wrap
 
 WIDEST_ID = 24
 """Columns of the machine's id in the text; a longer id is wrapped."""
@@ -35,6 +35,17 @@ def headline_cost(result: Recommendation) -> tuple[Interval | None, str]:
 def distinct_policies(matrix: Matrix) -> int:
     """Number of distinct (strategy, basis at every trigger) in the matrix."""
     return len({tuple((e.trigger, e.strategy, e.basis) for e in r.policy) for r in matrix.values() if r.applicable})
+
+
+def _held(matrix: Matrix) -> str:
+    """What the intervals of the cells hold and what they do not, where one of them rests on a ceiling; else empty."""
+    shown = [
+        row
+        for result in matrix.values()
+        for row in result.costs
+        if (row.trigger, row.strategy) == (result.headline_trigger, result.headline_strategy)
+    ]
+    return f"The interval {held}." if (held := ends(shown)) else ""
 
 
 def _cell(result: Recommendation) -> dict[str, object]:
@@ -66,6 +77,7 @@ def html(matrix: Matrix, pages: Mapping[tuple[str, str], str]) -> str:
         cells={key: _cell(result) for key, result in matrix.items()},
         pages=pages,
         distinct=distinct_policies(matrix),
+        held=_held(matrix),
         workload=any_one.workload_title,
         kernel=any_one.kernel,
         version=any_one.costmodel_version,
@@ -116,6 +128,7 @@ def text(matrix: Matrix) -> str:
     lines += [
         "",
         "MODEL, median [90 % interval]; * EXTRAPOLATED (a prior by rule went in).",
+        *(wrap(held) if (held := _held(matrix)) else []),
         f"{distinct_policies(matrix)} distinct policies.",
         f"costmodel {any_one.costmodel_version}, data {any_one.data_hash}",
     ]

@@ -335,7 +335,7 @@ def test_bootlog_prints_the_bound_with_its_lines(tmp_path):
     result = run("bootlog", str(tmp_path / "log.txt"), "--llc-bytes", "33554432", "--l2-bytes", "1048576")
     assert result.exit_code == 0, result.output
     first, *quoted, last = result.output.splitlines()
-    assert first.startswith("boot: WBINVD at most 75.84 us in the mean of 32, 0.14 ns per line of capacity")
+    assert first.startswith("boot: WBINVD at most 75.8 us in the mean of 32, 0.140 ns per line of capacity")
     assert [line.split("] ")[1][:8] for line in quoted] == ["smpboot:", "devtmpfs", "sched_cl"]
     assert "a flush of a full or dirty one takes longer" in last
 

@@ -4,7 +4,7 @@ from costmodel.formulas.formula import symbol
 from costmodel.formulas.registry import FORMULAS
 
 SHARES = ("share", "merged_fraction", "cold_fraction", "presence_position", "untouched_fraction")
-SWITCHES = ("both_siblings", "two_sockets", "queueing", "invalidates")
+SWITCHES = ("both_siblings", "two_sockets", "queueing", "invalidates", "under_lock")
 QUEUES = ("serial_s", "hold_s", "end_hold_s", "flush_s")
 """Times for which events wait in line: together with the rate they must stay below saturation."""
 MOST_LOAD = 0.9

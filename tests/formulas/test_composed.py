@@ -1,85 +1,88 @@
-"""An event from the cost parameters is the chain of its terms."""
+"""An event from the cost parameters, against the same event worked out by hand at round numbers."""
 
 import pytest
 
 from tests.formulas.domain import exact
 
-GEOMETRY = {
-    "llc_bytes_per_domain": 3e7,
-    "l2_bytes_per_core": 5e5,
-    "cores_flushing": 8.0,
-    "valid_fraction": 0.6,
-    "dirty_fraction": 0.3,
+CACHES = {
+    "line_bytes": 64,
+    "llc_bytes_per_domain": 64 * 900,
+    "l2_bytes_per_core": 64 * 100,
+    "cores_flushing": 16,
+    "domains_per_socket": 3,
+    "sockets": 2,
+    "valid_fraction": 0.5,
+    "dirty_fraction": 0.25,
 }
+"""One core sees 1000 lines, half of them valid; the domain holds 160000 bytes, 20000 of them valid and dirty."""
 WALK = {
-    "walk_start_s": 1e-4,
-    "line_bytes": 64.0,
-    "line_empty_s": 1e-9,
-    "line_valid_s": 5e-9,
-    "serial_exponent": 0.4,
-    "valid_exponent": 0.2,
+    "walk_start_s": 2,
+    "line_empty_s": 0.001,
+    "line_valid_s": 0.002,
+    "serial_exponent": 0.5,
+    "valid_exponent": 0.25,
     "smt_factor": 1.5,
-    "both_siblings": 1.0,
-    "domain_writeback_bytes_per_s": 2e10,
+    "domain_writeback_bytes_per_s": 5000,
 }
-SOCKET = {"writeback_bytes_per_s": 1e11}
-REFILL = {"reused_fraction": 0.5, "cpu_read_bytes_per_s": 1e10}
+"""16 cores: 4 (2 + 1) = 12 s for the capacity (18 s with both siblings), 2 x 1 s for valid lines, 4 s of write-back."""
+REST = {
+    "cpus_stopped": 10,
+    "broadcast_start_s": 7,
+    "broadcast_per_cpu_s": 0.5,
+    "cpus_outside": 5,
+    "memory_bound_fraction": 0.4,
+    "reused_fraction": 0.25,
+    "cpu_read_bytes_per_s": 60000,
+}
+"""A round of 7 + 9 x 0.5 s; five CPUs outside lose 0.4 of the socket's write-back; both sockets' 480000 valid bytes
+are read again by a quarter: 2 s."""
 RANGE = {
-    "lines": 64.0,
+    "lines": 100,
+    "line_bytes": 64,
     "present_fraction": 0.4,
-    "range_start_s": 2e-7,
+    "dirty_fraction": 0.25,
+    "range_start_s": 10,
     "remote_factor": 1.2,
-    "line_dirty_s": 7e-9,
-    "line_clean_s": 3e-9,
-    "line_absent_s": 5e-9,
-    "line_bytes": 64.0,
-    "dirty_fraction": 0.3,
-    "writeback_bytes_per_s": 1e11,
+    "line_absent_s": 5,
+    "line_dirty_s": 7,
+    "line_clean_s": 3,
+    "reused_fraction": 0.5,
+    "cpu_read_bytes_per_s": 128,
 }
+"""A present line takes 0.25 x 7 + 0.75 x 3 = 4 s, one of the range 0.6 x 5 + 0.4 x 4 = 4.6 s; 640 bytes are dirty, and
+1280 bytes are read again: 10 s."""
 
 
-@pytest.mark.parametrize("domains", [1.0, 64.0])
-@pytest.mark.parametrize("invalidates", [0.0, 1.0])
-def test_a_whole_cache_event_is_the_chain_of_its_terms(domains, invalidates):
-    domain_s = exact("domain_flush", **GEOMETRY, **WALK)
-    flush_s = exact("whole_cache_flush", domain_flush_s=domain_s, domains_per_socket=domains, **GEOMETRY, **SOCKET)
-    broadcast = {"broadcast_start_s": 0.2, "broadcast_per_cpu_s": 0.03}
-    round_s = exact("broadcast", target_cpus=31, **broadcast)
-    valid_bytes = domains * 0.6 * (3e7 + 8 * 5e5)
-    outside = {"cpus_outside": 96.0, "memory_bound_fraction": 0.25}
+@pytest.mark.parametrize(
+    ("both_siblings", "writeback_bytes_per_s", "invalidates", "expected"),
+    [
+        (1, 10000, 1, 10 * (18 + 2 + 4) + 7 + 4.5 + 5 * 0.4 * 6 + 2),
+        (0, 10000, 1, 10 * (12 + 2 + 4) + 7 + 4.5 + 5 * 0.4 * 6 + 2),
+        (1, 10000, 0, 10 * (18 + 2 + 4) + 7 + 4.5 + 5 * 0.4 * 6),
+        (1, 1000, 1, 10 * 60 + 7 + 4.5 + 5 * 0.4 * 60 + 2),  # the socket's write-back is the slowest part
+        (
+            1,
+            10000,
+            0.5,
+            10 * (18 + 2 + 4) + 7 + 4.5 + 5 * 0.4 * 6 + 1,
+        ),  # the mean, where half of the flushes invalidate
+    ],
+)
+def test_a_whole_cache_event_by_hand(both_siblings, writeback_bytes_per_s, invalidates, expected):
     found = exact(
         "whole_cache_event",
-        cpus_stopped=32,
-        domains_per_socket=domains,
-        sockets=2.0,
+        both_siblings=both_siblings,
+        writeback_bytes_per_s=writeback_bytes_per_s,
         invalidates=invalidates,
-        **GEOMETRY,
+        **CACHES,
         **WALK,
-        **SOCKET,
-        **broadcast,
-        **outside,
-        **REFILL,
+        **REST,
     )
-    neighbours_s = 96 * 0.25 * 0.3 * valid_bytes / 1e11
-    refill_s = invalidates * 0.5 * 2 * valid_bytes / 1e10
-    assert found == pytest.approx(32 * flush_s + round_s + neighbours_s + refill_s)
-    stolen = exact(
-        "stolen_whole_cache",
-        cpus_stopped=32,
-        flush_s=flush_s,
-        broadcast_s=round_s,
-        written_bytes_per_socket=0.3 * valid_bytes,
-        evicted_bytes=invalidates * 2 * valid_bytes,
-        **SOCKET,
-        **outside,
-        **REFILL,
-    )
-    assert found == pytest.approx(stolen)
+    assert found == pytest.approx(expected)
 
 
-def test_range_and_pages_are_chains_of_the_range_flush():
-    flush_s = exact("range_flush", **RANGE)
-    refill_s = 0.5 * 0.4 * 64 * 64 / 1e10
-    taken = {**RANGE, **REFILL}
-    assert exact("range_event", **taken) == pytest.approx(flush_s + refill_s)
-    assert exact("paged_event", pages=5, **taken) == pytest.approx(5 * (flush_s + refill_s))
+@pytest.mark.parametrize(("writeback_bytes_per_s", "lines_s"), [(64, 1.2 * 460), (1, 640)])
+def test_range_and_pages_by_hand(writeback_bytes_per_s, lines_s):
+    taken = {**RANGE, "writeback_bytes_per_s": writeback_bytes_per_s}
+    assert exact("range_event", **taken) == pytest.approx(1.2 * 10 + lines_s + 10)
+    assert exact("paged_event", pages=3, **taken) == pytest.approx(3 * (1.2 * 10 + lines_s + 10))

@@ -20,10 +20,31 @@ def test_a_large_task_is_scanned_at_the_window_and_a_small_one_once_per_period()
     assert small == pytest.approx(0.4)
 
 
+@pytest.mark.parametrize(("resident_bytes", "ranges"), [(100, 1), (700, 3), (2000, 8), (1e6, 8)])
+def test_a_pass_that_updates_nothing_walks_eight_ranges_or_all_memory(resident_bytes, ranges):
+    # virtpages = 8 * pages lets a pass of 256 bytes walk 2048; 700 bytes are three ranges, the last one in part.
+    found = exact(
+        "numa_flushes_per_pass", numa_virtpages_factor=8, resident_bytes=resident_bytes, numa_scan_size_bytes=256
+    )
+    assert found == ranges
+
+
 def test_a_flush_slows_the_scan_only_where_the_threads_cannot_share_it():
     scan = {"event_fraction": 0.5, "flushes_per_pass": 1, "numa_scan_period_s": 0.1, "numa_limiter_factor": 32}
     assert exact("numa_rate", event_flush_s=1e-3, vcpus=4, **scan) == pytest.approx(0.5 / 0.1)
     assert exact("numa_rate", event_flush_s=0.05, vcpus=4, **scan) == pytest.approx(0.5 * 4 / (0.1 + 32 * 0.05))
+
+
+def test_ranges_of_a_pass_each_cost_a_flush_and_each_count():
+    scan = {
+        "event_fraction": 0.5,
+        "flushes_per_pass": 3,
+        "numa_scan_period_s": 0.1,
+        "numa_limiter_factor": 32,
+        "vcpus": 4,
+    }
+    assert exact("numa_rate", event_flush_s=1e-4, **scan) == pytest.approx(0.5 * 3 / 0.1)
+    assert exact("numa_rate", event_flush_s=0.05, **scan) == pytest.approx(0.5 * 3 * 4 / (0.1 + 32 * 0.15))
 
 
 def test_the_host_loses_rate_times_time_and_never_more_than_itself():

@@ -5,6 +5,8 @@ from types import SimpleNamespace
 
 import numpy
 import pytest
+from scipy.integrate import quad
+from scipy.special import lambertw
 
 from tests.formulas.domain import exact
 
@@ -71,6 +73,45 @@ def test_the_merged_range_is_the_spread_of_what_was_merged(case, formula):
     assert found == pytest.approx(RANGE_FRACTION + (1 - RANGE_FRACTION) * spread, rel=1e-2)
     assert exact(formula, range_fraction=RANGE_FRACTION, **slower(parts, 3.0)) == pytest.approx(found)
     assert exact(formula, range_fraction=1.0, **parts) == pytest.approx(1)
+
+
+def averaged(left, serial_s, parallel_s):
+    """Twice the mean of 1 / (N + 1) over a period of arrivals at rate 1, N merged so far: as an integral over z of z^N.
+
+    y(z) counts those served in a busy period of the line (Borel); by Lambert's W, and by adaptive quadrature.
+    """
+
+    def discounted(z):
+        y = float(numpy.real(lambertw(-serial_s * z * math.exp(-serial_s)))) / -serial_s
+        behind = serial_s * (1 - y)
+        busy = math.expm1(behind) / (1 - z)
+        excess = math.exp(behind) * (behind + math.expm1(-behind)) / (1 - z) ** 2
+        return y * left(busy, excess) / (1 - y * -math.expm1(-parallel_s))
+
+    return 2 * quad(discounted, 0, 1, epsabs=1e-12, epsrel=1e-10)[0]
+
+
+@pytest.mark.parametrize(("serial_s", "parallel_s", "off"), [(0.2, 0.1, 1e-8), (0.4, 0.3, 1e-6), (0.1, 0.8, 1e-4)])
+def test_the_merged_range_is_that_of_the_integral(serial_s, parallel_s, off):
+    """Four nodes against the whole integral: each node counts, which a simulation is too coarse to see."""
+    over = 1 - math.exp(-parallel_s)
+    period = over + serial_s * math.exp(-parallel_s)
+    mean = (1 - serial_s) * averaged(lambda busy, _: busy + over, serial_s, parallel_s) * math.exp(-parallel_s) / period
+
+    def left(busy, excess):
+        return math.expm1(parallel_s) * busy + excess + math.expm1(parallel_s) - parallel_s
+
+    ratio = serial_s / (1 - serial_s)
+    mean_left = averaged(left, serial_s, parallel_s) * math.exp(-parallel_s) / left(ratio, ratio**2 / 2)
+    for formula, expected in (("merged_fraction", mean), ("merged_fraction_stall", mean_left)):
+        found = exact(formula, range_fraction=0.0, rate_per_s=0.5, serial_s=2 * serial_s, parallel_s=2 * parallel_s)
+        assert 1 - found == pytest.approx(expected, rel=off)
+
+
+def test_empty_windows_merge_nothing():
+    for formula in ("merged_fraction", "merged_fraction_stall"):
+        found = exact(formula, range_fraction=0.25, rate_per_s=1.0, serial_s=0.0, parallel_s=0.0)
+        assert found == pytest.approx(0.25, abs=1e-6)
 
 
 def test_a_saturated_line_is_always_in_progress():

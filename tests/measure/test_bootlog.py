@@ -1,6 +1,7 @@
 """Kernel logs: which lines bound WBINVD, in which formats, and which logs say nothing."""
 
 import random
+import re
 from dataclasses import replace
 
 import pytest
@@ -295,6 +296,15 @@ def test_a_log_that_does_not_tell_hz_is_read_with_the_slowest_tick_and_that_is_s
     silent = "\n".join(line for line in BOOT.splitlines() if "jiffies" not in line)
     assert bound(silent).longest_s == pytest.approx(bound(BOOT).longest_s + 9e-3)
     assert "ticks of 10 ms, assumed: the log does not tell HZ" in "\n".join(bootlog.sentences([bound(silent)]))
+
+
+def test_times_are_told_in_units_that_fit_them():
+    """The log of a server with a serial console lost seconds: it was told as 2.666e+04 us and 3.41e+03 ms."""
+    marked = "Marking stable (22668686593, 1890227542)->(27947117592, -3388203457)"
+    lost = re.sub(r"Marking stable .*", marked, BOOT)
+    (told, *_) = bootlog.sentences([bound(lost)])
+    assert re.search(r"WBINVD at most 1\d\d ms in the mean of 32", told)
+    assert "together at most 3.39 s (gap 1.09 ms, lost 3.39 s, clock" in told
 
 
 def test_where_there_is_no_bound_nothing_is_said_of_one():

@@ -132,8 +132,8 @@ def test_with_dirty_caches_the_second_stop_is_compared(root, host):
     small = replace(host, caches=host.caches[:2])
     result = measured(small, FalseMtrr(root), dirty=True)
     assert result.dirty_bytes == 2**20
-    assert "1 MiB dirty" in result.sentences()[-1]
-    assert "5 ms longer" in wbinvd.Result(4, 0.001, 0.006, 2**20).sentences()[-1]
+    assert "1.00 MiB dirty" in result.sentences()[-1]
+    assert "5.00 ms longer" in wbinvd.Result(4, 0.001, 0.006, 2**20).sentences()[-1]
     assert "no longer" in wbinvd.Result(4, 0.006, 0.001, 2**20).sentences()[-1]
 
 
@@ -251,7 +251,8 @@ def test_the_estimate_grows_with_the_cpus(host):
     """From the logs of other machines: 16 times the CPUs, 16 times the pause."""
 
     def seconds(text):
-        return [float(word) for word in text.split(" s in all")[0].removeprefix("estimated ").split(" to ")]
+        ends = text.split(" in all")[0].removeprefix("estimated ").split(" to ")
+        return [float(number) * {"s": 1, "ms": 1e-3}[unit] for number, unit in map(str.split, ends)]
 
     few, many = (seconds(wbinvd.planned(replace(host, logical_cpus=n))[1]) for n in (16, 256))
     assert few[0] < few[1] and [m / f for m, f in zip(many, few, strict=True)] == pytest.approx([16, 16], rel=0.1)

@@ -56,6 +56,14 @@ def test_where_nothing_applies_there_is_no_policy(matrix):
     assert index.distinct_policies({("sev", "xeon-8570-2s"): none}) == 0
 
 
+def test_what_the_intervals_leave_out_is_said_where_a_cost_is_a_ceiling(matrix, filled, pages):
+    said = "the scan period and the share of passes that find something to flush are not in it"
+    assert "at most" in index.text(matrix) and said in " ".join(index.text(matrix).split())
+    assert said in " ".join(index.html(filled, pages).split())
+    alone = {key: result for key, result in matrix.items() if key[0] == "plain"}
+    assert said not in " ".join(index.text(alone).split())
+
+
 def test_headline_cost_is_that_of_the_recommended_row(matrix):
     result = matrix["sev", "epyc-7763-2s"]
     value, unit = index.headline_cost(result)

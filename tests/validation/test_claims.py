@@ -1,4 +1,4 @@
-"""Each sentence of the thread stands in it, has a term, a number and a test."""
+"""Each sentence of the thread stands in it, has a term, a number, a size that the number must have, and a test."""
 
 import re
 from dataclasses import replace
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from costmodel.decision.model import Interval
 from costmodel.evidence.store import load
 from costmodel.formulas.registry import FORMULAS
 from costmodel.validation import claims
@@ -56,19 +57,62 @@ def test_its_test_is_there(claim):
     assert re.search(r"^def test_", text, re.MULTILINE)
 
 
+UNDECIDED = {"wbinvd-blast", "spte-zaps", "triggers"}
+"""What all CPUs take lies around 16 times what 8 take, and what NUMA balancing takes around one CPU in a hundred; nobody
+published a rate of KVM's own zaps.
+"""
+
+
 @EACH
-def test_it_holds_and_says_so(rows, claim):
+def test_it_has_its_size_or_says_why_that_is_open(rows, claim):
     row = rows[claim.id]
-    assert row.verdict == "pass"
+    assert row.verdict == ("not testable" if claim.id in UNDECIDED else "pass")
     assert row.what == f'"{claim.quote}"'
     assert row.figure
+    assert claim.needs in row.target
     assert all(term in row.note for term in claim.terms)
+    if row.verdict == "pass":
+        assert row.details["least"] is not None and row.low >= row.details["least"]
+    else:
+        assert claim.needs in row.note
 
 
-@EACH
-def test_a_claim_whose_number_has_the_other_sign_fails(claim, studies):
-    turned = replace(claim, figure=lambda s: ("no", None, False))
-    assert claims._row(turned, studies).verdict == "fail"
+def test_what_is_open_lies_on_both_sides_of_its_size(rows):
+    for id, least in (("triggers", 2.56), ("wbinvd-blast", 128 / 8)):
+        row = rows[id]
+        assert row.low < row.details["least"] < row.high
+        assert row.details["least"] == pytest.approx(least)
+    assert rows["spte-zaps"].details["least"] is None
+
+
+@pytest.mark.parametrize(
+    ("times", "holds", "verdict"),
+    [
+        (1.0, True, "pass"),
+        (1.0, False, "fail"),
+        (0.5, True, "not testable"),
+        (0.1, True, "fail"),
+        (100.0, True, "pass"),
+    ],
+)
+def test_a_claim_is_judged_by_its_size_and_by_what_is_no_number(studies, times, holds, verdict):
+    """A number of 2 [1, 4] times something, which must be 1."""
+    claim = replace(
+        CLAIMS[0],
+        figure=lambda s: (
+            "",
+            Interval(low=times, median=2 * times, high=4 * times, unit="1", extrapolated=False),
+            holds,
+        ),
+        least=lambda s: 1.0,
+    )
+    assert claims._row(claim, studies).verdict == verdict
+
+
+@pytest.mark.parametrize(("id", "row", "factor"), [("wbinvd-blast", "E04", 50), ("triggers", "N09", 0.01)])
+def test_other_evidence_turns_a_claim_over(id, row, factor):
+    (claim,) = [claim for claim in CLAIMS if claim.id == id]
+    assert claims._row(claim, Studies(load().with_value(row, factor))).verdict == "fail"
 
 
 def test_claims_are_told_once():
@@ -77,9 +121,8 @@ def test_claims_are_told_once():
 
 def test_numbers_are_in_order(rows):
     for row in rows.values():
-        if row.value is not None:
-            assert row.low <= row.value <= row.high
-            assert row.unit
+        assert row.low <= row.value <= row.high
+        assert row.unit
 
 
 def test_a_prior_is_marked_beside_the_number(rows):
@@ -89,12 +132,6 @@ def test_a_prior_is_marked_beside_the_number(rows):
 
 def test_the_neighbours_pay_for_248_of_256_cpus(rows):
     assert rows["noisy-neighbour"].figure.startswith(f"{100 * 248 / 256:.0f} %")
-
-
-def test_a_blast_takes_256_times_what_one_cpu_loses(rows, studies):
-    event = studies.get("sev", "autonuma-default", claims.SCAN).cost(claims.BLAST).event
-    assert rows["wbinvd-blast"].low >= 256 * float(min(event.irq_off_s)) * 0.99
-    assert rows["wbinvd-blast"].high <= 256 * float(max(event.irq_off_s)) * 1.1
 
 
 def test_the_slowed_down_guest_is_alone_with_its_range_flush(rows):
@@ -108,8 +145,8 @@ def test_the_range_flush_outlasts_a_blast_in_most_draws(rows):
 
 
 def test_the_hook_after_srcu_makes_faults_wait_less(rows, studies):
-    under = studies.waits("under_mmu_lock", "CLFLUSHOPT_UVA").fault_wait_mean_s
-    assert rows["hook-placement"].high < under.median
+    under, after = (studies.waits(p, "CLFLUSHOPT_UVA").fault_wait_mean_s for p in ("under_mmu_lock", "after_srcu"))
+    assert rows["hook-placement"].value == under.median / after.median > 10
 
 
 def test_memslots_wait_the_same_in_both_places(studies):

@@ -1,6 +1,5 @@
 """Three headline numbers computed again from the files of data/, by plain Monte Carlo that shares no code with the model,
-but its assumptions: a check of the arithmetic, no evidence for them. One number, how much dearer a line of the other socket
-can be, is taken from the tool's own fit.
+but its assumptions: a check of the arithmetic, no evidence for them.
 
 The host CPUs that an SEV guest on 2 x EPYC 7763 loses to the NUMA scan, the time of a CLFLUSHOPT call over its 256 MiB, and
 the range at which that costs as much as WBNOINVD on the eight CPUs that ran the guest. Nothing of costmodel is imported: its
@@ -179,7 +178,7 @@ def draws():
     domain, read = two_bandwidths()
     start, per_cpu = broadcast()
     practice = min(float(r["value"]) / float(r["high"]) for r in ROWS.values() if practice_row(r))
-    latency = 1 + unit() * (amd_two_socket_factor() - 1)
+    latency = 1 + unit() * (dearest_on_two_sockets() - 1)
     return {
         "start": student(MILAN["start"], *spread("start"), 1),
         **{name: slope(name) for name in ("dirty", "clean", "absent")},
@@ -201,11 +200,14 @@ def practice_row(row):
     return row["observable"] == "bandwidth.dram_practice_bytes_per_s"
 
 
-def amd_two_socket_factor():
-    """Latency of one CLFLUSHOPT of AMD parts with two sockets over that with one, from the tool's own fit."""
-    found = tool("calibrate")
-    (fit,) = [f for f in found["fits"] if f["fit"] == "latency of one flush, CLFLUSHOPT"]
-    return fit["values"]["amd_two_socket_factor"]
+def dearest_on_two_sockets():
+    """Latency of one CLFLUSHOPT on AMD's slowest part with two sockets, over the mean of the parts with one."""
+    latency = {"1": [], "2": []}
+    wanted = ("range_flush.same_line_s", "CLFLUSHOPT", "amd", "fit")
+    for row in ROWS.values():
+        if tuple(row[name] for name in ("observable", "instruction", "vendor", "use")) == wanted:
+            latency[row["sockets"]].append(math.log(float(row["value"])))
+    return math.exp(max(latency["2"]) - numpy.mean(latency["1"]))
 
 
 def tool(*words):

@@ -21,7 +21,8 @@ def rows():
     ("covered", "n", "low", "high", "verdict"),
     [
         (90, 99, 0.83, 0.95, "not testable"),
-        (0, 99, 0.0, 0.03, "not testable"),
+        (0, 99, 0.0, 0.03, "fail"),
+        (3, 9, 0.07, 0.70, "fail"),
         (90, 100, 0.82, 0.95, "pass"),
         (90, 100, 0.80, 0.85, "pass"),
         (80, 100, 0.70, 0.8499, "fail"),
@@ -81,10 +82,11 @@ def test_the_verdict_follows_from_the_numbers_that_are_shown(rows):
         n, covered = row.details.get("n"), row.details.get("covered")
         if n is None:
             assert row.verdict == "not testable"
-        elif n >= 100 and covered is not None:
+        elif covered is not None:
             found = binomtest(int(covered), n).proportion_ci(0.95)
-            assert row.verdict == ("pass" if found.low <= 0.95 and found.high >= 0.85 else "fail")
-            told += 1
+            held = "pass" if n >= 100 else "not testable"
+            assert row.verdict == (held if found.low <= 0.95 and found.high >= 0.85 else "fail")
+            told += n >= 100
         else:
             assert row.verdict == "not testable"
     assert told >= 4
@@ -97,7 +99,7 @@ def test_the_text_shows_the_numbers(rows):
             assert re.search(rf"\b{row.details['n']}\b", row.figure)
 
 
-def test_fewer_than_a_hundred_rows_have_no_target_and_say_so(rows):
+def test_fewer_than_a_hundred_rows_confirm_nothing_and_say_so(rows):
     for row in (row for row in rows if row.id != MACHINES):
         if row.details.get("n", 100) < 100:
             assert row.verdict == "not testable"
