@@ -114,7 +114,7 @@ def _print(
         "Median [90 %]; this trigger alone, only what its flush adds. * marks what this kernel does, - has no bound."
     )
     for text in filter(None, (why, waiting.ceilings(rows))):
-        click.echo(text)
+        click.echo(click.wrap_text(text, 110))
     blocks = waiting.blocks(rows)
     table = [WAITS, *(line.cells for block in blocks for line in block.lines)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]

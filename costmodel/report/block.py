@@ -179,7 +179,9 @@ def limits(result: Alternatives) -> list[str]:
         text += f" {MARK} extrapolated: priors went in, not data of this CPU{told}."
     lines = wrap(text)
     if result.rate_is:
-        lines += wrap(f"The rate is a {result.rate_is.split(';')[0]}.")
+        lines += wrap(
+            f"The rate is a {result.rate_is.split(';')[0]}. No interval holds how far the true rate lies below it."
+        )
     lines += wrap(f"Valid for one guest of {result.vcpus} vCPUs on this machine under this load.")
     lines += wrap(f"Not covered: {'; '.join(result.not_covered)}.")
     for row in result.rows:

@@ -104,17 +104,21 @@ def _repeats(row: VersusRow, rows: Sequence[VersusRow]) -> bool:
     return row.quantity == P99 and any((r.base, r.new) == (row.base, row.new) for r in rows if r.quantity == MEAN)
 
 
+def _most(row: VersusRow) -> bool:
+    """Whether a side of the row rests on a ceiling."""
+    return any(one is not None and one.at_most and one.high > 0 for one in (row.base, row.new))
+
+
 def _cells(row: VersusRow) -> tuple[str, ...]:
     """Cells of one quantity, both in one unit where they are close; a refused row says so in the last column."""
     medians = [one.median for one in (row.base, row.new) if one is not None]
     like = max(medians) if len(medians) == 2 and 0 < max(medians) <= CLOSE * min(medians) else None
-    most = any(one is not None and one.at_most and one.high > 0 for one in (row.base, row.new))
     values = [
         f"{cell(one and one.model_copy(update={'at_most': False}), like)}"
         f"{MARK if one is not None and one.extrapolated and one.high > 0 else ''}"
         for one in (row.base, row.new)
     ]
-    return f"  {AT_MOST if most else row.quantity}", *values, change(row)
+    return f"  {AT_MOST if _most(row) else row.quantity}", *values, change(row)
 
 
 def aligned(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
@@ -183,6 +187,8 @@ def legend(result: Versus) -> list[str]:
         text += " lower, higher: the intervals do not touch, or one side is zero."
     if result.extrapolated:
         text += f" {MARK} EXTRAPOLATED: a prior by rule went in."
+    if any(_most(row) for row in (result.total, *(row for one in result.triggers for row in one.rows))):
+        text += f" {AT_MOST}: the rate is a ceiling, and no interval holds how far the true rate lies below it."
     sides = [side for one in result.triggers for side in (one.base, one.new)]
     if any(side.state != "admissible" or side.needs != "nothing" for side in sides):
         text += f" {MARKS}"

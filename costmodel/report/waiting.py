@@ -86,12 +86,16 @@ def told(value: Interval | None) -> str:
     return cell(value) if value is None else ceiling(cell(value), value.at_most)
 
 
+CEILINGS = (
+    "the rate is a ceiling: every share of the time and every wait below is at most what is shown; the intervals hold what "
+    "is uncertain about one flush, not how far the true rate lies below the ceiling"
+)
+
+
 def ceilings(rows: Sequence[ContentionRow]) -> str:
     """What a table of `rows` says beside it where their rate is a ceiling; else empty."""
     some = any(row.standstill_fraction is not None and row.standstill_fraction.at_most for row in rows)
-    return (
-        "the rate is a ceiling: every share of the time and every wait below is at most what is shown" if some else ""
-    )
+    return CEILINGS if some else ""
 
 
 def thread_names() -> list[str]:

@@ -60,6 +60,7 @@ def test_the_answer_is_honest(numbers):
     assert "commit ea262f8a7c36" in text
     assert "Not covered:" in text and "no EPYC timing is public" in text and "extrapolated" in text
     assert "can lose a flush" in text and "The rate is a ceiling" in text
+    assert "No interval holds how far the true rate lies below it." in " ".join(text.split())
     assert re.search(r"costmodel [\d.]+, data [0-9a-f]{16}", text)
 
 

@@ -141,3 +141,10 @@ def test_what_only_a_newer_kernel_could_do_is_marked_plus_and_is_no_lost_flush()
 def test_a_guest_that_its_vmm_cannot_run_is_called_so():
     found = between("WBINVD_ALL", "WBNOINVD_MASK", guest="sev", kernel_names=("6.12",), pinned=False)
     assert "no such guest exists" in " ".join(render_comparison(found).split())
+
+
+def test_a_ceiling_says_what_its_interval_does_not_hold():
+    text = " ".join(render_comparison(between("6.6", "6.17", guest="sev", cpus_that_ran=8)).split())
+    assert "host CPUs, most: the rate is a ceiling, and no interval holds how far the true rate lies below it" in text
+    given = between("6.6", "6.17", guest="sev", rates={"autonuma_prot_none_scan": 2.0})
+    assert "no interval holds" not in " ".join(render_comparison(given).split())

@@ -219,6 +219,7 @@ def test_what_rests_on_a_ceiling_is_called_at_most(old):
     assert own.standstill_fraction.at_most and not own.retry_mean_s.at_most
     assert f"stands still at most {waiting.cell(own.standstill_fraction)} of it" in waiting.sentences(old)[0]
     assert "the rate is a ceiling" in waiting.ceilings(old.contention)
+    assert "not how far the true rate lies below the ceiling" in waiting.ceilings(old.contention)
     assert "The rate is a ceiling" in blocks.contention(old)
 
 
