@@ -81,7 +81,7 @@ def _known(guest: str, trigger: str, machine: str | None, kernel: str | None, as
             from costmodel.evidence.store import load
 
             features = load().machine(machine).features
-        found = predicates.known(guest, trigger, features, kernels.resolve(kernel or "newest"))
+        found = predicates.known(guest, trigger, features, kernels.resolve(kernels.settled(kernel or "newest", guest)))
         if not machine:
             for name in predicates.FEATURES:
                 found.pop(name)

@@ -28,7 +28,12 @@ machine = click.option("--machine", required=True, callback=machine_named, help=
 workload = click.option(
     "--workload", default="autonuma-default", show_default=True, help="Workload id (see `costmodel list workloads`)."
 )
-kernel = click.option("--kernel", default="newest", show_default=True, help="Host kernel version, such as 6.6 or 6.17.")
+kernel = click.option(
+    "--kernel",
+    default="newest",
+    show_default=True,
+    help="Host kernel: a version such as 6.17, what `uname -r` prints, or `this`.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 

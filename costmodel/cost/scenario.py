@@ -12,7 +12,7 @@ import numpy
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.records import Machine, TriggerLoad, Workload
 from costmodel.evidence.store import Evidence
-from costmodel.kvm import events, guests, kernels, predicates
+from costmodel.kvm import builds, events, guests, kernels, predicates
 from costmodel.kvm.releases import dotted
 from costmodel.kvm.setup import Setup
 from costmodel.kvm.setup import setup as setup_of
@@ -31,7 +31,8 @@ class Scenario:
     `rates` are (trigger, events per second) that the user measured: such a trigger is open. `counts` are (trigger,
     events, seconds) that were counted, which tell how sure the rate is. In both, ALL stands for every event at the hook,
     whatever caused it. `setup` says how the guest's memory is set up.
-    `kernel` is the catalogued range, `release` the (major, minor, patch) that was asked for.
+    `kernel` is the catalogued range, `release` the (major, minor, patch) that was asked for, `build` what uname -r prints
+    where that was asked for and is no version of kernel.org.
     `folio_bytes` is the folio size of guest_memfd: 4 KiB in every tree that was read.
     `noncoherent_dma` says that a device of the guest does DMA that bypasses the caches.
     `elsewhere` holds loads of other workloads: they tell the range of a trigger that this workload does not pull.
@@ -55,15 +56,23 @@ class Scenario:
     release: tuple[int, int, int] = (0, 0, 0)
     folio_bytes: float = 4096.0
     noncoherent_dma: bool = False
+    build: str = ""
 
     def on(self, version: str) -> Scenario:
-        """The same on another kernel: a version such as `6.12.61`, a range or `newest`. Raises BadInput."""
-        return replace(self, kernel=kernels.resolve(version), release=release_of(self.guest, version))
+        """The same on another kernel: a version such as `6.12.61`, a range, `newest` or what uname -r prints. Raises BadInput."""
+        kernel = kernels.settled(version, self.guest)
+        build = version if kernels.is_build(version) else ""
+        return replace(self, kernel=kernels.resolve(kernel), release=release_of(self.guest, kernel), build=build)
 
     @property
     def version(self) -> str:
-        """The kernel as a user gives it: the release that was asked for, or the range where that was asked for."""
-        return self.kernel if self.release == release_of(self.guest, self.kernel) else dotted(self.release)
+        """The kernel as a user gives it: what uname -r prints, the release that was asked for, or the range where that was."""
+        if self.build:
+            return self.build
+        if self.release == release_of(self.guest, self.kernel):
+            return self.kernel
+        series = dotted(self.release)  # 5.15 stands for its last release, 5.15.0 for its first
+        return series if kernels.resolve(series) == self.kernel else ".".join(map(str, self.release))
 
     def load(self, trigger: str) -> TriggerLoad | None:
         """The workload's load on `trigger`, with the event fraction of the scenario."""
@@ -216,6 +225,7 @@ def scenario(
     host = evidence.machine(machine)
     load = evidence.workload(workload)
     guests.guest(guest)
+    settled = kernels.settled(kernel, guest)
     cpus = vcpus if vcpus is not None else int(load.vcpus.value)
     if not 1 <= cpus <= MOST_VCPUS:
         raise BadInput(f"must lie in 1 to {MOST_VCPUS}", field="vcpus", remedy="give the number of vCPUs")
@@ -240,7 +250,7 @@ def scenario(
         host,
         guest,
         load,
-        kernels.resolve(kernel),
+        kernels.resolve(settled),
         cpus,
         float(resident),
         float(ran),
@@ -249,7 +259,8 @@ def scenario(
         rates=given.per_s,
         counts=given.counted,
         elsewhere={t.trigger: t for other in reversed(evidence.workloads.values()) for t in other.triggers},
-        release=release_of(guest, kernel),
+        release=release_of(guest, settled),
+        build=builds.parse(kernel).name if kernels.is_build(kernel) else "",
         folio_bytes=float(folio_bytes or PAGE_BYTES),
         noncoherent_dma=noncoherent_dma,
     )

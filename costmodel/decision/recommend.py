@@ -102,6 +102,8 @@ def not_applicable(case: Scenario, guest: Guest) -> str | None:
         if not case.machine.features.get(feature, False):
             why = case.machine.missing.get(f"features.{feature}", case.machine.missing.get(feature, ""))
             return f"the CPU has no {feature.replace('_', '-')}" + (f" ({why})" if why else "")
+    if lacking := kernels.not_hosted(guest.id, case.version):
+        return lacking
     if not kernels.hosts(guest.id, case.kernel):
         first = next(kernel for kernel in kernels.KERNEL_RANGES if kernels.hosts(guest.id, kernel))
         return f"kernel {case.kernel} does not run {guest.title}; the first catalogued one that does is {first}"
@@ -182,7 +184,7 @@ def _assemble(
         assumptions=[*headline.assumptions(case, studies), *headline.irq_off_lines(evidence, flush)],
         warnings=[
             *headline.warnings(case, studies),
-            *(kernel_notes(case.guest, case.kernel, case.release) if studies else []),
+            *(kernel_notes(case.guest, case.kernel, case.release, case.version) if studies else []),
         ],
         gaps=gaps,
         extrapolated=any(entry.extrapolated for entry in policy),
