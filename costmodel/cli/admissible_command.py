@@ -7,7 +7,7 @@ from typing import TextIO
 
 import click
 
-from costmodel.cli import options
+from costmodel.cli import options, types
 from costmodel.errors import BadInput, CostModelError, UnknownName
 
 COLUMNS = ("guest_type", "trigger", "strategy")
@@ -26,11 +26,13 @@ Examples:
   costmodel admissible --agreement
 """,
 )
-@click.option("--guest", help="Guest type.")
-@click.option("--trigger", help="Trigger (see `costmodel list triggers`).")
-@click.option("--strategy", help="One strategy [default: all].")
-@click.option("--machine", callback=options.machine_named, help="Fill the CPU predicates from this machine.")
-@click.option("--kernel", help="Fill the kernel predicates from this version.")
+@click.option("--guest", type=types.GUEST, help="Guest type.")
+@click.option("--trigger", type=types.TRIGGER, help="Trigger (see `costmodel list triggers`).")
+@click.option("--strategy", type=types.STRATEGY, help="One strategy [default: all].")
+@click.option(
+    "--machine", type=types.MACHINE, callback=options.machine_named, help="Fill the CPU predicates from this machine."
+)
+@click.option("--kernel", type=types.KERNEL, help="Fill the kernel predicates from this version.")
 @click.option(
     "--assume", multiple=True, metavar="PREDICATE=BOOL", help="Take a predicate as true or false; repeatable."
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from costmodel.cli import options
+from costmodel.cli import options, types
 from costmodel.errors import BadInput, CostModelError
 
 if TYPE_CHECKING:
@@ -32,12 +32,15 @@ Examples:
 )
 @click.option(
     "--machine",
+    type=types.MACHINE,
     default="this",
     show_default=True,
     callback=options.machine_named,
     help=options.MACHINE_HELP,
 )
-@click.option("--kernel", help="Host kernel: a version or what `uname -r` prints [default: the one that runs].")
+@click.option(
+    "--kernel", type=types.KERNEL, help="Host kernel: a version or what `uname -r` prints [default: the one that runs]."
+)
 @click.option(
     "--domain",
     "domains",

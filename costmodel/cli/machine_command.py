@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from costmodel.cli import options
+from costmodel.cli import options, types
 
 
 @click.group(
@@ -34,7 +34,7 @@ Examples:
   lscpu | costmodel machine show -
 """
 )
-@click.argument("name")
+@click.argument("name", type=types.MACHINE)
 @options.as_json
 def show(name: str, as_json: bool) -> None:
     """Show one machine, with what had to be taken from elsewhere."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from costmodel.cli import options
-from costmodel.errors import BadInput
+from costmodel.errors import BadInput, ExitCode
 
 
 @click.command(
@@ -47,10 +47,12 @@ def command(
     found = recommend_by_kernel(guest, machine, workload, kernel, vms=_counts(guest, vms), **numbers)
     if as_json:
         options.print_json(found.as_json())
-        return
-    from costmodel.report.text import render_by_kernel
+    else:
+        from costmodel.report.text import render_by_kernel
 
-    click.echo(render_by_kernel(found), nl=False)
+        click.echo(render_by_kernel(found), nl=False)
+    if not any(answer.applicable for _, answer in found.answers):
+        click.get_current_context().exit(ExitCode.NOT_APPLICABLE)
 
 
 def _counts(guest: str, vms: tuple[str, ...]) -> dict[str, int]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy
 
-from costmodel.errors import BadInput, UnknownName
+from costmodel.errors import BadInput, known_id
 from costmodel.evidence.records import Machine, TriggerLoad, Workload
 from costmodel.evidence.store import Evidence
 from costmodel.kvm import builds, events, guests, kernels, predicates
@@ -224,7 +224,7 @@ def scenario(
     """
     host = evidence.machine(machine)
     load = evidence.workload(workload)
-    guests.guest(guest)
+    guest = guests.guest(guest).id
     settled = kernels.settled(kernel, guest)
     cpus = vcpus if vcpus is not None else int(load.vcpus.value)
     if not 1 <= cpus <= MOST_VCPUS:
@@ -304,9 +304,8 @@ def _given(guest: str, rates: Mapping[str, float | tuple[float, float]]) -> _Giv
     """The rates by trigger, each trigger one that the guest type has, or ALL. Raises UnknownName or BadInput."""
     own = [ALL, *(trigger.id for trigger in triggers_of(guest))]
     per_s, counted = [], []
-    for trigger, rate in sorted(rates.items()):
-        if trigger not in own:
-            raise UnknownName(f"trigger of {guest}", trigger, own)
+    for name, rate in sorted(rates.items()):
+        trigger = known_id(f"trigger of {guest}", name, own)
         if isinstance(rate, tuple):
             count, seconds = rate
             if not (0 <= count < math.inf and 0 < seconds < math.inf and count / seconds <= MOST_PER_S):

@@ -38,4 +38,4 @@ def recommend_by_kernel(guest: str, machine: str, workload: str, kernel: str, **
         return ByKernel(kernel, ((Candidate(kernel), recommend(guest, machine, workload, kernel, **numbers)),))
     except SeveralKernels as several:
         answers = [(one, recommend(guest, machine, workload, one.kernel, **numbers)) for one in several.candidates]
-        return ByKernel(kernel, tuple(answers), several.reason)
+        return ByKernel(kernel, tuple(answers), several.problem)

@@ -33,7 +33,9 @@ UPSTREAM = "kernel.org"
 THIS = "this"
 """As a kernel: the one that runs."""
 RELEASE_FILE = Path("/proc/sys/kernel/osrelease")
-_VERSION = re.compile(r"[vV]?(\d{1,3})\.(\d{1,3})(?:\.(\d{1,4}))?(?:-rc\d{0,3})?((?:[-+~_]|\.(?=[a-z]))[!-~]{1,100})?", re.ASCII)
+_VERSION = re.compile(
+    r"[vV]?(\d{1,3})\.(\d{1,3})(?:\.(\d{1,4}))?(?:-rc\d{0,3})?((?:[-+~_]|\.(?=[a-z]))[!-~]{1,100})?", re.ASCII
+)
 _BUILDERS = (
     ("linux-next", "linux-next", re.compile(r"next-?\d{8}")),
     ("kvm-next", "the KVM maintainers' tree", re.compile(r"kvm|next")),

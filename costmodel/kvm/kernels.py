@@ -74,18 +74,10 @@ class Candidate:
 class SeveralKernels(BadInput):
     """A build of which no source tells which of the `candidates` it behaves as."""
 
-    def __init__(self, build: Build, candidates: tuple[Candidate, ...]) -> None:
-        self.build, self.candidates = build, candidates
-        may = " or ".join(one.kernel for one in candidates)
-        self.reason = (
-            f"{build.name} is a kernel of {build.title}, and no source here tells what was backported to it: it behaves "
-            f"as {may}"
-        )
-        super().__init__(
-            self.reason,
-            field="kernel",
-            remedy=f"costmodel recommend answers for each of them; or look with {LOOK}: {LOOKED}",
-        )
+    def __init__(self, problem: str, candidates: tuple[Candidate, ...] = ()) -> None:
+        self.candidates = candidates
+        remedy = f"costmodel recommend answers for each of them; or look with {LOOK}: {LOOKED}"
+        super().__init__(problem, field="kernel", remedy=remedy)
 
 
 def candidates(version: str, guest: str | None = None) -> tuple[Candidate, ...]:
@@ -114,7 +106,11 @@ def settled(version: str, guest: str | None = None) -> str:
     """The one kernel that `version` behaves as for `guest`. Raises SeveralKernels, and BadInput as `candidates` does."""
     found = candidates(version, guest)
     if len(found) > 1:
-        raise SeveralKernels(builds.parse(version), found)
+        build, may = builds.parse(version), " or ".join(one.kernel for one in found)
+        raise SeveralKernels(
+            f"{build.name} is a kernel of {build.title}, and no source here tells what was backported to it: it behaves as {may}",
+            found,
+        )
     return found[0].kernel
 
 
