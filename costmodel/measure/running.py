@@ -14,6 +14,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from costmodel.errors import BadInput
+from costmodel.evidence.described import listed_cpus
 
 SIZES = {"": 2**20, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 """Suffixes of QEMU's -m and of cloud-hypervisor; a number without one is MiB in QEMU."""
@@ -142,21 +143,10 @@ def _threads(found: RunningGuest, folder: Path) -> RunningGuest:
         if VCPU_THREADS.fullmatch(_text(thread / "comm")):
             vcpus += 1
             match = re.search(r"^Cpus_allowed_list:\s*(\S+)", _text(thread / "status"), re.MULTILINE)
-            allowed |= _cpus(match[1]) if match else set()
+            allowed |= listed_cpus(match[1]) if match else set()
     if not vcpus:
         return replace(found, unseen=(*found.unseen, "where its vCPUs may run (its threads have no names)"))
     return replace(found, vcpus=found.vcpus or vcpus, allowed_cpus=len(allowed) or None)
-
-
-def _cpus(text: str) -> set[int]:
-    """CPUs of a list such as `0-3,8`; empty where it cannot be read."""
-    found: set[int] = set()
-    for part in text.split(","):
-        match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", part, re.ASCII)
-        if not match:
-            return set()
-        found |= set(range(int(match[1]), int(match[2] or match[1]) + 1))
-    return found
 
 
 def _size(text: str, plain: int) -> float | None:
@@ -302,7 +292,7 @@ def domain(text: str, file: str, *, names: bool = False) -> RunningGuest:
         guest = "sev-es"
     memory = root.find("memory")
     unit = (memory.get("unit", "KiB") if memory is not None else "KiB").removesuffix("iB").removesuffix("bytes").upper()
-    pins = [_cpus(pin.get("cpuset", "")) for pin in root.iterfind("cputune/vcpupin")]
+    pins = [listed_cpus(pin.get("cpuset", "")) for pin in root.iterfind("cputune/vcpupin")]
     backing = root.find("memoryBacking")
     held = {one.tag for one in backing} if backing is not None else set()
     source = root.find("memoryBacking/source")
