@@ -37,7 +37,7 @@ before, in kernels that took it as a backport as well.
 """
 LOOK = f"grep -w {' '.join(f'-e {symbol}' for _, symbol in STEPS)} /proc/kallsyms"
 LOOKED = (
-    f"the last of them that it shows stands for {', '.join('.'.join(map(str, version)) for version, _ in STEPS)} in this "
+    f"with the KVM module loaded, the last of them that it shows stands for {', '.join('.'.join(map(str, version)) for version, _ in STEPS)} in this "
     "order, none of them for 5.11: give that version"
 )
 """How to find out which of the flushes a kernel has, and which version to give for it."""

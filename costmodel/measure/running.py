@@ -95,7 +95,9 @@ def look(root: Path = Path("/"), *, names: bool = False) -> Running:
         chosen = re.search(r"\[(\S+)\]", text)
         settings[name] = (chosen[1] if chosen else text)[:64]
     if not (root / "sys/kernel/debug/sched").is_dir():
-        unseen.append("numa_scan_period_min_ms (debugfs needs root)")
+        unseen.append("numa_scan_period_min_ms (debugfs is not mounted, or needs root)")
+    if not any((root / "sys/module" / module).is_dir() for module in ("kvm_amd", "kvm_intel")):
+        unseen.append("settings of KVM for SEV, SNP and TDX (neither kvm_amd nor kvm_intel is loaded)")
     return Running(
         kernel=_text(root / "proc/sys/kernel/osrelease")[:64],
         settings=settings,
