@@ -228,9 +228,7 @@ class _Gaps:
             features=(features := self._features(notes)),
             features_off=self._off(features, notes),
             provenance={PEAK: twin.provenance[PEAK]} if twin else {},
-            missing={}
-            if twin
-            else {PEAK: "not told by the description, and no machine of this generation has a source"},
+            missing=self._missing(features, twin),
             notes=(
                 *notes,
                 *(("virtual machine: caches and CPUs as the hypervisor reports them",) if told.virtual else ()),
@@ -283,6 +281,17 @@ class _Gaps:
         if why:
             notes.append(f"feature bits that it does not show from {why}")
         return {name: name in shown or name in silicon for name in FEATURES} | {"tdx": "tdx" in shown}
+
+    def _missing(self, features: Mapping[str, bool], twin: Machine | None) -> dict[str, str]:
+        """Why a number is not there, or a feature is taken as absent that no CPUID bit tells of."""
+        found = {} if twin else {PEAK: "not told by the description, and no machine of this generation has a source"}
+        if self.told.vendor == "intel" and not features["tdx"]:
+            found["features.tdx"] = (
+                "no CPUID bit tells of TDX: give lscpu or /proc/cpuinfo"
+                if self.told.whole
+                else "the flag tdx_host_platform is not shown: the BIOS has it off, the kernel does not know it, or the CPU has none"
+            )
+        return found
 
     def _off(self, features: Mapping[str, bool], notes: list[str]) -> tuple[str, ...]:
         """Features that the silicon has and the description, which tells of flags, does not show."""

@@ -347,3 +347,11 @@ def test_origins_tell_each_number(evidence):
     assert "EXTRAPOLATED" in origins["dram_peak_bytes_per_s_per_socket"]
     again = machine_input.from_text(evidence, lscpu(*HOSTS["EPYC 8434P"][0]), "lscpu.txt", given="x").origins
     assert again["cpus_per_domain"] == "told by lscpu (lscpu.txt)"
+
+
+def test_why_tdx_is_taken_as_absent_is_told(evidence):
+    told = lscpu(*HOSTS["Xeon 6975P-C"][0])
+    machine = machine_input.from_text(evidence, told, "a", given="a")
+    assert not machine.features["tdx"] and "tdx_host_platform is not shown" in machine.missing["features.tdx"]
+    shown = machine_input.from_text(evidence, told.replace("fpu", "fpu tdx_host_platform"), "a", given="a")
+    assert shown.features["tdx"] and "features.tdx" not in shown.missing
