@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from enum import IntEnum
 
@@ -30,6 +30,8 @@ class ExitCode(IntEnum):
     """An option, a file or a place cannot be used; the one line on standard error says what to do."""
     REPORT_FAILED = 3
     """At least one report could not be built; the others were."""
+    NOT_APPLICABLE = 4
+    """The machine or the kernel cannot host the guest type that was asked for; the answer says why."""
     HUNG_UP = 129
     """SIGHUP, while `measure` had something to put back."""
     INTERRUPTED = 130
@@ -87,8 +89,22 @@ class BadInput(CostModelError):
         super().__init__(visible(f"{text}; {remedy}" if remedy else text))
 
 
+class NotApplicable(BadInput):
+    """The machine or the kernel cannot host the guest type."""
+
+    exit_code = ExitCode.NOT_APPLICABLE
+
+    def __init__(self, problem: str, remedy: str = "choose a machine and a kernel that can host it") -> None:
+        super().__init__(f"not applicable: {problem}", remedy=remedy)
+
+
 LONGEST_NAME = 80
 """Characters of an unknown name that a message repeats."""
+SHORTEST_PART = 3
+"""Characters that a part of a name has, to be taken for a part."""
+MOST_NEAR = 3
+MOST_LISTED = 20
+"""Names that a message lists; of more it says where they are."""
 
 
 class UnknownName(CostModelError):
@@ -98,10 +114,40 @@ class UnknownName(CostModelError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], or_else: str = "") -> None:
         self.kind, self.name, self.known = kind, name, tuple(known)
-        near = get_close_matches(name[:LONGEST_NAME], self.known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(self.known)}"
-        hint += f" {or_else}" if or_else else ""
+        near = near_names(name[:LONGEST_NAME], self.known)
+        if near:
+            hint = f"did you mean {' or '.join(repr(one) for one in near)}?"
+        else:
+            hint = "" if or_else and len(self.known) > MOST_LISTED else f"known: {', '.join(self.known)}"
+        hint = " ".join(filter(None, (hint, or_else)))
         super().__init__(f"unknown {kind} {name[:LONGEST_NAME]!r}; {hint}")
+
+
+def near_names(name: str, known: Iterable[str]) -> list[str]:
+    """The known name that is spelt almost like `name`, in any case; else the first that have it as a part.
+
+    >>> near_names("recomend", ["report", "recommend"]), near_names("ksm", ["ksm_replace_page", "thp_split"])
+    (['recommend'], ['ksm_replace_page'])
+    """
+    by_case = {one.casefold(): one for one in known}
+    asked = name.casefold()
+    if close := get_close_matches(asked, by_case, n=1):
+        return [by_case[close[0]]]
+    return [one for low, one in by_case.items() if len(asked) >= SHORTEST_PART and asked in low][:MOST_NEAR]
+
+
+def known_id(kind: str, name: str, known: Collection[str], or_else: str = "") -> str:
+    """The id among `known` that `name` spells, in any case. Raises UnknownName.
+
+    >>> known_id("guest type", "SEV", ["plain", "sev"])
+    'sev'
+    """
+    if name in known:
+        return name
+    by_case = {one.casefold(): one for one in known}
+    if name.casefold() not in by_case:
+        raise UnknownName(kind, name, known, or_else)
+    return by_case[name.casefold()]
 
 
 class MissingNumber(CostModelError):

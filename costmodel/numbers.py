@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 
+SIZES = {
+    "": 1.0,
+    "b": 1.0,
+    **{unit: 2.0 ** (10 * power) for power, unit in enumerate("kmgt", start=1)},
+    **{f"{unit}ib": 2.0 ** (10 * power) for power, unit in enumerate("kmgt", start=1)},
+    **{f"{unit}b": 1000.0**power for power, unit in enumerate("kmgt", start=1)},
+}
+"""Bytes of each unit, in lower case. A letter alone is a power of 1024, as in QEMU and libvirt."""
 _SCALES = {
     "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")),
     "B": ((2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B")),
@@ -33,6 +42,18 @@ def scale_of(value: float, unit: str) -> tuple[float, str]:
         if abs(value) >= factor:
             return factor, name
     return _SCALES[unit][-1] if unit in _SCALES else (1.0, "" if unit == "1" else unit)
+
+
+def bytes_of(text: str) -> float | None:
+    """Bytes of a size such as `17179869184`, `16G`, `16 GiB` or `16GB`; None where it is none.
+
+    >>> bytes_of("16G") == bytes_of("16 GiB") == 2.0**34, bytes_of("1.5kB"), bytes_of("1e9"), bytes_of("16 cows")
+    (True, 1500.0, 1000000000.0, None)
+    """
+    found = re.fullmatch(r"\s*(\d{1,30}(?:\.\d{1,30})?(?:[eE]\d{1,2})?)\s*([A-Za-z]{0,3})\s*", text, re.ASCII)
+    if not found or found[2].lower() not in SIZES:
+        return None
+    return float(found[1]) * SIZES[found[2].lower()]
 
 
 def quantity(value: float, unit: str, digits: int = 2) -> str:

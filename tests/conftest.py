@@ -24,6 +24,12 @@ def _machines_are_told_to_one_test_only(monkeypatch):
     monkeypatch.delenv(TOLD)
 
 
+@pytest.fixture(autouse=True)
+def _machines_of_the_user_are_none(monkeypatch, tmp_path_factory):
+    """What whoever runs the tests has added is in no answer."""
+    monkeypatch.setenv("COSTMODEL_MACHINES", str(tmp_path_factory.getbasetemp() / "no-machines"))
+
+
 @pytest.fixture
 def mended(monkeypatch):
     """The flush at intra-host migration as if 6.18.55 and 7.2.9 had it whole: none of the releases that were seen has."""

@@ -6,9 +6,21 @@ import pickle
 import pkgutil
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import costmodel
-from costmodel.errors import EXTRAS, INSTALL, BadInput, CostModelError, ExitCode, MissingNumber, UnknownName
+from costmodel.errors import (
+    EXTRAS,
+    INSTALL,
+    BadInput,
+    CostModelError,
+    ExitCode,
+    MissingNumber,
+    UnknownName,
+    known_id,
+    near_names,
+)
 
 VALUES = {
     "str": "x",
@@ -91,3 +103,29 @@ def test_an_extra_is_installed_from_our_own_distribution():
     for extra, libraries in EXTRAS.items():
         declared = " ".join(project["optional-dependencies"][extra]).replace("-", "_")
         assert all(library in declared for library in libraries), extra
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "expected"),
+    [
+        ("recomend", ["recommend", "report"], ["recommend"]),
+        ("MILAM", ["milan", "genoa"], ["milan"]),
+        ("ksm", ["thp_split", "ksm_write_protect", "ksm_replace_page"], ["ksm_write_protect", "ksm_replace_page"]),
+        ("xx", ["yyxxyy"], []),
+        ("nothing like it", ["sev"], []),
+    ],
+)
+def test_what_comes_near_is_offered_in_any_case(name, known, expected):
+    assert near_names(name, known) == expected
+
+
+def test_many_names_are_not_listed_where_something_else_helps():
+    many = [f"machine-number-{number}" for number in range(40)]
+    assert "machine-number-1" not in str(UnknownName("machine", "zzz", many, "see the list"))
+    assert "machine-number-1" in str(UnknownName("machine", "zzz", many[:3], "see the list"))
+
+
+@given(st.sampled_from(["sev", "sev-es", "WBNOINVD_MASK", "v7.3-rc"]), st.data())
+def test_an_id_is_known_in_any_case(name, data):
+    spelt = "".join(data.draw(st.sampled_from([c.upper(), c.lower()])) for c in name)
+    assert known_id("id", spelt, ["sev", "sev-es", "WBNOINVD_MASK", "v7.3-rc"]) == name

@@ -38,3 +38,24 @@ def test_quantity_keeps_the_value(seconds):
 )
 def test_interval_digits_follow_the_width(low, median, high, text):
     assert numbers.interval(low, median, high, "s") == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("17179869184", 2.0**34),
+        ("16G", 2.0**34),
+        ("16g", 2.0**34),
+        ("16GiB", 2.0**34),
+        ("16 GiB", 2.0**34),
+        ("16GB", 16e9),
+        ("512M", 2.0**29),
+        ("1.5TiB", 1.5 * 2.0**40),
+        ("4k", 4096.0),
+        ("4kB", 4000.0),
+        ("1e9", 1e9),
+        *((text, None) for text in ("", "G", "16 cows", "-1", "nan", "inf", "16GG", "1,5G", "٤G", "0x10")),
+    ],
+)
+def test_a_size_is_read_as_qemu_and_libvirt_read_it(text, expected):
+    assert numbers.bytes_of(text) == expected

@@ -12,7 +12,7 @@ import warnings
 import click
 
 from costmodel import __version__
-from costmodel.errors import EXTRAS, INSTALL, CostModelError, ExitCode, NoThread, is_of_no_thread
+from costmodel.errors import EXTRAS, INSTALL, CostModelError, ExitCode, NoThread, is_of_no_thread, near_names
 from costmodel.plain import visible
 
 COMMANDS = {
@@ -48,6 +48,16 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         return importlib.import_module(f"costmodel.cli.{cmd_name}_command").command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is called; of one that there is not, the name that comes nearest."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            near = near_names(name, COMMANDS)
+            ctx.fail(f"No such command {name!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -85,7 +95,8 @@ def main() -> None:
         error.show()
         code = error.exit_code
     except click.ClickException as error:
-        code = _fail(f"{' '.join(error.format_message().split())}; see `{_help_of(error)}`")
+        message = " ".join(error.format_message().split()).rstrip(".")
+        code = _fail(f"{message}{'' if message.endswith('?') else ';'} see `{_help_of(error)}`")
     except click.Abort as abort:
         code = ExitCode.TERMINATED if isinstance(abort.__cause__, Terminated) else ExitCode.INTERRUPTED
     except CostModelError as error:

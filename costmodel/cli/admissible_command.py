@@ -8,7 +8,7 @@ from typing import TextIO
 
 import click
 
-from costmodel.cli import options
+from costmodel.cli import options, types
 from costmodel.errors import BadInput, CostModelError, UnknownName
 
 COLUMNS = ("guest_type", "trigger", "strategy")
@@ -28,12 +28,16 @@ Examples:
   costmodel admissible --agreement
 """,
 )
-@click.option("--guest", help="Guest type.")
-@click.option("--trigger", help="Trigger (see `costmodel list triggers`).")
-@click.option("--strategy", help="One strategy [default: all].")
-@click.option("--machine", callback=options.machine_named, help="Fill the CPU predicates from this machine.")
+@click.option("--guest", type=types.GUEST, help="Guest type.")
+@click.option("--trigger", type=types.TRIGGER, help="Trigger (see `costmodel list triggers`).")
+@click.option("--strategy", type=types.STRATEGY, help="One strategy [default: all].")
 @click.option(
-    "--kernel", help="Fill the kernel predicates from this version [default with a machine or setup: newest]."
+    "--machine", type=types.MACHINE, callback=options.machine_named, help="Fill the CPU predicates from this machine."
+)
+@click.option(
+    "--kernel",
+    type=types.KERNEL,
+    help="Fill the kernel predicates from this version [default with a machine or setup: newest].",
 )
 @click.option(
     "--assume", multiple=True, metavar="PREDICATE=BOOL", help="Take a predicate as true or false; repeatable."
@@ -104,7 +108,7 @@ def _known(
             from costmodel.evidence.store import load
 
             features = load().machine(machine).features
-        version = kernel or "newest"
+        version = kernels.settled(kernel or "newest", guest)
         release, pinned = release_of(guest, version), setup_of(guest, **memory).pinned_for_sure
         found = predicates.known(guest, trigger, features, kernels.resolve(version), release, pinned, dma)
         if not machine:

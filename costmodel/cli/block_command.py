@@ -6,21 +6,44 @@ from collections.abc import Callable
 
 import click
 
-from costmodel.cli import options
+from costmodel.cli import options, types
 
 
 def table_options(command: Callable) -> Callable:
     """Options that say which rows the table of a mail or a commit message has."""
     for option in (
-        click.option("--measured", multiple=True, metavar="HOST", help="Host profile whose measured values to add."),
-        click.option("--strategy", "strategies", multiple=True, help="Strategy to show beside what kernels do."),
         click.option(
-            "--kernel", "kernel_names", multiple=True, help="Kernel version to show [default: all that differ]."
+            "--measured",
+            multiple=True,
+            type=types.HOST,
+            metavar="HOST",
+            help="Host profile whose measured values to add.",
         ),
-        click.option("--trigger", help="Trigger [default: the costliest of the workload]."),
+        click.option(
+            "--strategy",
+            "strategies",
+            multiple=True,
+            type=types.STRATEGY,
+            help="Strategy to show beside what kernels do.",
+        ),
+        click.option(
+            "--kernel",
+            "kernel_names",
+            multiple=True,
+            type=types.KERNEL,
+            help="Kernel version to show [default: all that differ].",
+        ),
+        click.option("--trigger", type=types.TRIGGER, help="Trigger [default: the costliest of the workload]."),
         options.workload,
         options.machine,
-        click.option("--guest", "guests", multiple=True, required=True, help="Guest type, once or several times."),
+        click.option(
+            "--guest",
+            "guests",
+            multiple=True,
+            required=True,
+            type=types.GUEST,
+            help="Guest type, once or several times.",
+        ),
     ):
         command = option(command)
     return command

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from costmodel.cli import options
+from costmodel.cli import options, types
 from costmodel.errors import BadInput
 from costmodel.numbers import interval, quantity
 
@@ -25,15 +25,21 @@ Examples:
 """,
 )
 @options.machine
-@click.option("--between", nargs=2, required=True, metavar="S1 S2", help="Two strategies.")
+@click.option("--between", nargs=2, type=types.STRATEGY, required=True, metavar="S1 S2", help="Two strategies.")
 @click.option(
     "--over",
     required=True,
     type=click.Choice(["range_bytes", "cpus", "rate_per_s", "cache_bytes"]),
     help="Axis along which the cheaper one changes.",
 )
-@click.option("--guest", default="sev-snp-gmem", show_default=True, help="Guest type.")
-@click.option("--trigger", default="gmem_punch_hole", show_default=True, help="Trigger (sets which lines are cached).")
+@click.option("--guest", type=types.GUEST, default="sev-snp-gmem", show_default=True, help="Guest type.")
+@click.option(
+    "--trigger",
+    type=types.TRIGGER,
+    default="gmem_punch_hole",
+    show_default=True,
+    help="Trigger (sets which lines are cached).",
+)
 @options.workload
 @options.kernel
 @options.scenario_numbers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from costmodel.cli import options
+from costmodel.cli import options, types
 from costmodel.numbers import interval, quantity, significant
 
 
@@ -20,11 +20,18 @@ Examples:
 )
 @click.option(
     "--machine",
+    type=types.MACHINE,
     callback=options.machine_named,
     help="Print the parameters of this machine only [default: the fits and all checks].",
 )
-@click.option("--host", help="Calibrate a measured host (data/hosts or COSTMODEL_HOSTS) and print its diagnostics.")
-@click.option("--against", help="With --host: another profile of the same host, predicted from the first.")
+@click.option(
+    "--host",
+    type=types.HOST,
+    help="Calibrate a measured host (data/hosts or COSTMODEL_HOSTS) and print its diagnostics.",
+)
+@click.option(
+    "--against", type=types.HOST, help="With --host: another profile of the same host, predicted from the first."
+)
 @options.as_json
 def command(machine: str | None, host: str | None, against: str | None, as_json: bool) -> None:
     """Fit the cost parameters to data/ and print residuals, held-out errors, bias and coverage.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from costmodel.cli import options
+from costmodel.cli import options, types
 
 if TYPE_CHECKING:
     from costmodel.decision.versus_model import Versus
@@ -25,8 +25,20 @@ Examples:
   costmodel compare --kernel 6.6 --kernel 6.17 --guest sev --machine epyc-7763-2s --trace host1.parquet
 """,
 )
-@click.option("--kernel", "kernel_names", multiple=True, help="Host kernel version; twice to compare two kernels.")
-@click.option("--strategy", "strategies", multiple=True, help="Strategy id, twice (see `costmodel list strategies`).")
+@click.option(
+    "--kernel",
+    "kernel_names",
+    multiple=True,
+    type=types.KERNEL,
+    help="Host kernel version; twice to compare two kernels.",
+)
+@click.option(
+    "--strategy",
+    "strategies",
+    multiple=True,
+    type=types.STRATEGY,
+    help="Strategy id, twice (see `costmodel list strategies`).",
+)
 @options.guest
 @options.machine
 @options.workload

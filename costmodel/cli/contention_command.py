@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import click
 
-from costmodel.cli import options
-from costmodel.errors import BadInput, UnknownName
+from costmodel.cli import options, types
+from costmodel.errors import BadInput, NotApplicable, UnknownName
 
 MOST_PER_S = 1e9
 """More events than nanoseconds: a slip of the pen."""
@@ -30,7 +30,7 @@ Examples:
 @options.machine
 @options.workload
 @options.kernel
-@click.option("--trigger", help="Trigger [default: the costliest of the workload].")
+@click.option("--trigger", type=types.TRIGGER, help="Trigger [default: the costliest of the workload].")
 @click.option(
     "--rate-per-s",
     type=click.FloatRange(0, MOST_PER_S, min_open=True),
@@ -71,7 +71,7 @@ def command(
     evidence = load()
     case = scenario(evidence, guest, machine, workload, kernel, **numbers)
     if reason := not_applicable(case, guest_of(guest)):
-        raise BadInput(reason, field="--guest", remedy="choose a machine and kernel that can host it")
+        raise NotApplicable(reason)
     studies = study_all(evidence, replace(case, rate_per_s=rate_per_s), parameters_of(evidence, machine))
     by_id = {study.trigger.id: study for study in studies}
     if trigger is not None and trigger not in by_id:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from costmodel.cli import options
-from costmodel.errors import UnknownName
+from costmodel.cli import options, types
+from costmodel.errors import NotApplicable, UnknownName
 
 
 @click.command(
@@ -20,7 +20,7 @@ Examples:
 @options.machine
 @options.workload
 @options.kernel
-@click.option("--trigger", help="One trigger only (see `costmodel list triggers`).")
+@click.option("--trigger", type=types.TRIGGER, help="One trigger only (see `costmodel list triggers`).")
 @options.scenario_numbers
 @options.as_json
 def command(
@@ -44,6 +44,8 @@ def command(
     if result.applicable and trigger is not None and trigger not in names:
         raise UnknownName(f"trigger of {guest}", trigger, names)
     rows = [row for row in result.costs if trigger in (None, row.trigger)]
+    if not result.applicable:
+        raise NotApplicable(result.not_applicable_reason)
     if as_json:
         options.print_json([row.model_dump(mode="json") for row in rows])
         return

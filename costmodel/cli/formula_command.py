@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from costmodel.cli import types
+
 
 @click.command(
     name="formula",
@@ -14,7 +16,7 @@ Examples:
   costmodel list formulas
 """,
 )
-@click.argument("name")
+@click.argument("name", type=types.FORMULA)
 @click.option("--latex", "form", flag_value="latex", help="LaTeX.")
 @click.option("--python", "form", flag_value="python", help="A numpy function.")
 @click.option("--c", "form", flag_value="c", help="A C99 function.")

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from costmodel.cli import options
+from costmodel.cli import options, types
 from costmodel.errors import BadInput, CostModelError
 
 if TYPE_CHECKING:
-    from costmodel.decision.model import Recommendation
+    from costmodel.decision.by_kernel import ByKernel
     from costmodel.evidence.records import Machine
     from costmodel.measure.running import Running, RunningGuest
 
@@ -32,12 +32,15 @@ Examples:
 )
 @click.option(
     "--machine",
+    type=types.MACHINE,
     default="this",
     show_default=True,
     callback=options.machine_named,
     help=options.MACHINE_HELP,
 )
-@click.option("--kernel", help="Host kernel version [default: the one that runs].")
+@click.option(
+    "--kernel", type=types.KERNEL, help="Host kernel: a version or what `uname -r` prints [default: the one that runs]."
+)
 @click.option(
     "--domain",
     "domains",
@@ -54,12 +57,17 @@ def command(machine: str, kernel: str | None, domains: tuple[Path, ...], names: 
     cannot be seen without root is said.
     """
     from costmodel.evidence.store import load
+    from costmodel.kvm import kernels
     from costmodel.measure import running
 
+    if kernel is not None:
+        kernels.candidates(kernel)
     host = running.look(names=names)
     if domains and click.get_current_context().get_parameter_source("machine") is not ParameterSource.DEFAULT:
         if kernel is None:
-            raise BadInput("is missing", field="--kernel", remedy="name the kernel of the other host beside its --machine")
+            raise BadInput(
+                "is missing", field="--kernel", remedy="name the kernel of the other host beside its --machine"
+            )
         host = running.Running(kernel, unseen=("settings of that host: its kernel's defaults are taken",))
     guests = [running.domain(_text(path), path.name, names=names) for path in domains] or list(host.guests)
     found = load().machine(machine)
@@ -76,7 +84,7 @@ def command(machine: str, kernel: str | None, domains: tuple[Path, ...], names: 
                     {
                         **asdict(guest),
                         "problem": answer if isinstance(answer, str) else "",
-                        "recommendation": None if isinstance(answer, str) else answer.model_dump(mode="json"),
+                        "recommendation": None if isinstance(answer, str) else answer.as_json(),
                     }
                     for guest, answer in answers
                 ],
@@ -100,9 +108,9 @@ def _workload(guest: RunningGuest, host: Running) -> str:
     return "ksm-default" if guest.mergeable and host.settings.get("ksm_run") == "1" else "idle"
 
 
-def _answer(guest: RunningGuest, machine: Machine, kernel: str, host: Running) -> Recommendation | str:
-    """The recommendation for a guest, or why there is none."""
-    from costmodel.decision.recommend import recommend
+def _answer(guest: RunningGuest, machine: Machine, kernel: str, host: Running) -> ByKernel | str:
+    """The recommendation for a guest, one for each kernel that this one may behave as, or why there is none."""
+    from costmodel.decision.by_kernel import recommend_by_kernel
 
     told = {
         "vcpus": guest.vcpus,
@@ -114,17 +122,15 @@ def _answer(guest: RunningGuest, machine: Machine, kernel: str, host: Running) -
         "mergeable": guest.mergeable,
     }
     try:
-        return recommend(guest.guest, machine.id, _workload(guest, host), kernel, **told)
+        return recommend_by_kernel(guest.guest, machine.id, _workload(guest, host), kernel, **told)
     except CostModelError as error:
         return str(error)
 
 
-def _page(
-    machine: Machine, kernel: str, host: Running, answers: list[tuple[RunningGuest, Recommendation | str]]
-) -> str:
+def _page(machine: Machine, kernel: str, host: Running, answers: list[tuple[RunningGuest, ByKernel | str]]) -> str:
     from costmodel.evidence import machine_input
     from costmodel.plain import visible
-    from costmodel.report.text import first_screen, wrap
+    from costmodel.report.text import first_screens, wrap
 
     lines = ["THIS HOST", *(line for text in machine_input.facts(machine) for line in wrap(text, "  ", "    "))]
     lines += wrap(f"kernel {visible(kernel)}", "  ", "    ")
@@ -138,7 +144,7 @@ def _page(
         lines += ["", *wrap(f"GUEST {visible(guest.name) or number}: {_described(guest)}", "", "  ")]
         if guest.unseen:
             lines += wrap(f"not seen: {', '.join(guest.unseen)}", "  ", "    ")
-        lines += wrap(f"no answer: {answer}", "  ", "    ") if isinstance(answer, str) else first_screen(answer)
+        lines += wrap(f"no answer: {answer}", "  ", "    ") if isinstance(answer, str) else first_screens(answer)
     return "\n".join(lines)
 
 

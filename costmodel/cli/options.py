@@ -10,25 +10,38 @@ from typing import TextIO
 
 import click
 
+from costmodel.cli import types
 from costmodel.errors import BadInput
 from costmodel.kvm.setup import BACKINGS, MEMPOLICIES, VMMS
 
-guest = click.option("--guest", required=True, help="Guest type: plain, sev, sev-es, sev-snp, sev-snp-gmem, tdx.")
+guest = click.option(
+    "--guest", required=True, type=types.GUEST, help="Guest type: plain, sev, sev-es, sev-snp, sev-snp-gmem, tdx."
+)
 
 
 def machine_named(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     """The id of the machine that a user means by `--machine`; one that is only described is told to this process."""
     from costmodel.evidence import machine_input
 
-    return None if value is None else machine_input.told(value).id
+    return value if value is None or context.resilient_parsing else machine_input.told(value).id
 
 
 MACHINE_HELP = "Machine: an id (`costmodel list machines`), a name such as 'EPYC 9754', a file of lscpu, - or `this`."
-machine = click.option("--machine", required=True, callback=machine_named, help=MACHINE_HELP)
+machine = click.option("--machine", required=True, type=types.MACHINE, callback=machine_named, help=MACHINE_HELP)
 workload = click.option(
-    "--workload", default="autonuma-default", show_default=True, help="Workload id (see `costmodel list workloads`)."
+    "--workload",
+    default="autonuma-default",
+    show_default=True,
+    type=types.WORKLOAD,
+    help="Workload id (see `costmodel list workloads`).",
 )
-kernel = click.option("--kernel", default="newest", show_default=True, help="Host kernel version, such as 6.6 or 6.17.")
+kernel = click.option(
+    "--kernel",
+    default="newest",
+    show_default=True,
+    type=types.KERNEL,
+    help="Host kernel: a version such as 6.17, what `uname -r` prints, or `this`.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -105,7 +118,7 @@ def scenario_numbers(command: Callable) -> Callable:
             callback=lambda _context, _parameter, value: None if value is None else int(value),
             help="Folio size of guest_memfd [default: 4096, as in every kernel that was read].",
         ),
-        click.option("--resident-bytes", type=click.FloatRange(0, min_open=True), help="Resident bytes of the guest."),
+        click.option("--resident-bytes", type=types.BYTES, help="Resident memory of the guest, in bytes or as 16G."),
         click.option("--vcpus", type=click.IntRange(1), help="vCPUs of the guest."),
         guest_setup,
     ):

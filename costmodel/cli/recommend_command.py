@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from costmodel.cli import options
-from costmodel.errors import BadInput
+from costmodel.errors import BadInput, ExitCode
 
 
 @click.command(
@@ -40,16 +40,19 @@ def command(
     """Recommend a flush strategy for each trigger of a guest type on a machine.
 
     Says what to do now (kernel, remedies, upgrade), what it gains and how sure it is, and what would be worth patching.
+    Of a kernel that may behave as one of several, each gets a short answer.
     """
-    from costmodel.decision.recommend import recommend
+    from costmodel.decision.by_kernel import recommend_by_kernel
 
-    result = recommend(guest, machine, workload, kernel, vms=_counts(guest, vms), **numbers)
+    found = recommend_by_kernel(guest, machine, workload, kernel, vms=_counts(guest, vms), **numbers)
     if as_json:
-        options.print_json(result.model_dump(mode="json"))
-        return
-    from costmodel.report.text import render
+        options.print_json(found.as_json())
+    else:
+        from costmodel.report.text import render_by_kernel
 
-    click.echo(render(result), nl=False)
+        click.echo(render_by_kernel(found), nl=False)
+    if not any(answer.applicable for _, answer in found.answers):
+        click.get_current_context().exit(ExitCode.NOT_APPLICABLE)
 
 
 def _counts(guest: str, vms: tuple[str, ...]) -> dict[str, int]:

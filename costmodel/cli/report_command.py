@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from costmodel.cli import options, types
 from costmodel.errors import BadInput, ExitCode
 
 
@@ -21,10 +22,10 @@ Examples:
   costmodel report --check --out reports
 """,
 )
-@click.option("--guest", help="One guest type only [default: all].")
-@click.option("--machine", help="One machine only [default: all].")
-@click.option("--workload", default="autonuma-default", show_default=True, help="Workload id.")
-@click.option("--kernel", default="newest", show_default=True, help="Host kernel version.")
+@click.option("--guest", type=types.GUEST, help="One guest type only [default: all].")
+@click.option("--machine", type=types.MACHINE, help="One machine only [default: all].")
+@click.option("--workload", type=types.WORKLOAD, default="autonuma-default", show_default=True, help="Workload id.")
+@options.kernel
 @click.option(
     "-p",
     "--parameter",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from costmodel.cli import options
+from costmodel.cli import options, types
 from costmodel.errors import BadInput
 from costmodel.plain import visible
 
@@ -142,7 +142,7 @@ Examples:
 )
 @click.option("--memslots", type=EXISTING, help="CSV with the columns start,end: only events that meet a slot count.")
 @click.option("--vcpus", type=click.IntRange(1), help="vCPUs of the guest.")
-@click.option("--resident-bytes", type=click.FloatRange(0, min_open=True), help="Resident bytes of the guest.")
+@click.option("--resident-bytes", type=types.BYTES, help="Resident memory of the guest, in bytes or as 16G.")
 @click.option("--cpus-that-ran", type=click.IntRange(1), help="CPUs that ran the guest [default: all, unpinned].")
 @options.as_json
 def replay(

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy
 
-from costmodel.errors import BadInput, UnknownName
+from costmodel.errors import BadInput, known_id
 from costmodel.evidence.records import Machine, TriggerLoad, Workload
 from costmodel.evidence.store import Evidence
-from costmodel.kvm import events, guests, kernels, predicates
+from costmodel.kvm import builds, events, guests, kernels, predicates
 from costmodel.kvm.releases import dotted
 from costmodel.kvm.setup import Setup
 from costmodel.kvm.setup import setup as setup_of
@@ -32,7 +32,7 @@ class Scenario:
     events, seconds) that were counted, which tell how sure the rate is. In both, ALL stands for every event at the hook,
     whatever caused it. `setup` says how the guest's memory is set up.
     `kernel` is the catalogued range, `release` the (major, minor, patch) whose memory management it has, `version` the
-    kernel as it was asked for: a release, or the range where that was asked for.
+    kernel as it was asked for: a release, what uname -r prints, or the range where that was asked for.
     `folio_bytes` is the folio size of guest_memfd: 4 KiB in every tree that was read.
     `noncoherent_dma` says that a device of the guest does DMA that bypasses the caches.
     `elsewhere` holds loads of other workloads: they tell the range of a trigger that this workload does not pull.
@@ -59,9 +59,14 @@ class Scenario:
     noncoherent_dma: bool = False
 
     def on(self, version: str) -> Scenario:
-        """The same on another kernel: a version such as `6.12.61`, a range or `newest`. Raises BadInput."""
-        there = kernels.resolve(version), release_of(self.guest, version), version_of(version)
-        return replace(self, **dict(zip(("kernel", "release", "version"), there, strict=True)))
+        """The same on another kernel: a version such as `6.12.61`, a range, `newest` or what uname -r prints. Raises BadInput."""
+        kernel = kernels.settled(version, self.guest)
+        return replace(
+            self,
+            kernel=kernels.resolve(kernel),
+            release=release_of(self.guest, kernel),
+            version=version_of(version),
+        )
 
     def load(self, trigger: str) -> TriggerLoad | None:
         """The workload's load on `trigger`, with the event fraction of the scenario."""
@@ -188,9 +193,17 @@ def release_of(guest: str, version: str) -> tuple[int, int, int]:
 
 
 def version_of(version: str) -> str:
-    """A kernel as a user reads it: `6.12.61` of a release, the range of a range or of `newest`. Raises BadInput."""
+    """A kernel as a user gives it: what uname -r prints, a release such as `6.12.61`, or the range where that or `newest`
+    was asked for. Raises BadInput.
+    """
+    if kernels.is_build(version):
+        return builds.parse(version).name
     name = kernels.resolve(version)
-    return name if version in ("newest", name) else dotted(kernels.release(version))
+    if version in ("newest", name):
+        return name
+    release = kernels.release(version)
+    series = dotted(release)  # 5.15 stands for its last release, 5.15.0 for its first
+    return series if kernels.resolve(series) == name else ".".join(map(str, release))
 
 
 def scenario(
@@ -219,7 +232,8 @@ def scenario(
     """
     host = evidence.machine(machine)
     load = evidence.workload(workload)
-    guests.guest(guest)
+    guest = guests.guest(guest).id
+    settled = kernels.settled(kernel, guest)
     cpus = vcpus if vcpus is not None else int(load.vcpus.value)
     if not 1 <= cpus <= MOST_VCPUS:
         raise BadInput(f"must lie in 1 to {MOST_VCPUS}", field="vcpus", remedy="give the number of vCPUs")
@@ -244,7 +258,7 @@ def scenario(
         host,
         guest,
         load,
-        kernels.resolve(kernel),
+        kernels.resolve(settled),
         cpus,
         float(resident),
         float(ran),
@@ -253,7 +267,7 @@ def scenario(
         rates=given.per_s,
         counts=given.counted,
         elsewhere={t.trigger: t for other in reversed(evidence.workloads.values()) for t in other.triggers},
-        release=release_of(guest, kernel),
+        release=release_of(guest, settled),
         version=version_of(kernel),
         folio_bytes=float(folio_bytes or PAGE_BYTES),
         noncoherent_dma=noncoherent_dma,
@@ -298,9 +312,8 @@ def _given(guest: str, rates: Mapping[str, float | tuple[float, float]]) -> _Giv
     """The rates by trigger, each trigger one that the guest type has, or ALL. Raises UnknownName or BadInput."""
     own = [ALL, *(trigger.id for trigger in triggers_of(guest))]
     per_s, counted = [], []
-    for trigger, rate in sorted(rates.items()):
-        if trigger not in own:
-            raise UnknownName(f"trigger of {guest}", trigger, own)
+    for name, rate in sorted(rates.items()):
+        trigger = known_id(f"trigger of {guest}", name, own)
         if isinstance(rate, tuple):
             count, seconds = rate
             if not (0 <= count < math.inf and 0 < seconds < math.inf and count / seconds <= MOST_PER_S):

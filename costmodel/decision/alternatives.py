@@ -24,7 +24,7 @@ from costmodel.decision.ratios import CPU_TIME, paired
 from costmodel.decision.recommend import DEFAULT_WORKLOAD, not_applicable
 from costmodel.decision.sensitivity import sensitivities
 from costmodel.decision.spans import Span, asked_for, spans_of
-from costmodel.errors import BadInput
+from costmodel.errors import BadInput, NotApplicable
 from costmodel.evidence.store import Evidence, load
 from costmodel.hashing import value_hash
 from costmodel.kvm import kernels
@@ -63,7 +63,7 @@ def alternatives(
     for name in guests:
         first = next(kernel for kernel in kernels.KERNEL_RANGES if kernels.hosts(name, kernel))
         if reason := not_applicable(cases[name].on(first), guest_of(name)):
-            raise BadInput(reason, field="--guest", remedy="choose a machine and a guest type that fit")
+            raise NotApplicable(reason, "choose a machine and a guest type that fit")
     case = cases[guests[0]]
     parameters = parameters_of(evidence, machine)
     draws = Draws(parameters)

@@ -30,7 +30,7 @@ from costmodel.decision.storms import storm_rows
 from costmodel.decision.together import check_vms, together_rows
 from costmodel.decision.upstream import upstream_rows
 from costmodel.decision.variants import variant_rows
-from costmodel.errors import BadInput
+from costmodel.errors import NotApplicable
 from costmodel.evidence.store import Evidence, load
 from costmodel.hashing import value_hash
 from costmodel.kvm import kernels
@@ -61,17 +61,18 @@ def recommend(
     """
     evidence = evidence or load()
     case = scenario(evidence, guest, machine, workload, kernel, **numbers)
-    parameters = parameters_of(evidence, machine)
+    parameters = parameters_of(evidence, case.machine.id)
     reason = not_applicable(case, guest_of(guest))
     studies = [] if reason else study_all(evidence, case, parameters)
     result = _assemble(evidence, case, parameters, studies, reason)
     if not vms or reason:
         return result
+    vms = {guest_of(name).id: count for name, count in vms.items()}
     check_vms(vms)
     cases = {name: scenario(evidence, name, machine, workload, kernel, **numbers) for name in vms}
     for other in cases.values():
         if why := not_applicable(other, guest_of(other.guest)):
-            raise BadInput(f"{other.guest}: {why}", field="vms", remedy="leave this guest type out")
+            raise NotApplicable(f"{other.guest}: {why}", remedy="leave this guest type out of --vms")
     words = " ".join(f"--vms {name}={count}" for name, count in vms.items())
     rows = together_rows(cases, vms, Draws(parameters))
     return result.model_copy(update={"together": rows, "command": f"{result.command} {words}"})
@@ -102,6 +103,8 @@ def not_applicable(case: Scenario, guest: Guest) -> str | None:
         if not case.machine.features.get(feature, False):
             why = case.machine.missing.get(f"features.{feature}", case.machine.missing.get(feature, ""))
             return f"the CPU has no {feature.replace('_', '-')}" + (f" ({why})" if why else "")
+    if lacking := kernels.not_hosted(guest.id, case.version):
+        return lacking
     if not kernels.hosts(guest.id, case.kernel):
         first = next(kernel for kernel in kernels.KERNEL_RANGES if kernels.hosts(guest.id, kernel))
         return f"kernel {case.version} does not run {guest.title}; the first catalogued one that does is {first}"
@@ -184,7 +187,7 @@ def _assemble(
         assumptions=[*headline.assumptions(case, studies), *headline.irq_off_lines(evidence, flush)],
         warnings=[
             *headline.warnings(case, studies, evidence),
-            *(kernel_notes(case.guest, case.kernel, case.release) if studies else []),
+            *(kernel_notes(case.guest, case.kernel, case.release, case.version) if studies else []),
         ],
         gaps=gaps,
         extrapolated=any(entry.extrapolated for entry in policy),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -33,8 +32,7 @@ class Piece:
 
 def pieces(trigger: str, kernel: str) -> list[Piece]:
     """A catalogued range, cut where a release changed how events of the trigger come about, oldest first."""
-    start = tuple(int(number or 0) for number in re.match(r"v(\d+)\.(\d+)(?:\.(\d+))?", kernel).groups())
-    end = kernels.release(kernel)
+    start, end = kernels.first_release(kernel), kernels.release(kernel)
     cuts = sorted({cause.since for cause in trigger_of(trigger).causes if start < cause.since <= end})
     words = [kernel.split("-")[0], *(f"v{dotted(cut)}" for cut in cuts)]
     before = [(cut[0], cut[1] - 1, 0) for cut in cuts]

@@ -21,7 +21,7 @@ from costmodel.decision.provenance import source_row, source_rows
 from costmodel.decision.ratios import CPU_TIME, HOST_CPUS, paired, refused_row, rows_of
 from costmodel.decision.recommend import DEFAULT_WORKLOAD, not_applicable
 from costmodel.decision.versus_model import Versus, VersusRow, VersusSide, VersusTrigger
-from costmodel.errors import BadInput
+from costmodel.errors import BadInput, NotApplicable
 from costmodel.evidence.store import Evidence
 from costmodel.hashing import value_hash
 from costmodel.kvm import kernels
@@ -92,10 +92,10 @@ def sides(
 
 
 def host_both(*sides: Side) -> None:
-    """Raises BadInput where machine or kernel of a side cannot host the guest type."""
+    """Raises NotApplicable where machine or kernel of a side cannot host the guest type."""
     for side in sides:
         if reason := not_applicable(side.scenario, guest_of(side.scenario.guest)):
-            raise BadInput(reason, field="--guest", remedy="see `costmodel list guests` and `list machines`")
+            raise NotApplicable(reason, "see `costmodel list guests` and `list machines`")
 
 
 def compare_sides(evidence: Evidence, kind: str, base: Side, new: Side) -> Versus:

@@ -31,7 +31,16 @@ VENDORS = {"AuthenticAMD": "amd", "GenuineIntel": "intel"}
 UNITS = {"": 1, "B": 1, "K": 2**10, "KiB": 2**10, "M": 2**20, "MiB": 2**20, "G": 2**30, "GiB": 2**30}
 LONGEST = 2**24
 """Characters: a dump of all CPUs of a large host has a few million."""
-CPUS_MOST = 2**16
+HOST_BOUNDS = {
+    "family": (0, 270),
+    "model": (0, 255),
+    "stepping": (0, 15),
+    "logical_cpus": (1, 2**16),
+    "sockets": (1, 2**10),
+    "threads_per_core": (1, 16),
+}
+"""What the numbers of a host can be; family and model are the most that CPUID can say."""
+CACHE_BOUNDS = {"level": (1, 4), "bytes": (2**10, 2**36), "line_bytes": (16, 4096), "shared_cpus": (1, 2**16)}
 REMEDY = "give what `LC_ALL=C lscpu`, `lscpu -J`, /proc/cpuinfo, `cpuid -r` or `lstopo --of xml` prints"
 
 
@@ -88,15 +97,14 @@ def _checked(found: Described, file: str) -> Described:
         raise BadInput("names neither an AMD nor an Intel CPU", file=file, field="vendor", remedy=REMEDY)
     if found.family is None or found.model is None:
         raise BadInput("does not tell family and model of the CPU", file=file, field="family", remedy=REMEDY)
-    bounds = {"family": 270, "model": 255, "stepping": 15, "logical_cpus": CPUS_MOST, "cpus_per_socket": CPUS_MOST}
-    bounds |= {"sockets": 2**10, "threads_per_core": 16, "line_bytes": 4096}
-    for name, most in bounds.items():
+    bounds = {"cpus_per_socket": HOST_BOUNDS["logical_cpus"], "line_bytes": CACHE_BOUNDS["line_bytes"], **HOST_BOUNDS}
+    for name, (least, most) in bounds.items():
         value = getattr(found, name)
-        if value is not None and not (0 if name in ("family", "model", "stepping") else 1) <= value <= most:
+        if value is not None and not least <= value <= most:
             raise BadInput(f"{value} cannot be", file=file, field=name, remedy=REMEDY)
     for level, cache in found.caches.items():
         for size in (cache.bytes, cache.total_bytes):
-            if size is not None and not 2**10 <= size <= 2**36:
+            if size is not None and not CACHE_BOUNDS["bytes"][0] <= size <= CACHE_BOUNDS["bytes"][1]:
                 raise BadInput(f"{size:g} bytes cannot be", file=file, field=f"L{level} cache", remedy=REMEDY)
     return found
 
@@ -141,7 +149,7 @@ def _from_fields(fields: Mapping[str, str], kind: str, file: str) -> Described:
     if cpus is None:
         raise BadInput("has no field CPU(s)", file=file, remedy="run it as LC_ALL=C lscpu")
     if online := fields.get("On-line CPU(s) list"):
-        cpus = _listed(online) or cpus
+        cpus = len(listed_cpus(online)) or cpus
     flags = frozenset(fields["Flags"].split()) if "Flags" in fields else None
     sockets = _number(fields.get("Socket(s)"))
     caches = {}
@@ -176,15 +184,19 @@ def _size(text: str, cpus: int) -> Cache | None:
     return Cache(total_bytes=size) if match[2].endswith("iB") else Cache(bytes=size)
 
 
-def _listed(text: str) -> int:
-    """Number of CPUs in a list such as `0-63,128`."""
-    total = 0
+def listed_cpus(text: str) -> frozenset[int]:
+    """CPUs of a list such as `0-63,128`; empty where it cannot be read.
+
+    >>> sorted(listed_cpus("0-2,8")), listed_cpus("none")
+    ([0, 1, 2, 8], frozenset())
+    """
+    found: set[int] = set()
     for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d{1,6})(?:-(\d{1,6}))?\s*", part, re.ASCII)
+        match = re.fullmatch(r"\s*(\d{1,5})(?:-(\d{1,5}))?\s*", part, re.ASCII)
         if not match:
-            return 0
-        total += int(match[2] or match[1]) - int(match[1]) + 1
-    return total
+            return frozenset()
+        found |= set(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return frozenset(found)
 
 
 def _cpuinfo(text: str, file: str) -> Described:

@@ -15,6 +15,7 @@ from pathlib import Path
 from costmodel import cache
 from costmodel.errors import BadInput
 from costmodel.evidence.cpuid import FEATURES, CpuidRow
+from costmodel.evidence.described import CACHE_BOUNDS, HOST_BOUNDS
 from costmodel.evidence.numbers import checked_id, read_document, shown, subtable, text, texts
 from costmodel.evidence.records import Machine
 from costmodel.hashing import value_hash
@@ -57,16 +58,6 @@ SIGNED = ("measured_line_s",)
 """Differences of two times: noise can make one repetition negative, and a median of what is cut off at zero is biased."""
 ROWS_MAX = 2**20
 
-HOST_BOUNDS = {
-    "family": (0, 270),
-    "model": (0, 255),
-    "stepping": (0, 15),
-    "logical_cpus": (1, 2**16),
-    "sockets": (1, 2**10),
-    "threads_per_core": (1, 16),
-}
-"""Fields of [host] and what they can be; family and model are the most that CPUID can say."""
-CACHE_BOUNDS = {"level": (1, 4), "bytes": (2**10, 2**36), "line_bytes": (16, 4096), "shared_cpus": (1, 2**16)}
 CACHE_KINDS = ("Data", "Instruction", "Unified")
 
 

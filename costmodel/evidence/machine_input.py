@@ -1,5 +1,8 @@
 """The machine that a user means: an id, a marketing name, a dump of data/, a file that describes it, `-` or `this`.
 
+A catalogued machine has the sockets that its entry says; one of a dump as many as the dump counts CPUs for; `2x NAME` says
+otherwise. NUMA nodes per socket change no cache, so they are not asked for.
+
 What a file does not tell comes from the CPUID dumps of the same signature, then from those of the same model, then from
 those of the same core generation; each such number is named in the notes, the last kind as EXTRAPOLATED.
 """
@@ -9,12 +12,12 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 from costmodel.errors import BadInput, UnknownName
-from costmodel.evidence import described, table
+from costmodel.evidence import described, own_machines, table
 from costmodel.evidence.cpuid import CpuidRow
 from costmodel.evidence.described import Described
 from costmodel.evidence.hosts import signature_of
@@ -55,8 +58,10 @@ NOISE = frozenset(
 
 def find(evidence: Evidence, asked: str) -> Machine:
     """The machine that `asked` means. Raises UnknownName or BadInput; several matches are listed."""
-    if asked in evidence.machines or asked in evidence.left_out:
+    if asked.casefold() in {id.casefold() for id in evidence.machines} or asked in evidence.left_out:
         return evidence.machine(asked)
+    if own := own_machines.path_of(asked):
+        return own_machines.read(own, given=own.stem)
     match = re.fullmatch(r"(?:(\d{1,2})\s*[xX*]\s*)?(\S.*)", asked.strip(), re.DOTALL)
     if not match:
         raise UnknownName("machine", asked, evidence.machines)
@@ -64,9 +69,33 @@ def find(evidence: Evidence, asked: str) -> Machine:
     if sockets > MOST_SOCKETS:
         raise BadInput(f"{sockets} sockets cannot be", field="machine", remedy="write it as 2x NAME")
     if name in (STDIN, THIS) or Path(name).is_file():
+        if Path(name).suffix == own_machines.SUFFIX:
+            return _own_file(Path(name), sockets)
         prefix = f"{sockets}x " if sockets else ""
         return from_text(evidence, *_text(name), given=f"{prefix}{Path(name).name}", sockets=sockets)
+    if name not in evidence.dumps and re.search(r"/|\.(?:txt|json|xml|toml|log|out|csv)$", name):
+        raise BadInput("no such file", file=visible(name)[:80], field="machine", remedy=_GIVE_LSCPU)
     return _named(evidence, asked, name, sockets)
+
+
+_GIVE_LSCPU = "give what lscpu prints on the machine: --machine lscpu.txt, or lscpu | ... --machine -"
+
+
+def _own_file(path: Path, sockets: int) -> Machine:
+    if sockets:
+        remedy = "leave the number of sockets out"
+        raise BadInput("tells its sockets itself", file=path.name, field="machine", remedy=remedy)
+    return own_machines.read(path, given=str(path))
+
+
+def origins(evidence: Evidence, asked: str) -> tuple[Machine, dict[str, str]]:
+    """The machine that `asked` means, and where each of its numbers comes from, by attribute. Raises as `find`."""
+    found = find(evidence, asked)
+    if found.given:
+        return found, dict(found.origins)
+    rows = {name: ", ".join(found.provenance.get(name, ())) for name in own_machines.NUMBERS}
+    kind = "measured host" if found.id in evidence.hosts else "catalogue"
+    return found, {name: f"{kind} {found.id}" + (f": {text}" if text else "") for name, text in rows.items()}
 
 
 def told(asked: str) -> Machine:
@@ -124,6 +153,7 @@ class _Gaps:
     evidence: Evidence
     told: Described
     file: str
+    origins: dict[str, str] = field(default_factory=dict)
 
     @property
     def generation(self) -> str:
@@ -152,9 +182,17 @@ class _Gaps:
 
     def machine(self, given: str, sockets: int) -> Machine:
         told = self.told
+        itself = f"told by {told.kind} ({visible(self.file)})"
         notes = [f"described by {told.kind} ({visible(self.file)})"]
         threads = told.threads_per_core or 1
+        counted = "asked for" if sockets else itself if told.sockets else "assumed: one, nothing tells"
         sockets = sockets or told.sockets or 1
+        self.origins.update(
+            sockets=counted,
+            logical_cpus=itself,
+            threads_per_core=itself if told.threads_per_core else "assumed: one, nothing tells",
+            line_bytes=itself if told.line_bytes else "assumed: 64 bytes, as every catalogued machine has",
+        )
         cpus = told.logical_cpus or (told.cpus_per_socket or 0) * sockets
         if told.logical_cpus and told.cpus_per_socket and not told.sockets:
             cpus = told.cpus_per_socket * sockets
@@ -167,7 +205,9 @@ class _Gaps:
             )
         twin = self._twin()
         if twin:
-            notes.append(f"memory bandwidth of a socket as of {twin.title} (EXTRAPOLATED; fewer channels give less)")
+            text = f"memory bandwidth of a socket as of {twin.title} (EXTRAPOLATED; fewer channels give less)"
+            notes.append(text)
+            self.origins[PEAK] = text
         l2, _ = self._cache(2, cpus, notes)
         llc, shared = self._cache(3, cpus, notes)
         shared = _fitting(cpus, min(shared, cpus))
@@ -185,16 +225,16 @@ class _Gaps:
             l2_bytes_per_core=l2,
             line_bytes=told.line_bytes or 64,
             dram_peak_bytes_per_s_per_socket=twin.dram_peak_bytes_per_s_per_socket if twin else None,
-            features=self._features(notes),
+            features=(features := self._features(notes)),
+            features_off=self._off(features, notes),
             provenance={PEAK: twin.provenance[PEAK]} if twin else {},
-            missing={}
-            if twin
-            else {PEAK: "not told by the description, and no machine of this generation has a source"},
+            missing=self._missing(features, twin),
             notes=(
                 *notes,
                 *(("virtual machine: caches and CPUs as the hypervisor reports them",) if told.virtual else ()),
             ),
             given=given,
+            origins=dict(self.origins),
         )
 
     def _twin(self) -> Machine | None:
@@ -206,6 +246,9 @@ class _Gaps:
     def _cache(self, level: int, cpus: int, notes: list[str]) -> tuple[float, int]:
         """Bytes of one cache of the level and the CPUs behind it. Raises BadInput where nothing tells."""
         told = self.told.caches.get(level, described.Cache())
+        itself = f"told by {self.told.kind} ({visible(self.file)})"
+        size_of, shared_of = ("l2_bytes_per_core", "") if level == 2 else ("llc_bytes_per_domain", "cpus_per_domain")
+        self.origins.update({name: itself for name in (size_of, shared_of) if name})
         if told.bytes and told.shared_cpus:
             return told.bytes, told.shared_cpus
         for why, rows in self.circles():
@@ -213,8 +256,10 @@ class _Gaps:
             if told.total_bytes and not told.bytes:  # all of them: how many there are follows from the size of one
                 instances = max(1, round(told.total_bytes / size))
                 notes.append(f"L{level}: {instances} caches, by the size of one in {why}, {rows[0].model}")
+                self.origins.update({name: notes[-1] for name in (size_of, shared_of) if name})
                 return told.total_bytes / instances, max(1, cpus // instances)
             notes.append(f"L{level}: {'CPUs behind one' if told.bytes else 'size'} from {why}, {rows[0].model}")
+            self.origins.update({name: notes[-1] for name in ("" if told.bytes else size_of, shared_of) if name})
             return told.bytes or size, _scaled(shared, rows[0], self.told)
         raise BadInput(
             f"does not tell the L{level} caches, and no dump of this CPU generation is catalogued",
@@ -234,8 +279,31 @@ class _Gaps:
         why, rows = circles[0] if circles else ("", [])
         silicon = {name for row in rows for name in row.bits}
         if why:
-            notes.append(f"feature bits without a flag of their own from {why}")
+            notes.append(f"feature bits that it does not show from {why}")
         return {name: name in shown or name in silicon for name in FEATURES} | {"tdx": "tdx" in shown}
+
+    def _missing(self, features: Mapping[str, bool], twin: Machine | None) -> dict[str, str]:
+        """Why a number is not there, or a feature is taken as absent that no CPUID bit tells of."""
+        found = {} if twin else {PEAK: "not told by the description, and no machine of this generation has a source"}
+        if self.told.vendor == "intel" and not features["tdx"]:
+            found["features.tdx"] = (
+                "no CPUID bit tells of TDX: give lscpu or /proc/cpuinfo"
+                if self.told.whole
+                else "the flag tdx_host_platform is not shown: the BIOS has it off, the kernel does not know it, or the CPU has none"
+            )
+        return found
+
+    def _off(self, features: Mapping[str, bool], notes: list[str]) -> tuple[str, ...]:
+        """Features that the silicon has and the description, which tells of flags, does not show."""
+        shown = self.told.features
+        if shown is None or self.told.whole:
+            return ()
+        off = tuple(name for name in described.FLAGS.values() if features[name] and name not in shown)
+        if off:
+            notes.append(
+                f"not shown although the CPU has them: {', '.join(off)} (switched off, or hidden by a hypervisor)"
+            )
+        return off
 
 
 def _scaled(shared: int, row: CpuidRow, told: Described) -> int:
@@ -298,13 +366,18 @@ def _named(evidence: Evidence, asked: str, name: str, sockets: int) -> Machine:
         raise _several(asked, {id: evidence.machines[id].title for id in hits})
     if hits:
         return evidence.machines[hits[0]]
+    if name in evidence.dumps:
+        return from_dump(evidence, evidence.dumps[name], asked, sockets)
     dumps = _newest_of(row for row in evidence.dumps.values() if wanted <= set(_words(f"{row.model} {_codename(row)}")))
     if len(dumps) > 1:
         raise _several(asked, {row.model: row.dump for row in dumps.values()})
     if dumps:
         return from_dump(evidence, next(iter(dumps.values())), asked, sockets)
     known = [*evidence.machines, *(" ".join(_words(row.model)) for row in evidence.dumps.values())]
-    raise UnknownName("machine", asked, known, "or give what lscpu prints on it: --machine lscpu.txt, or - to read it")
+    if re.fullmatch(r"(?=.*\d{3})[\w+-]+", " ".join(_words(name))):  # a part: another part's number is no near match
+        problem = f"no source here tells the CPUs and caches of {visible(name)[:40]!r}"
+        raise BadInput(problem, field="machine", remedy=f"{_GIVE_LSCPU}; `costmodel machine list` has what is known")
+    raise UnknownName("machine", asked, known, f"see `costmodel machine list`, or {_GIVE_LSCPU}")
 
 
 def _codename(row: CpuidRow) -> str:
@@ -394,4 +467,9 @@ def named(evidence: Evidence) -> dict[str, str]:
     for part, row in sorted(_newest_of(evidence.dumps.values()).items()):
         if f" {part} " not in f" {titles} ":
             found[part] = f"{_title(row.model)} (dump {row.dump})"
+    for path in own_machines.paths():
+        try:
+            found[path.stem] = f"{own_machines.read(path, given=path.stem).title} (added: {visible(str(path))})"
+        except BadInput as error:
+            found[path.stem] = f"cannot be read: {error}"
     return found

@@ -27,50 +27,35 @@ KEYS = {"id", "title", "vendor", "microarchitecture", "signature", "dump", "note
 
 def read_numbers(path: Path) -> dict[str, Number]:
     """The sourced numbers of one machine by attribute. Raises BadInput."""
-    document = read_toml(path)
-    tables = subtable(document, "numbers", file=path.name)
-    missing = subtable(document, "missing", file=path.name)
+    return _numbers(read_toml(path), path.name)
+
+
+def _numbers(document: dict[str, object], file: str) -> dict[str, Number]:
+    tables = subtable(document, "numbers", file=file)
+    missing = subtable(document, "missing", file=file)
     for field in tables:
         if field not in REQUIRED and field != OPTIONAL:
-            raise BadInput("is unknown", file=path.name, field=field, remedy="remove it")
+            raise BadInput("is unknown", file=file, field=field, remedy="remove it")
     for field in REQUIRED:
         if field not in tables:
-            raise BadInput("is missing", file=path.name, field=field, remedy="give the number with its source")
+            raise BadInput("is missing", file=file, field=field, remedy="give the number with its source")
     if (OPTIONAL in tables) == (OPTIONAL in missing):
         raise BadInput(
             "needs a number or a reason under [missing], not both",
-            file=path.name,
+            file=file,
             field=OPTIONAL,
             remedy="keep one of them",
         )
-    return {field: parse(value, file=path.name, field=field) for field, value in tables.items()}
+    return {field: parse(value, file=file, field=field) for field, value in tables.items()}
 
 
 def read(path: Path, dumps: Mapping[str, CpuidRow]) -> Machine:
     """One machine. Raises BadInput."""
-    document, numbers = read_toml(path), read_numbers(path)
-    file = path.name
+    document, file = read_toml(path), path.name
     for field in document.keys() - KEYS:
         raise BadInput("is unknown", file=file, field=field, remedy="remove it")
-    values: dict[str, float] = {}
-    for field, number in numbers.items():
-        values[field] = number.si
-        if field in WHOLE:
-            if number.si != int(number.si):
-                raise BadInput(f"{number.si} is not a whole number", file=file, field=field, remedy="correct it")
-            values[field] = int(number.si)
-    for whole, part in (
-        ("logical_cpus", "sockets"),
-        ("logical_cpus", "cpus_per_domain"),
-        ("cpus_per_domain", "threads_per_core"),
-    ):
-        if values[whole] % values[part]:
-            raise BadInput(
-                f"{values[whole]} is no multiple of {part} = {values[part]}",
-                file=file,
-                field=whole,
-                remedy="correct the topology",
-            )
+    numbers = read_numbers(path)
+    values = _checked(numbers, file)
     dump = text(document, "dump", file=file, allowed=dumps)
     signature = text(document, "signature", file=file, allowed={row.signature for row in dumps.values()})
     vendor = text(document, "vendor", file=file, allowed={"amd", "intel"})
@@ -94,6 +79,38 @@ def read(path: Path, dumps: Mapping[str, CpuidRow]) -> Machine:
         notes=texts(document, "notes", file=file),
         **{field: values.get(field) for field in (*REQUIRED, OPTIONAL)},
     )
+
+
+def checked_numbers(document: dict[str, object], file: str) -> tuple[dict[str, float], dict[str, str]]:
+    """The numbers of a document by attribute, in SI units and held against each other, and the source of each.
+
+    Raises BadInput.
+    """
+    numbers = _numbers(document, file)
+    return _checked(numbers, file), {field: "; ".join(number.sources) for field, number in numbers.items()}
+
+
+def _checked(numbers: dict[str, Number], file: str) -> dict[str, float]:
+    values: dict[str, float] = {}
+    for field, number in numbers.items():
+        values[field] = number.si
+        if field in WHOLE:
+            if number.si != int(number.si):
+                raise BadInput(f"{number.si} is not a whole number", file=file, field=field, remedy="correct it")
+            values[field] = int(number.si)
+    for whole, part in (
+        ("logical_cpus", "sockets"),
+        ("logical_cpus", "cpus_per_domain"),
+        ("cpus_per_domain", "threads_per_core"),
+    ):
+        if values[whole] % values[part]:
+            raise BadInput(
+                f"{values[whole]} is no multiple of {part} = {values[part]}",
+                file=file,
+                field=whole,
+                remedy="correct the topology",
+            )
+    return values
 
 
 def _features(dumps: Mapping[str, CpuidRow], own: str, signature: str) -> tuple[dict, tuple, dict]:

@@ -20,6 +20,14 @@ def data_dir() -> Path:
     return _beside_or_inside("data", "COSTMODEL_DATA")
 
 
+def own_machines_dir() -> Path:
+    """Where the user's own machines lie: COSTMODEL_MACHINES, else costmodel/machines under XDG_DATA_HOME or ~/.local/share."""
+    if override := os.environ.get("COSTMODEL_MACHINES"):
+        return Path(override)
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "costmodel" / "machines"
+
+
 def notebooks_dir() -> Path:
     """The source notebooks; COSTMODEL_NOTEBOOKS overrides it."""
     return _beside_or_inside("notebooks", "COSTMODEL_NOTEBOOKS")

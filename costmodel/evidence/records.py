@@ -86,6 +86,8 @@ class Machine:
     notes: tuple[str, ...] = ()
     given: str = ""
     """What a user wrote to mean a machine that no catalogue holds; commands name it so."""
+    origins: dict[str, str] = field(default_factory=dict)
+    """Of such a machine, where each number comes from in words, by attribute."""
 
     @property
     def word(self) -> str:

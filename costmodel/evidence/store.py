@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
-from costmodel.errors import BadInput, UnknownName
+from costmodel.errors import BadInput, UnknownName, known_id
 from costmodel.evidence import cpuid, hosts, machines, measurements, paths, rendezvous, workloads
 from costmodel.evidence.cpuid import CpuidRow
 from costmodel.evidence.files import data_files
@@ -67,18 +67,14 @@ class Evidence:
         return found
 
     def machine(self, id: str) -> Machine:
-        """The catalogued machine `id`. Raises UnknownName, or BadInput where it is a profile that was left out."""
+        """The catalogued machine `id`, in any case. Raises UnknownName, or BadInput where it is a profile that was left out."""
         self._refuse_left_out(id)
-        if id not in self.machines:
-            raise UnknownName("machine", id, self.machines)
-        return self.machines[id]
+        return self.machines[known_id("machine", id, self.machines)]
 
     def host(self, id: str) -> Profile:
-        """The profile of the measured host `id`. Raises UnknownName, or BadInput where it was left out."""
+        """The profile of the measured host `id`, in any case. Raises UnknownName, or BadInput where it was left out."""
         self._refuse_left_out(id)
-        if id not in self.hosts:
-            raise UnknownName("measured host", id, self.hosts)
-        return self.hosts[id]
+        return self.hosts[known_id("measured host", id, self.hosts)]
 
     def _refuse_left_out(self, id: str) -> None:
         if id in self.left_out and id not in self.machines:
@@ -87,10 +83,8 @@ class Evidence:
             raise BadInput(f"this profile was left out: {why.problem}", **place)
 
     def workload(self, id: str) -> Workload:
-        """The catalogued workload `id`. Raises UnknownName."""
-        if id not in self.workloads:
-            raise UnknownName("workload", id, self.workloads)
-        return self.workloads[id]
+        """The catalogued workload `id`, in any case. Raises UnknownName."""
+        return self.workloads[known_id("workload", id, self.workloads)]
 
     def with_value(self, id: str, si_factor: float) -> Evidence:
         """A copy with measurement `id` times `si_factor`, and so the numbers of machines and workloads that name it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from costmodel.errors import UnknownName
+from costmodel.errors import known_id
 from costmodel.formulas import (
     address_source,
     broadcast,
@@ -52,7 +52,5 @@ FORMULAS: dict[str, Formula] = {
 
 
 def formula(name: str) -> Formula:
-    """The formula called `name`; raises UnknownName."""
-    if name not in FORMULAS:
-        raise UnknownName("formula", name, FORMULAS)
-    return FORMULAS[name]
+    """The formula called `name`, in any case; raises UnknownName."""
+    return FORMULAS[known_id("formula", name, FORMULAS)]

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from costmodel.errors import BadInput
 from costmodel.evidence import table
 from costmodel.evidence.paths import data_dir
 from costmodel.kvm import cells
-from costmodel.kvm.kernels import KERNEL_RANGES, resolve, upstream
+from costmodel.kvm.kernels import KERNEL_RANGES, first_release, release, resolve, upstream
 from costmodel.kvm.strategies import STRATEGIES
 
 FILE = "upstream_decisions.csv"
@@ -80,10 +79,9 @@ class UpstreamDecision:
 
 def _range(version: str) -> str | None:
     """Range of a release such as v6.17; None for a stable queue such as 6.12.y and for older kernels."""
-    try:
-        return resolve(version) if _RELEASE.fullmatch(version) else None
-    except BadInput:
+    if not _RELEASE.fullmatch(version) or release(version) < first_release(KERNEL_RANGES[0]):
         return None
+    return resolve(version)
 
 
 @lru_cache(maxsize=1)

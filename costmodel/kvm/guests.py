@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from costmodel.errors import UnknownName
+from costmodel.errors import known_id
 
 PROPERTIES = {
     "encrypted": "memory is encrypted with a key of the guest",
@@ -93,7 +93,5 @@ GUESTS = {
 
 
 def guest(id: str) -> Guest:
-    """The guest type `id`. Raises UnknownName."""
-    if id not in GUESTS:
-        raise UnknownName("guest type", id, GUESTS)
-    return GUESTS[id]
+    """The guest type `id`, in any case. Raises UnknownName."""
+    return GUESTS[known_id("guest type", id, GUESTS)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,6 +9,8 @@ from pathlib import Path
 from costmodel.errors import BadInput
 from costmodel.evidence import table
 from costmodel.evidence.paths import data_dir
+from costmodel.kvm import builds
+from costmodel.kvm.builds import Build
 from costmodel.kvm.releases import Version, backport, dotted
 
 KERNEL_RANGES = ("v5.11", "v5.15.70+", "v5.18-v6.7", "v6.8-v6.10", "v6.11-v6.16", "v6.17-v7.2", "v7.3-rc")
@@ -21,12 +22,25 @@ TDX_FIRST = "v6.16"
 """Label of the facts for TDX in v6.16, the first kernel that has it; it stands for the range up to v6.16."""
 COLUMNS = ("guest_type", "trigger", "kernel_range", "upstream_strategy", "locator")
 NOTHING_KNOWN = ("n/a", "unverified")
-_DISTRIBUTION = r"v?(\d{1,3})\.(\d{1,3})(?:\.\d{1,4})?[-.+~_][!-~]{1,100}"
-SYMBOLS = (
-    "look with grep -wE 'wbnoinvd_on_cpus_mask|sev_gmem_invalidate|sev_guest_memory_reclaimed' /proc/kallsyms and give "
-    "6.17 if it shows the first, else 6.11 for the second, 5.18 for the third, 5.11 for none"
+FACTS_OF_5_4 = "v5.4"
+"""Label of the facts in which v5.4 differs from v5.11, for kernels up to v5.4."""
+OLDEST, OLDEST_READ_AFTER = (5, 4), (5, 10)
+"""First series that was read, and the next one."""
+STEPS = (
+    ((5, 18), "sev_guest_memory_reclaimed"),
+    ((6, 11), "sev_gmem_invalidate"),
+    ((6, 16), "tdh_phymem_page_wbinvd_hkid"),
+    ((6, 17), "wbnoinvd_on_cpus_mask"),
 )
-"""Symbols that tell which of the flushes a kernel has, and the version to give for each; newest first."""
+"""Releases that changed which flush an event gets, and a symbol of /proc/kallsyms that tells the change from what was
+before, in kernels that took it as a backport as well.
+"""
+LOOK = f"grep -w {' '.join(f'-e {symbol}' for _, symbol in STEPS)} /proc/kallsyms"
+LOOKED = (
+    f"with the KVM module loaded, the last of them that it shows stands for {', '.join('.'.join(map(str, version)) for version, _ in STEPS)} in this "
+    "order, none of them for 5.11: give that version"
+)
+"""How to find out which of the flushes a kernel has, and which version to give for it."""
 OUT_OF_TREE = ("WBINVD_ALL",)
 """Hosts of the 2023 thread ran SNP without guest_memfd out of tree, with the SEV hook (KVM list, 2022 to 2023)."""
 OUT_OF_TREE_RANGE = "v5.18-v6.7"
@@ -47,55 +61,230 @@ def newest() -> str:
     return KERNEL_RANGES[-1]
 
 
-def resolve(version: str) -> str:
-    """Range of a version such as `6.6`, `v6.17.3`, `7.3-rc5`, a range id, or `newest`. Raises BadInput."""
-    if version == "newest":
-        return newest()
-    if version in KERNEL_RANGES:
-        return version
-    match = re.fullmatch(r"v?(\d{1,3})\.(\d{1,3})(?:\.(\d{1,4}))?(?:-rc\d{0,3})?", version, re.ASCII)
-    if not match and re.fullmatch(_DISTRIBUTION, version, re.ASCII):
-        raise BadInput(
-            f"{version[:60]!r} is a distribution's kernel, and no source here tells what was backported to it",
-            field="kernel",
-            remedy=SYMBOLS,
+@dataclass(frozen=True)
+class Candidate:
+    """A kernel that the one asked for may behave as: `kernel` is a version or range without a builder, `why` a sentence
+    that says when it does.
+    """
+
+    kernel: str
+    why: str = ""
+
+
+class SeveralKernels(BadInput):
+    """A build of which no source tells which of the `candidates` it behaves as."""
+
+    def __init__(self, problem: str, candidates: tuple[Candidate, ...] = ()) -> None:
+        self.candidates = candidates
+        remedy = f"costmodel recommend answers for each of them; or look with {LOOK}: {LOOKED}"
+        super().__init__(problem, field="kernel", remedy=remedy)
+
+
+def candidates(version: str, guest: str | None = None) -> tuple[Candidate, ...]:
+    """What the kernel `version` (a version, range, `newest`, `this`, or what uname -r prints) may behave as: one, or
+    several where no source tells. Those that treat `guest` alike are one. Raises BadInput.
+    """
+    plain = version.lower()
+    if plain == "newest" or plain in KERNEL_RANGES:
+        return (Candidate(plain),)
+    build = builds.parse(version)
+    found = _of_upstream(build) if build.upstream else _of_builder(build)
+    if len(found) < 2:
+        return found
+    told = {_behaviour(one.kernel, guest): one for one in reversed(found)}
+    if len(told) == 1:
+        return (
+            Candidate(
+                found[0].kernel,
+                f"{build.name} is a kernel of {build.title}: what may have been added to it changes no flush of this guest type",
+            ),
         )
-    if not match:
-        raise BadInput(
-            f"cannot read the kernel version {version[:40]!r}",
-            field="kernel",
-            remedy="write it as 6.6, 6.17.3 or newest",
+    return tuple(reversed(told.values()))
+
+
+def settled(version: str, guest: str | None = None) -> str:
+    """The one kernel that `version` behaves as for `guest`. Raises SeveralKernels, and BadInput as `candidates` does."""
+    found = candidates(version, guest)
+    if len(found) > 1:
+        build, may = builds.parse(version), " or ".join(one.kernel for one in found)
+        raise SeveralKernels(
+            f"{build.name} is a kernel of {build.title}, and no source here tells what was backported to it: it behaves as {may}",
+            found,
         )
-    major, minor, patch = (int(part or 0) for part in match.groups())
-    if (major, minor) < (5, 11):
+    return found[0].kernel
+
+
+def is_build(version: str) -> bool:
+    """Whether `version` names a kernel that somebody else than kernel.org built. Raises BadInput."""
+    plain = version.lower()
+    return plain != "newest" and plain not in KERNEL_RANGES and not builds.parse(version).upstream
+
+
+def _of_upstream(build: Build) -> tuple[Candidate, ...]:
+    """The range of a version of kernel.org, with what must be told beside it. Raises BadInput."""
+    series, version = build.version[:2], build.name.lower().removeprefix("v")
+    if series < OLDEST:
         raise BadInput(
-            f"kernel {version} is older than v5.11, the first catalogued",
+            f"kernel {build.name[:40]} is older than v5.4, the oldest that was read",
             field="kernel",
-            remedy=f"choose one of {', '.join(KERNEL_RANGES)}",
+            remedy="give 5.4 for what that one does, or what uname -r prints: builds of RHEL 8 (4.18.0) are known by it",
         )
-    if (major, minor) == (5, 15):
-        return "v5.15.70+" if patch >= 70 or match.group(3) is None else "v5.11"
-    if (5, 15) < (major, minor) < (5, 18):
-        return "v5.11"
-    found = next((name for name, last in zip(KERNEL_RANGES, _LAST, strict=True) if (major, minor) <= last), None)
-    if found is None:
+    if series > _LAST[-1]:
         raise BadInput(
-            f"kernel {version} is newer than {newest()}, the last that was read: what it does is not known",
+            f"kernel {build.name[:40]} is newer than {newest()}, the last that was read: what it does is not known",
             field="kernel",
             remedy="give newest for what that one does",
         )
-    return found
+    return (Candidate(version, "; ".join(filter(None, (_nearest(build), builds.not_yet_released(build))))),)
+
+
+def _nearest(build: Build) -> str:
+    """Which kernels stand for one that is older than the catalogue; empty for the others."""
+    if OLDEST < build.version[:2] < OLDEST_READ_AFTER:
+        return f"{build.name} was not read: taken as {KERNEL_RANGES[0]}, as 5.4 and 5.10 are, which were"
+    rows = builds.reads_of(build)
+    if not rows:
+        return ""
+    row = _row(build, rows)
+    late = f"; read up to {row.name(row.last)}" if build.patched and build.number > row.last else ""
+    note = f" ({row.note})" if row.note else ""
+    return f"{build.name} is older than {KERNEL_RANGES[0]}: taken as {row.kernel_range}{note}{late}"
+
+
+def _row(build: Build, rows: list[builds.Read]) -> builds.Read:
+    """The row of an old series that stands for the release; the last one where no patch level is given."""
+    return next((row for row in rows if build.patched and build.number <= row.last), rows[-1])
+
+
+def _of_builder(build: Build) -> tuple[Candidate, ...]:
+    """What a build that is not of kernel.org may behave as, oldest first. Raises BadInput."""
+    if read := builds.read_of(build):
+        note = f"; {read.note}" if read.note else ""
+        return (
+            Candidate(
+                read.kernel_range,
+                f"{build.name} was read (data/kvm/builds.csv): it behaves as {read.kernel_range}{note}",
+            ),
+        )
+    if rows := builds.reads_of(build):
+        return _between(build, rows)
+    base = ".".join(map(str, build.version[: 3 if build.patched else 2]))
+    mainline = builds.parse(base)
+    _of_upstream(mainline)
+    following = _queued(mainline) if build.builder in builds.IN_STEP else _steps(build.version[:2])
+    if not following:
+        return (
+            Candidate(
+                base,
+                f"{build.name} is a kernel of {build.title}: taken as {base} of kernel.org; what was added to it is not known",
+            ),
+        )
+    return (Candidate(base, f"as {base} of kernel.org, if it has none of the changes named below"), *following)
+
+
+def _queued(mainline: Build) -> tuple[Candidate, ...]:
+    """The next range, where the version is the last before it."""
+    after = KERNEL_RANGES.index(_range_of(mainline)) + 1
+    if mainline.version[:2] != _LAST[after - 1] or after == len(KERNEL_RANGES):
+        return ()
+    first = dotted(first_release(KERNEL_RANGES[after]))
+    return (Candidate(first, f"as {first}, if what was queued for it is in that tree already"),)
+
+
+def _steps(after: tuple[int, int]) -> tuple[Candidate, ...]:
+    """Later changes of the flush that a builder may have taken."""
+    return tuple(
+        Candidate(name := ".".join(map(str, version)), f"as {name}, if /proc/kallsyms has {symbol}")
+        for version, symbol in STEPS
+        if version > after
+    )
+
+
+def _between(build: Build, rows: list[builds.Read]) -> tuple[Candidate, ...]:
+    """A build between two that were read behaves as one of them; one after the last as that, or as a later kernel."""
+    before = [row for row in rows if row.last < build.number]
+    later = [row for row in rows if build.number < row.first][:1]
+    found = [
+        *(
+            Candidate(row.kernel_range, f"as {row.kernel_range}, like {row.name(row.last)} before it")
+            for row in before[-1:]
+        ),
+        *(Candidate(row.kernel_range, f"as {row.kernel_range}, like {row.name(row.first)} after it") for row in later),
+    ]
+    if not before:
+        return (Candidate(found[0].kernel, f"{build.name} was not read: taken {found[0].why}"),)
+    return tuple(found) if later else (*found, *_steps(_LAST[KERNEL_RANGES.index(found[-1].kernel)]))
+
+
+def _behaviour(kernel: str, guest: str | None) -> object:
+    """What tells two kernels apart for a guest type: its flushes; without one the range."""
+    from costmodel.kvm.triggers import triggers_of
+
+    name = resolve(kernel)
+    if guest is None or not runs(guest, name, release(kernel)):
+        return name if guest is None else ()
+    return tuple(
+        done.strategies if (done := upstream(guest, trigger.id, name, release(kernel))) else None
+        for trigger in triggers_of(guest)
+    )
+
+
+def resolve(version: str) -> str:
+    """Range of a version such as `6.6`, `v6.17.3`, `7.3-rc5`, of a range id, `newest`, `this`, or what uname -r prints.
+
+    Raises SeveralKernels where no source tells which of several ranges a build behaves as, and BadInput.
+    """
+    kernel = settled(version)
+    if kernel == "newest":
+        return newest()
+    return kernel if kernel in KERNEL_RANGES else _range_of(builds.parse(kernel))
+
+
+def _range_of(build: Build) -> str:
+    """The range of a version of kernel.org."""
+    series, patch = build.version[:2], build.version[2]
+    if rows := builds.reads_of(build):
+        return _row(build, rows).kernel_range
+    if series == (5, 15):
+        return "v5.15.70+" if patch >= 70 or not build.patched else "v5.11"
+    if series < (5, 18):
+        return "v5.11"
+    return next(name for name, last in zip(KERNEL_RANGES, _LAST, strict=True) if series <= last)
 
 
 def release(version: str) -> tuple[int, int, int]:
     """(major, minor, patch) of a version that `resolve` understands; of a range, and of `newest`, the last release that
     behaves as the range does. Raises BadInput.
     """
-    name = resolve(version)
-    if version in ("newest", name):
+    kernel = settled(version)
+    name = resolve(kernel)
+    if kernel in ("newest", name):
         return _RELEASE_OF.get(name) or (*_LAST[KERNEL_RANGES.index(name)], 0)
-    major, minor, patch = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version).groups()
-    return int(major), int(minor), int(patch or 0)
+    return builds.parse(kernel).version
+
+
+def first_release(name: str) -> Version:
+    """(major, minor, patch) of the first release of a range."""
+    return builds.parse(name.split("-")[0].rstrip("+")).version
+
+
+def not_hosted(guest: str, version: str) -> str:
+    """Why the kernel has no guests of this type although its range has; empty where it has them, or nothing was read."""
+    from costmodel.kvm.guests import guest as guest_of
+
+    if version in KERNEL_RANGES or not guest_of(guest).has("upstream"):
+        return ""
+    build = builds.parse(version)
+    if build.builder == "snp-host" and not hosts(guest, resolve(version)):
+        return (
+            f"Linux {dotted(build.version)} does not run {guest_of(guest).title} guests, and no source here tells how "
+            f"{build.title} runs them; the guest type sev-snp stands for SNP out of tree"
+        )
+    read = builds.read_of(build)
+    if read is None and build.upstream and (rows := builds.reads_of(build)):
+        read = _row(build, rows)
+    known = read.guests if read else {"plain", "sev"} if build.version[:2] < OLDEST_READ_AFTER else {guest}
+    return "" if guest in known else f"kernel {version} does not run {guest_of(guest).title} guests"
 
 
 @lru_cache(maxsize=1)
@@ -109,7 +298,7 @@ def read(path: Path) -> dict[tuple[str, str, str], Upstream]:
     from costmodel.kvm.strategies import STRATEGIES
     from costmodel.kvm.triggers import TRIGGERS
 
-    known = {"guest_type": GUESTS, "trigger": TRIGGERS, "kernel_range": (*KERNEL_RANGES, TDX_FIRST)}
+    known = {"guest_type": GUESTS, "trigger": TRIGGERS, "kernel_range": (*KERNEL_RANGES, TDX_FIRST, FACTS_OF_5_4)}
     found = {}
     for row in table.read_table(path, COLUMNS, COLUMNS[:3]):
         place = {"file": path.name, "name": table.row_name(row, COLUMNS[:3])}
@@ -135,9 +324,18 @@ def upstream(guest: str, trigger: str, kernel: str, release: Version = (0, 0, 0)
     if fix := backport(guest, trigger, release):
         return Upstream(fix.strategies, f"commit {fix.commit}; {fix.source}", f"from {dotted(fix.first)} on")
     row = _rows().get((guest, trigger, kernel))
+    if (0, 0, 0) < release < (*OLDEST_READ_AFTER, 0):
+        row = _rows().get((guest, trigger, FACTS_OF_5_4), row)
     if (row is None or row.strategies[0] in NOTHING_KNOWN) and kernel == "v6.11-v6.16":
         row = _rows().get((guest, trigger, TDX_FIRST), row)
     return None if row is None or row.strategies[0] in NOTHING_KNOWN else row
+
+
+def runs(guest: str, kernel: str, release: Version) -> bool:
+    """Whether the release, of the range `kernel`, has guests of this type."""
+    from costmodel.kvm.guests import guest as guest_of
+
+    return hosts(guest, kernel) and (not guest_of(guest).has("keyid_keyed") or release >= first_release(TDX_FIRST))
 
 
 def hosts(guest: str, kernel: str) -> bool:

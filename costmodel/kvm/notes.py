@@ -7,9 +7,10 @@ from costmodel.kvm.decisions import UpstreamDecision, decisions
 from costmodel.kvm.releases import Backport, Version, backports, dotted
 
 
-def kernel_notes(guest: str, kernel: str, release: Version) -> list[str]:
-    """One sentence each, for the guest type on the range `kernel` and the release."""
-    notes = [_newest()] if kernel == kernels.newest() else []
+def kernel_notes(guest: str, kernel: str, release: Version, version: str) -> list[str]:
+    """One sentence each, for the guest type on the range `kernel` and the release; `version` is how it was asked for."""
+    notes = [one.why for one in kernels.candidates(version, guest) if one.why]
+    notes += [_newest()] if kernel == kernels.newest() else []
     return notes + [text for b in backports() if guest in b.guests and (text := _series(b, release))]
 
 

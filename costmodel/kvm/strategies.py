@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from costmodel.errors import UnknownName
+from costmodel.errors import known_id
 
 
 @dataclass(frozen=True)
@@ -232,7 +232,5 @@ STRATEGIES = {
 
 
 def strategy(id: str) -> Strategy:
-    """The strategy `id`. Raises UnknownName."""
-    if id not in STRATEGIES:
-        raise UnknownName("strategy", id, STRATEGIES)
-    return STRATEGIES[id]
+    """The strategy `id`, in any case. Raises UnknownName."""
+    return STRATEGIES[known_id("strategy", id, STRATEGIES)]

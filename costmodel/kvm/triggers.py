@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from costmodel.errors import UnknownName
+from costmodel.errors import known_id
 from costmodel.kvm.guests import Guest
 from costmodel.kvm.guests import guest as guest_of
 
@@ -389,10 +389,8 @@ TRIGGERS = {
 
 
 def trigger(id: str) -> Trigger:
-    """The trigger `id`. Raises UnknownName."""
-    if id not in TRIGGERS:
-        raise UnknownName("trigger", id, TRIGGERS)
-    return TRIGGERS[id]
+    """The trigger `id`, in any case. Raises UnknownName."""
+    return TRIGGERS[known_id("trigger", id, TRIGGERS)]
 
 
 def triggers_of(guest_id: str) -> tuple[Trigger, ...]:

@@ -7,6 +7,8 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from costmodel.evidence.described import listed_cpus
+
 FEATURES = ("clflushopt", "clwb", "wbnoinvd", "sev", "sev_es", "sev_snp", "tdx_host_platform")
 """Flags of /proc/cpuinfo that the model reads; a flag that is off may be off because the BIOS or a hypervisor hides it."""
 
@@ -134,19 +136,10 @@ def _caches(folder: Path) -> tuple[Cache, ...]:
                 kind=_read(index / "type"),
                 bytes=int(size[1]) * {"": 1, "K": 2**10, "M": 2**20}[size[2]],
                 line_bytes=int(_read(index / "coherency_line_size") or 64),
-                shared_cpus=_count(_read(index / "shared_cpu_list")),
+                shared_cpus=max(1, len(listed_cpus(_read(index / "shared_cpu_list")))),
             )
         )
     return tuple(found)
-
-
-def _count(cpus: str) -> int:
-    """Number of CPUs in a list such as 0-3,8."""
-    total = 0
-    for part in filter(None, cpus.split(",")):
-        first, _, last = part.partition("-")
-        total += int(last or first) - int(first) + 1
-    return max(1, total)
 
 
 def _hypervisor(root: Path, flags: set[str]) -> str:

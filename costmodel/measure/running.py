@@ -14,6 +14,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from costmodel.errors import BadInput
+from costmodel.evidence.described import listed_cpus
 
 SIZES = {"": 2**20, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 """Suffixes of QEMU's -m and of cloud-hypervisor; a number without one is MiB in QEMU."""
@@ -94,7 +95,9 @@ def look(root: Path = Path("/"), *, names: bool = False) -> Running:
         chosen = re.search(r"\[(\S+)\]", text)
         settings[name] = (chosen[1] if chosen else text)[:64]
     if not (root / "sys/kernel/debug/sched").is_dir():
-        unseen.append("numa_scan_period_min_ms (debugfs needs root)")
+        unseen.append("numa_scan_period_min_ms (debugfs is not mounted, or needs root)")
+    if not any((root / "sys/module" / module).is_dir() for module in ("kvm_amd", "kvm_intel")):
+        unseen.append("settings of KVM for SEV, SNP and TDX (neither kvm_amd nor kvm_intel is loaded)")
     return Running(
         kernel=_text(root / "proc/sys/kernel/osrelease")[:64],
         settings=settings,
@@ -142,21 +145,10 @@ def _threads(found: RunningGuest, folder: Path) -> RunningGuest:
         if VCPU_THREADS.fullmatch(_text(thread / "comm")):
             vcpus += 1
             match = re.search(r"^Cpus_allowed_list:\s*(\S+)", _text(thread / "status"), re.MULTILINE)
-            allowed |= _cpus(match[1]) if match else set()
+            allowed |= listed_cpus(match[1]) if match else set()
     if not vcpus:
         return replace(found, unseen=(*found.unseen, "where its vCPUs may run (its threads have no names)"))
     return replace(found, vcpus=found.vcpus or vcpus, allowed_cpus=len(allowed) or None)
-
-
-def _cpus(text: str) -> set[int]:
-    """CPUs of a list such as `0-3,8`; empty where it cannot be read."""
-    found: set[int] = set()
-    for part in text.split(","):
-        match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", part, re.ASCII)
-        if not match:
-            return set()
-        found |= set(range(int(match[1]), int(match[2] or match[1]) + 1))
-    return found
 
 
 def _size(text: str, plain: int) -> float | None:
@@ -302,7 +294,7 @@ def domain(text: str, file: str, *, names: bool = False) -> RunningGuest:
         guest = "sev-es"
     memory = root.find("memory")
     unit = (memory.get("unit", "KiB") if memory is not None else "KiB").removesuffix("iB").removesuffix("bytes").upper()
-    pins = [_cpus(pin.get("cpuset", "")) for pin in root.iterfind("cputune/vcpupin")]
+    pins = [listed_cpus(pin.get("cpuset", "")) for pin in root.iterfind("cputune/vcpupin")]
     backing = root.find("memoryBacking")
     held = {one.tag for one in backing} if backing is not None else set()
     source = root.find("memoryBacking/source")

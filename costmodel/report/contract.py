@@ -72,7 +72,7 @@ def check(values: Mapping[str, object]) -> ReportParameters:
     if host.given:
         parameters = parameters.model_copy(update={"machine": host.id})
     evidence.workload(parameters.workload)
-    kernels.resolve(parameters.kernel)
+    kernels.settled(parameters.kernel, parameters.guest)
     if (parameters.cpus_that_ran or 0) > host.logical_cpus:
         raise BadInput(
             f"{parameters.cpus_that_ran} exceeds the {host.logical_cpus} CPUs of {host.id}",

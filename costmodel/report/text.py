@@ -6,6 +6,7 @@ import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 
+from costmodel.decision.by_kernel import ByKernel
 from costmodel.decision.model import (
     Advice,
     CostRow,
@@ -16,6 +17,7 @@ from costmodel.decision.model import (
     RivalPrior,
     TogetherRow,
 )
+from costmodel.kvm.kernels import LOOK, LOOKED
 from costmodel.numbers import ceiling, interval, probability, quantity
 from costmodel.plain import quoted_words
 from costmodel.report import waiting
@@ -156,6 +158,23 @@ def first_screen(result: Recommendation) -> list[str]:
         lines += _advice("DO NOW", result.do_now, result)
         lines += wrap(f"Warnings: {'; '.join(result.warnings)}", "  ", "    ") if result.warnings else []
     return [*lines, "  All of it:", *command_lines(result.command)]
+
+
+def first_screens(found: ByKernel) -> list[str]:
+    """The answer in a few lines; where the kernel may behave as one of several, one for each, and how to find out."""
+    if not found.several:
+        return first_screen(found.answers[0][1])
+    lines = [*wrap(f"{found.why}."), "To know which:", *command_lines(LOOK), *wrap(f"{LOOKED}.", "  ")]
+    for one, answer in found.answers:
+        lines += ["", *wrap(f"{one.why[:1].upper()}{one.why[1:]}:"), *first_screen(answer)]
+    return lines
+
+
+def render_by_kernel(found: ByKernel) -> str:
+    """The whole block of the one answer, or a short one for each kernel that the one asked for may behave as."""
+    if not found.several:
+        return render(found.answers[0][1])
+    return "".join(f"{line}\n" for line in first_screens(found))
 
 
 def _policy(policy: Sequence[PolicyEntry]) -> list[str]:

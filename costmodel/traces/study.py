@@ -7,7 +7,7 @@ from pathlib import Path
 from costmodel.calibration.cached import parameters_of
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.decision.recommend import not_applicable
-from costmodel.errors import BadInput
+from costmodel.errors import NotApplicable
 from costmodel.evidence.store import Evidence, load
 from costmodel.kvm.guests import guest as guest_of
 from costmodel.plain import file_argument, shell_line
@@ -33,7 +33,7 @@ def study(
     evidence = evidence or load()
     case = scenario(evidence, guest, machine, workload, kernel, **numbers)
     if reason := not_applicable(case, guest_of(guest)):
-        raise BadInput(reason, field="--guest", remedy="choose a machine and kernel that can host it")
+        raise NotApplicable(reason)
     footer = store.footer_of(path)
     parameters = parameters_of(evidence, machine)
     costs = service(evidence, case, parameters, list(footer.tasks))

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from costmodel.cli import cli
-from costmodel.errors import CostModelError
+from costmodel.errors import CostModelError, NotApplicable
 from costmodel.kvm.strategies import STRATEGIES
 from costmodel.kvm.triggers import triggers_of
 
@@ -84,8 +84,12 @@ def test_the_text_names_every_strategy_of_the_trigger(rows):
 
 
 def test_a_guest_that_cannot_run_there_is_told_so():
-    assert rows_of("--guest", "tdx", "--machine", "epyc-7763-2s") == []
-    assert "ot applicable" in cost("--guest", "tdx", "--machine", "epyc-7763-2s").output
+    for form in ((), ("--json",)):
+        done = cost("--guest", "tdx", "--machine", "epyc-7763-2s", *form)
+        assert isinstance(done.exception, NotApplicable) and "not applicable: Intel TDX needs an Intel CPU" in str(
+            done.exception
+        )
+        assert done.stdout == ""
 
 
 @pytest.mark.parametrize(

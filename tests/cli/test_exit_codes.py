@@ -223,3 +223,28 @@ def test_where_no_thread_can_be_started_that_is_said_in_one_line(open_to_all, na
     words = ("summary",) if name == "t.parquet" else ("import", "--out", open_to_all / "again.parquet")
     refused(run_without_threads(open_to_all, "trace", *words, open_to_all / name), "no further thread or process")
     assert not (open_to_all / "again.parquet").exists()
+
+
+TDX_ON_AMD = ("--guest", "tdx", "--machine", "epyc-7763-2s")
+
+
+def test_what_is_not_applicable_is_4():
+    """`recommend` answers on standard output; the others refuse in one line."""
+    done = run("recommend", *TDX_ON_AMD)
+    assert done.returncode == ExitCode.NOT_APPLICABLE and "Not applicable: Intel TDX needs an Intel CPU" in done.stdout
+    assert json.loads(run("recommend", *TDX_ON_AMD, "--json").stdout)["applicable"] is False
+    for words in (
+        ("recommend", *CASE, "--vms", "tdx=2"),
+        ("cost", *TDX_ON_AMD),
+        ("contention", *TDX_ON_AMD),
+        ("compare", "--kernel", "6.6", "--kernel", "6.17", *TDX_ON_AMD),
+        ("block", *TDX_ON_AMD),
+    ):
+        refused(run(*words), "needs an Intel CPU", ExitCode.NOT_APPLICABLE)
+
+
+def test_the_list_in_the_readme_is_that_of_the_program():
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    table = readme.partition("| exit code | meaning |")[2].partition("\n\n")[0]
+    listed = {int(code) for line in table.splitlines()[2:] for code in re.findall(r"\d+", line.split("|")[1])}
+    assert listed == set(ExitCode)

@@ -74,3 +74,15 @@ def test_a_domain_is_read_instead_of_the_processes():
 def test_the_machine_of_the_tests_is_looked_at():
     result = CliRunner().invoke(cli, ["host", "--kernel", "6.6"])
     assert result.exit_code == 0 and "THIS HOST" in result.stdout, result.exception
+
+
+def test_a_kernel_that_is_none_is_refused_although_no_guest_runs(host):
+    host()
+    result = CliRunner().invoke(cli, ["host", *MACHINE, "--kernel", "foo"])
+    assert result.exit_code and "cannot read the kernel version 'foo'" in str(result.exception)
+
+
+def test_a_host_whose_kernel_may_behave_as_several_gets_an_answer_for_each(host):
+    host("sev", **{"proc/sys/kernel/osrelease": "6.8.12-4-pve\n"})
+    text = " ".join(run(*MACHINE).split())
+    assert "As 6.8.12 of kernel.org" in text and "As 6.17, if /proc/kallsyms has" in text

@@ -70,3 +70,20 @@ def test_lists_are_json_where_a_script_follows(kind):
     assert found and all(entry["id"] for entry in found)
     text = CliRunner().invoke(cli, ["list", kind]).output
     assert [line.split()[0] for line in text.splitlines()] == [entry["id"] for entry in found]
+
+
+def test_a_command_that_is_almost_one_is_named():
+    done = run("recomend")
+    assert done.returncode == 2 and "Did you mean 'recommend'?" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_ids_are_known_in_any_case_and_sizes_with_their_units():
+    words = ("--guest", "SEV", "--machine", "Milan", "--workload", "KSM-default", "--kernel", "NEWEST")
+    found = json.loads(run("recommend", *words, "--resident-bytes", "16G", "--json").stdout)
+    assert (found["guest"], found["machine"], found["workload"]) == ("sev", "epyc-7763-2s", "ksm-default")
+    assert found["scenario"]["resident_bytes"] == 2.0**34
+
+
+def test_a_size_that_is_none_is_one_line():
+    done = run("recommend", "--guest", "sev", "--machine", "milan", "--resident-bytes", "16cows")
+    assert done.returncode == 2 and "'16cows' is no size above zero; write bytes, or 16G" in done.stderr

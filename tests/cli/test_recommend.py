@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from costmodel.cli import cli
-from costmodel.errors import BadInput, CostModelError
+from costmodel.errors import BadInput, CostModelError, ExitCode
 
 CASE = ["--guest", "sev", "--machine", "epyc-7763-2s"]
 
@@ -107,7 +107,7 @@ def test_guests_on_one_host_by_type_and_together():
 @pytest.mark.parametrize("text", ["many", "sev=0", "sevv=2", "tdx=2", "sev=x"])
 def test_guests_that_cannot_share_the_host_are_refused(text):
     error = CliRunner().invoke(cli, ["recommend", *CASE, "--vms", text]).exception
-    assert isinstance(error, CostModelError) and error.exit_code == 2
+    assert isinstance(error, CostModelError) and error.exit_code == (4 if text == "tdx=2" else 2)
 
 
 def test_dma_that_bypasses_the_caches_is_an_option_of_guests_without_encryption():
@@ -117,3 +117,52 @@ def test_dma_that_bypasses_the_caches_is_an_option_of_guests_without_encryption(
     assert states == {"NO_FLUSH": "inadmissible", "WBINVD_MASK": "admissible"}
     error = CliRunner().invoke(cli, ["recommend", *CASE, "--noncoherent-dma"]).exception
     assert isinstance(error, CostModelError) and "noncoherent_dma" in str(error) and "plain" in str(error)
+
+
+def test_a_kernel_without_a_source_gets_an_answer_for_each_that_it_may_be():
+    text = output("recommend", *CASE, "--kernel", "6.8.12-4-pve")
+    plain = " ".join(text.split())
+    assert "no source here tells what was backported to it: it behaves as 6.8.12 or 6.17." in plain
+    first, second = (
+        plain.index("As 6.8.12 of kernel.org"),
+        plain.index("As 6.17, if /proc/kallsyms has wbnoinvd_on_cpus_mask"),
+    )
+    assert (
+        first < plain.index("runs WBINVD on all online CPUs") < second < plain.index("the CPUs that ran the guest [in")
+    )
+    assert "grep -w" in text and max(map(len, text.splitlines())) <= 72
+    found = json.loads(output("recommend", *CASE, "--kernel", "6.8.12-4-pve", "--json"))
+    assert [one["kernel"] for one in found["answers"]] == ["6.8.12", "6.17"]
+    strategies = [one["recommendation"]["headline_strategy"] for one in found["answers"]]
+    assert strategies == ["WBINVD_ALL", "WBNOINVD_MASK"]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "said"),
+    [
+        ("5.14.0-503.11.1.el9_5.x86_64", "was read (data/kvm/builds.csv): it behaves as v6.11-v6.16"),
+        ("6.17.4-2-pve", "taken as 6.17.4 of kernel.org"),
+        ("5.10.200", "older than v5.11: taken as v5.15.70+"),
+        ("6.18.999", "was not released when the series was last looked at"),
+    ],
+)
+def test_what_a_kernel_is_taken_as_stands_beside_the_one_answer(kernel, said):
+    text = output("recommend", *CASE, "--kernel", kernel)
+    assert said in " ".join(text.partition("\nWARNINGS")[2].split())
+    assert f"--kernel {kernel}" in " ".join(text.split()), "the command gives this answer again"
+
+
+def test_a_guest_without_flushes_needs_no_source_for_its_kernel():
+    found = json.loads(output("recommend", "--guest", "plain", *CASE[2:], "--kernel", "5.15.0-1092-azure", "--json"))
+    assert found["guest"] == "plain" and "changes no flush of this guest type" in " ".join(found["warnings"])
+
+
+def test_snp_of_amds_own_tree_is_refused_with_what_stands_for_it():
+    words = ("--guest", "sev-snp-gmem", *CASE[2:], "--kernel", "6.1.0-rc4-snp-host-93fa8c5918a4")
+    done = CliRunner().invoke(cli, ["recommend", *words])
+    assert done.exit_code == ExitCode.NOT_APPLICABLE
+    assert "the guest type sev-snp stands for SNP out of tree" in " ".join(done.output.split())
+
+
+def test_the_first_and_the_last_release_of_a_series_are_told_apart_in_the_command():
+    assert "--kernel 5.15.0" in " ".join(output("recommend", *CASE, "--kernel", "5.15.0").split())

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from costmodel.cli import cli
 from costmodel.cli import main as run_main
-from costmodel.errors import INSTALL, BadInput
+from costmodel.errors import INSTALL, BadInput, ExitCode
 from costmodel.evidence.paths import data_dir
 from tests.measure.test_traces import PERF, RAW
 
@@ -115,12 +115,12 @@ def test_report_of_a_trace(imported, tmp_path):
     ]
 
 
-def refused(monkeypatch, capsys, *words):
+def refused(monkeypatch, capsys, *words, code=ExitCode.BAD_INPUT):
     monkeypatch.setattr(sys, "argv", ["costmodel", *map(str, words)])
     with pytest.raises(SystemExit) as caught:
         run_main()
     error = capsys.readouterr().err
-    assert caught.value.code == 2
+    assert caught.value.code == code
     assert error.startswith("costmodel: ") and error.count("\n") == 1
     return error
 
@@ -159,7 +159,6 @@ def test_wrong_uses_are_one_line(imported, tmp_path, monkeypatch, capsys):
         ("trace", "summary", PROFILE),
         ("trace", "replay", PROFILE, *FOR),
         ("trace", "replay", imported, "--machine", "nope", "--guest", "sev"),
-        ("trace", "replay", imported, "--machine", "epyc-7763-2s", "--guest", "tdx"),
         ("trace", "replay", imported, *FOR, "--memslots", PROFILE),
         ("trace", "replay", imported, *FOR, "--arrivals", "both"),
         ("report", "--trace", imported, "--guest", "sev", "--out", tmp_path),
@@ -170,6 +169,8 @@ def test_wrong_uses_are_one_line(imported, tmp_path, monkeypatch, capsys):
         ("trace", "nope"),
     ):
         refused(monkeypatch, capsys, *words)
+    words = ("trace", "replay", imported, "--machine", "epyc-7763-2s", "--guest", "tdx")
+    assert "not applicable" in refused(monkeypatch, capsys, *words, code=ExitCode.NOT_APPLICABLE)
 
 
 def test_a_place_where_nothing_can_be_written_is_named_as_it_was_asked_for():

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from costmodel.errors import BadInput, UnknownName
-from costmodel.evidence import described, machine_input, store
+from costmodel.evidence import described, machine_input, own_machines, store
 
 MIB = 2**20
 
@@ -315,3 +315,43 @@ def test_a_host_described_twice_is_one_machine_and_none_of_the_catalogue(tmp_pat
     store.tell(first)
     assert machine_input.find(store.load(), str(path)) == first
     assert first.id == "epyc-7763-2s-described"
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 4])
+def test_nodes_per_socket_change_no_cache(nodes, evidence):
+    """NPS4 parts the memory of a socket, not its caches: the machine is the same."""
+    told = lscpu(*HOSTS["EPYC 9754"][0], **{"NUMA node(s)": nodes})
+    alone = lscpu(*HOSTS["EPYC 9754"][0])
+    machines = [machine_input.from_text(evidence, text, "a", given="a") for text in (told, alone)]
+    assert machines[0] == machines[1]
+
+
+def test_what_the_bios_switched_off_is_said(evidence):
+    text = lscpu(*HOSTS["EPYC 7452"][0], Flags="fpu sme clflushopt clwb wbnoinvd")
+    machine = machine_input.from_text(evidence, text, "a", given="a")
+    assert {"sev", "sev_es"} <= set(machine.features_off) and machine.features["sev"]
+    assert any("not shown although the CPU has them" in note for note in machine.notes)
+    shown = machine_input.from_text(evidence, lscpu(*HOSTS["EPYC 7452"][0]), "a", given="a")
+    assert "sev" not in shown.features_off
+
+
+def test_sockets_are_those_of_the_entry_of_the_dump_or_as_asked(evidence):
+    """The rule that `costmodel machine --help` states."""
+    sockets = {asked: machine_input.find(evidence, asked).sockets for asked in ("7763", "9754", "2x 9754")}
+    assert sockets == {"7763": 2, "9754": 1, "2x 9754": 2}
+
+
+def test_origins_tell_each_number(evidence):
+    machine, origins = machine_input.origins(evidence, "2x 9754")
+    assert set(origins) == set(own_machines.NUMBERS) and origins["sockets"] == "asked for"
+    assert "EXTRAPOLATED" in origins["dram_peak_bytes_per_s_per_socket"]
+    again = machine_input.from_text(evidence, lscpu(*HOSTS["EPYC 8434P"][0]), "lscpu.txt", given="x").origins
+    assert again["cpus_per_domain"] == "told by lscpu (lscpu.txt)"
+
+
+def test_why_tdx_is_taken_as_absent_is_told(evidence):
+    told = lscpu(*HOSTS["Xeon 6975P-C"][0])
+    machine = machine_input.from_text(evidence, told, "a", given="a")
+    assert not machine.features["tdx"] and "tdx_host_platform is not shown" in machine.missing["features.tdx"]
+    shown = machine_input.from_text(evidence, told.replace("fpu", "fpu tdx_host_platform"), "a", given="a")
+    assert shown.features["tdx"] and "features.tdx" not in shown.missing

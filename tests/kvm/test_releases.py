@@ -47,15 +47,15 @@ def test_what_was_left_out_of_a_release_is_in_none():
     for version in ("6.12", "6.12.111", "6.12.112", "6.12.200"):
         done = kernels.upstream("sev", "ksm_replace_page", kernels.resolve(version), kernels.release(version))
         assert done.strategies == ("WBINVD_ALL",)
-        notes = kernel_notes("sev", kernels.resolve(version), kernels.release(version))
+        notes = kernel_notes("sev", kernels.resolve(version), kernels.release(version), version)
         assert sum("left out of the release" in note for note in notes) == 2
-    assert kernel_notes("plain", kernels.resolve("6.12"), (6, 12, 0)) == []
+    assert kernel_notes("plain", kernels.resolve("6.12"), (6, 12, 0), "6.12") == []
 
 
 @pytest.mark.usefixtures("mended")
 @pytest.mark.parametrize(("version", "word"), [("6.18.54", "lacks this, 6.18.55 has it"), ("6.18.55", "has this")])
 def test_a_release_is_told_what_its_series_mends(version, word):
-    (note,) = kernel_notes("sev", kernels.resolve(version), kernels.release(version))
+    (note,) = kernel_notes("sev", kernels.resolve(version), kernels.release(version), version)
     assert note.startswith(version) and word in note
 
 
@@ -64,13 +64,16 @@ def test_half_of_a_fix_is_no_fix(version):
     """That the flush runs before the SEV state is cleared (973ea70393e8) is queued only."""
     done = kernels.upstream("sev", MOVE, kernels.resolve(version), kernels.release(version))
     assert done.strategies != ("WBNOINVD_MASK",)
-    assert any("only queued" in note for note in kernel_notes("sev", kernels.resolve(version), kernels.release(version)))
+    assert any(
+        "only queued" in note
+        for note in kernel_notes("sev", kernels.resolve(version), kernels.release(version), version)
+    )
 
 
 def test_the_newest_range_is_told_as_what_was_read_of_it():
-    (note,) = kernel_notes("sev", "v7.3-rc", (7, 3, 0))
+    (note,) = kernel_notes("sev", "v7.3-rc", (7, 3, 0), "v7.3-rc")
     assert "v7.3-rc5" in note and "2026-09" in note and "no release of it was read" in note
-    assert kernel_notes("sev", "v6.8-v6.10", (6, 8, 0)) == []
+    assert kernel_notes("sev", "v6.8-v6.10", (6, 8, 0), "6.8") == []
 
 
 def test_a_fix_is_a_decision_of_the_list_at_its_triggers():

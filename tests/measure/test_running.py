@@ -66,6 +66,8 @@ def tree(root, commands, *, vcpus=2, allowed="4-5", **files):
         **files,
     }
     for place, text in places.items():
+        if text is None:
+            continue
         (root / place).parent.mkdir(parents=True, exist_ok=True)
         (root / place).write_text(text)
     for pid, command in enumerate(commands, start=1000):
@@ -115,7 +117,13 @@ def test_the_settings_of_the_host(tmp_path):
         "transparent_hugepage": "madvise",
         "kvm_amd_sev_snp": "Y",
     }
-    assert host.guests == () and any("root" in text for text in host.unseen)
+    assert host.guests == () and any("needs root" in text for text in host.unseen)
+    assert not any("neither kvm_amd" in text for text in host.unseen)
+
+
+def test_a_host_without_kvm_says_so(tmp_path):
+    host = running.look(tree(tmp_path, [], **{"sys/module/kvm_amd/parameters/sev_snp": None}))
+    assert any("neither kvm_amd nor kvm_intel is loaded" in text for text in host.unseen)
 
 
 def test_a_guest_whose_threads_have_no_names_says_what_was_not_seen(tmp_path):

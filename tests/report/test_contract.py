@@ -50,7 +50,7 @@ def test_unknown_ids(name, value):
         contract.check({**GOOD, name: value})
 
 
-@pytest.mark.parametrize("value", ["", "6", "six", "5.4", "9.1", "6.6; rm -rf /", "6.6\n"])
+@pytest.mark.parametrize("value", ["", "6", "six", "5.3", "9.1", "6.6; rm -rf /", "6.6\n"])
 def test_unknown_kernels(value):
     with pytest.raises(CostModelError):
         contract.check({**GOOD, "kernel": value})

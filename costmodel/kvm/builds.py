@@ -1,0 +1,210 @@
+"""What `uname -r` tells of a kernel: its upstream version, who built it, and whether that build was read.
+
+data/kvm/builds.csv says which builds were read and which catalogued range each of them behaves as; data/kvm/majors.csv
+which versions never were.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from costmodel.errors import BadInput
+from costmodel.evidence import table
+from costmodel.evidence.paths import data_dir
+from costmodel.kvm import cells
+from costmodel.kvm.releases import Version, releases
+
+BUILDS, MAJORS = "builds.csv", "majors.csv"
+BUILD_COLUMNS = (
+    "builder",
+    "series",
+    "first_build",
+    "last_build",
+    "kernel_range",
+    "guest_types",
+    "source",
+    "note",
+)
+MAJOR_COLUMNS = ("major", "last_minor", "source")
+UPSTREAM = "kernel.org"
+THIS = "this"
+"""As a kernel: the one that runs."""
+RELEASE_FILE = Path("/proc/sys/kernel/osrelease")
+_VERSION = re.compile(
+    r"[vV]?(\d{1,3})\.(\d{1,3})(?:\.(\d{1,4}))?(?:-rc\d{0,3})?((?:[-+~_]|\.(?=[a-z]))[!-~]{1,100})?", re.ASCII
+)
+_BUILDERS = (
+    ("linux-next", "linux-next", re.compile(r"next-?\d{8}")),
+    ("kvm-next", "the KVM maintainers' tree", re.compile(r"kvm|next")),
+    ("snp-host", "AMD's SNP host tree", re.compile(r"snp-host")),
+    ("uek", "Oracle (UEK)", re.compile(r"\.el\d+uek")),
+    ("el", "RHEL {} or a rebuild of it", re.compile(r"^-([\d.]+)\.el(\d+)(?:_\d+)?\b")),
+    ("debian", "Debian", re.compile(r"\+deb\d|[+~]bpo|^-\d+-(?:cloud-|rt-)?amd64")),
+    ("debian", "Debian", re.compile(r"^-amd64")),
+    ("proxmox", "Proxmox", re.compile(r"-pve\b")),
+    ("amazon", "Amazon Linux", re.compile(r"\.amzn\d")),
+    ("fedora", "Fedora", re.compile(r"\.fc\d")),
+    ("suse", "SUSE", re.compile(r"-default\b|^-\d{6}\.")),
+    ("ubuntu", "Ubuntu", re.compile(r"^-\d+-(?:generic|lowlatency|azure|aws|gcp|gke|oracle|ibm|kvm|intel|nvidia)\b")),
+)
+"""Marks of builders in what follows the version, first that fits: id, name in words, pattern."""
+IN_STEP = ("linux-next", "kvm-next", "snp-host")
+"""Trees of their time: they hold what their base has and at most what was queued for the release after it."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """A kernel as `uname -r` names it. `version` has patch 0 where none is given (`patched` False); `number` is the
+    builder's own number where that tells builds apart.
+    """
+
+    name: str
+    version: Version
+    patched: bool
+    builder: str
+    title: str
+    number: tuple[int, ...] = ()
+
+    @property
+    def upstream(self) -> bool:
+        return self.builder == UPSTREAM
+
+
+@dataclass(frozen=True)
+class Read:
+    """Builds of a builder's series, `first` to `last`, that were read: they behave as `kernel_range` and run `guests`."""
+
+    builder: str
+    series: str
+    first: tuple[int, ...]
+    last: tuple[int, ...]
+    kernel_range: str
+    guests: frozenset[str]
+    source: str
+    note: str
+
+    def name(self, number: tuple[int, ...]) -> str:
+        """How a build of this series is called: `5.10.146`, `4.18.0-425.3.1.el8`."""
+        text = ".".join(map(str, number))
+        return f"{self.series}.{text}" if self.builder == UPSTREAM else f"{self.series}-{text}.{self.builder}"
+
+
+def running() -> str:
+    """What `uname -r` prints here. Raises BadInput where /proc does not tell."""
+    try:
+        return RELEASE_FILE.read_text().strip()
+    except OSError as error:
+        problem = f"the kernel that runs cannot be told: {error.strerror}"
+        raise BadInput(problem, field="kernel", remedy="give what uname -r prints on the host") from None
+
+
+def parse(text: str) -> Build:
+    """The build that `text` names: what `uname -r` prints, a version, or `this`. Raises BadInput where it cannot be read,
+    and where no such version was ever released.
+    """
+    text = running() if text.lower() == THIS else text
+    match = _VERSION.fullmatch(text)
+    if not match:
+        raise BadInput(
+            f"cannot read the kernel version {text[:40]!r}",
+            field="kernel",
+            remedy="write it as 6.6, 6.17.3 or newest, or give what uname -r prints, or this",
+        )
+    major, minor, patch = int(match[1]), int(match[2]), int(match[3] or 0)
+    last = majors().get(major)
+    if last is not None and minor > last:
+        problem = f"there is no Linux {major}.{minor}: {major}.{last} was followed by {major + 1}.0"
+        raise BadInput(problem, field="kernel", remedy="give what uname -r prints on the host")
+    builder, title, number = UPSTREAM, UPSTREAM, (patch,)
+    if match[4]:
+        builder, title, number = _builder(match[4])
+    return Build(text, (major, minor, patch), match[3] is not None, builder, title, number)
+
+
+def _builder(rest: str) -> tuple[str, str, tuple[int, ...]]:
+    for id, title, mark in _BUILDERS:
+        if found := mark.search(rest):
+            if id == "el":
+                number = tuple(int(part) for part in found[1].split(".") if part)
+                return f"el{found[2]}", title.format(found[2]), number
+            return id, title, ()
+    return "other", "an unknown builder", ()
+
+
+def reads_of(build: Build) -> list[Read]:
+    """What was read of the build's series, oldest first."""
+    series = ".".join(map(str, build.version[: 2 if build.upstream else 3]))
+    found = [read for read in builds() if (read.builder, read.series) == (build.builder, series)]
+    return sorted(found, key=lambda read: read.first)
+
+
+def read_of(build: Build) -> Read | None:
+    """The row that has the build, if it was read."""
+    return next((read for read in reads_of(build) if read.first <= build.number <= read.last), None)
+
+
+def not_yet_released(build: Build) -> str:
+    """A sentence where the patch level is above the newest release of its series that was seen; else empty."""
+    for seen in releases():
+        if build.upstream and seen.version[:2] == build.version[:2] and build.version > seen.version:
+            return f"{build.name} was not released when the series was last looked at ({seen.seen_on}: {seen.name})"
+    return ""
+
+
+@lru_cache(maxsize=1)
+def majors() -> dict[int, int]:
+    """The last minor version of each major one that is complete. Raises BadInput."""
+    return read_majors(data_dir() / "kvm" / MAJORS)
+
+
+def read_majors(path: Path) -> dict[int, int]:
+    """The last minor versions of a file. Raises BadInput with the row that cannot be read."""
+    found = {}
+    for row in table.read_table(path, MAJOR_COLUMNS, "major"):
+        place = {"file": path.name, "name": row["major"]}
+        table.filled(row, MAJOR_COLUMNS, **place)
+        found[table.whole(row, "major", **place)] = table.whole(row, "last_minor", **place)
+    return found
+
+
+@lru_cache(maxsize=1)
+def builds() -> tuple[Read, ...]:
+    """The builds that were read, in the order of the file. Raises BadInput."""
+    return read_builds(data_dir() / "kvm" / BUILDS)
+
+
+def read_builds(path: Path) -> tuple[Read, ...]:
+    """The builds of a file. Raises BadInput with the row that cannot be read."""
+    from costmodel.kvm.kernels import KERNEL_RANGES
+
+    found = []
+    for row in table.read_table(path, BUILD_COLUMNS, ("builder", "series", "first_build")):
+        place = {"file": path.name, "name": f"{row['builder']}, {row['series']}, {row['first_build']}"}
+        table.filled(row, ("guest_types", "source"), **place)
+        first, last = (_number(row, field, place) for field in ("first_build", "last_build"))
+        if last < first:
+            problem = f"{row['last_build']} is before {row['first_build']}"
+            raise BadInput(problem, field="last_build", remedy="swap them", file=path.name, row=place["name"])
+        found.append(
+            Read(
+                row["builder"],
+                row["series"],
+                first,
+                last,
+                table.choice(row, "kernel_range", KERNEL_RANGES, **place),
+                cells.guests_of(row, place),
+                row["source"],
+                row["note"],
+            )
+        )
+    return tuple(found)
+
+
+def _number(row: dict[str, str], field: str, place: dict[str, str]) -> tuple[int, ...]:
+    if not re.fullmatch(r"\d{1,4}(\.\d{1,4}){0,3}", row[field], re.ASCII):
+        problem = f"{row[field][:20]!r} is no number of a build"
+        raise BadInput(problem, field=field, remedy="write it as 265 or 425.3.1", file=place["file"], row=place["name"])
+    return tuple(int(part) for part in row[field].split("."))
