@@ -11,7 +11,6 @@ import functools
 import inspect
 import json
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -34,11 +33,12 @@ from costmodel.decision.policy import Study
 from costmodel.decision.recommend import DEFAULT_WORKLOAD, not_applicable, study_all
 from costmodel.decision.recommend import recommend as decide
 from costmodel.decision.rows import cost_rows
-from costmodel.errors import BadInput, UnknownName
+from costmodel.errors import BadInput, NotApplicable, UnknownName
 from costmodel.evidence import machine_input
 from costmodel.evidence.store import load
 from costmodel.kvm.guests import guest as guest_of
 from costmodel.kvm.strategies import strategy as strategy_of
+from costmodel.numbers import bytes_of
 
 if TYPE_CHECKING:
     import sympy
@@ -49,10 +49,6 @@ if TYPE_CHECKING:
 
 CASE = ("guest", "machine", "workload", "kernel", "vcpus", "resident_bytes", "cpus_that_ran")
 COLUMNS = (*CASE, "trigger", "strategy", "quantity", "median", "low", "high", "unit", "extrapolated", "state")
-BYTES = {
-    **{unit: 2.0 ** (10 * power) for power, unit in enumerate(("B", "KiB", "MiB", "GiB", "TiB"))},
-    **{unit: 1000.0**power for power, unit in enumerate(("kB", "MB", "GB", "TB"), start=1)},
-}
 PARTS = {
     "event_time_s": "event_time",
     "event_p99_s": "event_time_p99",
@@ -116,13 +112,13 @@ def _named(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _bytes(size: float | str, field: str) -> float:
-    """Bytes of a number or of text such as `16 GiB`. Raises BadInput."""
-    if isinstance(size, str):
-        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", size)
-        if not found or found[2] not in BYTES:
-            raise BadInput(f"cannot read {size[:40]!r}", field=field, remedy=f"write 4 KiB; units: {', '.join(BYTES)}")
-        return float(found[1]) * BYTES[found[2]]
-    return _number(size, field)
+    """Bytes of a number or of text such as `16 GiB` or `16G`. Raises BadInput."""
+    if not isinstance(size, str):
+        return _number(size, field)
+    found = bytes_of(size)
+    if found is None:
+        raise BadInput(f"cannot read {size[:40]!r}", field=field, remedy="write 4 KiB, 16G or a number of bytes")
+    return found
 
 
 def _number(value: object, field: str) -> float:
@@ -275,7 +271,7 @@ class Case:
     @cached_property
     def _studies(self) -> list[Study]:
         if reason := not_applicable(self.scenario, guest_of(self.guest)):
-            raise BadInput(reason, field="guest", remedy="choose a machine and a kernel that can host it")
+            raise NotApplicable(reason)
         return study_all(load(), self.scenario, parameters_of(load(), self.machine))
 
     def _study(self, trigger: str | None) -> Study:

@@ -452,8 +452,8 @@ def warnings(case: Scenario, studies: Sequence[Study], evidence: Evidence) -> li
         found.append(f"{guest(case.guest).title}: {guest(case.guest).note}")
     if case.machine.features_off:
         found.append(
-            f"the CPUID dump of this machine shows {', '.join(case.machine.features_off)} switched off; another "
-            "dump of the same silicon has it: check the BIOS"
+            f"{', '.join(case.machine.features_off)}: switched off in what was read of this machine, though another of the "
+            "same silicon has it: check the BIOS"
         )
     lost: dict[str, list[str]] = {}
     for study in studies:

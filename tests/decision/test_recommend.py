@@ -278,7 +278,7 @@ def test_nothing_dominated_is_worth_patching(answer):
             result = answer(guest, workload=workload, kernel="6.6" if guest == "sev" else "newest")
             patches = [a.id for a in result.worth_patching]
             for trigger in {t for a in result.worth_patching for t in a.triggers}:
-                at = [a.id for a in result.worth_patching if trigger in a.triggers]
+                at = [a.id for a in result.worth_patching if trigger in a.triggers and a.id in STRATEGIES]
                 assert not any(dominates(a, b) for a in at for b in at if not b.startswith("SKIP") and a[:4] == b[:4])
             assert len(patches) == len(set(patches))
 
