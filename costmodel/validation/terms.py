@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy
+
+from costmodel.calibration import line_time
 from costmodel.calibration.between_machines import held_out_machines
 from costmodel.calibration.broadcast import host_problem
-from costmodel.calibration.fit import Fit, fit
+from costmodel.calibration.fit import Fit, fit, prediction_factor
 from costmodel.calibration.holdout import HoldOut, leave_groups_out
 from costmodel.calibration.host_holdout import HeldOut, held_out
 from costmodel.calibration.parameters import Calibration
 from costmodel.calibration.report import problems
+from costmodel.evidence.hosts import Profile
 from costmodel.evidence.store import Evidence
+from costmodel.numbers import interval, quantity
 from costmodel.validation.row import Row, Verdict
 
 COVERAGE = (0.85, 0.95)
@@ -30,6 +37,7 @@ def rows(evidence: Evidence) -> list[Row]:
         found += [_host(name, number, trial) for number, trial in enumerate(held_out(profile))]
         if (rounds := host_problem(profile)) is not None:
             found.append(_published(f"interrupt rounds of {name}", fit(rounds), leave_groups_out(rounds)))
+        found += [_latency(evidence, profile, one) for one in line_time.INSTRUCTIONS if profile.has("flush_cells")]
     return found
 
 
@@ -103,6 +111,38 @@ def _machines(evidence: Evidence) -> Row:
         unit="1",
         note=f"outside: {missed}" if missed else "",
         details={"machines": len({t.machine for t in trials}), "n": len(trials), "covered": inside},
+    )
+
+
+def _latency(evidence: Evidence, profile: Profile, instruction: str) -> Row:
+    """The published latency of one line again and again, which no host entered, against that of a measured host."""
+    result = line_time.calibrate(evidence, instruction)
+    vendor, sockets = profile.machine.vendor, profile.machine.sockets
+    names = [f"{vendor}_s", *([f"{vendor}_two_socket_factor"] if sockets > 1 else [])]
+    middle = math.prod(result.values[name] for name in names)
+    gradient = numpy.array([float(unknown.name in names) for unknown in result.problem.unknowns])
+    factor = prediction_factor(result, gradient)
+    seen = float(
+        numpy.median(
+            [
+                row["measured_line_s"]
+                for row in profile.table("flush_cells")
+                if (row["instruction"], row["cell"]) == (instruction, "same_line")
+            ]
+        )
+    )
+    low, high = middle / factor, middle * factor
+    return Row(
+        id=f"latency-{instruction.lower()}-{profile.id}",
+        what=f"latency of {instruction} on one line again and again, {profile.id}, foretold by published rows",
+        figure=f"{interval(low, middle, high, 's')} foretold, {quantity(seen, 's')} measured",
+        target="the measured latency lies inside",
+        verdict="pass" if low <= seen <= high else "fail",
+        source=f"data/hosts/{profile.id}",
+        value=seen,
+        low=low,
+        high=high,
+        unit="s",
     )
 
 

@@ -1,6 +1,10 @@
 """Held-out errors of each term, and what coverage is called good."""
 
+import csv
+import json
 import re
+import statistics
+from dataclasses import replace
 
 import pytest
 from scipy.stats import binomtest
@@ -136,3 +140,19 @@ def test_the_walk_of_a_whole_cache_flush_lies_where_skylake_has_it(rows):
 def test_missing_error_bars_have_a_reason(rows):
     slowest = next(row for row in rows if row.id.startswith("broadcast-slowest"))
     assert "no error bars: 5 degrees of freedom, fewer than 6" in slowest.note
+
+
+@pytest.mark.parametrize("instruction", ["CLFLUSHOPT", "CLFLUSH"])
+def test_the_latency_of_a_measured_host_is_held_against_what_published_rows_foretell(instruction):
+    evidence = load()
+    profile = evidence.hosts["epyc-milan-2cpu-vm"]
+    with (profile.folder / "flush_cells.csv").open() as stream:
+        told = [row for row in csv.DictReader(stream) if (row["instruction"], row["cell"]) == (instruction, "same_line")]
+    seen = statistics.median(float(row["measured_line_s"]) for row in told)
+    row = terms._latency(evidence, profile, instruction)
+    assert row.value == pytest.approx(seen) and row.low < seen < row.high and row.verdict == "pass"
+    table = json.loads(profile.parsed["flush_cells"])
+    for factor in (0.3, 3.0):
+        times = [factor * each for each in table["measured_line_s"]]
+        changed = {**profile.parsed, "flush_cells": json.dumps({**table, "measured_line_s": times}).encode()}
+        assert terms._latency(evidence, replace(profile, parsed=changed), instruction).verdict == "fail"
