@@ -163,7 +163,7 @@ def _read_profile(path: Path) -> object:
     for name, content in (files | {"host.toml": host}).items():
         (folder / name).write_bytes(content)
     found = hosts.read(folder, _dumps(), _machines())
-    return [found.table(probe) for probe in found.columns]
+    return [found.table(probe) for probe in found.parsed]
 
 
 def _import_trace(path: Path) -> object:
