@@ -17,8 +17,14 @@ MACHINES = "machines-foretold-by-others"
 
 
 @pytest.fixture(scope="module")
-def rows():
+def all_rows():
     return terms.rows(load())
+
+
+@pytest.fixture(scope="module")
+def rows(all_rows):
+    """The rows without those that foretell one latency of one host: they have no cells, and a test of their own."""
+    return [row for row in all_rows if not row.id.startswith("latency-cl")]
 
 
 @pytest.mark.parametrize(
@@ -48,12 +54,12 @@ def test_coverage_of_a_hundred_rows_by_the_binomial_law(covered, verdict):
     assert covers(covered, 100, found.low, found.high) == verdict
 
 
-def test_only_what_is_known_to_fail_fails(rows):
+def test_only_what_is_known_to_fail_fails(all_rows):
     """On Turin the interval of a range decade that was left out is too wide: it covers 97 % (96 to 98 %), not 85 to 95.
     The scoreboard says FAIL until the interpolation error of a whole decade is modelled better.
     """
-    assert [row.id for row in rows if row.verdict == "fail"] == ["epyc-turin-2cpu-vm-3"]
-    (row,) = (row for row in rows if row.verdict == "fail")
+    assert [row.id for row in all_rows if row.verdict == "fail"] == ["epyc-turin-2cpu-vm-3"]
+    (row,) = (row for row in all_rows if row.verdict == "fail")
     assert "range decades" in row.what and row.details["covered"] / row.details["n"] > 0.95
 
 
