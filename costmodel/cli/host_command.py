@@ -159,4 +159,9 @@ def _described(guest: RunningGuest) -> str:
         words.append("mergeable")
     if guest.allowed_cpus:
         words.append(f"vCPUs on {guest.allowed_cpus} CPUs")
+    if guest.allowed_nodes:
+        words.append(f"memory on {guest.allowed_nodes} {'node' if guest.allowed_nodes == 1 else 'nodes'}")
+    if guest.limit_bytes:
+        less = guest.memory_bytes is not None and guest.limit_bytes < guest.memory_bytes
+        words.append(f"cgroup limit {quantity(guest.limit_bytes, 'B')}{' (less than its memory)' if less else ''}")
     return ", ".join(words)

@@ -56,7 +56,8 @@ SWITCHES = {
 @dataclass(frozen=True)
 class RunningGuest:
     """A guest as it is. What could not be seen is None and named in `unseen`. `allowed_cpus` counts the CPUs on which its
-    vCPUs may run. `name` is empty unless names were asked for.
+    vCPUs may run. `limit_bytes` is the most memory that its cgroups let it have, None where they set no limit, and
+    `allowed_nodes` counts the NUMA nodes that they let its memory lie on. `name` is empty unless names were asked for.
     """
 
     vmm: str
@@ -67,6 +68,8 @@ class RunningGuest:
     mempolicy: str | None = None
     mergeable: bool | None = None
     allowed_cpus: int | None = None
+    limit_bytes: float | None = None
+    allowed_nodes: int | None = None
     name: str = ""
     unseen: tuple[str, ...] = ()
 
@@ -135,7 +138,7 @@ def _guests(root: Path, names: bool) -> Iterator[RunningGuest]:
             )
         else:
             continue
-        yield replace(_threads(found, folder), name=found.name if names else "")
+        yield replace(_cgroup(_threads(found, folder), folder, root), name=found.name if names else "")
 
 
 def _threads(found: RunningGuest, folder: Path) -> RunningGuest:
@@ -149,6 +152,20 @@ def _threads(found: RunningGuest, folder: Path) -> RunningGuest:
     if not vcpus:
         return replace(found, unseen=(*found.unseen, "where its vCPUs may run (its threads have no names)"))
     return replace(found, vcpus=found.vcpus or vcpus, allowed_cpus=len(allowed) or None)
+
+
+def _cgroup(found: RunningGuest, folder: Path, root: Path) -> RunningGuest:
+    """With the limits of its control groups, of which all down from the root count; their names are not kept."""
+    match = re.search(r"^0::(/.*)$", _text(folder / "cgroup"), re.MULTILINE)
+    parts = [part for part in match[1].split("/") if part] if match else [".."]
+    top = root / "sys/fs/cgroup"
+    if ".." in parts or not (top / "cgroup.controllers").is_file():
+        return replace(found, unseen=(*found.unseen, "limits of its cgroup (no unified hierarchy, or another namespace)"))
+    groups = [top.joinpath(*parts[:depth]) for depth in range(len(parts) + 1)]
+    limits = [_text(group / name) for group in groups for name in ("memory.max", "memory.high")]
+    given = [float(text) for text in limits if re.fullmatch(r"\d{1,20}", text, re.ASCII)]
+    nodes = listed_cpus(_text(groups[-1] / "cpuset.mems.effective"))
+    return replace(found, limit_bytes=min(given, default=None), allowed_nodes=len(nodes) or None)
 
 
 def _size(text: str, plain: int) -> float | None:

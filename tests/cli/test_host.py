@@ -86,3 +86,14 @@ def test_a_host_whose_kernel_may_behave_as_several_gets_an_answer_for_each(host)
     host("sev", **{"proc/sys/kernel/osrelease": "6.8.12-4-pve\n"})
     text = " ".join(run(*MACHINE).split())
     assert "As 6.8.12 of kernel.org" in text and "As 6.17, if /proc/kallsyms has" in text
+
+
+def test_limits_of_a_guests_cgroups_are_told(host, tmp_path):
+    host("sev")
+    groups = {"cgroup.controllers": "memory", "memory.max": "1073741824", "cpuset.mems.effective": "1"}
+    (tmp_path / "sys/fs/cgroup").mkdir(parents=True)
+    for name, text in groups.items():
+        (tmp_path / "sys/fs/cgroup" / name).write_text(text)
+    (tmp_path / "proc/1000/cgroup").write_text("0::/\n")
+    text = " ".join(run(*MACHINE, "--kernel", "6.6").split())
+    assert "memory on 1 node, cgroup limit 1.0 GiB (less than its memory)" in text

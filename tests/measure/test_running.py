@@ -131,6 +131,35 @@ def test_a_guest_whose_threads_have_no_names_says_what_was_not_seen(tmp_path):
     assert found.allowed_cpus is None and any("vCPUs" in text for text in found.unseen)
 
 
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({"machine.slice/tenant-7.scope/memory.max": "8589934592"}, 8 * GIB),
+        ({"memory.max": "max", "machine.slice/memory.high": "4294967296", "machine.slice/memory.max": "max"}, 4 * GIB),
+        ({"machine.slice/tenant-7.scope/memory.max": "max"}, None),
+        ({"machine.slice/tenant-7.scope/memory.max": "-5"}, None),
+    ],
+)
+def test_the_least_limit_of_its_groups_counts(limits, expected, tmp_path):
+    groups = {f"sys/fs/cgroup/{name}": text for name, text in {"cgroup.controllers": "memory", **limits}.items()}
+    groups["sys/fs/cgroup/machine.slice/tenant-7.scope/cpuset.mems.effective"] = "0-1\n"
+    groups["proc/1000/cgroup"] = "0::/machine.slice/tenant-7.scope\n"
+    tree(tmp_path, [], **groups)
+    (tmp_path / "proc/1000/cmdline").write_bytes(KINDS["plain"][0].replace(" ", "\0").encode())
+    (found,) = running.look(tmp_path).guests
+    assert (found.limit_bytes, found.allowed_nodes) == (expected, 2)
+    assert "machine.slice" not in json.dumps(asdict(found))
+
+
+@pytest.mark.parametrize("told", [None, "12:memory:/machine\n", "0::/../../etc\n"])
+def test_groups_that_are_not_seen_are_named(told, tmp_path):
+    tree(tmp_path, [KINDS["plain"][0]], **{"sys/fs/cgroup/cgroup.controllers": "memory"})
+    if told is not None:
+        (tmp_path / "proc/1000/cgroup").write_text(told)
+    (found,) = running.look(tmp_path).guests
+    assert found.limit_bytes is None and any("cgroup" in text for text in found.unseen)
+
+
 @pytest.mark.parametrize("more", ["-m", "-smp x", "-object {", "-m 99999999999999999999G -smp 0", "-object sev-guest"])
 def test_hostile_command_lines_are_no_error(more, tmp_path):
     (found,) = running.look(tree(tmp_path, [QEMU.format(machine="a=,=b,,", more=more)])).guests
