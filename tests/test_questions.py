@@ -77,7 +77,7 @@ def test_there_are_thirty_each_with_an_expectation_and_a_source_of_it():
         (17, ["at least"], []),
         (18, ["No flush", "not modelled", "balancing off"], ["Nothing to do"]),
         (19, ["one attacking thread takes"], []),
-        (20, ["conditional", "later_release_event_flushes", "fails"], []),
+        (20, ["conditional -> admissible", "later_release_event_flushes"], ["fails"]),
         (21, ["E01", "5.15.69|can lose a flush"], []),
         (23, [r"-\d+ \[-\d+, -[\d.]+\] %"], [r"/\d+ \["]),
         (24, ["Pin the vCPUs from the guest's start", r"\b0$"], []),

@@ -9,6 +9,7 @@ from costmodel import __version__
 from costmodel.calibration.cached import parameters_of
 from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost.draws import Draws
+from costmodel.cost.rates import ranges_per_pass
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.strategy import NO_WBNOINVD, executed, title_on
 from costmodel.cost.totals import Total
@@ -175,13 +176,22 @@ def _row(span: Span, case: Scenario, cost: Total, base: Total | None, cpus: floa
         asked=span.asked,
         needs=needs(case, cost.trigger, span.strategy) if span.asked else "nothing",
         state=span.state,
-        note="; ".join(filter(None, [span.note, NO_WBNOINVD if done.id != span.strategy else ""])),
+        note="; ".join(filter(None, [span.note, NO_WBNOINVD if done.id != span.strategy else "", _walk(case, cost)])),
         cpu_time_per_event_s=interval_of(cost.event.stolen_s, "s", cost.extrapolated) if known else None,
         host_cpus_lost=interval_of(cost.host_cpu_s_per_s, "1", cost.extrapolated, at_most=cost.at_most),
         latency_s=interval_of(cost.event.time_s, "s", cost.extrapolated) if known else None,
         change=change,
         refused=cost.refused,
     )
+
+
+def _walk(case: Scenario, cost: Total) -> str:
+    """Why a scanner that had to change a page in earlier kernels flushes more often in this one; empty where it does not."""
+    load = case.workload.load(cost.trigger)
+    ranges = ranges_per_pass(load, case) if load is not None and load.loop == "autonuma" else 1.0
+    if ranges <= 1 or case.rate(cost.trigger) is not None:
+        return ""
+    return f"from v6.19 on a pass over pinned memory, of which it can change nothing, flushes for each of {ranges:.0f} ranges"
 
 
 def _upstream(spans: Sequence[Span], trigger: str) -> list[Upstreamed]:

@@ -176,6 +176,9 @@ def cost_text(lead: Study | None, studies: Sequence[Study]) -> str:
     )
     if left := stock_text(lead):
         text += f"; {left}"
+    unrated = [s.trigger.title for s in studies if s.trigger.id != lead.trigger.id and open_rates(s)]
+    if unrated:
+        text += f"; on top comes {' and '.join(unrated)}, of which no rate is published"
     costs = [s.cost(s.chosen.strategy) for s in studies if s.chosen]
     losing = [c for c in costs if c.host_cpu_s_per_s is not None and numpy.median(c.host_cpu_s_per_s) > 0]
     if len(losing) < 2:
@@ -447,6 +450,11 @@ def warnings(case: Scenario, studies: Sequence[Study], evidence: Evidence) -> li
     elif not guest(case.guest).has("encrypted"):
         found.append(
             "no device does DMA that bypasses the caches; with one KVM executes the guest's WBINVD: --noncoherent-dma"
+        )
+    if case.noncoherent_dma:
+        found.append(
+            "the mask of a guest's WBINVD is that of one vCPU, and each WBINVD empties it: --cpus-that-ran is on how many CPUs "
+            "the vCPU ran since its last one, and all CPUs is the most"
         )
     if not guest(case.guest).has("upstream"):
         found.append(f"{guest(case.guest).title}: {guest(case.guest).note}")

@@ -28,7 +28,7 @@ MEANING = {
     "irqs_enabled": "kernel: interrupts are on, so other CPUs can be interrupted",
     "vcpu_sptes_zapped_and_tlb_flushed": "kernel: no vCPU can dirty lines of the range any more",
     "cpumask_complete": "kernel: every CPU that ran the guest is in the mask (v6.17 on)",
-    "cpumask_monotonic": "kernel: no CPU ever leaves the mask (v6.17 on)",
+    "cpumask_monotonic": "kernel: no CPU that ran the guest is ever left out later: none leaves the mask, and without a mask all flush",
     "later_release_event_flushes": "kernel: the event that frees the page flushes",
     "event_filter_in_kernel": "kernel: the hook sees the notifier's event type (RFC, not merged)",
     "event_is_protection": "event: only the protection of the page changes",
@@ -151,7 +151,7 @@ def known(
     facts |= dict.fromkeys(HOOK, True) | dict.fromkeys(NOBODY, False)
     facts |= {
         "cpumask_complete": mask,
-        "cpumask_monotonic": mask,
+        "cpumask_monotonic": True,
         "later_release_event_flushes": flushes,
         "earlier_release_flushed": flushes,
         "event_is_protection": bool(t.event and t.event.startswith("PROTECTION")),

@@ -173,7 +173,7 @@ def mask_note(result: Alternatives) -> list[str]:
 
 def limits(result: Alternatives) -> list[str]:
     """What the numbers are, what they rest on, where they hold, and what is not covered."""
-    text = f"MODEL: median [90% interval] of {result.draws} joint draws."
+    text = f"MODEL: median [90% interval] of {result.draws} joint draws; `vs. first` is of the CPU time of one event."
     if result.extrapolated:
         told = ": " + ". ".join(prior[:1].upper() + prior[1:] for prior in result.priors) if result.priors else ""
         text += f" {MARK} extrapolated: priors went in, not data of this CPU{told}."
@@ -184,9 +184,8 @@ def limits(result: Alternatives) -> list[str]:
         )
     lines += wrap(f"Valid for one guest of {result.vcpus} vCPUs on this machine under this load.")
     lines += wrap(f"Not covered: {'; '.join(result.not_covered)}.")
-    for row in result.rows:
-        if row.note:
-            lines += wrap(f"{row.strategy}: {row.note}.")
+    for note in dict.fromkeys(f"{row.strategy}: {row.note}." for row in result.rows if row.note):
+        lines += wrap(note)
     for host in result.measured:
         if host.limits:
             lines += wrap(f"{host.id}: {'; '.join(_findings(host.limits))}.")

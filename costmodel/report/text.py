@@ -64,9 +64,9 @@ def cell(value: Interval | None, like: float | None = None) -> str:
 
 
 CEILING = (
-    "holds what is uncertain about one flush; the scan period and the share of passes that find something to flush are not "
-    "in it, they are its two ends: at most (the shortest period, every pass) and at least (the longest, and no pass of a "
-    "scanner that need not change a page)"
+    "holds what is uncertain about one flush. How often it comes is not in it and is told by two ends: at most (the shortest "
+    "scan period, every pass flushes) and at least (the longest, with vCPUs that are always busy, and only passes that flush "
+    "whatever they find); of an idle guest nothing is scanned"
 )
 
 

@@ -74,7 +74,6 @@ def test_what_is_no_expression_is_refused(text):
 
 SINCE = {
     "cpumask_complete": "v6.17-v7.2",
-    "cpumask_monotonic": "v6.17-v7.2",
     "later_release_event_flushes": "v5.15.70+",
     "earlier_release_flushed": "v5.15.70+",
     "before_clearing_src_active": "v7.3-rc",
@@ -92,7 +91,12 @@ def test_what_a_kernel_brought_it_keeps(name):
 def test_only_a_guest_with_an_asid_has_a_mask():
     for guest, trigger, has in (("sev", "ksm_replace_page", True), ("tdx", "vm_teardown_mn_release", False)):
         facts = predicates.known(guest, trigger, {}, "v7.3-rc")
-        assert facts["cpumask_complete"] is facts["cpumask_monotonic"] is has
+        assert facts["cpumask_complete"] is has
+
+
+def test_without_a_mask_a_later_flush_leaves_no_cpu_out():
+    for kernel in KERNEL_RANGES:
+        assert predicates.known("sev", "ksm_replace_page", {}, kernel)["cpumask_monotonic"] is True
 
 
 def test_hooks_do_what_they_do_and_nobody_does_the_rest():

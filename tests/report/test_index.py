@@ -57,7 +57,7 @@ def test_where_nothing_applies_there_is_no_policy(matrix):
 
 
 def test_what_the_intervals_leave_out_is_said_where_a_cost_is_a_ceiling(matrix, filled, pages):
-    said = "the scan period and the share of passes that find something to flush are not in it"
+    said = "How often it comes is not in it and is told by two ends"
     assert "at most" in index.text(matrix) and said in " ".join(index.text(matrix).split())
     assert said in " ".join(index.html(filled, pages).split())
     alone = {key: result for key, result in matrix.items() if key[0] == "plain"}
