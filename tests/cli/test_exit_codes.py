@@ -208,6 +208,7 @@ def run_without_threads(folder, *words):
     return done
 
 
+@pytest.mark.nightly
 def test_linear_algebra_needs_no_further_thread(open_to_all):
     """The library would print four lines and raise SIGINT."""
     done = run_without_threads(open_to_all, "calibrate", "--machine", "epyc-7763-2s", "--json")

@@ -96,6 +96,7 @@ def test_bad_cells_are_refused_whole(text, place):
     assert place in str(result.exception)
 
 
+@pytest.mark.nightly
 def test_calibrate_host_shows_rivals_and_held_out_errors():
     found = json.loads(CliRunner().invoke(cli, ["calibrate", "--host", NAME, "--json"]).stdout)
     assert found["median_error_of_forms"]["interpolation"] < 0.05

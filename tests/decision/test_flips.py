@@ -17,8 +17,12 @@ from costmodel.evidence.store import load
 from costmodel.kvm.guests import GUESTS
 
 EVIDENCE = load()
+OFTEN = ("epyc-7763-2s", "epyc-9654-2s", "xeon-8570-2s")
 CASES = [
-    (guest, machine, workload) for guest in GUESTS for machine in EVIDENCE.machines for workload in ("idle", "teardown")
+    pytest.param(guest, machine, workload, marks=() if machine in OFTEN else pytest.mark.nightly)
+    for guest in GUESTS
+    for machine in EVIDENCE.machines
+    for workload in ("idle", "teardown")
 ]
 
 
