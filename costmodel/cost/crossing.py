@@ -13,10 +13,11 @@ GRID = 97
 def crossings(difference: Callable[[numpy.ndarray], numpy.ndarray], low: float, high: float) -> list[float]:
     """Roots of `difference` between `low` and `high` (both positive), found on a logarithmic grid and refined.
 
-    `difference` is asked for many values at once, shape (n,), and answers in the same shape. A cost that steps (whole lines, whole domains) has a crossing where the sign changes, whether or not it is zero
-    there; the refinement then converges on the step. A point of the grid at which it is zero lies inside the interval
-    of its neighbours.
+    `difference` is asked for many values at once, shape (n,), and answers in the same shape. A cost that steps (whole
+    lines, whole domains) has a crossing where the sign changes, whether or not it is zero there; the refinement then
+    converges on the step. A point of the grid at which it is zero lies inside the interval of its neighbours.
     """
+
     def at(x: float) -> float:
         return float(difference(numpy.array([math.exp(x)]))[0])
 

@@ -89,7 +89,9 @@ class Scenario:
         if self.rate_per_s is not None or trigger in dict(self.rates):
             return None
         counted = {name: (count, seconds) for name, count, seconds in self.counts}
-        return counted.get(trigger, counted.get(ALL) if trigger == self.trigger_of_all else None)
+        if trigger in counted or ALL not in counted:
+            return counted.get(trigger)
+        return counted[ALL] if trigger == self.trigger_of_all else None
 
     @property
     def trigger_of_all(self) -> str | None:

@@ -54,7 +54,7 @@ def read(path: Path, dumps: Mapping[str, CpuidRow]) -> Machine:
     document, file = read_toml(path), path.name
     for field in document.keys() - KEYS:
         raise BadInput("is unknown", file=file, field=field, remedy="remove it")
-    numbers = read_numbers(path)
+    numbers = _numbers(document, file)
     values = _checked(numbers, file)
     dump = text(document, "dump", file=file, allowed=dumps)
     signature = text(document, "signature", file=file, allowed={row.signature for row in dumps.values()})

@@ -68,7 +68,10 @@ TRIGGERS = frozenset(
 
 def read_numbers(path: Path) -> dict[str, Number]:
     """The sourced numbers of one workload by place, `vcpus` or `ksm_write_protect.sleep_s`. Raises BadInput."""
-    document, file = read_toml(path), path.name
+    return _numbers(read_toml(path), path.name)
+
+
+def _numbers(document: dict[str, object], file: str) -> dict[str, Number]:
     scenario = subtable(document, "scenario", file=file)
     found = {field: parse(scenario.get(field), file=file, field=field) for field in SCENARIO_FIELDS}
     for load in _loads(document, file):
@@ -84,7 +87,7 @@ def read_numbers(path: Path) -> dict[str, Number]:
 def read(path: Path) -> Workload:
     """One workload. Raises BadInput."""
     document, file = read_toml(path), path.name
-    numbers = {place: Sourced(n.si, n.sources, n.note) for place, n in read_numbers(path).items()}
+    numbers = {place: Sourced(n.si, n.sources, n.note) for place, n in _numbers(document, file).items()}
     resident = numbers["resident_bytes"].value
     loads = tuple(_load(load, numbers, resident, file) for load in _loads(document, file))
     names = [load.trigger for load in loads]
