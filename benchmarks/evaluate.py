@@ -15,8 +15,8 @@ import numpy
 import sympy
 
 from costmodel.formulas import compiled
+from costmodel.formulas.catalog import FORMULAS
 from costmodel.formulas.formula import symbol
-from costmodel.formulas.registry import FORMULAS
 
 NAME = "domain_flush"
 POINTWISE = 2_000

@@ -724,7 +724,7 @@ class Formula:
     """
 
     def __init__(self, name: str) -> None:
-        from costmodel.formulas.registry import formula
+        from costmodel.formulas.catalog import formula
 
         self._item = formula(name)
         self.id, self.title, self.unit = self._item.id, self._item.title, self._item.unit
@@ -738,7 +738,7 @@ class Formula:
     @property
     def symbols(self) -> pandas.DataFrame:
         """Letter in the printed formula, unit and meaning of each symbol, by its name."""
-        from costmodel.formulas.notation import NOTATION
+        from costmodel.formulas.formula import NOTATION
 
         rows = [(name, NOTATION[name], *quantity) for name, quantity in self._item.symbols.items()]
         return pandas.DataFrame(rows, columns=["symbol", "letter", "unit", "meaning"]).set_index("symbol")
@@ -769,16 +769,16 @@ class Formula:
         return [*super().__dir__(), *self._item.symbols]
 
     def __repr__(self) -> str:
-        from costmodel.formulas import render
+        from costmodel.formulas import catalog
 
-        text = render.text(self.id)
+        text = catalog.text(self.id)
         shown = text if len(text) < 600 else f"of {', '.join(self._item.symbols)}"
         return f"{self.id}: {self.title} [{self.unit}]\n{shown}"
 
     def _repr_latex_(self) -> str:
-        from costmodel.formulas import render
+        from costmodel.formulas import catalog
 
-        return f"$\\displaystyle {render.latex(self.id)}$"
+        return f"$\\displaystyle {catalog.latex(self.id)}$"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Formula) and self._item == other._item
@@ -806,7 +806,7 @@ class Catalogue:
         """The formula; else the module of the subpackage, whose place on the package the catalogue has taken."""
         import sys
 
-        from costmodel.formulas.registry import FORMULAS
+        from costmodel.formulas.catalog import FORMULAS
 
         if name in FORMULAS:
             return Formula(name)
@@ -816,7 +816,7 @@ class Catalogue:
 
     def __call__(self) -> pandas.DataFrame:
         """Title, unit, source and validity of each formula, by its id."""
-        from costmodel.formulas.registry import FORMULAS
+        from costmodel.formulas.catalog import FORMULAS
 
         fields = ("id", "title", "unit", "source", "validity")
         return pandas.DataFrame([{name: getattr(f, name) for name in fields} for f in FORMULAS.values()]).set_index(
@@ -824,7 +824,7 @@ class Catalogue:
         )
 
     def __dir__(self) -> list[str]:
-        from costmodel.formulas.registry import FORMULAS
+        from costmodel.formulas.catalog import FORMULAS
 
         return list(FORMULAS)
 

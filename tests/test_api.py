@@ -21,7 +21,7 @@ from costmodel.decision.recommend import recommend
 from costmodel.errors import BadInput, MissingNumber, UnknownName
 from costmodel.evidence.store import load
 from costmodel.formulas import compiled
-from costmodel.formulas.registry import FORMULAS
+from costmodel.formulas.catalog import FORMULAS
 from costmodel.kvm.strategies import STRATEGIES
 
 HEAVY = ("numpy", "pandas", "scipy", "seaborn", "matplotlib", "sympy", "pydantic")

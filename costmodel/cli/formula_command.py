@@ -22,16 +22,16 @@ Examples:
 @click.option("--c", "form", flag_value="c", help="A C99 function.")
 def command(name: str, form: str | None) -> None:
     """Print the cost formula NAME with its symbols, units, source and validity."""
-    from costmodel.formulas import render
-    from costmodel.formulas.notation import NOTATION
-    from costmodel.formulas.registry import formula
+    from costmodel.formulas import catalog
+    from costmodel.formulas.catalog import formula
+    from costmodel.formulas.formula import NOTATION
 
     item = formula(name)
     if form:
-        click.echo(getattr(render, form)(name).rstrip("\n"))
+        click.echo(getattr(catalog, form)(name).rstrip("\n"))
         return
     click.echo(f"{item.id}: {item.title} [{item.unit}]\n")
-    click.echo(render.text(name))
+    click.echo(catalog.text(name))
     click.echo()
     width = max(len(symbol) for symbol in item.symbols)
     for symbol, quantity in item.symbols.items():

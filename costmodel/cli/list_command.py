@@ -53,7 +53,7 @@ def _kernels() -> dict[str, str]:
 
 
 def _formulas() -> dict[str, str]:
-    from costmodel.formulas.registry import FORMULAS
+    from costmodel.formulas.catalog import FORMULAS
 
     return {name: f"{f.title} [{f.unit}]" for name, f in FORMULAS.items()}
 

@@ -82,7 +82,7 @@ def _strategies() -> Iterable[str]:
 
 
 def _formulas() -> Iterable[str]:
-    from costmodel.formulas.registry import FORMULAS
+    from costmodel.formulas.catalog import FORMULAS
 
     return FORMULAS
 

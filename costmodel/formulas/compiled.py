@@ -27,7 +27,7 @@ def _module() -> ModuleType:
 
 def _code() -> bytes:
     """Byte code of the generated source."""
-    from costmodel.formulas.generate import source
+    from costmodel.formulas.catalog import numpy_source as source
 
     return marshal.dumps(compile(source(), "<generated formulas>", "exec"))
 

@@ -129,11 +129,11 @@ def upstream(result: Recommendation) -> str:
 
 def formulas() -> str:
     """The cost terms as MathML with symbols, source and validity."""
-    from costmodel.formulas import render
-    from costmodel.formulas.notation import NOTATION
-    from costmodel.formulas.registry import FORMULAS
+    from costmodel.formulas import catalog
+    from costmodel.formulas.catalog import FORMULAS
+    from costmodel.formulas.formula import NOTATION
 
-    items = [(item, Markup(render.mathml(name))) for name, item in FORMULAS.items()]
+    items = [(item, Markup(catalog.mathml(name))) for name, item in FORMULAS.items()]
     return fragment("formulas", items=items, notation=NOTATION)
 
 

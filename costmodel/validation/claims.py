@@ -257,7 +257,7 @@ CLAIMS = (
         "gmem-pfn",
         "the notifier should be able to provide the PFN(s) being unmapped and the use the direct map to flush",
         ("gmem_release",),
-        "tests/formulas/test_terms.py",
+        "tests/formulas/test_flush.py",
         _gmem,
         lambda _: HUGE_PAGE_BYTES / PAGE_BYTES,
         "each page of a huge one, flushed by itself, still costs less than one whole-cache flush",

@@ -9,8 +9,8 @@ import pint
 import sympy
 from sympy.codegen.cfunctions import expm1
 
+from costmodel.formulas.catalog import FORMULAS
 from costmodel.formulas.formula import Formula
-from costmodel.formulas.registry import FORMULAS
 from costmodel.validation.row import Row
 
 UNITS = pint.UnitRegistry(preprocessors=[lambda text: text.replace("byte", "octet")])

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from costmodel.cli import cli
 from costmodel.errors import CostModelError
-from costmodel.formulas.registry import FORMULAS
+from costmodel.formulas.catalog import FORMULAS
 
 every = pytest.mark.parametrize("name", FORMULAS)
 

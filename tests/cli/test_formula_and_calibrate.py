@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from costmodel.cli import cli
-from costmodel.formulas.registry import FORMULAS
+from costmodel.formulas.catalog import FORMULAS
 
 
 def output(*words):

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from costmodel.cli import cli
 from costmodel.cli.list_command import KINDS
 from costmodel.evidence.store import load
-from costmodel.formulas.registry import FORMULAS
+from costmodel.formulas.catalog import FORMULAS
 from costmodel.kvm.guests import GUESTS
 from costmodel.kvm.kernels import KERNEL_RANGES, resolve
 from costmodel.kvm.strategies import STRATEGIES

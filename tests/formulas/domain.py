@@ -1,7 +1,7 @@
 """Where the formulas hold: arguments drawn at random are moved inside, so that a test meets no pole."""
 
+from costmodel.formulas.catalog import FORMULAS
 from costmodel.formulas.formula import symbol
-from costmodel.formulas.registry import FORMULAS
 
 SHARES = ("share", "merged_fraction", "cold_fraction", "presence_position", "untouched_fraction")
 SWITCHES = ("both_siblings", "two_sockets", "queueing", "invalidates", "under_lock")

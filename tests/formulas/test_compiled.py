@@ -10,8 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from costmodel.formulas import compiled
+from costmodel.formulas.catalog import FORMULAS
 from costmodel.formulas.formula import symbol
-from costmodel.formulas.registry import FORMULAS
 from tests.formulas.domain import exact, inside
 
 STEPPED = [name for name, formula in FORMULAS.items() if formula.expression.has(sympy.ceiling)]

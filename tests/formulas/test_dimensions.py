@@ -5,8 +5,8 @@ import math
 import pint
 import pytest
 
+from costmodel.formulas.catalog import FORMULAS
 from costmodel.formulas.formula import symbol
-from costmodel.formulas.registry import FORMULAS
 from costmodel.validation.dimensions import UNITS, evaluate, quantities
 
 

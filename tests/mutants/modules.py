@@ -27,7 +27,7 @@ class Group:
     left_out: tuple[str, ...] = ("__init__",)
 
 
-PLUMBING = ("__init__", "compiled", "formula", "generate", "generated", "notation", "registry", "render")
+PLUMBING = ("__init__", "catalog", "compiled", "formula")
 GROUPS = {
     "formulas": Group("formulas", left_out=PLUMBING),
     "rules": Group("kvm", ("admissibility", "predicates", "rule", "rules")),
@@ -71,7 +71,7 @@ def group_of(path: str) -> str:
 def judges_of(group: Group, root: Path = ROOT) -> list[str]:
     """Test files of the group, from the root of the checkout."""
     modules = {path.stem for path in (root / "costmodel" / group.package).glob("*.py")}
-    others = modules - {Path(path).stem for path in sources(group, root)} | {"generated"}
+    others = modules - {Path(path).stem for path in sources(group, root)}
     return [
         path.relative_to(root).as_posix()
         for path in sorted((root / "tests" / group.package).glob("test_*.py"))

@@ -122,27 +122,6 @@ class _Recorder:
             self.failed = f"collection of {report.nodeid}"
 
 
-class _Regenerated:
-    """An import hook: where the package holds a generated module, the generator writes it anew when it is first asked for.
-
-    A generator that fails on a faulty formula fails that import, and with it the tests.
-    """
-
-    NAME = "costmodel.formulas.generated"
-
-    def __init__(self, place: Path) -> None:
-        self.path = place.joinpath(*self.NAME.split(".")).with_suffix(".py")
-        self.waiting = self.path.exists()
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        if name == self.NAME and self.waiting:
-            self.waiting = False
-            code = importlib.import_module("costmodel.formulas.generate").source()
-            self.path.unlink()
-            self.path.write_text(code, encoding="utf-8")
-            importlib.invalidate_caches()
-
-
 def _enter(place: Path) -> None:
     """Make this process use the package, the tests, the data and the cache of `place`."""
     os.chdir(place)
@@ -168,8 +147,6 @@ def _judge(place: Path, mutant: Mutant, durations: dict[str, float], answer: Pat
     _enter(place)
     sys.dont_write_bytecode = True
     group = GROUPS[group_of(mutant.path)]
-    if group.package == "formulas":
-        sys.meta_path.insert(0, _Regenerated(place))
     recorder = _Recorder(durations)
     own = own_test(mutant.path)
     files = judges_of(group, place)

@@ -2,7 +2,7 @@
 
 The terms of each registered expression are listed one after the other, at every depth: a term is dropped, changes its
 sign or counts twice, a factor or an exponent is squared, an argument of a maximum goes. No source is edited: each mutant
-is put into a process of its own, into the registry and into the compiled forms alike, so that a test which compares the
+is put into a process of its own, into the catalog and into the compiled forms alike, so that a test which compares the
 two notices nothing. The tests of a formula are those that were seen to use it on the unchanged one.
 """
 
@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 import sympy
 
-from costmodel.formulas import compiled, generate, registry
+from costmodel.formulas import catalog, compiled
 from costmodel.formulas.formula import Formula
 from tests.formulas.domain import SWITCHES
 
@@ -38,7 +38,7 @@ JUDGES = (
     "tests/validation/test_independent.py",
     "tests/validation/test_simulated.py",
 )
-SAME_FORM = ("test_compiled.py", "test_render.py")
+SAME_FORM = ("test_compiled.py", "test_catalog.py")
 """Tests that compare two forms of one expression: a fault in the source is in both, so they are no judge of it."""
 GUARD = 1e-6
 """A bound as small as that keeps a quotient defined and changes no value that is printed: it is no term."""
@@ -124,7 +124,7 @@ class Judge:
             users = self.users.get(name, set())
             judges = [i for i in session.items if i.nodeid in users and self.took_s[i.nodeid] <= SLOWEST_S]
             judges.sort(key=lambda item: ("tests/formulas" not in item.nodeid, self.took_s[item.nodeid]))
-            mutants = [m for m in mutants_of(registry.FORMULAS[name]) if (name, str(m.expression)) not in listed]
+            mutants = [m for m in mutants_of(catalog.FORMULAS[name]) if (name, str(m.expression)) not in listed]
             alive = [mutant for mutant in mutants if not self._killed(mutant, judges)]
             self.total += len(mutants)
             self.survivors += alive
@@ -151,14 +151,14 @@ class Judge:
 
 
 def put(mutant: TermMutant) -> None:
-    """The mutant in place of the formula, in the registry and compiled with its slopes, for the rest of the process."""
-    item = registry.FORMULAS[mutant.formula]
+    """The mutant in place of the formula, in the catalog and compiled with its slopes, for the rest of the process."""
+    item = catalog.FORMULAS[mutant.formula]
     slopes = () if item.expression.has(sympy.ceiling) else sorted(item.symbols)
     forms = {mutant.formula: mutant.expression}
     forms |= {f"{mutant.formula}__by__{name}": _slope(mutant.expression, item, name) for name in slopes}
     names = compiled._module().__dict__
     for name, expression in forms.items():
-        exec(generate._function(name, item, expression), names)
+        exec(catalog._numpy_function(name, item, expression), names)
     object.__setattr__(item, "expression", mutant.expression)
 
 
@@ -173,8 +173,8 @@ def equivalents() -> dict[tuple[str, str], str]:
 
 
 def watch(judge: Judge) -> None:
-    """From now on each use of a formula is told to the judge: of a compiled form, and of an entry of the registry."""
-    call, formulas = compiled._call, registry.FORMULAS
+    """From now on each use of a formula is told to the judge: of a compiled form, and of an entry of the catalog."""
+    call, formulas = compiled._call, catalog.FORMULAS
 
     def noted(function: str, arguments: dict[str, object]) -> object:
         judge.uses(function)
@@ -186,16 +186,16 @@ def watch(judge: Judge) -> None:
             return super().__getitem__(name)
 
     compiled._call = noted
-    registry.FORMULAS = generate.FORMULAS = Noted(formulas)
+    catalog.FORMULAS = Noted(formulas)
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Exit code 0 where every mutant was noticed, 1 where one was not, 2 where the tests fail without a fault."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants.terms", description=__doc__)
     parser.add_argument("formula", nargs="*", help="ids of formulas [default: all]")
-    wanted = parser.parse_args(words).formula or list(registry.FORMULAS)
+    wanted = parser.parse_args(words).formula or list(catalog.FORMULAS)
     for name in wanted:
-        registry.formula(name)
+        catalog.formula(name)
     judge = Judge(wanted)
     watch(judge)
     with tempfile.TemporaryDirectory() as cache:

@@ -30,7 +30,7 @@ from tests.mutants import runner
 from tests.mutants.mutations import Mutant
 
 def seeded(line, before, after):
-    path = "costmodel/formulas/refill.py"
+    path = "costmodel/formulas/caches.py"
     original = (root / path).read_bytes()
     start = original.index(before.encode(), original.index(line.encode()))
     return Mutant(path, 1, 1, start, start + len(before), before, after, line)
@@ -65,7 +65,7 @@ def test_a_wrong_formula_is_killed_and_one_that_says_the_same_is_not(few_tests):
     command = [sys.executable, "-c", JUDGE, str(few_tests)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     wrong, same, dead = json.loads(done.stdout.splitlines()[-1])
-    assert wrong == "tests/formulas/test_refill.py::test_what_is_used_again_comes_at_the_bandwidth"
+    assert wrong == "tests/formulas/test_caches.py::test_what_is_used_again_comes_at_the_bandwidth"
     assert same == ""
     assert dead
 
@@ -114,7 +114,7 @@ def test_predicates_and_labels_of_rules_are_faulty_too(tmp_path):
 
 
 def test_a_mutant_changes_one_place_and_stays_python(few_tests):
-    path = "costmodel/formulas/refill.py"
+    path = "costmodel/formulas/caches.py"
     original = (few_tests / path).read_bytes()
     for mutant in mutants_of(few_tests, path):
         text = mutant.text(original)
@@ -125,7 +125,7 @@ def test_a_mutant_changes_one_place_and_stays_python(few_tests):
 
 def test_the_groups_hold_the_formulas_and_every_source_has_tests():
     formulas = {path.rpartition("/")[2] for path in sources(GROUPS["formulas"])}
-    assert {"window.py", "broadcast.py", "whole_cache.py"} <= formulas
+    assert {"waits.py", "flush.py", "caches.py"} <= formulas
     for name, group in GROUPS.items():
         assert sources(group) and judges_of(group)
         assert {group_of(path) for path in sources(group)} == {name}
@@ -133,7 +133,7 @@ def test_the_groups_hold_the_formulas_and_every_source_has_tests():
 
 
 def test_the_sample_is_the_same_again_and_another_with_another_seed():
-    mutants = all_mutants("*formulas/window*")
+    mutants = all_mutants("*formulas/waits*")
     one, again, other = (sample(mutants, 20, seed) for seed in (1, 1, 2))
     assert one == again != other
     assert len(set(one)) == 20
@@ -159,29 +159,3 @@ def test_every_equivalent_is_a_mutant_of_today_with_a_reason():
     assert len({entry.key for entry in entries}) == len(entries)
     count, equivalent = told_apart(mutants)
     assert len(count) + len(equivalent) == len(mutants)
-
-
-HOOK = """
-import sys
-from pathlib import Path
-from tests.mutants import runner
-place = Path(sys.argv[1])
-runner._enter(place)
-sys.meta_path.insert(0, runner._Regenerated(place))
-import costmodel.formulas.generated as generated
-assert Path(generated.__file__) == place / "costmodel/formulas/generated.py"
-print(generated.MADE)
-"""
-
-
-def test_a_generated_module_is_made_anew_from_the_faulty_sources(few_tests):
-    """Its own copy only: the file of the others that share it by a hard link stays."""
-    folder = few_tests / "costmodel/formulas"
-    (folder / "generate.py").write_text("def source():\n    return 'MADE = 2'\n")
-    (folder / "generated.py").write_text("MADE = 1\n")
-    (few_tests / "shared").hardlink_to(folder / "generated.py")
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", HOOK, str(few_tests)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["2"]
-    assert (few_tests / "shared").read_text() == "MADE = 1\n"

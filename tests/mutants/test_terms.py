@@ -5,8 +5,8 @@ import sys
 
 import sympy
 
+from costmodel.formulas.catalog import FORMULAS
 from costmodel.formulas.formula import Formula, Quantity, symbol
-from costmodel.formulas.registry import FORMULAS
 from tests.mutants.terms import ROOT, equivalents, mutants_of
 
 TRY = """

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from costmodel.formulas.registry import FORMULAS
+from costmodel.formulas.catalog import FORMULAS
 from costmodel.report import blocks, page
 from tests.report.conftest import HOSTILE
 from tests.report.html import Reader

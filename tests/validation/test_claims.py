@@ -8,7 +8,7 @@ import pytest
 
 from costmodel.decision.model import Interval
 from costmodel.evidence.store import load
-from costmodel.formulas.registry import FORMULAS
+from costmodel.formulas.catalog import FORMULAS
 from costmodel.validation import claims
 from costmodel.validation.claims import CLAIMS, Studies
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import sympy
 
+from costmodel.formulas.catalog import FORMULAS
 from costmodel.formulas.formula import Formula, Quantity, symbol
-from costmodel.formulas.registry import FORMULAS
 from costmodel.validation import dimensions
 from costmodel.validation.dimensions import UNITS, evaluate, quantities, sound
 

@@ -9,7 +9,7 @@ import pytest
 
 from costmodel.cache import key_of
 from costmodel.evidence import paths
-from costmodel.formulas.registry import FORMULAS
+from costmodel.formulas.catalog import FORMULAS
 from costmodel.simulation.engine import SimulationUnavailable
 from costmodel.validation import (
     simulated,

@@ -1,4 +1,7 @@
-"""A formula as text, LaTeX, MathML, Python or C, all printed from the one expression."""
+"""All formulas by id, and each as text, LaTeX, MathML, Python, C or numpy source, all printed from the one expression.
+
+Importing this imports sympy; the compiled forms do not.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,21 @@ from sympy.codegen.cfunctions import expm1
 from sympy.printing.mathml import mathml as sympy_mathml
 from sympy.printing.numpy import NumPyPrinter
 
-from costmodel.formulas.notation import NOTATION
-from costmodel.formulas.registry import formula
+from costmodel.errors import known_id
+from costmodel.formulas import caches, event, flush, loads, waits
+from costmodel.formulas.formula import NOTATION, Formula
+
+FORMULAS: dict[str, Formula] = {
+    item.id: item
+    for module in (flush, caches, waits, loads, event)
+    for item in vars(module).values()
+    if isinstance(item, Formula)
+}
+
+
+def formula(name: str) -> Formula:
+    """The formula called `name`, in any case; raises UnknownName."""
+    return FORMULAS[known_id("formula", name, FORMULAS)]
 
 
 class _Numpy(NumPyPrinter):
@@ -66,3 +82,24 @@ def _short(expression: sympy.Expr) -> sympy.Expr:
     """The expression with the short names of `notation`, and exp(x) - 1 for what is computed as expm1(x)."""
     plain = expression.replace(expm1, lambda x: sympy.exp(x) - 1)
     return plain.subs({s: sympy.Symbol(NOTATION[str(s)], nonnegative=True) for s in plain.free_symbols})
+
+
+def _numpy_function(name: str, item: Formula, expression: sympy.Expr) -> str:
+    temporaries, (reduced,) = sympy.cse(expression, symbols=sympy.numbered_symbols("_x"))
+    lines = [f"def {name}({', '.join(item.symbols)}):"]
+    lines += [f"    {symbol} = {numpy_code(part)}" for symbol, part in temporaries]
+    lines.append(f"    return {numpy_code(reduced)}")
+    return "\n".join(lines)
+
+
+def numpy_source() -> str:
+    """Python source with one function per formula and one per differentiable argument (NAME__by__SYMBOL)."""
+    parts = ["import numpy\n"]
+    for item in FORMULAS.values():
+        parts.append(_numpy_function(item.id, item, item.expression))
+        for symbol in sorted(item.expression.free_symbols, key=str):
+            if item.expression.has(sympy.ceiling):
+                continue
+            derivative = sympy.diff(item.expression, symbol)
+            parts.append(_numpy_function(f"{item.id}__by__{symbol}", item, derivative))
+    return "\n\n\n".join(parts) + "\n"

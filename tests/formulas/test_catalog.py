@@ -9,10 +9,10 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from costmodel.errors import UnknownName
-from costmodel.formulas import render
+from costmodel.formulas import catalog
+from costmodel.formulas.catalog import FORMULAS, formula
 from costmodel.formulas.compiled import value
-from costmodel.formulas.notation import NOTATION
-from costmodel.formulas.registry import FORMULAS, formula
+from costmodel.formulas.formula import NOTATION
 
 
 @pytest.mark.parametrize("name", FORMULAS)
@@ -20,14 +20,14 @@ def test_python_form_runs_and_agrees(name):
     import numpy
 
     space = {"numpy": numpy}
-    exec(render.python(name), space)
+    exec(catalog.python(name), space)
     arguments = {symbol: 0.5 + 0.1 * i for i, symbol in enumerate(FORMULAS[name].symbols)}
     assert float(space[name](**arguments)) == pytest.approx(float(value(name, **arguments)))
 
 
 def test_c_form_compiles_and_agrees(tmp_path):
     names = list(FORMULAS)
-    main = ["#include <math.h>", "#include <stdio.h>", *(render.c(name) for name in names), "int main(void) {"]
+    main = ["#include <math.h>", "#include <stdio.h>", *(catalog.c(name) for name in names), "int main(void) {"]
     expected = []
     for name in names:
         numbers = [0.5 + 0.1 * i for i in range(len(FORMULAS[name].symbols))]
@@ -46,13 +46,13 @@ def test_c_form_compiles_and_agrees(tmp_path):
 
 @pytest.mark.parametrize("name", FORMULAS)
 def test_mathml_is_well_formed(name):
-    assert ElementTree.fromstring(html.unescape(render.mathml(name))).tag.endswith("math")
+    assert ElementTree.fromstring(html.unescape(catalog.mathml(name))).tag.endswith("math")
 
 
 @pytest.mark.parametrize("name", FORMULAS)
 def test_text_is_ascii_and_latex_is_not_empty(name):
-    assert render.text(name).isascii()
-    assert render.latex(name).strip()
+    assert catalog.text(name).isascii()
+    assert catalog.latex(name).strip()
 
 
 @pytest.mark.parametrize("name", FORMULAS)
@@ -74,7 +74,7 @@ def test_unknown_formula_suggests_a_near_one():
 @pytest.mark.nightly
 def test_every_formula_is_written_alike_whatever_the_seed_of_hashes():
     """An order of terms that follows the hashes of symbols differs between two builds of the same page."""
-    told = "from costmodel.formulas import registry, render; print([render.mathml(name) for name in registry.FORMULAS])"
+    told = "from costmodel.formulas import catalog; print([catalog.mathml(name) for name in catalog.FORMULAS])"
     printed = {
         subprocess.run(
             [sys.executable, "-c", told], env={**os.environ, "PYTHONHASHSEED": seed}, check=True, capture_output=True

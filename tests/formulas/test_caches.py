@@ -90,3 +90,44 @@ def test_with_two_allowed_cpus_there_is_one_other_to_go_to():
 
 def test_one_allowed_cpu_is_the_mask_between_flushes_even_without_a_migration():
     assert exact("mask_between_flushes", allowed_cpus=1, vcpus=1, rate_per_s=1, migration_rate_per_s=0) == 1
+
+
+# Cached shares at the ends and in the middle.
+
+
+def test_a_cold_range_lies_between_nothing_and_the_cold_end():
+    assert exact("present_cold", cold_fraction=0.25, presence_position=0.5, cached_fraction=1) == 0.125
+    assert exact("present_cold", cold_fraction=0.25, presence_position=0.5, cached_fraction=0.1) == 0.1
+
+
+@pytest.mark.parametrize(("position", "share"), [(0, 0.25), (0.5, 0.5), (1, 1)])
+def test_an_unknown_range_is_log_uniform_from_the_cold_end_to_all(position, share):
+    known = {"cold_fraction": 0.25, "presence_position": position}
+    assert exact("present_between", cached_fraction=1, **known) == share
+    assert exact("present_between", cached_fraction=0.1, **known) == 0.1
+
+
+# Bytes over bandwidth.
+
+
+def test_what_is_used_again_comes_at_the_bandwidth():
+    assert exact("refill_floor", evicted_bytes=600, reused_fraction=0.5, read_bytes_per_s=100) == 3
+
+
+# Dirty shares: half the gap law, integrated by hand.
+
+WRITES, LINES, RATE = 6e5, 4e4, 5.0
+
+
+def test_equal_gaps_leave_what_no_write_met():
+    found = exact("dirty_at_flush_regular", dirty_lines_per_s=WRITES, lines=LINES, gap_s=0.1)
+    assert found == pytest.approx(1 - math.exp(-WRITES * 0.1 / LINES))
+
+
+def test_random_gaps_are_the_mean_over_equal_ones():
+    def weighted(gap_s):
+        dirty = exact("dirty_at_flush_regular", dirty_lines_per_s=WRITES, lines=LINES, gap_s=gap_s)
+        return RATE * math.exp(-RATE * gap_s) * dirty
+
+    mean, _ = quad(weighted, 0, 8, limit=100)
+    assert exact("dirty_at_flush", dirty_lines_per_s=WRITES, lines=LINES, rate_per_s=RATE) == pytest.approx(mean)

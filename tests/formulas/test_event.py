@@ -1,8 +1,52 @@
-"""An event from the cost parameters, against the same event worked out by hand at round numbers."""
+"""Page by page."""
 
 import pytest
 
 from tests.formulas.domain import exact
+
+
+def test_each_page_is_made_shared_and_flushed():
+    assert exact("gmem_release", pages=5, rmpupdate_s=2, page_flush_s=3) == 25
+    assert exact("page_chain", pages=5, page_operation_s=3) == 15
+
+
+# CPU time of a whole-cache flush, and the range that costs as much.
+
+WHOLE = {
+    "cpus_stopped": 4,
+    "flush_s": 3,
+    "broadcast_s": 2,
+    "cpus_outside": 0,
+    "memory_bound_fraction": 0.5,
+    "written_bytes_per_socket": 600,
+    "writeback_bytes_per_s": 100,
+    "reused_fraction": 0.25,
+    "evicted_bytes": 0,
+    "cpu_read_bytes_per_s": 10,
+}
+
+
+def test_every_stopped_cpu_pays_and_the_initiator_waits():
+    assert exact("stolen_whole_cache", **WHOLE) == 14
+
+
+def test_cpus_outside_wait_for_the_memory_that_the_write_back_takes():
+    # Eight CPUs, half of whose time is memory, lose half of the six seconds of write-back each.
+    assert exact("stolen_whole_cache", **{**WHOLE, "cpus_outside": 8}) == 14 + 8 * 3
+
+
+def test_who_finds_its_lines_gone_fetches_them_again():
+    assert exact("stolen_whole_cache", **{**WHOLE, "evicted_bytes": 400}) == 14 + 10
+    refill = {"reused_fraction": 0.25, "evicted_bytes": 400, "cpu_read_bytes_per_s": 10}
+    assert exact("stolen_range", time_s=7, **refill) == 17
+
+
+def test_at_the_break_even_both_cost_the_same():
+    range_bytes = exact("break_even_range", whole_cache_s=11, range_start_s=1, line_s=2, line_bytes=64)
+    assert 1 + 2 * range_bytes / 64 == pytest.approx(11)
+
+
+# An event from the cost parameters, against the same event worked out by hand at round numbers.
 
 CACHES = {
     "line_bytes": 64,
@@ -86,3 +130,21 @@ def test_range_and_pages_by_hand(writeback_bytes_per_s, lines_s):
     taken = {**RANGE, "writeback_bytes_per_s": writeback_bytes_per_s}
     assert exact("range_event", **taken) == pytest.approx(1.2 * 10 + lines_s + 10)
     assert exact("paged_event", pages=3, **taken) == pytest.approx(3 * (1.2 * 10 + lines_s + 10))
+
+
+# Who pays.
+
+
+def test_cpus_beyond_those_of_the_guest_pay_for_it():
+    assert exact("others_pay", cpus_stopped=10, vcpus=4, flush_s=3) == 18
+    assert exact("others_pay", cpus_stopped=4, vcpus=10, flush_s=3) == 0
+
+
+def test_an_attacker_takes_an_event_per_wait_and_thought():
+    assert exact("forced_loss", stolen_cpu_s_per_event=12, event_s=2, think_s=1) == 4
+
+
+def test_limits_divide():
+    assert exact("initiators_at_limit", limit_s=12, flush_s=3) == 4
+    lost = {"lost_fraction": 0.5, "logical_cpus": 8, "rate_per_s": 2}
+    assert exact("vms_at_loss", stolen_cpu_s_per_event=0.1, **lost) == pytest.approx(20)

@@ -1,7 +1,6 @@
-"""How often a trigger fires: closed loops that wait for their own flush, and NUMA balancing.
+"""How many flushes there are: by source of the address, by coalescing, and by the rate of what triggers them.
 
-A kernel thread that makes E events per cycle, waits for each (T) and sleeps Z has the rate E/(Z + E T): it slows itself
-down and never saturates.
+Each section names its symbols by letters of its own.
 """
 
 from __future__ import annotations
@@ -9,6 +8,115 @@ from __future__ import annotations
 import sympy
 
 from costmodel.formulas.formula import Formula, Quantity, symbol
+
+# What the source of the address adds: events that only SPTEs see, and flushes that a user address misses.
+
+lam, W, o = symbol("rate_per_s"), symbol("window_s"), symbol("same_page_fraction")
+kvm, hit = symbol("kvm_zaps_per_s"), symbol("overlap_fraction")
+
+RATE = Quantity("1 / second", "notifier events of one VM")
+
+MISSED_FLUSHES = Formula(
+    id="missed_flushes",
+    title="Flushes per second whose user mapping is already gone",
+    expression=lam * (1 - sympy.exp(-lam * o * W)),
+    unit="1 / second",
+    symbols={
+        "rate_per_s": RATE,
+        "same_page_fraction": Quantity("dimensionless", "share of the other events that unmap the same page"),
+        "window_s": Quantity("second", "from range_start to the flush through the user address"),
+    },
+    source="mmu_notifier_invalidate_range_start() calls are not serialised (thread of 2023-08-18)",
+    validity="independent events; any value above 0 makes the user address inadmissible",
+)
+SPTE_EVENTS = Formula(
+    id="spte_events",
+    title="Flushes per second if PFNs come from SPTEs",
+    expression=lam + kvm,
+    unit="1 / second",
+    symbols={
+        "rate_per_s": RATE,
+        "kvm_zaps_per_s": Quantity("1 / second", "leaf SPTEs that KVM zaps itself (memslots, dirty logging, recovery)"),
+    },
+    source="every leaf SPTE that is zapped needs a flush, even when KVM initiates the zap (thread of 2023-08-18)",
+    validity="no rate of KVM's own zaps is published: an axis",
+)
+PRECISE_EVENTS = Formula(
+    id="precise_events",
+    title="Flushes per second if only events flush that overlap a memslot",
+    expression=hit * lam,
+    unit="1 / second",
+    symbols={
+        "rate_per_s": RATE,
+        "overlap_fraction": Quantity("dimensionless", "share of the events that overlap a memslot"),
+    },
+    source="kvm_main.c: up to v6.7 `if (locked)`, from v6.8 found_memslot; both flush only where a memslot overlapped",
+    validity="an imprecise hook pays for all events",
+)
+
+
+# Coalescing: concurrent initiators of one VM share a flush that has not begun yet.
+#
+# A flush serves every initiator whose zap was done before it began, so what arrives while one runs is served by the
+# next. The kernel does not do this; deferral beyond that point lets a page go before its flush and is inadmissible.
+
+lam, T, D = symbol("rate_per_s"), symbol("flush_s"), symbol("delay_s")
+_batch = lam * T + sympy.exp(-lam * T)
+
+RATE = Quantity("1 / second", "invalidations of one VM")
+FLUSH = Quantity("second", "time of one flush")
+
+COALESCED_BATCH = Formula(
+    id="coalesced_batch",
+    title="Events that share one flush",
+    expression=_batch,
+    unit="dimensionless",
+    symbols={"rate_per_s": RATE, "flush_s": FLUSH},
+    source="flushes follow each other while at least one event came during the last: cycle T + exp(-lambda T) / lambda",
+    validity="independent arrivals; one waiting thread never has company: 1",
+)
+COALESCED_BUSY = Formula(
+    id="coalesced_busy",
+    title="Share of time a coalesced flush runs",
+    expression=lam * T / _batch,
+    unit="dimensionless",
+    symbols={"rate_per_s": RATE, "flush_s": FLUSH},
+    source="flush rate lambda / batch, each T long",
+    validity="independent arrivals; below 1 at every rate: it never saturates",
+)
+COALESCED_LATENCY = Formula(
+    id="coalesced_latency",
+    title="Mean time from zap to flush done, coalesced",
+    expression=T + lam * T / _batch * T / 2,
+    unit="second",
+    symbols={"rate_per_s": RATE, "flush_s": FLUSH},
+    source="an event that meets a running flush waits for its end (T / 2 on average) and for the next",
+    validity="independent arrivals",
+)
+QUEUED_LATENCY = Formula(
+    id="queued_latency",
+    title="Mean time from zap to flush done, one flush per event",
+    expression=T + lam * T**2 / (2 * (1 - lam * T)),
+    unit="second",
+    symbols={"rate_per_s": RATE, "flush_s": FLUSH},
+    source="M/D/1 (Khinchine 1932): CPUs execute the flushes of several initiators one after the other",
+    validity="independent arrivals below 1 / T; what the kernel does",
+)
+DEFERRED_RATE = Formula(
+    id="deferred_rate",
+    title="Flushes per second if events are collected for a time D",
+    expression=lam / (1 + lam * D),
+    unit="1 / second",
+    symbols={"rate_per_s": RATE, "delay_s": Quantity("second", "time for which releasing events are collected")},
+    source="one flush per D after the first event of a batch",
+    validity="inadmissible: pages are reused before their flush; shown for what it would save",
+)
+
+
+# How often a trigger fires: closed loops that wait for their own flush, and NUMA balancing.
+#
+# A kernel thread that makes E events per cycle, waits for each (T) and sleeps Z has the rate E/(Z + E T): it slows itself
+# down and never saturates.
 
 E, f, N = symbol("events_per_cycle"), symbol("event_fraction"), symbol("threads")
 Z, T = symbol("sleep_s"), symbol("cycle_flush_s")
@@ -123,4 +231,3 @@ RATE_AT_LOSS = Formula(
     source="host_loss solved for the rate",
     validity="open triggers; a closed loop may never reach it",
 )
-FORMULAS = (CLOSED_RATE, NUMA_PERIOD, NUMA_FLUSHES, NUMA_RATE, NUMA_RATE_AT_LEAST, HOST_LOSS, RATE_AT_LOSS)
