@@ -19,20 +19,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 import numpy
 import pandas
 
-from costmodel.calibration.cached import parameters_of
+from costmodel.calibration.calibrate import parameters_of
 from costmodel.cost.draws import DRAWS, Draws
 from costmodel.cost.scenario import Scenario, scenario
-from costmodel.cost.totals import Total, total
-from costmodel.decision import model
-from costmodel.decision.candidates import Candidate
-from costmodel.decision.contention import bill_rows, compared, contention_rows
+from costmodel.cost.total import Total, total
+from costmodel.decision import result as records
+from costmodel.decision.choice import Candidate, Study
+from costmodel.decision.estimates import interval_of
 from costmodel.decision.headline import costliest_study
-from costmodel.decision.intervals import interval_of
-from costmodel.decision.mask import mask_rows
-from costmodel.decision.policy import Study
 from costmodel.decision.recommend import DEFAULT_WORKLOAD, not_applicable, study_all
 from costmodel.decision.recommend import recommend as decide
-from costmodel.decision.rows import cost_rows
+from costmodel.decision.tables import cost_rows, mask_rows
+from costmodel.decision.waits import bill_rows, compared, contention_rows
 from costmodel.errors import BadInput, NotApplicable, UnknownName
 from costmodel.evidence import machine_input
 from costmodel.evidence.store import load
@@ -433,7 +431,7 @@ class Case:
         >>> sorted(set(frame.cpus))
         [8.0, 64.0]
         """
-        from costmodel.cost.axes import AXES
+        from costmodel.cost.sweep import AXES
 
         for name in axes:
             if name not in AXES:
@@ -486,7 +484,7 @@ class Case:
         >>> case("sev", "epyc-7763-2s").breakeven("WBNOINVD_MASK", "CLFLUSHOPT_UVA", over="range_bytes").quantity.item()
         'range_bytes'
         """
-        from costmodel.cost.breakeven import break_even
+        from costmodel.cost.sweep import break_even
 
         study = self._study(trigger)
         found = break_even(load(), self.scenario, study.trigger.id, (first, second), over)
@@ -565,7 +563,7 @@ class Case:
         return pandas.DataFrame([self._columns() | row for row in rows], columns=[*COLUMNS, *more])
 
 
-def _cells(part: model.Interval | None, extrapolated: bool, unit: str = "s") -> dict[str, object]:
+def _cells(part: records.Interval | None, extrapolated: bool, unit: str = "s") -> dict[str, object]:
     """Columns of an interval; without numbers where there is none."""
     if part is None:
         return {"median": math.nan, "low": math.nan, "high": math.nan, "unit": unit, "extrapolated": extrapolated}
@@ -641,7 +639,7 @@ class Html(NamedTuple):
 class Recommendation:
     """What to do for one case. `result` holds every field (`costmodel recommend --json` prints it)."""
 
-    result: model.Recommendation
+    result: records.Recommendation
 
     def __repr__(self) -> str:
         asked = f"{self.result.guest} on {self.result.machine}, {self.result.workload}, {self.result.kernel}"
@@ -653,7 +651,7 @@ class Recommendation:
     @property
     def policy(self) -> pandas.DataFrame:
         """What to run at each trigger, and why: a row for each trigger."""
-        fields = [name for name in model.PolicyEntry.model_fields if name not in ("regret", "flips")]
+        fields = [name for name in records.PolicyEntry.model_fields if name not in ("regret", "flips")]
         return self._frame([{name: getattr(entry, name) for name in fields} for entry in self.result.policy], fields)
 
     @property
@@ -684,7 +682,7 @@ class Recommendation:
     @property
     def flips(self) -> pandas.DataFrame:
         """Where the choice changes: at `at` of `parameter`, beyond which `winner` is cheapest."""
-        fields = list(model.Flip.model_fields)
+        fields = list(records.Flip.model_fields)
         rows = [
             {"trigger": entry.trigger, "strategy": entry.strategy, **flip.model_dump()}
             for entry in self.result.policy
@@ -951,8 +949,8 @@ def calibrate(name: str) -> Calibration:
     >>> bool((calibrate("line_time").points.fitted > 0).all())
     True
     """
+    from costmodel.calibration.calibrate import problems
     from costmodel.calibration.fit import fit
-    from costmodel.calibration.report import problems
 
     if name not in FITS:
         raise UnknownName("fit", name, FITS)
@@ -1102,7 +1100,7 @@ class Host:
     @property
     def held_out(self) -> pandas.DataFrame:
         """How well times that were left out are predicted: errors as fractions, and how many lay in their interval."""
-        from costmodel.calibration.host_holdout import held_out
+        from costmodel.calibration.holdout import held_out
 
         return pandas.DataFrame([vars(trial) for trial in held_out(self.profile)]).set_index("what")
 

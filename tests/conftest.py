@@ -1,12 +1,14 @@
 """Property tests draw the same examples in every run: a failure is never a matter of luck."""
 
+import shutil
 import signal
 from dataclasses import replace
 
 import pytest
 from hypothesis import settings
 
-from costmodel.evidence.store import TOLD
+from costmodel.evidence import package, paths
+from costmodel.evidence.store import TOLD, load
 from costmodel.kvm import notes, releases
 
 settings.register_profile("same", derandomize=True, deadline=None, print_blob=True)
@@ -40,3 +42,33 @@ def mended(monkeypatch):
     )
     for module in (releases, notes):
         monkeypatch.setattr(module, "backports", lambda: rows)
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A writable copy of data/ whose description is current."""
+    root = tmp_path / "data"
+    shutil.copytree(paths.data_dir(), root)
+    package.main([str(root)])
+    return root
+
+
+@pytest.fixture
+def edit(data):
+    """Replace text in one file of the copy (exactly one place) and describe the copy anew."""
+
+    def change(name, old, new):
+        path = data / name
+        text = path.read_text(encoding="utf-8")
+        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {name}"
+        path.write_text(text.replace(old, new), encoding="utf-8")
+        package.main([str(data)])
+        return data
+
+    return change
+
+
+@pytest.fixture(scope="session")
+def evidence():
+    """All of data/."""
+    return load()

@@ -14,9 +14,9 @@ import sympy
 
 import costmodel as cm
 from costmodel import api
-from costmodel.calibration.cached import parameters_of
+from costmodel.calibration.calibrate import parameters_of
 from costmodel.cost.draws import DRAWS, Draws
-from costmodel.cost.totals import event_of
+from costmodel.cost.total import event_of
 from costmodel.decision.recommend import recommend
 from costmodel.errors import BadInput, MissingNumber, UnknownName
 from costmodel.evidence.store import load

@@ -11,7 +11,15 @@ from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from costmodel.calibration import broadcast, line_time, rendezvous, whole_cache
+from costmodel.calibration.anchors import (
+    Anchor,
+    Bounded,
+    bounded,
+    dearest_on_two_sockets,
+    fit_broadcast,
+    fit_line_time,
+    whole_cache_anchors,
+)
 from costmodel.calibration.between_machines import BANDWIDTHS, RANGE_FLUSH, Measured
 from costmodel.calibration.distribution import Distribution, fixed, lognormal, uniform
 from costmodel.calibration.fit import Fit
@@ -84,25 +92,25 @@ class Calibration:
         self.without_hosts = without_hosts
 
     @cached_property
-    def anchors(self) -> list[whole_cache.Anchor]:
-        return whole_cache.anchors(self.evidence)
+    def anchors(self) -> list[Anchor]:
+        return whole_cache_anchors(self.evidence)
 
     @cached_property
     def latency(self) -> Fit:
-        return line_time.calibrate(self.evidence)
+        return fit_line_time(self.evidence)
 
     @cached_property
-    def rendezvous(self) -> rendezvous.Bounded:
+    def rendezvous(self) -> Bounded:
         """What all usable boots and resumes leave of the prior."""
         return self._bounded(tuple(self.evidence.rendezvous.values()))
 
     @cached_property
-    def servers(self) -> rendezvous.Bounded:
+    def servers(self) -> Bounded:
         """What those of EPYC alone leave: a rival, since nobody knows whether a desktop part is like a server."""
         return self._bounded(tuple(row for row in self.evidence.rendezvous.values() if "EPYC" in row.cpu))
 
-    def _bounded(self, rows: tuple[Rendezvous, ...]) -> rendezvous.Bounded:
-        return rendezvous.bounded(rows, anchor_s(self), WALK_FACTOR * VENDOR_FACTOR, *self.measured.scatter("clean"))
+    def _bounded(self, rows: tuple[Rendezvous, ...]) -> Bounded:
+        return bounded(rows, anchor_s(self), WALK_FACTOR * VENDOR_FACTOR, *self.measured.scatter("clean"))
 
     @cached_property
     def measured(self) -> Measured:
@@ -110,10 +118,10 @@ class Calibration:
 
     @cached_property
     def broadcast(self) -> Fit:
-        return broadcast.calibrate(self.evidence)
+        return fit_broadcast(self.evidence)
 
 
-def parameter_set(calibration: Calibration, machine: Machine) -> ParameterSet:
+def catalog_parameters(calibration: Calibration, machine: Machine) -> ParameterSet:
     """Every parameter of `machine` from the shared fits."""
     builders = (_walk, _sharing, _dirt, _bandwidth, _lines, _domain, _broadcast, _snp, _tdx)
     found: dict[str, Parameter] = {}
@@ -220,7 +228,9 @@ def _amd_walk(calibration: Calibration) -> tuple[Parameter, ...]:
     if not found.used:
         raise MissingNumber("no boot or resume of an AMD machine in data/kvm/amd_rendezvous.csv bounds WBINVD")
     before = f"no EPYC timing is public: log-uniform, before the logs {_nanoseconds(found.before)} ns/line"
-    logs = f"{len(found.used)} boots and resumes of Zen machines bound it from above, its median is the prior's; one more"
+    logs = (
+        f"{len(found.used)} boots and resumes of Zen machines bound it from above, its median is the prior's; one more"
+    )
     alone = f"{before}; {len(calibration.servers.used)} boots and resumes of EPYC alone bound it from above; one more"
     return (
         _parameter(*RIVALS[0], calibration.servers.empty, alone, ("W01", "W02", LOGS), TIME_WBINVD),
@@ -397,7 +407,7 @@ def _told(calibration: Calibration, machine: Machine, quantity: str) -> Paramete
 def _remote(calibration: Calibration, machine: Machine) -> Parameter:
     """Nobody timed a range that the other socket's memory holds; the latency of one flush bounds the effect."""
     latency = calibration.latency
-    most = line_time.dearest_on_two_sockets(latency, machine.vendor)
+    most = dearest_on_two_sockets(latency, machine.vendor)
     alone = machine.sockets == 1
     return _parameter(
         "remote_factor",

@@ -12,10 +12,11 @@ from dataclasses import dataclass, fields, is_dataclass
 
 import numpy
 
-from costmodel.calibration import between_machines, line_time
+from costmodel.calibration import anchors, between_machines
+from costmodel.calibration.anchors import per_flush_s
 from costmodel.calibration.fit import prediction_factor
-from costmodel.calibration.parameters import CLAIM_FACTOR, Calibration, parameter_set
-from costmodel.calibration.whole_cache import per_flush_s
+from costmodel.calibration.parameters import CLAIM_FACTOR, Calibration
+from costmodel.calibration.parameters import catalog_parameters as parameter_set
 from costmodel.errors import CostModelError
 from costmodel.evidence.records import Measurement
 from costmodel.formulas.compiled import value
@@ -96,9 +97,9 @@ def _meets(row: Measurement, low: float, high: float) -> bool:
 
 
 def _same_line(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
-    if row.instruction not in line_time.INSTRUCTIONS:
+    if row.instruction not in anchors.INSTRUCTIONS:
         return None, "no fit for this instruction"
-    result = line_time.calibrate(calibration.evidence, row.instruction)
+    result = anchors.fit_line_time(calibration.evidence, row.instruction)
     if result.covariance is None:
         return None, str(result.withheld)
     two = 1.0 if (row.sockets or 1) > 1 else 0.0
@@ -131,7 +132,7 @@ def _swept(calibration: Calibration, row: Measurement) -> tuple[tuple[float, flo
 
 def _range_time(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
     """CLFLUSH is ordered against itself: a line costs at most its latency, on one socket or on two."""
-    result = line_time.calibrate(calibration.evidence, "CLFLUSH")
+    result = anchors.fit_line_time(calibration.evidence, "CLFLUSH")
     if result.covariance is None:
         return None, str(result.withheld)
     lines = row.range_bytes / 64.0
@@ -253,7 +254,7 @@ def _stall(calibration: Calibration, row: Measurement) -> tuple[tuple[float, flo
 def _switch(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float], str]:
     """Range at which flushing its lines costs as much as one WBINVD, over the catalogued Intel geometry."""
     walk = _one_cpu_walk(calibration)
-    latency = line_time.calibrate(calibration.evidence, "CLFLUSH").values
+    latency = anchors.fit_line_time(calibration.evidence, "CLFLUSH").values
     dear = latency["intel_s"] * latency["intel_two_socket_factor"]
     cheap = calibration.measured.predict("intel", None, "absent").median
     ends = [

@@ -29,8 +29,9 @@ Examples:
 def command(context: click.Context, data_dir: Path | None, as_json: bool) -> None:
     """One line per finding; exit code 1 if there is any."""
     from costmodel.errors import BadInput
-    from costmodel.evidence import audit, paths, store
+    from costmodel.evidence import paths, store
     from costmodel.evidence.finding import Finding
+    from costmodel.validation import audit
 
     root = data_dir or paths.data_dir()
     findings = audit.audit(root)
@@ -40,7 +41,7 @@ def command(context: click.Context, data_dir: Path | None, as_json: bool) -> Non
     except BadInput:
         numbers = 0
     if not findings:
-        from costmodel.cost.outputs import OUTPUTS
+        from costmodel.validation.audit import OUTPUTS
 
         findings = [
             Finding("data", name, "", "nothing uses this number") for name in audit.unused_rows(evidence, OUTPUTS)

@@ -11,7 +11,7 @@ from costmodel.errors import BadInput
 from costmodel.numbers import interval, quantity
 
 if TYPE_CHECKING:
-    from costmodel.cost.breakeven import BreakEven, Row
+    from costmodel.cost.sweep import BreakEven, Row
 
 
 @click.command(
@@ -61,8 +61,8 @@ def command(
     rates at which each strategy loses 1 % and 10 % of the host. The kernel decides which of the two may be used there,
     and how often the events come; it does not change what one flush takes.
     """
-    from costmodel.cost.breakeven import break_even
     from costmodel.cost.scenario import scenario
+    from costmodel.cost.sweep import break_even
     from costmodel.evidence.store import load
     from costmodel.kvm.admissibility import judge
     from costmodel.kvm.guests import guest as guest_of

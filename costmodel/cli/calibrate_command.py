@@ -41,9 +41,8 @@ def command(machine: str | None, host: str | None, against: str | None, as_json:
     if host is not None:
         _host(host, against, as_json)
         return
-    from costmodel.calibration.host import parameter_set
+    from costmodel.calibration.calibrate import parameter_set, record
     from costmodel.calibration.parameters import Calibration
-    from costmodel.calibration.report import record
     from costmodel.evidence.store import load
 
     evidence = load()
@@ -64,9 +63,8 @@ def command(machine: str | None, host: str | None, against: str | None, as_json:
 def _host(name: str, against: str | None, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from costmodel.calibration.cached import parameters_of
-    from costmodel.calibration.host_holdout import held_out, repeat_run, rivals
-    from costmodel.calibration.report import host_broadcast, parameters_record
+    from costmodel.calibration.calibrate import host_broadcast, parameters_of, parameters_record
+    from costmodel.calibration.holdout import held_out, repeat_run, rivals
     from costmodel.evidence.store import load
 
     evidence = load()

@@ -10,7 +10,7 @@ import click
 from costmodel.cli import options, types
 
 if TYPE_CHECKING:
-    from costmodel.decision.versus_model import Versus
+    from costmodel.decision.result import Versus
 
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 

@@ -56,13 +56,13 @@ def command(
     All numbers are for one guest: several wait for each other's flushes, so that theirs do not just add up; `costmodel
     recommend --vms N` tells what they take together.
     """
-    from costmodel.calibration.cached import parameters_of
+    from costmodel.calibration.calibrate import parameters_of
     from costmodel.cost.scenario import scenario
-    from costmodel.decision import contention
+    from costmodel.decision import waits
     from costmodel.decision.headline import costliest_study
-    from costmodel.decision.mask import mask_rows
+    from costmodel.decision.proposals import variant_rows
     from costmodel.decision.recommend import not_applicable, study_all
-    from costmodel.decision.variants import variant_rows
+    from costmodel.decision.tables import mask_rows
     from costmodel.evidence.store import load
     from costmodel.kvm.guests import guest as guest_of
 
@@ -83,9 +83,9 @@ def command(
     if study is None:
         options.print_json({name: [] for name in PARTS})
         return
-    rows = contention.contention_rows(study)
-    bills = contention.bill_rows(study, evidence)
-    hybrids = contention.hybrid_rows([study])
+    rows = waits.contention_rows(study)
+    bills = waits.bill_rows(study, evidence)
+    hybrids = waits.hybrid_rows([study])
     masks, variants = mask_rows(study), variant_rows(study, evidence)
     if as_json:
         parts = dict(zip(PARTS, (rows, bills, hybrids, masks, variants), strict=True))
@@ -94,7 +94,7 @@ def command(
     _print(
         study.trigger.id,
         f"{guest} on {machine}, {workload}, {case.version}",
-        contention.silence(study, rows),
+        waits.silence(study, rows),
         rows,
         bills,
         hybrids,

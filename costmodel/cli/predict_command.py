@@ -89,7 +89,7 @@ def of_catalogue(machine: str) -> Predictor:
     """
     import numpy
 
-    from costmodel.calibration.cached import parameters_of
+    from costmodel.calibration.calibrate import parameters_of
     from costmodel.cost.draws import Draws
     from costmodel.evidence.store import load
     from costmodel.formulas.compiled import value

@@ -8,19 +8,20 @@ from dataclasses import dataclass, replace
 
 import numpy
 
+from costmodel.calibration.parameters import ParameterSet
+from costmodel.cost.draws import uniforms
+from costmodel.cost.event import title_on
 from costmodel.cost.scenario import Scenario
-from costmodel.cost.strategy import title_on
-from costmodel.cost.totals import Total, total
-from costmodel.decision.candidates import running_strategies
-from costmodel.decision.dominance import dominates
-from costmodel.decision.intervals import interval_of
-from costmodel.decision.model import Advice, Interval
-from costmodel.decision.policy import Study
+from costmodel.cost.total import Total, total
+from costmodel.decision.choice import Study, dominates, running_strategies
+from costmodel.decision.estimates import interval_of
+from costmodel.decision.result import Advice, Interval, Sensitivity
 from costmodel.kvm import kernels
 from costmodel.kvm.guests import Guest, guest
 from costmodel.kvm.releases import Release, releases
 from costmodel.kvm.remedies import Remedy, remedies
 from costmodel.kvm.strategies import STRATEGIES
+from costmodel.numbers import P_BOUNDS, probability
 
 
 def _loss(costs: Sequence[Total]) -> numpy.ndarray | None:
@@ -280,3 +281,132 @@ def _patch(strategy: str, studies: Sequence[Study]) -> Advice:
         status=entry.list_status,
         source=entry.source,
     )
+
+
+# The kernel change that pinned guests would gain most from: no notifier for a range whose pages cannot be hinted at.
+
+
+def pinned_scan_advice(studies: Sequence[Study]) -> list[Advice]:
+    """One item for the triggers whose pass over pinned memory fires the notifier before it looks at a page: where the
+    workload makes them, or where what it makes cannot happen, so that they are what is left to argue about.
+    """
+    impossible = any(s.scenario.pulls(s.trigger.id) and not s.firing.fires for s in studies)
+    hit = [study for study in studies if study.chosen and study.chosen.flushes and _scans_pinned(study)]
+    costs = [study.cost(study.chosen.strategy) for study in hit]
+    lost = [cost.host_cpu_s_per_s for cost in costs if cost.host_cpu_s_per_s is not None]
+    if not hit or not (lost or impossible):
+        return []
+    cpus = costs[0].logical_cpus
+    saved = numpy.minimum(sum(lost), cpus) if lost else None
+    known = lost and not any(study.scenario.stands_for_all(study.trigger.id) for study in hit)
+    return [
+        Advice(
+            id="no-notifier-for-pinned-ranges",
+            kind="patch",
+            title="Raise no notifier for a range of pinned folios (mm: test them before the notifier of a NUMA scan)",
+            triggers=[study.trigger.id for study in hit],
+            saves_cpu_s_per_s=interval_of(saved, "1", any(cost.extrapolated for cost in costs), cpus)
+            if known
+            else None,
+            saves_fraction=1.0 if known and float(numpy.median(saved)) > 0 else None,
+            caveat="; ".join(filter(None, [_why(hit), "" if lost else NOT_IN_WORKLOAD])),
+            status="RFC by Yan Zhao, 2023-08 (MMU_NOTIFIER_RANGE_NUMA, then .numa_protect()), not merged",
+            source="lkml.iu.edu/hypermail/linux/kernel/2308.1/03463.html; mm/mprotect.c change_pud_range() before folio_can_map_prot_numa(); kernel/sched/fair.c task_numa_work()",
+        )
+    ]
+
+
+GOES_ON = (
+    "the scan flushes for pages that it then leaves alone, and as it updates nothing it walks up to 8 ranges in a pass and "
+    "gets no hint faults from that memory"
+)
+MARKS = (
+    "the scan flushes for pages that cannot migrate: up to v6.18 it marks pinned huge pages all the same, each for a hint "
+    "fault whose migration fails"
+)
+NOT_IN_WORKLOAD = "this workload has no such scans; with NUMA balancing on, the host makes them all the same"
+
+
+def _scans_pinned(study: Study) -> bool:
+    pinned = study.scenario.setup.pinned and study.firing.fires
+    return pinned and any(cause.goes_on for cause in study.trigger.causes)
+
+
+def _why(hit: Sequence[Study]) -> str:
+    return GOES_ON if any(study.firing.again for study in hit) else MARKS
+
+
+# What to measure next: the parameter whose knowledge would lower the probability of choosing wrongly the most.
+
+SLICES = 64
+"""Parts of the joint distribution within which the parameters of a measurement count as known."""
+ENOUGH_SOBOL = 0.05
+ENOUGH_DROP = 0.005
+"""A drop below this is sampling noise at 4096 draws."""
+
+
+@dataclass(frozen=True)
+class Drop:
+    """P(wrong) as it is, and expected once `measurement` has been made."""
+
+    measurement: str
+    now: float
+    then: float
+
+
+def drops(study: Study, parameters: ParameterSet) -> list[Drop]:
+    """Expected drop of P(wrong strategy) per measurement, largest first; empty where cost does not decide.
+
+    A measurement tells all parameters that name it. What slicing at random would seem to tell is taken off.
+    """
+    if study.comparison is None:
+        return []
+    costs = study.costed
+    best = numpy.argmin(numpy.stack([cost.event.stolen_s for cost in costs.values()]), axis=0)
+    now = 1.0 - float(numpy.bincount(best).max()) / len(best)
+    told: dict[str, list[str]] = {}
+    for name in sorted({name for cost in costs.values() for name in cost.parameters}):
+        if parameters[name].distribution.shape != "fixed":
+            told.setdefault(parameters[name].next_measurement, []).append(name)
+    found = []
+    for measurement, names in told.items():
+        known = _wrong_within(best, _slices(names, study.draws.n))
+        chance = _wrong_within(best, _slices([f"unrelated to {name}" for name in names], study.draws.n))
+        found.append(Drop(measurement, now, now - max(0.0, chance - known)))
+    return sorted(found, key=lambda drop: (drop.then, drop.measurement))
+
+
+def _slices(names: Sequence[str], n: int) -> numpy.ndarray:
+    """Index of the slice of each draw: the joint distribution of the parameters cut into about SLICES parts."""
+    each = max(2, round(SLICES ** (1 / len(names))))
+    index = numpy.zeros(n, dtype=int)
+    for name in names:
+        index = index * each + numpy.minimum((uniforms(name, n) * each).astype(int), each - 1)
+    return index
+
+
+def _wrong_within(best: numpy.ndarray, slices: numpy.ndarray) -> float:
+    """Share of the draws in which the most frequent winner of their slice does not win."""
+    counts = numpy.zeros((slices.max() + 1, best.max() + 1))
+    numpy.add.at(counts, (slices, best), 1)
+    return 1.0 - float(counts.max(axis=1).sum()) / len(best)
+
+
+def measure_next(study: Study | None, parameters: ParameterSet, ranked: Sequence[Sensitivity]) -> list[str]:
+    """Measurements, each once: by the drop of P(wrong) where cost decides, then by what moves the cost most (`ranked`)."""
+    if study is None or study.chosen is None:
+        return []
+    found: dict[str, str] = {}
+    for drop in drops(study, parameters):
+        if drop.now - drop.then >= ENOUGH_DROP:
+            marked = study.comparison.extrapolated
+            now, then = (probability(_bounded(p, marked), extrapolated=marked) for p in (drop.now, drop.then))
+            found[drop.measurement] = f"P(wrong strategy) would fall from {now} to {then} on average"
+    for entry in ranked:
+        if entry.sobol_total > ENOUGH_SOBOL:
+            found.setdefault(parameters[entry.parameter].next_measurement, "narrows the cost, not the choice")
+    return [f"{what} ({why})" for what, why in found.items()]
+
+
+def _bounded(share: float, extrapolated: bool) -> float:
+    return min(max(share, P_BOUNDS[0]), P_BOUNDS[1]) if extrapolated else share

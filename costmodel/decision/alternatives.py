@@ -6,25 +6,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from costmodel import __version__
-from costmodel.calibration.cached import parameters_of
+from costmodel.calibration.calibrate import parameters_of
 from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost.draws import Draws
-from costmodel.cost.rates import ranges_per_pass
+from costmodel.cost.event import NO_WBNOINVD, executed, title_on
 from costmodel.cost.scenario import Scenario, scenario
-from costmodel.cost.strategy import NO_WBNOINVD, executed, title_on
-from costmodel.cost.totals import Total
-from costmodel.decision.alternatives_model import Alternatives, ModelRow, Upstreamed
-from costmodel.decision.candidates import needs
+from costmodel.cost.total import Total, ranges_per_pass
+from costmodel.decision.choice import Study, needs
+from costmodel.decision.estimates import CPU_TIME, interval_of, paired
 from costmodel.decision.headline import headline_study
-from costmodel.decision.history import decided, introduced
-from costmodel.decision.intervals import interval_of
-from costmodel.decision.model import Interval
-from costmodel.decision.observed import observed
-from costmodel.decision.policy import Study
-from costmodel.decision.ratios import CPU_TIME, paired
+from costmodel.decision.history import Span, asked_for, decided, introduced, spans_of
 from costmodel.decision.recommend import DEFAULT_WORKLOAD, not_applicable
+from costmodel.decision.result import Alternatives, Interval, ModelRow, Upstreamed
 from costmodel.decision.sensitivity import sensitivities
-from costmodel.decision.spans import Span, asked_for, spans_of
+from costmodel.decision.sources import observed
 from costmodel.errors import BadInput, NotApplicable
 from costmodel.evidence.store import Evidence, load
 from costmodel.hashing import value_hash

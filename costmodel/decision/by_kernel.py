@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from costmodel.decision.model import Recommendation
 from costmodel.decision.recommend import recommend
+from costmodel.decision.result import Recommendation
 from costmodel.kvm.kernels import LOOK, LOOKED, Candidate, SeveralKernels
 
 

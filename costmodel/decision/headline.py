@@ -7,13 +7,11 @@ from dataclasses import replace
 
 import numpy
 
-from costmodel.cost.limits import distances
-from costmodel.cost.rates import ranges_per_pass, stock
+from costmodel.cost.event import NO_WBNOINVD, cpus_flushed, executed, title_on
 from costmodel.cost.scenario import MASK_KERNEL, PAGE_BYTES, RANGE_ASSUMED, Scenario
-from costmodel.cost.strategy import NO_WBNOINVD, cpus_flushed, executed, title_on
-from costmodel.cost.totals import Total, total
-from costmodel.decision.model import Advice
-from costmodel.decision.policy import Study
+from costmodel.cost.total import Total, distances, ranges_per_pass, stock, total
+from costmodel.decision.choice import Study
+from costmodel.decision.result import Advice
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
 from costmodel.kvm import kernels

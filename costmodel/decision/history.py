@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from costmodel.decision.alternatives_model import Upstreamed
-from costmodel.decision.versus_model import VersusChange, VersusDecision
+from costmodel.cost.draws import Draws
+from costmodel.cost.scenario import Scenario
+from costmodel.decision.choice import Study
+from costmodel.decision.result import Upstreamed, VersusChange, VersusDecision
 from costmodel.kvm import decisions, kernels
 from costmodel.kvm.guests import guest as guest_of
 from costmodel.kvm.placements import placement_for
+from costmodel.kvm.releases import dotted
 from costmodel.kvm.strategies import STRATEGIES
+from costmodel.kvm.strategies import strategy as strategy_of
+from costmodel.kvm.triggers import trigger as trigger_of
 
 
 def decided(guest: str, trigger: str, first: str, last: str) -> list[Upstreamed]:
@@ -115,3 +121,121 @@ def steps(guest: str, trigger: str, base: str, new: str) -> list[VersusChange]:
             )
         )
     return found
+
+
+# What each kernel does about one trigger, adjacent kernels that do the same together: what the rows of a mail are about.
+
+OUT_OF_TREE, ASKED = "out of tree", "for comparison"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The part of a kernel range in which the trigger's events come alike: its first and last release in words, and its
+    last release as `Scenario.on` takes it.
+    """
+
+    kernel: str
+    first: str
+    last: str
+    version: str
+
+
+def pieces(trigger: str, kernel: str) -> list[Piece]:
+    """A catalogued range, cut where a release changed how events of the trigger come about, oldest first."""
+    start, end = kernels.first_release(kernel), kernels.release(kernel)
+    cuts = sorted({cause.since for cause in trigger_of(trigger).causes if start < cause.since <= end})
+    words = [kernel.split("-")[0], *(f"v{dotted(cut)}" for cut in cuts)]
+    before = [(cut[0], cut[1] - 1, 0) for cut in cuts]
+    return [
+        Piece(kernel, first, f"v{dotted(last)}" if last in before else kernel.split("-")[-1], dotted(last))
+        if cuts
+        else Piece(kernel, first, kernel.split("-")[-1], kernel)
+        for first, last in zip(words, [*before, end], strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class Span:
+    """Adjacent releases in which a guest type gets the same strategy as often; `asked` is a strategy outside any kernel."""
+
+    guest: str
+    pieces: tuple[Piece, ...]
+    strategy: str
+    state: str
+    note: str = ""
+    asked: bool = False
+    again: bool = False
+
+    @property
+    def ranges(self) -> tuple[str, ...]:
+        """The catalogued ranges that it lies in."""
+        return tuple(dict.fromkeys(piece.kernel for piece in self.pieces))
+
+    @property
+    def where(self) -> str:
+        """`v5.18-v6.16`, `v6.17 on`, `out of tree`, or `for comparison` of a strategy that was asked for."""
+        if self.asked:
+            return ASKED
+        if not guest_of(self.guest).has("upstream"):
+            return OUT_OF_TREE
+        shown = [piece for piece in self.pieces if not piece.kernel.endswith("+")] or list(self.pieces)
+        first, last = shown[0].first, shown[-1].last
+        if guest_of(self.guest).has("keyid_keyed"):
+            first = max(first, kernels.TDX_FIRST)
+        if shown[-1].kernel == kernels.newest() and len(shown) > 1:
+            return f"{first} on"
+        return first if first == last else f"{first}-{last}"
+
+
+def spans_of(case: Scenario, trigger: str, draws: Draws, versions: Sequence[str]) -> list[Span]:
+    """What the kernels do for a guest type, in the order of `versions` or else oldest first.
+
+    Adjacent releases with the same strategy, whose events come as often, are one, unless they are asked for; out of tree
+    they always are.
+    """
+    if not trigger_of(trigger).occurs_with(guest_of(case.guest)):
+        return []
+    apart = bool(versions) and guest_of(case.guest).has("upstream")
+    found: list[Span] = []
+    for piece in _asked_pieces(trigger, versions) if versions else _all_pieces(trigger):
+        study = Study(trigger_of(trigger), case.on(piece.version), draws.parameters, draws, {})
+        running = [c for c in study.candidates if c.running]
+        done = study.chosen or next((c for c in running if c.verdict.state == "undecided"), None)
+        if done is None and versions and running:
+            done = running[0]
+        if done is None:
+            continue
+        state, again = done.verdict.state, study.firing.again and STRATEGIES[done.strategy].instruction != "none"
+        alike = found and (found[-1].strategy, found[-1].state, found[-1].again) == (done.strategy, state, again)
+        if alike and not apart:
+            found[-1] = replace(found[-1], pieces=(*found[-1].pieces, piece))
+        else:
+            note = "" if done.safe else done.verdict.reason
+            found.append(Span(case.guest, (piece,), done.strategy, state, note, again=again))
+    return found
+
+
+def _all_pieces(trigger: str) -> list[Piece]:
+    return [piece for kernel in kernels.KERNEL_RANGES for piece in pieces(trigger, kernel)]
+
+
+def _asked_pieces(trigger: str, versions: Sequence[str]) -> list[Piece]:
+    """The piece of each version that a user names; of a range its last one."""
+    found = []
+    for version in versions:
+        parts = pieces(trigger, kernels.resolve(version))
+        release = kernels.release(version)
+        part = next((one for one in parts if release <= kernels.release(one.version)), parts[-1])
+        found.append(replace(part, version=version))
+    return list({(piece.kernel, piece.first): piece for piece in found}.values())
+
+
+def asked_for(case: Scenario, trigger: str, draws: Draws, name: str) -> Span:
+    """A strategy that the user wants beside what kernels do, judged on the newest kernel."""
+    study = Study(trigger_of(trigger), case, draws.parameters, draws, {})
+    verdict = next(c.verdict for c in study.candidates if c.strategy == strategy_of(name).id)
+    note = STRATEGIES[name].list_status
+    if verdict.state != "admissible":
+        note += f"; {verdict.reason}"
+    piece = pieces(trigger, case.kernel)[-1]
+    return Span(case.guest, (piece,), name, verdict.state, note, asked=True)

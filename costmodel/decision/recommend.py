@@ -6,30 +6,28 @@ import shlex
 from collections.abc import Mapping
 
 from costmodel import __version__
-from costmodel.calibration.cached import parameters_of
+from costmodel.calibration.calibrate import parameters_of, variations
 from costmodel.calibration.parameters import ParameterSet
-from costmodel.calibration.variations import variations
 from costmodel.cost.draws import Draws
+from costmodel.cost.event import left_out
 from costmodel.cost.scenario import PAGE_BYTES, Scenario, scenario
-from costmodel.cost.strategy import left_out
-from costmodel.decision import contention, headline
-from costmodel.decision.advice import patch_advice, remedy_advice, upgrade_advice
-from costmodel.decision.bounds import bound
-from costmodel.decision.mask import mask_rows
-from costmodel.decision.measured import measured_rows
-from costmodel.decision.model import COUNT_OF, RATE_OF, SECONDS_OF, Recommendation, Sensitivity
-from costmodel.decision.next_measurement import measure_next
-from costmodel.decision.objectives import objectives
-from costmodel.decision.pinned_scan import pinned_scan_advice
-from costmodel.decision.policy import Study
-from costmodel.decision.provenance import source_rows
-from costmodel.decision.rival_priors import rival_rows
-from costmodel.decision.rows import cost_rows
+from costmodel.decision import headline, waits
+from costmodel.decision.advice import measure_next, patch_advice, pinned_scan_advice, remedy_advice, upgrade_advice
+from costmodel.decision.choice import Study
+from costmodel.decision.proposals import variant_rows
+from costmodel.decision.result import COUNT_OF, RATE_OF, SECONDS_OF, Recommendation, Sensitivity
 from costmodel.decision.sensitivity import sensitivities
-from costmodel.decision.storms import storm_rows
-from costmodel.decision.together import check_vms, together_rows
-from costmodel.decision.upstream import upstream_rows
-from costmodel.decision.variants import variant_rows
+from costmodel.decision.sources import bound, measured_rows, source_rows
+from costmodel.decision.tables import (
+    check_vms,
+    cost_rows,
+    mask_rows,
+    objectives,
+    rival_rows,
+    storm_rows,
+    together_rows,
+    upstream_rows,
+)
 from costmodel.errors import NotApplicable
 from costmodel.evidence.store import Evidence, load
 from costmodel.hashing import value_hash
@@ -173,10 +171,10 @@ def _assemble(
         remedies=remedies,
         saturation=[text for s in studies for text in headline.saturation(s)],
         costs=[row for s in studies for row in cost_rows(s)],
-        contention=contention.contention_rows(flush) if flush else [],
-        bills=contention.bill_rows(flush, evidence) if flush else [],
-        abuse=contention.abuse_rows(studies, evidence),
-        hybrids=contention.hybrid_rows(studies),
+        contention=waits.contention_rows(flush) if flush else [],
+        bills=waits.bill_rows(flush, evidence) if flush else [],
+        abuse=waits.abuse_rows(studies, evidence),
+        hybrids=waits.hybrid_rows(studies),
         masks=mask_rows(flush) if flush else [],
         variants=variant_rows(flush, evidence) if flush else [],
         storms=storm_rows(studies),

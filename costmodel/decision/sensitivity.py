@@ -10,9 +10,9 @@ from costmodel import cache
 from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost.draws import Draws, medians
 from costmodel.cost.scenario import Scenario
-from costmodel.cost.slopes import elasticities
-from costmodel.cost.totals import total
-from costmodel.decision.model import Sensitivity
+from costmodel.cost.sensitivity import elasticities
+from costmodel.cost.total import total
+from costmodel.decision.result import Sensitivity
 
 SAMPLES = 512
 SHOWN = 6

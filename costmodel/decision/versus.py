@@ -8,19 +8,17 @@ from dataclasses import dataclass
 import numpy
 
 from costmodel import __version__
-from costmodel.calibration.cached import parameters_of
+from costmodel.calibration.calibrate import parameters_of
 from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost.draws import DRAWS, Draws, medians
 from costmodel.cost.scenario import Scenario, scenario
-from costmodel.cost.totals import Total
-from costmodel.decision.candidates import from_kernel, needs
+from costmodel.cost.total import Total
+from costmodel.decision.choice import Study, from_kernel, needs
+from costmodel.decision.estimates import CPU_TIME, HOST_CPUS, paired, refused_row, rows_of
 from costmodel.decision.history import steps
-from costmodel.decision.model import SourceRow
-from costmodel.decision.policy import Study
-from costmodel.decision.provenance import source_row, source_rows
-from costmodel.decision.ratios import CPU_TIME, HOST_CPUS, paired, refused_row, rows_of
 from costmodel.decision.recommend import DEFAULT_WORKLOAD, not_applicable
-from costmodel.decision.versus_model import Versus, VersusRow, VersusSide, VersusTrigger
+from costmodel.decision.result import SourceRow, Versus, VersusRow, VersusSide, VersusTrigger
+from costmodel.decision.sources import source_row, source_rows
 from costmodel.errors import BadInput, NotApplicable
 from costmodel.evidence.store import Evidence
 from costmodel.hashing import value_hash

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from costmodel.calibration.cached import parameters_of
+from costmodel.calibration.calibrate import parameters_of
 from costmodel.calibration.parameters import ParameterSet
-from costmodel.cost.axes import AXES
-from costmodel.cost.curves import Curves, HeatMap, sweep, winner_map
 from costmodel.cost.scenario import PAGE_BYTES, Scenario, scenario
-from costmodel.decision.model import COUNT_OF, RATE_OF, SECONDS_OF, Recommendation
+from costmodel.cost.sweep import AXES, Curves, HeatMap, sweep, winner_map
+from costmodel.decision.result import COUNT_OF, RATE_OF, SECONDS_OF, Recommendation
 from costmodel.evidence.store import Evidence, load
 from costmodel.kvm.setup import CHOICES
 from costmodel.kvm.strategies import STRATEGIES

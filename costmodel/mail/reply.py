@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from costmodel.decision.alternatives_model import Alternatives
+from costmodel.decision.result import Alternatives
 from costmodel.errors import BadInput
 from costmodel.mail.attribution import attribution
 from costmodel.mail.clean import ascii_line, message_ids

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from costmodel.decision.alternatives_model import Alternatives, MeasuredHost, ModelRow
+from costmodel.decision.result import Alternatives, MeasuredHost, ModelRow
 from costmodel.numbers import interval, quantity
 from costmodel.report.history import history
 from costmodel.report.rounding import change

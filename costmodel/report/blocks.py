@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from markupsafe import Markup
 
-from costmodel.decision.model import Advice, Interval, Recommendation
+from costmodel.decision.result import Advice, Interval, Recommendation
 from costmodel.decision.views import view as view_of
 from costmodel.numbers import ceiling, interval, probability, quantity
 from costmodel.plain import UNSEEN

@@ -6,8 +6,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from costmodel.decision.model import Recommendation
 from costmodel.decision.recommend import recommend
+from costmodel.decision.result import Recommendation
 from costmodel.decision.views import view
 from costmodel.errors import BadInput
 from costmodel.evidence.paths import notebooks_dir

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from costmodel.decision.versus_model import Versus, VersusChange, VersusRow, VersusTrigger
+from costmodel.decision.result import Versus, VersusChange, VersusRow, VersusTrigger
 from costmodel.numbers import quantity
 from costmodel.report.rounding import change
 from costmodel.report.text import MARKS, cell, command_lines, mark_of, wrap

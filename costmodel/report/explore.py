@@ -15,20 +15,18 @@ from typing import Literal, NamedTuple
 
 import numpy
 
-from costmodel.calibration.cached import parameters_of
-from costmodel.cost.axes import AXES
-from costmodel.cost.curves import CURVE_DRAWS, CURVE_POINTS, Band
+from costmodel.calibration.calibrate import parameters_of
 from costmodel.cost.draws import Draws
-from costmodel.cost.flush import at_rate
+from costmodel.cost.event import at_rate, mixed_cost, title_on
 from costmodel.cost.scenario import Scenario, scenario
-from costmodel.cost.strategy import mixed_cost, title_on
-from costmodel.cost.totals import event_of
+from costmodel.cost.sweep import AXES, CURVE_DRAWS, CURVE_POINTS, Band
+from costmodel.cost.total import event_of
 from costmodel.decision import headline
-from costmodel.decision.contention import compared
-from costmodel.decision.intervals import interval_of
-from costmodel.decision.model import Interval
-from costmodel.decision.policy import Study
+from costmodel.decision.choice import Study
+from costmodel.decision.estimates import interval_of
 from costmodel.decision.recommend import not_applicable
+from costmodel.decision.result import Interval
+from costmodel.decision.waits import compared
 from costmodel.errors import BadInput, MissingNumber, UnknownName
 from costmodel.evidence.store import load
 from costmodel.formulas.compiled import value

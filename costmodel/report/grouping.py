@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from costmodel.decision.model import CostRow, PolicyEntry
+from costmodel.decision.result import CostRow, PolicyEntry
 
 Row = TypeVar("Row", PolicyEntry, CostRow)
 POLICY = ("strategy", "basis", "p_best", "cheapest", "placement", "reason", "source", "gap", "flips")

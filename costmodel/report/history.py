@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from costmodel.decision.alternatives_model import Alternatives, Upstreamed
+from costmodel.decision.result import Alternatives, Upstreamed
 from costmodel.report.text import wrap
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from costmodel.decision.model import Interval, Recommendation
+from costmodel.decision.result import Interval, Recommendation
 from costmodel.evidence.store import load
 from costmodel.kvm.guests import GUESTS
 from costmodel.numbers import probability

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from costmodel.decision.model import Recommendation
+from costmodel.decision.result import Recommendation
 from costmodel.numbers import shortened
 
 

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy
 
-from costmodel.cost.axes import AXES
-from costmodel.cost.curves import Band, Curves, HeatMap
-from costmodel.decision.model import CostRow
+from costmodel.cost.sweep import AXES, Band, Curves, HeatMap
+from costmodel.decision.result import CostRow
 from costmodel.errors import BadInput
 from costmodel.numbers import interval, quantity
 from costmodel.report.drawing import (

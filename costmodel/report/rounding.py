@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from costmodel.decision.versus_model import VersusRow
+from costmodel.decision.result import VersusRow
 from costmodel.numbers import significant
 
 FACTOR = 4.0

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 
 from costmodel.decision.by_kernel import ByKernel
-from costmodel.decision.model import (
+from costmodel.decision.result import (
     Advice,
     CostRow,
     Interval,

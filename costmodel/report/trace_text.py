@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from costmodel.decision.model import Interval
+from costmodel.decision.result import Interval
 from costmodel.numbers import interval, quantity, significant
 from costmodel.report.text import NEWER_MARK, STATE_MARKS, ascii_text, command_lines, safety_mark, wrap
 from costmodel.traces import model

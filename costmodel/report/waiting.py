@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from costmodel.decision.model import BillRow, ContentionRow, HybridRow, Interval, Recommendation
+from costmodel.decision.result import BillRow, ContentionRow, HybridRow, Interval, Recommendation
 from costmodel.kvm.placements import PLACEMENTS
 from costmodel.numbers import ceiling, interval, quantity
 

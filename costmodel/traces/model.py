@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from costmodel.decision.model import Frozen, Interval
+from costmodel.decision.result import Frozen, Interval
 
 
 class TaskRow(Frozen):

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy
 
 from costmodel import __version__
-from costmodel.decision.intervals import interval_of
-from costmodel.decision.model import Interval
+from costmodel.decision.estimates import interval_of
+from costmodel.decision.result import Interval
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
 from costmodel.hashing import value_hash

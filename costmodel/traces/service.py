@@ -13,9 +13,9 @@ import numpy
 
 from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost.draws import Draws
+from costmodel.cost.event import event_cost
 from costmodel.cost.scenario import Scenario
-from costmodel.cost.strategy import event_cost
-from costmodel.decision.candidates import Candidate, candidates, from_kernel
+from costmodel.decision.choice import Candidate, candidates, from_kernel
 from costmodel.errors import MissingNumber
 from costmodel.evidence.store import Evidence
 from costmodel.kvm.kernels import KERNEL_RANGES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from costmodel.calibration.cached import parameters_of
+from costmodel.calibration.calibrate import parameters_of
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.decision.recommend import not_applicable
 from costmodel.errors import NotApplicable

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy
 
-from costmodel.calibration.cached import parameters_of
+from costmodel.calibration.calibrate import parameters_of
 from costmodel.cost.draws import medians
-from costmodel.cost.totals import total
-from costmodel.decision.model import Interval
-from costmodel.decision.ratios import CPU_TIME, Quantity, paired, refused_row
+from costmodel.cost.total import total
+from costmodel.decision.estimates import CPU_TIME, Quantity, paired, refused_row
+from costmodel.decision.result import Interval, Verdict, Versus, VersusRow, VersusSide, VersusTrigger
 from costmodel.decision.versus import Side, framed, host_both
-from costmodel.decision.versus_model import Verdict, Versus, VersusRow, VersusSide, VersusTrigger
 from costmodel.errors import BadInput
 from costmodel.evidence.store import Evidence
 from costmodel.kvm import kernels

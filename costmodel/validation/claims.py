@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 
 import numpy
 
-from costmodel.calibration.cached import parameters_of
+from costmodel.calibration.calibrate import parameters_of
 from costmodel.cost.scenario import Scenario, scenario
-from costmodel.decision.contention import bill_rows, contention_rows
-from costmodel.decision.intervals import interval_of
-from costmodel.decision.model import BillRow, ContentionRow, Interval, VariantRow
-from costmodel.decision.policy import Study
+from costmodel.decision.choice import Study
+from costmodel.decision.estimates import interval_of
+from costmodel.decision.proposals import overlap_share, variant_rows
 from costmodel.decision.recommend import study_all
-from costmodel.decision.variants import overlap_share, variant_rows
+from costmodel.decision.result import BillRow, ContentionRow, Interval, VariantRow
+from costmodel.decision.waits import bill_rows, contention_rows
 from costmodel.evidence.store import Evidence
 from costmodel.kvm.placements import PLACEMENTS
 from costmodel.numbers import interval
@@ -212,7 +212,7 @@ CLAIMS = (
         "wbinvd-blast",
         "right now it blasts WBINVD",
         ("whole_cache_flush", "stolen_whole_cache"),
-        "tests/cost/test_flush.py",
+        "tests/cost/test_event.py",
         _blast,
         _blast_size,
         "the commit that narrowed the mask speaks of 128 CPUs and more where 8 would do (rows E04, E05)",
@@ -239,7 +239,7 @@ CLAIMS = (
         "va-to-pa",
         "the kernel needs a valid VA=>PA mapping ... calls aren't fully serialized",
         ("missed_flushes",),
-        "tests/decision/test_variants.py",
+        "tests/decision/test_proposals.py",
         _user_va,
         lambda _: 1.0,
         "one lost flush an hour is a danger to every guest that runs for a day",
@@ -248,7 +248,7 @@ CLAIMS = (
         "spte-zaps",
         "KVM to flush whenever a leaf SPTE were zapped, i.e. even when _KVM_ initiates the zap",
         ("spte_events",),
-        "tests/decision/test_variants.py",
+        "tests/decision/test_proposals.py",
         _spte,
         None,
         "nobody has published how often KVM zaps an SPTE itself",
@@ -266,7 +266,7 @@ CLAIMS = (
         "hook-placement",
         "It can run after SRCU is dropped",
         ("lock_wait", "fault_stall", "window_stall"),
-        "tests/cost/test_contention.py",
+        "tests/cost/test_waits.py",
         _placement,
         lambda _: 10.0,
         "a tenth of the wait is worth moving a hook for",
@@ -275,7 +275,7 @@ CLAIMS = (
         "memslot-overlap",
         "it just wants to know if there was an overlapping memslot",
         ("precise_events",),
-        "tests/decision/test_variants.py",
+        "tests/decision/test_proposals.py",
         _overlap,
         lambda _: 0.5,
         "the test pays where half of the events of a trigger meet no memslot",
@@ -284,7 +284,7 @@ CLAIMS = (
         "triggers",
         "triggered via AutoNUMA/numad/KSM",
         ("numa_rate", "closed_rate", "host_loss"),
-        "tests/cost/test_totals.py",
+        "tests/cost/test_total.py",
         _triggers,
         _host_percent,
         "a host that loses less than a hundredth of its CPUs has no serious performance issue",

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy
 
-from costmodel.calibration.cached import parameters_of
+from costmodel.calibration.calibrate import parameters_of
 from costmodel.cost.draws import Draws
 from costmodel.cost.scenario import scenario
-from costmodel.cost.totals import total
+from costmodel.cost.total import total
 from costmodel.evidence.store import Evidence
 from costmodel.kvm import predicates
 from costmodel.kvm.admissibility import judge

@@ -6,11 +6,11 @@ import math
 
 import numpy
 
-from costmodel.calibration.cached import parameters_of
-from costmodel.cost import flush
+from costmodel.calibration.calibrate import parameters_of
 from costmodel.cost.draws import Draws
+from costmodel.cost.event import whole_cache
 from costmodel.cost.scenario import scenario
-from costmodel.cost.totals import total
+from costmodel.cost.total import total
 from costmodel.evidence.records import Measurement
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
@@ -76,7 +76,7 @@ def _busy(evidence: Evidence, draws: Draws, cpus: float, given: float) -> float:
 
 def _needed_per_s(evidence: Evidence, draws: Draws, cpus: float) -> numpy.ndarray:
     """Events per second (n,) from which on a thread never leaves the flush of `cpus` CPUs."""
-    event = flush.whole_cache(draws, evidence.machine(LARGE_HOST), cpus, invalidates=True)
+    event = whole_cache(draws, evidence.machine(LARGE_HOST), cpus, invalidates=True)
     return value("lock_saturation", hold_s=event.time_s, end_hold_s=0.0)
 
 

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy
 
-from costmodel.calibration.expression import ExpressionProblem
-from costmodel.calibration.fit import Unknown
+from costmodel.calibration.fit import ExpressionProblem, Unknown
 from costmodel.errors import BadInput
 from costmodel.evidence.paths import data_dir
 

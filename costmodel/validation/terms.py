@@ -6,14 +6,13 @@ import math
 
 import numpy
 
-from costmodel.calibration import line_time
+from costmodel.calibration import anchors
+from costmodel.calibration.anchors import host_broadcast_problem as host_problem
 from costmodel.calibration.between_machines import held_out_machines
-from costmodel.calibration.broadcast import host_problem
+from costmodel.calibration.calibrate import problems
 from costmodel.calibration.fit import Fit, fit, prediction_factor
-from costmodel.calibration.holdout import HoldOut, leave_groups_out
-from costmodel.calibration.host_holdout import HeldOut, held_out
+from costmodel.calibration.holdout import HeldOut, HoldOut, held_out, leave_groups_out
 from costmodel.calibration.parameters import Calibration
-from costmodel.calibration.report import problems
 from costmodel.evidence.hosts import Profile
 from costmodel.evidence.store import Evidence
 from costmodel.numbers import interval, quantity
@@ -37,7 +36,7 @@ def rows(evidence: Evidence) -> list[Row]:
         found += [_host(name, number, trial) for number, trial in enumerate(held_out(profile))]
         if (rounds := host_problem(profile)) is not None:
             found.append(_published(f"interrupt rounds of {name}", fit(rounds), leave_groups_out(rounds)))
-        found += [_latency(evidence, profile, one) for one in line_time.INSTRUCTIONS if profile.has("flush_cells")]
+        found += [_latency(evidence, profile, one) for one in anchors.INSTRUCTIONS if profile.has("flush_cells")]
     return found
 
 
@@ -116,7 +115,7 @@ def _machines(evidence: Evidence) -> Row:
 
 def _latency(evidence: Evidence, profile: Profile, instruction: str) -> Row:
     """The published latency of one line again and again, which no host entered, against that of a measured host."""
-    result = line_time.calibrate(evidence, instruction)
+    result = anchors.fit_line_time(evidence, instruction)
     vendor, sockets = profile.machine.vendor, profile.machine.sockets
     names = [f"{vendor}_s", *([f"{vendor}_two_socket_factor"] if sockets > 1 else [])]
     middle = math.prod(result.values[name] for name in names)

@@ -13,11 +13,11 @@ from typing import Literal
 
 import numpy
 
-from costmodel.calibration.cached import parameters_of
+from costmodel.calibration.calibrate import parameters_of
 from costmodel.cost.draws import Draws
 from costmodel.cost.scenario import Scenario, scenario
-from costmodel.cost.totals import Total, total
-from costmodel.decision.dominance import dominates
+from costmodel.cost.total import Total, total
+from costmodel.decision.choice import dominates
 from costmodel.evidence.store import Evidence
 from costmodel.kvm import kernels, predicates
 from costmodel.kvm.admissibility import judge

@@ -4,17 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from costmodel.calibration.cached import parameters_of
+from costmodel.calibration.calibrate import parameters_of
 from costmodel.calibration.distribution import fixed
-from costmodel.calibration.parameters import Calibration, parameter_set
+from costmodel.calibration.parameters import Calibration
+from costmodel.calibration.parameters import catalog_parameters as parameter_set
 from costmodel.errors import MissingNumber
 from costmodel.evidence.rendezvous import FILE
-from costmodel.evidence.store import load
-
-
-@pytest.fixture(scope="module")
-def evidence():
-    return load()
 
 
 @pytest.fixture(scope="module")

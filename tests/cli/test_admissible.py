@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from costmodel.cli import cli
 from costmodel.cost.scenario import scenario
-from costmodel.decision.candidates import candidates
+from costmodel.decision.choice import candidates
 from costmodel.evidence.paths import data_dir
 from costmodel.evidence.store import load
 from costmodel.kvm.agreement import disagreements, facts

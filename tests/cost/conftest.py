@@ -1,14 +1,8 @@
 import pytest
 
-from costmodel.calibration.cached import parameters_of
+from costmodel.calibration.calibrate import parameters_of
 from costmodel.cost.draws import Draws
 from costmodel.cost.scenario import scenario
-from costmodel.evidence.store import load
-
-
-@pytest.fixture(scope="session")
-def evidence():
-    return load()
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,10 @@ import numpy
 import pytest
 
 from costmodel.cost.draws import Draws
-from costmodel.cost.flush import EventCost
+from costmodel.cost.event import EventCost
 from costmodel.cost.scenario import scenario
-from costmodel.cost.tenants import bill
-from costmodel.cost.totals import Total, total
+from costmodel.cost.tenants import Part, bill, losses
+from costmodel.cost.total import Total, total
 from costmodel.kvm.strategies import STRATEGIES
 
 SCAN, MERGE, DISCARD = "autonuma_prot_none_scan", "ksm_replace_page", "munmap_or_discard"
@@ -190,3 +190,44 @@ def test_a_rate_of_nothing_carries_any_number_of_vms(case, some):
 def test_a_trigger_that_the_workload_does_not_pull_carries_no_number_of_vms(case, some):
     found = paid("WBINVD_ALL", replace(case, rate_per_s=10.0), some, "unreg_region")[1]
     assert found.vms_at == {0.01: None, 0.10: None}
+
+
+# Several guests on one host: what they take adds up, never beyond the host, and a scanner of the host counts once.
+
+SCAN_TOGETHER, PROTECT, FLUSH = "autonuma_prot_none_scan", "ksm_write_protect", "WBNOINVD_MASK"
+
+
+@pytest.fixture
+def sev(evidence):
+    return scenario(evidence, "sev", "epyc-7763-2s", "autonuma-default")
+
+
+def test_one_guest_alone_loses_what_its_total_says(sev, draws):
+    (alone,) = losses([Part(1, sev, SCAN_TOGETHER, FLUSH)], draws)
+    assert alone == pytest.approx(total(SCAN_TOGETHER, FLUSH, sev, draws).host_cpu_s_per_s, rel=1e-9)
+
+
+def test_more_guests_lose_more_yet_less_than_each_alone_times_their_number(sev, draws):
+    one, four = (losses([Part(n, sev, SCAN_TOGETHER, FLUSH)], draws)[0] for n in (1, 4))
+    assert numpy.all(four >= one * (1 - 1e-9))
+    assert numpy.all(four <= 4 * one * (1 + 1e-9))
+
+
+def test_a_mix_is_what_as_many_of_one_kind_lose_where_the_kinds_do_the_same(evidence, sev, draws):
+    es = scenario(evidence, "sev-es", "epyc-7763-2s", "autonuma-default")
+    mixed = sum(losses([Part(2, sev, SCAN_TOGETHER, FLUSH), Part(3, es, SCAN_TOGETHER, FLUSH)], draws))
+    assert mixed == pytest.approx(losses([Part(5, sev, SCAN_TOGETHER, FLUSH)], draws)[0])
+
+
+def test_together_they_never_lose_more_than_the_host_has(sev, draws):
+    parts = losses([Part(5000, sev, SCAN_TOGETHER, FLUSH), Part(5000, sev, SCAN_TOGETHER, FLUSH)], draws)
+    assert numpy.max(sum(parts)) <= sev.machine.logical_cpus * (1 + 1e-9)
+
+
+def test_the_one_ksmd_of_the_host_serves_all_guests(milan_ksm, draws):
+    one, ten = (losses([Part(n, milan_ksm, PROTECT, "WBINVD_ALL")], draws)[0] for n in (1, 10))
+    assert ten == pytest.approx(one)
+
+
+def test_no_guest_loses_nothing(draws):
+    assert losses([], draws) == []

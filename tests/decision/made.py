@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy
 
-from costmodel.calibration.cached import parameters_of
+from costmodel.calibration.calibrate import parameters_of
 from costmodel.cost.draws import Draws
-from costmodel.cost.flush import EventCost
+from costmodel.cost.event import EventCost
 from costmodel.cost.scenario import scenario
-from costmodel.cost.totals import Total
-from costmodel.decision.candidates import Candidate
-from costmodel.decision.policy import Study
+from costmodel.cost.total import Total
+from costmodel.decision.choice import Candidate, Study
 from costmodel.evidence.store import load
 from costmodel.kvm.admissibility import Verdict
 from costmodel.kvm.triggers import TRIGGERS

@@ -3,7 +3,7 @@
 import pytest
 
 from costmodel.decision.alternatives import alternatives, with_successors
-from costmodel.decision.observed import observed
+from costmodel.decision.sources import observed
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.store import load
 

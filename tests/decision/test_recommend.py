@@ -4,7 +4,7 @@ import pytest
 
 from costmodel.cost.scenario import scenario
 from costmodel.decision.advice import patch_advice
-from costmodel.decision.dominance import dominates
+from costmodel.decision.choice import dominates
 from costmodel.decision.recommend import not_applicable, recommend
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.rendezvous import FILE as LOGS

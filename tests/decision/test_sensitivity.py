@@ -3,9 +3,9 @@
 import pytest
 
 from costmodel import cache
-from costmodel.calibration.cached import parameters_of
+from costmodel.calibration.calibrate import parameters_of
 from costmodel.cost.scenario import scenario
-from costmodel.cost.slopes import elasticities
+from costmodel.cost.sensitivity import elasticities
 from costmodel.decision import sensitivity
 from costmodel.decision.sensitivity import SHOWN, sensitivities
 from costmodel.evidence.store import load

@@ -3,7 +3,7 @@
 import pytest
 
 from costmodel.cost.scenario import scenario
-from costmodel.decision.candidates import candidates
+from costmodel.decision.choice import candidates
 from costmodel.decision.views import view
 from costmodel.evidence.store import load
 from costmodel.report.text import render

@@ -3,8 +3,8 @@
 import numpy
 import pytest
 
+from costmodel.decision.estimates import Quantity, paired
 from costmodel.decision.history import steps
-from costmodel.decision.ratios import Quantity, paired
 from costmodel.errors import BadInput, UnknownName
 from tests.comparisons import between
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from costmodel.errors import BadInput, UnknownName
-from costmodel.evidence import audit, hosts, package, paths, store
+from costmodel.evidence import hosts, package, paths, store
+from costmodel.validation import audit
 
 NAME = "epyc-genoa-4cpu-vm"
 

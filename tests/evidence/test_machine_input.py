@@ -14,11 +14,6 @@ from costmodel.evidence import described, machine_input, own_machines, store
 MIB = 2**20
 
 
-@pytest.fixture(scope="module")
-def evidence():
-    return store.load()
-
-
 def lscpu(name, signature, cpus, sockets, threads, l2, l3, **more):
     """What lscpu 2.37 or newer prints of such a host; `l2` and `l3` are (size of all in MiB, instances)."""
     family, model, stepping = signature

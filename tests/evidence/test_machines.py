@@ -20,11 +20,6 @@ IDS = (
 )
 
 
-@pytest.fixture(scope="module")
-def evidence():
-    return store.load()
-
-
 def test_catalogue(evidence):
     assert tuple(name for name in evidence.machines if name not in evidence.hosts) == IDS
 

@@ -9,11 +9,6 @@ from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence import store
 
 
-@pytest.fixture(scope="module")
-def evidence():
-    return store.load()
-
-
 def test_load_is_cached(evidence):
     assert store.load() is evidence
     assert store.load(evidence.root) is evidence

@@ -7,11 +7,6 @@ from costmodel.evidence import store
 from costmodel.evidence.workloads import TRIGGERS
 
 
-@pytest.fixture(scope="module")
-def evidence():
-    return store.load()
-
-
 def test_catalogue(evidence):
     assert set(evidence.workloads) == {
         "idle",

@@ -31,25 +31,9 @@ PLUMBING = ("__init__", "catalog", "compiled", "formula")
 GROUPS = {
     "formulas": Group("formulas", left_out=PLUMBING),
     "rules": Group("kvm", ("admissibility", "predicates", "rule", "rules")),
-    "choice": Group(
-        "decision",
-        ("candidates", "dominance", "flips", "intervals", "mask", "objectives", "policy", "ratios", "storms"),
-    ),
-    "cost": Group("cost", left_out=("__init__", "outputs")),
-    "fit": Group(
-        "calibration",
-        (
-            "broadcast",
-            "distribution",
-            "expression",
-            "fit",
-            "holdout",
-            "line_time",
-            "range_shape",
-            "solver",
-            "whole_cache",
-        ),
-    ),
+    "choice": Group("decision", ("choice", "estimates", "tables")),
+    "cost": Group("cost"),
+    "fit": Group("calibration", ("anchors", "distribution", "fit", "holdout", "solver")),
 }
 
 

@@ -29,11 +29,11 @@ ROOT = Path(__file__).resolve().parents[2]
 EQUIVALENTS = Path(__file__).with_name("equivalent_terms.toml")
 JUDGES = (
     "tests/formulas",
-    "tests/calibration/test_line_time.py",
-    "tests/calibration/test_range_shape.py",
-    "tests/calibration/test_rendezvous.py",
-    "tests/cost/test_contention.py",
-    "tests/cost/test_flush.py",
+    "tests/calibration/test_anchors.py",
+    "tests/calibration/test_anchors.py",
+    "tests/calibration/test_anchors.py",
+    "tests/cost/test_waits.py",
+    "tests/cost/test_event.py",
     "tests/cost/test_tenants.py",
     "tests/validation/test_independent.py",
     "tests/validation/test_simulated.py",

@@ -47,7 +47,7 @@ print(json.dumps([outcome.by for outcome in outcomes]))
 
 @pytest.fixture
 def few_tests(tmp_path):
-    """A checkout with the tests of one small formula module only."""
+    """A checkout with the tests of one formula module only."""
     ignore = shutil.ignore_patterns("__pycache__")
     for part in ("costmodel", "data"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=ignore)
@@ -55,7 +55,7 @@ def few_tests(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "tests/formulas").mkdir()
-    for name in ("__init__.py", "domain.py", "test_refill.py"):
+    for name in ("__init__.py", "domain.py", "test_caches.py"):
         shutil.copy(ROOT / "tests/formulas" / name, tmp_path / "tests/formulas" / name)
     return tmp_path
 
@@ -129,7 +129,7 @@ def test_the_groups_hold_the_formulas_and_every_source_has_tests():
     for name, group in GROUPS.items():
         assert sources(group) and judges_of(group)
         assert {group_of(path) for path in sources(group)} == {name}
-    assert own_test("costmodel/cost/flush.py") == "tests/cost/test_flush.py"
+    assert own_test("costmodel/cost/event.py") == "tests/cost/test_event.py"
 
 
 def test_the_sample_is_the_same_again_and_another_with_another_seed():

@@ -10,10 +10,10 @@ from costmodel.formulas.formula import Formula, Quantity, symbol
 from tests.mutants.terms import ROOT, equivalents, mutants_of
 
 TRY = """
-from costmodel.formulas import compiled, registry
+from costmodel.formulas import catalog, compiled
 from tests.mutants.terms import Judge, TermMutant, mutants_of
 
-own = registry.FORMULAS["refill_floor"]
+own = catalog.FORMULAS["refill_floor"]
 asked = {"evicted_bytes": 600, "reused_fraction": 0.5, "read_bytes_per_s": 100}
 judge = Judge([])
 judge._passes = lambda item: float(compiled.value("refill_floor", **asked)) == 3

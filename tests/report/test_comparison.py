@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costmodel.decision.model import Interval
-from costmodel.decision.versus_model import VersusRow
+from costmodel.decision.result import Interval, VersusRow
 from costmodel.report.comparison import render_comparison, table
 from costmodel.report.rounding import change, factor, pdg_decimals, percent
 from tests.comparisons import between

@@ -6,7 +6,7 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from costmodel.decision.model import Recommendation
+from costmodel.decision.result import Recommendation
 from costmodel.report import jsonout
 from tests.report.conftest import GUESTS, HOSTILE, MACHINES
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from costmodel.decision.model import Interval
+from costmodel.decision.result import Interval
 from costmodel.report import blocks, text, waiting
 from tests.report.conftest import GUESTS, HOSTILE, MACHINES
 from tests.report.html import Reader

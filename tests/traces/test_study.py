@@ -3,11 +3,11 @@
 import numpy
 import pytest
 
-from costmodel.calibration.cached import parameters_of
+from costmodel.calibration.calibrate import parameters_of
 from costmodel.cost.draws import Draws
+from costmodel.cost.event import event_cost
 from costmodel.cost.scenario import scenario
-from costmodel.cost.strategy import event_cost
-from costmodel.decision.candidates import candidates
+from costmodel.decision.choice import candidates
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.store import load
 from costmodel.kvm.strategies import STRATEGIES

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from costmodel.decision.model import Interval
+from costmodel.decision.result import Interval
 from costmodel.evidence.store import load
 from costmodel.formulas.catalog import FORMULAS
 from costmodel.validation import claims

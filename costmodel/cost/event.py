@@ -1,0 +1,435 @@
+"""Cost of one event: from a strategy to the formula, the CPUs and the lines, over joint draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy
+
+from costmodel.cost.draws import Draws
+from costmodel.cost.scenario import Scenario
+from costmodel.errors import MissingNumber
+from costmodel.evidence.records import Machine
+from costmodel.formulas.compiled import value
+from costmodel.kvm.guests import guest
+from costmodel.kvm.strategies import STRATEGIES, Strategy
+from costmodel.kvm.triggers import trigger as trigger_of
+
+# Cost of one event: time, CPU time stolen and guest stall of a whole-cache or a range flush, over joint draws.
+#
+# Every function takes scalars or arrays that broadcast with the draws and returns arrays in seconds.
+
+PAGE_BYTES = 4096.0
+NEVER = 1e-12
+"""Keeps a share at its end (a sweep reaches none and all) from a division by zero."""
+WALK = ("walk_start_s", "line_empty_s", "line_valid_s", "serial_exponent", "valid_exponent", "smt_factor")
+"""Parameters of the walk over a domain's lines."""
+
+
+@dataclass(frozen=True)
+class EventCost:
+    """`time_s`: latency of the event; `stolen_s`: CPU time it takes from the host; `irq_off_s`: longest time one CPU
+    has interrupts off; `guest_s`: time each vCPU of the guest loses (a lower bound: the refill is only a floor);
+    `neighbours_s`: the part of `stolen_s` that CPUs lose without standing still, to write-back and refill.
+    """
+
+    time_s: numpy.ndarray
+    stolen_s: numpy.ndarray
+    irq_off_s: numpy.ndarray
+    guest_s: numpy.ndarray
+    neighbours_s: numpy.ndarray
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How the CPUs that flush lie over the last-level-cache domains.
+
+    `packed` fills one domain after the other, `over_domains` deals them out evenly.
+    """
+
+    cores_per_domain: numpy.ndarray
+    both_siblings: numpy.ndarray
+    domains_per_socket: numpy.ndarray
+    sockets: numpy.ndarray
+
+    @classmethod
+    def of(cls, machine: Machine, cpus: numpy.ndarray | float, *, packed: bool) -> Spread:
+        return cls.packed(machine, cpus) if packed else cls.over_domains(machine, cpus)
+
+    @classmethod
+    def packed(cls, machine: Machine, cpus: numpy.ndarray | float) -> Spread:
+        cpus = numpy.asarray(cpus, dtype=float)
+        in_domain = numpy.minimum(cpus, machine.cpus_per_domain)
+        touched = numpy.ceil(cpus / machine.cpus_per_domain)
+        return cls._of(machine, in_domain, touched, numpy.ceil(touched / machine.domains_per_socket))
+
+    @classmethod
+    def over_domains(cls, machine: Machine, cpus: numpy.ndarray | float) -> Spread:
+        cpus = numpy.asarray(cpus, dtype=float)
+        all_domains = machine.domains_per_socket * machine.sockets
+        touched = numpy.minimum(cpus, all_domains)
+        sockets = numpy.minimum(touched, machine.sockets)
+        return cls._of(machine, numpy.ceil(cpus / all_domains), numpy.ceil(touched / machine.sockets), sockets)
+
+    @classmethod
+    def _of(cls, machine: Machine, in_domain: numpy.ndarray, domains: numpy.ndarray, sockets: numpy.ndarray) -> Spread:
+        return cls(
+            cores_per_domain=numpy.minimum(in_domain, machine.cores_per_domain),
+            both_siblings=(in_domain > machine.cores_per_domain).astype(float),
+            domains_per_socket=numpy.minimum(domains, machine.domains_per_socket),
+            sockets=numpy.minimum(sockets, machine.sockets),
+        )
+
+
+def whole_cache(
+    draws: Draws,
+    machine: Machine,
+    cpus: numpy.ndarray | float,
+    *,
+    invalidates: bool,
+    packed: bool = True,
+) -> EventCost:
+    """WBINVD (`invalidates`) or WBNOINVD on `cpus` CPUs, sent by broadcast."""
+    spread = Spread.of(machine, cpus, packed=packed)
+    llc = machine.llc_bytes_per_domain
+    geometry = {
+        "llc_bytes_per_domain": llc,
+        "l2_bytes_per_core": machine.l2_bytes_per_core,
+        "cores_flushing": spread.cores_per_domain,
+        "valid_fraction": draws["valid_fraction"],
+        "dirty_fraction": draws["dirty_fraction"],
+    }
+    domain_s = value(
+        "domain_flush",
+        line_bytes=machine.line_bytes,
+        both_siblings=spread.both_siblings,
+        domain_writeback_bytes_per_s=domain_writeback(draws, machine),
+        **{name: draws[name] for name in WALK},
+        **geometry,
+    )
+    flush_s = value(
+        "whole_cache_flush",
+        domain_flush_s=domain_s,
+        domains_per_socket=spread.domains_per_socket,
+        writeback_bytes_per_s=draws["writeback_bytes_per_s"],
+        **geometry,
+    )
+    broadcast_s = value(
+        "broadcast",
+        broadcast_start_s=draws["broadcast_start_s"],
+        broadcast_per_cpu_s=draws["broadcast_per_cpu_s"],
+        target_cpus=numpy.asarray(cpus, float) - 1,
+    )
+    socket_bytes = (
+        spread.domains_per_socket
+        * draws["valid_fraction"]
+        * (llc + spread.cores_per_domain * machine.l2_bytes_per_core)
+    )
+    stolen_s = value(
+        "stolen_whole_cache",
+        cpus_stopped=cpus,
+        flush_s=flush_s,
+        broadcast_s=broadcast_s,
+        cpus_outside=cpus_outside(machine, spread, cpus),
+        memory_bound_fraction=draws["memory_bound_fraction"],
+        written_bytes_per_socket=draws["dirty_fraction"] * socket_bytes,
+        writeback_bytes_per_s=draws["writeback_bytes_per_s"],
+        reused_fraction=draws["reused_fraction"],
+        evicted_bytes=invalidates * spread.sockets * socket_bytes,
+        cpu_read_bytes_per_s=draws["cpu_read_bytes_per_s"],
+    )
+    guest_s = flush_s
+    if invalidates:
+        guest_s = flush_s + value(
+            "refill_floor",
+            evicted_bytes=socket_bytes,
+            reused_fraction=draws["reused_fraction"],
+            read_bytes_per_s=draws["read_bytes_per_s"],
+        )
+    stopped_s = numpy.asarray(cpus, float) * flush_s + broadcast_s
+    return EventCost(flush_s + broadcast_s, stolen_s, flush_s, guest_s, numpy.maximum(0.0, stolen_s - stopped_s))
+
+
+def domain_writeback(draws: Draws, machine: Machine) -> numpy.ndarray:
+    """Write-back bandwidth of one domain: its own limit, at most the socket's; the socket's where it is the only one."""
+    socket = draws["writeback_bytes_per_s"]
+    return socket if machine.domains_per_socket == 1 else numpy.minimum(draws["domain_writeback_bytes_per_s"], socket)
+
+
+def cpus_outside(machine: Machine, spread: Spread, cpus: numpy.ndarray | float) -> numpy.ndarray:
+    """CPUs that do not flush themselves, on the sockets on which others do."""
+    return numpy.maximum(0.0, spread.sockets * machine.logical_cpus / machine.sockets - numpy.asarray(cpus, float))
+
+
+def at_rate(draws: Draws, machine: Machine, rate_per_s: numpy.ndarray) -> Draws:
+    """The draws with the dirty share that a flush finds when it comes `rate_per_s` times a second (n,).
+
+    Each flush leaves the caches clean; the software of the domain makes lines dirty again. Without flushes as many lines
+    become dirty as its memory traffic writes back, F per second, so that lines change at F / (d (1 - d)) with d the share
+    then dirty. That a WBINVD leaves caches empty too is left out: what it finds valid is an upper bound.
+    """
+    dirty = draws["dirty_fraction"]
+    written = draws["traffic_fraction"] * domain_writeback(draws, machine) / machine.line_bytes
+    found = value(
+        "dirty_at_flush",
+        dirty_lines_per_s=written / numpy.maximum(dirty * (1 - dirty), NEVER),
+        lines=(machine.llc_bytes_per_domain + machine.l2_bytes_per_core) / machine.line_bytes,
+        rate_per_s=rate_per_s,
+    )
+    return draws.with_values(dirty_fraction=dirty * found)
+
+
+def present_fraction(
+    draws: Draws, machine: Machine, resident_bytes: float, residency: str, range_bytes: numpy.ndarray | float
+) -> numpy.ndarray:
+    """Share of the range that is cached: cold at most cache / resident bytes, hot all, unknown log-uniform between.
+
+    Never more than the caches hold.
+    """
+    known = present_arguments(draws, machine, resident_bytes, residency, range_bytes)
+    if known is None:
+        return numpy.broadcast_to(
+            cached_fraction(machine, range_bytes), numpy.broadcast_shapes((draws.n,), numpy.shape(range_bytes))
+        )
+    return value(known["formula"], **known["arguments"])
+
+
+def cached_fraction(machine: Machine, range_bytes: numpy.ndarray | float) -> numpy.ndarray:
+    """Share of the range that all caches together can hold."""
+    return numpy.minimum(1.0, machine.cache_bytes / numpy.maximum(range_bytes, machine.line_bytes))
+
+
+def present_arguments(
+    draws: Draws, machine: Machine, resident_bytes: float, residency: str, range_bytes: numpy.ndarray | float
+) -> dict[str, object] | None:
+    """Formula of the present share and its arguments; None for a hot range, which is all there as far as it fits."""
+    if residency == "hot":
+        return None
+    return {
+        "formula": "present_cold" if residency == "cold" else "present_between",
+        "arguments": {
+            "cold_fraction": numpy.minimum(1.0, machine.cache_bytes / resident_bytes),
+            "presence_position": draws["presence_position"],
+            "cached_fraction": cached_fraction(machine, range_bytes),
+        },
+    }
+
+
+def range_flush(
+    draws: Draws, machine: Machine, range_bytes: numpy.ndarray | float, present: numpy.ndarray, vcpus: int
+) -> EventCost:
+    """CLFLUSHOPT over a range on one CPU, one fence pair."""
+    lines = value("range_lines", range_bytes=range_bytes, offset_bytes=0.0, line_bytes=machine.line_bytes)
+    time_s = value(
+        "range_flush",
+        range_start_s=draws["range_start_s"],
+        remote_factor=draws["remote_factor"],
+        lines=lines,
+        present_fraction=present,
+        line_dirty_s=draws["line_dirty_s"],
+        line_clean_s=draws["line_clean_s"],
+        line_absent_s=draws["line_absent_s"],
+        line_bytes=machine.line_bytes,
+        dirty_fraction=draws["dirty_fraction"],
+        writeback_bytes_per_s=draws["writeback_bytes_per_s"],
+    )
+    return _on_one_cpu(draws, time_s, range_bytes, present, vcpus)
+
+
+def paged_flush(
+    draws: Draws,
+    machine: Machine,
+    range_bytes: numpy.ndarray | float,
+    present: numpy.ndarray,
+    vcpus: int,
+    *,
+    page_bytes: float = PAGE_BYTES,
+) -> EventCost:
+    """Range flush page by page, each page (or folio) with its own fence pair."""
+    page_s = range_flush(draws, machine, page_bytes, present, vcpus).time_s
+    time_s = value("page_chain", pages=pieces(range_bytes, page_bytes), page_operation_s=page_s)
+    return _on_one_cpu(draws, time_s, range_bytes, present, vcpus)
+
+
+def pieces(range_bytes: numpy.ndarray | float, piece_bytes: float) -> numpy.ndarray:
+    """Pages or folios of `piece_bytes` that a range begins."""
+    return numpy.ceil(numpy.asarray(range_bytes, float) / piece_bytes)
+
+
+def each_folio(
+    draws: Draws,
+    machine: Machine,
+    cpus: numpy.ndarray | float,
+    folios: numpy.ndarray,
+    *,
+    invalidates: bool,
+    packed: bool = True,
+) -> EventCost:
+    """A whole-cache flush for each of `folios` folios, one after the other: all but the first find the few lines that
+    became dirty since the one before.
+    """
+    how = {"invalidates": invalidates, "packed": packed}
+    first = whole_cache(draws, machine, cpus, **how)
+    if numpy.all(folios == 1):
+        return first
+    again = whole_cache(at_rate(draws, machine, 1.0 / first.time_s), machine, cpus, **how)
+    parts = (
+        getattr(first, part) + (folios - 1) * getattr(again, part)
+        for part in ("time_s", "stolen_s", "guest_s", "neighbours_s")
+    )
+    time_s, stolen_s, guest_s, neighbours_s = parts
+    return EventCost(time_s, stolen_s, first.irq_off_s, guest_s, neighbours_s)
+
+
+def with_rmpupdate(draws: Draws, cost: EventCost, entries: numpy.ndarray, vcpus: int) -> EventCost:
+    """`cost` and one RMPUPDATE for each RMP entry that goes back to the host, by the thread that releases it.
+
+    PSMASH, once for each 2 MiB entry that is released page by page, is left out: no source times it.
+    """
+    time_s = value("gmem_release", pages=entries, rmpupdate_s=draws["rmpupdate_s"], page_flush_s=0.0)
+    return EventCost(
+        cost.time_s + time_s,
+        cost.stolen_s + time_s,
+        cost.irq_off_s,
+        cost.guest_s + time_s / vcpus,
+        cost.neighbours_s,
+    )
+
+
+def _on_one_cpu(
+    draws: Draws, time_s: numpy.ndarray, range_bytes: numpy.ndarray | float, present: numpy.ndarray, vcpus: int
+) -> EventCost:
+    evicted = {"evicted_bytes": present * range_bytes, "reused_fraction": draws["reused_fraction"]}
+    refill_s = value("refill_floor", read_bytes_per_s=draws["read_bytes_per_s"], **evicted)
+    stolen_s = value("stolen_range", time_s=time_s, cpu_read_bytes_per_s=draws["cpu_read_bytes_per_s"], **evicted)
+    none = numpy.zeros_like(time_s)
+    return EventCost(time_s, stolen_s, none, (time_s + refill_s) / vcpus, none)
+
+
+def nothing(draws: Draws) -> EventCost:
+    """No flush: no cost."""
+    zero = numpy.zeros(draws.n)
+    return EventCost(zero, zero, zero, zero, zero)
+
+
+# From a strategy to its event cost: which formula, over which CPUs or lines. Refuses what no source times.
+
+GAPS = {
+    "wrmsr": "no timing of the VM_PAGE_FLUSH MSR (0xC001011E) is public",
+    "seamcall": "no timing of TDH.PHYMEM.PAGE.WBINVD or TDH.PHYMEM.CACHE.WB is public "
+    "(rows S06, S07 bound the whole removal chain from above)",
+    "df_flush": "no timing of DF_FLUSH or SNP_DF_FLUSH is public",
+    "defer": "how many events share one flush is not published",
+    "guest": "the guest's own reads are not timed by any source",
+    "other": "not an x86 operation",
+}
+
+PSMASH = (
+    "PSMASH is in no total: a 2 MiB entry of the reverse map table is split once when guest_memfd releases it page by "
+    "page (at most one PSMASH for 512 RMPUPDATE), and no source times it"
+)
+
+
+NO_WBNOINVD = "this CPU has no WBNOINVD"
+
+
+def cpus_flushed(strategy: Strategy, scenario: Scenario) -> float:
+    """CPUs that execute the flush: all online, or those that ran the guest."""
+    return float(scenario.machine.logical_cpus) if strategy.scope == "all_cpus" else scenario.cpus_that_ran
+
+
+def invalidates(strategy: Strategy, scenario: Scenario) -> bool:
+    """Whether a whole-cache flush drops the lines too: WBINVD does, and WBNOINVD where the CPU has only the former."""
+    return executed(strategy, scenario).instruction == "wbinvd"
+
+
+def executed(strategy: Strategy, scenario: Scenario) -> Strategy:
+    """The strategy as the machine's CPUs carry it out: the kernel executes WBINVD where they lack WBNOINVD."""
+    if strategy.instruction != "wbnoinvd" or scenario.machine.features.get("wbnoinvd", False):
+        return strategy
+    return next(s for s in STRATEGIES.values() if (s.instruction, s.scope) == ("wbinvd", strategy.scope))
+
+
+def title_on(name: str, scenario: Scenario) -> str:
+    """What the strategy `name` is on the machine, in words."""
+    strategy = STRATEGIES[name]
+    done = executed(strategy, scenario)
+    return strategy.title if done is strategy else f"{done.title} ({NO_WBNOINVD})"
+
+
+def folios(trigger: str, scenario: Scenario, range_bytes: numpy.ndarray | float) -> numpy.ndarray:
+    """Calls of the hook in one event: one for each folio of guest_memfd, else one."""
+    if not trigger_of(trigger).per_folio:
+        return numpy.ones(())
+    return pieces(range_bytes, scenario.folio_bytes)
+
+
+def leaves_rmp(trigger: str, scenario: Scenario) -> bool:
+    """Whether RMPUPDATE is due at the trigger: pages of an RMP-enforced guest go back to the host."""
+    return trigger_of(trigger).leaves_rmp and guest(scenario.guest).has("rmp_enforced")
+
+
+def left_out(trigger: str, scenario: Scenario) -> str:
+    """What no source times and is small beside the rest, so that totals are given without it; empty where nothing is."""
+    return PSMASH if leaves_rmp(trigger, scenario) and scenario.folio_bytes == PAGE_BYTES else ""
+
+
+def event_cost(
+    strategy: Strategy, trigger: str, scenario: Scenario, draws: Draws, range_bytes: numpy.ndarray | float
+) -> EventCost:
+    """Cost of one event of `trigger` with a range of `range_bytes`. Raises MissingNumber with the gap."""
+    cost = _flush(strategy, trigger, scenario, draws, range_bytes)
+    if not leaves_rmp(trigger, scenario):
+        return cost
+    return with_rmpupdate(draws, cost, pieces(range_bytes, scenario.folio_bytes), scenario.vcpus)
+
+
+def _flush(
+    strategy: Strategy, trigger: str, scenario: Scenario, draws: Draws, range_bytes: numpy.ndarray | float
+) -> EventCost:
+    if strategy.instruction in ("wbinvd", "wbnoinvd") and strategy.scope in ("all_cpus", "mask"):
+        cpus, drops = cpus_flushed(strategy, scenario), invalidates(strategy, scenario)
+        calls = folios(trigger, scenario, range_bytes)
+        return each_folio(draws, scenario.machine, cpus, calls, invalidates=drops, packed=scenario.packed)
+    if strategy.instruction == "clflushopt":
+        return _range(strategy, trigger, scenario, draws, range_bytes)
+    if strategy.instruction == "none":
+        return nothing(draws)
+    raise MissingNumber(GAPS.get(strategy.instruction, GAPS["other"]))
+
+
+def _range(
+    strategy: Strategy, trigger: str, scenario: Scenario, draws: Draws, range_bytes: numpy.ndarray | float
+) -> EventCost:
+    load = scenario.shape(trigger)
+    residency = load.residency if load else "unknown"
+    present = present_fraction(draws, scenario.machine, scenario.resident_bytes, residency, range_bytes)
+    if piece := piece_bytes(strategy, scenario):
+        return paged_flush(draws, scenario.machine, range_bytes, present, scenario.vcpus, page_bytes=piece)
+    return range_flush(draws, scenario.machine, range_bytes, present, scenario.vcpus)
+
+
+def piece_bytes(strategy: Strategy, scenario: Scenario) -> float | None:
+    """What a range flush takes between two fences: a page, a folio, or None where it takes the whole range."""
+    return {"gmem": scenario.folio_bytes, "pinned": PAGE_BYTES}.get(strategy.address_source)
+
+
+def mixed_cost(strategy: Strategy, trigger: str, scenario: Scenario, draws: Draws) -> tuple[EventCost, numpy.ndarray]:
+    """Mean cost over the trigger's range lengths, and the 99th percentile of the event time over them (per draw)."""
+    ranges = scenario.ranges(trigger)
+    costs = [event_cost(strategy, trigger, scenario, draws, size) for size, _ in ranges]
+    if len(costs) == 1:
+        return costs[0], costs[0].time_s
+    weights = numpy.array([weight for _, weight in ranges])
+    mean = EventCost(
+        *(
+            sum(weight * getattr(cost, part) for weight, cost in zip(weights, costs, strict=True))
+            for part in ("time_s", "stolen_s", "irq_off_s", "guest_s", "neighbours_s")
+        )
+    )
+    times = numpy.stack(numpy.broadcast_arrays(*(numpy.atleast_1d(cost.time_s) for cost in costs)))
+    order = numpy.argsort(times, axis=0)
+    reached = numpy.cumsum(weights[order], axis=0) >= 0.99 - 1e-12
+    first = numpy.argmax(reached, axis=0)
+    p99 = numpy.take_along_axis(numpy.sort(times, axis=0), first[None, :], axis=0)[0]
+    return mean, p99

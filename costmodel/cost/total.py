@@ -1,0 +1,299 @@
+"""Totals of one strategy at one trigger: event rates, CPU time per second, and how far the kernel's lock-up limits are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy
+from scipy.special import gammaincinv
+
+from costmodel.cost.draws import Draws, uniforms
+from costmodel.cost.event import EventCost, at_rate, mixed_cost
+from costmodel.cost.scenario import Scenario
+from costmodel.errors import MissingNumber
+from costmodel.evidence.records import TriggerLoad
+from costmodel.evidence.store import Evidence
+from costmodel.formulas.compiled import value
+from costmodel.kvm.strategies import STRATEGIES, Strategy
+from costmodel.kvm.triggers import trigger as trigger_of
+
+# Event rates of a trigger under a strategy: a ceiling and a floor from the kernel's tunables, or what somebody counted.
+#
+# Closed loops slow themselves down; axes have no rate; what the guest's setup rules out has the rate 0.
+
+JEFFREYS = 0.5
+"""Events that the prior of a counted rate adds: a count of none still has an upper end."""
+
+
+def event_rate(strategy: Strategy, trigger: str, scenario: Scenario, draws: Draws) -> numpy.ndarray | None:
+    """Events per second (n,): what was counted, else the most that the kernel's tunables allow, else None."""
+    if (counted := scenario.count(trigger)) is not None:
+        return _counted(*counted, draws)
+    if (rate := scenario.rate(trigger)) is not None:
+        return numpy.full(draws.n, float(rate))
+    if not scenario.firing(trigger).fires:
+        return numpy.zeros(draws.n)
+    load = scenario.load(trigger)
+    if load is None or load.loop in ("axis", "once"):
+        return None
+    if load.loop == "closed_batch":
+        return value(
+            "closed_rate",
+            threads=load.threads.value,
+            event_fraction=load.event_fraction.value,
+            events_per_cycle=_events_per_cycle(load, scenario),
+            sleep_s=load.sleep_s.value,
+            cycle_flush_s=_cycle_flush_s(strategy, load, scenario, draws),
+        )
+    ranges = ranges_per_pass(load, scenario)
+    return _numa("numa_rate", strategy, load, scenario, draws, "numa_scan_period_min_s", ranges)
+
+
+def least_rate(strategy: Strategy, trigger: str, scenario: Scenario, draws: Draws) -> numpy.ndarray | None:
+    """Events per second (n,) that the tunables allow at least: one range per longest scan period; none where a thread
+    scans what it need not change. None where `event_rate` is no ceiling.
+    """
+    if not is_ceiling(scenario, trigger):
+        return None
+    load = scenario.load(trigger)
+    if load.loop == "closed_batch":
+        return numpy.zeros(draws.n)
+    return _numa("numa_rate_at_least", strategy, load, scenario, draws, "numa_scan_period_max_s", 1.0)
+
+
+def is_ceiling(scenario: Scenario, trigger: str) -> bool:
+    """Whether the rate is the most that tunables allow, and not what somebody measured."""
+    return is_closed(scenario, trigger) and scenario.firing(trigger).fires
+
+
+def stock(scenario: Scenario, trigger: str) -> float | None:
+    """The most events that the guest has left to give, where each uses up a piece of it; None where it can go on for ever."""
+    piece = trigger_of(trigger).stock_bytes
+    return None if piece is None else float(math.ceil(scenario.resident_bytes / piece))
+
+
+def _counted(count: float, seconds: float, draws: Draws) -> numpy.ndarray:
+    """Rates that a Poisson count allows: a gamma distribution, by the prior of Jeffreys."""
+    return gammaincinv(count + JEFFREYS, uniforms("counted_rate", draws.n)) / seconds
+
+
+def _events_per_cycle(load: TriggerLoad, scenario: Scenario) -> float:
+    """Events of one cycle: as many as the thread scans, and no more than the guest has pieces."""
+    left = stock(scenario, load.trigger)
+    return load.events_per_cycle.value if left is None else min(load.events_per_cycle.value, left)
+
+
+def _cycle_flush_s(strategy: Strategy, load: TriggerLoad, scenario: Scenario, draws: Draws) -> numpy.ndarray:
+    """Flush time in one full cycle of the load's thread: it waits for the flushes of all its triggers that can fire."""
+    total = numpy.zeros(draws.n)
+    for other in scenario.workload.triggers:
+        if other.loop == "closed_batch" and other.thread == load.thread and scenario.firing(other.trigger).fires:
+            flush_s = mixed_cost(strategy, other.trigger, scenario, draws)[0].time_s
+            total = total + _events_per_cycle(other, scenario) * flush_s
+    return total
+
+
+def ranges_per_pass(load: TriggerLoad, scenario: Scenario) -> float:
+    """Ranges of one NUMA balancing pass: one, or where none of their pages can be updated as many as it may skip."""
+    if not scenario.firing(load.trigger).again:
+        return 1.0
+    tunables = load.tunables
+    return float(
+        value(
+            "numa_flushes_per_pass",
+            numa_virtpages_factor=tunables["numa_virtpages_factor"].value,
+            numa_scan_size_bytes=tunables["numa_scan_size_bytes"].value,
+            resident_bytes=scenario.resident_bytes,
+        )
+    )
+
+
+def _numa(
+    formula: str,
+    strategy: Strategy,
+    load: TriggerLoad,
+    scenario: Scenario,
+    draws: Draws,
+    period: str,
+    ranges: float,
+) -> numpy.ndarray:
+    """Rate of NUMA balancing by `formula`, at the scan period that the tunable `period` gives."""
+    tunables = {name: sourced.value for name, sourced in load.tunables.items()}
+    period_s = value(
+        "numa_scan_period",
+        numa_scan_size_bytes=tunables["numa_scan_size_bytes"],
+        numa_max_scan_window_bytes_per_s=tunables["numa_max_scan_window_bytes_per_s"],
+        task_scan_period_s=tunables[period],
+        resident_bytes=scenario.resident_bytes,
+    )
+    return value(
+        formula,
+        event_fraction=load.event_fraction.value,
+        flushes_per_pass=ranges,
+        numa_scan_period_s=period_s,
+        numa_limiter_factor=tunables["numa_limiter_factor"],
+        vcpus=scenario.vcpus,
+        event_flush_s=mixed_cost(strategy, load.trigger, scenario, draws)[0].time_s,
+    )
+
+
+def is_closed(scenario: Scenario, trigger: str) -> bool:
+    """Whether the trigger waits for its own flush, so that it cannot saturate."""
+    load = scenario.load(trigger)
+    return scenario.rate(trigger) is None and load is not None and load.loop in ("closed_batch", "autonuma")
+
+
+# Totals of one strategy at one trigger, as intervals; refused, with the gap named, where a term is unknown.
+
+Rate = Callable[[Strategy, str, Scenario, Draws], numpy.ndarray | None]
+REFINEMENTS = 3
+"""A flush that comes often finds fewer dirty lines, ends sooner, and may come sooner: times that this is followed up."""
+
+
+@dataclass(frozen=True)
+class Total:
+    """Cost over the draws. `rate_per_s` is None where nobody published a rate; `refused` names a missing number.
+
+    `least_per_s` is the floor of a rate that is a ceiling, None where the rate was measured or is none; `least_stolen_s`
+    is the CPU time that one event takes at that floor. `never` says why the trigger cannot happen, empty where it can.
+    `parameters` are the names of the parameters that went in.
+    """
+
+    trigger: str
+    strategy: str
+    event: EventCost | None
+    p99_s: numpy.ndarray | None
+    rate_per_s: numpy.ndarray | None
+    closed: bool
+    logical_cpus: int
+    parameters: tuple[str, ...]
+    extrapolated: bool
+    refused: str | None
+    least_per_s: numpy.ndarray | None = None
+    least_stolen_s: numpy.ndarray | None = None
+    never: str = ""
+
+    @property
+    def at_most(self) -> bool:
+        """Whether the rate, and what is lost by it, is a ceiling."""
+        return self.least_per_s is not None
+
+    @property
+    def least_host_cpu_s_per_s(self) -> numpy.ndarray | None:
+        """Host CPU-seconds lost per second at the floor of the rate; None where the rate is no ceiling."""
+        if self.least_per_s is None or self.least_stolen_s is None:
+            return None
+        return value(
+            "host_loss",
+            rate_per_s=self.least_per_s,
+            stolen_cpu_s_per_event=self.least_stolen_s,
+            logical_cpus=self.logical_cpus,
+        )
+
+    @property
+    def host_cpu_s_per_s(self) -> numpy.ndarray | None:
+        """Host CPU-seconds lost per second of wall time."""
+        if self.event is None or self.rate_per_s is None:
+            return None
+        return value(
+            "host_loss",
+            rate_per_s=self.rate_per_s,
+            stolen_cpu_s_per_event=self.event.stolen_s,
+            logical_cpus=self.logical_cpus,
+        )
+
+    @property
+    def guest_stall_fraction(self) -> numpy.ndarray | None:
+        """Share of time a vCPU of the guest stands still (lower bound)."""
+        if self.event is None or self.rate_per_s is None:
+            return None
+        return numpy.minimum(1.0, self.rate_per_s * self.event.guest_s)
+
+    @property
+    def in_progress_fraction(self) -> numpy.ndarray | None:
+        """Share of time the flush keeps an invalidation in progress; whole-cache flushes wait in line for the CPUs."""
+        if self.event is None or self.rate_per_s is None:
+            return None
+        rate, time_s = self.rate_per_s, self.event.time_s
+        if self.closed:
+            return value("in_progress_closed", rate_per_s=rate, window_s=time_s)
+        serial = STRATEGIES[self.strategy].whole_cache
+        return value("in_progress", rate_per_s=rate, serial_s=time_s * serial, parallel_s=time_s * (not serial))
+
+    @property
+    def saturation_rate_per_s(self) -> numpy.ndarray | None:
+        """Rate at which an open trigger would spend all its time in the flush: one over the event time."""
+        if self.event is None or not numpy.all(self.event.time_s > 0):
+            return None
+        return 1.0 / self.event.time_s
+
+
+def event_of(
+    strategy: Strategy, trigger: str, scenario: Scenario, draws: Draws, rate_of: Rate = event_rate
+) -> tuple[EventCost, numpy.ndarray, numpy.ndarray | None]:
+    """Cost of one event, its 99th percentile over the range lengths, and the rate: what a whole-cache flush finds dirty
+    hangs on how often it comes, and how often it comes on how long it takes. Raises MissingNumber with the gap.
+    """
+    event, p99_s = mixed_cost(strategy, trigger, scenario, draws)
+    rate = rate_of(strategy, trigger, scenario, draws)
+    if rate is not None and strategy.whole_cache and numpy.any(rate > 0):
+        for _ in range(REFINEMENTS):
+            found = at_rate(draws, scenario.machine, rate)
+            event, p99_s = mixed_cost(strategy, trigger, scenario, found)
+            rate = rate_of(strategy, trigger, scenario, found)
+    return event, p99_s, rate
+
+
+def total(trigger: str, strategy: str, scenario: Scenario, draws: Draws) -> Total:
+    """Cost of `strategy` at `trigger` (ids) in `scenario`."""
+    entry = STRATEGIES[strategy]
+    tracked = draws.tracking()
+    cpus = scenario.machine.logical_cpus
+    never = scenario.firing(trigger).why
+    try:
+        event, p99_s, rate = event_of(entry, trigger, scenario, tracked)
+        at_least, least = None, None
+        if is_ceiling(scenario, trigger):
+            at_least, _, least = event_of(entry, trigger, scenario, tracked, least_rate)
+    except MissingNumber as gap:
+        used = tuple(sorted(tracked.used))
+        return Total(trigger, strategy, None, None, None, False, cpus, used, False, gap.gap, never=never)
+    return Total(
+        trigger=trigger,
+        strategy=strategy,
+        event=event,
+        p99_s=p99_s,
+        rate_per_s=rate,
+        closed=is_closed(scenario, trigger) and not never,
+        logical_cpus=cpus,
+        parameters=tuple(sorted(tracked.used)),
+        extrapolated=tracked.extrapolated,
+        refused=None,
+        least_per_s=least,
+        least_stolen_s=None if at_least is None else at_least.stolen_s,
+        never=never,
+    )
+
+
+# How far the longest time with interrupts off lies from the kernel's lock-up limits.
+
+
+class Distance(NamedTuple):
+    """`ratio` = limit / time with interrupts off: below 1 one flush alone trips the limit."""
+
+    id: str
+    limit: str
+    limit_s: float
+    ratio: float
+
+
+def distances(evidence: Evidence, irq_off_s: float) -> list[Distance]:
+    """Each sourced limit (rows of term `limits` in seconds), nearest first; empty where interrupts stay on."""
+    if irq_off_s <= 0:
+        return []
+    rows = [row for row in evidence.measurements.values() if row.term == "limits" and row.si_unit == "s"]
+    found = [Distance(row.id, row.quantity, row.si, row.si / irq_off_s) for row in rows]
+    return sorted(found, key=lambda distance: distance.limit_s)

@@ -1,0 +1,536 @@
+"""The choice of a strategy at one trigger: what may be used, what needs no numbers, what is cheapest, what would flip it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import product
+
+import numpy
+
+from costmodel.calibration.parameters import ParameterSet
+from costmodel.cost.draws import Draws, medians
+from costmodel.cost.event import title_on
+from costmodel.cost.scenario import Scenario
+from costmodel.cost.sweep import AXES, crossings
+from costmodel.cost.total import Total, event_of, total
+from costmodel.decision.result import Basis, Corner, Flip, Needs, PolicyEntry, Regret
+from costmodel.kvm import kernels
+from costmodel.kvm.admissibility import Verdict, judge
+from costmodel.kvm.events import Firing
+from costmodel.kvm.placements import placement_for
+from costmodel.kvm.strategies import STRATEGIES, Strategy
+from costmodel.kvm.triggers import Trigger
+from costmodel.kvm.triggers import trigger as trigger_of
+from costmodel.numbers import P_BOUNDS, quantity
+
+# Dominance: a strategy that does a part of another's work, or the same with a cheaper instruction, needs no numbers.
+
+_SCOPE = {"mask": 0, "all_cpus": 1}
+_INSTRUCTION = {"wbnoinvd": 0, "wbinvd": 1}
+
+
+def dominates(first: str, second: str) -> bool:
+    """Whether `first` costs at most as much as `second` on every machine.
+
+    No flush dominates every flush; of the whole-cache flushes a subset of the CPUs dominates all CPUs, and WBNOINVD
+    dominates WBINVD ("functionally a superset", arch/x86/include/asm/special_insns.h).
+    """
+    one, other = STRATEGIES[first], STRATEGIES[second]
+    if first == second:
+        return False
+    if one.instruction == "none":
+        return other.instruction != "none"
+    if one.scope not in _SCOPE or other.scope not in _SCOPE:
+        return False
+    if one.instruction not in _INSTRUCTION or other.instruction not in _INSTRUCTION:
+        return False
+    return _SCOPE[one.scope] <= _SCOPE[other.scope] and _INSTRUCTION[one.instruction] <= _INSTRUCTION[other.instruction]
+
+
+# Which strategies may be used at a trigger: admissible first, then what the kernel offers.
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A strategy at a trigger with its verdict. `running`: the kernel does it here; `offered`: it does, or it has
+    the machinery (skipping a flush is none, and flushing pinned pages is none where the event brings no PFN).
+    """
+
+    strategy: str
+    verdict: Verdict
+    offered: bool
+    running: bool
+
+    @property
+    def flushes(self) -> bool:
+        return STRATEGIES[self.strategy].instruction != "none"
+
+    @property
+    def safe(self) -> bool:
+        """Every predicate is known to hold."""
+        return self.verdict.state == "admissible"
+
+
+def candidates(scenario: Scenario, trigger: str) -> list[Candidate]:
+    """All strategies of the catalogue at `trigger`, judged with what machine, guest, trigger and kernel tell."""
+    known = scenario.known(trigger)
+    running = running_strategies(scenario, trigger)
+    return [
+        Candidate(
+            strategy=name,
+            verdict=judge(scenario.guest, trigger, name, known),
+            offered=name in running
+            or (
+                not strategy.skips
+                and not blind(strategy, trigger)
+                and _offered(strategy.first_version, scenario.kernel)
+            ),
+            running=name in running,
+        )
+        for name, strategy in STRATEGIES.items()
+    ]
+
+
+def from_kernel(scenario: Scenario, trigger: str, candidate: Candidate) -> str | None:
+    """The first later kernel range with what the strategy lacks in this one; None where it lacks nothing, or no kernel has
+    it.
+    """
+    merged = STRATEGIES[candidate.strategy].first_version is not None
+    if not merged or candidate.verdict.state != "inadmissible" or candidate.verdict.label == "no":
+        return None
+    for kernel in kernels.KERNEL_RANGES[kernels.KERNEL_RANGES.index(scenario.kernel) + 1 :]:
+        known = scenario.on(kernel).known(trigger)
+        if judge(scenario.guest, trigger, candidate.strategy, known).state != "inadmissible":
+            return kernel
+    return None
+
+
+def needs(scenario: Scenario, trigger: str, strategy: str) -> Needs:
+    """What it takes to get `strategy` at the trigger: nothing where this kernel does it, an upgrade where a later
+    catalogued range does, else a patch, whatever instructions the kernel has at other triggers. To flush nothing takes
+    nothing where the kernel flushes nothing, for whatever reason.
+    """
+    here = running_strategies(scenario, trigger)
+    if not here:
+        return "unknown"
+    if _does(strategy, here):
+        return "nothing"
+    later = kernels.KERNEL_RANGES[kernels.KERNEL_RANGES.index(scenario.kernel) + 1 :]
+    runs_later = any(_does(strategy, running_strategies(scenario.on(kernel), trigger)) for kernel in later)
+    return "upgrade" if runs_later else "patch"
+
+
+def _does(strategy: str, running: Sequence[str]) -> bool:
+    idle = STRATEGIES[strategy].skips is not None
+    return strategy in running or (idle and any(STRATEGIES[name].skips for name in running))
+
+
+def blind(strategy: Strategy, trigger: str) -> bool:
+    """Whether the strategy goes through lists of pinned pages and the event brings user addresses only."""
+    return strategy.address_source == "pinned" and trigger_of(trigger).pfn_source == "vma"
+
+
+def running_strategies(scenario: Scenario, trigger: str) -> tuple[str, ...]:
+    """What the scenario's kernel does at the trigger; several where the CPU decides, none where nothing is known."""
+    upstream = kernels.upstream(scenario.guest, trigger, scenario.kernel, scenario.release)
+    return upstream.strategies if upstream else ()
+
+
+def _offered(first_version: str | None, kernel: str) -> bool:
+    if first_version is None:
+        return False
+    return _newest(first_version) <= _newest(kernel)
+
+
+def _newest(versions: str) -> tuple[int, int]:
+    """Last version of a range such as `v6.17-v7.2`."""
+    major, minor = re.findall(r"v(\d+)\.(\d+)", versions)[-1]
+    return int(major), int(minor)
+
+
+# Comparing strategies by cost: P(best), regret, corners of the prior, reruns without each row.
+
+CORNER_PARAMETERS = 4
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Outcome of a comparison by CPU time stolen per event (the same work, whatever rate a closed loop reaches)."""
+
+    winner: str
+    p_best: Mapping[str, float]
+    regret_s: Mapping[str, float]
+    extrapolated: bool
+
+
+def compare(costs: Mapping[str, Total]) -> Comparison:
+    """Compare totals that all have numbers; joint draws with common parameters."""
+    names = list(costs)
+    stolen = numpy.stack([costs[name].event.stolen_s for name in names])
+    best = stolen.min(axis=0)
+    extrapolated = any(costs[name].extrapolated for name in names)
+    low, high = P_BOUNDS if extrapolated else (0.0, 1.0)
+    shares = {name: float(numpy.mean(row <= best)) for name, row in zip(names, stolen, strict=True)}
+    regret = {name: float(numpy.mean(row - best)) for name, row in zip(names, stolen, strict=True)}
+    middle = numpy.median(stolen, axis=1)
+    return Comparison(
+        winner=names[int(numpy.argmin(middle))],
+        p_best={name: min(max(share, low), high) for name, share in shares.items()},
+        regret_s=regret,
+        extrapolated=extrapolated,
+    )
+
+
+def corners(
+    strategies: Sequence[str], chosen: str, trigger: str, scenario: Scenario, parameters: ParameterSet
+) -> list[Corner]:
+    """Cheapest strategy at each corner of the prior: the parameters that matter most at 5 % and 95 %, the rest median."""
+    names = influential(strategies, trigger, scenario, parameters)[:CORNER_PARAMETERS]
+    ends = [(parameters[name].distribution.low, parameters[name].distribution.high) for name in names]
+    grid = list(product(*ends))
+    if not names:
+        return []
+    values = {name: numpy.array([point[i] for point in grid]) for i, name in enumerate(names)}
+    at = Draws(
+        parameters,
+        len(grid),
+        fixed={
+            **{name: numpy.full(len(grid), entry.distribution.median) for name, entry in parameters.parameters.items()},
+            **values,
+        },
+    )
+    stolen = numpy.stack([total(trigger, name, scenario, at).event.stolen_s for name in strategies])
+    own = stolen[list(strategies).index(chosen)]
+    labels = [
+        ", ".join(
+            f"{name} {'high' if value == end[1] else 'low'}"
+            for name, value, end in zip(names, point, ends, strict=True)
+        )
+        for point in grid
+    ]
+    return [
+        Corner(
+            corner=label,
+            winner=strategies[int(numpy.argmin(stolen[:, i]))],
+            regret_cpu_s_per_event=float(own[i] - stolen[:, i].min()),
+        )
+        for i, label in enumerate(labels)
+    ]
+
+
+def influential(strategies: Sequence[str], trigger: str, scenario: Scenario, parameters: ParameterSet) -> list[str]:
+    """Parameters by how far the log of the cost ratio of the two cheapest strategies moves between 5 % and 95 %."""
+    middle = medians(parameters)
+    base = {name: total(trigger, name, scenario, middle) for name in strategies}
+    ranked = sorted(strategies, key=lambda name: float(base[name].event.stolen_s[0]))[:2]
+    used = sorted({name for strategy in ranked for name in base[strategy].parameters})
+    swings = {}
+    for name in used:
+        entry = parameters[name].distribution
+        if entry.shape == "fixed":
+            continue
+        ends = middle.with_values(**{name: numpy.array([entry.low, entry.high])})
+        logs = [numpy.log(numpy.maximum(total(trigger, s, scenario, ends).event.stolen_s, 1e-15)) for s in ranked]
+        ratio = logs[0] - logs[-1] if len(logs) > 1 else logs[0]
+        ratio = numpy.broadcast_to(ratio, (2,))
+        swings[name] = abs(float(ratio[1] - ratio[0]))
+    return sorted(swings, key=lambda name: (-swings[name], name))
+
+
+def winners_elsewhere(
+    strategies: Sequence[str], trigger: str, scenario: Scenario, variations: Mapping[str, ParameterSet]
+) -> dict[str, str]:
+    """Cheapest strategy at the medians of each varied parameter set (a row or a measured machine left out).
+
+    A variation that cannot give a number is left out: it refuses, it does not choose.
+    """
+    found = {}
+    for label, parameters in variations.items():
+        at = medians(parameters)
+        costs = {name: total(trigger, name, scenario, at) for name in strategies}
+        if all(cost.refused is None for cost in costs.values()):
+            found[label] = min(costs, key=lambda name: float(costs[name].event.stolen_s[0]))
+    return found
+
+
+# Flip conditions: values of an axis or a parameter beyond which another admissible strategy is cheapest.
+
+FLIP_AXES = ("range_bytes", "cpus", "cache_bytes")
+PARAMETER_SPAN = 100.0
+
+
+def stolen_at(
+    strategy: str, trigger: str, scenario: Scenario, middle: Draws, name: str, values: numpy.ndarray
+) -> numpy.ndarray:
+    """CPU-seconds that one event of `strategy` steals at the medians `middle`, with axis or parameter `name` at each of
+    `values`, shape (n,).
+    """
+    chosen = STRATEGIES[strategy]
+    if name in AXES:
+        cases = [AXES[name].at(scenario, float(value)) for value in values]
+        return numpy.array([float(event_of(chosen, trigger, case, middle)[0].stolen_s[0]) for case in cases])
+    stolen_s = event_of(chosen, trigger, scenario, middle.with_values(**{name: values}))[0].stolen_s
+    return numpy.broadcast_to(stolen_s, values.shape)
+
+
+def winner_at(
+    strategies: Sequence[str], trigger: str, scenario: Scenario, middle: Draws, name: str, value: float
+) -> str:
+    """Cheapest of `strategies` at the medians `middle`, with axis or parameter `name` at `value`."""
+    at = numpy.array([value])
+    return min(strategies, key=lambda s: stolen_at(s, trigger, scenario, middle, name, at)[0])
+
+
+def flips(
+    strategies: Sequence[str],
+    winner: str,
+    trigger: str,
+    scenario: Scenario,
+    parameters: ParameterSet,
+    names: Sequence[str],
+) -> list[Flip]:
+    """Where `winner` stops being the cheapest along each axis and along the parameters `names`, nearest first."""
+    found, middle = [], medians(parameters)
+    for name in (*FLIP_AXES, *names):
+        if name in AXES:
+            axis = AXES[name]
+            current = axis.here(scenario, trigger)
+            low, high = axis.span(scenario)
+            unit, label = axis.unit, axis.label
+        else:
+            entry = parameters[name]
+            current = entry.distribution.median
+            low, high = current / PARAMETER_SPAN, current * PARAMETER_SPAN
+            if entry.unit == "1" and name.endswith(("fraction", "position", "exponent")):
+                low, high = 1e-4, 1.0
+            unit, label = entry.unit, entry.description
+        found.extend(_along(strategies, winner, trigger, scenario, middle, name, label, unit, current, low, high))
+    return found
+
+
+def _along(
+    strategies: Sequence[str],
+    winner: str,
+    trigger: str,
+    scenario: Scenario,
+    middle: Draws,
+    name: str,
+    label: str,
+    unit: str,
+    current: float,
+    low: float,
+    high: float,
+) -> list[Flip]:
+    """Crossings next to the current value, one on each side at most."""
+    others = [s for s in strategies if s != winner]
+
+    def lead(values: numpy.ndarray) -> numpy.ndarray:
+        costs = [stolen_at(s, trigger, scenario, middle, name, values) for s in others]
+        return numpy.min(costs, axis=0) - stolen_at(winner, trigger, scenario, middle, name, values)
+
+    roots = crossings(lead, low, high)
+    below = [root for root in roots if root < current]
+    above = [root for root in roots if root > current]
+    found = []
+    for root, side in ((below[-1:] or [None])[0], 0.99), ((above[:1] or [None])[0], 1.01):
+        if root is None:
+            continue
+        other = winner_at(strategies, trigger, scenario, middle, name, root * side)
+        inside = winner_at(strategies, trigger, scenario, middle, name, root / side)
+        if other == inside:
+            continue
+        word = "below" if side < 1 else "above"
+        found.append(
+            Flip(
+                parameter=name,
+                unit=unit,
+                current=current,
+                at=root,
+                winner=other,
+                objective="host CPU-seconds per event",
+                sentence=f"{other} is cheaper {word} {label} {quantity(root, unit)} (now {quantity(current, unit)})",
+            )
+        )
+    return found
+
+
+# The strategy at one trigger: what the kernel does, on what basis it is the choice, and how it compares.
+
+FLIP_PARAMETERS = 3
+NOT_CATALOGUED = "what this kernel does here is not catalogued"
+
+
+@dataclass
+class Study:
+    """Everything that is known about one trigger in a scenario."""
+
+    trigger: Trigger
+    scenario: Scenario
+    parameters: ParameterSet
+    draws: Draws
+    variations: Mapping[str, ParameterSet]
+    candidates: list[Candidate] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.candidates = candidates(self.scenario, self.trigger.id)
+
+    def cost(self, strategy: str) -> Total:
+        """Total of `strategy` at the trigger, computed once."""
+        if strategy not in self._costs:
+            self._costs[strategy] = total(self.trigger.id, strategy, self.scenario, self.draws)
+        return self._costs[strategy]
+
+    @cached_property
+    def _costs(self) -> dict[str, Total]:
+        return {}
+
+    @cached_property
+    def firing(self) -> Firing:
+        """Whether the guest's setup lets the trigger happen."""
+        return self.scenario.firing(self.trigger.id)
+
+    @cached_property
+    def usable(self) -> list[Candidate]:
+        """Strategies that are safe here and that the kernel offers; batching needs one of them and is none itself."""
+        return [c for c in self.candidates if c.safe and c.offered and STRATEGIES[c.strategy].instruction != "defer"]
+
+    @cached_property
+    def chosen(self) -> Candidate | None:
+        """What the kernel does here, if that is safe; the least costly by dominance where it leaves a choice."""
+        running = [c for c in self.candidates if c.running and c.safe]
+        for one in running:
+            if not any(dominates(other.strategy, one.strategy) for other in running):
+                return one
+        return None
+
+    @cached_property
+    def unsafe_running(self) -> list[Candidate]:
+        """What the kernel does here although a flush can be lost."""
+        if self.chosen is not None:
+            return []
+        return [c for c in self.candidates if c.running and c.verdict.state == "inadmissible"]
+
+    @cached_property
+    def rivals(self) -> list[str]:
+        """Usable strategies that dominance does not rule out: the chosen one and those that only cost can rank."""
+        names = [c.strategy for c in self.usable]
+        if self.chosen is None:
+            return []
+        own = self.chosen.strategy
+        return [own, *(n for n in names if n != own and not any(dominates(o, n) for o in names))]
+
+    @cached_property
+    def basis(self) -> Basis | None:
+        """forced: nothing else is usable; dominated: the choice rules out the rest; cost: numbers decide."""
+        if self.chosen is None:
+            return None
+        if len(self.usable) == 1:
+            return "forced"
+        if any(dominates(n, self.chosen.strategy) for n in self.rivals):
+            return "forced"
+        return "dominated" if len(self.rivals) == 1 else "cost"
+
+    @cached_property
+    def costed(self) -> dict[str, Total]:
+        """Rivals whose cost is known."""
+        return {n: self.cost(n) for n in self.rivals if self.cost(n).refused is None}
+
+    @cached_property
+    def comparison(self) -> Comparison | None:
+        """By cost, where the basis is cost and every rival has a number."""
+        if self.basis != "cost" or len(self.costed) < 2 or self.chosen.strategy not in self.costed:
+            return None
+        return compare(self.costed)
+
+    @cached_property
+    def corners(self) -> list[Corner]:
+        if self.comparison is None:
+            return []
+        return corners(list(self.costed), self.chosen.strategy, self.trigger.id, self.scenario, self.parameters)
+
+    @cached_property
+    def disagreeing(self) -> dict[str, str]:
+        """Reruns (a row or a measured machine left out) in which another strategy is cheapest than with all rows."""
+        if self.comparison is None:
+            return {}
+        found = winners_elsewhere(list(self.costed), self.trigger.id, self.scenario, self.variations)
+        return {label: winner for label, winner in found.items() if winner != self.comparison.winner}
+
+    @cached_property
+    def flips(self) -> list[Flip]:
+        if self.comparison is None:
+            return []
+        names = influential(list(self.costed), self.trigger.id, self.scenario, self.parameters)[:FLIP_PARAMETERS]
+        return flips(list(self.costed), self.comparison.winner, self.trigger.id, self.scenario, self.parameters, names)
+
+    def entry(self) -> PolicyEntry:
+        """The policy entry of the trigger."""
+        chosen = self.chosen
+        cost = self.cost(chosen.strategy) if chosen else None
+        placement = placement_for(self.scenario.guest, self.trigger.id, self.scenario.kernel)
+        return PolicyEntry(
+            trigger=self.trigger.id,
+            trigger_title=self.trigger.title,
+            strategy=chosen.strategy if chosen else None,
+            strategy_title=self._title(),
+            basis=self.basis,
+            placement=placement,
+            running=chosen is not None,
+            p_best=self._p_best(chosen.strategy) if chosen else None,
+            p_best_note=self._p_best_note(),
+            cheapest=self.comparison.winner if self.comparison else None,
+            p_best_of_cheapest=self._p_best(self.comparison.winner) if self.comparison else None,
+            regret=self._regret(),
+            flips=self.flips,
+            reason=self._reason(),
+            source=chosen.verdict.source if chosen else "; ".join(c.verdict.source for c in self.unsafe_running),
+            extrapolated=bool(cost and cost.extrapolated),
+            gap=cost.refused if cost else None if self.unsafe_running else f"{self.trigger.title}: {NOT_CATALOGUED}",
+            fires=self.firing.fires,
+            why=self.firing.why,
+        )
+
+    def _regret(self) -> Regret | None:
+        if self.comparison is None:
+            return None
+        worst = max(self.corners, key=lambda c: c.regret_cpu_s_per_event, default=None)
+        return Regret(
+            expected_cpu_s_per_event=self.comparison.regret_s[self.chosen.strategy],
+            worst_cpu_s_per_event=worst.regret_cpu_s_per_event if worst else None,
+            worst_corner=worst.corner if worst else "",
+        )
+
+    def _title(self) -> str:
+        if self.chosen is not None:
+            return title_on(self.chosen.strategy, self.scenario)
+        return "no safe strategy in this kernel" if self.unsafe_running else "not catalogued"
+
+    def _p_best(self, strategy: str) -> float | None:
+        if self.comparison is None or self.disagreeing:
+            return None
+        return self.comparison.p_best[strategy]
+
+    def _p_best_note(self) -> str:
+        if self.basis == "cost" and self.comparison is None:
+            gaps = sorted({self.cost(n).refused for n in self.rivals if self.cost(n).refused})
+            return "no P(best): " + "; ".join(gaps)
+        if self.disagreeing:
+            rows = ", ".join(f"{label}: {winner}" for label, winner in sorted(self.disagreeing.items())[:3])
+            return f"undecided: another strategy is cheapest {rows}"
+        if self.comparison is not None:
+            bound = " and its stated prior, never beyond 0.05/0.95" if self.comparison.extrapolated else ""
+            return f"lowest host CPU time per event, given the model{bound}"
+        return "no probability needed" if self.basis == "dominated" else "no choice" if self.basis else ""
+
+    def _reason(self) -> str:
+        if self.chosen is None:
+            lost = "; ".join(f"{c.strategy}: {c.verdict.reason}" for c in self.unsafe_running)
+            return f"this kernel can lose a flush here ({lost})" if lost else NOT_CATALOGUED
+        better = [n for n in self.rivals if dominates(n, self.chosen.strategy)]
+        text = self.chosen.verdict.reason
+        if better:
+            text += f"; {better[0]} would be cheaper and is safe, but this kernel does not use it here"
+        return text if self.firing.fires else f"cannot happen here: {self.firing.why}; else: {text}"

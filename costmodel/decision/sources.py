@@ -1,0 +1,323 @@
+"""What stands behind a recommendation: rows of data/, measured values beside the modelled, bounds where a total is refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy
+
+from costmodel.calibration.host_flush import FlushModel, cells_of
+from costmodel.cost.scenario import Scenario
+from costmodel.decision.choice import Study
+from costmodel.decision.estimates import interval_of
+from costmodel.decision.result import MeasuredHost, MeasuredRow, MeasuredValue, SourceRow
+from costmodel.errors import CostModelError, UnknownName
+from costmodel.evidence.hosts import FOLDER, HOST_FILE, Profile
+from costmodel.evidence.numbers import read_document
+from costmodel.evidence.records import Measurement
+from costmodel.evidence.rendezvous import FILE as LOGS
+from costmodel.evidence.store import Evidence
+from costmodel.kvm.strategies import STRATEGIES
+from costmodel.numbers import interval, quantity, significant
+
+# Which rows of data/ stand behind a recommendation.
+
+
+def source_rows(evidence: Evidence, scenario: Scenario, studies: Iterable[Study]) -> list[SourceRow]:
+    """Provenance of every number used, in the order of the row ids; CPUID dumps last."""
+    ids: set[str] = set()
+    for study in studies:
+        for candidate in study.candidates:
+            if candidate.verdict.label != "no":
+                for name in study.cost(candidate.strategy).parameters:
+                    if name in study.parameters.parameters:
+                        ids.update(study.parameters[name].sources)
+        load = scenario.workload.load(study.trigger.id)
+        if load:
+            ids.update(load.sources)
+            numbers = [load.threads, load.events_per_cycle, load.sleep_s, load.event_fraction, *load.tunables.values()]
+            ids.update(row for number in numbers if number is not None for row in number.sources)
+    for number in (scenario.workload.vcpus, scenario.workload.resident_bytes):
+        ids.update(number.sources)
+    for rows in scenario.machine.provenance.values():
+        ids.update(rows)
+    ids.discard("scenario")
+    measured = [source_row(evidence, name) for name in sorted(ids) if name in evidence.measurements]
+    logs = [_logs(evidence)] if LOGS in ids else []
+    hosts = [_host(evidence, name) for name in sorted(ids) if name.startswith(f"{FOLDER}/")]
+    dumps = [
+        SourceRow(
+            id=name,
+            quantity="CPUID dump: features and cache geometry",
+            value="",
+            unit="",
+            kind="specified",
+            use="machine",
+            title="InstLatx64 CPUID dumps",
+            author="InstLatx64",
+            date="",
+            locator=name,
+        )
+        for name in sorted(ids)
+        if name not in evidence.measurements and name != LOGS and not name.startswith(f"{FOLDER}/")
+    ]
+    return measured + logs + hosts + dumps
+
+
+def _logs(evidence: Evidence) -> SourceRow:
+    return SourceRow(
+        id=LOGS,
+        quantity=f"logs of {len(evidence.rendezvous)} boots and resumes, each with its lines, that bound WBINVD",
+        value="",
+        unit="",
+        kind="measured",
+        use="fit",
+        title="kernel logs",
+        author="the owners of the machines, as the rows name them",
+        date="",
+        locator=f"data/{LOGS}",
+    )
+
+
+def _host(evidence: Evidence, name: str) -> SourceRow:
+    profile = evidence.hosts[name.removeprefix(f"{FOLDER}/")]
+    return SourceRow(
+        id=name,
+        quantity="profile of a measured host: every repetition of each probe",
+        value="",
+        unit="",
+        kind="measured",
+        use="fit",
+        title="costmodel measure",
+        author="this project" if evidence.root in profile.folder.parents else "the user of this host",
+        date=profile.measured_on,
+        locator=f"{name}/host.toml",
+    )
+
+
+def source_row(evidence: Evidence, name: str) -> SourceRow:
+    """Provenance of one row of data/measurements.csv."""
+    row = evidence.one(name)
+    return SourceRow(
+        id=row.id,
+        quantity=row.quantity,
+        value=f"{row.value:g}",
+        unit=row.unit,
+        kind=row.kind,
+        use=row.use,
+        title=row.source_title,
+        author=row.source_author,
+        date=row.source_date,
+        locator=row.source_locator,
+    )
+
+
+# What a measured host showed, in the rows that a report prints; empty for a catalogued machine.
+
+SHOWN_BYTES = (4096, 2**18, 2**26)
+
+
+def measured_rows(evidence: Evidence, machine: str) -> list[MeasuredRow]:
+    """Rows of the profile of `machine`, or none."""
+    profile = evidence.hosts.get(machine)
+    if profile is None:
+        return []
+    return [*_flush(profile), *_broadcast(profile), *_neighbour(profile), *_invalidations(profile)] + [
+        MeasuredRow(what="finding", value=text, detail="") for text in profile.findings
+    ]
+
+
+def _flush(profile: Profile) -> list[MeasuredRow]:
+    rows = []
+    if not profile.table("flush"):
+        return rows
+    model = FlushModel(cells_of(profile))
+    names = {kind[0] for kind in model.by_kind}
+    instruction = "CLFLUSHOPT" if "CLFLUSHOPT" in names else "CLFLUSH"
+    for state in sorted({kind[1] for kind in model.by_kind}):
+        for size in SHOWN_BYTES:
+            try:
+                guess = model.predict(instruction, state, size)
+            except CostModelError:
+                continue
+            value = (
+                quantity(guess.line_s, "s")
+                if guess.low_s is None
+                else interval(guess.low_s, guess.line_s, guess.high_s, "s")
+            )
+            rows.append(
+                MeasuredRow(
+                    what=f"{instruction}, {state} lines, {quantity(size, 'B', 3)}",
+                    value=f"{value} per line",
+                    detail="90 % interval of a new run" if guess.low_s is not None else guess.note,
+                )
+            )
+    return rows
+
+
+def _broadcast(profile: Profile) -> list[MeasuredRow]:
+    times: dict[float, list[float]] = {}
+    for row in profile.table("broadcast"):
+        times.setdefault(row["targets"], []).append(row["measured_call_s"])
+    return [
+        MeasuredRow(
+            what=f"interrupt round to {count:g} CPUs",
+            value=interval(*numpy.quantile(found, (0.05, 0.5, 0.95)), "s"),
+            detail="membarrier: an empty handler; 5 %, median, 95 % of the repetitions",
+        )
+        for count, found in sorted(times.items())
+    ]
+
+
+def _neighbour(profile: Profile) -> list[MeasuredRow]:
+    slowdowns: dict[tuple[str, float, str], list[float]] = {}
+    for row in profile.table("neighbour"):
+        key = (str(row["victim"]), row["range_bytes"], str(row["wanted_per_s"]))
+        slowdowns.setdefault(key, []).append(row["measured_slowdown"])
+    return [
+        MeasuredRow(
+            what=f"{victim.replace('_', ' ')} neighbour of a CPU that flushes {quantity(size, 'B', 3)} "
+            + ("back to back" if rate == "inf" else f"{float(rate):g} times per second"),
+            value=f"{significant(float(numpy.median(found)))} times slower",
+            detail=f"{significant(float(min(found)))} to {significant(float(max(found)))} over the repetitions",
+        )
+        for (victim, size, rate), found in sorted(slowdowns.items())
+    ]
+
+
+def _invalidations(profile: Profile) -> list[MeasuredRow]:
+    events: dict[str, list[dict[str, object]]] = {}
+    for row in profile.table("invalidations"):
+        events.setdefault(str(row["trigger"]), []).append(row)
+    found = []
+    for trigger, rows in sorted(events.items()):
+        hits = [row for row in rows if row["measured_overlap_bytes"] > 0]
+        lengths = Counter(row["measured_range_bytes"] for row in hits)
+        common = ", ".join(f"{count} of {quantity(size, 'B', 3)}" for size, count in lengths.most_common(2))
+        slot = rows[0]["measured_memslot_bytes"]
+        proxy = f"; proxy for {rows[0]['proxy']}" if rows[0]["proxy"] else ""
+        found.append(
+            MeasuredRow(
+                what=f"invalidations by {trigger}",
+                value=f"{len(hits)} met a memory slot of {quantity(slot, 'B')}",
+                detail=f"{common}; {len(rows) - len(hits)} more met no slot{proxy}",
+            )
+        )
+    return found
+
+
+# Values of a host profile that concern a flush, with n, spread, hardware and kernel.
+
+RANGES = (4096.0, 2.0**26)
+"""Range lengths shown of the flush probe: a page, and one beyond the caches."""
+LIMITS = ("virtual machine:", "broadcast: proxy")
+"""Findings of a profile that limit the values shown here."""
+INSTRUCTION, STATES, PAGE = "CLFLUSHOPT", ("dirty", "absent"), "4KiB"
+
+
+def observed(evidence: Evidence, host: str) -> MeasuredHost:
+    """The measured values of the profile `host`. Raises UnknownName."""
+    if host not in evidence.hosts:
+        raise UnknownName("host profile", host, evidence.hosts)
+    profile = evidence.hosts[host]
+    shown = read_document(profile.folder / HOST_FILE)["host"]
+    return MeasuredHost(
+        id=host,
+        hardware=profile.machine.title,
+        microcode=str(shown.get("microcode", "not reported")),
+        kernel=str(shown.get("kernel", "not reported")),
+        measured_on=profile.measured_on,
+        values=[*_flushes(profile), *_rounds(profile)],
+        limits=[text for text in profile.findings if text.startswith(LIMITS)],
+    )
+
+
+def _flushes(profile: Profile) -> list[MeasuredValue]:
+    found = []
+    for state in STATES:
+        for size in RANGES:
+            rows = [
+                row
+                for row in profile.table("flush")
+                if (row["instruction"], row["state"], row["page"], row["range_bytes"])
+                == (INSTRUCTION, state, PAGE, size)
+            ]
+            what = f"{INSTRUCTION} per line, {state}, {quantity(size, 'B', 2)} range"
+            found += _value(what, rows, "measured_line_s")
+    return found
+
+
+def _rounds(profile: Profile) -> list[MeasuredValue]:
+    rows = profile.table("broadcast")
+    most = max((row["targets"] for row in rows), default=0)
+    return _value(
+        f"interrupt round to {most:g} CPUs, empty handler",
+        [row for row in rows if row["targets"] == most],
+        "measured_call_s",
+    )
+
+
+def _value(what: str, rows: Iterable[dict[str, object]], column: str) -> list[MeasuredValue]:
+    values = [float(row[column]) for row in rows]
+    if not values:
+        return []
+    return [
+        MeasuredValue(
+            what=what,
+            unit="s",
+            interval=interval_of(numpy.array(values), "s", False),
+            n=len(values),
+            runs=len({row["run"] for row in rows}),
+        )
+    ]
+
+
+# Bounds where a total is refused: what a part of it takes at least, and what was measured that contains it.
+
+SHUTDOWNS = {
+    "tdx_page.shutdown_dynamic_s": "page by page while the guest still holds its KeyID",
+    "tdx_page.shutdown_teardown_s": "after the release of its KeyID",
+}
+"""Whole shutdowns of a TDX guest, of which the write-back of its pages is a part."""
+
+
+def bound(study: Study, evidence: Evidence) -> str:
+    """What is known of the flush that the kernel does at the trigger although its total is refused; empty where nothing."""
+    if study.chosen is None or not study.cost(study.chosen.strategy).refused:
+        return ""
+    entry = STRATEGIES[study.chosen.strategy]
+    if entry.contains:
+        return _at_least(study, entry.contains)
+    shape = study.scenario.shape(study.trigger.id)
+    if entry.instruction == "seamcall" and shape is not None and shape.whole_vm:
+        return _shutdowns(study.scenario.resident_bytes, evidence)
+    return ""
+
+
+def _at_least(study: Study, part: str) -> str:
+    cost = study.cost(part)
+    if cost.refused:
+        return ""
+    texts = []
+    for values, what in ((cost.event.stolen_s, "CPU time"), (cost.event.irq_off_s, "with interrupts off on each CPU")):
+        found = interval_of(values, "s", cost.extrapolated)
+        texts.append(f"{interval(found.low, found.median, found.high, found.unit)} {what}")
+    mark = ", EXTRAPOLATED" if cost.extrapolated else ""
+    return f"at least {' and '.join(texts)} per event, which its part {part} takes{mark}"
+
+
+def _shutdowns(resident_bytes: float, evidence: Evidence) -> str:
+    """The measured shutdowns of the guest size next above, or of the largest: upper bounds of the write-back in them."""
+    texts = []
+    for name, how in SHUTDOWNS.items():
+        rows = [row for row in evidence.measurements.values() if row.observable == name and row.range_bytes]
+        row = _next(rows, resident_bytes)
+        texts.append(f"{quantity(row.si, 's')} {how} (row {row.id})")
+    size = quantity(row.range_bytes, "B")
+    return f"whole shutdowns of a guest of {size}, of which the write-back is a part, took {' and '.join(texts)}"
+
+
+def _next(rows: list[Measurement], resident_bytes: float) -> Measurement:
+    ordered = sorted(rows, key=lambda row: row.range_bytes)
+    return next((row for row in ordered if row.range_bytes >= resident_bytes), ordered[-1])

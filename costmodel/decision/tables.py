@@ -1,0 +1,413 @@
+"""Tables of a recommendation: costs, the mask of CPUs, storms, several guests, upstream's choice, rival priors, objectives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy
+
+from costmodel.cost.draws import Draws
+from costmodel.cost.scenario import Scenario
+from costmodel.cost.tenants import Part, losses
+from costmodel.cost.total import Total, event_rate, is_ceiling, least_rate, total
+from costmodel.decision.choice import Candidate, Study, from_kernel, needs
+from costmodel.decision.estimates import interval_of
+from costmodel.decision.result import CostRow, MaskRow, Objective, RivalPrior, StormRow, TogetherRow, UpstreamRow
+from costmodel.decision.waits import compared
+from costmodel.errors import BadInput
+from costmodel.formulas.compiled import value
+from costmodel.kvm import kernels
+from costmodel.kvm.admissibility import judge
+from costmodel.kvm.placements import placement_for
+from costmodel.kvm.strategies import STRATEGIES
+from costmodel.kvm.triggers import triggers_of
+from costmodel.numbers import quantity, significant
+
+# Cost rows: one per strategy that is not ruled out at a trigger, and one for each that the thread argued about.
+
+
+def cost_rows(study: Study) -> list[CostRow]:
+    """Rows of one trigger, cheapest event first, refused totals last."""
+    shown = [c for c in study.candidates if c.verdict.label != "no"]
+    rows = [_cost_row(study, candidate) for candidate in shown]
+    return sorted(
+        rows,
+        key=lambda r: (
+            r.refused is not None,
+            r.stolen_cpu_s_per_event.median if r.stolen_cpu_s_per_event else 0.0,
+            r.strategy,
+        ),
+    )
+
+
+def _cost_row(study: Study, candidate: Candidate) -> CostRow:
+    cost = study.cost(candidate.strategy)
+    marked, ceiling = cost.extrapolated, cost.at_most
+    event = cost.event
+    closed = cost.closed or STRATEGIES[candidate.strategy].instruction == "none"
+    cpus = study.scenario.machine.logical_cpus
+    return CostRow(
+        trigger=study.trigger.id,
+        strategy=candidate.strategy,
+        needs=needs(study.scenario, study.trigger.id, candidate.strategy),
+        admissible=candidate.verdict.label,
+        state=candidate.verdict.state,
+        from_kernel=from_kernel(study.scenario, study.trigger.id, candidate),
+        reason=candidate.verdict.reason,
+        source=candidate.verdict.source,
+        placement=placement_for(study.scenario.guest, study.trigger.id, study.scenario.kernel),
+        event_time_s=interval_of(event.time_s if event else None, "s", marked),
+        event_p99_s=interval_of(cost.p99_s, "s", marked),
+        stolen_cpu_s_per_event=interval_of(event.stolen_s if event else None, "s", marked),
+        irq_off_s=interval_of(event.irq_off_s if event else None, "s", marked),
+        rate_per_s=interval_of(cost.rate_per_s, "1/s", marked, at_most=ceiling),
+        host_cpu_s_per_s=interval_of(cost.host_cpu_s_per_s, "1", marked, cpus, ceiling),
+        standstill_fraction=interval_of(
+            None if cost.host_cpu_s_per_s is None else cost.host_cpu_s_per_s / cpus, "1", marked, at_most=ceiling
+        ),
+        guest_stall_fraction=interval_of(cost.guest_stall_fraction, "1", marked, at_most=ceiling),
+        in_progress_fraction=interval_of(cost.in_progress_fraction, "1", marked, at_most=ceiling),
+        saturation_rate_per_s=None if closed else interval_of(cost.saturation_rate_per_s, "1/s", marked),
+        refused=cost.refused,
+        extrapolated=marked,
+        fires=not cost.never,
+        why=cost.never,
+        least_rate_per_s=interval_of(cost.least_per_s, "1/s", marked),
+        least_host_cpu_s_per_s=interval_of(cost.least_host_cpu_s_per_s, "1", marked, cpus),
+    )
+
+
+# The mask of CPUs that ran the guest: what pinning, spreading and time make of it, and what a flush then costs.
+
+LEFT_OUT = (0.5, 0.1, 0.01)
+"""Shares of the CPUs that an unpinned guest has not run on yet."""
+PER_FLUSH = (1.0, 100.0)
+"""Migrations per flush for the mask that is cleared at each flush: an axis, nobody published a rate."""
+DROPPED = "tried on the KVM list and dropped: clearing the mask loses a flush unless flushes are serialised"
+
+
+def mask_rows(study: Study) -> list[MaskRow]:
+    """Rows from the pinned guest to all CPUs; empty where no masked flush is safe and has a number at the trigger."""
+    masked = [c for c in compared(study) if STRATEGIES[c.strategy].scope == "mask" and c.safe]
+    if not masked:
+        return []
+    chosen = next((c for c in masked if c.running), masked[-1])
+    case, cpus = study.scenario, float(study.scenario.machine.logical_cpus)
+    vcpus = min(float(case.vcpus), cpus)
+    rows = [
+        _mask_row(study, chosen, "pinned, packed", vcpus, "vCPUs fill one cache domain after the other"),
+        _mask_row(study, chosen, "pinned, spread", vcpus, "vCPUs dealt out over all cache domains", packed=False),
+    ]
+    for share in LEFT_OUT:
+        if vcpus < cpus * (1 - share):
+            moves = float(value("migrations_to_share", allowed_cpus=cpus, vcpus=vcpus, untouched_fraction=share))
+            note = f"after {significant(moves)} migrations: {quantity(moves, 's')} at one per second"
+            rows.append(
+                _mask_row(
+                    study,
+                    chosen,
+                    f"unpinned, {100 * (1 - share):g} % of the CPUs",
+                    cpus * (1 - share),
+                    note,
+                    uniform=True,
+                )
+            )
+    rows.append(
+        _mask_row(study, chosen, "unpinned, all CPUs", cpus, "no better than a flush on all CPUs", uniform=True)
+    )
+    for moves in PER_FLUSH:
+        between = float(
+            value("mask_between_flushes", allowed_cpus=cpus, vcpus=vcpus, rate_per_s=1.0, migration_rate_per_s=moves)
+        )
+        label = f"cleared at each flush, {moves:g} migration{'' if moves == 1 else 's'} per flush"
+        rows.append(_mask_row(study, chosen, label, between, DROPPED, uniform=True, admissible=False))
+    return rows
+
+
+def _mask_row(
+    study: Study,
+    candidate: Candidate,
+    label: str,
+    cpus: float,
+    note: str,
+    *,
+    packed: bool = True,
+    uniform: bool = False,
+    admissible: bool = True,
+) -> MaskRow:
+    """A row of the mask with `cpus` CPUs: packed into few cache domains, dealt out, or at random places (`uniform`)."""
+    case = replace(study.scenario, cpus_that_ran=cpus, packed=packed and not uniform)
+    cost = total(study.trigger.id, candidate.strategy, case, study.draws)
+    return MaskRow(
+        trigger=study.trigger.id,
+        strategy=candidate.strategy,
+        label=label,
+        cpus=cpus,
+        domains=_domains(case, cpus, uniform=uniform),
+        event_time_s=interval_of(cost.event.time_s, "s", cost.extrapolated),
+        stolen_cpu_s_per_event=interval_of(cost.event.stolen_s, "s", cost.extrapolated),
+        admissible=admissible,
+        note=note,
+    )
+
+
+def _domains(case: Scenario, cpus: float, *, uniform: bool) -> float:
+    """Cache domains that the CPUs touch: at random places, packed, or dealt out."""
+    machine = case.machine
+    domains = machine.domains_per_socket * machine.sockets
+    if uniform:
+        per_domain = float(machine.cpus_per_domain)
+        return float(value("domains_touched", domains=domains, cpus_per_domain=per_domain, mask_cpus=cpus))
+    return float(numpy.ceil(cpus / machine.cpus_per_domain)) if case.packed else min(cpus, float(domains))
+
+
+# Teardown, boot and conversion storms: what releasing the whole guest takes, or all events of one boot.
+
+KEY_RELEASES = ("asid", "hkid")
+"""Paths on which the guest's key goes, and with it all of its memory."""
+
+
+def storm_rows(studies: Sequence[Study]) -> list[StormRow]:
+    """One row per trigger that releases or converts all memory of the guest, or that the workload pulls a given number
+    of times, under what this kernel does there.
+    """
+    return [row for study in studies if _possible(study) for row in _storm_rows(study)]
+
+
+def _possible(study: Study) -> bool:
+    return study.chosen is not None and study.chosen.flushes and study.firing.fires
+
+
+def _storm_rows(study: Study) -> list[StormRow]:
+    own, shape = study.scenario.workload.load(study.trigger.id), study.scenario.shape(study.trigger.id)
+    if own is not None and own.loop == "once" and own.events_per_cycle is not None:
+        return [_storm_row(study, own.events_per_cycle.value, None)]
+    releases = study.trigger.page_may_leave_vm or study.trigger.path in KEY_RELEASES
+    whole = releases and shape is not None and shape.loop == "once" and shape.whole_vm
+    if study.trigger.path == "conversion" or whole:
+        return [_storm_row(study, 1.0, study.scenario.resident_bytes)]
+    return []
+
+
+def _storm_row(study: Study, events: float, range_bytes: float | None) -> StormRow:
+    """`events` events one after another, each over `range_bytes` (None: the trigger's own range)."""
+    case = replace(study.scenario, range_bytes=range_bytes)
+    cost = total(study.trigger.id, study.chosen.strategy, case, study.draws)
+    event = cost.event
+    return StormRow(
+        trigger=study.trigger.id,
+        trigger_title=study.trigger.title,
+        strategy=study.chosen.strategy,
+        resident_bytes=study.scenario.resident_bytes,
+        events=events,
+        duration_s=interval_of(events * event.time_s if event else None, "s", cost.extrapolated),
+        stolen_cpu_s=interval_of(events * event.stolen_s if event else None, "s", cost.extrapolated),
+        irq_off_s=interval_of(event.irq_off_s if event else None, "s", cost.extrapolated),
+        refused=cost.refused,
+    )
+
+
+# Several guests on one host: what each type takes of its CPUs, and all together.
+
+ALL_GUESTS = "all"
+MOST_VMS = 2**16
+"""More guests than a host has ever run: a slip of the pen."""
+
+
+def check_vms(vms: Mapping[str, int]) -> None:
+    """Raise BadInput for a number of guests that cannot be."""
+    for guest, count in vms.items():
+        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_VMS:
+            problem = f"{guest}: {count!r} is no whole number from 1 to {MOST_VMS}"
+            raise BadInput(problem, field="vms", remedy="give the number of guests of each type")
+
+
+def together_rows(cases: Mapping[str, Scenario], vms: Mapping[str, int], draws: Draws) -> list[TogetherRow]:
+    """A row for each guest type and one for all: every trigger of the workload under what the kernel does there."""
+    parts = [part for guest, count in vms.items() for part in _together_parts(cases[guest], count, draws)]
+    most, ceiling = losses(parts, draws, event_rate), any(is_ceiling(p.scenario, p.trigger) for p in parts)
+    least = losses(parts, draws, least_rate) if ceiling else []
+    rows = [_together_row(guest, count, parts, most, least, draws) for guest, count in vms.items()]
+    return [*rows, _together_row(ALL_GUESTS, sum(vms.values()), parts, most, least, draws)] if len(vms) > 1 else rows
+
+
+def _together_parts(case: Scenario, count: int, draws: Draws) -> list[Part]:
+    found = []
+    for trigger in triggers_of(case.guest):
+        study = Study(trigger, case, draws.parameters, draws, {})
+        if (
+            case.pulls(trigger.id)
+            and study.chosen
+            and study.chosen.flushes
+            and not study.cost(study.chosen.strategy).refused
+        ):
+            found.append(Part(count, case, trigger.id, study.chosen.strategy))
+    return found
+
+
+def _together_row(
+    guest: str,
+    count: int,
+    parts: Sequence[Part],
+    most: Sequence[numpy.ndarray],
+    least: Sequence[numpy.ndarray],
+    draws: Draws,
+) -> TogetherRow:
+    own = [at for at, part in enumerate(parts) if guest in (ALL_GUESTS, part.scenario.guest)]
+    cpus = parts[0].scenario.machine.logical_cpus if parts else None
+    ceiling = any(is_ceiling(parts[at].scenario, parts[at].trigger) for at in own)
+
+    def shown(values: Sequence[numpy.ndarray], at_most: bool) -> object:
+        taken = sum((values[at] for at in own), start=numpy.zeros(draws.n))
+        return interval_of(taken, "1", draws.extrapolated, cpus, at_most)
+
+    return TogetherRow(
+        guest=guest,
+        vms=count,
+        host_cpu_s_per_s=shown(most, ceiling),
+        least_host_cpu_s_per_s=shown(least, False) if ceiling else None,
+    )
+
+
+# What each kernel range does at each trigger, beside what the model would choose.
+
+
+def upstream_rows(studies: Sequence[Study]) -> list[UpstreamRow]:
+    """One row per trigger and catalogued kernel range; `agrees` compares with the recommended strategy."""
+    rows = []
+    for study in studies:
+        guest, trigger = study.scenario.guest, study.trigger.id
+        for kernel in kernels.KERNEL_RANGES:
+            done = kernels.upstream(guest, trigger, kernel)
+            if done is None or not done.strategies:
+                continue
+            agrees, why = _agreement(study, kernel, done.strategies)
+            rows.append(
+                UpstreamRow(
+                    trigger=trigger,
+                    kernel=kernel,
+                    strategy="|".join(done.strategies),
+                    locator=done.locator,
+                    agrees=agrees,
+                    why=why,
+                )
+            )
+    return rows
+
+
+def _agreement(study: Study, kernel: str, strategies: Sequence[str]) -> tuple[str, str]:
+    case = study.scenario
+    facts = case.on(kernel).known(study.trigger.id)
+    states = [judge(case.guest, study.trigger.id, name, facts).state for name in strategies]
+    if "admissible" not in states and "inadmissible" in states:
+        return "no", "can lose a flush"
+    if study.chosen is None:
+        return "n/a", "no safe strategy is known of the kernel asked for"
+    if study.chosen.strategy in strategies:
+        return "yes", "same strategy"
+    return "no", f"model: {study.chosen.strategy} ({study.basis})"
+
+
+# What a whole-cache flush costs under rival priors: nobody has timed one on an EPYC, so the headline shows them too.
+
+PRIORS: dict[str, dict[str, float | str]] = {
+    "each core of a cache domain walks its valid lines": {"valid_exponent": 1.0},
+    "only the logs of EPYC tell, not those of desktops": {
+        "line_empty_s": "line_empty_servers_s",
+        "line_valid_s": "line_valid_servers_s",
+    },
+    "cores of a cache domain flush one after another": {"serial_exponent": 1.0},
+    "only the write-back of dirty lines takes time": {"line_empty_s": 0.0, "line_valid_s": 0.0},
+}
+"""What each prior takes for certain: a number, or another parameter; all the rest keep their distributions."""
+
+
+def rival_rows(study: Study | None) -> list[RivalPrior]:
+    """One row per prior, for the chosen flush at the study's trigger; none where it flushes no whole cache.
+
+    The host CPUs lost where the trigger has a rate, else the CPU time of one event.
+    """
+    if study is None or study.chosen is None or not STRATEGIES[study.chosen.strategy].whole_cache:
+        return []
+    stated = study.cost(study.chosen.strategy)
+    if stated.refused or stated.never:
+        return []
+    return [
+        _prior_row(prior, study, {name: _prior_values(study, instead) for name, instead in taken.items()})
+        for prior, taken in PRIORS.items()
+        if all(isinstance(instead, float) or instead in study.parameters.parameters for instead in taken.values())
+    ]
+
+
+def _prior_values(study: Study, instead: float | str) -> numpy.ndarray:
+    return study.draws[instead] if isinstance(instead, str) else numpy.full(study.draws.n, instead)
+
+
+def _prior_row(prior: str, study: Study, taken: dict[str, numpy.ndarray]) -> RivalPrior:
+    found = total(study.trigger.id, study.chosen.strategy, study.scenario, study.draws.with_values(**taken))
+    per_event = found.host_cpu_s_per_s is None
+    return RivalPrior(
+        prior=prior,
+        host_cpu_s_per_s=interval_of(
+            found.host_cpu_s_per_s, "1", found.extrapolated, found.logical_cpus, found.at_most
+        ),
+        stolen_cpu_s_per_event=interval_of(found.event.stolen_s if per_event else None, "s", found.extrapolated),
+    )
+
+
+# Winners for the three named objectives at a trigger, and the weight at which host time gives way to latency.
+
+OBJECTIVES: dict[str, tuple[str, Callable[[Total], numpy.ndarray]]] = {
+    "host CPU-seconds per event": ("s", lambda cost: cost.event.stolen_s),
+    "99th percentile event latency": ("s", lambda cost: cost.p99_s),
+    "guest time per event": ("s", lambda cost: cost.event.guest_s),
+}
+
+
+def objectives(study: Study) -> list[Objective]:
+    """Winner by each objective among the usable strategies that have a number."""
+    names = [c.strategy for c in study.usable if study.cost(c.strategy).refused is None]
+    found = []
+    for name, (unit, measure) in OBJECTIVES.items():
+        ranked = _ranked(study, names, measure)
+        if not ranked:
+            continue
+        winner = study.cost(ranked[0])
+        found.append(
+            Objective(
+                name=name,
+                unit=unit,
+                winner=ranked[0],
+                value=interval_of(measure(winner), unit, winner.extrapolated),
+                runner_up=ranked[1] if len(ranked) > 1 else None,
+                note="lower bound: the refill after an eviction is only known as a floor" if "guest" in name else "",
+            )
+        )
+    return [_with_weight(study, found[0], found[1]), *found[1:]] if len(found) > 1 else found
+
+
+def _ranked(study: Study, names: list[str], measure: Callable[[Total], numpy.ndarray]) -> list[str]:
+    """Cheapest first; of equals (to 12 digits) the chosen strategy, then the order of the catalogue."""
+    own = study.chosen.strategy if study.chosen else None
+
+    def key(name: str) -> tuple[float, bool, int]:
+        return float(f"{numpy.median(measure(study.cost(name))):.12g}"), name != own, names.index(name)
+
+    return sorted(names, key=key)
+
+
+def _with_weight(study: Study, cpu: Objective, latency: Objective) -> Objective:
+    """Say how dear a second of latency must be before the latency winner wins overall."""
+    if cpu.winner == latency.winner:
+        return cpu
+
+    def middle(strategy: str, name: str) -> float:
+        return float(numpy.median(OBJECTIVES[name][1](study.cost(strategy))))
+
+    more_cpu = middle(latency.winner, cpu.name) - middle(cpu.winner, cpu.name)
+    less_wait = middle(cpu.winner, latency.name) - middle(latency.winner, latency.name)
+    if less_wait <= 0:
+        return cpu
+    note = f"{latency.winner} wins overall once 1 s of latency is worth more than {significant(more_cpu / less_wait)} CPU-s"
+    return cpu.model_copy(update={"note": note})

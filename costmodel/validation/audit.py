@@ -1,0 +1,333 @@
+"""Audit of data/: each number needs a source, a unit, a checksum, a use and a reason, and follows from its quote."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields, replace
+from functools import cache
+from pathlib import Path
+
+import numpy
+
+from costmodel.calibration.calibrate import parameter_set
+from costmodel.calibration.parameters import Calibration, ParameterSet
+from costmodel.calibration.published import checks
+from costmodel.cost.draws import medians
+from costmodel.cost.scenario import MASK_KERNEL, Scenario
+from costmodel.cost.total import Total, distances, total
+from costmodel.errors import BadInput, CostModelError
+from costmodel.evidence import machines, package, store, workloads
+from costmodel.evidence.arithmetic import CONSTANTS, evaluate, literals, numbers_in, same
+from costmodel.evidence.cpuid import CpuidRow
+from costmodel.evidence.finding import Finding
+from costmodel.evidence.measurements import FILE
+from costmodel.evidence.numbers import SCENARIO, Number
+from costmodel.evidence.records import Machine, Measurement, Sourced, Workload
+from costmodel.evidence.store import Evidence
+from costmodel.evidence.units import UNITS, pint_factor
+from costmodel.kvm import kernels
+from costmodel.kvm.setup import setup
+from costmodel.kvm.strategies import STRATEGIES
+
+PERTURBATION = 1.1
+
+
+def audit(data_dir: Path) -> list[Finding]:
+    """Static findings, in a fixed order; empty where all is well. A file that cannot be loaded is one finding."""
+    root = data_dir.resolve()
+    found = [Finding(path, "", "hash", problem) for path, problem in package.differences(root)]
+    try:
+        evidence = store.read(root)
+    except BadInput as error:
+        return [*found, _unread(error)]
+    found += [_unread(error) for error in evidence.left_out.values()]
+    for row in evidence.measurements.values():
+        found += check_row(row)
+    return found + check_numbers(evidence)
+
+
+def _unread(error: BadInput) -> Finding:
+    return Finding(str(error.file or ""), str(error.row or ""), error.field or "", error.problem)
+
+
+def count_numbers(evidence: Evidence) -> int:
+    """How many numbers the audit looks at: values of rows, cells of dumps, numbers of machines and workloads."""
+    own = sum(len(numbers_of(path)) for path in documents(evidence.root))
+    cells = sum(1 for dump in evidence.dumps.values() for cell in dump.cells.values() if cell.isdigit())
+    return len(evidence.measurements) + cells + own
+
+
+def unused_rows(evidence: Evidence, outputs: Sequence[Callable[[Evidence], object]]) -> list[str]:
+    """Numbers that nothing uses: every one of `outputs` stays the same when one grows by 10 % (a count of a machine
+    doubles or halves).
+
+    Gives ids of measurements, and `machines/ID.FIELD` or `workloads/ID.PLACE` for the others. A change that makes
+    an output refuse (CostModelError) counts as a use. Outputs are asked in order, until one differs.
+    """
+    before = [output(evidence) for output in outputs]
+
+    def same(changed: Evidence) -> bool:
+        try:
+            return all(output(changed) == old for output, old in zip(outputs, before, strict=True))
+        except CostModelError:
+            return False
+
+    return [name for name, variants in _perturbed(evidence) if all(same(changed) for changed in variants)]
+
+
+def _perturbed(evidence: Evidence) -> Iterator[tuple[str, list[Evidence]]]:
+    for id in evidence.measurements:
+        yield id, [evidence.with_value(id, PERTURBATION)]
+    for machine in evidence.machines.values():
+        for field in fields(machine):
+            value = getattr(machine, field.name)
+            if field.name in machine.provenance and value is not None:
+                others = (value * 2, max(1, value // 2)) if isinstance(value, int) else (value * PERTURBATION,)
+                changed = [evidence.with_machine(replace(machine, **{field.name: other})) for other in others]
+                yield f"machines/{machine.id}.{field.name}", changed
+    for load in evidence.workloads.values():
+        places: list[str] = []
+
+        def note(place: str, number: Sourced, places: list[str] = places) -> Sourced:
+            places.append(place)
+            return number
+
+        workloads.map_numbers(load, note)
+        for wanted in places:
+
+            def larger_one(place: str, number: Sourced, wanted: str = wanted) -> Sourced:
+                return replace(number, value=number.value * PERTURBATION) if place == wanted else number
+
+            yield f"workloads/{load.id}.{wanted}", [evidence.with_workload(workloads.map_numbers(load, larger_one))]
+
+
+# Checks of the numbers in machine and workload files: each follows from the row or dump that it names.
+
+
+def documents(root: Path) -> list[Path]:
+    """Machine and workload files under `root`, sorted."""
+    return [path for folder in (machines.FOLDER, workloads.FOLDER) for path in sorted((root / folder).glob("*.toml"))]
+
+
+def numbers_of(path: Path) -> dict[str, Number]:
+    """The sourced numbers of a machine or workload file by place. Raises BadInput."""
+    reader = machines if path.parent.name == machines.FOLDER else workloads
+    return reader.read_numbers(path)
+
+
+def check_numbers(evidence: Evidence) -> list[Finding]:
+    """Findings about the numbers and the other source lists of all files."""
+    found = []
+    for path in documents(evidence.root):
+        file = path.relative_to(evidence.root).as_posix()
+        for place, number in numbers_of(path).items():
+            found += unit_findings(number.unit, file, place)
+            found += [Finding(file, place, "source", problem) for problem in _problems(number, evidence)]
+    for load in evidence.workloads.values():
+        found += [
+            Finding(f"{workloads.FOLDER}/{load.id}.toml", trigger.trigger, "sources", f"row {source!r} does not exist")
+            for trigger in load.triggers
+            for source in trigger.sources
+            if source not in evidence.measurements
+        ]
+    return found
+
+
+def _problems(number: Number, evidence: Evidence) -> list[str]:
+    if SCENARIO in number.sources:
+        return [] if number.note or number.unit == "1" else ["a choice of the user needs a note"]
+    unknown = [name for name in number.sources if name not in evidence.measurements and name not in evidence.dumps]
+    if unknown:
+        return [f"{name!r} is neither a row nor a CPUID dump" for name in unknown]
+    first = number.sources[0]
+    source = evidence.measurements.get(first) or evidence.dumps[first]
+    problem = _from_row(number, source) if isinstance(source, Measurement) else _from_dump(number, source)
+    return [problem] if problem else []
+
+
+def _from_row(number: Number, row: Measurement) -> str:
+    if number.arithmetic:
+        return follows(number.arithmetic, number.value, numbers_in(f"{row.hardware} {row.quote}") | {row.value})
+    if UNITS[number.unit].si != row.si_unit:
+        return f"unit {number.unit!r} is not of the kind of {row.unit!r} in row {row.id}"
+    if same(number.si, row.si):
+        return ""
+    return f"{number.value:g} {number.unit} differs from row {row.id}: {row.value:g} {row.unit}"
+
+
+def _from_dump(number: Number, dump: CpuidRow) -> str:
+    if number.arithmetic:
+        cells = " ".join(cell for column, cell in dump.cells.items() if column != "source")
+        return follows(number.arithmetic, number.value, numbers_in(cells))
+    cell = dump.cells.get(number.column, "")
+    if not cell.isdigit():
+        return f"column {number.column!r} of {dump.dump} holds no number"
+    if same(number.value, float(cell)):
+        return ""
+    return f"{number.value:g} differs from {number.column} = {cell} in {dump.dump}"
+
+
+# Checks of one measurement: provenance, unit, use, and that its numbers follow from its quote.
+
+PROVENANCE = ("source_title", "source_author", "source_date", "source_locator", "quote", "trust")
+FITTED_KINDS = ("measured", "specified")
+
+
+def check_row(row: Measurement) -> list[Finding]:
+    """Findings about `row`."""
+
+    def finding(field: str, problem: str) -> Finding:
+        return Finding(FILE, row.id, field, problem)
+
+    found = [finding(field, "provenance is missing") for field in PROVENANCE if not getattr(row, field)]
+    if not row.reason:
+        found.append(finding("reason", f"use {row.use!r} has no reason"))
+    if row.use == "fit" and row.kind not in FITTED_KINDS:
+        found.append(finding("use", f"kind {row.kind!r} may not be fitted"))
+    return found + unit_findings(row.unit, FILE, row.id) + _quoted(row)
+
+
+def unit_findings(name: str, file: str, row: str) -> list[Finding]:
+    """A finding where the factor of the unit is not what pint computes."""
+    import pint
+
+    try:
+        factor = pint_factor(UNITS[name])
+    except (KeyError, pint.errors.PintError, AssertionError, AttributeError) as error:
+        return [Finding(file, row, "unit", f"{name!r} does not parse: {error}")]
+    if not math.isclose(factor, UNITS[name].factor, rel_tol=1e-12):
+        return [Finding(file, row, "unit", f"{name!r} has factor {UNITS[name].factor}, pint says {factor}")]
+    return []
+
+
+def expressions(arithmetic: str) -> dict[str, str]:
+    """`value` (the default) and other fields with the expression that gives them: `1+2; high: 3*4`."""
+    found = {}
+    for part in filter(None, (part.strip() for part in arithmetic.split(";"))):
+        field, separator, expression = part.rpartition(":")
+        found[field.strip() if separator else "value"] = expression.strip()
+    return found
+
+
+def _quoted(row: Measurement) -> list[Finding]:
+    """Each number as the source wrote it stands in the quote, or follows by arithmetic from numbers that do."""
+    factor = UNITS[row.unit].factor
+    written = {
+        "value": row.value,
+        **{
+            field: value / factor
+            for field, value in (("low", row.low_si), ("high", row.high_si), ("uncertainty", row.uncertainty_si))
+            if value is not None
+        },
+    }
+    quoted = numbers_in(row.quote)
+    given = expressions(row.arithmetic)
+    found = [
+        Finding(FILE, row.id, "arithmetic", f"names {field!r}, which the row does not give")
+        for field in given.keys() - written.keys()
+    ]
+    for field, value in written.items():
+        if field in given:
+            problem = follows(given[field], value, quoted)
+        else:
+            problem = "" if any(same(value, number) for number in quoted) else f"{value:g} does not stand in the quote"
+        if problem:
+            found.append(Finding(FILE, row.id, field, problem))
+    return found
+
+
+def follows(expression: str, value: float, quoted: frozenset[float]) -> str:
+    """Empty where `expression` uses only quoted numbers and constants and gives `value`; else the problem."""
+    try:
+        strange = literals(expression) - quoted - CONSTANTS
+        result = evaluate(expression)
+    except BadInput as error:
+        return error.problem
+    if strange:
+        return f"arithmetic uses {', '.join(f'{number:g}' for number in sorted(strange))}, which the quote lacks"
+    return "" if same(result, value) else f"arithmetic gives {result:g}, not {value:g}"
+
+
+# What the evidence moves, as comparable values: the audit changes one number and looks whether one of them changes.
+
+RELEASE = kernels.release(MASK_KERNEL)
+SMALL_GUEST_FRACTION = 1 / 16
+"""A guest of this part of the workload's memory is looked at too: some tunables count only for small guests."""
+
+
+def published(evidence: Evidence) -> object:
+    """The checks against published numbers and the lock-up limits."""
+    return repr(checks(Calibration(evidence))), distances(evidence, 1.0)
+
+
+def parameters(evidence: Evidence) -> list[ParameterSet]:
+    """The parameter set of every machine."""
+    calibration = Calibration(evidence)
+    return [parameter_set(calibration, machine) for machine in evidence.machines.values()]
+
+
+def costs(evidence: Evidence) -> list[object]:
+    """Costs of every workload on every machine, at the medians of the parameters."""
+    found: list[object] = []
+    calibration = Calibration(evidence)
+    for machine in (_whole(machine, evidence) for machine in evidence.machines.values()):
+        own = parameter_set(calibration, machine)
+        text = own.model_dump_json()
+        found += [_costs(_Key(_whole(machine, evidence), text, own, load)) for load in evidence.workloads.values()]
+    return found
+
+
+OUTPUTS = (parameters, published, costs)
+"""The cheapest first: most numbers move it, and then no other is asked."""
+
+
+def _whole(machine: Machine, evidence: Evidence) -> Machine:
+    """The machine with the memory bandwidth of another where its own is unknown.
+
+    Its totals are refused as it is, and then none of its other numbers could show that it counts.
+    """
+    if machine.dram_peak_bytes_per_s_per_socket is not None:
+        return machine
+    if machine.id in evidence.hosts:
+        return machine
+    known = (other.dram_peak_bytes_per_s_per_socket for other in evidence.machines.values())
+    return replace(machine, dram_peak_bytes_per_s_per_socket=next(value for value in known if value is not None))
+
+
+class _Key:
+    """Inputs of `_costs`, equal where machine, parameters and workload are."""
+
+    def __init__(self, machine: Machine, text: str, own: ParameterSet, load: Workload) -> None:
+        self.machine, self.own, self.load = machine, own, load
+        self._text = f"{machine!r}{text}{load!r}"
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and other._text == self._text
+
+
+@cache
+def _costs(key: _Key) -> tuple[object, ...]:
+    """Costs and rates of every strategy at every trigger, and the number of VMs."""
+    load, machine = key.load, key.machine
+    draws = medians(key.own)
+    vcpus = math.ceil(load.vcpus.value)
+    found: list[object] = [load.vms.value]
+    found += [entry.events_per_cycle.value for entry in load.triggers if entry.events_per_cycle is not None]
+    for entry in load.triggers:
+        for ran, share, pinned in ((vcpus, 1.0, True), (machine.logical_cpus, SMALL_GUEST_FRACTION, False)):
+            resident = load.resident_bytes.value * share
+            where = setup("sev", pinned=pinned, mergeable=True)
+            case = Scenario(machine, "sev", load, MASK_KERNEL, vcpus, resident, float(ran), where, release=RELEASE)
+            found += [_numbers(total(entry.trigger, name, case, draws)) for name in STRATEGIES]
+    return tuple(found)
+
+
+def _numbers(cost: Total) -> tuple[object, ...]:
+    if cost.event is None:
+        return (cost.refused,)
+    parts = (cost.event.time_s, cost.event.stolen_s, cost.event.guest_s, cost.rate_per_s, cost.least_per_s)
+    return tuple(None if part is None else numpy.asarray(part).tobytes() for part in parts)
