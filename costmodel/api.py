@@ -696,7 +696,7 @@ class Recommendation:
 
     def text(self) -> str:
         """The block of 7-bit text that `costmodel recommend` prints."""
-        from costmodel.report.text import render
+        from costmodel.report.recommendation import render
 
         return render(self.result)
 
@@ -706,13 +706,13 @@ class Recommendation:
 
     def section(self, name: str) -> Html:
         """A section of the report page (SECTIONS), which shows itself in a notebook. Raises UnknownName."""
-        from costmodel.report import blocks
+        from costmodel.report import page
 
         if name not in SECTIONS:
             raise UnknownName("section", name, SECTIONS)
         if name == "formulas":
-            return Html(name, blocks.formulas())
-        return Html(name, getattr(blocks, name)(self.result))
+            return Html(name, page.formulas())
+        return Html(name, getattr(page, name)(self.result))
 
 
 class Formula:

@@ -59,7 +59,7 @@ def command(trace: Path | None, memslots: Path | None, as_json: bool, **asked: o
     if as_json:
         options.print_json(result.model_dump(mode="json"))
         return
-    from costmodel.report.comparison import render_comparison
+    from costmodel.report.versus import render_comparison
 
     click.echo(render_comparison(result), nl=False)
 

@@ -107,15 +107,15 @@ def _print(
     trigger: str, about: str, why: str, rows: list, bills: list, hybrids: list, masks: list, variants: list
 ) -> None:
     from costmodel.kvm.strategies import STRATEGIES
-    from costmodel.report import waiting
+    from costmodel.report import waits
 
     click.echo(f"{trigger}  ({about})")
     click.echo(
         "Median [90 %]; this trigger alone, only what its flush adds. * marks what this kernel does, - has no bound."
     )
-    for text in filter(None, (why, waiting.ceilings(rows))):
+    for text in filter(None, (why, waits.ceilings(rows))):
         click.echo(click.wrap_text(text, 110))
-    blocks = waiting.blocks(rows)
+    blocks = waits.blocks(rows)
     table = [WAITS, *(line.cells for block in blocks for line in block.lines)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for block in blocks:
@@ -132,43 +132,43 @@ def _print(
     if rows:
         click.echo("\nA hook after range_end is inadmissible: the page can be in use again before its flush.")
         click.echo("In the thread's words:")
-        for text in waiting.thread_names():
+        for text in waits.thread_names():
             click.echo(f"  {text}")
     if bills:
         click.echo("\nWho pays for one event, and what one thread of a tenant or its VMM can take:")
-    for names, bill in waiting.bills(bills):
+    for names, bill in waits.bills(bills):
         click.echo(f"\n{', '.join(names)}{_state(bill.state)}")
         share = f"{bill.others_fraction:.0%} of it from CPUs that do not run the guest"
-        click.echo(f"  guest {waiting.cell(bill.own_s)}, everyone else {waiting.cell(bill.others_s)}: {share}")
+        click.echo(f"  guest {waits.cell(bill.own_s)}, everyone else {waits.cell(bill.others_s)}: {share}")
         if bill.neighbour_fraction is not None and STRATEGIES[names[0]].whole_cache:
-            click.echo(f"  a neighbour on one of these CPUs loses {waiting.told(bill.neighbour_fraction)} of its time")
+            click.echo(f"  a neighbour on one of these CPUs loses {waits.told(bill.neighbour_fraction)} of its time")
         if bill.forced_cpus is not None:
-            click.echo(f"  one attacking thread takes {waiting.cell(bill.forced_cpus)} host CPUs at most")
-        for text in waiting.shares(bill):
+            click.echo(f"  one attacking thread takes {waits.cell(bill.forced_cpus)} host CPUs at most")
+        for text in waits.shares(bill):
             click.echo(f"  {text}")
         if bill.late_answer_s is not None:
-            late = waiting.cell(bill.late_answer_s)
+            late = waits.cell(bill.late_answer_s)
             click.echo(f"  CPUs that answer {late} late on average make the slowest wait as long as the flush takes")
-        for text in waiting.limits(bill):
+        for text in waits.limits(bill):
             click.echo(f"  {text}")
-    for names, hybrid in waiting.hybrids(hybrids):
+    for names, hybrid in waits.hybrids(hybrids):
         click.echo(f"\nHYBRID{_state(hybrid.state)}: {', '.join(names)}, beyond the cap {hybrid.whole}")
-        latency = waiting.cell(hybrid.latency_cap_bytes)
-        click.echo(f"  cap by CPU time {waiting.cell(hybrid.cap_bytes)}, by latency of the event {latency}")
+        latency = waits.cell(hybrid.latency_cap_bytes)
+        click.echo(f"  cap by CPU time {waits.cell(hybrid.cap_bytes)}, by latency of the event {latency}")
     if masks:
         click.echo(f"\nThe mask of {masks[0].strategy}:")
     for mask in masks:
         click.echo(
             f"{' ' if mask.admissible else '-'} {mask.label:<44}{mask.cpus:>5.0f} CPUs, {mask.domains:>4.1f} domains: "
-            f"{waiting.cell(mask.stolen_cpu_s_per_event)} CPU time"
+            f"{waits.cell(mask.stolen_cpu_s_per_event)} CPU time"
         )
         click.echo(f"    {mask.note}")
     if variants:
         click.echo("\nProposed around the flush (- loses a flush or was rejected):")
     for variant in variants:
         click.echo(f"{' ' if variant.admissible else '-'} {variant.title} [{variant.strategy}]")
-        before = f"{waiting.cell(variant.kernel)} as the kernel is, " if variant.kernel else ""
-        click.echo(f"    {variant.quantity}: {before}{waiting.cell(variant.variant)}{' so' if before else ''}")
+        before = f"{waits.cell(variant.kernel)} as the kernel is, " if variant.kernel else ""
+        click.echo(f"    {variant.quantity}: {before}{waits.cell(variant.variant)}{' so' if before else ''}")
         click.echo(f"    {variant.note}")
 
 
@@ -184,8 +184,9 @@ WAITS = (
 
 
 def _columns(first: str, rest: tuple[str, ...], widths: Sequence[int]) -> str:
-    cells = (f"  {text:<{width}}" for text, width in zip(rest, widths, strict=True))
-    return (f"{first:<25}" + "".join(cells)).rstrip()
+    from costmodel.report.layout import aligned
+
+    return aligned((first, *rest), (25, *widths), room=None)[0]
 
 
 def _state(state: str) -> str:

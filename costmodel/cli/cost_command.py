@@ -52,7 +52,8 @@ def command(
     if not rows:
         click.echo(result.headline)
         return
-    from costmodel.report.text import NEEDS, cell, ends, loss_cell
+    from costmodel.report.layout import aligned, widths_of
+    from costmodel.report.recommendation import NEEDS, cell, ends, loss_cell
 
     for name in (trigger,) if trigger else names:
         click.echo(f"\n{name}  ({guest} on {machine}, {workload}, {result.kernel_version})")
@@ -68,9 +69,9 @@ def command(
                 NEEDS.get(row.needs, ""),
             ]
             lines.append((*cells, ", ".join(filter(None, limits))))
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        widths = widths_of(lines)
         for line in lines:
-            click.echo("  " + "  ".join(f"{text:<{width}}" for text, width in zip(line, widths, strict=True)).rstrip())
+            click.echo("\n".join(aligned(line, widths, indent="  ", room=None)))
     if held := ends(rows):
         click.echo(f"\nthe interval {held}")
 

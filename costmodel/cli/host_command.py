@@ -130,7 +130,8 @@ def _answer(guest: RunningGuest, machine: Machine, kernel: str, host: Running) -
 def _page(machine: Machine, kernel: str, host: Running, answers: list[tuple[RunningGuest, ByKernel | str]]) -> str:
     from costmodel.evidence import machine_input
     from costmodel.plain import visible
-    from costmodel.report.text import first_screens, wrap
+    from costmodel.report.layout import wrap
+    from costmodel.report.recommendation import first_screens
 
     lines = ["THIS HOST", *(line for text in machine_input.facts(machine) for line in wrap(text, "  ", "    "))]
     lines += wrap(f"kernel {visible(kernel)}", "  ", "    ")

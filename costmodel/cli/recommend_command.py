@@ -48,7 +48,7 @@ def command(
     if as_json:
         options.print_json(found.as_json())
     else:
-        from costmodel.report.text import render_by_kernel
+        from costmodel.report.recommendation import render_by_kernel
 
         click.echo(render_by_kernel(found), nl=False)
     if not any(answer.applicable for _, answer in found.answers):

@@ -66,14 +66,14 @@ def command(
     check_only: bool,
 ) -> None:
     """Build the reports: an HTML page, a text block and JSON for each guest type and machine, and the index."""
-    from costmodel.report import build, check, contract
+    from costmodel.report import build
 
     values = {"workload": workload, "kernel": kernel, **_parse(extra)}
-    asked = contract.check({**values, "guest": guest or "sev", "machine": machine or "epyc-7763-2s"})
+    asked = build.check_parameters({**values, "guest": guest or "sev", "machine": machine or "epyc-7763-2s"})
     if trace is not None:
         if not guest or not machine or check_only:
             raise BadInput("goes with --guest and --machine, without --check", field="--trace", remedy="name both")
-        _trace(trace, contract.arguments(asked), out)
+        _trace(trace, build.arguments(asked), out)
         return
     todo = build.matrix([guest] if guest else [], [machine] if machine else [], values)
     if not check_only:
@@ -82,7 +82,7 @@ def command(
         files = build.artefacts(todo, lambda: bar.update(1))
     if check_only:
         files = build.committed(files)
-        stale = check.differences(files, out, build.COMMITTED)
+        stale = build.differences(files, out, build.COMMITTED)
         for line in stale:
             click.echo(line)
         click.echo(f"{len(files)} files checked, {len(stale)} stale" + ("; run `make report`" if stale else ""))
@@ -94,12 +94,13 @@ def command(
 
 def _trace(trace: Path, asked: dict[str, object], out: Path) -> None:
     """Page, text and JSON of a replayed trace."""
-    from costmodel.report import build, trace_section
+    from costmodel.report import build
+    from costmodel.report.trace import files as files_of
     from costmodel.traces.study import study
 
     if asked.pop("event_fraction", None) is not None:
         raise BadInput("a trace has its own rate", field="event_fraction", remedy="leave it out")
-    files = trace_section.files(study(trace, **asked))
+    files = files_of(study(trace, **asked))
     build.write(files, out)
     click.echo("\n".join(str(out / name) for name in files))
 

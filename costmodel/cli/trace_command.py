@@ -94,14 +94,14 @@ def summary(files: tuple[Path, ...], as_json: bool) -> None:
 
     FILES are traces (of `trace import`) or summaries (of `trace summary --json`), of one host or of many.
     """
-    from costmodel.report import trace_text
+    from costmodel.report import trace
     from costmodel.traces import counter
 
     found = counter.merged(_summary(file) for file in files)
     if as_json:
         options.print_json(found.as_json())
     else:
-        click.echo(trace_text.summary(found), nl=False)
+        click.echo(trace.summary(found), nl=False)
 
 
 def _summary(file: Path):
@@ -160,11 +160,11 @@ def replay(
 
     The workload gives the size of the guest; rates and ranges are those of the trace.
     """
-    from costmodel.report import trace_text
+    from costmodel.report import trace
     from costmodel.traces.study import study
 
     found = study(file, guest, machine, workload, kernel, arrivals=arrivals, memslots=memslots, **numbers)
     if as_json:
         options.print_json(found.model_dump(mode="json"))
     else:
-        click.echo(trace_text.replay(found), nl=False)
+        click.echo(trace.replay(found), nl=False)

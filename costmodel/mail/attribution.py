@@ -6,7 +6,7 @@ import textwrap
 
 from costmodel.mail.clean import ascii_line
 from costmodel.mail.original import Original
-from costmodel.report.text import WIDTH
+from costmodel.report.layout import WIDTH
 
 
 def attribution(mail: Original) -> list[str]:

@@ -12,9 +12,8 @@ from costmodel.mail.clean import ascii_line, message_ids
 from costmodel.mail.compose import compose, subject_of
 from costmodel.mail.original import Original
 from costmodel.mail.quote import compiled, quoted
-from costmodel.report.block import again, limits, mask_note, statement, table, title
-from costmodel.report.history import history
-from costmodel.report.text import wrap
+from costmodel.report.layout import wrap
+from costmodel.report.mail_table import again, history, limits, mask_note, statement, table, title
 
 DRAFT = "DRAFT, not a mail that can be sent:"
 

@@ -1,23 +1,110 @@
-"""Builds reports: text, JSON and SVG in this process, pages by papermill in parallel, the index last."""
+"""Builds reports: the parameters that are asked for, text, JSON and SVG in this process, pages by papermill in parallel, the
+index last; and how committed files differ from what the inputs give.
+"""
 
 from __future__ import annotations
 
+import json
+import math
+import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from costmodel.cost.scenario import MOST_VCPUS, check_dma
 from costmodel.decision.recommend import recommend
 from costmodel.decision.result import Recommendation
 from costmodel.decision.views import view
-from costmodel.errors import BadInput
+from costmodel.errors import BadInput, UnknownName
+from costmodel.evidence import machine_input
 from costmodel.evidence.paths import notebooks_dir
 from costmodel.evidence.store import load
 from costmodel.hashing import write_beside
+from costmodel.kvm import kernels
 from costmodel.kvm.guests import GUESTS
-from costmodel.report import index, jsonout, page, plots, runner, text
-from costmodel.report.contract import ReportParameters, arguments, check
-from costmodel.report.processes import in_processes
-from costmodel.report.runner import ReportsFailed
+from costmodel.kvm.setup import setup
+from costmodel.report import overview, page, plots, recommendation, runner
+from costmodel.report.runner import ReportsFailed, in_processes
+
+# The parameters of the report notebook: names, types and ranges, checked before a kernel starts.
+
+
+class ReportParameters(BaseModel):
+    """What a report is about. None means: the workload's own number, for `cpus_that_ran` all CPUs, the mask of an
+    unpinned guest, and for the setup of the memory (`vmm` to `mergeable`) what the VMM does. `data_hash` names the data that text and JSON of the report were made from; where it is given, other
+    data are refused.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    guest: str
+    machine: str
+    workload: str
+    kernel: str
+    vcpus: int | None = Field(default=None, ge=1, le=MOST_VCPUS)
+    cpus_that_ran: int | None = Field(default=None, ge=1)
+    event_fraction: float | None = Field(default=None, ge=0.0, le=1.0)
+    vmm: str | None = None
+    pinned: bool | None = None
+    backing: str | None = None
+    mempolicy: str | None = None
+    mergeable: bool | None = None
+    noncoherent_dma: bool = False
+    data_hash: str | None = None
+
+
+def check_parameters(values: Mapping[str, object]) -> ReportParameters:
+    """Validate `values`. Raises UnknownName or BadInput naming the parameter."""
+    for name in values:
+        if name not in ReportParameters.model_fields:
+            raise UnknownName("report parameter", name, ReportParameters.model_fields)
+    try:
+        parameters = ReportParameters(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadInput(
+            f"{first['msg'].lower()}, got {first.get('input')!r}",
+            field=str(first["loc"][0]),
+            remedy="see `costmodel report --help`",
+        ) from None
+    evidence = load()
+    if parameters.data_hash not in (None, evidence.data_hash):
+        raise BadInput(
+            f"the data changed while the report was built: {parameters.data_hash} became {evidence.data_hash}",
+            field="data_hash",
+            remedy="build it again when nothing writes to data/",
+        )
+    setup(
+        parameters.guest,
+        parameters.vmm,
+        pinned=parameters.pinned,
+        backing=parameters.backing,
+        mempolicy=parameters.mempolicy,
+        mergeable=parameters.mergeable,
+    )
+    check_dma(parameters.guest, parameters.noncoherent_dma)
+    host = machine_input.told(parameters.machine)
+    if host.given:
+        parameters = parameters.model_copy(update={"machine": host.id})
+    evidence.workload(parameters.workload)
+    kernels.settled(parameters.kernel, parameters.guest)
+    if (parameters.cpus_that_ran or 0) > host.logical_cpus:
+        raise BadInput(
+            f"{parameters.cpus_that_ran} exceeds the {host.logical_cpus} CPUs of {host.id}",
+            field="cpus_that_ran",
+            remedy="give at most the CPUs of the machine",
+        )
+    return parameters
+
+
+def arguments(parameters: ReportParameters) -> dict[str, object]:
+    """Keyword arguments for `recommend` and `costmodel.case`."""
+    return parameters.model_dump(exclude={"data_hash"})
+
+
+# Builds reports: text, JSON and SVG in this process, pages by papermill in parallel, the index last.
 
 NOTEBOOK = "flush_strategy.ipynb"
 DEFAULT_WORKLOAD = "autonuma-default"
@@ -28,7 +115,7 @@ COMMITTED_PLOTS = (("sev", "epyc-7763-2s"), ("sev-snp-gmem", "epyc-7763-2s"))
 def matrix(guests: Sequence[str], machines: Sequence[str], parameters: dict[str, object]) -> list[ReportParameters]:
     """Parameters of every combination (empty sequences mean all), each checked. Raises UnknownName or BadInput."""
     return [
-        check({**parameters, "guest": guest, "machine": machine})
+        check_parameters({**parameters, "guest": guest, "machine": machine})
         for guest in guests or GUESTS
         for machine in machines or load().machines
     ]
@@ -45,22 +132,22 @@ def _suffixed(name: str, workload: str) -> str:
 
 def artefacts(jobs: Sequence[ReportParameters], tick: Callable[[], None] = lambda: None) -> dict[str, str]:
     """Files that need no kernel, by relative path: text, JSON, schema, SVG, index (of the whole matrix). All but the HTML are committed."""
-    files: dict[str, str] = {"schema/recommendation.schema.json": jsonout.schema()}
+    files: dict[str, str] = {"schema/recommendation.schema.json": recommendation.schema()}
     results: dict[tuple[str, str], Recommendation] = {}
     for job in jobs:
         result = recommend(**arguments(job))
         results[job.guest, job.machine] = result
-        files[f"{stem(job)}.txt"] = text.render(result)
-        files[f"{stem(job)}.json"] = jsonout.render(result)
+        files[f"{stem(job)}.txt"] = recommendation.render(result)
+        files[f"{stem(job)}.json"] = recommendation.as_json(result)
         if (job.guest, job.machine) in COMMITTED_PLOTS:
             files |= _plots(stem(job).replace("/", "-"), result)
         tick()
     if len(results) == len(GUESTS) * len(load().machines):
         name = _suffixed("index", jobs[0].workload)
         files |= {
-            f"{name}.html": index.html(results, {(job.guest, job.machine): f"{stem(job)}.html" for job in jobs}),
-            f"{name}.json": index.as_json(results),
-            f"{name}.txt": index.text(results),
+            f"{name}.html": overview.html(results, {(job.guest, job.machine): f"{stem(job)}.html" for job in jobs}),
+            f"{name}.json": overview.as_json(results),
+            f"{name}.txt": overview.text(results),
         }
     return files
 
@@ -143,3 +230,104 @@ def write(files: dict[str, str], out: Path) -> None:
 def committed(files: dict[str, str]) -> dict[str, str]:
     """The artefacts that are kept in the repository."""
     return {name: content for name, content in files.items() if Path(name).suffix in COMMITTED}
+
+
+# How committed files differ from what the inputs give: numbers to TOLERANCE, everything else to the letter.
+
+TOLERANCE = 1e-7
+"""Relative. Two CPUs differ by 1e-12 at most, and whoever reads a report needs two digits."""
+NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w])")
+"""A number that stands alone; digits in a name or a hash are text."""
+SHOWN = 60
+
+
+def differences(files: dict[str, str], out: Path, suffixes: tuple[str, ...]) -> list[str]:
+    """One line for each of `files` that is missing under `out` or differs: where first, and by how much.
+
+    With the index among `files` (the whole matrix) also a line for each file with one of `suffixes` that nothing
+    builds any more.
+    """
+    found = []
+    for name, wanted in sorted(files.items()):
+        path = out / name
+        if not path.is_file():
+            found.append(f"{name}: missing")
+            continue
+        present = path.read_bytes().decode(errors="replace")
+        compare = _in_json if path.suffix == ".json" else _in_text
+        if present != wanted and (first := next(compare(present, wanted), None)) is not None:
+            found.append(f"{name}: {first}")
+    if "index.json" in files:
+        kept = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.suffix in suffixes}
+        found += [f"{name}: is built from no input" for name in sorted(kept - files.keys())]
+    return found
+
+
+def _in_json(present: str, wanted: str) -> Iterator[str]:
+    try:
+        here = json.loads(present)
+    except ValueError as error:
+        yield f"is no JSON: {error}"
+        return
+    yield from _in_values(here, json.loads(wanted), "")
+
+
+def _in_values(here: object, there: object, place: str) -> Iterator[str]:
+    """Differences of two JSON values, each with its path."""
+    if isinstance(here, dict) and isinstance(there, dict):
+        for name in sorted(here.keys() | there.keys()):
+            inside = f"{place}.{name}" if place else name
+            if name not in there:
+                yield f"{inside} is there, the inputs give none"
+            elif name not in here:
+                yield f"{inside} is missing, the inputs give {_shown(there[name])}"
+            else:
+                yield from _in_values(here[name], there[name], inside)
+    elif isinstance(here, list) and isinstance(there, list):
+        if len(here) != len(there):
+            yield f"{place} has {len(here)} entries, the inputs give {len(there)}"
+            return
+        for number, (one, other) in enumerate(zip(here, there, strict=True)):
+            yield from _in_values(one, other, f"{place}[{number}]")
+    elif _is_number(here) and _is_number(there):
+        if not same(here, there):
+            yield f"{place} is {here!r}, the inputs give {there!r} ({_by(here, there)})"
+    elif here != there or type(here) is not type(there):
+        yield f"{place} is {_shown(here)}, the inputs give {_shown(there)}"
+
+
+def _in_text(present: str, wanted: str) -> Iterator[str]:
+    """Differences of two texts, line by line."""
+    here, there = present.split("\n"), wanted.split("\n")
+    for number, (one, other) in enumerate(zip(here, there, strict=False), start=1):
+        if one == other:
+            continue
+        numbers, others = NUMBER.findall(one), NUMBER.findall(other)
+        if NUMBER.sub("", one) == NUMBER.sub("", other) and len(numbers) == len(others):
+            apart = [(a, b) for a, b in zip(map(float, numbers), map(float, others), strict=True) if not same(a, b)]
+            if not apart:
+                continue
+            yield f"line {number} has {apart[0][0]:g}, the inputs give {apart[0][1]:g} ({_by(*apart[0])})"
+        else:
+            yield f"line {number} is {_shown(one.strip())}, the inputs give {_shown(other.strip())}"
+    if len(here) != len(there):
+        yield f"ends at line {len(here)}, the inputs give {len(there)} lines"
+
+
+def same(one: float, other: float) -> bool:
+    """Whether two numbers agree to TOLERANCE."""
+    return math.isclose(one, other, rel_tol=TOLERANCE)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _by(here: float, there: float) -> str:
+    """How far apart two numbers are."""
+    return f"{(here / there - 1) * 100:+.2g} %" if there else "the inputs give zero"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else text[: SHOWN - 4] + " ..."

@@ -35,7 +35,7 @@ from costmodel.kvm.kernels import KERNEL_RANGES
 from costmodel.kvm.strategies import STRATEGIES
 from costmodel.kvm.triggers import triggers_of
 from costmodel.numbers import quantity
-from costmodel.report import blocks, drawing, page, plots
+from costmodel.report import drawing, page, plots
 
 Pinning = Literal["unpinned", "packed", "spread"]
 PINNINGS: dict[str, Pinning] = {
@@ -309,7 +309,7 @@ class Explorer:
         if self._still:
             return
         self._still = True
-        self.busy.value = blocks.fragment("nothing", text="Computing ...")
+        self.busy.value = page.fragment("nothing", text="Computing ...")
         try:
             if change is None or change["owner"] in (self.machine, self.kernel):
                 self._offer(self.guest, possible_guests(self.machine.value, self.kernel.value))
@@ -332,7 +332,7 @@ class Explorer:
         here = axis.here(found.study.scenario, found.study.trigger.id)
         where = quantity(here, axis.unit, 3) if numpy.isfinite(here) else "unknown"
         alt = f"Cost of each strategy over the {axis.label}; this case lies at {where}"
-        return blocks.fragment("picture", data=base64.b64encode(self.picture.png()).decode(), alt=alt)
+        return page.fragment("picture", data=base64.b64encode(self.picture.png()).decode(), alt=alt)
 
     def _offer_numbers(self, found: Answer | None) -> None:
         """The choices of the sliders, the first of which says what the workload, the machine or the pinning has."""
@@ -366,12 +366,12 @@ def _size(size_bytes: float) -> str:
 
 def _told(found: Answer | None) -> str:
     if found is None:
-        return blocks.fragment("nothing", text="No trigger of this guest type needs a flush.")
+        return page.fragment("nothing", text="No trigger of this guest type needs a flush.")
     own = found.study.chosen.strategy if found.study.chosen else None
     rows = [line for line in found.lines if line.strategy == own or line.refused or line.cpu_time_s.median > 0]
     does = title_on(own, found.study.scenario) if own else "no safe strategy in this kernel"
     events, basis = headline.events_of(found.study), BASES[found.study.basis]
-    return blocks.fragment("explore", found=found, events=events, rows=rows, own=own, does=does, basis=basis)
+    return page.fragment("explore", found=found, events=events, rows=rows, own=own, does=does, basis=basis)
 
 
 def explorer(guest: str, machine: str, workload: str) -> object:

@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 
 from costmodel.numbers import shortened
-from costmodel.report import blocks, page
-from costmodel.report.text import wrap
+from costmodel.report import page
+from costmodel.report.layout import wrap
 from costmodel.validation.row import VERDICTS, Row, Scoreboard, Section
 
 MARKS = {"pass": "ok  ", "fail": "FAIL", "disagree-explained": "why ", "not testable": "n/t "}
@@ -75,4 +75,4 @@ def html(board: Scoreboard, home: str = "index.html") -> str:
 
 def fragment(board: Scoreboard) -> str:
     """The sections as HTML, for the page and for notebooks."""
-    return blocks.fragment("scoreboard", board=board, counts=counts, title=TITLE, legend=LEGEND)
+    return page.fragment("scoreboard", board=board, counts=counts, title=TITLE, legend=LEGEND)

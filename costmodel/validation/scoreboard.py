@@ -7,17 +7,7 @@ from collections.abc import Callable, Iterable
 from costmodel import __version__
 from costmodel.errors import UnknownName
 from costmodel.evidence.store import Evidence
-from costmodel.validation import (
-    claims,
-    cost_alone,
-    dimensions,
-    published,
-    retrodiction,
-    simulated,
-    strd,
-    terms,
-    upstream,
-)
+from costmodel.validation import dimensions, observed, simulated, strd, terms, thread, upstream
 from costmodel.validation.row import Scoreboard, Section
 
 Progress = Callable[[], None]
@@ -28,16 +18,18 @@ def _section(id: str, title: str, rows: Iterable) -> Section:
 
 
 SECTIONS: dict[str, Callable[[Evidence], Section]] = {
-    "claims": lambda e: _section("claims", "What the thread of 2023-08-18 claims", claims.rows(e)),
+    "claims": lambda e: _section("claims", "What the thread of 2023-08-18 claims", thread.rows(e)),
     "terms": lambda e: _section("terms", "Held-out error, bias and coverage of each term", terms.rows(e)),
     "simulation": lambda e: simulated.section(),
-    "retrodiction": lambda e: _section("retrodiction", "What was seen on real hosts", retrodiction.rows(e)),
+    "retrodiction": lambda e: _section("retrodiction", "What was seen on real hosts", observed.rows(e)),
     "upstream": lambda e: _section("upstream", "What the kernel decided since 2022", upstream.rows(e)),
-    "cost-alone": lambda e: _section("cost-alone", "Where cost alone would choose otherwise", cost_alone.rows(e)),
-    "measurements": lambda e: _section(
-        "measurements", "Published measurements that were not fitted", published.measured(e)
+    "cost-alone": lambda e: _section(
+        "cost-alone", "Where cost alone would choose otherwise", upstream.cost_alone_rows(e)
     ),
-    "lore": lambda e: _section("lore", "Rules of thumb and thresholds beside the model", published.lore(e)),
+    "measurements": lambda e: _section(
+        "measurements", "Published measurements that were not fitted", observed.measured(e)
+    ),
+    "lore": lambda e: _section("lore", "Rules of thumb and thresholds beside the model", observed.lore(e)),
     "strd": lambda e: _section("strd", "NIST certified regressions through the same calibrator", strd.rows(e)),
     "formulas": lambda e: _section("formulas", "Dimensions of the formulas", dimensions.rows()),
 }

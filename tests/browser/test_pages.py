@@ -8,7 +8,7 @@ import pytest
 from costmodel.decision.recommend import recommend
 from costmodel.evidence.store import load
 from costmodel.kvm.guests import GUESTS
-from costmodel.report import build, contract, index
+from costmodel.report import build, overview
 from tests.browser.conftest import resize
 
 pytestmark = pytest.mark.browser
@@ -23,7 +23,7 @@ def job():
 
 @pytest.fixture(scope="module")
 def result(job):
-    return recommend(**contract.arguments(job))
+    return recommend(**build.arguments(job))
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +34,9 @@ def addresses(browser, job, result, tmp_path_factory):
     none = recommend("sev", "xeon-8570-2s")
     machines = load().machines
     cells = {(g, m): result if machines[m].vendor == "amd" else none for g in GUESTS for m in machines}
-    overview = out / "index.html"
-    overview.write_text(index.html(cells, dict.fromkeys(cells, "sev/epyc-7763-2s.html")))
-    return {"report": report.as_uri(), "overview": overview.as_uri()}
+    first = out / "index.html"
+    first.write_text(overview.html(cells, dict.fromkeys(cells, "sev/epyc-7763-2s.html")))
+    return {"report": report.as_uri(), "overview": first.as_uri()}
 
 
 @pytest.fixture

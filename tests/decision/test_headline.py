@@ -7,7 +7,7 @@ from costmodel.decision.recommend import not_applicable
 from costmodel.evidence.store import load
 from costmodel.kvm.guests import GUESTS
 from costmodel.kvm.strategies import STRATEGIES
-from costmodel.report.text import render
+from costmodel.report.recommendation import render
 
 EVIDENCE = load()
 MERGEABLE = {"vmm": "other", "pinned": False, "mergeable": True}

@@ -13,7 +13,7 @@ from costmodel.kvm.guests import GUESTS
 from costmodel.kvm.strategies import STRATEGIES
 from costmodel.kvm.triggers import TRIGGERS
 from costmodel.numbers import P_BOUNDS, probability
-from costmodel.report import text
+from costmodel.report import recommendation
 
 EVIDENCE = load()
 
@@ -35,9 +35,9 @@ def test_newest_kernel_flushes_only_the_cpus_that_ran_the_guest(answer):
 
 def test_wbinvd_of_the_thread_slows_ksm_down_but_does_not_saturate(answer):
     result = answer("sev", workload="ksm-default", vmm="other", pinned=False, mergeable=True)
-    text = next(t for t in result.saturation if "WBINVD_ALL" in t and "KSM write protection" in t)
-    assert "each event waits for its flush, so that there are at most" in text
-    assert "events that do not wait would saturate it at" in text
+    recommendation = next(t for t in result.saturation if "WBINVD_ALL" in t and "KSM write protection" in t)
+    assert "each event waits for its flush, so that there are at most" in recommendation
+    assert "events that do not wait would saturate it at" in recommendation
     wbinvd = row(result, "ksm_write_protect", "WBINVD_ALL")
     # The closed loop spends 200 T / (20 ms + 200 T) of its time flushing; half of it at each of the two triggers.
     flush_s = wbinvd.event_time_s.median
@@ -213,7 +213,7 @@ def runs(guest, machine):
 
 def body(result):
     """The text without the names of the case and the hashes."""
-    lines = text.render(result).splitlines()
+    lines = recommendation.render(result).splitlines()
     return "\n".join(lines[2 : next(i for i, line in enumerate(lines) if line.startswith(("Sources", "Again")))])
 
 

@@ -6,7 +6,7 @@ from costmodel.cost.scenario import scenario
 from costmodel.decision.choice import candidates
 from costmodel.decision.views import view
 from costmodel.evidence.store import load
-from costmodel.report.text import render
+from costmodel.report.recommendation import render
 
 SCAN, PROTECT, MERGE = "autonuma_prot_none_scan", "ksm_write_protect", "ksm_replace_page"
 

@@ -9,7 +9,7 @@ import pytest
 from costmodel.errors import BadInput
 from costmodel.mail.message import read
 from costmodel.mail.reply import answer, choose, reply
-from costmodel.report.block import render_block
+from costmodel.report.mail_table import render_block
 from tests.mail.conftest import SAID, agrees
 
 

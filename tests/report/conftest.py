@@ -1,7 +1,7 @@
 import pytest
 
 from costmodel.decision.recommend import recommend
-from costmodel.report import blocks, page
+from costmodel.report import page
 
 GUESTS = ("sev", "sev-es", "sev-snp", "sev-snp-gmem", "tdx", "plain")
 MACHINES = ("epyc-7763-2s", "xeon-8570-2s")
@@ -51,16 +51,16 @@ def whole():
 
     def assemble(result):
         parts = [
-            blocks.answer(result),
-            blocks.policy(result),
-            blocks.costs(result),
-            blocks.contention(result),
-            blocks.curves(result),
-            blocks.uncertainty(result),
-            blocks.admissibility(result),
-            blocks.upstream(result),
-            blocks.formulas(),
-            blocks.provenance(result),
+            page.answer(result),
+            page.policy(result),
+            page.costs(result),
+            page.contention(result),
+            page.curves(result),
+            page.uncertainty(result),
+            page.admissibility(result),
+            page.upstream(result),
+            page.formulas(),
+            page.provenance(result),
         ]
         return page.page(f"{result.guest} on {result.machine}", "\n".join(parts), "../index.html")
 

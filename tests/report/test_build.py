@@ -1,18 +1,144 @@
-"""Building writes what `--check` compares: nothing differs right after, every changed byte is found."""
+"""Parameters that make no report are refused by name, before any kernel starts."""
 
 import json
+import math
 import os
 import signal
 
 import nbformat
 import pytest
 
+from costmodel.cli import main
 from costmodel.decision.recommend import recommend
-from costmodel.errors import BadInput, CostModelError, ExitCode
+from costmodel.errors import BadInput, CostModelError, ExitCode, UnknownName
 from costmodel.evidence.store import load
 from costmodel.kvm.guests import GUESTS
-from costmodel.report import blocks, build, check, contract, runner
+from costmodel.report import build, runner
 from tests.report.html import Reader
+
+GOOD = {"guest": "sev", "machine": "epyc-7763-2s", "workload": "autonuma-default", "kernel": "newest"}
+
+
+@pytest.fixture(autouse=True)
+def no_kernel(monkeypatch):
+    """Any attempt to run a notebook, here or in a worker, fails the test."""
+    import papermill
+
+    def refuse(*_, **__):
+        pytest.fail("a notebook was started")
+
+    monkeypatch.setattr(papermill, "execute_notebook", refuse)
+    monkeypatch.setattr(build, "build_all", refuse)
+
+
+def test_a_good_set_passes_and_what_is_not_given_is_none():
+    arguments = build.arguments(build.check_parameters(GOOD))
+    assert {name: arguments[name] for name in GOOD} == GOOD
+    assert arguments["vcpus"] is None
+    assert arguments["cpus_that_ran"] is None
+    assert arguments["event_fraction"] is None
+
+
+def test_given_numbers_reach_the_model():
+    arguments = build.arguments(build.check_parameters({**GOOD, "vcpus": 4, "cpus_that_ran": 8, "event_fraction": 0.0}))
+    assert (arguments["vcpus"], arguments["cpus_that_ran"], arguments["event_fraction"]) == (4, 8, 0.0)
+
+
+def test_unknown_parameter_is_named_with_the_near_one():
+    with pytest.raises(UnknownName) as caught:
+        build.check_parameters({**GOOD, "vcpu": 4})
+    assert "vcpu" in str(caught.value)
+    assert "'vcpus'" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["guest", "machine", "workload"])
+@pytest.mark.parametrize("value", ["no-such-thing", "", "SEV ", "../../etc/passwd"])
+def test_unknown_ids(name, value):
+    with pytest.raises(CostModelError):
+        build.check_parameters({**GOOD, name: value})
+
+
+@pytest.mark.parametrize("value", ["", "6", "six", "5.3", "9.1", "6.6; rm -rf /", "6.6\n"])
+def test_unknown_kernels(value):
+    with pytest.raises(CostModelError):
+        build.check_parameters({**GOOD, "kernel": value})
+
+
+@pytest.mark.parametrize("name", list(GOOD))
+def test_a_missing_name_is_refused(name):
+    with pytest.raises(BadInput) as caught:
+        build.check_parameters({key: value for key, value in GOOD.items() if key != name})
+    assert caught.value.field == name
+
+
+WRONG = [
+    ("guest", 1),
+    ("guest", None),
+    ("machine", ["epyc-7763-2s"]),
+    ("kernel", 6.6),
+    ("vcpus", "8"),
+    ("vcpus", 8.5),
+    ("vcpus", True),
+    ("vcpus", 0),
+    ("vcpus", -1),
+    ("vcpus", math.nan),
+    ("vcpus", 10**400),
+    ("cpus_that_ran", -1),
+    ("cpus_that_ran", 0),
+    ("cpus_that_ran", 257),
+    ("cpus_that_ran", 10**12),
+    ("cpus_that_ran", "all"),
+    ("event_fraction", "0.5"),
+    ("event_fraction", 2),
+    ("event_fraction", 1.0000001),
+    ("event_fraction", -0.5),
+    ("event_fraction", -1.0),
+    ("event_fraction", -2.0),
+    ("event_fraction", math.nan),
+    ("event_fraction", math.inf),
+    ("event_fraction", -math.inf),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG, ids=lambda v: str(v)[:20])
+def test_wrong_types_and_impossible_values(name, value):
+    with pytest.raises(BadInput) as caught:
+        build.check_parameters({**GOOD, name: value})
+    assert caught.value.field == name
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--guest", "sve"],
+        ["--machine", "epyc-1"],
+        ["--workload", "none"],
+        ["--kernel", "2.6"],
+        ["-p", "vcpu=4"],
+        ["-p", "vcpus=-1"],
+        ["-p", "vcpus=many"],
+        ["-p", "vcpus=nan"],
+        ["-p", "event_fraction=2"],
+        ["-p", "event_fraction=nan"],
+        ["-p", "event_fraction"],
+        ["-p", "=4"],
+        ["--guest", "sev", "--machine", "epyc-7763-2s", "-p", "guest=nonsense"],
+        ["--guest", "sev", "--machine", "epyc-7763-2s", "-p", "machine=nonsense"],
+        ["--guest", "sev", "-p", "cpus_that_ran=200"],
+    ],
+    ids=" ".join,
+)
+def test_the_command_refuses_and_writes_nothing(arguments, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out"
+    monkeypatch.setattr("sys.argv", ["costmodel", "report", "--out", str(out), *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    assert "Traceback" not in capsys.readouterr().err
+    assert not out.exists()
+
+
+# Building writes what `--check` compares: nothing differs right after, every changed byte is found.
 
 PARAMETERS = {"workload": "autonuma-default", "kernel": "newest"}
 
@@ -81,7 +207,7 @@ def test_written_as_given(files, written):
 
 
 def test_nothing_differs_right_after(files, written):
-    assert check.differences(files, written, build.COMMITTED) == []
+    assert build.differences(files, written, build.COMMITTED) == []
 
 
 def test_one_changed_byte_is_found(files, written):
@@ -90,10 +216,10 @@ def test_one_changed_byte_is_found(files, written):
         good = path.read_bytes()
         middle = len(good) // 2
         path.write_bytes(good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1 :])
-        (found,) = check.differences(files, written, build.COMMITTED)
+        (found,) = build.differences(files, written, build.COMMITTED)
         assert name in found
         path.write_bytes(good)
-    assert check.differences(files, written, build.COMMITTED) == []
+    assert build.differences(files, written, build.COMMITTED) == []
 
 
 @pytest.mark.parametrize(
@@ -109,15 +235,15 @@ def test_one_changed_byte_is_found(files, written):
 def test_other_changes_are_found(files, written, change):
     path = written / "sev/epyc-7763-2s.txt"
     path.write_bytes(change(path.read_bytes()))
-    (found,) = check.differences(files, written, build.COMMITTED)
+    (found,) = build.differences(files, written, build.COMMITTED)
     assert "sev/epyc-7763-2s.txt" in found
 
 
 def test_missing_files_are_found(files, written):
     (written / "sev/epyc-7763-2s.json").unlink()
-    (found,) = check.differences(files, written, build.COMMITTED)
+    (found,) = build.differences(files, written, build.COMMITTED)
     assert "sev/epyc-7763-2s.json" in found
-    assert len(check.differences(files, written / "nowhere", build.COMMITTED)) == len(files)
+    assert len(build.differences(files, written / "nowhere", build.COMMITTED)) == len(files)
 
 
 def test_pages_are_not_kept():
@@ -138,12 +264,12 @@ def test_two_builds_give_the_same_bytes(built):
 
 @pytest.mark.notebook
 def test_the_page_shows_what_the_model_says(built, jobs):
-    result = recommend(**contract.arguments(jobs[0]))
+    result = recommend(**build.arguments(jobs[0]))
     page = (built[0] / "sev/epyc-7763-2s.html").read_text()
     reader = Reader(page)
     assert reader.faults == []
     assert result.headline in reader.all("main")[0].text
-    for fragment in (blocks.answer(result), blocks.policy(result), blocks.costs(result), blocks.upstream(result)):
+    for fragment in (page.answer(result), page.policy(result), page.costs(result), page.upstream(result)):
         assert fragment in page, "the kernel and this process give the same"
     shown = {e.get("id") for e in reader.all("section") if e.get("id")}
     assert {"answer", "policy", "costs", "curves", "uncertainty", "admissibility", "upstream", "formulas"} <= shown
@@ -225,3 +351,69 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         build.write({"a/b.txt": "new"}, tmp_path)
     assert (tmp_path / "a/b.txt").read_text() == "old"
     assert [p.name for p in (tmp_path / "a").iterdir()] == ["b.txt"]
+
+
+# A committed file is current if its numbers agree to 1e-7 and everything else to the letter; else it says where.
+
+SUFFIXES = (".txt", ".json", ".svg")
+ANSWER = {"strategy": "WBINVD_ALL", "median": 1.23456, "rows": [{"extrapolated": True, "low": 0.0}], "n": 3}
+
+
+def found(present, wanted, tmp_path, name="a.json"):
+    (tmp_path / name).write_text(present if isinstance(present, str) else json.dumps(present))
+    return build.differences({name: wanted if isinstance(wanted, str) else json.dumps(wanted)}, tmp_path, SUFFIXES)
+
+
+@pytest.mark.parametrize("factor", [1 + 9e-8, 1 - 9e-8, 1.0])
+def test_the_last_digits_of_a_number_do_not_count(tmp_path, factor):
+    assert found({**ANSWER, "median": 1.23456 * factor}, ANSWER, tmp_path) == []
+    assert found(f"costs {1.23456 * factor:.12f} s", "costs 1.23456 s", tmp_path, "a.txt") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"median": 1.23456 * (1 + 2e-7)}, "median is 1.23456"),
+        ({"median": 2.46912}, "+1e+02 %"),
+        ({"median": "1.23456"}, "median is '1.23456'"),
+        ({"strategy": "WBNOINVD_ALL"}, "strategy is 'WBNOINVD_ALL', the inputs give 'WBINVD_ALL'"),
+        ({"rows": [{"extrapolated": False, "low": 0.0}]}, "rows[0].extrapolated is False"),
+        ({"rows": [{"extrapolated": 1, "low": 0.0}]}, "rows[0].extrapolated is 1"),
+        ({"rows": [{"extrapolated": True, "low": 1e-300}]}, "the inputs give zero"),
+        ({"rows": []}, "rows has 0 entries, the inputs give 1"),
+        ({"rows": [{"low": 0.0}]}, "rows[0].extrapolated is missing"),
+        ({"more": None}, "more is there, the inputs give none"),
+        ({"n": None}, "n is None"),
+    ],
+)
+def test_everything_else_is_found_and_named(tmp_path, change, said):
+    (line,) = found({**ANSWER, **change}, ANSWER, tmp_path)
+    assert line.startswith("a.json: ") and said in line
+
+
+def test_a_changed_word_of_a_text_is_found(tmp_path):
+    (line,) = found("cost 30 [6, 60] CPUs\nat most", "cost 30 [6, 60] CPUs\nat least", tmp_path, "a.txt")
+    assert line == "a.txt: line 2 is 'at most', the inputs give 'at least'"
+
+
+def test_a_changed_number_of_a_text_is_found_with_its_size(tmp_path):
+    (line,) = found("cost 30 [6, 60] CPUs", "cost 30 [7, 60] CPUs", tmp_path, "a.txt")
+    assert line == "a.txt: line 1 has 6, the inputs give 7 (-14 %)"
+
+
+def test_digits_of_a_hash_or_a_name_are_text(tmp_path):
+    """12345678901 and 12345678902 are equal to 1e-7; as parts of a hash they are not."""
+    assert found("data 12345678901a", "data 12345678902a", tmp_path, "a.txt")
+    assert found("epyc-7763.12345678901x", "epyc-7763.12345678902x", tmp_path, "a.txt")
+
+
+def test_a_file_that_nothing_builds_is_found_where_all_are_built(tmp_path):
+    (tmp_path / "old.txt").write_text("")
+    (tmp_path / "old.html").write_text("")
+    (tmp_path / "index.json").write_text("{}")
+    assert build.differences({"index.json": "{}"}, tmp_path, SUFFIXES) == ["old.txt: is built from no input"]
+
+
+def test_what_is_no_json_is_said(tmp_path):
+    (line,) = found("{", "{}", tmp_path)
+    assert "is no JSON" in line

@@ -12,7 +12,7 @@ import pytest
 import costmodel as cm
 from costmodel import api
 from costmodel.report import build, runner
-from costmodel.report.contract import ReportParameters
+from costmodel.report.build import ReportParameters
 
 FOLDER = Path(cm.__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from costmodel.formulas.catalog import FORMULAS
-from costmodel.report import blocks, page
+from costmodel.report import page
 from tests.report.conftest import HOSTILE
 from tests.report.html import Reader
 
@@ -177,14 +177,14 @@ def test_no_control_characters_reach_the_page(hostile, whole):
 def test_no_character_that_acts_unseen_reaches_the_page(answer, character):
     text = f"a{character}b"
     result = answer("sev").model_copy(update={"headline": text, "warnings": [text], "machine_title": text})
-    shown = page.page(text, blocks.answer(result), text)
+    shown = page.page(text, page.answer(result), text)
     assert character not in shown and "a\N{REPLACEMENT CHARACTER}b" in shown
 
 
 @pytest.mark.parametrize("text", ['"><img src=x onerror=alert(1)>', "</title><script>", "{{ 7*7 }}", "<!--", "]]>"])
 def test_title_and_fragments_are_escaped(answer, text):
     result = answer("sev").model_copy(update={"headline": text, "warnings": [text], "guest_title": text})
-    reader = Reader(page.page(text, blocks.answer(result), text))
+    reader = Reader(page.page(text, page.answer(result), text))
     assert reader.faults == []
     assert not reader.all("script", "img")
     assert reader.all("title")[0].text == text
@@ -194,7 +194,7 @@ def test_title_and_fragments_are_escaped(answer, text):
 def test_hostile_text_of_a_table_row(answer):
     result = answer("sev")
     rows = [row.model_copy(update={"refused": HOSTILE}) for row in result.costs]
-    assert "<script" not in blocks.costs(result.model_copy(update={"costs": rows}))
+    assert "<script" not in page.costs(result.model_copy(update={"costs": rows}))
 
 
 def test_body_is_only_the_html_of_code_cells():

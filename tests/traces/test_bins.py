@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costmodel.report import trace_text
+from costmodel.report import trace
 from costmodel.traces import bins, memslots, tasks
 
 
-@pytest.mark.parametrize("module", [bins, memslots, tasks, trace_text], ids=lambda m: m.__name__)
+@pytest.mark.parametrize("module", [bins, memslots, tasks, trace], ids=lambda m: m.__name__)
 def test_examples_in_the_docstrings(module):
     found = doctest.testmod(module)
     assert found.attempted and not found.failed

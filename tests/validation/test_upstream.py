@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 
 from costmodel.evidence.store import load
+from costmodel.kvm import kernels
 from costmodel.kvm.decisions import decisions
 from costmodel.kvm.strategies import STRATEGIES
 from costmodel.validation import upstream
-from costmodel.validation.upstream import agrees, before, judge_decision
+from costmodel.validation.upstream import PLACES, Place, agrees, before, judge_decision
 
 EVIDENCE = load()
 SINCE = [d for d in decisions() if not d.date or d.date >= "2022"]
@@ -169,3 +170,64 @@ def test_one_cell_against_the_kernel_makes_a_decision_disagree(judged):
     cells = [judged[14][0], replace(judged[14][1], prefers_proposed=False)]
     row = upstream._row(by_number(14), cells)
     assert (row.verdict, row.details["agree"]) == ("fail", 1)
+
+
+# Where cost alone would choose otherwise: cheaper indeed, and a reason each.
+
+
+@pytest.fixture(scope="module")
+def rows_cost_alone():
+    return {row.id: row for row in upstream.cost_alone_rows(EVIDENCE)}
+
+
+def test_there_are_four_places(rows_cost_alone):
+    assert len(rows_cost_alone) == len(PLACES) == 4
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda p: p.id)
+def test_each_is_cheaper_in_more_than_half_of_the_draws(rows_cost_alone, place):
+    row = rows_cost_alone[f"cost-alone-{place.id}"]
+    assert 0.5 < row.value <= 1
+    assert row.verdict == "disagree-explained"
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda p: p.id)
+def test_each_has_a_reason_with_its_source(rows_cost_alone, place):
+    row = rows_cost_alone[f"cost-alone-{place.id}"]
+    assert len(row.note) > 20
+    assert row.source.startswith("rule ")
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda p: p.id)
+def test_the_kernel_does_what_is_said_and_not_the_cheaper(place):
+    done = kernels.upstream(place.guest, place.trigger, kernels.newest()).strategies
+    assert place.kernel in done
+    assert place.cheaper not in done
+
+
+def test_a_place_that_is_not_cheaper_fails():
+    dear = Place("x", "a page", "sev", "ksm_replace_page", "WBINVD_ALL", "CLFLUSHOPT_UVA")
+    row = upstream._cost_alone_row(EVIDENCE, dear)
+    assert (row.verdict, row.value) == ("fail", 0)
+
+
+def test_a_large_hole_is_no_such_place(rows_cost_alone):
+    """guest_memfd calls the hook for each folio, so a whole-cache flush there is one per 4 KiB page."""
+    assert not any(place.guest == "sev-snp-gmem" for place in PLACES)
+    hole = Place("hole", "a hole", "sev-snp-gmem", "gmem_punch_hole", "WBNOINVD_ALL", "CLFLUSHOPT_DM_GMEM")
+    assert upstream._cost_alone_row(EVIDENCE, hole).verdict == "fail"
+
+
+def test_a_flush_on_all_cpus_stands_for_a_sequence_that_holds_it(rows_cost_alone):
+    assert "at least" in rows_cost_alone["cost-alone-asid"].figure
+
+
+def test_leaving_the_flush_out_costs_nothing(rows_cost_alone):
+    for id in ("cost-alone-event-filter", "cost-alone-region"):
+        assert rows_cost_alone[id].figure.startswith("nothing against ")
+        assert rows_cost_alone[id].value == 1
+
+
+def test_the_page_of_the_thread_costs_less_than_microseconds_by_range_and_milliseconds_by_blast(rows_cost_alone):
+    assert " ns against " in rows_cost_alone["cost-alone-4-kib-page"].figure
+    assert " ms CPU time" in rows_cost_alone["cost-alone-4-kib-page"].figure

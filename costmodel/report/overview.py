@@ -10,8 +10,9 @@ from costmodel.evidence.store import load
 from costmodel.kvm.guests import GUESTS
 from costmodel.numbers import probability
 from costmodel.report import page
-from costmodel.report.blocks import cell, fragment
-from costmodel.report.text import WIDTH, ends, wrap
+from costmodel.report.layout import WIDTH, wrap
+from costmodel.report.page import cell, fragment
+from costmodel.report.recommendation import ends
 
 WIDEST_ID = 24
 """Columns of the machine's id in the text; a longer id is wrapped."""

@@ -1,4 +1,5 @@
-"""What was seen on real hosts and is no input of the model: lock-ups, invalidations of a boot, shut-down times."""
+"""What was seen on real hosts and is no input of the model, and what others say: rules of thumb and published figures.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +8,8 @@ import math
 import numpy
 
 from costmodel.calibration.calibrate import parameters_of
+from costmodel.calibration.parameters import Calibration
+from costmodel.calibration.published import Check, checks
 from costmodel.cost.draws import Draws
 from costmodel.cost.event import whole_cache
 from costmodel.cost.scenario import scenario
@@ -17,6 +20,8 @@ from costmodel.formulas.compiled import value
 from costmodel.numbers import interval, quantity, significant
 from costmodel.validation.row import Row, Verdict
 
+# What was seen on real hosts and is no input of the model: lock-ups, invalidations of a boot, shut-down times.
+
 LARGE_HOST = "epyc-9654-2s"
 """The catalogued EPYC whose number of CPUs comes next to that of row E03; its caches stand for that host's."""
 PLAUSIBLE = 0.05
@@ -26,7 +31,7 @@ HUGE_PAGE_BYTES = 2.0**21
 SHUTDOWNS = {"S06": "dynamic page removal", "S07": "reclaim in TD_TEARDOWN state"}
 GUESTS = ("a", "b", "c")
 """Suffixes of the rows: three guests."""
-WIDEST = 4.0
+WIDEST_SEEN = 4.0
 """An interval that spans more than this factor either way tests nothing."""
 
 
@@ -156,7 +161,7 @@ def _shutdown(seen: Measurement, kind: str, others: list[float]) -> Row:
     pages = seen.range_bytes / PAGE_BYTES
     middle = float(value("page_chain", pages=pages, page_operation_s=math.exp(logs.mean())))
     inside = middle / factor <= seen.si <= middle * factor
-    verdict: Verdict = "fail" if not inside else "pass" if factor <= WIDEST else "not testable"
+    verdict: Verdict = "fail" if not inside else "pass" if factor <= WIDEST_SEEN else "not testable"
     note = "the two others differ too much to foretell a third" if verdict == "not testable" else ""
     return Row(
         id=seen.id,
@@ -173,4 +178,51 @@ def _shutdown(seen: Measurement, kind: str, others: list[float]) -> Row:
         note=note
         if inside
         else "no constant time per page, then; perhaps it grows with the vCPUs, which nothing here tests",
+    )
+
+
+# The model beside what others say: rules of thumb and thresholds (lore), and published measurements.
+
+WIDEST = 100.0
+"""A model interval whose ends lie further apart than this factor decides nothing."""
+TOO_WIDE = f"the interval spans more than a factor of {WIDEST:.0f}: not decisive"
+SIGNS = {"exact": "", "lower": ">= ", "upper": "<= "}
+LORE_KINDS = ("claimed", "threshold")
+
+
+def lore(evidence: Evidence) -> list[Row]:
+    """Claimed figures and thresholds of other software beside the model's interval."""
+    return [_published_row(evidence, check) for check in checks(Calibration(evidence)) if check.kind in LORE_KINDS]
+
+
+def measured(evidence: Evidence) -> list[Row]:
+    """Published measurements that were not fitted, beside the model's interval."""
+    kept = [c for c in checks(Calibration(evidence)) if c.kind not in LORE_KINDS and c.use != "fit"]
+    return [_published_row(evidence, check) for check in kept if check.kind == "measured"]
+
+
+def _published_row(evidence: Evidence, check: Check) -> Row:
+    verdicts: dict[str, Verdict] = {"met": "pass", "cannot check": "not testable", "missed": "fail"}
+    verdict, note = verdicts[check.verdict], check.note
+    source = evidence.measurements[check.id]
+    model = "no number"
+    if check.low is not None:
+        middle = math.sqrt(check.low * check.high) if check.low > 0 else check.high / 2
+        model = f"model {interval(check.low, middle, check.high, check.unit)}"
+    if verdict == "pass" and check.high > WIDEST * check.low:
+        verdict, note = "not testable", TOO_WIDE if check.low > 0 else check.note
+    reached = "the published figure lies in the model's interval"
+    return Row(
+        id=check.id,
+        what=check.quantity,
+        figure=f"{SIGNS[source.bound]}{quantity(check.published, check.unit)} published, {model}",
+        target=reached if source.bound == "exact" else "the model's interval reaches the published bound",
+        verdict=verdict,
+        source=f"{source.source_author}, {source.source_date}: {source.source_title}",
+        value=check.published,
+        low=check.low,
+        high=check.high,
+        unit=check.unit,
+        note=note,
+        details={"kind": check.kind, "use": check.use},
     )

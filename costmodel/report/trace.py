@@ -1,14 +1,22 @@
-"""A replay and a summary as plain text: 7-bit ASCII, at most 72 columns, fit to be pasted into a mail."""
+"""A replayed trace and a summary as plain text, 7-bit and fit to be pasted into a mail, and as a page and JSON beside the
+report of the same guest and machine.
+"""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 from costmodel.decision.result import Interval
-from costmodel.numbers import interval, quantity, significant
-from costmodel.report.text import NEWER_MARK, STATE_MARKS, ascii_text, command_lines, safety_mark, wrap
+from costmodel.numbers import interval, quantity, shortened, significant
+from costmodel.report import page
+from costmodel.report.layout import ascii_text, command_lines, listed, wrap
+from costmodel.report.page import fragment
+from costmodel.report.recommendation import NEWER_MARK, STATE_MARKS, safety_mark
 from costmodel.traces import model
+from costmodel.traces.model import Replay
 from costmodel.traces.summary import BURST_GAP_NS, Histogram, Summary, lost
 from costmodel.traces.tasks import triggers_of_task
 
@@ -47,10 +55,10 @@ def replay(found: model.Replay) -> str:
     blocks += [_way(found, way) for way in found.ways]
     blocks += [
         _without_flush(found),
-        _list("REFUSED", [f"{name}: {gap}" for name, gap in found.refused.items()]),
+        listed("REFUSED", [f"{name}: {gap}" for name, gap in found.refused.items()]),
         [line for row in found.break_evens for line in _break_even(found, row)],
-        _list("NOT DECIDABLE FROM THIS TRACE", found.not_decidable),
-        _list("HOW", found.notes),
+        listed("NOT DECIDABLE FROM THIS TRACE", found.not_decidable),
+        listed("HOW", found.notes),
         _foot(found),
     ]
     return "\n".join("\n".join(block) + "\n" for block in blocks if block)
@@ -236,11 +244,6 @@ def _break_even(found: model.Replay, row: model.BreakEven) -> list[str]:
     return lines
 
 
-def _list(title: str, texts: Sequence[str]) -> list[str]:
-    lines = [line for text in texts for line in wrap(f"- {text}", "  ", "    ")]
-    return [title, *lines] if lines else []
-
-
 def _foot(found: model.Replay) -> list[str]:
     return [
         "Again with:",
@@ -301,3 +304,34 @@ def _octaves(histogram: Histogram) -> list[str]:
         f"  {quantity(2.0**octave, 'B', 3):>9} {count(number):>13}  {'#' * math.ceil(40 * number / total)}"
         for octave, number in sorted(octaves.items())
     ]
+
+MOST_TASKS_ON_PAGE = 100
+
+
+def html(found: Replay) -> str:
+    """The sections of a replay; every text from the trace is escaped."""
+    shown = found.tasks[:MOST_TASKS_ON_PAGE]
+    words = {"count": count, "plural": plural, "lost": lost}
+    return fragment("trace", r=found, tasks=shown, more=len(found.tasks) - len(shown), **words)
+
+
+def as_json(found: Replay) -> str:
+    """The replay as JSON, keys sorted, 6 significant digits."""
+    return json.dumps(shortened(found.model_dump(mode="json")), indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def stem(found: Replay) -> str:
+    """guest/machine.trace, with the name of the trace's file so that several stand side by side."""
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in Path(found.file).stem)
+    return f"{found.guest}/{found.machine}.trace-{kept[:60] or 'trace'}"
+
+
+def files(found: Replay) -> dict[str, str]:
+    """Contents by path relative to the directory of the reports."""
+    name = stem(found)
+    title = f"{found.guest} on {found.machine}: trace {found.file}"
+    return {
+        f"{name}.html": page.page(title, html(found), "../index.html"),
+        f"{name}.txt": replay(found),
+        f"{name}.json": as_json(found),
+    }

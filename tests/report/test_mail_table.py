@@ -3,8 +3,7 @@
 import pytest
 
 from costmodel.decision.alternatives import alternatives
-from costmodel.report.block import statement
-from costmodel.report.history import history, releases
+from costmodel.report.mail_table import history, releases, statement
 
 EPYC = "epyc-7763-2s"
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from costmodel.decision.result import Versus, VersusChange, VersusRow, VersusTrigger
 from costmodel.numbers import quantity
+from costmodel.report.layout import aligned, command_lines, wrap
+from costmodel.report.recommendation import MARKS, cell, mark_of
 from costmodel.report.rounding import change
-from costmodel.report.text import MARKS, cell, command_lines, mark_of, wrap
 
-TABLE_WIDTH = 75
 MARK = "*"
 MEAN, P99 = "event latency", "event latency, p99"
 
@@ -119,14 +119,6 @@ def _cells(row: VersusRow) -> tuple[str, ...]:
         for one in (row.base, row.new)
     ]
     return f"  {AT_MOST if _most(row) else row.quantity}", *values, change(row)
-
-
-def aligned(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
-    """One table line; the last cell goes to a line of its own where it does not fit."""
-    line = "  ".join(f"{text:<{width}}" for text, width in zip(cells, widths, strict=True)).rstrip()
-    if len(line) <= TABLE_WIDTH:
-        return [line]
-    return [*aligned([*cells[:-1], ""], widths), f"{cells[-1]:>{TABLE_WIDTH}}"]
 
 
 def _changes(result: Versus) -> list[str]:

@@ -5,10 +5,10 @@ import re
 import pytest
 
 from costmodel.decision.result import Interval
-from costmodel.report import blocks, text, waiting
+from costmodel.report import layout, page, recommendation, waits
 from tests.report.conftest import GUESTS, HOSTILE, MACHINES
 from tests.report.html import Reader
-from tests.report.test_text import check_mail
+from tests.report.test_recommendation import check_mail
 
 COLUMNS = {
     "By the place of the hook": [
@@ -46,7 +46,7 @@ COLUMNS = {
 
 def tables(result):
     """Heading, column titles and rows (cells) of each table of the section."""
-    reader = Reader(blocks.contention(result))
+    reader = Reader(page.contention(result))
     assert reader.faults == []
     found, heading = {}, None
     for element in reader.elements:
@@ -94,27 +94,27 @@ def test_every_table_has_its_columns_and_every_row_fills_them(result, heading):
 
 @pytest.mark.parametrize(("guest", "machine"), [(g, m) for g in GUESTS for m in MACHINES])
 def test_every_guest_has_a_section_that_is_well_formed(answer, guest, machine):
-    reader = Reader(blocks.contention(answer(guest, machine)))
+    reader = Reader(page.contention(answer(guest, machine)))
     assert reader.faults == []
     assert [e.get("id") for e in reader.all("section")] == ["contention"]
 
 
 @pytest.mark.parametrize("guest", ["plain", "tdx"])
 def test_where_nothing_flushes_nobody_waits(answer, guest):
-    found = blocks.contention(answer(guest))
+    found = page.contention(answer(guest))
     assert "Nothing flushes here: nobody waits and nobody pays." in found
     assert "<table" not in found
-    assert waiting.sentences(answer(guest)) == []
+    assert waits.sentences(answer(guest)) == []
 
 
 def test_where_something_flushes_that_is_not_said(result):
-    assert "Nothing flushes here" not in blocks.contention(result)
+    assert "Nothing flushes here" not in page.contention(result)
 
 
 def test_every_strategy_and_admissible_placement_is_told_once(result):
     told = [
         (strategy, hook)
-        for b in waiting.blocks(result.contention)
+        for b in waits.blocks(result.contention)
         for line in b.lines
         for strategy in b.strategies
         for hook in line.hooks
@@ -124,12 +124,12 @@ def test_every_strategy_and_admissible_placement_is_told_once(result):
 
 
 def test_the_hook_after_range_end_is_a_sentence_and_no_line(result):
-    assert "A hook after range_end is inadmissible" in blocks.contention(result)
-    assert "after range_end" not in {h for b in waiting.blocks(result.contention) for x in b.lines for h in x.hooks}
+    assert "A hook after range_end is inadmissible" in page.contention(result)
+    assert "after range_end" not in {h for b in waits.blocks(result.contention) for x in b.lines for h in x.hooks}
 
 
 def test_a_line_tells_what_its_rows_say(result):
-    for block in waiting.blocks(result.contention):
+    for block in waits.blocks(result.contention):
         for line in block.lines:
             row = next(
                 r
@@ -137,18 +137,18 @@ def test_a_line_tells_what_its_rows_say(result):
                 if r.strategy == block.strategies[-1] and r.placement_title == line.hooks[-1]
             )
             assert line.cells == (
-                waiting.cell(row.lock_busy_fraction),
-                waiting.cell(row.in_progress_fraction),
-                waiting.cell(row.faults_that_retry_fraction),
-                waiting.cell(row.retry_mean_s),
-                waiting.cell(row.fault_wait_mean_s),
-                waiting.cell(row.fault_wait_p99_s),
-                waiting.cell(row.memslot_wait_mean_s),
+                waits.cell(row.lock_busy_fraction),
+                waits.cell(row.in_progress_fraction),
+                waits.cell(row.faults_that_retry_fraction),
+                waits.cell(row.retry_mean_s),
+                waits.cell(row.fault_wait_mean_s),
+                waits.cell(row.fault_wait_p99_s),
+                waits.cell(row.memslot_wait_mean_s),
             )
 
 
 def test_strategies_with_other_waits_are_not_told_together(result):
-    blocks_ = waiting.blocks(result.contention)
+    blocks_ = waits.blocks(result.contention)
     assert not any({"WBINVD_ALL", "CLFLUSHOPT_UVA"} <= set(b.strategies) for b in blocks_)
     assert len(blocks_) > 1
 
@@ -159,7 +159,7 @@ def test_only_the_hook_of_this_kernel_is_marked_as_such(answer, kernel, hook):
     _, rows = table(answer("sev", kernel=kernel), "By the place of the hook")
     marked = [cells[1].text.split(" (this kernel)")[0] for cells in rows if "(this kernel)" in cells[1].text]
     assert marked
-    assert all(re.split(r"; ", text)[-1] == hook for text in marked), marked
+    assert all(re.split(r"; ", recommendation)[-1] == hook for recommendation in marked), marked
 
 
 @pytest.mark.parametrize(
@@ -175,11 +175,11 @@ def test_only_the_hook_of_this_kernel_is_marked_as_such(answer, kernel, hook):
     ],
 )
 def test_cells(value, expected):
-    assert waiting.cell(value) == expected
+    assert waits.cell(value) == expected
 
 
 def test_bills_of_one_cost_stand_together_and_none_is_lost(result):
-    groups = waiting.bills(result.bills)
+    groups = waits.bills(result.bills)
     assert sorted(name for names, _ in groups for name in names) == sorted(row.strategy for row in result.bills)
     assert any(len(names) > 1 for names, _ in groups)
     for names, first in groups:
@@ -188,58 +188,58 @@ def test_bills_of_one_cost_stand_together_and_none_is_lost(result):
 
 
 def test_caps_that_print_alike_stand_together_and_none_is_lost(result):
-    groups = waiting.hybrids(result.hybrids)
+    groups = waits.hybrids(result.hybrids)
     told = sorted((h.trigger, name) for names, h in groups for name in names)
     assert told == sorted((row.trigger, row.ranged) for row in result.hybrids)
 
 
 def test_the_sentences_say_what_the_kernel_does_and_what_the_lock_would_cost(old):
-    found = waiting.sentences(old)
+    found = waits.sentences(old)
     own = next(r for r in old.contention if r.strategy == old.costliest_strategy and r.here)
     assert own.placement_title in found[0]
-    assert waiting.cell(own.memslot_wait_mean_s) in found[0]
+    assert waits.cell(own.memslot_wait_mean_s) in found[0]
     assert found[1].startswith("under mmu_lock instead")
 
 
 def test_the_sentences_say_who_pays(result):
     bill = next(b for b in result.bills if b.strategy == result.costliest_strategy)
-    found = " ".join(waiting.sentences(result))
+    found = " ".join(waits.sentences(result))
     for part in (bill.own_s, bill.others_s, *(reach.initiators for reach in bill.limits), result.abuse[0].forced_cpus):
-        assert waiting.cell(part) in found
+        assert waits.cell(part) in found
     for value, share in ((bill.vms_at_one_percent, "1 %"), (bill.vms_at_ten_percent, "10 %")):
         if value.high < 1:
             assert "one such VM already costs more than" in found
         else:
-            assert f"{waiting.cell(value)} such VMs cost {share} of the host" in found
+            assert f"{waits.cell(value)} such VMs cost {share} of the host" in found
     assert "at the ceiling of the rate" in found and "loses more" not in found
 
 
 def test_what_rests_on_a_ceiling_is_called_at_most(old):
     own = next(r for r in old.contention if r.strategy == old.costliest_strategy and r.here)
     assert own.standstill_fraction.at_most and not own.retry_mean_s.at_most
-    assert f"stands still at most {waiting.cell(own.standstill_fraction)} of it" in waiting.sentences(old)[0]
-    assert "the rate is a ceiling" in waiting.ceilings(old.contention)
-    assert "not how far the true rate lies below the ceiling" in waiting.ceilings(old.contention)
-    assert "The rate is a ceiling" in blocks.contention(old)
+    assert f"stands still at most {waits.cell(own.standstill_fraction)} of it" in waits.sentences(old)[0]
+    assert "the rate is a ceiling" in waits.ceilings(old.contention)
+    assert "not how far the true rate lies below the ceiling" in waits.ceilings(old.contention)
+    assert "The rate is a ceiling" in page.contention(old)
 
 
 def test_one_thread_for_all_vms_says_nothing_about_vms(answer):
-    assert "VMs" not in " ".join(waiting.sentences(answer("sev", workload="ksm-default")))
+    assert "VMs" not in " ".join(waits.sentences(answer("sev", workload="ksm-default")))
 
 
 @pytest.mark.parametrize("guest", ["sev", "sev-es", "sev-snp", "sev-snp-gmem"])
 @pytest.mark.parametrize("workload", ["autonuma-default", "ksm-default", "compaction-thp", "vm-boot", "teardown"])
 def test_the_sentences_fit_into_a_mail(answer, guest, workload):
     result = answer(guest, workload=workload)
-    block = text.render(result)
+    block = recommendation.render(result)
     check_mail(block)
-    for sentence in waiting.sentences(result):
-        assert " ".join(text.ascii_text(sentence).split()) in " ".join(block.split())
+    for sentence in waits.sentences(result):
+        assert " ".join(layout.ascii_text(sentence).split()) in " ".join(block.split())
 
 
 @pytest.mark.parametrize("machine", ["epyc-9965-2s", "epyc-7601-2s", "epyc-genoa-4cpu-vm"])
 def test_the_block_fits_into_a_mail_on_other_machines(answer, machine):
-    check_mail(text.render(answer("sev", machine)))
+    check_mail(recommendation.render(answer("sev", machine)))
 
 
 def test_no_bound_is_a_dash(result):
@@ -281,7 +281,7 @@ def attacked(result):
 
 
 def test_text_from_data_is_never_markup(attacked):
-    found = blocks.contention(attacked)
+    found = page.contention(attacked)
     reader = Reader(found)
     assert reader.faults == []
     assert not reader.all("script")
@@ -290,13 +290,13 @@ def test_text_from_data_is_never_markup(attacked):
 
 
 def test_a_refusal_from_data_is_never_markup(result):
-    found = blocks.contention(with_rows(result, storms={"refused": HOSTILE}))
+    found = page.contention(with_rows(result, storms={"refused": HOSTILE}))
     assert "<script" not in found.lower() and "&lt;script&gt;" in found
 
 
 def test_no_control_character_reaches_the_section(attacked):
-    assert not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", blocks.contention(attacked))
+    assert not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", page.contention(attacked))
 
 
 def test_hostile_sentences_stay_in_their_block(attacked):
-    check_mail(text.render(attacked))
+    check_mail(recommendation.render(attacked))

@@ -9,8 +9,8 @@ import pytest
 from costmodel.decision.result import Interval
 from costmodel.evidence.store import load
 from costmodel.formulas.catalog import FORMULAS
-from costmodel.validation import claims
-from costmodel.validation.claims import CLAIMS, Studies
+from costmodel.validation import thread
+from costmodel.validation.thread import CLAIMS, Studies
 
 ROOT = Path(__file__).parents[2]
 THREAD = ROOT / "tests" / "mail" / "fixtures" / "thread-2023-08-18.txt"
@@ -23,7 +23,7 @@ def flat(text):
 
 @pytest.fixture(scope="module")
 def rows():
-    return {row.id: row for row in claims.rows(load())}
+    return {row.id: row for row in thread.rows(load())}
 
 
 @pytest.fixture(scope="module")
@@ -106,13 +106,13 @@ def test_a_claim_is_judged_by_its_size_and_by_what_is_no_number(studies, times, 
         ),
         least=lambda s: 1.0,
     )
-    assert claims._row(claim, studies).verdict == verdict
+    assert thread._row(claim, studies).verdict == verdict
 
 
 @pytest.mark.parametrize(("id", "row", "factor"), [("wbinvd-blast", "E04", 50), ("triggers", "N09", 0.01)])
 def test_other_evidence_turns_a_claim_over(id, row, factor):
     (claim,) = [claim for claim in CLAIMS if claim.id == id]
-    assert claims._row(claim, Studies(load().with_value(row, factor))).verdict == "fail"
+    assert thread._row(claim, Studies(load().with_value(row, factor))).verdict == "fail"
 
 
 def test_claims_are_told_once():
@@ -156,10 +156,10 @@ def test_memslots_wait_the_same_in_both_places(studies):
 
 
 def test_the_studies_are_those_of_the_kernel_of_the_thread(studies):
-    assert studies.get("sev", "autonuma-default", claims.SCAN).scenario.kernel == "v5.18-v6.7"
+    assert studies.get("sev", "autonuma-default", thread.SCAN).scenario.kernel == "v5.18-v6.7"
 
 
 def test_a_study_is_made_once(studies):
-    one = studies.get("sev", "autonuma-default", claims.SCAN)
-    assert studies.get("sev", "autonuma-default", claims.SCAN) is one
-    assert studies.get("sev", "autonuma-default", claims.SCAN, rate_per_s=1.0) is not one
+    one = studies.get("sev", "autonuma-default", thread.SCAN)
+    assert studies.get("sev", "autonuma-default", thread.SCAN) is one
+    assert studies.get("sev", "autonuma-default", thread.SCAN, rate_per_s=1.0) is not one

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from costmodel.plain import visible
-from costmodel.report import trace_section, trace_text
+from costmodel.report import trace
 from costmodel.traces import counter, store
 from costmodel.traces.study import study
 from tests.report.html import Reader
@@ -31,7 +31,7 @@ def found(path):
 
 @pytest.fixture(scope="module")
 def files(found):
-    return trace_section.files(found)
+    return trace.files(found)
 
 
 def test_three_files_with_a_harmless_name(files):
@@ -59,14 +59,14 @@ def test_the_page_shows_strategies_tasks_and_hashes(files, found):
 
 @pytest.mark.parametrize("guest", ["sev", "sev-snp-gmem", "plain"])
 def test_text_is_ascii_and_fits(path, guest):
-    text = trace_text.replay(study(path, guest, "epyc-7763-2s", "autonuma-default"))
+    text = trace.replay(study(path, guest, "epyc-7763-2s", "autonuma-default"))
     assert text.isascii() and not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", text)
     assert max(map(len, text.splitlines())) <= 72
     assert text.rstrip().splitlines()[-1].startswith("costmodel ")
 
 
 def test_text_of_a_summary_is_ascii_and_fits(path):
-    text = trace_text.summary(counter.summarise(path))
+    text = trace.summary(counter.summarise(path))
     assert text.isascii() and not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", text)
     assert max(map(len, text.splitlines())) <= 72
     assert "3,000 events" in text and "ksm_write_protect" in text
@@ -82,7 +82,7 @@ def two_lengths(tmp_path):
 
 
 def test_a_summary_names_lengths_that_occur(two_lengths):
-    text = trace_text.summary(counter.summarise(two_lengths))
+    text = trace.summary(counter.summarise(two_lengths))
     assert "  p50 4.00 KiB, p90 4.00 KiB, p99 256 MiB, max 256 MiB\n" in text
     assert "range p50 4.00 KiB, p90 4.00 KiB, p99 4.00 KiB, max 4.00 KiB" in " ".join(text.split())
     assert "range p50 256 MiB, p90 256 MiB, p99 256 MiB, max 256 MiB" in " ".join(text.split())
@@ -91,32 +91,32 @@ def test_a_summary_names_lengths_that_occur(two_lengths):
 def test_a_replay_names_lengths_that_occur(two_lengths):
     found = study(two_lengths, "sev", "epyc-7763-2s", "autonuma-default")
     assert (found.range_p50_bytes, found.range_p99_bytes) == (4096, 2**28)
-    text = " ".join(trace_text.replay(found).split())
+    text = " ".join(trace.replay(found).split())
     assert "range length: mean 25.6 MiB, median 4.00 KiB, p99 256 MiB" in text
-    assert "mean 25.6 MiB, median 4.00 KiB, p99 256 MiB" in trace_section.html(found)
+    assert "mean 25.6 MiB, median 4.00 KiB, p99 256 MiB" in trace.html(found)
 
 
 def test_both_arrivals_are_shown_where_they_differ(found):
-    text = trace_text.replay(found)
+    text = trace.replay(found)
     assert "\n    closed\n" in text and "\n    open\n" in text
-    assert trace_text.replay(found.model_copy(update={"arrivals": "open"})).count("\n    closed\n") == 0
+    assert trace.replay(found.model_copy(update={"arrivals": "open"})).count("\n    closed\n") == 0
 
 
 def test_what_is_unsafe_is_marked(found):
-    lines = trace_text.replay(found).splitlines()
+    lines = trace.replay(found).splitlines()
     assert any(line.startswith("- CLFLUSHOPT_UVA") for line in lines)
     assert any(line.startswith(("  WBINVD_ALL", "  WBNOINVD")) for line in lines)
 
 
 def test_what_only_a_newer_kernel_could_do_is_marked_plus(path):
-    lines = trace_text.replay(study(path, "sev", "epyc-7763-2s", "autonuma-default", kernel="6.12")).splitlines()
+    lines = trace.replay(study(path, "sev", "epyc-7763-2s", "autonuma-default", kernel="6.12")).splitlines()
     assert any(line.startswith("+ ") and "WBNOINVD_MASK" in line for line in lines)
     assert not any(line.startswith("- ") and "WBNOINVD_MASK" in line for line in lines)
     assert "only a newer kernel has what it needs" in " ".join(" ".join(lines).split())
 
 
 def test_saturation_is_told_per_arrivals(found):
-    assert "saturation episode" in trace_text.replay(found)
+    assert "saturation episode" in trace.replay(found)
 
 
 def test_json_is_complete_and_rounded(files, found):

@@ -1,9 +1,9 @@
-"""The plain-text block of a recommendation: 7-bit ASCII, at most 72 columns, fit to be pasted into a mail."""
+"""A recommendation as plain text, 7-bit and fit to be pasted into a mail, and as JSON with its schema.
+"""
 
 from __future__ import annotations
 
-import textwrap
-import unicodedata
+import json
 from collections.abc import Callable, Iterable, Sequence
 
 from costmodel.decision.by_kernel import ByKernel
@@ -18,41 +18,9 @@ from costmodel.decision.result import (
     TogetherRow,
 )
 from costmodel.kvm.kernels import LOOK, LOOKED
-from costmodel.numbers import ceiling, interval, probability, quantity
-from costmodel.plain import quoted_words
-from costmodel.report import waiting
-from costmodel.report.grouping import policies
-
-WIDTH = 72
-
-
-def ascii_text(text: str) -> str:
-    """`text` on one line in printable ASCII; what has no ASCII form becomes `?`."""
-    plain = unicodedata.normalize("NFKD", text).replace("\N{RIGHTWARDS ARROW}", "->")
-    return "".join(c if " " <= c <= "~" else " " if c.isspace() else "?" for c in plain if not unicodedata.combining(c))
-
-
-def wrap(text: str, first: str = "", rest: str | None = None) -> list[str]:
-    """Lines of at most WIDTH columns; long words are broken rather than overflow."""
-    return textwrap.wrap(
-        ascii_text(text),
-        WIDTH,
-        initial_indent=first,
-        subsequent_indent=first if rest is None else rest,
-        break_on_hyphens=False,
-    ) or [first.rstrip()]
-
-
-def command_lines(command: str) -> list[str]:
-    """A command over lines of at most WIDTH columns, joined by backslashes; every word as a shell reads it back."""
-    lines: list[str] = []
-    current = " "
-    for word in quoted_words(command):
-        if len(current) + len(word) + 3 > WIDTH and current.strip():
-            lines.append(f"{current} \\")
-            current = "   "
-        current += f" {word}"
-    return [*lines, current]
+from costmodel.numbers import ceiling, interval, probability, quantity, shortened
+from costmodel.report import waits
+from costmodel.report.layout import WIDTH, aligned, command_lines, listed, policies, widths_of, wrap
 
 
 def cell(value: Interval | None, like: float | None = None) -> str:
@@ -102,16 +70,16 @@ def render(result: Recommendation) -> str:
         blocks += [
             _policy(result.policy),
             _costs(result),
-            _list("ON ONE HOST", [_together(row) for row in result.together]),
+            listed("ON ONE HOST", [_together(row) for row in result.together]),
             _advice("DO NOW", result.do_now, result),
             _advice("WORTH PATCHING (not in this kernel)", result.worth_patching, result),
-            _list("SATURATION", result.saturation),
-            _list("WHO WAITS, WHO PAYS (only what the flush adds)", waiting.sentences(result)),
-            _list("ASSUMPTIONS", result.assumptions),
-            _list("WARNINGS", result.warnings),
-            _list("GAPS", result.gaps),
-            _list("MEASURE NEXT", result.measure_next),
-            _list("MEASURED ON THIS HOST", [f"{m.what}: {m.value}" for m in result.measured if m.detail]),
+            listed("SATURATION", result.saturation),
+            listed("WHO WAITS, WHO PAYS (only what the flush adds)", waits.sentences(result)),
+            listed("ASSUMPTIONS", result.assumptions),
+            listed("WARNINGS", result.warnings),
+            listed("GAPS", result.gaps),
+            listed("MEASURE NEXT", result.measure_next),
+            listed("MEASURED ON THIS HOST", [f"{m.what}: {m.value}" for m in result.measured if m.detail]),
         ]
     blocks.append(_foot(result))
     return "\n".join("\n".join(block) + "\n" for block in blocks if block)
@@ -223,7 +191,7 @@ def _costs(result: Recommendation) -> list[str]:
     if not rows:
         return []
     known = [_cost_cells(row) for row in rows if not row.refused]
-    widths = [max(map(len, column)) + 1 for column in zip(COST_HEAD, *known, strict=True)]
+    widths = widths_of([COST_HEAD, *known])
     what = (
         f"all events at the hook, as {rows[0].trigger}" if result.all_events_at == rows[0].trigger else rows[0].trigger
     )
@@ -260,12 +228,7 @@ def _cost_cells(row: CostRow) -> tuple[str, ...]:
 
 
 def _columns(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
-    """One table line; the last cell goes to a line of its own where it does not fit."""
-    *first, last = cells
-    line = "  " + "".join(f"{text:<{width}}" for text, width in zip(first, widths, strict=False))
-    if len(line) + len(last) <= WIDTH:
-        return [(line + last).rstrip()]
-    return [line.rstrip(), f"{last:>{WIDTH}}"]
+    return aligned(cells, widths, indent="  ", gap=" ", room=WIDTH)
 
 
 def _together(row: TogetherRow) -> str:
@@ -306,11 +269,6 @@ def _advice(title: str, advice: Iterable[Advice], result: Recommendation) -> lis
     return [title, *lines] if lines else []
 
 
-def _list(title: str, texts: Iterable[str]) -> list[str]:
-    lines = [line for text in texts for line in wrap(f"- {text}", "  ", "    ")]
-    return [title, *lines] if lines else []
-
-
 def _foot(result: Recommendation) -> list[str]:
     ids = ", ".join(source.id for source in result.sources if source.use != "machine")
     lines = wrap(f"Sources (rows of data/measurements.csv): {ids}") if ids else []
@@ -319,3 +277,26 @@ def _foot(result: Recommendation) -> list[str]:
         *lines,
         f"costmodel {result.costmodel_version}, data {result.data_hash}, asked {result.asked_hash}",
     ]
+
+def as_json(result: Recommendation) -> str:
+    """JSON with sorted keys and a final newline; floats with six digits, more than any interval here carries."""
+    fields = shortened(result.model_dump(mode="json"))
+    return "{\n" + ",\n".join(f"{_dumps(name)}: {_rows(fields[name])}" for name in sorted(fields)) + "\n}\n"
+
+
+def _rows(value: object) -> str:
+    """A list with one entry per line, so that a diff shows what changed; anything else on one line."""
+    if isinstance(value, list) and value:
+        return "[\n" + ",\n".join(_dumps(entry) for entry in value) + "\n]"
+    return _dumps(value)
+
+
+def _dumps(value: object) -> str:
+    return json.dumps(value, sort_keys=True, allow_nan=False)
+
+
+def schema() -> str:
+    """JSON schema of `render`."""
+    described = Recommendation.model_json_schema(mode="serialization")
+    described["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return json.dumps(described, indent=1, sort_keys=True) + "\n"

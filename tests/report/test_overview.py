@@ -6,7 +6,7 @@ import pytest
 
 from costmodel.evidence.store import load
 from costmodel.kvm.guests import GUESTS
-from costmodel.report import index
+from costmodel.report import overview
 from tests.report.conftest import HOSTILE
 from tests.report.html import Reader
 
@@ -37,36 +37,36 @@ def test_distinct_policies_are_counted(matrix):
     applicable = [result for result in matrix.values() if result.applicable]
     assert 1 < len(applicable) < len(matrix), "SEV does not run on the Intel machine"
     decisions = {tuple((e.trigger, e.strategy, e.basis) for e in result.policy) for result in applicable}
-    assert index.distinct_policies(matrix) == len(decisions) >= 2
+    assert overview.distinct_policies(matrix) == len(decisions) >= 2
 
 
 def test_the_same_policy_twice_counts_once(matrix):
     one = matrix["sev", "epyc-7763-2s"]
-    assert index.distinct_policies({("sev", "a"): one, ("sev", "b"): one}) == 1
+    assert overview.distinct_policies({("sev", "a"): one, ("sev", "b"): one}) == 1
     first, *others = one.policy
     changed = one.model_copy(update={"policy": [first.model_copy(update={"strategy": "OTHER"}), *others]})
-    assert index.distinct_policies({("sev", "a"): one, ("sev", "b"): changed}) == 2
+    assert overview.distinct_policies({("sev", "a"): one, ("sev", "b"): changed}) == 2
     reworded = one.model_copy(update={"policy": [first.model_copy(update={"reason": "other words"}), *others]})
-    assert index.distinct_policies({("sev", "a"): one, ("sev", "b"): reworded}) == 1
+    assert overview.distinct_policies({("sev", "a"): one, ("sev", "b"): reworded}) == 1
 
 
 def test_where_nothing_applies_there_is_no_policy(matrix):
     none = matrix["sev", "xeon-8570-2s"]
     assert not none.applicable
-    assert index.distinct_policies({("sev", "xeon-8570-2s"): none}) == 0
+    assert overview.distinct_policies({("sev", "xeon-8570-2s"): none}) == 0
 
 
 def test_what_the_intervals_leave_out_is_said_where_a_cost_is_a_ceiling(matrix, filled, pages):
     said = "How often it comes is not in it and is told by two ends"
-    assert "at most" in index.text(matrix) and said in " ".join(index.text(matrix).split())
-    assert said in " ".join(index.html(filled, pages).split())
+    assert "at most" in overview.text(matrix) and said in " ".join(overview.text(matrix).split())
+    assert said in " ".join(overview.html(filled, pages).split())
     alone = {key: result for key, result in matrix.items() if key[0] == "plain"}
-    assert said not in " ".join(index.text(alone).split())
+    assert said not in " ".join(overview.text(alone).split())
 
 
 def test_headline_cost_is_that_of_the_recommended_row(matrix):
     result = matrix["sev", "epyc-7763-2s"]
-    value, unit = index.headline_cost(result)
+    value, unit = overview.headline_cost(result)
     row = next(
         r for r in result.costs if (r.trigger, r.strategy) == (result.headline_trigger, result.headline_strategy)
     )
@@ -77,15 +77,15 @@ def test_headline_cost_is_that_of_the_recommended_row(matrix):
 def test_a_refused_total_is_no_number(matrix):
     result = matrix["sev", "epyc-7763-2s"]
     rows = [row.model_copy(update={"refused": "no timing is public"}) for row in result.costs]
-    value, unit = index.headline_cost(result.model_copy(update={"costs": rows}))
+    value, unit = overview.headline_cost(result.model_copy(update={"costs": rows}))
     assert value is None
     assert unit
 
 
 def test_json_has_every_cell(matrix):
-    fields = json.loads(index.as_json(matrix))
+    fields = json.loads(overview.as_json(matrix))
     assert [(cell["guest"], cell["machine"]) for cell in fields["cells"]] == list(matrix)
-    assert fields["distinct_policies"] == index.distinct_policies(matrix)
+    assert fields["distinct_policies"] == overview.distinct_policies(matrix)
     for cell, result in zip(fields["cells"], matrix.values(), strict=True):
         assert cell["applicable"] == result.applicable
         assert cell["headline"] == result.headline
@@ -96,7 +96,7 @@ def test_json_has_every_cell(matrix):
 
 def test_text_fits_into_a_mail(matrix, filled):
     for cells in (matrix, filled):
-        text = index.text(cells)
+        text = overview.text(cells)
         assert text.isascii()
         assert text.endswith("\n")
         assert max(map(len, text.splitlines())) <= 72
@@ -104,23 +104,23 @@ def test_text_fits_into_a_mail(matrix, filled):
 
 
 def test_text_names_machines_strategies_and_the_count(matrix):
-    text = index.text(matrix)
+    text = overview.text(matrix)
     for _, machine in matrix:
         assert machine in text
     assert matrix["sev", "epyc-7763-2s"].headline_strategy in text
-    assert f"{index.distinct_policies(matrix)} distinct" in text
+    assert f"{overview.distinct_policies(matrix)} distinct" in text
 
 
 def test_long_ids_and_hostile_titles_stay_within_the_text(matrix):
     long = {("sev", "m" * 90): matrix["sev", "epyc-7763-2s"].model_copy(update={"workload_title": HOSTILE})}
-    text = index.text(long)
+    text = overview.text(long)
     assert text.isascii()
     assert "\x1b" not in text
     assert max(map(len, text.splitlines())) <= 72
 
 
 def test_html_links_every_report_once(filled, pages):
-    reader = Reader(index.html(filled, pages))
+    reader = Reader(overview.html(filled, pages))
     assert reader.faults == []
     links = [link.get("href") for link in reader.all("a") if link.get("href") in pages.values()]
     assert sorted(links) == sorted(pages.values())
@@ -130,7 +130,7 @@ def test_html_links_every_report_once(filled, pages):
 
 
 def test_html_says_why_a_cell_is_empty(filled, pages):
-    reader = Reader(index.html(filled, pages))
+    reader = Reader(overview.html(filled, pages))
     empty = [result for result in filled.values() if not result.applicable]
     cells = [e for e in reader.all("td") if (e.get("class") or "") == "na"]
     assert len(cells) == len(empty) > 0
@@ -143,11 +143,11 @@ def test_html_escapes(filled, pages):
         key: result.model_copy(update={"workload_title": HOSTILE, "not_applicable_reason": HOSTILE})
         for key, result in filled.items()
     }
-    text = index.html(attacked, pages)
+    text = overview.html(attacked, pages)
     assert "<script" not in text
     assert "&lt;script&gt;" in text
 
 
 def test_same_bytes(filled, pages):
-    assert index.html(filled, pages) == index.html(filled, pages)
-    assert index.as_json(filled) == index.as_json(filled)
+    assert overview.html(filled, pages) == overview.html(filled, pages)
+    assert overview.as_json(filled) == overview.as_json(filled)

@@ -1,17 +1,18 @@
-"""The table of a mail or a commit message: 7-bit ASCII, prose of at most 72 columns, tables of at most 75."""
+"""The table of a mail or a commit message, and the sentences below it on what upstream decided: 7-bit ASCII, prose of at
+most 72 columns, tables of at most 75.
+"""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
 
-from costmodel.decision.result import Alternatives, MeasuredHost, ModelRow
+from costmodel.decision.result import Alternatives, MeasuredHost, ModelRow, Upstreamed
 from costmodel.numbers import interval, quantity
-from costmodel.report.history import history
+from costmodel.report.layout import TABLE_WIDTH, aligned, ascii_text, command_lines, widths_of, wrap
+from costmodel.report.recommendation import NEEDS, cell
 from costmodel.report.rounding import change
-from costmodel.report.text import NEEDS, ascii_text, cell, command_lines, wrap
 
-TABLE_WIDTH = 75
 LOST, LOST_AT_MOST = "host CPUs lost", "host CPUs, at most"
 HEADS = (
     ("  CPU time/event", LOST, "event latency", "CPU time vs. first"),
@@ -44,22 +45,18 @@ def table(result: Alternatives) -> list[str]:
     most = any(row.host_cpus_lost is not None and row.host_cpus_lost.at_most for row in result.rows)
     heads = [tuple(LOST_AT_MOST if most and text == LOST else text for text in head) for head in HEADS]
     head, longest = next(
-        ((head, longest) for head in heads if sum(longest := _longest([head, *values])) + len(longest) <= TABLE_WIDTH),
-        (heads[-1], _longest([heads[-1], *values])),
+        ((head, longest) for head in heads if sum(longest := widths_of([head, *values])) + len(longest) <= TABLE_WIDTH),
+        (heads[-1], widths_of([heads[-1], *values])),
     )
     airy = sum(longest) + 2 * (len(longest) - 1) <= TABLE_WIDTH
     widths = [length + airy for length in longest]
-    lines = [_aligned(head, widths)]
+    lines = _aligned(head, widths)
     for row in result.rows:
         lines += _labelled(label(row), MODEL + (MARK if _extrapolated(row) else ""))
-        lines += wrap(f"refused: {row.refused}", "  ", "    ") if row.refused else [_aligned(_values(row), widths)]
+        lines += wrap(f"refused: {row.refused}", "  ", "    ") if row.refused else _aligned(_values(row), widths)
     for host in result.measured:
         lines += ["", *_measured(host)]
     return lines + _beside(result)
-
-
-def _longest(cells: Sequence[Sequence[str]]) -> list[int]:
-    return [max(map(len, column)) for column in zip(*cells, strict=True)]
 
 
 def label(row: ModelRow) -> str:
@@ -91,8 +88,8 @@ def _values(row: ModelRow) -> tuple[str, ...]:
     return f"  {cell(row.cpu_time_per_event_s)}", cell(lost), cell(row.latency_s), against
 
 
-def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return " ".join(f"{text:<{width}}" for text, width in zip(cells, widths, strict=True)).rstrip()
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
+    return aligned(cells, widths, gap=" ", room=None)
 
 
 def _labelled(text: str, kind: str) -> list[str]:
@@ -208,3 +205,31 @@ def again(result: Alternatives) -> list[str]:
         *command_lines(result.command),
         f"(costmodel {result.costmodel_version}, data {result.data_hash})",
     ]
+
+def history(result: Alternatives) -> list[str]:
+    """One sentence per release that changed the flush between the rows; guest types that it treats alike together."""
+    return [line for guests, steps in releases(result.upstream) for line in wrap(sentence(guests, steps))]
+
+
+def releases(decisions: Sequence[Upstreamed]) -> list[tuple[list[str], list[Upstreamed]]]:
+    """The decisions by guest type and release, as (guest types, decisions); equal ones of several guest types once."""
+    by_release: dict[tuple[str, str], list[Upstreamed]] = {}
+    for one in decisions:
+        by_release.setdefault((one.guest_title, one.version), []).append(one)
+    found: dict[tuple, tuple[list[str], list[Upstreamed]]] = {}
+    for (guest, version), steps in by_release.items():
+        key = (version, *((one.change, one.more, one.commit) for one in steps))
+        found.setdefault(key, ([], steps))[0].append(guest)
+    return list(found.values())
+
+
+def sentence(guests: Sequence[str], steps: Sequence[Upstreamed]) -> str:
+    """What one release did: `Upstream VERSION CHANGE for GUEST (COMMIT) and CHANGE (COMMIT).`"""
+    first, *others = steps
+    clauses = [_clause(f"{first.change} for {' and '.join(guests)}", first)]
+    clauses += [_clause(one.change, one) for one in others]
+    return f"Upstream {first.version} {' and '.join(clauses)}."
+
+
+def _clause(text: str, one: Upstreamed) -> str:
+    return f"{text} {one.more} ({one.commit})" if one.more else f"{text} ({one.commit})"

@@ -1,0 +1,258 @@
+"""What was seen on real hosts, and what would refute it."""
+
+from dataclasses import replace
+
+import pytest
+
+from costmodel.calibration.parameters import Calibration
+from costmodel.calibration.published import checks
+from costmodel.errors import UnknownName
+from costmodel.evidence.store import load
+from costmodel.validation import observed
+from costmodel.validation.observed import TOO_WIDE, WIDEST
+
+EVIDENCE = load()
+IDS = ["E01-E03", "N30", "S01-S02", "S06a", "S06b", "S06c", "S07a", "S07b", "S07c"]
+
+
+def rows_of(evidence):
+    return {row.id: row for row in observed.rows(evidence)}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return rows_of(EVIDENCE)
+
+
+def test_every_retrodiction_is_there(rows):
+    assert list(rows) == IDS
+
+
+def test_what_fails_is_known(rows):
+    """The third shut-down took longer than its pages do in the two others: a constant per page is no model of it."""
+    assert [row.id for row in rows.values() if row.verdict == "fail"] == ["S06c"]
+
+
+def test_the_lockups_are_retrodicted(rows):
+    row = rows["E01-E03"]
+    assert row.verdict == "pass"
+    assert row.value >= row.low > 0
+
+
+def test_the_rates_are_those_of_the_rows(rows):
+    """Eight chunks of ten passes per second, and the pages that a guest of 16 vCPUs moved, as huge pages of 128 vCPUs."""
+    pages = EVIDENCE.one("N02c").si / EVIDENCE.one("N03").si
+    assert rows["E01-E03"].value == pytest.approx(8 * 10 + 128 / 16 * pages / 512)
+
+
+def test_without_those_rates_there_is_no_lockup():
+    calm = EVIDENCE.with_value("N17", 1e-3).with_value("N02c", 1e-4)
+    assert rows_of(calm)["E01-E03"].verdict == "fail"
+
+
+def test_a_host_of_fewer_cpus_needs_no_lower_rate():
+    """The flush of 4 CPUs is no longer than that of 500."""
+    few = rows_of(EVIDENCE.with_value("E03", 4 / EVIDENCE.one("E03").si))["E01-E03"]
+    assert few.low >= rows_of(EVIDENCE)["E01-E03"].low
+
+
+@pytest.mark.parametrize("id", ["E01", "E03", "L02", "N02c", "N03", "N17", "S01", "S02", "S06b", "S07a"])
+def test_a_row_that_is_gone_is_missed_by_name(id):
+    with pytest.raises(UnknownName, match=id):
+        observed.rows(EVIDENCE.without(id))
+
+
+@pytest.mark.parametrize(("id", "factor"), [("S02", 100), ("S02", 0.01), ("S01", 0.01)])
+def test_another_total_of_rmpupdate_is_refuted(id, factor):
+    assert rows_of(EVIDENCE.with_value(id, factor))["S01-S02"].verdict == "fail"
+
+
+def test_rmpupdate_of_all_pages_by_hand(rows):
+    """16 GB in pages of 4 KiB at 1 us: 3.9 s, 5 s published."""
+    row = rows["S01-S02"]
+    pages = EVIDENCE.one("S02").range_bytes / 4096
+    assert row.low < pages * EVIDENCE.one("S01").si < row.high
+    assert row.low <= EVIDENCE.one("S02").si <= row.high
+
+
+@pytest.mark.parametrize("id", ["S07a", "S07b", "S07c"])
+def test_a_shutdown_is_foretold_from_the_two_others(rows, id):
+    others = [o for o in ("S07a", "S07b", "S07c") if o != id]
+    per_page = [EVIDENCE.one(o).si / EVIDENCE.one(o).range_bytes for o in others]
+    middle = (per_page[0] * per_page[1]) ** 0.5 * EVIDENCE.one(id).range_bytes
+    assert rows[id].verdict == "pass"
+    assert (rows[id].low * rows[id].high) ** 0.5 == pytest.approx(middle)
+
+
+def test_its_own_value_does_not_move_what_is_foretold(rows):
+    other = rows_of(EVIDENCE.with_value("S07a", 10))["S07a"]
+    assert (other.low, other.high) == pytest.approx((rows["S07a"].low, rows["S07a"].high))
+
+
+def test_a_shutdown_far_off_is_not_explained_away():
+    """An explanation belongs to the row that it was found for (S06c); another row that is missed fails."""
+    assert rows_of(EVIDENCE.with_value("S07a", 10))["S07a"].verdict == "fail"
+
+
+def test_an_interval_that_holds_anything_tests_nothing(rows):
+    for row in rows.values():
+        if row.id.startswith("S06") and row.high / row.low > 16.01:
+            assert row.verdict == "not testable"
+            assert row.low <= row.value <= row.high
+
+
+def test_the_row_that_the_model_misses_says_why(rows):
+    row = rows["S06c"]
+    assert row.verdict == "fail"
+    assert row.value > row.high
+    assert "vCPUs" in row.note
+
+
+def test_a_boot_without_its_duration_is_no_test(rows):
+    row = rows["N30"]
+    assert row.verdict == "not testable"
+    assert "neither the boot's duration" in row.note
+    assert "35" in row.what
+
+
+# Lore and measurements beside the model: a miss fails.
+
+CHECKS = {check.id: check for check in checks(Calibration(EVIDENCE))}
+
+
+@pytest.fixture(scope="module")
+def rows_published():
+    return {row.id: row for row in (*observed.measured(EVIDENCE), *observed.lore(EVIDENCE))}
+
+
+def test_what_fails_is_known_published(rows_published):
+    """W03: 14 ms per flush on Haswell, more than on Skylake-SP with its larger caches. Nobody knows why."""
+    assert [row.id for row in rows_published.values() if row.verdict == "fail"] == ["W03"]
+
+
+def test_every_miss_fails(rows_published):
+    assert {id for id in rows_published if CHECKS[id].verdict == "missed"} == {"W03"}
+
+
+def test_all_rounds_between_vcpus_are_treated_alike(rows_published):
+    """One of seven lay in the interval of a host's round, and was called met."""
+    virtual = [rows_published[row.id] for row in EVIDENCE.rows(observable="broadcast.virtual_s")]
+    assert len(virtual) == 7
+    assert {(row.verdict, row.low, row.note) for row in virtual} == {
+        ("not testable", None, "interrupts between vCPUs, whose host must schedule each: no formula is of them")
+    }
+
+
+def test_a_line_that_is_an_upper_bound_refutes_only_what_lies_above(rows_published):
+    assert (rows_published["I08c"].verdict, rows_published["I08c"].low) == ("not testable", 0)
+    assert "upper bound" in rows_published["I08c"].note
+    other = EVIDENCE.with_value("I08c", 100)
+    (above,) = [row for row in observed.lore(other) if row.id == "I08c"]
+    assert above.verdict == "fail"
+
+
+def test_a_miss_inside_fails():
+    check = replace(CHECKS["W05"], verdict="missed")
+    assert observed._published_row(EVIDENCE, check).verdict == "fail"
+
+
+@pytest.mark.parametrize(("id", "factor"), [("W05", 0.5), ("C125", 0.01), ("T01", 1e5), ("C108", 0.01), ("I05a", 1000)])
+def test_another_published_figure_fails(id, factor):
+    """The model stays where it was: the figure is no input."""
+    other = EVIDENCE.with_value(id, factor)
+    rows_published = {row.id: row for row in (*observed.measured(other), *observed.lore(other))}
+    assert rows_published[id].verdict == "fail"
+
+
+def test_what_was_fitted_is_no_test(rows_published):
+    assert all(EVIDENCE.one(id).use != "fit" for id, row in rows_published.items() if row.details["kind"] == "measured")
+
+
+def test_measurements_and_lore_share_no_row():
+    measured, lore = ({row.id for row in part(EVIDENCE)} for part in (observed.measured, observed.lore))
+    assert not measured & lore
+    assert {EVIDENCE.one(id).kind for id in measured} == {"measured"}
+    assert {EVIDENCE.one(id).kind for id in lore} == {"claimed", "threshold"}
+
+
+def test_no_claim_and_no_measurement_is_left_out(rows_published):
+    wanted = {
+        row.id
+        for row in EVIDENCE.measurements.values()
+        if row.kind in ("claimed", "threshold") or (row.kind == "measured" and row.use != "fit")
+    }
+    assert set(rows_published) == wanted
+
+
+def test_a_met_figure_lies_in_the_interval_that_is_shown(rows_published):
+    """Rows with a range or a bound of their own may reach in from outside."""
+    plain = 0
+    for id, row in rows_published.items():
+        source = EVIDENCE.one(id)
+        if row.verdict == "pass" and source.bound == "exact" and not (source.low_si or source.high_si):
+            assert row.low <= row.value <= row.high, id
+            plain += 1
+    assert plain >= 3
+
+
+def test_a_missed_figure_lies_outside(rows_published):
+    for id, row in rows_published.items():
+        source = EVIDENCE.one(id)
+        if row.verdict == "disagree-explained" and source.bound == "exact" and not (source.low_si or source.high_si):
+            assert not row.low <= row.value <= row.high, id
+
+
+@pytest.mark.parametrize(
+    ("id", "figure"), [("W12", ">= 100 us"), ("W11", "<= 200 ms"), ("S02", "<= 5.0 s"), ("T03", "2.0 MiB")]
+)
+def test_a_bound_is_printed_as_one(rows_published, id, figure):
+    assert rows_published[id].figure.startswith(f"{figure} published, model ")
+
+
+def test_a_bound_of_the_source_shows_in_every_figure(rows_published):
+    signs = {"exact": "", "lower": ">= ", "upper": "<= "}
+    for id, row in rows_published.items():
+        assert (row.figure[:3] if row.figure[0] in "<>" else "") == signs[EVIDENCE.one(id).bound], id
+        assert ("bound" in row.target) == (EVIDENCE.one(id).bound != "exact")
+
+
+@pytest.mark.parametrize("id", ["T01", "T03", "T05", "W12"])
+def test_an_interval_that_holds_nearly_everything_decides_nothing(rows_published, id):
+    assert (rows_published[id].verdict, rows_published[id].note) == ("not testable", TOO_WIDE)
+    assert rows_published[id].high > WIDEST * rows_published[id].low
+
+
+def test_no_row_passes_by_a_wide_interval(rows_published):
+    for row in rows_published.values():
+        if row.low is not None:
+            assert row.verdict != "pass" or 0 < row.high <= WIDEST * row.low, row.id
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(99.0, "pass"), (101.0, "not testable")])
+def test_the_width_that_still_decides(factor, verdict):
+    check = replace(CHECKS["T03"], low=1.0, high=factor)
+    assert observed._published_row(EVIDENCE, check).verdict == verdict
+
+
+def test_a_miss_of_a_wide_interval_is_decisive():
+    check = replace(CHECKS["T03"], verdict="missed")
+    assert observed._published_row(EVIDENCE, check).verdict == "fail"
+
+
+def test_what_the_model_has_no_number_for_says_so(rows_published):
+    for row in rows_published.values():
+        if row.low is None:
+            assert row.verdict == "not testable"
+            assert row.figure.endswith("no number")
+            assert row.note
+
+
+def test_every_row_names_its_author(rows_published):
+    for id, row in rows_published.items():
+        assert row.source.startswith(EVIDENCE.one(id).source_author)
+
+
+def test_the_known_outlier_is_haswell(rows_published):
+    """14 ms per flush on a cache smaller than that of Skylake-SP with its 3.4 ms."""
+    assert rows_published["W03"].verdict == "fail"
+    assert "outlier" in rows_published["W03"].note
