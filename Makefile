@@ -19,9 +19,10 @@ test: $(STAMP)
 validate: $(STAMP)
 	$(BIN)/costmodel validate
 
-# All settings of the simulator anew (minutes): after a change of the simulator or of its grid.
+# All settings of the simulator and all certified regressions anew (minutes): after a change of a formula, of the simulator
+# or of the solver. A test says when that is due; `make validate` only shows what was found.
 validation-data: $(STAMP)
-	$(BIN)/python -m costmodel.validation.simulated_data
+	$(BIN)/python -m tests.simulation.results
 	$(BIN)/python -m costmodel.evidence.package
 
 # What README.md and docs/ show of the output of their commands.

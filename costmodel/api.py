@@ -1124,7 +1124,7 @@ class Host:
 def scoreboard(*sections: str) -> pandas.DataFrame:
     """Whether the model is right, row by row: `section`, `what`, `figure`, `verdict` and its details, by id.
 
-    Where held-out values were predicted, `covered` of `n` lay in their 90 % interval. Sections are those of `costmodel validate`, all if none is named (which takes a minute). Raises UnknownName.
+    Where held-out values were predicted, `covered` of `n` lay in their 90 % interval. Sections are those of `costmodel validate`, all if none is named. Raises UnknownName.
 
     >>> set(scoreboard("formulas").verdict)
     {'pass'}
@@ -1140,17 +1140,16 @@ def scoreboard(*sections: str) -> pandas.DataFrame:
 
 
 def simulations(*families: str) -> pandas.DataFrame:
-    """Formula against discrete-event simulation, a row for each setting and output; all of it simulates for a minute, once.
+    """Formula against discrete-event simulation, a row for each setting and output, as they were last compared.
 
     `simulated` with its 95 % interval, `formula`, their `ratio`, and the `finding`: agrees, beyond a stated limit, or wrong.
     `families` of settings are those of the column `family`, all if none is named. Raises UnknownName.
     """
-    from costmodel.validation.simulated_grid import grid
-    from costmodel.validation.simulated_results import results
+    from costmodel.validation import simulation
 
-    cases = grid()
+    compared = simulation.read(load().root)
     for name in families:
-        if name not in (known := {case.family for case in cases}):
+        if name not in (known := {found.family for found in compared}):
             raise UnknownName("family of simulated settings", name, known)
     fields = ("family", "setting", "output", "simulated", "low", "high", "formula")
     rows = [
@@ -1160,6 +1159,7 @@ def simulations(*families: str) -> pandas.DataFrame:
             "finding": "agrees" if found.agrees else "beyond a stated limit" if found.limit else "wrong",
             "limit": found.limit,
         }
-        for found in results([case for case in cases if not families or case.family in families])
+        for found in compared
+        if not families or found.family in families
     ]
     return pandas.DataFrame(rows)

@@ -13,7 +13,6 @@ INSTALL = "pip install '.[{0}]' in a checkout, or pip install 'kvm-costmodel[{0}
 EXTRAS = {
     "measure": ("llvmlite", "tomli_w"),
     "trace": ("duckdb", "numba", "pyarrow"),
-    "sim": ("simpy",),
     "lab": ("ipywidgets", "jupyterlab"),
 }
 """Libraries of each extra that a command may miss; what no entry names comes with the extra `report`."""

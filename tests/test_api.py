@@ -207,7 +207,6 @@ def test_the_scoreboard_is_a_frame():
 
 
 def test_simulations_are_a_frame_of_their_families():
-    pytest.importorskip("simpy")
     found = cm.simulations("numa")
     assert set(found.family) == {"numa"} and len(found)
     assert (found.ratio == found.formula / found.simulated).all()

@@ -9,7 +9,6 @@ import costmodel
 
 ROOT = Path(costmodel.__file__).parent
 ORDER = (
-    "simulation",
     "evidence",
     "measure",
     "kvm",

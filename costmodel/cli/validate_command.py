@@ -35,7 +35,7 @@ Examples:
 def command(sections: tuple[str, ...], everything: bool, page: Path | None, as_json: bool) -> None:
     """The scoreboard: held-out errors, simulation, upstream decisions, lore, certified regressions.
 
-    Exit code 1 if a row fails without an explanation. The simulation takes about a minute the first time.
+    Exit code 1 if a row fails without an explanation. Simulation and certified regressions are shown as they were last run.
     """
     from costmodel.errors import BadInput
     from costmodel.evidence.store import load

@@ -16,7 +16,8 @@ from costmodel.decision.recommend import recommend
 from costmodel.errors import BadInput, UnknownName
 from costmodel.formulas.compiled import value
 from costmodel.kvm.strategies import STRATEGIES
-from costmodel.simulation.numa import NumaScan, simulate
+from tests.simulation.samples import NumaScan
+from tests.simulation.samples import simulate_numa as simulate
 
 BLAST = STRATEGIES["WBINVD_ALL"]
 SCAN, MERGE, PROTECT = "autonuma_prot_none_scan", "ksm_replace_page", "ksm_write_protect"

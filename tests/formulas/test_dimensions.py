@@ -7,7 +7,7 @@ import pytest
 
 from costmodel.formulas.catalog import FORMULAS
 from costmodel.formulas.formula import symbol
-from costmodel.validation.dimensions import UNITS, evaluate, quantities
+from tests.certified.dimensions import UNITS, evaluate, quantities
 
 
 @pytest.mark.parametrize("name", FORMULAS)

@@ -1,14 +1,14 @@
 """CPUs execute flushes one initiator after the other; a coalesced flush serves who came before it began."""
 
 import pytest
+import simpy
 
-from costmodel.simulation.engine import environment
-from costmodel.simulation.host import Coalescer, Host
+from tests.simulation.host import Coalescer, Host
 
 
 def finished(starts, flush):
     """Times at which initiators that start at `starts` are done."""
-    env = environment()
+    env = simpy.Environment()
     flush = flush(env)
     done = []
 
@@ -41,7 +41,7 @@ def test_an_initiator_waits_for_the_slowest_of_its_cpus_only():
 
 
 def test_stopped_time_counts_every_cpu():
-    env = environment()
+    env = simpy.Environment()
     host = Host(env, 8)
     host.flush(range(8), 2.0)
     host.flush((3,), 1.0)

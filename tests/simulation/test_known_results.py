@@ -5,8 +5,7 @@ import math
 import numpy
 import pytest
 
-from costmodel.simulation.invalidations import Invalidations
-from costmodel.simulation.run import simulate
+from tests.simulation.invalidations import Invalidations, simulate
 
 T = 1e-3
 

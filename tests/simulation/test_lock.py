@@ -1,14 +1,14 @@
 """mmu_lock: writers exclude everyone, readers share, and everybody enters in the order of arrival."""
 
 import pytest
+import simpy
 
-from costmodel.simulation.engine import environment
-from costmodel.simulation.lock import RwLock
+from tests.simulation.host import RwLock
 
 
 @pytest.fixture
 def world():
-    env = environment()
+    env = simpy.Environment()
     return env, RwLock(env), []
 
 

@@ -3,9 +3,7 @@
 import numpy
 import pytest
 
-from costmodel.simulation.measure import ratio
-from costmodel.simulation.pieces import Pieces, line_pieces, quantile
-from costmodel.simulation.sampling import mean_of
+from tests.simulation.statistics import Pieces, line_pieces, mean_of, quantile, ratio
 
 
 def test_the_interval_of_a_ratio_holds_the_truth_as_often_as_it_says():

@@ -2,8 +2,8 @@
 
 import pytest
 
-from costmodel.simulation.engine import environment
-from costmodel.simulation.notifier import Notifier
+from tests.simulation.host import Notifier
+from tests.simulation.statistics import environment
 
 
 @pytest.fixture

@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 import sympy
 
+from costmodel.evidence.store import load
 from costmodel.formulas.catalog import FORMULAS
 from costmodel.formulas.formula import Formula, Quantity, symbol
-from costmodel.validation import dimensions
-from costmodel.validation.dimensions import UNITS, evaluate, quantities, sound
+from costmodel.validation.scoreboard import committed
+from tests.certified import dimensions
+from tests.certified.dimensions import UNITS, evaluate, quantities, sound
 
 t, b, k = symbol("time_s"), symbol("size_bytes"), symbol("count")
 SYMBOLS = {
@@ -92,6 +94,10 @@ def test_a_function_without_a_rule_is_named():
 def test_the_row_counts_all_formulas():
     (row,) = dimensions.rows()
     assert (row.verdict, row.value, row.note) == ("pass", len(FORMULAS), "")
+
+
+def test_the_scoreboard_shows_the_row_of_today():
+    assert committed(load(), "formulas") == dimensions.rows()
 
 
 def test_the_row_fails_and_names_the_formula(monkeypatch):

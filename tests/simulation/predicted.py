@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from costmodel.formulas.compiled import value
-from costmodel.simulation.invalidations import UNDER_LOCK, Invalidations
-from costmodel.simulation.whole import IN_TURN
-from costmodel.validation.simulated_design import Case
+from tests.simulation.grid import Case
+from tests.simulation.invalidations import UNDER_LOCK, Invalidations
+from tests.simulation.samples import IN_TURN
 
 LINE_BYTES = 64.0
 

@@ -1,38 +1,37 @@
 """The simulation agrees with the formulas, and would not if they were wrong."""
 
-import json
+import hashlib
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy
 import pytest
 
-from costmodel.cache import key_of
-from costmodel.evidence import paths
+from costmodel.evidence.store import load
 from costmodel.formulas.catalog import FORMULAS
-from costmodel.simulation.engine import SimulationUnavailable
-from costmodel.validation import (
-    simulated,
-    simulated_data,
-    simulated_formulas,
-    simulated_lines,
-    simulated_lock,
-    simulated_parts,
-    simulated_results,
-    simulated_whole,
-    simulated_windows,
-)
-from costmodel.validation.simulated import TARGET_SHARE, Result, settings_that_agree
-from costmodel.validation.simulated_design import points
-from costmodel.validation.simulated_edges import edges
-from costmodel.validation.simulated_grid import grid
+from costmodel.validation import simulation
+from costmodel.validation.simulation import TARGET_SHARE, Result, settings_that_agree
+from tests.simulation import grid as settings
+from tests.simulation import predicted, results
+from tests.simulation.grid import Case, edges, grid, points
 
 SAMPLE = 12
 
 
 @pytest.fixture(scope="module")
 def found():
-    return simulated.results()
+    return simulation.read(load().root)
+
+
+def today():
+    """The simulated values of data/ beside what the formulas say now."""
+    known = {}
+    for one in simulation.read(load().root):
+        known.setdefault(one.setting, {})[one.output] = results.Estimate(one.simulated, one.half_width)
+    cases = [replace(case, outputs={output: output for output in case.outputs}) for case in grid()]
+    return results.compared(cases, known)
 
 
 def share(results, output=None):
@@ -45,19 +44,26 @@ def test_there_are_at_least_200_settings_each_with_a_name_of_its_own():
     assert len(names) == len(set(names)) >= 200
 
 
-@pytest.mark.parametrize(
-    "module", [simulated_lock, simulated_windows, simulated_lines, simulated_parts, simulated_whole]
-)
-def test_every_family_of_settings_is_in_the_grid(module):
-    families = [f for f in vars(module).values() if getattr(f, "__module__", "") == module.__name__]
-    public = [f for f in families if not f.__name__.startswith("_")]
-    assert len(public) >= 4
-    for family in public:
+def test_every_family_of_settings_is_in_the_grid():
+    families = [
+        f
+        for f in vars(settings).values()
+        if getattr(f, "__annotations__", {}).get("return") in ("Iterator[Case]", Iterator[Case])
+    ]
+    assert len(families) >= 20
+    for family in families:
         assert all(case in grid() for case in family())
 
 
+def test_the_committed_values_of_the_formulas_are_those_of_today(found):
+    for stored, now in zip(found, today(), strict=True):
+        assert (stored.setting, stored.output, stored.fingerprint) == (now.setting, now.output, now.fingerprint)
+        assert stored.formula == pytest.approx(now.formula, rel=1e-9)
+        assert stored.limit == now.limit
+
+
 def test_every_simulated_value_is_known_to_two_percent(found):
-    assert max(result.half_width for result in found) <= simulated_results.WIDEST
+    assert max(result.relative_half_width for result in found) <= simulation.WIDEST
 
 
 def test_at_least_95_percent_of_the_settings_agree(found):
@@ -130,18 +136,18 @@ to follow at once, a range that never widens, what comes during a window overloo
 
 @pytest.mark.parametrize("formula", BUGS)
 def test_a_seeded_bug_is_found(monkeypatch, found, formula):
-    right = simulated_formulas.value
+    right = predicted.value
 
     def wrong(name, /, **quantities):
         return BUGS[formula](right, **quantities) if name == formula else right(name, **quantities)
 
     assert share(found, formula) >= TARGET_SHARE
-    monkeypatch.setattr(simulated_formulas, "value", wrong)
+    monkeypatch.setattr(predicted, "value", wrong)
     assert share(simulated.results(), formula) < TARGET_SHARE
 
 
 def test_the_rows_say_the_same(found):
-    section = simulated.section()
+    section = simulation.section(load())
     assert not section.failed
     rows = {row.id: row for row in section.rows}
     assert len(rows) == len(section.rows)
@@ -155,21 +161,20 @@ def test_the_rows_say_the_same(found):
 
 def test_a_formula_that_disagrees_without_a_limit_fails():
     bad = [result(str(n), formula=1.2) for n in range(10)]
-    assert simulated.overall(bad).verdict == "fail"
+    assert simulation.overall(bad).verdict == "fail"
 
 
-def test_without_simpy_nothing_is_claimed(monkeypatch):
-    def missing(progress):
-        raise SimulationUnavailable("simpy is not installed")
-
-    monkeypatch.setattr(simulated, "results", missing)
-    (row,) = simulated.section().rows
-    assert row.verdict == "not testable"
+def test_a_formula_that_has_changed_since_is_not_called_right(monkeypatch):
+    own = simulation.fingerprint
+    monkeypatch.setattr(simulation, "fingerprint", lambda name: "another" if name == "lock_wait" else own(name))
+    rows = {row.id: row for row in simulation.section(load()).rows}
+    assert rows["simulation-lock_wait"].verdict == "not testable"
+    assert "make validation-data" in rows["simulation-lock_wait"].note
+    assert rows["simulation-lock_busy"].verdict == "pass"
 
 
 def result(setting="one", simulated=1.0, half_width=0.01, formula=1.0, limit=""):
-    low, high = simulated - half_width, simulated + half_width
-    return Result(setting, "family", "output", low, simulated, high, formula, limit)
+    return Result(setting, "family", "output", simulated, half_width, formula, limit)
 
 
 @pytest.mark.parametrize(
@@ -189,16 +194,6 @@ def test_the_whole_interval_must_lie_within_five_percent(half_width, formula, ag
     assert result(half_width=half_width, formula=formula).agrees is agrees
 
 
-def test_simulated_values_come_from_the_cache_the_second_time(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    cases = tuple(case for case in grid() if case.family == "domains")[:3]
-    calls = []
-    first = simulated_results.simulate_all(cases, lambda: calls.append(1))
-    second = simulated_results.simulate_all(cases, lambda: calls.append(1))
-    assert len(calls) == 3
-    assert json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
-
-
 def test_the_design_fills_each_range():
     design = numpy.array(list(points(1, 20, (1e-4, 1e-2), (0.0, 1.0))))
     assert (numpy.diff(numpy.sort(design[:, 1])) < 0.1).all()
@@ -206,29 +201,22 @@ def test_the_design_fills_each_range():
     assert [list(row) for row in design] == list(points(1, 20, (1e-4, 1e-2), (0.0, 1.0)))
 
 
-def test_the_committed_values_cover_the_grid_and_nothing_else():
-    stored = simulated_data.read(paths.data_dir())
-    assert set(stored) == {(case.id, simulated_data.asked(case, simulated_results.ENTROPY)) for case in grid()}
-    for case in grid():
-        assert set(stored[case.id, simulated_data.asked(case, simulated_results.ENTROPY)]) >= set(case.outputs.values())
+def test_the_committed_values_cover_the_grid_and_nothing_else(found):
+    wanted = {(case.id, output, results.asked(case)) for case in grid() for output in case.outputs}
+    assert {(one.setting, one.output, one.asked) for one in found} == wanted
+    assert len(found) == len(wanted)
 
 
-def test_the_simulator_still_gives_the_committed_values():
+def test_the_simulator_still_gives_the_committed_values(found):
     """A sample that another state of the simulator chooses anew; `make validation-data` runs all of them."""
-    seed = int(key_of([], ["simulation"]), 16)
+    sources = sorted(Path(settings.__file__).parent.glob("*.py"))
+    seed = int(hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16], 16)
     chosen = numpy.random.default_rng(seed).choice(len(grid()), SAMPLE, replace=False)
     for case in (grid()[i] for i in chosen):
-        stored = simulated_data.read(paths.data_dir())[case.id, simulated_data.asked(case, simulated_results.ENTROPY)]
-        _, again = simulated_results.simulate(case)
-        assert {name: tuple(again[name]) for name in again} == {
-            name: pytest.approx(tuple(estimate), rel=1e-6) for name, estimate in stored.items()
-        }
+        _, again = results.simulate(case)
+        for one in (one for one in found if one.setting == case.id):
+            assert tuple(again[case.outputs[one.output]]) == pytest.approx((one.simulated, one.half_width), rel=1e-6)
 
 
-def test_a_setting_that_is_not_there_is_simulated(monkeypatch):
-    (first, *_) = (case for case in grid() if case.family == "mask")
-    asked_for = []
-    monkeypatch.setattr(simulated_results, "simulate_all", lambda cases, _: asked_for.extend(cases) or {})
-    other = replace(first, id="another")
-    simulated_results.simulated((first, other))
-    assert asked_for == [other]
+def test_the_file_says_what_was_compared(found):
+    assert results.text(found) == (load().root / simulation.FILE).read_text(encoding="utf-8")

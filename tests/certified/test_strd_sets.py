@@ -9,7 +9,7 @@ import pytest
 
 from costmodel.errors import BadInput
 from costmodel.evidence.paths import data_dir
-from costmodel.validation.strd_sets import MODELS, SYMMETRIES, images, load, names, read
+from tests.certified.strd import MODELS, SYMMETRIES, images, load, names, read
 
 ROUNDING = 1e-20
 """Lanczos1 fits its data to the last digit printed: its certified sum is rounding."""

@@ -1,0 +1,218 @@
+"""Simulation against formulas: one row per formula, one per limit of validity, one over all settings.
+
+A formula agrees with the simulation of a setting if the whole 95 % interval of the relative difference lies within 5 %
+either way (two one-sided tests at 2.5 %). The simulator is in tests/simulation/ and imports no formula; what it gave, and
+what the formulas say to it, stands in data/validation/, which `make validation-data` renews. A test simulates a sample anew
+and evaluates every formula anew.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy
+
+from costmodel.evidence import table
+from costmodel.evidence.store import Evidence
+from costmodel.formulas.catalog import FORMULAS
+from costmodel.formulas.compiled import fingerprint
+from costmodel.validation.row import Row, Section
+
+FILE = Path("validation", "simulation.csv")
+COLUMNS = ("setting", "family", "output", "simulated", "half_width", "formula", "limit", "asked", "fingerprint")
+EQUIVALENCE = 0.05
+"""Largest relative difference that counts as agreement."""
+WIDEST = 0.02
+"""Largest relative half-width of a simulated value that can decide."""
+TARGET_SHARE = 0.95
+SOURCE = "data/validation/simulation.csv: discrete events after the kernel's functions (KERNEL B.4, C.1 to C.5, D)"
+TITLE = "Simulation against formulas"
+RULE = f"95 % interval of the difference within {EQUIVALENCE:.0%}, half-width at most {WIDEST:.0%}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One output of one setting: the simulated value with its 95 % interval, and the formula's.
+
+    `output` is the id of the formula; values are in its unit. `asked` is the hash of what the simulator was asked, `fingerprint`
+    that of the formula. `limit` is the stated limit of validity beyond which the
+    setting lies, empty inside.
+    """
+
+    setting: str
+    family: str
+    output: str
+    simulated: float
+    half_width: float
+    formula: float
+    limit: str
+    asked: str = ""
+    fingerprint: str = ""
+
+    @property
+    def low(self) -> float:
+        """Lower end of the 95 % interval of the simulated value."""
+        return self.simulated - self.half_width
+
+    @property
+    def high(self) -> float:
+        """Upper end of the 95 % interval of the simulated value."""
+        return self.simulated + self.half_width
+
+    @property
+    def relative_half_width(self) -> float:
+        """Half-width of the interval over the simulated value."""
+        return self.half_width / self.simulated
+
+    @property
+    def difference(self) -> float:
+        """Relative difference of the formula from the simulated value."""
+        return self.formula / self.simulated - 1
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the two are equivalent: precise enough, and the whole interval of the difference within 5 %."""
+        if not (self.low > 0 and self.relative_half_width <= WIDEST):
+            return False
+        return self.formula / self.high - 1 >= -EQUIVALENCE and self.formula / self.low - 1 <= EQUIVALENCE
+
+
+@lru_cache(maxsize=4)
+def read(root: Path) -> tuple[Result, ...]:
+    """All outputs of all settings, as committed. Raises BadInput."""
+    path = root / FILE
+    return tuple(
+        Result(
+            setting=row["setting"],
+            family=row["family"],
+            output=row["output"],
+            simulated=_number(row, "simulated", path.name),
+            half_width=_number(row, "half_width", path.name),
+            formula=_number(row, "formula", path.name),
+            limit=row["limit"],
+            asked=row["asked"],
+            fingerprint=row["fingerprint"],
+        )
+        for row in table.read_table(path, COLUMNS, ("setting", "output"))
+    )
+
+
+def _number(row: dict[str, str], field: str, file: str) -> float:
+    """The cell, which may be zero. Raises BadInput."""
+    return 0.0 if row[field] == "0" else table.number(row, field, file=file, name=row["setting"], required=True)
+
+
+def section(evidence: Evidence) -> Section:
+    """All rows. A formula that is no longer the one that was compared is not testable until the data are renewed."""
+    found = read(evidence.root)
+    changed = {one.output for one in found if one.output not in FORMULAS or fingerprint(one.output) != one.fingerprint}
+    by_output, by_limit = defaultdict(list), defaultdict(list)
+    for result in found:
+        if result.output not in changed:
+            (by_limit[result.limit, result.output] if result.limit else by_output[result.output]).append(result)
+    rows = [_changed(output) for output in sorted(changed)]
+    rows += [_output_row(output, group) for output, group in by_output.items()]
+    rows += [_limit_row(limit, output, group) for (limit, output), group in by_limit.items()]
+    same = [result for result in found if result.output not in changed]
+    return Section(id="simulation", title=TITLE, rows=(*rows, overall(same)))
+
+
+def _changed(output: str) -> Row:
+    return Row(
+        id=f"simulation-{output}",
+        what=f"{output}: formula against simulation",
+        figure="not compared",
+        target=f">= {TARGET_SHARE:.0%} of settings",
+        verdict="not testable",
+        source=SOURCE,
+        note="the formula is another one than was compared: `make validation-data` compares it",
+    )
+
+
+def settings_that_agree(found: Iterable[Result]) -> dict[str, bool]:
+    """By setting: whether every one of the given outputs agrees."""
+    agree: dict[str, bool] = {}
+    for result in found:
+        agree[result.setting] = agree.get(result.setting, True) and result.agrees
+    return agree
+
+
+def overall(found: Sequence[Result]) -> Row:
+    """The share of the settings in which every output agrees: inside the stated limits, and of all."""
+    inside = settings_that_agree(result for result in found if not result.limit)
+    every = settings_that_agree(found)
+    share = _share(inside.values())
+    return Row(
+        id="simulation-all",
+        what="settings in which every formula agrees with the simulation",
+        figure=f"{sum(inside.values())} of {len(inside)} ({share:.1%}) inside the limits, "
+        f"{sum(every.values())} of {len(every)} ({_share(every.values()):.1%}) with those beyond",
+        target=f">= {TARGET_SHARE:.0%} of settings",
+        verdict="pass" if share >= TARGET_SHARE else "fail",
+        source=SOURCE,
+        value=share,
+        unit="1",
+        note=RULE,
+        details={
+            "settings_inside": len(inside),
+            "settings_inside_that_agree": sum(inside.values()),
+            "settings": len(every),
+            "settings_that_agree": sum(every.values()),
+            "comparisons": len(found),
+            "comparisons_that_agree": sum(result.agrees for result in found),
+            "widest_relative_half_width": max(result.relative_half_width for result in found),
+        },
+    )
+
+
+def _output_row(output: str, group: list[Result]) -> Row:
+    agreed = sum(result.agrees for result in group)
+    differences = numpy.abs([result.difference for result in group])
+    share = agreed / len(group)
+    missed = ", ".join(f"{r.setting} ({r.difference:+.1%})" for r in group if not r.agrees)
+    return Row(
+        id=f"simulation-{output}",
+        what=f"{output}: formula against simulation",
+        figure=f"{agreed} of {len(group)} settings; difference {numpy.median(differences):.1%} in the median, "
+        f"{differences.max():.1%} at most",
+        target=f">= {TARGET_SHARE:.0%} of settings",
+        verdict="pass" if share >= TARGET_SHARE else "fail",
+        source=SOURCE,
+        value=share,
+        unit="1",
+        note=f"not: {missed}" if missed else "",
+        details={
+            "settings": len(group),
+            "settings_that_agree": agreed,
+            "median_relative_difference": float(numpy.median(differences)),
+            "largest_relative_difference": float(differences.max()),
+            "widest_relative_half_width": max(result.relative_half_width for result in group),
+        },
+    )
+
+
+def _limit_row(limit: str, output: str, group: list[Result]) -> Row:
+    differences = [result.difference for result in group]
+    low, high = min(differences), max(differences)
+    return Row(
+        id=f"simulation-{output}-{group[0].setting}",
+        what=f"{output} beyond its limit",
+        figure=f"formula {low:+.0%}" if low == high else f"formula {low:+.0%} to {high:+.0%}",
+        target="stated as a limit of validity",
+        verdict="pass" if all(result.agrees for result in group) else "disagree-explained",
+        source=SOURCE,
+        value=max(differences, key=abs),
+        low=low,
+        high=high,
+        unit="1",
+        note=f"limit: {limit}",
+        details={"settings": len(group), "settings_that_agree": sum(result.agrees for result in group)},
+    )
+
+
+def _share(agree: Iterable[bool]) -> float:
+    return float(numpy.mean(list(agree)))
