@@ -1,4 +1,4 @@
-"""The command line: parse, call, print. Each command is a module that is imported when it is called."""
+"""The command line: parse, call, print. The module of a command is imported when it is called."""
 
 from __future__ import annotations
 
@@ -37,9 +37,16 @@ COMMANDS = {
     "validate": "The scoreboard: what the model gets right, what it misses, what nobody can test.",
 }
 
+MODULES = {
+    "ask": ("admissible", "breakeven", "compare", "contention", "cost", "predict", "recommend"),
+    "facts": ("audit", "calibrate", "formula", "list"),
+    "reports": ("block", "report", "validate"),
+}
+"""Modules of several commands; every other command has a module of its own name."""
+
 
 class LazyGroup(click.Group):
-    """Imports costmodel.cli.NAME only when NAME is called, so that --help answers fast."""
+    """Imports the module of a command only when it is called, so that --help answers fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(COMMANDS)
@@ -47,7 +54,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        return importlib.import_module(f"costmodel.cli.{cmd_name}_command").command
+        module = next((name for name, commands in MODULES.items() if cmd_name in commands), cmd_name)
+        return getattr(importlib.import_module(f"costmodel.cli.{module}"), f"{cmd_name}_command")
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -16,7 +16,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from costmodel.cli import cli
-from costmodel.cli.predict_command import Predictor, of_host, predicted
+from costmodel.cli.ask import Predictor, of_host, predicted
 from costmodel.evidence import cpuid, hosts, machines, measurements, paths, workloads
 from costmodel.evidence.store import load
 from costmodel.kvm import agreement, decisions, events, kernels, remedies, setup

@@ -7,7 +7,7 @@ import types
 import pytest
 from click.testing import CliRunner
 
-from costmodel.cli.audit_command import command
+from costmodel.cli.facts import audit_command as command
 from costmodel.errors import MissingNumber
 from costmodel.evidence import paths, store, units
 from costmodel.validation import audit

@@ -23,14 +23,14 @@ Examples:
   costmodel trace replay host1.parquet --machine epyc-7763-2s --guest sev
 """,
 )
-def command() -> None:
+def trace_command() -> None:
     """Import, sum up and replay traces of invalidations (kvm:kvm_unmap_hva_range) from your own hosts.
 
     The tracepoint has neither the notifier's event type nor the VM: what depends on them is called not decidable.
     """
 
 
-@command.command(
+@trace_command.command(
     name="import",
     short_help="Read traces into one Parquet file, sorted by time.",
     epilog="""\b
@@ -78,7 +78,7 @@ def import_trace(files: tuple[Path, ...], out: Path, as_json: bool) -> None:
         click.echo(f"{notes.bad_lines} lines not understood", err=True)
 
 
-@command.command(
+@trace_command.command(
     short_help="Rates, range lengths, gaps, bursts, triggers by task name.",
     epilog="""\b
 Examples:
@@ -119,7 +119,7 @@ def _summary(file: Path):
     return from_json(value, file)
 
 
-@command.command(
+@trace_command.command(
     short_help="Cost and latency of each strategy on the recorded events.",
     epilog="""\b
 Examples:

@@ -57,7 +57,7 @@ Examples:
     help="Show a profile in full and pack it to be sent as a pull request to data/hosts/.",
 )
 @click.pass_context
-def command(context: click.Context, share: Path | None) -> None:
+def measure_command(context: click.Context, share: Path | None) -> None:
     """Measure this machine: a profile under data/hosts/ that calibrates the model.
 
     No compiler is needed. In a virtual machine what cannot be identified is labelled so.
@@ -92,7 +92,7 @@ def _probe_command(name: str) -> click.Command:
 
 
 for _name in HELP:
-    command.add_command(_probe_command(_name))
+    measure_command.add_command(_probe_command(_name))
 
 
 def _measure(asked: str, profile: str | None, out: Path | None, quick: bool, seed: int, among_guests: bool) -> None:
@@ -248,7 +248,7 @@ def _share(folder: Path) -> None:
     click.echo(f"==== the above is all that {target.name} holds; unpack it under data/hosts/ and open a pull request")
 
 
-@command.command(name="restore")
+@measure_command.command(name="restore")
 def restore() -> None:
     """Put back what a run that was killed left changed: tunables, tracing instance, mount of tracefs, zram
     swap, range of /proc/mtrr.
@@ -273,7 +273,7 @@ def restore() -> None:
         sys.exit(1)
 
 
-@command.command(
+@measure_command.command(
     name="import", help="Read a trace that was taken elsewhere: bpftrace, perf script, trace-cmd, tracefs."
 )
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -297,7 +297,7 @@ def import_trace(file: Path, out: Path | None) -> None:
         write_beside(out, as_csv(found.rows))
 
 
-@command.command(
+@measure_command.command(
     name="bootlog",
     epilog="""\b
 Examples:
@@ -347,7 +347,7 @@ def bootlog(
             click.echo(text)
 
 
-@command.command(name="wbinvd")
+@measure_command.command(name="wbinvd")
 @click.option("--yes", is_flag=True, help="Do it: without this option the plan is printed and nothing is done.")
 @click.option("--dirty", is_flag=True, help="Dirty the caches of one domain before the second stop.")
 @options.as_json

@@ -1,8 +1,9 @@
-"""costmodel report"""
+"""Commands that write for others to read: report, validate, block."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -54,7 +55,7 @@ Examples:
     is_flag=True,
     help="Write nothing; exit 1 if text, JSON, SVG or index differ from what the inputs give (runs no notebook).",
 )
-def command(
+def report_command(
     guest: str | None,
     machine: str | None,
     workload: str,
@@ -128,3 +129,124 @@ def _parse(extra: tuple[str, ...]) -> dict[str, object]:
             except ValueError:
                 continue
     return values
+
+
+@click.command(
+    name="validate",
+    epilog="""\b
+Examples:
+  costmodel validate
+  costmodel validate --section upstream --section claims --all
+  costmodel validate --json > scoreboard.json
+  costmodel validate --html scoreboard.html
+""",
+)
+@click.option(
+    "--section",
+    "sections",
+    multiple=True,
+    help="One section only, may be repeated: claims, terms, simulation, retrodiction, upstream, cost-alone, "
+    "measurements, lore, strd, formulas [default: all].",
+)
+@click.option("--all", "everything", is_flag=True, help="Print every row, also of long sections that pass.")
+@click.option(
+    "--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write the page to this file, too."
+)
+@options.as_json
+def validate_command(sections: tuple[str, ...], everything: bool, page: Path | None, as_json: bool) -> None:
+    """The scoreboard: held-out errors, simulation, upstream decisions, lore, certified regressions.
+
+    Exit code 1 if a row fails without an explanation. Simulation and certified regressions are shown as they were last run.
+    """
+    from costmodel.errors import BadInput
+    from costmodel.evidence.store import load
+    from costmodel.hashing import write_beside
+    from costmodel.report import scoreboard as shown
+    from costmodel.validation import scoreboard
+
+    names = scoreboard.chosen(sections)
+    if page is not None and not page.resolve().parent.is_dir():
+        raise BadInput("its directory does not exist", file=page, field="--html", remedy="create it first")
+    with click.progressbar(length=len(names), label="sections ", file=sys.stderr) as bar:
+        board = scoreboard.build(load(), names, lambda: bar.update(1))
+    if page is not None:
+        write_beside(page, shown.html(board))
+    words = [word for name in sections for word in ("--section", name)] + ["--all"] * everything
+    click.echo(shown.as_json(board) if as_json else shown.text(board, words, everything=everything), nl=False)
+    sys.exit(1 if board.failed else 0)
+
+
+def table_options(command: Callable) -> Callable:
+    """Options that say which rows the table of a mail or a commit message has."""
+    for option in (
+        click.option(
+            "--measured",
+            multiple=True,
+            type=types.HOST,
+            metavar="HOST",
+            help="Host profile whose measured values to add.",
+        ),
+        click.option(
+            "--strategy",
+            "strategies",
+            multiple=True,
+            type=types.STRATEGY,
+            help="Strategy to show beside what kernels do.",
+        ),
+        click.option(
+            "--kernel",
+            "kernel_names",
+            multiple=True,
+            type=types.KERNEL,
+            help="Kernel version to show [default: all that differ].",
+        ),
+        click.option("--trigger", type=types.TRIGGER, help="Trigger [default: the costliest of the workload]."),
+        options.workload,
+        options.machine,
+        click.option(
+            "--guest",
+            "guests",
+            multiple=True,
+            required=True,
+            type=types.GUEST,
+            help="Guest type, once or several times.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(
+    name="block",
+    epilog="""\b
+Examples:
+  costmodel block --guest sev --machine epyc-7763-2s
+  costmodel block --guest sev-es --machine epyc-9654-2s --kernel 6.16 --kernel 6.17 --cpus-that-ran 8
+  costmodel block --guest sev --machine epyc-7763-2s --strategy CLFLUSHOPT_UVA --measured epyc-genoa-4cpu-vm
+""",
+)
+@table_options
+@options.scenario_numbers
+@options.as_json
+def block_command(as_json: bool, **asked: object) -> None:
+    """The table of one trigger for a commit message: what each kernel does and what that costs, with its limits.
+
+    Prose has at most 72 columns, the table 75; each row says MODEL or MEASURED.
+
+    All numbers are for one guest: several wait for each other's flushes, so that theirs do not just add up; `costmodel
+    recommend --vms N` tells what they take together.
+    """
+    result = rows(**asked)
+    if as_json:
+        options.print_json(result.model_dump(mode="json"))
+        return
+    from costmodel.report.mail_table import render_block
+
+    click.echo(render_block(result), nl=False)
+
+
+def rows(*, guests: tuple[str, ...], machine: str, workload: str, **asked: object):
+    """The alternatives that the options ask for."""
+    from costmodel.decision.alternatives import alternatives
+
+    return alternatives(guests, machine, workload, **asked)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from costmodel.cli import options
-from costmodel.cli.block_command import rows, table_options
+from costmodel.cli.reports import rows, table_options
 
 
 @click.command(
@@ -25,7 +25,9 @@ Examples:
 @click.option("--message-id", help="The mail of FILE to answer, where it holds several.")
 @click.option("--send-ready", is_flag=True, help="Fail unless the mail can be sent as it is.")
 @options.scenario_numbers
-def command(file: Path, patterns: tuple[str, ...], message_id: str | None, send_ready: bool, **asked: object) -> None:
+def reply_command(
+    file: Path, patterns: tuple[str, ...], message_id: str | None, send_ready: bool, **asked: object
+) -> None:
     """Answer a mail with numbers: an RFC 5322 message on stdout for `git send-email`, 7-bit plain text.
 
     FILE is a raw mail, an mbox (also .gz), a public-inbox file or the text of an archive page. A page has no Message-ID

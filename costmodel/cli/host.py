@@ -50,7 +50,7 @@ Examples:
 )
 @click.option("--names", is_flag=True, help="Print the names of guests; without it they are numbered.")
 @options.as_json
-def command(machine: str, kernel: str | None, domains: tuple[Path, ...], names: bool, as_json: bool) -> None:
+def host_command(machine: str, kernel: str | None, domains: tuple[Path, ...], names: bool, as_json: bool) -> None:
     """Look at this host and recommend for each guest as it is: what is wrong, what to do first, what is left.
 
     Reads /proc and /sys and changes nothing. Of a command line only types, counts, sizes and switches are kept; what

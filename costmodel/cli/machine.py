@@ -18,7 +18,7 @@ Examples:
   costmodel machine list
 """,
 )
-def command() -> None:
+def machine_command() -> None:
     """What the tool takes a machine to be: its CPUs, caches and features, and where each of them comes from.
 
     Every command takes the same names: an id, a marketing name, a CPUID dump of data/, a file of lscpu, lscpu -J,
@@ -28,7 +28,7 @@ def command() -> None:
     """
 
 
-@command.command(
+@machine_command.command(
     epilog="""\b
 Examples:
   costmodel machine show 'EPYC 9754'
@@ -49,7 +49,7 @@ def show(name: str, as_json: bool) -> None:
     click.echo("\n  ".join((f"{found.id}: {(lines := machine_input.facts(found))[0]}", *lines[1:])))
 
 
-@command.command(
+@machine_command.command(
     epilog="""\b
 Examples:
   costmodel machine add lscpu.txt --name rack-7
@@ -78,7 +78,7 @@ def add(name: str, id: str | None) -> None:
     click.echo("\n".join(lines))
 
 
-@command.command(
+@machine_command.command(
     name="list",
     epilog="""\b
 Examples:

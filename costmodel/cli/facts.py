@@ -1,0 +1,300 @@
+"""Commands that show what the answers rest on: list, formula, calibrate, audit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from costmodel.cli import options, types
+from costmodel.numbers import interval, quantity, significant
+
+
+def _guests() -> dict[str, str]:
+    from costmodel.kvm.guests import GUESTS
+
+    return {name: f"{guest.title}: {guest.note}" for name, guest in GUESTS.items()}
+
+
+def _machines() -> dict[str, str]:
+    from costmodel.evidence.store import load
+
+    return {
+        name: f"{m.title}: {m.logical_cpus} CPUs, {m.domains} x {m.llc_bytes_per_domain / 2**20:g} MiB LLC"
+        for name, m in load().machines.items()
+    }
+
+
+def _workloads() -> dict[str, str]:
+    from costmodel.evidence.store import load
+
+    return {name: f"{w.title}: {', '.join(t.trigger for t in w.triggers)}" for name, w in load().workloads.items()}
+
+
+def _strategies() -> dict[str, str]:
+    from costmodel.kvm.strategies import STRATEGIES
+
+    return {name: f"{s.title} [{s.list_status}]" for name, s in STRATEGIES.items()}
+
+
+def _triggers() -> dict[str, str]:
+    from costmodel.kvm.guests import GUESTS
+    from costmodel.kvm.triggers import TRIGGERS
+
+    return {
+        name: f"{t.title} ({', '.join(g.id for g in GUESTS.values() if t.occurs_with(g))})"
+        for name, t in TRIGGERS.items()
+    }
+
+
+def _kernels() -> dict[str, str]:
+    from costmodel.kvm.kernels import KERNEL_RANGES, newest
+
+    return {name: "newest catalogued" if name == newest() else "" for name in KERNEL_RANGES}
+
+
+def _formulas() -> dict[str, str]:
+    from costmodel.formulas.catalog import FORMULAS
+
+    return {name: f"{f.title} [{f.unit}]" for name, f in FORMULAS.items()}
+
+
+KINDS: dict[str, Callable[[], dict[str, str]]] = {
+    "guests": _guests,
+    "machines": _machines,
+    "workloads": _workloads,
+    "strategies": _strategies,
+    "triggers": _triggers,
+    "kernels": _kernels,
+    "formulas": _formulas,
+}
+
+
+@click.command(
+    name="list",
+    epilog="""\b
+Examples:
+  costmodel list machines
+  costmodel list triggers --json
+""",
+)
+@click.argument("kind", type=click.Choice(list(KINDS)))
+@options.as_json
+def list_command(kind: str, as_json: bool) -> None:
+    """List the ids of guests, machines, workloads, strategies, triggers, kernels or formulas."""
+    entries = KINDS[kind]()
+    if as_json:
+        options.print_json([{"id": name, "description": text} for name, text in entries.items()])
+        return
+    width = max(len(name) for name in entries) + 2
+    for name, text in entries.items():
+        click.echo(f"{name:<{width}}{text}".rstrip())
+
+
+@click.command(
+    name="formula",
+    epilog="""\b
+Examples:
+  costmodel formula domain_flush
+  costmodel formula range_flush --latex
+  costmodel list formulas
+""",
+)
+@click.argument("name", type=types.FORMULA)
+@click.option("--latex", "form", flag_value="latex", help="LaTeX.")
+@click.option("--python", "form", flag_value="python", help="A numpy function.")
+@click.option("--c", "form", flag_value="c", help="A C99 function.")
+def formula_command(name: str, form: str | None) -> None:
+    """Print the cost formula NAME with its symbols, units, source and validity."""
+    from costmodel.formulas import catalog
+    from costmodel.formulas.catalog import formula
+    from costmodel.formulas.formula import NOTATION
+
+    item = formula(name)
+    if form:
+        click.echo(getattr(catalog, form)(name).rstrip("\n"))
+        return
+    click.echo(f"{item.id}: {item.title} [{item.unit}]\n")
+    click.echo(catalog.text(name))
+    click.echo()
+    width = max(len(symbol) for symbol in item.symbols)
+    for symbol, described in item.symbols.items():
+        click.echo(f"  {NOTATION[symbol]:<6} {symbol:<{width}}  [{described.unit}] {described.description}")
+    click.echo(f"\nSource: {item.source}\nHolds: {item.validity}")
+
+
+@click.command(
+    name="calibrate",
+    epilog="""\b
+Examples:
+  costmodel calibrate
+  costmodel calibrate --machine epyc-7763-2s
+  costmodel calibrate --host my-host
+  costmodel calibrate --json > calibration.json
+""",
+)
+@click.option(
+    "--machine",
+    type=types.MACHINE,
+    callback=options.machine_named,
+    help="Print the parameters of this machine only [default: the fits and all checks].",
+)
+@click.option(
+    "--host",
+    type=types.HOST,
+    help="Calibrate a measured host (data/hosts or COSTMODEL_HOSTS) and print its diagnostics.",
+)
+@click.option(
+    "--against", type=types.HOST, help="With --host: another profile of the same host, predicted from the first."
+)
+@options.as_json
+def calibrate_command(machine: str | None, host: str | None, against: str | None, as_json: bool) -> None:
+    """Fit the cost parameters to data/ and print residuals, held-out errors, bias and coverage.
+
+    Then hold the model against every published number and count what is met, missed and cannot be checked.
+    """
+    if host is not None:
+        _host(host, against, as_json)
+        return
+    from costmodel.calibration.calibrate import parameter_set, record
+    from costmodel.calibration.parameters import Calibration
+    from costmodel.evidence.store import load
+
+    evidence = load()
+    wanted = [evidence.machine(machine)] if machine else list(evidence.machines.values())
+    calibration = Calibration(evidence)
+    result = record(calibration, [parameter_set(calibration, entry) for entry in wanted])
+    if as_json:
+        options.print_json(result)
+        return
+    if machine:
+        _print_machine(machine, result["machines"][machine])
+        return
+    for entry in result["fits"]:
+        _print_fit(entry)
+    _print_published(result["published"])
+
+
+def _host(name: str, against: str | None, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from costmodel.calibration.calibrate import host_broadcast, parameters_of, parameters_record
+    from costmodel.calibration.holdout import held_out, repeat_run, rivals
+    from costmodel.evidence.store import load
+
+    evidence = load()
+    profile = evidence.host(name)
+    trials = held_out(profile)
+    if against is not None and (again := repeat_run(profile, evidence.host(against))):
+        trials.append(again)
+    forms = rivals(profile)
+    answers = host_broadcast(profile)
+    entry = parameters_record(parameters_of(evidence, name))
+    if as_json:
+        options.print_json(
+            {
+                "host": name,
+                "held_out": [asdict(trial) for trial in trials],
+                "median_error_of_forms": forms,
+                "broadcast": answers,
+                "findings": list(profile.findings),
+                **entry,
+            }
+        )
+        return
+    click.echo(f"Time per flushed line on {name}, median error on ranges left out one at a time:")
+    for form, error in sorted(forms.items(), key=lambda item: item[1]):
+        click.echo(f"  {form:<24}{error:.1%}")
+    for trial in trials:
+        click.echo(f"  {trial.sentence()}")
+    for text in profile.findings:
+        click.echo(f"  {text}")
+    click.echo()
+    if answers is not None:
+        _print_fit(answers)
+    _print_machine(name, entry)
+
+
+def _print_fit(entry: dict) -> None:
+    click.echo(f"{entry['fit']}  ({entry['formula']}, {len(entry['rows'])} rows)")
+    for name, value in entry["values"].items():
+        error = entry["standard_errors_of_logs"].get(name)
+        spread = f"  +- {100 * error:.0f} %" if error is not None else ""
+        click.echo(f"  {name:<22}{quantity(value, 's') if name.endswith('_s') else significant(value, 3)}{spread}")
+    if entry["error_bars_withheld"]:
+        click.echo(f"  error bars withheld: {entry['error_bars_withheld']}")
+    click.echo(
+        f"  residual {entry['rms_log_residual']:.1%} (rms of logs), rank {entry['rank']} of {entry['parameters']}"
+    )
+    click.echo(f"  {entry['held_out']}\n")
+
+
+def _print_machine(machine: str, entry: dict) -> None:
+    click.echo(f"Parameters of {machine} (median [90 %]):")
+    for name, p in entry["parameters"].items():
+        mark = "  EXTRAPOLATED" if p["extrapolated"] else ""
+        click.echo(f"  {name:<22}{interval(p['low'], p['median'], p['high'], p['unit']):<26}{mark}")
+        click.echo(f"    {p['rule']}" + (f" [{', '.join(p['sources'])}]" if p["sources"] else ""))
+    for name, gap in entry["missing"].items():
+        click.echo(f"  {name:<22}missing: {gap}")
+
+
+def _print_published(rows: list[dict]) -> None:
+    counts = {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in ("met", "missed", "cannot check")}
+    click.echo("Published numbers: " + ", ".join(f"{n} {verdict}" for verdict, n in counts.items()))
+    for row in rows:
+        if row["verdict"] == "missed":
+            model = interval(row["low"], (row["low"] * row["high"]) ** 0.5 or row["high"], row["high"], row["unit"])
+            click.echo(
+                f"  missed {row['id']:<6}{quantity(row['published'], row['unit']):<10} model {model}: {row['note']}"
+                f" ({row['kind']}, {row['quantity']})"
+            )
+
+
+@click.command(
+    help="Check every number in data/: source, unit, checksum, quote, use. Takes about 20 s; exit code 1 if one is wrong.",
+    epilog="""\b
+Examples:
+  costmodel audit
+  costmodel audit --data my-data --json
+""",
+)
+@click.option(
+    "--data",
+    "data_dir",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="DIR",
+    help="Data package to check; default: the one in use.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def audit_command(context: click.Context, data_dir: Path | None, as_json: bool) -> None:
+    """One line per finding; exit code 1 if there is any."""
+    from costmodel.errors import BadInput
+    from costmodel.evidence import paths, store
+    from costmodel.evidence.finding import Finding
+    from costmodel.validation import audit
+
+    root = data_dir or paths.data_dir()
+    findings = audit.audit(root)
+    try:
+        evidence = store.load(root)
+        numbers = audit.count_numbers(evidence)
+    except BadInput:
+        numbers = 0
+    if not findings:
+        from costmodel.validation.audit import OUTPUTS
+
+        findings = [
+            Finding("data", name, "", "nothing uses this number") for name in audit.unused_rows(evidence, OUTPUTS)
+        ]
+    if as_json:
+        click.echo(json.dumps({"numbers": numbers, "findings": [finding._asdict() for finding in findings]}, indent=1))
+    else:
+        for finding in findings:
+            click.echo(str(finding))
+        click.echo(f"{numbers} numbers checked, {len(findings)} findings")
+    context.exit(1 if findings else 0)
