@@ -34,8 +34,7 @@ from costmodel.decision.waits import bill_rows, compared, contention_rows
 from costmodel.errors import BadInput, NotApplicable, UnknownName
 from costmodel.evidence import machine_input
 from costmodel.evidence.store import load
-from costmodel.kvm.guests import guest as guest_of
-from costmodel.kvm.strategies import strategy as strategy_of
+from costmodel.kvm.catalog import GUESTS, STRATEGIES
 from costmodel.numbers import bytes_of
 
 if TYPE_CHECKING:
@@ -268,7 +267,7 @@ class Case:
 
     @cached_property
     def _studies(self) -> list[Study]:
-        if reason := not_applicable(self.scenario, guest_of(self.guest)):
+        if reason := not_applicable(self.scenario, GUESTS[self.guest]):
             raise NotApplicable(reason)
         return study_all(load(), self.scenario, parameters_of(load(), self.machine))
 
@@ -404,7 +403,7 @@ class Case:
         from costmodel.errors import MissingNumber
 
         study = self._study(trigger)
-        cost = study.cost(strategy_of(strategy).id)
+        cost = study.cost(STRATEGIES[strategy].id)
         if cost.refused:
             raise MissingNumber(f"{strategy}: {cost.refused}")
         names = {"event_time_s": cost.event.time_s, "cpu_time_s": cost.event.stolen_s, "guest_s": cost.event.guest_s}
@@ -441,7 +440,7 @@ class Case:
         study = self._study(trigger)
         wanted = {c.strategy: c for c in study.candidates}
         chosen = (
-            [strategy_of(name).id for name in strategies]
+            [STRATEGIES[name].id for name in strategies]
             if strategies is not None
             else [c.strategy for c in compared(study)]
         )
@@ -902,21 +901,21 @@ def workloads() -> pandas.DataFrame:
 
 def guests() -> pandas.DataFrame:
     """Guest types by id: vendor, the properties that decide about flushes, what the CPU needs."""
-    from costmodel.kvm.guests import GUESTS
+    from costmodel.kvm.catalog import GUESTS
 
     return _table(list(GUESTS.values()))
 
 
 def triggers() -> pandas.DataFrame:
     """Events at which a flush may be due, by id, with the properties that decide about it."""
-    from costmodel.kvm.triggers import TRIGGERS
+    from costmodel.kvm.catalog import TRIGGERS
 
     return _table(list(TRIGGERS.values()))
 
 
 def strategies() -> pandas.DataFrame:
     """Ways to flush, or not to, by id: instruction, scope, where merged, source."""
-    from costmodel.kvm.strategies import STRATEGIES
+    from costmodel.kvm.catalog import STRATEGIES
 
     return _table(list(STRATEGIES.values()))
 

@@ -22,7 +22,7 @@ from costmodel.errors import BadInput, MissingNumber, UnknownName
 from costmodel.evidence.store import load
 from costmodel.formulas import compiled
 from costmodel.formulas.catalog import FORMULAS
-from costmodel.kvm.strategies import STRATEGIES
+from costmodel.kvm.catalog import STRATEGIES
 
 HEAVY = ("numpy", "pandas", "scipy", "seaborn", "matplotlib", "sympy", "pydantic")
 KSM = "ksm_replace_page"

@@ -204,13 +204,13 @@ def contention_command(
     from costmodel.decision.recommend import not_applicable, study_all
     from costmodel.decision.tables import mask_rows
     from costmodel.evidence.store import load
-    from costmodel.kvm.guests import guest as guest_of
+    from costmodel.kvm.catalog import GUESTS
 
     if rate_per_s is not None and not math.isfinite(rate_per_s):
         raise BadInput("must be a finite number", field="--rate-per-s", remedy="give events per second")
     evidence = load()
     case = scenario(evidence, guest, machine, workload, kernel, **numbers)
-    if reason := not_applicable(case, guest_of(guest)):
+    if reason := not_applicable(case, GUESTS[guest]):
         raise NotApplicable(reason)
     studies = study_all(evidence, replace(case, rate_per_s=rate_per_s), parameters_of(evidence, machine))
     by_id = {study.trigger.id: study for study in studies}
@@ -246,7 +246,7 @@ def contention_command(
 def _print(
     trigger: str, about: str, why: str, rows: list, bills: list, hybrids: list, masks: list, variants: list
 ) -> None:
-    from costmodel.kvm.strategies import STRATEGIES
+    from costmodel.kvm.catalog import STRATEGIES
     from costmodel.report import waits
 
     click.echo(f"{trigger}  ({about})")
@@ -450,12 +450,11 @@ def breakeven_command(
     from costmodel.cost.sweep import break_even
     from costmodel.evidence.store import load
     from costmodel.kvm.admissibility import judge
-    from costmodel.kvm.guests import guest as guest_of
-    from costmodel.kvm.triggers import trigger as trigger_of
+    from costmodel.kvm.catalog import GUESTS, TRIGGERS
 
     evidence = load()
     case = scenario(evidence, guest, machine, workload, kernel, **numbers)
-    if not trigger_of(trigger).occurs_with(guest_of(guest)):
+    if not TRIGGERS[trigger].occurs_with(GUESTS[guest]):
         raise BadInput(f"{guest} has no trigger {trigger}", field="--trigger", remedy="see `costmodel list triggers`")
     result = break_even(evidence, case, trigger, between, over)
     known = case.known(trigger)
@@ -597,14 +596,15 @@ def _known(
         release, pinned = release_of(guest, version), setup_of(guest, **memory).pinned_for_sure
         found = predicates.known(guest, trigger, features, kernels.resolve(version), release, pinned, dma)
         if not machine:
-            for name in predicates.FEATURES:
-                found.pop(name)
+            for one in predicates.PREDICATES.values():
+                if one.feature:
+                    found.pop(one.id)
     for item in assume:
         name, separator, text = item.partition("=")
         if not separator or text.lower() not in ("true", "false"):
             raise BadInput(f"{item!r} is not PREDICATE=true or PREDICATE=false", field="--assume", remedy="write it so")
-        if name not in predicates.MEANING:
-            raise UnknownName("predicate", name, predicates.MEANING)
+        if name not in predicates.PREDICATES:
+            raise UnknownName("predicate", name, predicates.PREDICATES)
         found[name] = text.lower() == "true"
     return found if told or assume else None
 
@@ -616,7 +616,7 @@ def _told(setup: Mapping[str, str | bool | None]) -> bool:
 
 def _one(guest: str, trigger: str, strategy: str | None, known: dict | None, as_json: bool) -> None:
     from costmodel.kvm.admissibility import judge
-    from costmodel.kvm.strategies import STRATEGIES
+    from costmodel.kvm.catalog import STRATEGIES
 
     verdicts = {name: judge(guest, trigger, name, known) for name in ([strategy] if strategy else STRATEGIES)}
     if as_json:

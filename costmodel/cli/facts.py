@@ -13,7 +13,7 @@ from costmodel.numbers import interval, quantity, significant
 
 
 def _guests() -> dict[str, str]:
-    from costmodel.kvm.guests import GUESTS
+    from costmodel.kvm.catalog import GUESTS
 
     return {name: f"{guest.title}: {guest.note}" for name, guest in GUESTS.items()}
 
@@ -34,14 +34,13 @@ def _workloads() -> dict[str, str]:
 
 
 def _strategies() -> dict[str, str]:
-    from costmodel.kvm.strategies import STRATEGIES
+    from costmodel.kvm.catalog import STRATEGIES
 
     return {name: f"{s.title} [{s.list_status}]" for name, s in STRATEGIES.items()}
 
 
 def _triggers() -> dict[str, str]:
-    from costmodel.kvm.guests import GUESTS
-    from costmodel.kvm.triggers import TRIGGERS
+    from costmodel.kvm.catalog import GUESTS, TRIGGERS
 
     return {
         name: f"{t.title} ({', '.join(g.id for g in GUESTS.values() if t.occurs_with(g))})"

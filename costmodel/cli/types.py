@@ -64,19 +64,19 @@ class WholeBytes(Bytes):
 
 
 def _guests() -> Iterable[str]:
-    from costmodel.kvm.guests import GUESTS
+    from costmodel.kvm.catalog import GUESTS
 
     return GUESTS
 
 
 def _triggers() -> Iterable[str]:
-    from costmodel.kvm.triggers import TRIGGERS
+    from costmodel.kvm.catalog import TRIGGERS
 
     return TRIGGERS
 
 
 def _strategies() -> Iterable[str]:
-    from costmodel.kvm.strategies import STRATEGIES
+    from costmodel.kvm.catalog import STRATEGIES
 
     return STRATEGIES
 

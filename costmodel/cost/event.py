@@ -11,9 +11,7 @@ from costmodel.cost.scenario import Scenario
 from costmodel.errors import MissingNumber
 from costmodel.evidence.records import Machine
 from costmodel.formulas.compiled import value
-from costmodel.kvm.guests import guest
-from costmodel.kvm.strategies import STRATEGIES, Strategy
-from costmodel.kvm.triggers import trigger as trigger_of
+from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, Strategy
 
 # Cost of one event: time, CPU time stolen and guest stall of a whole-cache or a range flush, over joint draws.
 #
@@ -359,14 +357,14 @@ def title_on(name: str, scenario: Scenario) -> str:
 
 def folios(trigger: str, scenario: Scenario, range_bytes: numpy.ndarray | float) -> numpy.ndarray:
     """Calls of the hook in one event: one for each folio of guest_memfd, else one."""
-    if not trigger_of(trigger).per_folio:
+    if not TRIGGERS[trigger].per_folio:
         return numpy.ones(())
     return pieces(range_bytes, scenario.folio_bytes)
 
 
 def leaves_rmp(trigger: str, scenario: Scenario) -> bool:
     """Whether RMPUPDATE is due at the trigger: pages of an RMP-enforced guest go back to the host."""
-    return trigger_of(trigger).leaves_rmp and guest(scenario.guest).has("rmp_enforced")
+    return TRIGGERS[trigger].leaves_rmp and GUESTS[scenario.guest].has("rmp_enforced")
 
 
 def left_out(trigger: str, scenario: Scenario) -> str:

@@ -12,12 +12,11 @@ import numpy
 from costmodel.errors import BadInput, known_id
 from costmodel.evidence.records import Machine, TriggerLoad, Workload
 from costmodel.evidence.store import Evidence
-from costmodel.kvm import builds, events, guests, kernels, predicates
+from costmodel.kvm import builds, catalog, events, kernels, predicates
+from costmodel.kvm.catalog import TRIGGERS, triggers_of
 from costmodel.kvm.releases import dotted
 from costmodel.kvm.setup import Setup
 from costmodel.kvm.setup import setup as setup_of
-from costmodel.kvm.triggers import trigger as trigger_of
-from costmodel.kvm.triggers import triggers_of
 
 MASK_KERNEL = "v6.17-v7.2"
 """First kernel range that keeps a mask of the CPUs that ran the guest (commit 6f38f8c57464)."""
@@ -80,7 +79,7 @@ class Scenario:
         if self.rate_per_s is not None:
             return self.rate_per_s
         given = dict(self.rates) | {name: count / seconds for name, count, seconds in self.counts}
-        if trigger in given or ALL not in given or not trigger_of(trigger).in_window:
+        if trigger in given or ALL not in given or not TRIGGERS[trigger].in_window:
             return given.get(trigger)
         return given[ALL] if trigger == self.trigger_of_all else 0.0
 
@@ -99,7 +98,7 @@ class Scenario:
         hook and can happen.
         """
         ids = [load.trigger for load in self.workload.triggers] + [trigger.id for trigger in triggers_of(self.guest)]
-        return next((id for id in ids if trigger_of(id).in_window and self._can_happen(id).fires), None)
+        return next((id for id in ids if TRIGGERS[id].in_window and self._can_happen(id).fires), None)
 
     def stands_for_all(self, trigger: str) -> bool:
         """Whether the rate at `trigger` is that of every event at the hook, so that nobody knows what caused them."""
@@ -114,7 +113,7 @@ class Scenario:
         return found if measured is None or numpy.all(measured == 0) else replace(found, fires=True, why="")
 
     def _can_happen(self, trigger: str) -> events.Firing:
-        return events.firing(trigger_of(trigger), guests.guest(self.guest), self.setup, self.release)
+        return events.firing(TRIGGERS[trigger], catalog.GUESTS[self.guest], self.setup, self.release)
 
     def known(self, trigger: str) -> dict[str, bool]:
         """What machine, guest, kernel and setup tell of the predicates at `trigger`."""
@@ -134,7 +133,7 @@ class Scenario:
         if self.range_bytes is not None:
             return ((self.range_bytes, 1.0),)
         load = self.shape(trigger)
-        if load.whole_vm if load else trigger_of(trigger).path in WHOLE_GUEST:
+        if load.whole_vm if load else TRIGGERS[trigger].path in WHOLE_GUEST:
             return ((self.resident_bytes, 1.0),)
         return load.range_bytes if load else ((PAGE_BYTES, 1.0),)
 
@@ -142,8 +141,8 @@ class Scenario:
         """Whether nothing published tells the range of the trigger, so that one page stands for it. Where nobody's lines are
         at stake there is no range.
         """
-        told = self.range_bytes is not None or self.shape(trigger) is not None or trigger_of(trigger).lines is None
-        return not told and trigger_of(trigger).path not in WHOLE_GUEST
+        told = self.range_bytes is not None or self.shape(trigger) is not None or TRIGGERS[trigger].lines is None
+        return not told and TRIGGERS[trigger].path not in WHOLE_GUEST
 
     def range_note(self, trigger: str) -> str:
         """What every output says beside an assumed range; empty where the range is known."""
@@ -191,7 +190,7 @@ def release_of(guest: str, version: str) -> tuple[int, int, int]:
     out-of-tree hosts of the thread were based on, for a guest type that mainline never had. Raises BadInput.
     """
     own = kernels.release(version)
-    return own if guests.guest(guest).has("upstream") else min(own, kernels.release(kernels.OUT_OF_TREE_RANGE))
+    return own if catalog.GUESTS[guest].has("upstream") else min(own, kernels.release(kernels.OUT_OF_TREE_RANGE))
 
 
 def version_of(version: str) -> str:
@@ -234,7 +233,7 @@ def scenario(
     """
     host = evidence.machine(machine)
     load = evidence.workload(workload)
-    guest = guests.guest(guest).id
+    guest = catalog.GUESTS[guest].id
     settled = kernels.settled(kernel, guest)
     cpus = vcpus if vcpus is not None else int(load.vcpus.value)
     if not 1 <= cpus <= MOST_VCPUS:
@@ -281,8 +280,8 @@ def check_dma(guest: str, noncoherent_dma: bool) -> None:
     if not isinstance(noncoherent_dma, bool):
         problem = f"{noncoherent_dma!r} is neither true nor false"
         raise BadInput(problem, field="noncoherent_dma", remedy="give true or false")
-    if noncoherent_dma and guests.guest(guest).has("encrypted"):
-        without = ", ".join(name for name, other in guests.GUESTS.items() if not other.has("encrypted"))
+    if noncoherent_dma and catalog.GUESTS[guest].has("encrypted"):
+        without = ", ".join(name for name, other in catalog.GUESTS.items() if not other.has("encrypted"))
         raise BadInput(
             f"{guest} has encrypted memory: WBINVD that the guest executes is modelled only for guests without",
             field="noncoherent_dma",
@@ -293,7 +292,7 @@ def check_dma(guest: str, noncoherent_dma: bool) -> None:
 def _check_stocks(load: Workload, resident_bytes: float) -> None:
     """Raise BadInput where the workload makes more events than the guest has pieces, each of which is used up."""
     for entry in load.triggers:
-        piece = trigger_of(entry.trigger).stock_bytes
+        piece = TRIGGERS[entry.trigger].stock_bytes
         if piece is None or entry.loop != "once":
             continue
         most, events_ = math.ceil(resident_bytes / piece), entry.events_per_cycle.value

@@ -8,7 +8,7 @@ from costmodel.cost.draws import Draws, medians
 from costmodel.cost.event import cpus_flushed, folios, invalidates, leaves_rmp, piece_bytes
 from costmodel.cost.scenario import Scenario
 from costmodel.formulas.compiled import slope, value
-from costmodel.kvm.strategies import STRATEGIES, Strategy
+from costmodel.kvm.catalog import STRATEGIES, Strategy
 
 DOMAIN = "domain_writeback_bytes_per_s"
 

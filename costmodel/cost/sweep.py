@@ -18,9 +18,7 @@ from costmodel.errors import BadInput, MissingNumber, UnknownName
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
 from costmodel.kvm.admissibility import judge
-from costmodel.kvm.guests import GUESTS
-from costmodel.kvm.strategies import STRATEGIES
-from costmodel.kvm.triggers import triggers_of
+from costmodel.kvm.catalog import GUESTS, STRATEGIES, triggers_of
 
 # The axes along which a cost is swept: how each changes a scenario, its unit and its range.
 

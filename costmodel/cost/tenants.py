@@ -12,8 +12,7 @@ from costmodel.cost.event import at_rate, cpus_flushed, mixed_cost
 from costmodel.cost.scenario import Scenario
 from costmodel.cost.total import REFINEMENTS, Rate, Total, event_rate
 from costmodel.formulas.compiled import value
-from costmodel.kvm.strategies import STRATEGIES
-from costmodel.kvm.triggers import TRIGGERS
+from costmodel.kvm.catalog import STRATEGIES, TRIGGERS
 
 PER_VM_LOOPS = ("autonuma", "axis", "once")
 """Loops that every VM has for itself; a `closed_batch` thread (ksmd, khugepaged) is one per host."""

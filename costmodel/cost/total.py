@@ -17,8 +17,7 @@ from costmodel.errors import MissingNumber
 from costmodel.evidence.records import TriggerLoad
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
-from costmodel.kvm.strategies import STRATEGIES, Strategy
-from costmodel.kvm.triggers import trigger as trigger_of
+from costmodel.kvm.catalog import STRATEGIES, TRIGGERS, Strategy
 
 # Event rates of a trigger under a strategy: a ceiling and a floor from the kernel's tunables, or what somebody counted.
 #
@@ -71,7 +70,7 @@ def is_ceiling(scenario: Scenario, trigger: str) -> bool:
 
 def stock(scenario: Scenario, trigger: str) -> float | None:
     """The most events that the guest has left to give, where each uses up a piece of it; None where it can go on for ever."""
-    piece = trigger_of(trigger).stock_bytes
+    piece = TRIGGERS[trigger].stock_bytes
     return None if piece is None else float(math.ceil(scenario.resident_bytes / piece))
 
 

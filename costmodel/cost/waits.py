@@ -13,8 +13,7 @@ import numpy
 from costmodel.cost.scenario import Scenario
 from costmodel.cost.total import Total
 from costmodel.formulas.compiled import value
-from costmodel.kvm.placements import PLACEMENTS
-from costmodel.kvm.strategies import STRATEGIES
+from costmodel.kvm.catalog import PLACEMENTS, STRATEGIES
 
 P99_SHARE = 0.01
 TINY_RATE = 1e-12

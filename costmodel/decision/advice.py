@@ -17,10 +17,9 @@ from costmodel.decision.choice import Study, dominates, running_strategies
 from costmodel.decision.estimates import interval_of
 from costmodel.decision.result import Advice, Interval, Sensitivity
 from costmodel.kvm import kernels
-from costmodel.kvm.guests import Guest, guest
+from costmodel.kvm.catalog import GUESTS, STRATEGIES, Guest
 from costmodel.kvm.releases import Release, releases
 from costmodel.kvm.remedies import Remedy, remedies
-from costmodel.kvm.strategies import STRATEGIES
 from costmodel.numbers import P_BOUNDS, probability
 
 
@@ -137,7 +136,7 @@ def upgrade_advice(studies: Sequence[Study]) -> list[Advice]:
     if not studies:
         return []
     case = studies[0].scenario
-    successor = guest(case.guest).successor
+    successor = GUESTS[case.guest].successor
     if successor and kernels.hosts(successor, case.kernel):
         targets = [(None, replace(case, guest=successor))]
     else:
@@ -147,7 +146,7 @@ def upgrade_advice(studies: Sequence[Study]) -> list[Advice]:
     best = max((step for step in steps if step.changed), key=lambda step: step.rank, default=None)
     if best is None:
         return []
-    return [_move(guest(successor), best)] if successor else [_upgrade(studies, best)]
+    return [_move(GUESTS[successor], best)] if successor else [_upgrade(studies, best)]
 
 
 def _step(studies: Sequence[Study], release: Release | None, there: Scenario) -> _Step:
@@ -201,7 +200,7 @@ def _upgrade(studies: Sequence[Study], step: _Step) -> Advice:
 
 
 def _move(successor: Guest, step: _Step) -> Advice:
-    own = guest(step.changed[0].scenario.guest)
+    own = GUESTS[step.changed[0].scenario.guest]
     needed = f" on {step.release.name} or newer" if step.release else ""
     return _advice(
         step.changed,

@@ -24,10 +24,7 @@ from costmodel.errors import BadInput, NotApplicable
 from costmodel.evidence.store import Evidence, load
 from costmodel.hashing import value_hash
 from costmodel.kvm import kernels
-from costmodel.kvm.guests import guest as guest_of
-from costmodel.kvm.strategies import STRATEGIES
-from costmodel.kvm.triggers import trigger as trigger_of
-from costmodel.kvm.triggers import triggers_of
+from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, triggers_of
 from costmodel.plain import shell_line
 
 INFLUENTIAL = 0.05
@@ -58,7 +55,7 @@ def alternatives(
     cases = {name: scenario(evidence, name, machine, workload, "newest", **numbers) for name in with_successors(guests)}
     for name in guests:
         first = next(kernel for kernel in kernels.KERNEL_RANGES if kernels.hosts(name, kernel))
-        if reason := not_applicable(cases[name].on(first), guest_of(name)):
+        if reason := not_applicable(cases[name].on(first), GUESTS[name]):
             raise NotApplicable(reason, "choose a machine and a guest type that fit")
     case = cases[guests[0]]
     parameters = parameters_of(evidence, machine)
@@ -75,7 +72,7 @@ def alternatives(
     return Alternatives(
         costmodel_version=__version__,
         trigger=trigger,
-        trigger_title=trigger_of(trigger).title,
+        trigger_title=TRIGGERS[trigger].title,
         machine=machine,
         machine_title=case.machine.title,
         logical_cpus=case.machine.logical_cpus,
@@ -109,13 +106,13 @@ def with_successors(guests: Sequence[str]) -> list[str]:
     """The guest types, each followed by the one that mainline has in its place."""
     if not guests:
         raise BadInput("no guest type is given", field="--guest", remedy="see `costmodel list guests`")
-    found = [name for guest in guests for name in (guest, guest_of(guest).successor) if name]
+    found = [name for guest in guests for name in (guest, GUESTS[guest].successor) if name]
     return list(dict.fromkeys(found))
 
 
 def _trigger(case: Scenario, asked: str | None, draws: Draws, versions: Sequence[str]) -> str:
     if asked is not None:
-        if not trigger_of(asked).occurs_with(guest_of(case.guest)):
+        if not TRIGGERS[asked].occurs_with(GUESTS[case.guest]):
             remedy = "see `costmodel list triggers`"
             raise BadInput(f"{case.guest} has no trigger {asked}", field="--trigger", remedy=remedy)
         return asked
@@ -142,7 +139,7 @@ def _rows(
         masked = STRATEGIES[span.strategy].scope == "mask" and not asked_cpus and case.vcpus < case.machine.logical_cpus
         sizes = [(case.cpus_that_ran, False)] + ([(float(case.vcpus), True)] if masked else [])
         for cpus, pinned in sizes:
-            study = Study(trigger_of(trigger), replace(case, cpus_that_ran=cpus), draws.parameters, draws, {})
+            study = Study(TRIGGERS[trigger], replace(case, cpus_that_ran=cpus), draws.parameters, draws, {})
             cost = study.cost(span.strategy)
             used.update(name for name in cost.parameters if name in draws.parameters.parameters)
             rows.append(_row(span, case, cost, base, cpus, pinned=pinned))
@@ -160,7 +157,7 @@ def _row(span: Span, case: Scenario, cost: Total, base: Total | None, cpus: floa
         change = paired(CPU_TIME, base.event.stolen_s, cost.event.stolen_s, marks)
     return ModelRow(
         guest=span.guest,
-        guest_title=guest_of(span.guest).title,
+        guest_title=GUESTS[span.guest].title,
         where=span.where,
         strategy=span.strategy,
         strategy_title=title_on(span.strategy, case),
@@ -197,7 +194,7 @@ def _upstream(spans: Sequence[Span], trigger: str) -> list[Upstreamed]:
             ranges.setdefault(span.guest, []).extend(span.ranges)
     found = []
     for guest, names in ranges.items():
-        if any(guest_of(other).successor == guest for other in ranges):
+        if any(GUESTS[other].successor == guest for other in ranges):
             names = [introduced(guest), *names]
         names.sort(key=kernels.KERNEL_RANGES.index)
         found += decided(guest, trigger, names[0], names[-1])
@@ -222,9 +219,9 @@ def _model_lines(parameters: ParameterSet) -> dict[str, Interval]:
 
 def _not_covered(case: Scenario, trigger: str) -> list[str]:
     """What the table leaves out, most important first."""
-    unrated = [trigger_of(one.trigger).title for one in case.workload.triggers if one.loop == "axis"]
+    unrated = [TRIGGERS[one.trigger].title for one in case.workload.triggers if one.loop == "axis"]
     others = [one for one in triggers_of(case.guest) if case.load(one.id) is None]
-    texts = [f"{title} (no rate is published)" for title in unrated if title != trigger_of(trigger).title]
+    texts = [f"{title} (no rate is published)" for title in unrated if title != TRIGGERS[trigger].title]
     if others:
         named = ", ".join(one.title for one in others[:NAMED])
         more = f" and {len(others) - NAMED} more triggers" if len(others) > NAMED else ""

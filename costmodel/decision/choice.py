@@ -19,11 +19,9 @@ from costmodel.cost.total import Total, event_of, total
 from costmodel.decision.result import Basis, Corner, Flip, Needs, PolicyEntry, Regret
 from costmodel.kvm import kernels
 from costmodel.kvm.admissibility import Verdict, judge
+from costmodel.kvm.catalog import STRATEGIES, TRIGGERS, Strategy, Trigger
 from costmodel.kvm.events import Firing
-from costmodel.kvm.placements import placement_for
-from costmodel.kvm.strategies import STRATEGIES, Strategy
-from costmodel.kvm.triggers import Trigger
-from costmodel.kvm.triggers import trigger as trigger_of
+from costmodel.kvm.kernels import placement_for
 from costmodel.numbers import P_BOUNDS, quantity
 
 # Dominance: a strategy that does a part of another's work, or the same with a cheaper instruction, needs no numbers.
@@ -130,7 +128,7 @@ def _does(strategy: str, running: Sequence[str]) -> bool:
 
 def blind(strategy: Strategy, trigger: str) -> bool:
     """Whether the strategy goes through lists of pinned pages and the event brings user addresses only."""
-    return strategy.address_source == "pinned" and trigger_of(trigger).pfn_source == "vma"
+    return strategy.address_source == "pinned" and TRIGGERS[trigger].pfn_source == "vma"
 
 
 def running_strategies(scenario: Scenario, trigger: str) -> tuple[str, ...]:

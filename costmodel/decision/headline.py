@@ -15,10 +15,8 @@ from costmodel.decision.result import Advice
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
 from costmodel.kvm import kernels
-from costmodel.kvm.guests import guest
+from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
 from costmodel.kvm.setup import contradictions
-from costmodel.kvm.strategies import STRATEGIES
-from costmodel.kvm.triggers import trigger as trigger_of
 from costmodel.numbers import ceiling, interval, probability, quantity, significant
 
 LOSSES = (0.01, 0.10)
@@ -97,7 +95,7 @@ def sentence(
         title = upgrades[0].title if upgrades else "Move to a guest type and kernel with a safe strategy"
         return f"{title}: {case.version} can lose a flush at {lead.trigger.title}."
     chosen = STRATEGIES[lead.chosen.strategy]
-    if chosen.instruction == "none" and not guest(case.guest).has("encrypted"):
+    if chosen.instruction == "none" and not GUESTS[case.guest].has("encrypted"):
         return (
             f"No flush: {lead.chosen.verdict.reason}. The zaps and TLB shoot-downs of invalidations are not modelled; NUMA "
             "balancing off stops those of its scans for this guest too."
@@ -277,7 +275,7 @@ def kernel_advice(lead: Study | None) -> list[Advice]:
 
 
 def _who(case: Scenario) -> str:
-    return case.version if guest(case.guest).has("upstream") else "The out-of-tree kernel of the 2023 thread"
+    return case.version if GUESTS[case.guest].has("upstream") else "The out-of-tree kernel of the 2023 thread"
 
 
 def saturation(study: Study) -> list[str]:
@@ -356,7 +354,7 @@ def assumptions(case: Scenario, studies: Sequence[Study]) -> list[str]:
     if any(case.stands_for_all(study.trigger.id) for study in studies):
         lines.append(
             "the measured rate counts every event at the hook, whatever caused it: all are costed with the ranges of "
-            f"{trigger_of(case.trigger_of_all).title} and stand at that trigger, the other triggers of the hook have none"
+            f"{TRIGGERS[case.trigger_of_all].title} and stand at that trigger, the other triggers of the hook have none"
         )
     lines += [SCANNER_GOES_ON for study in studies if _goes_on(study)]
     for study in studies:
@@ -372,7 +370,7 @@ def assumptions(case: Scenario, studies: Sequence[Study]) -> list[str]:
     assumed = [s.trigger.title for s in studies if s.chosen and s.chosen.flushes and case.range_note(s.trigger.id)]
     if assumed:
         lines.append(f"{', '.join(assumed)}: {RANGE_ASSUMED}")
-    if kernels.KERNEL_RANGES.index(case.kernel) >= kernels.KERNEL_RANGES.index(MASK_KERNEL):
+    if kernels.since(case.kernel, MASK_KERNEL):
         lines.append("CPUs that flush are packed: they fill one last-level-cache domain after the other")
     return lines
 
@@ -396,7 +394,7 @@ def merging_error(case: Scenario, studies: Sequence[Study], evidence: Evidence) 
     """That merging the memory of an encrypted guest is a mistake, and what it costs: under this workload where that scans
     for pages to merge, else under the defaults of KSM.
     """
-    if not (case.setup.mergeable and guest(case.guest).has("encrypted")):
+    if not (case.setup.mergeable and GUESTS[case.guest].has("encrypted")):
         return []
     scanned = [s for s in studies if s.chosen and any("mergeable" in cause.before for cause in s.trigger.causes)]
     own = any(case.pulls(study.trigger.id) for study in scanned)
@@ -445,7 +443,7 @@ def warnings(case: Scenario, studies: Sequence[Study], evidence: Evidence) -> li
             "KVM executes the guest's WBINVD on the CPUs that its vCPU ran on since its last one: at most those that ran the guest, "
             "all of which are counted"
         )
-    elif not guest(case.guest).has("encrypted"):
+    elif not GUESTS[case.guest].has("encrypted"):
         found.append(
             "no device does DMA that bypasses the caches; with one KVM executes the guest's WBINVD: --noncoherent-dma"
         )
@@ -454,8 +452,8 @@ def warnings(case: Scenario, studies: Sequence[Study], evidence: Evidence) -> li
             "the mask of a guest's WBINVD is that of one vCPU, and each WBINVD empties it: --cpus-that-ran is on how many CPUs "
             "the vCPU ran since its last one, and all CPUs is the most"
         )
-    if not guest(case.guest).has("upstream"):
-        found.append(f"{guest(case.guest).title}: {guest(case.guest).note}")
+    if not GUESTS[case.guest].has("upstream"):
+        found.append(f"{GUESTS[case.guest].title}: {GUESTS[case.guest].note}")
     if case.machine.features_off:
         found.append(
             f"{', '.join(case.machine.features_off)}: switched off in what was read of this machine, though another of the "

@@ -11,12 +11,9 @@ from costmodel.cost.scenario import Scenario
 from costmodel.decision.choice import Study
 from costmodel.decision.result import Upstreamed, VersusChange, VersusDecision
 from costmodel.kvm import decisions, kernels
-from costmodel.kvm.guests import guest as guest_of
-from costmodel.kvm.placements import placement_for
+from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
+from costmodel.kvm.kernels import placement_for
 from costmodel.kvm.releases import dotted
-from costmodel.kvm.strategies import STRATEGIES
-from costmodel.kvm.strategies import strategy as strategy_of
-from costmodel.kvm.triggers import trigger as trigger_of
 
 
 def decided(guest: str, trigger: str, first: str, last: str) -> list[Upstreamed]:
@@ -38,7 +35,7 @@ def decided(guest: str, trigger: str, first: str, last: str) -> list[Upstreamed]
                     version=decision.version_in(after),
                     before=_titles(current),
                     after=_titles(brought),
-                    guest_title=guest_of(guest).title,
+                    guest_title=GUESTS[guest].title,
                     change=change,
                     more=more,
                     commit=decision.commit,
@@ -143,7 +140,7 @@ class Piece:
 def pieces(trigger: str, kernel: str) -> list[Piece]:
     """A catalogued range, cut where a release changed how events of the trigger come about, oldest first."""
     start, end = kernels.first_release(kernel), kernels.release(kernel)
-    cuts = sorted({cause.since for cause in trigger_of(trigger).causes if start < cause.since <= end})
+    cuts = sorted({cause.since for cause in TRIGGERS[trigger].causes if start < cause.since <= end})
     words = [kernel.split("-")[0], *(f"v{dotted(cut)}" for cut in cuts)]
     before = [(cut[0], cut[1] - 1, 0) for cut in cuts]
     return [
@@ -176,11 +173,11 @@ class Span:
         """`v5.18-v6.16`, `v6.17 on`, `out of tree`, or `for comparison` of a strategy that was asked for."""
         if self.asked:
             return ASKED
-        if not guest_of(self.guest).has("upstream"):
+        if not GUESTS[self.guest].has("upstream"):
             return OUT_OF_TREE
         shown = [piece for piece in self.pieces if not piece.kernel.endswith("+")] or list(self.pieces)
         first, last = shown[0].first, shown[-1].last
-        if guest_of(self.guest).has("keyid_keyed"):
+        if GUESTS[self.guest].has("keyid_keyed"):
             first = max(first, kernels.TDX_FIRST)
         if shown[-1].kernel == kernels.newest() and len(shown) > 1:
             return f"{first} on"
@@ -193,12 +190,12 @@ def spans_of(case: Scenario, trigger: str, draws: Draws, versions: Sequence[str]
     Adjacent releases with the same strategy, whose events come as often, are one, unless they are asked for; out of tree
     they always are.
     """
-    if not trigger_of(trigger).occurs_with(guest_of(case.guest)):
+    if not TRIGGERS[trigger].occurs_with(GUESTS[case.guest]):
         return []
-    apart = bool(versions) and guest_of(case.guest).has("upstream")
+    apart = bool(versions) and GUESTS[case.guest].has("upstream")
     found: list[Span] = []
     for piece in _asked_pieces(trigger, versions) if versions else _all_pieces(trigger):
-        study = Study(trigger_of(trigger), case.on(piece.version), draws.parameters, draws, {})
+        study = Study(TRIGGERS[trigger], case.on(piece.version), draws.parameters, draws, {})
         running = [c for c in study.candidates if c.running]
         done = study.chosen or next((c for c in running if c.verdict.state == "undecided"), None)
         if done is None and versions and running:
@@ -232,8 +229,8 @@ def _asked_pieces(trigger: str, versions: Sequence[str]) -> list[Piece]:
 
 def asked_for(case: Scenario, trigger: str, draws: Draws, name: str) -> Span:
     """A strategy that the user wants beside what kernels do, judged on the newest kernel."""
-    study = Study(trigger_of(trigger), case, draws.parameters, draws, {})
-    verdict = next(c.verdict for c in study.candidates if c.strategy == strategy_of(name).id)
+    study = Study(TRIGGERS[trigger], case, draws.parameters, draws, {})
+    verdict = next(c.verdict for c in study.candidates if c.strategy == STRATEGIES[name].id)
     note = STRATEGIES[name].list_status
     if verdict.state != "admissible":
         note += f"; {verdict.reason}"

@@ -16,7 +16,7 @@ from costmodel.decision.result import VariantRow
 from costmodel.decision.waits import compared
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
-from costmodel.kvm.strategies import STRATEGIES
+from costmodel.kvm.catalog import STRATEGIES
 from costmodel.numbers import quantity
 
 DEFERRED_S = 1.0

@@ -32,10 +32,8 @@ from costmodel.errors import NotApplicable
 from costmodel.evidence.store import Evidence, load
 from costmodel.hashing import value_hash
 from costmodel.kvm import kernels
-from costmodel.kvm.guests import Guest
-from costmodel.kvm.guests import guest as guest_of
+from costmodel.kvm.catalog import GUESTS, Guest, triggers_of
 from costmodel.kvm.notes import kernel_notes
-from costmodel.kvm.triggers import triggers_of
 
 DEFAULT_WORKLOAD = "autonuma-default"
 
@@ -60,16 +58,16 @@ def recommend(
     evidence = evidence or load()
     case = scenario(evidence, guest, machine, workload, kernel, **numbers)
     parameters = parameters_of(evidence, case.machine.id)
-    reason = not_applicable(case, guest_of(guest))
+    reason = not_applicable(case, GUESTS[guest])
     studies = [] if reason else study_all(evidence, case, parameters)
     result = _assemble(evidence, case, parameters, studies, reason)
     if not vms or reason:
         return result
-    vms = {guest_of(name).id: count for name, count in vms.items()}
+    vms = {GUESTS[name].id: count for name, count in vms.items()}
     check_vms(vms)
     cases = {name: scenario(evidence, name, machine, workload, kernel, **numbers) for name in vms}
     for other in cases.values():
-        if why := not_applicable(other, guest_of(other.guest)):
+        if why := not_applicable(other, GUESTS[other.guest]):
             raise NotApplicable(f"{other.guest}: {why}", remedy="leave this guest type out of --vms")
     words = " ".join(f"--vms {name}={count}" for name, count in vms.items())
     rows = together_rows(cases, vms, Draws(parameters))
@@ -131,7 +129,7 @@ def _assemble(
     return Recommendation(
         costmodel_version=__version__,
         guest=case.guest,
-        guest_title=guest_of(case.guest).title,
+        guest_title=GUESTS[case.guest].title,
         machine=case.machine.id,
         machine_title=case.machine.title,
         workload=case.workload.id,

@@ -18,7 +18,7 @@ from costmodel.evidence.numbers import read_document
 from costmodel.evidence.records import Measurement
 from costmodel.evidence.rendezvous import FILE as LOGS
 from costmodel.evidence.store import Evidence
-from costmodel.kvm.strategies import STRATEGIES
+from costmodel.kvm.catalog import STRATEGIES
 from costmodel.numbers import interval, quantity, significant
 
 # Which rows of data/ stand behind a recommendation.

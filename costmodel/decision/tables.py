@@ -19,9 +19,8 @@ from costmodel.errors import BadInput
 from costmodel.formulas.compiled import value
 from costmodel.kvm import kernels
 from costmodel.kvm.admissibility import judge
-from costmodel.kvm.placements import placement_for
-from costmodel.kvm.strategies import STRATEGIES
-from costmodel.kvm.triggers import triggers_of
+from costmodel.kvm.catalog import STRATEGIES, triggers_of
+from costmodel.kvm.kernels import placement_for
 from costmodel.numbers import quantity, significant
 
 # Cost rows: one per strategy that is not ruled out at a trigger, and one for each that the thread argued about.

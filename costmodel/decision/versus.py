@@ -23,12 +23,10 @@ from costmodel.errors import BadInput, NotApplicable
 from costmodel.evidence.store import Evidence
 from costmodel.hashing import value_hash
 from costmodel.kvm import kernels
-from costmodel.kvm.guests import guest as guest_of
-from costmodel.kvm.placements import placement_for
+from costmodel.kvm.catalog import GUESTS, STRATEGIES, Trigger, triggers_of
+from costmodel.kvm.kernels import placement_for
 from costmodel.kvm.releases import own_fixes
 from costmodel.kvm.setup import contradictions
-from costmodel.kvm.strategies import strategy as strategy_of
-from costmodel.kvm.triggers import Trigger, triggers_of
 from costmodel.plain import shell_line
 
 
@@ -68,7 +66,7 @@ def sides(
         (kernel,) = kernel_names or ("newest",)
         case = scenario(evidence, guest, machine, workload, kernel, **numbers)
         base, new = strategies
-        if strategy_of(base) == strategy_of(new):
+        if STRATEGIES[base] == STRATEGIES[new]:
             raise BadInput(f"{base} is given twice", field="--strategy", remedy="give two different strategies")
         return "strategies", Side(base, case, base), Side(new, case, new)
     if len(kernel_names) == 2 and not strategies:
@@ -92,7 +90,7 @@ def sides(
 def host_both(*sides: Side) -> None:
     """Raises NotApplicable where machine or kernel of a side cannot host the guest type."""
     for side in sides:
-        if reason := not_applicable(side.scenario, guest_of(side.scenario.guest)):
+        if reason := not_applicable(side.scenario, GUESTS[side.scenario.guest]):
             raise NotApplicable(reason, "see `costmodel list guests` and `list machines`")
 
 
@@ -133,7 +131,7 @@ def framed(
         base=base.label,
         new=new.label,
         guest=case.guest,
-        guest_title=guest_of(case.guest).title,
+        guest_title=GUESTS[case.guest].title,
         machine=case.machine.id,
         machine_title=case.machine.title,
         workload=case.workload.id,
@@ -264,7 +262,7 @@ def _warnings(base: Side, new: Side, triggers: Sequence[VersusTrigger]) -> list[
     case = new.scenario
     texts = contradictions(case.guest, case.setup)
     masked = any(
-        side.strategy and strategy_of(side.strategy).scope == "mask" for t in triggers for side in (t.base, t.new)
+        side.strategy and STRATEGIES[side.strategy].scope == "mask" for t in triggers for side in (t.base, t.new)
     )
     if masked and case.cpus_that_ran >= case.machine.logical_cpus:
         texts.append(

@@ -10,8 +10,8 @@ from costmodel.cost.scenario import PAGE_BYTES, Scenario, scenario
 from costmodel.cost.sweep import AXES, Curves, HeatMap, sweep, winner_map
 from costmodel.decision.result import COUNT_OF, RATE_OF, SECONDS_OF, Recommendation
 from costmodel.evidence.store import Evidence, load
+from costmodel.kvm.catalog import STRATEGIES
 from costmodel.kvm.setup import CHOICES
-from costmodel.kvm.strategies import STRATEGIES
 
 DRAWN = 6
 PROPERTIES = ("vmm", *CHOICES)

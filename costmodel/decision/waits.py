@@ -16,8 +16,8 @@ from costmodel.decision.estimates import interval_of
 from costmodel.decision.result import BillRow, ContentionRow, HybridRow, Interval, LimitReach
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
-from costmodel.kvm.placements import HOOK_PLACEMENTS, PLACEMENTS, placement_for
-from costmodel.kvm.strategies import STRATEGIES
+from costmodel.kvm.catalog import PLACEMENTS, STRATEGIES
+from costmodel.kvm.kernels import HOOK_PLACEMENTS, placement_for
 
 LOSSES = (0.01, 0.10)
 CAP_DRAWS = 1024

@@ -7,6 +7,9 @@ import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from costmodel.errors import BadInput
 from costmodel.evidence.table import KEY_MAX, VALUE_MAX, VALUE_MIN, check_cell
@@ -38,6 +41,9 @@ class Number:
     @property
     def si(self) -> float:
         return self.value * UNITS[self.unit].factor
+
+
+Record = TypeVar("Record")
 
 
 def read_toml(path: Path) -> dict[str, object]:
@@ -76,6 +82,30 @@ def read_document(path: Path) -> dict[str, object]:
     except RecursionError:
         raise BadInput("is no TOML: nested too deep", file=path.name, remedy="write plain tables") from None
     return document
+
+
+def read_records(path: Path, key: str, record: type[Record]) -> dict[str, Record]:
+    """The entries of the array of tables `key`, each a pydantic `record` with an id of its own. Raises BadInput with the
+    entry and the field.
+    """
+    adapter = TypeAdapter(record)
+    found: dict[str, Record] = {}
+    entries = read_document(path).get(key)
+    if not isinstance(entries, list):
+        raise BadInput("is no array of tables", file=path.name, field=key, remedy=f"write [[{key}]] and its entries")
+    for number, entry in enumerate(entries, start=1):
+        name = entry.get("id") if isinstance(entry, dict) else None
+        place = {"file": path.name, "row": name if isinstance(name, str) else number}
+        try:
+            one = adapter.validate_python(entry)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"])) or key
+            raise BadInput(first["msg"], **place, field=where, remedy="correct the entry") from None
+        if one.id in found:
+            raise BadInput("is the id of two entries", **place, field="id", remedy="rename one of them")
+        found[one.id] = one
+    return found
 
 
 def _check_texts(node: object, file: str, place: str) -> None:

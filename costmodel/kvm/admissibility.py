@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from costmodel.kvm import predicates
-from costmodel.kvm.guests import guest
+from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
 from costmodel.kvm.rule import Rule
 from costmodel.kvm.rules import RULES
-from costmodel.kvm.strategies import strategy
-from costmodel.kvm.triggers import trigger
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ def judge(guest_id: str, trigger_id: str, strategy_id: str, known: Mapping[str, 
 @lru_cache(maxsize=4096)
 def _judged(guest_id: str, trigger_id: str, strategy_id: str, known: tuple[tuple[str, bool], ...]) -> Verdict:
     """The verdict, once for each set of known facts: recommendations and the explorer ask for the same ones often."""
-    g, t, s = guest(guest_id), trigger(trigger_id), strategy(strategy_id)
+    g, t, s = GUESTS[guest_id], TRIGGERS[trigger_id], STRATEGIES[strategy_id]
     if not t.occurs_with(g):
         return Verdict(
             "no",

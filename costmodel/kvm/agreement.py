@@ -12,9 +12,7 @@ from pathlib import Path
 from costmodel.evidence import table
 from costmodel.evidence.paths import data_dir
 from costmodel.kvm.admissibility import judge
-from costmodel.kvm.guests import GUESTS
-from costmodel.kvm.strategies import STRATEGIES
-from costmodel.kvm.triggers import TRIGGERS
+from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
 
 TRAINING_TRIGGERS = frozenset(sorted(TRIGGERS)[::2])
 LABELS = ("yes", "conditional", "no")

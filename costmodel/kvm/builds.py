@@ -14,7 +14,7 @@ from pathlib import Path
 from costmodel.errors import BadInput
 from costmodel.evidence import table
 from costmodel.evidence.paths import data_dir
-from costmodel.kvm import cells
+from costmodel.kvm import catalog
 from costmodel.kvm.releases import Version, releases
 
 BUILDS, MAJORS = "builds.csv", "majors.csv"
@@ -195,7 +195,7 @@ def read_builds(path: Path) -> tuple[Read, ...]:
                 first,
                 last,
                 table.choice(row, "kernel_range", KERNEL_RANGES, **place),
-                cells.guests_of(row, place),
+                catalog.guests_in(row, place),
                 row["source"],
                 row["note"],
             )

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from costmodel.evidence import table
 from costmodel.evidence.paths import data_dir
-from costmodel.kvm import cells
+from costmodel.kvm import catalog
+from costmodel.kvm.catalog import STRATEGIES
 from costmodel.kvm.kernels import KERNEL_RANGES, first_release, release, resolve, upstream
-from costmodel.kvm.strategies import STRATEGIES
 
 FILE = "upstream_decisions.csv"
 COLUMNS = (
@@ -107,8 +107,8 @@ def _decision(row: dict[str, str], file: str) -> UpstreamDecision:
         date=row["date"],
         versions=_split(row["version"]),
         effect=row["effect"],
-        guests=cells.guests_of(row, place),
-        triggers=cells.triggers_of(row, place),
+        guests=catalog.guests_in(row, place),
+        triggers=catalog.triggers_in(row, place),
         strategies=table.choices(row, "strategy", STRATEGIES, "|", **place),
         source=row["source"],
         note=row["note"],

@@ -14,9 +14,8 @@ from pathlib import Path
 from costmodel.errors import BadInput
 from costmodel.evidence import table
 from costmodel.evidence.paths import data_dir
-from costmodel.kvm.guests import Guest
+from costmodel.kvm.catalog import TRIGGERS, Cause, Guest, Trigger
 from costmodel.kvm.setup import BACKINGS, MEMPOLICIES, SWITCHES, VMMS, Setup
-from costmodel.kvm.triggers import TRIGGERS, Cause, Trigger
 
 Release = tuple[int, int, int]
 WITH_MOF = ("default", "numa-balancing")

@@ -11,6 +11,7 @@ from costmodel.evidence import table
 from costmodel.evidence.paths import data_dir
 from costmodel.kvm import builds
 from costmodel.kvm.builds import Build
+from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, triggers_of
 from costmodel.kvm.releases import Version, backport, dotted
 
 KERNEL_RANGES = ("v5.11", "v5.15.70+", "v5.18-v6.7", "v6.8-v6.10", "v6.11-v6.16", "v6.17-v7.2", "v7.3-rc")
@@ -59,6 +60,11 @@ class Upstream:
 def newest() -> str:
     """The newest catalogued range."""
     return KERNEL_RANGES[-1]
+
+
+def since(kernel: str, first: str) -> bool:
+    """Whether the range `kernel` is `first` or a later one."""
+    return KERNEL_RANGES.index(kernel) >= KERNEL_RANGES.index(first)
 
 
 @dataclass(frozen=True)
@@ -218,8 +224,6 @@ def _between(build: Build, rows: list[builds.Read]) -> tuple[Candidate, ...]:
 
 def _behaviour(kernel: str, guest: str | None) -> object:
     """What tells two kernels apart for a guest type: its flushes; without one the range."""
-    from costmodel.kvm.triggers import triggers_of
-
     name = resolve(kernel)
     if guest is None or not runs(guest, name, release(kernel)):
         return name if guest is None else ()
@@ -270,21 +274,19 @@ def first_release(name: str) -> Version:
 
 def not_hosted(guest: str, version: str) -> str:
     """Why the kernel has no guests of this type although its range has; empty where it has them, or nothing was read."""
-    from costmodel.kvm.guests import guest as guest_of
-
-    if version in KERNEL_RANGES or not guest_of(guest).has("upstream"):
+    if version in KERNEL_RANGES or not GUESTS[guest].has("upstream"):
         return ""
     build = builds.parse(version)
     if build.builder == "snp-host" and not hosts(guest, resolve(version)):
         return (
-            f"Linux {dotted(build.version)} does not run {guest_of(guest).title} guests, and no source here tells how "
+            f"Linux {dotted(build.version)} does not run {GUESTS[guest].title} guests, and no source here tells how "
             f"{build.title} runs them; the guest type sev-snp stands for SNP out of tree"
         )
     read = builds.read_of(build)
     if read is None and build.upstream and (rows := builds.reads_of(build)):
         read = _row(build, rows)
     known = read.guests if read else {"plain", "sev"} if build.version[:2] < OLDEST_READ_AFTER else {guest}
-    return "" if guest in known else f"kernel {version} does not run {guest_of(guest).title} guests"
+    return "" if guest in known else f"kernel {version} does not run {GUESTS[guest].title} guests"
 
 
 @lru_cache(maxsize=1)
@@ -294,10 +296,6 @@ def _rows() -> dict[tuple[str, str, str], Upstream]:
 
 def read(path: Path) -> dict[tuple[str, str, str], Upstream]:
     """What a file says of each guest type, trigger and kernel range. Raises BadInput with the row that cannot be read."""
-    from costmodel.kvm.guests import GUESTS
-    from costmodel.kvm.strategies import STRATEGIES
-    from costmodel.kvm.triggers import TRIGGERS
-
     known = {"guest_type": GUESTS, "trigger": TRIGGERS, "kernel_range": (*KERNEL_RANGES, TDX_FIRST, FACTS_OF_5_4)}
     found = {}
     for row in table.read_table(path, COLUMNS, COLUMNS[:3]):
@@ -315,11 +313,8 @@ def upstream(guest: str, trigger: str, kernel: str, release: Version = (0, 0, 0)
 
     SNP without guest_memfd was never upstream: the out-of-tree hosts of the thread stand for it.
     """
-    from costmodel.kvm.guests import guest as guest_of
-    from costmodel.kvm.triggers import trigger as trigger_of
-
-    if not guest_of(guest).has("upstream"):
-        event = trigger_of(trigger)
+    if not GUESTS[guest].has("upstream"):
+        event = TRIGGERS[trigger]
         return Upstream(OUT_OF_TREE, "thread of 2023-08-18", "out of tree") if event.by_hva else None
     if fix := backport(guest, trigger, release):
         return Upstream(fix.strategies, f"commit {fix.commit}; {fix.source}", f"from {dotted(fix.first)} on")
@@ -333,13 +328,27 @@ def upstream(guest: str, trigger: str, kernel: str, release: Version = (0, 0, 0)
 
 def runs(guest: str, kernel: str, release: Version) -> bool:
     """Whether the release, of the range `kernel`, has guests of this type."""
-    from costmodel.kvm.guests import guest as guest_of
-
-    return hosts(guest, kernel) and (not guest_of(guest).has("keyid_keyed") or release >= first_release(TDX_FIRST))
+    return hosts(guest, kernel) and (not GUESTS[guest].has("keyid_keyed") or release >= first_release(TDX_FIRST))
 
 
 def hosts(guest: str, kernel: str) -> bool:
     """Whether anything is catalogued of `guest` on the range `kernel`: the guest type exists there."""
-    from costmodel.kvm.triggers import triggers_of
-
     return any(upstream(guest, trigger.id, kernel) for trigger in triggers_of(guest))
+
+
+HOOK_PLACEMENTS = ("under_mmu_lock", "after_unlock", "after_srcu", "after_range_end")
+"""Where a notifier hook can run, in the order of the code path; each is dominated by the admissible ones after it."""
+SRCU_KERNEL = "v6.8-v6.10"
+"""First range whose hook runs after SRCU is dropped (commits cec29eef0a81, 193bbfaacc84)."""
+
+
+def placement_for(guest_id: str, trigger_id: str, kernel: str) -> str:
+    """Id of the placement that the kernel range uses at the trigger."""
+    g, t = GUESTS[guest_id], TRIGGERS[trigger_id]
+    if g.has("keyid_keyed") and t.page_may_leave_vm and not t.by_hva:
+        return "under_mmu_lock"
+    if g.has("asid_keyed") and t.pfn_source == "gmem" and t.by_vmm:
+        return "gmem_window"
+    if not t.in_window:
+        return "outside_notifier"
+    return "after_srcu" if since(kernel, SRCU_KERNEL) else "after_unlock"

@@ -13,8 +13,8 @@ from pathlib import Path
 from costmodel.errors import BadInput
 from costmodel.evidence import table
 from costmodel.evidence.paths import data_dir
-from costmodel.kvm import cells
-from costmodel.kvm.strategies import STRATEGIES
+from costmodel.kvm import catalog
+from costmodel.kvm.catalog import STRATEGIES
 
 RELEASES, BACKPORTS = "releases.csv", "backports.csv"
 RELEASE_COLUMNS = ("series", "newest_release", "kind", "seen_on", "source")
@@ -145,8 +145,8 @@ def _backport(row: dict[str, str], file: str) -> Backport:
         status=status,
         date=row["date"],
         commit=row["commit"],
-        guests=cells.guests_of(row, place),
-        triggers=cells.triggers_of(row, place),
+        guests=catalog.guests_in(row, place),
+        triggers=catalog.triggers_in(row, place),
         strategies=table.choices(row, "strategy", STRATEGIES, "|", **place),
         source=row["source"],
         note=row["note"],

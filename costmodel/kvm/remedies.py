@@ -8,9 +8,8 @@ from pathlib import Path
 
 from costmodel.evidence import table
 from costmodel.evidence.paths import data_dir
-from costmodel.kvm.guests import GUESTS
-from costmodel.kvm.kernels import KERNEL_RANGES
-from costmodel.kvm.triggers import TRIGGERS, Trigger
+from costmodel.kvm.catalog import GUESTS, TRIGGERS, Trigger
+from costmodel.kvm.kernels import KERNEL_RANGES, since
 
 ANY = "any"
 COLUMNS = ("id", "title", "effect", "triggers", "guests", "first_kernel", "caveat", "source")
@@ -36,7 +35,7 @@ class Remedy:
 
     def works_in(self, kernel: str) -> bool:
         """Whether the kernel range is new enough."""
-        return not self.first_kernel or KERNEL_RANGES.index(kernel) >= KERNEL_RANGES.index(self.first_kernel)
+        return not self.first_kernel or since(kernel, self.first_kernel)
 
 
 @lru_cache(maxsize=1)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from costmodel.kvm.guests import Guest
-from costmodel.kvm.strategies import Strategy
-from costmodel.kvm.triggers import Trigger
+from costmodel.kvm.catalog import Guest, Strategy, Trigger
 
 COMPLETE = "cpumask_complete"
 WRITEBACK = "(has_wbnoinvd || fallback_to_wbinvd)"

@@ -6,8 +6,8 @@ which the strategy is safe, the reason and where that was read. CPU features ent
 
 from __future__ import annotations
 
+from costmodel.kvm.catalog import Strategy
 from costmodel.kvm.rule import Rule, all_cpus, context, gmem_release, masked, reachable, removal, unreachable
-from costmodel.kvm.strategies import Strategy
 
 SEV_C = "v6.19.0 arch/x86/kvm/svm/sev.c"
 MASK_SOURCE = f"{SEV_C} pre_sev_run(), sev_writeback_caches(); commit 6f38f8c57464; T. Lendacky 2024-03-06"

@@ -10,7 +10,7 @@ from pathlib import Path
 from costmodel.errors import BadInput
 from costmodel.evidence import table
 from costmodel.evidence.paths import data_dir
-from costmodel.kvm.guests import GUESTS, Guest, guest
+from costmodel.kvm.catalog import GUESTS, Guest
 
 VMMS = ("qemu", "cloud-hypervisor", "other")
 BACKINGS = ("anon", "thp", "hugetlb", "memfd", "guest_memfd")
@@ -86,7 +86,7 @@ def setup(
 
     Raises UnknownName, or BadInput for a setup that cannot exist.
     """
-    g = guest(guest_id)
+    g = GUESTS[guest_id]
     who = VMMS[0] if vmm is None else vmm
     given = {"pinned": pinned, "backing": backing, "mempolicy": mempolicy, "mergeable": mergeable}
     for name, allowed in {"vmm": VMMS, "backing": BACKINGS, "mempolicy": MEMPOLICIES}.items():

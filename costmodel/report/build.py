@@ -23,7 +23,7 @@ from costmodel.evidence.paths import notebooks_dir
 from costmodel.evidence.store import load
 from costmodel.hashing import write_beside
 from costmodel.kvm import kernels
-from costmodel.kvm.guests import GUESTS
+from costmodel.kvm.catalog import GUESTS
 from costmodel.kvm.setup import setup
 from costmodel.report import overview, page, plots, recommendation, runner
 from costmodel.report.runner import ReportsFailed, in_processes

@@ -30,10 +30,8 @@ from costmodel.decision.waits import compared
 from costmodel.errors import BadInput, MissingNumber, UnknownName
 from costmodel.evidence.store import load
 from costmodel.formulas.compiled import value
-from costmodel.kvm.guests import GUESTS, guest
+from costmodel.kvm.catalog import GUESTS, STRATEGIES, triggers_of
 from costmodel.kvm.kernels import KERNEL_RANGES
-from costmodel.kvm.strategies import STRATEGIES
-from costmodel.kvm.triggers import triggers_of
 from costmodel.numbers import quantity
 from costmodel.report import drawing, page, plots
 
@@ -125,7 +123,7 @@ def possible_guests(machine: str, kernel: str) -> list[str]:
     """Guest types that machine and kernel can host."""
     evidence = load()
     some = next(iter(evidence.workloads))
-    return [name for name in GUESTS if not not_applicable(scenario(evidence, name, machine, some, kernel), guest(name))]
+    return [name for name in GUESTS if not not_applicable(scenario(evidence, name, machine, some, kernel), GUESTS[name])]
 
 
 def answer(asked: Question) -> Answer | None:
@@ -149,7 +147,7 @@ def answer(asked: Question) -> Answer | None:
 def _studies(host: Question, data_hash: str) -> dict[str, Study]:
     """The studies of all triggers, kept while only a trigger's range or rate moves."""
     case, draws = _case(host), _draws(host.machine)[0]
-    if reason := not_applicable(case, guest(host.guest)):
+    if reason := not_applicable(case, GUESTS[host.guest]):
         raise BadInput(reason, field="guest", remedy="choose one that the machine and the kernel can host")
     return {trigger.id: Study(trigger, case, draws.parameters, draws, {}) for trigger in triggers_of(host.guest)}
 
@@ -267,7 +265,7 @@ class Explorer:
         evidence = load()
         evidence.machine(machine_id)
         evidence.workload(workload_id)
-        guest(guest_id)
+        GUESTS[guest_id]
         self._still, self.picture = True, Picture()
         shape = {"layout": ipywidgets.Layout(width="46rem"), "style": {"description_width": "13rem"}}
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from costmodel.decision.result import Interval, Recommendation
 from costmodel.evidence.store import load
-from costmodel.kvm.guests import GUESTS
+from costmodel.kvm.catalog import GUESTS
 from costmodel.numbers import probability
 from costmodel.report import page
 from costmodel.report.layout import WIDTH, wrap

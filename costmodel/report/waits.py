@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from costmodel.decision.result import BillRow, ContentionRow, HybridRow, Interval, Recommendation
-from costmodel.kvm.placements import PLACEMENTS
+from costmodel.kvm.catalog import PLACEMENTS
 from costmodel.numbers import ceiling, interval, quantity
 
 UNFELT_S = 1e-6

@@ -13,7 +13,7 @@ from costmodel.decision.result import Interval
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
 from costmodel.hashing import value_hash
-from costmodel.kvm.guests import guest as guest_of
+from costmodel.kvm.catalog import GUESTS
 from costmodel.plain import visible
 from costmodel.traces import model, sentences
 from costmodel.traces.passes import Outcome
@@ -40,7 +40,7 @@ def result(
     return model.Replay(
         file=visible(path.name),
         guest=case.guest,
-        guest_title=guest_of(case.guest).title,
+        guest_title=GUESTS[case.guest].title,
         machine=case.machine.id,
         machine_title=case.machine.title,
         workload=case.workload.id,

@@ -18,9 +18,8 @@ from costmodel.cost.scenario import Scenario
 from costmodel.decision.choice import Candidate, candidates, from_kernel
 from costmodel.errors import MissingNumber
 from costmodel.evidence.store import Evidence
+from costmodel.kvm.catalog import STRATEGIES, TRIGGERS
 from costmodel.kvm.kernels import KERNEL_RANGES
-from costmodel.kvm.strategies import STRATEGIES
-from costmodel.kvm.triggers import TRIGGERS
 from costmodel.traces import bins
 from costmodel.traces.tasks import triggers_of_task
 

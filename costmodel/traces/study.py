@@ -9,7 +9,7 @@ from costmodel.cost.scenario import Scenario, scenario
 from costmodel.decision.recommend import not_applicable
 from costmodel.errors import NotApplicable
 from costmodel.evidence.store import Evidence, load
-from costmodel.kvm.guests import guest as guest_of
+from costmodel.kvm.catalog import GUESTS
 from costmodel.plain import file_argument, shell_line
 from costmodel.traces import memslots as slots
 from costmodel.traces import model, results, store
@@ -32,7 +32,7 @@ def study(
     """Replay the imported trace at `path`. `numbers` are those of `scenario`. Raises UnknownName or BadInput."""
     evidence = evidence or load()
     case = scenario(evidence, guest, machine, workload, kernel, **numbers)
-    if reason := not_applicable(case, guest_of(guest)):
+    if reason := not_applicable(case, GUESTS[guest]):
         raise NotApplicable(reason)
     footer = store.footer_of(path)
     parameters = parameters_of(evidence, machine)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from costmodel.kvm.triggers import TRIGGERS
+from costmodel.kvm.catalog import TRIGGERS
 
 HVA = tuple(trigger.id for trigger in TRIGGERS.values() if trigger.path == "hva_notifier")
 """Triggers that end in the mmu notifier, hence in the tracepoint."""

@@ -17,7 +17,7 @@ from costmodel.decision.versus import Side, framed, host_both
 from costmodel.errors import BadInput
 from costmodel.evidence.store import Evidence
 from costmodel.kvm import kernels
-from costmodel.kvm.placements import placement_for
+from costmodel.kvm.kernels import placement_for
 from costmodel.plain import file_argument
 from costmodel.traces import memslots as slots
 from costmodel.traces import model, results, store, summary

@@ -27,8 +27,8 @@ from costmodel.evidence.records import Machine, Measurement, Sourced, Workload
 from costmodel.evidence.store import Evidence
 from costmodel.evidence.units import UNITS, pint_factor
 from costmodel.kvm import kernels
+from costmodel.kvm.catalog import STRATEGIES
 from costmodel.kvm.setup import setup
-from costmodel.kvm.strategies import STRATEGIES
 
 PERTURBATION = 1.1
 

@@ -20,7 +20,7 @@ from costmodel.decision.recommend import study_all
 from costmodel.decision.result import BillRow, ContentionRow, Interval, VariantRow
 from costmodel.decision.waits import bill_rows, contention_rows
 from costmodel.evidence.store import Evidence
-from costmodel.kvm.placements import PLACEMENTS
+from costmodel.kvm.catalog import PLACEMENTS
 from costmodel.numbers import interval
 from costmodel.validation.row import Row, Verdict
 

@@ -16,10 +16,8 @@ from costmodel.decision.choice import dominates
 from costmodel.evidence.store import Evidence
 from costmodel.kvm import kernels, predicates
 from costmodel.kvm.admissibility import judge
+from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
 from costmodel.kvm.decisions import UpstreamDecision, decisions
-from costmodel.kvm.guests import guest as guest_of
-from costmodel.kvm.strategies import STRATEGIES
-from costmodel.kvm.triggers import TRIGGERS
 from costmodel.numbers import P_BOUNDS, probability, quantity, significant
 from costmodel.validation.row import Row, Verdict
 
@@ -76,7 +74,7 @@ def judge_decision(evidence: Evidence, decision: UpstreamDecision) -> list[Judge
     found = []
     for guest in sorted(decision.guests):
         for trigger in (t for t in TRIGGERS if t in decision.triggers):
-            if decision.strategies and TRIGGERS[trigger].occurs_with(guest_of(guest)):
+            if decision.strategies and TRIGGERS[trigger].occurs_with(GUESTS[guest]):
                 case = _case(evidence, guest, decision)
                 if _is_meant(decision, case, trigger):
                     found.append(_judgement(evidence, case, decision, trigger))
@@ -92,7 +90,7 @@ def _is_meant(decision: UpstreamDecision, case: Scenario, trigger: str) -> bool:
 
 def _case(evidence: Evidence, guest: str, decision: UpstreamDecision) -> Scenario:
     """The guest pinned to as many CPUs as it has vCPUs, as the commits that narrow the CPUs assume."""
-    machine = MACHINES[guest_of(guest).vendor or "amd"]
+    machine = MACHINES[GUESTS[guest].vendor or "amd"]
     kernel = decision.ranges[0] if decision.ranges else kernels.newest()
     case = scenario(evidence, guest, machine, "autonuma-default", kernel)
     return scenario(evidence, guest, machine, "autonuma-default", kernel, cpus_that_ran=case.vcpus)
@@ -113,7 +111,7 @@ def before(decision: UpstreamDecision, guest: str, trigger: str) -> tuple[str, .
     ]
     if earlier:
         return earlier[-1].strategies
-    if not guest_of(guest).has("upstream"):
+    if not GUESTS[guest].has("upstream"):
         return kernels.OUT_OF_TREE
     for kernel in kernels.KERNEL_RANGES:
         if done := kernels.upstream(guest, trigger, kernel):

@@ -7,7 +7,7 @@ import pytest
 
 from costmodel.decision.recommend import recommend
 from costmodel.evidence.store import load
-from costmodel.kvm.guests import GUESTS
+from costmodel.kvm.catalog import GUESTS
 from costmodel.report import build, overview
 from tests.browser.conftest import resize
 

@@ -20,10 +20,8 @@ from costmodel.evidence.paths import data_dir
 from costmodel.evidence.store import load
 from costmodel.kvm import kernels
 from costmodel.kvm.agreement import disagreements, facts
-from costmodel.kvm.guests import GUESTS
-from costmodel.kvm.placements import HOOK_PLACEMENTS, PLACEMENTS
-from costmodel.kvm.strategies import STRATEGIES
-from costmodel.kvm.triggers import TRIGGERS, triggers_of
+from costmodel.kvm.catalog import GUESTS, PLACEMENTS, STRATEGIES, TRIGGERS, triggers_of
+from costmodel.kvm.kernels import HOOK_PLACEMENTS
 
 CASE = ["--guest", "sev", "--machine", "epyc-7763-2s"]
 

@@ -13,10 +13,8 @@ from costmodel.cli.facts import KINDS
 from costmodel.errors import CostModelError
 from costmodel.evidence.store import load
 from costmodel.formulas.catalog import FORMULAS
-from costmodel.kvm.guests import GUESTS
+from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
 from costmodel.kvm.kernels import KERNEL_RANGES, resolve
-from costmodel.kvm.strategies import STRATEGIES
-from costmodel.kvm.triggers import TRIGGERS
 
 KNOWN = {
     "guests": lambda: GUESTS,

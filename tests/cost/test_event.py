@@ -15,7 +15,7 @@ from costmodel.cost.scenario import scenario
 from costmodel.cost.total import total
 from costmodel.errors import MissingNumber
 from costmodel.evidence.store import load
-from costmodel.kvm.strategies import STRATEGIES
+from costmodel.kvm.catalog import STRATEGIES
 
 EVIDENCE = load()
 MILAN = EVIDENCE.machine("epyc-7763-2s")

@@ -10,7 +10,7 @@ from costmodel.cost.event import mixed_cost
 from costmodel.cost.scenario import scenario
 from costmodel.cost.sensitivity import _slope, elasticities
 from costmodel.cost.total import total
-from costmodel.kvm.strategies import STRATEGIES
+from costmodel.kvm.catalog import STRATEGIES
 
 CASES = [
     ("sev", "WBNOINVD_MASK", "autonuma_prot_none_scan"),

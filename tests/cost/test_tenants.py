@@ -10,7 +10,7 @@ from costmodel.cost.event import EventCost
 from costmodel.cost.scenario import scenario
 from costmodel.cost.tenants import Part, bill, losses
 from costmodel.cost.total import Total, total
-from costmodel.kvm.strategies import STRATEGIES
+from costmodel.kvm.catalog import STRATEGIES
 
 SCAN, MERGE, DISCARD = "autonuma_prot_none_scan", "ksm_replace_page", "munmap_or_discard"
 SHARES = (0.01, 0.10)

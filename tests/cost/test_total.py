@@ -15,7 +15,7 @@ from costmodel.cost.total import Total, distances, event_rate, is_closed, least_
 from costmodel.decision.recommend import recommend
 from costmodel.errors import BadInput, UnknownName
 from costmodel.formulas.compiled import value
-from costmodel.kvm.strategies import STRATEGIES
+from costmodel.kvm.catalog import STRATEGIES
 from tests.simulation.samples import NumaScan
 from tests.simulation.samples import simulate_numa as simulate
 

@@ -13,7 +13,7 @@ from costmodel.cost.scenario import scenario
 from costmodel.cost.total import Total, total
 from costmodel.cost.waits import Window, contention, range_fraction
 from costmodel.evidence.store import load
-from costmodel.kvm.placements import HOOK_PLACEMENTS
+from costmodel.kvm.kernels import HOOK_PLACEMENTS
 
 CASE = scenario(load(), "sev", "epyc-7763-2s", "autonuma-default", "6.6")
 SCAN = "autonuma_prot_none_scan"

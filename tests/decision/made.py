@@ -12,7 +12,7 @@ from costmodel.cost.total import Total
 from costmodel.decision.choice import Candidate, Study
 from costmodel.evidence.store import load
 from costmodel.kvm.admissibility import Verdict
-from costmodel.kvm.triggers import TRIGGERS
+from costmodel.kvm.catalog import TRIGGERS
 
 MACHINE = "epyc-7763-2s"
 

@@ -15,9 +15,8 @@ from costmodel.decision.sensitivity import sensitivities
 from costmodel.evidence.store import load
 from costmodel.kvm import kernels
 from costmodel.kvm.admissibility import judge
+from costmodel.kvm.catalog import STRATEGIES, triggers_of
 from costmodel.kvm.releases import dotted, releases
-from costmodel.kvm.strategies import STRATEGIES
-from costmodel.kvm.triggers import triggers_of
 
 MERGED = {"vmm": "other", "pinned": False, "mergeable": True}
 """A set-up in which KSM has something to merge; under QEMU it has nothing."""

@@ -16,8 +16,7 @@ from costmodel.decision.choice import candidates, dominates, running_strategies,
 from costmodel.decision.recommend import not_applicable, study_all
 from costmodel.decision.result import Corner
 from costmodel.evidence.store import load
-from costmodel.kvm.guests import GUESTS
-from costmodel.kvm.strategies import STRATEGIES
+from costmodel.kvm.catalog import GUESTS, STRATEGIES
 from tests.decision.made import candidate, cost, study_of
 
 

@@ -5,8 +5,7 @@ import pytest
 from costmodel.cost.scenario import scenario
 from costmodel.decision.recommend import not_applicable
 from costmodel.evidence.store import load
-from costmodel.kvm.guests import GUESTS
-from costmodel.kvm.strategies import STRATEGIES
+from costmodel.kvm.catalog import GUESTS, STRATEGIES
 from costmodel.report.recommendation import render
 
 EVIDENCE = load()

@@ -9,9 +9,7 @@ from costmodel.decision.recommend import not_applicable, recommend
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.rendezvous import FILE as LOGS
 from costmodel.evidence.store import load
-from costmodel.kvm.guests import GUESTS
-from costmodel.kvm.strategies import STRATEGIES
-from costmodel.kvm.triggers import TRIGGERS
+from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
 from costmodel.numbers import P_BOUNDS, probability
 from costmodel.report import recommendation
 

@@ -11,8 +11,8 @@ from costmodel.cost.scenario import scenario
 from costmodel.cost.total import event_of, event_rate
 from costmodel.decision.tables import LEFT_OUT, OBJECTIVES, _domains, mask_rows, objectives, storm_rows
 from costmodel.evidence.store import load
+from costmodel.kvm.catalog import STRATEGIES
 from costmodel.kvm.kernels import KERNEL_RANGES
-from costmodel.kvm.strategies import STRATEGIES
 from tests.decision.made import candidate, cost, study_of
 
 SCAN = "autonuma_prot_none_scan"

@@ -5,8 +5,8 @@ import pytest
 
 from costmodel.decision.waits import abuse_rows, bill_rows, compared, contention_rows, hybrid_rows, silence
 from costmodel.evidence.store import load
-from costmodel.kvm.placements import HOOK_PLACEMENTS
-from costmodel.kvm.strategies import STRATEGIES
+from costmodel.kvm.catalog import STRATEGIES
+from costmodel.kvm.kernels import HOOK_PLACEMENTS
 
 SCAN, MIGRATE = "autonuma_prot_none_scan", "numa_or_compaction_migrate"
 

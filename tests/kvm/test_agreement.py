@@ -4,7 +4,7 @@ import csv
 
 from costmodel.evidence.paths import data_dir
 from costmodel.kvm import agreement
-from costmodel.kvm.triggers import TRIGGERS
+from costmodel.kvm.catalog import TRIGGERS
 
 
 def test_half_of_the_triggers_is_held_out():

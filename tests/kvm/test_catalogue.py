@@ -6,12 +6,10 @@ import pytest
 
 from costmodel.errors import UnknownName
 from costmodel.evidence.store import load
-from costmodel.kvm.guests import GUESTS, PROPERTIES, guest
-from costmodel.kvm.strategies import STRATEGIES, strategy
-from costmodel.kvm.triggers import TRIGGERS, trigger, triggers_of
+from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, guest_properties, triggers_of
 
 
-@pytest.mark.parametrize("lookup", [guest, trigger, strategy])
+@pytest.mark.parametrize("lookup", [GUESTS.__getitem__, TRIGGERS.__getitem__, STRATEGIES.__getitem__])
 def test_an_unknown_id_is_refused_with_the_known_ones(lookup):
     with pytest.raises(UnknownName) as error:
         lookup("nothing")
@@ -20,7 +18,7 @@ def test_an_unknown_id_is_refused_with_the_known_ones(lookup):
 
 def test_guests_have_the_properties_that_are_described():
     for one in GUESTS.values():
-        assert one.properties <= set(PROPERTIES)
+        assert one.properties <= set(guest_properties())
         assert one.title and one.note
 
 

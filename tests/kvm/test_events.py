@@ -6,10 +6,9 @@ import pytest
 
 from costmodel.errors import BadInput
 from costmodel.kvm import events
+from costmodel.kvm.catalog import GUESTS, TRIGGERS, triggers_of
 from costmodel.kvm.events import CONDITIONS, FAILS, FIRES, NEVER, event_rows, firing, outcomes
-from costmodel.kvm.guests import GUESTS, guest
 from costmodel.kvm.setup import BACKINGS, CHOICES, MEMPOLICIES, VMMS, defaults, setup
-from costmodel.kvm.triggers import TRIGGERS, trigger, triggers_of
 
 RELEASES = ((5, 15, 70), (6, 12, 61), (6, 18, 9), (6, 19, 0), (7, 3, 0))
 HVA = [entry for entry in TRIGGERS.values() if entry.by_hva]
@@ -30,12 +29,12 @@ def test_the_rules_reproduce_the_table_and_the_table_says_something_of_every_cas
     said = 0
     for guest_id, entry in itertools.product(GUESTS, CAUSED):
         for where, release in itertools.product(every_setup(guest_id), RELEASES):
-            for found in outcomes(entry, guest(guest_id), where, release):
+            for found in outcomes(entry, GUESTS[guest_id], where, release):
                 rows = [
                     row
                     for row in event_rows()
                     if (row.trigger, row.cause) == (entry.id, found.cause.id)
-                    and row.covers(guest(guest_id), where)
+                    and row.covers(GUESTS[guest_id], where)
                     and row.lasts(release)
                 ]
                 place = (guest_id, entry.id, found.cause.id, where, release)
@@ -82,24 +81,24 @@ def test_rules_name_no_guest_and_no_trigger():
 
 @pytest.mark.parametrize("id", ["ksm_write_protect", "ksm_replace_page"])
 def test_ksm_cannot_reach_a_sev_guest_under_qemu_and_the_reason_says_who_prevents_it(id):
-    found = firing(trigger(id), guest("sev"), setup("sev"), (7, 3, 0))
+    found = firing(TRIGGERS[id], GUESTS["sev"], setup("sev"), (7, 3, 0))
     assert not found.fires and "QEMU switches mem-merge off" in found.why
 
 
 def test_a_mergeable_pinned_guest_gets_the_first_notifier_of_a_merge_that_then_fails():
     where = setup("sev", mergeable=True, backing="anon")
     first, second = (
-        outcomes(trigger(id), guest("sev"), where, (7, 3, 0))[0] for id in ("ksm_write_protect", "ksm_replace_page")
+        outcomes(TRIGGERS[id], GUESTS["sev"], where, (7, 3, 0))[0] for id in ("ksm_write_protect", "ksm_replace_page")
     )
     assert (first.fires, second.fires) == (FAILS, NEVER)
-    huge = outcomes(trigger("ksm_write_protect"), guest("sev"), setup("sev", mergeable=True, backing="thp"), (7, 3, 0))[
-        0
-    ]
+    huge = outcomes(
+        TRIGGERS["ksm_write_protect"], GUESTS["sev"], setup("sev", mergeable=True, backing="thp"), (7, 3, 0)
+    )[0]
     assert huge.fires == NEVER, "ksmd splits first, and a pinned page refuses"
 
 
 def test_only_from_v6_19_on_does_a_scan_of_pinned_huge_pages_go_on():
-    scan, sev = trigger("autonuma_prot_none_scan"), guest("sev")
+    scan, sev = TRIGGERS["autonuma_prot_none_scan"], GUESTS["sev"]
     assert not firing(scan, sev, setup("sev"), (6, 18, 5)).again
     assert firing(scan, sev, setup("sev"), (6, 19, 0)).again
     assert not firing(scan, sev, setup("sev", pinned=False), (6, 19, 0)).again
@@ -107,22 +106,22 @@ def test_only_from_v6_19_on_does_a_scan_of_pinned_huge_pages_go_on():
 
 @pytest.mark.parametrize("policy", ["bind", "interleave", "preferred-many"])
 def test_the_scanner_skips_what_has_no_mof_policy(policy):
-    found = firing(trigger("autonuma_prot_none_scan"), guest("sev"), setup("sev", mempolicy=policy), (7, 3, 0))
+    found = firing(TRIGGERS["autonuma_prot_none_scan"], GUESTS["sev"], setup("sev", mempolicy=policy), (7, 3, 0))
     assert not found.fires and policy in found.why
 
 
 def test_what_was_never_registered_cannot_be_unregistered():
     """QEMU registers no memory of an SNP guest with guest_memfd, and all of an SEV guest."""
-    found = firing(trigger("unreg_region"), guest("sev-snp-gmem"), setup("sev-snp-gmem"), (6, 12, 0))
+    found = firing(TRIGGERS["unreg_region"], GUESTS["sev-snp-gmem"], setup("sev-snp-gmem"), (6, 12, 0))
     assert not found.fires and "registered" in found.why
-    assert firing(trigger("unreg_region"), guest("sev"), setup("sev"), (6, 12, 0)).fires
+    assert firing(TRIGGERS["unreg_region"], GUESTS["sev"], setup("sev"), (6, 12, 0)).fires
 
 
 def test_triggers_without_a_cause_always_can_happen():
     for guest_id in GUESTS:
         for entry in triggers_of(guest_id):
             if not entry.causes:
-                assert firing(entry, guest(guest_id), setup(guest_id), (7, 3, 0)).fires
+                assert firing(entry, GUESTS[guest_id], setup(guest_id), (7, 3, 0)).fires
 
 
 def test_defaults_are_sourced_or_called_assumed():

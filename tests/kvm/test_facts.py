@@ -7,9 +7,7 @@ import pytest
 from costmodel.evidence.paths import data_dir
 from costmodel.kvm import agreement
 from costmodel.kvm.admissibility import judge
-from costmodel.kvm.guests import GUESTS
-from costmodel.kvm.strategies import STRATEGIES
-from costmodel.kvm.triggers import TRIGGERS, triggers_of
+from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, triggers_of
 
 FACTS = agreement.facts()
 HELD_OUT = set(TRIGGERS) - agreement.TRAINING_TRIGGERS

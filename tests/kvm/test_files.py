@@ -6,9 +6,11 @@ import pytest
 
 from costmodel.errors import BadInput
 from costmodel.evidence import rendezvous
+from costmodel.evidence.numbers import read_records
 from costmodel.evidence.paths import data_dir
 from costmodel.evidence.table import csv_text
-from costmodel.kvm import agreement, builds, decisions, events, kernels, releases, remedies, setup
+from costmodel.kvm import agreement, builds, decisions, events, kernels, predicates, releases, remedies, setup
+from costmodel.kvm.catalog import Guest, Placement, Strategy, Trigger
 
 READERS = {
     "admissibility.csv": agreement.read_facts,
@@ -20,10 +22,13 @@ READERS = {
     "disagreements.csv": agreement.read_documented,
     "events.csv": events.read,
     "guest_defaults.csv": setup.read,
+    "predicates.csv": predicates.read,
     "remedies.csv": remedies.read,
     "upstream_behaviour.csv": kernels.read,
     "upstream_decisions.csv": decisions.read,
 }
+RECORDS = {"guests": Guest, "strategies": Strategy, "triggers": Trigger, "placements": Placement}
+KEYS = {"guests": "guest", "strategies": "strategy", "triggers": "trigger", "placements": "placement"}
 every = pytest.mark.parametrize("name", READERS)
 
 
@@ -78,6 +83,7 @@ def test_a_row_that_is_too_short_is_refused(name, table):
         *[("disagreements.csv", field) for field in ("guest", "trigger", "strategy")],
         *[("events.csv", field) for field in ("trigger", "cause", "pinned", "backing", "mempolicy", "vmm", "fires")],
         *[("guest_defaults.csv", field) for field in ("guest_type", "vmm", "property", "value")],
+        *[("predicates.csv", field) for field in ("about", "every_kernel")],
         *[("remedies.csv", field) for field in ("effect", "triggers", "guests", "first_kernel")],
         *[("upstream_behaviour.csv", f) for f in ("guest_type", "trigger", "kernel_range", "upstream_strategy")],
     ],
@@ -90,3 +96,46 @@ def test_a_word_that_is_not_catalogued_is_refused_with_its_place(name, field, ta
     with pytest.raises(BadInput, match="'nobody-knows' is not one of") as caught:
         READERS[name](table(name, change))
     assert (caught.value.file, caught.value.field) == (name, field) and caught.value.row
+
+
+def broken(tmp_path, name, old, new):
+    """A copy of a TOML file of records, one text of its first entry replaced."""
+    text = (data_dir() / "kvm" / f"{name}.toml").read_text(encoding="utf-8")
+    at = text.index(f"[[{KEYS[name]}]]")
+    assert old in text[at:]
+    path = tmp_path / f"{name}.toml"
+    path.write_text(text[:at] + text[at:].replace(old, new, 1), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", RECORDS)
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [
+        ("\nsource = ", "\nsauce = ", "source"),
+        ("title = ", "colour = 1\ntitle = ", "colour"),
+        ('title = "', "title = 1 #", "title"),
+    ],
+)
+def test_a_record_that_says_something_impossible_is_refused_with_its_place(tmp_path, name, old, new, field):
+    path = broken(tmp_path, name, old, new)
+    with pytest.raises(BadInput) as caught:
+        read_records(path, KEYS[name], RECORDS[name])
+    assert (caught.value.file, caught.value.field) == (path.name, field) and caught.value.row
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_two_records_have_no_id_in_common(tmp_path, name):
+    text = (data_dir() / "kvm" / f"{name}.toml").read_text(encoding="utf-8")
+    entries = text.split(f"[[{KEYS[name]}]]")
+    path = tmp_path / f"{name}.toml"
+    path.write_text(f"[[{KEYS[name]}]]".join([*entries, entries[1]]), encoding="utf-8")
+    with pytest.raises(BadInput, match="is the id of two entries"):
+        read_records(path, KEYS[name], RECORDS[name])
+
+
+def test_every_record_has_a_source():
+    assert {path.stem for path in (data_dir() / "kvm").glob("*.toml")} == set(RECORDS)
+    for name, record in RECORDS.items():
+        for one in read_records(data_dir() / "kvm" / f"{name}.toml", KEYS[name], record).values():
+            assert one.source and all(cause.source for cause in getattr(one, "causes", ()))

@@ -5,11 +5,9 @@ import pytest
 from costmodel.errors import BadInput
 from costmodel.kvm import kernels
 from costmodel.kvm.admissibility import judge
-from costmodel.kvm.guests import GUESTS
-from costmodel.kvm.placements import PLACEMENTS, placement_for
+from costmodel.kvm.catalog import GUESTS, PLACEMENTS, STRATEGIES, TRIGGERS, triggers_of
+from costmodel.kvm.kernels import placement_for
 from costmodel.kvm.remedies import ANY, remedies
-from costmodel.kvm.strategies import STRATEGIES
-from costmodel.kvm.triggers import TRIGGERS, triggers_of
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,8 @@
 import pytest
 
 from costmodel.errors import UnknownName
-from costmodel.kvm.guests import GUESTS
-from costmodel.kvm.kernels import KERNEL_RANGES, newest
-from costmodel.kvm.placements import PLACEMENTS, placement_for
-from costmodel.kvm.triggers import TRIGGERS, triggers_of
+from costmodel.kvm.catalog import GUESTS, PLACEMENTS, TRIGGERS, triggers_of
+from costmodel.kvm.kernels import KERNEL_RANGES, newest, placement_for
 
 CELLS = [(guest, trigger) for guest in GUESTS for trigger in triggers_of(guest)]
 AMD = [name for name, guest in GUESTS.items() if guest.has("asid_keyed")]

@@ -101,15 +101,15 @@ def test_without_a_mask_a_later_flush_leaves_no_cpu_out():
 
 def test_hooks_do_what_they_do_and_nobody_does_the_rest():
     facts = predicates.known("sev", "ksm_replace_page", {}, "v6.17-v7.2")
-    assert all(facts[name] is True for name in predicates.HOOK)
-    assert all(facts[name] is False for name in predicates.NOBODY)
+    assert all(facts[one.id] is True for one in predicates.PREDICATES.values() if one.every_kernel)
+    assert all(facts[one.id] is False for one in predicates.PREDICATES.values() if one.every_kernel is False)
     assert facts["followed_by_df_flush"] is False
-    assert set(predicates.HOOK) | set(predicates.NOBODY) < set(predicates.MEANING)
+    assert {one.every_kernel for one in predicates.PREDICATES.values()} == {True, False, None}
 
 
-@pytest.mark.parametrize("feature", sorted(predicates.FEATURES.values()))
+@pytest.mark.parametrize("feature", sorted(one.feature for one in predicates.PREDICATES.values() if one.feature))
 def test_a_machine_has_the_features_that_it_has(feature):
-    name = next(n for n, f in predicates.FEATURES.items() if f == feature)
+    name = next(one.id for one in predicates.PREDICATES.values() if one.feature == feature)
     for value in (True, False):
         facts = predicates.known("sev", "ksm_replace_page", {feature: value}, "v6.17-v7.2")
         assert facts[name] is value

@@ -2,10 +2,9 @@
 
 import pytest
 
-from costmodel.kvm.guests import GUESTS
+from costmodel.kvm.catalog import GUESTS, TRIGGERS, triggers_of
 from costmodel.kvm.kernels import KERNEL_RANGES
 from costmodel.kvm.remedies import ANY, remedies
-from costmodel.kvm.triggers import TRIGGERS, triggers_of
 
 REMEDIES = {remedy.id: remedy for remedy in remedies()}
 every = pytest.mark.parametrize("name", REMEDIES)

@@ -79,7 +79,7 @@ def literals(text):
     for word in re.split(r"&&|\|\||[()]", text):
         plain = word.strip().removeprefix("!")
         name = SPELLINGS.get(plain, plain)
-        if name in predicates.MEANING:
+        if name in predicates.PREDICATES:
             found[name] = not word.strip().startswith("!")
     return found
 

@@ -8,9 +8,7 @@ import pytest
 from costmodel.errors import UnknownName
 from costmodel.kvm import predicates, rule, rules
 from costmodel.kvm.admissibility import judge
-from costmodel.kvm.guests import GUESTS
-from costmodel.kvm.strategies import STRATEGIES
-from costmodel.kvm.triggers import TRIGGERS
+from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
 
 CELLS = [(g.id, t.id, s) for g in GUESTS.values() for t in TRIGGERS.values() if t.occurs_with(g) for s in STRATEGIES]
 
@@ -41,12 +39,12 @@ def test_every_cell_has_a_verdict_whose_predicates_parse():
         assert verdict.label in ("yes", "conditional", "no")
         assert verdict.reason and verdict.source
         for name in predicates.atoms(verdict.predicates):
-            assert name in predicates.MEANING
+            assert name in predicates.PREDICATES
 
 
 def test_no_fact_makes_a_ruled_out_strategy_admissible():
-    everything = dict.fromkeys(predicates.MEANING, True)
-    nothing = dict.fromkeys(predicates.MEANING, False)
+    everything = dict.fromkeys(predicates.PREDICATES, True)
+    nothing = dict.fromkeys(predicates.PREDICATES, False)
     for cell in CELLS:
         if judge(*cell).label == "no":
             assert {judge(*cell, facts).state for facts in ({}, everything, nothing)} == {"inadmissible"}

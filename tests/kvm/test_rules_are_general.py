@@ -10,14 +10,12 @@ from hypothesis import strategies as st
 
 from costmodel.kvm import admissibility, predicates, rule, rules
 from costmodel.kvm.admissibility import judge
-from costmodel.kvm.guests import GUESTS
-from costmodel.kvm.strategies import STRATEGIES
-from costmodel.kvm.triggers import TRIGGERS, triggers_of
+from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, triggers_of
 
 CELLS = [(guest, trigger.id, name) for guest in GUESTS for trigger in triggers_of(guest) for name in STRATEGIES]
 LABELS = ("yes", "conditional", "no")
 TREES = [ast.parse(inspect.getsource(module)) for module in (rules, rule)]
-FACTS = st.dictionaries(st.sampled_from(sorted(predicates.MEANING)), st.booleans())
+FACTS = st.dictionaries(st.sampled_from(sorted(predicates.PREDICATES)), st.booleans())
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +77,7 @@ def test_no_facts_lift_a_ban(banned, facts):
 
 def test_no_fact_of_any_kind_lifts_any_ban(banned):
     for value in (True, False):
-        facts = dict.fromkeys(predicates.MEANING, value)
+        facts = dict.fromkeys(predicates.PREDICATES, value)
         assert {judge(*cell, facts).state for cell in banned} == {"inadmissible"}
 
 
@@ -94,11 +92,11 @@ def test_every_other_cell_can_be_made_admissible(verdicts):
     for cell, verdict in verdicts.items():
         if verdict.label != "no":
             negated = {name for name in predicates.atoms(verdict.predicates) if f"!{name}" in verdict.predicates}
-            facts = {name: name not in negated for name in predicates.MEANING}
+            facts = {name: name not in negated for name in predicates.PREDICATES}
             assert judge(*cell, facts).state == "admissible", cell
 
 
 def test_labels_do_not_depend_on_the_facts(verdicts):
-    facts = dict.fromkeys(predicates.MEANING, True)
+    facts = dict.fromkeys(predicates.PREDICATES, True)
     for cell, verdict in verdicts.items():
         assert judge(*cell, facts).label == verdict.label

@@ -10,14 +10,12 @@ from costmodel.errors import BadInput
 from costmodel.evidence.store import load
 from costmodel.kvm import kernels, predicates
 from costmodel.kvm.admissibility import judge
-from costmodel.kvm.guests import GUESTS
+from costmodel.kvm.catalog import GUESTS, STRATEGIES, triggers_of
 from costmodel.kvm.predicates import atoms, evaluate, known
-from costmodel.kvm.strategies import STRATEGIES
-from costmodel.kvm.triggers import triggers_of
 
 CELLS = [(guest, trigger.id, name) for guest in GUESTS for trigger in triggers_of(guest) for name in STRATEGIES]
 TEXTS = sorted({judge(*cell).predicates for cell in CELLS})
-FACTS = st.dictionaries(st.sampled_from(sorted(predicates.MEANING)), st.booleans())
+FACTS = st.dictionaries(st.sampled_from(sorted(predicates.PREDICATES)), st.booleans())
 
 
 def completions(text, facts):
@@ -30,7 +28,7 @@ def completions(text, facts):
 
 def test_the_rules_use_names_that_are_described():
     assert len(TEXTS) > 20
-    assert {name for text in TEXTS for name in atoms(text)} <= set(predicates.MEANING)
+    assert {name for text in TEXTS for name in atoms(text)} <= set(predicates.PREDICATES)
 
 
 @given(st.sampled_from(TEXTS), FACTS)
@@ -87,7 +85,7 @@ def test_what_machine_and_kernel_tell_is_described(kernel):
     for guest in GUESTS:
         for trigger in triggers_of(guest):
             facts = known(guest, trigger.id, features, kernel)
-            assert set(facts) <= set(predicates.MEANING)
+            assert set(facts) <= set(predicates.PREDICATES)
             assert all(isinstance(value, bool) for value in facts.values())
 
 

@@ -8,9 +8,7 @@ from costmodel.errors import BadInput
 from costmodel.evidence.paths import data_dir
 from costmodel.kvm import kernels
 from costmodel.kvm.admissibility import judge
-from costmodel.kvm.guests import GUESTS
-from costmodel.kvm.strategies import STRATEGIES
-from costmodel.kvm.triggers import TRIGGERS, triggers_of
+from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, triggers_of
 
 RANGES = kernels.KERNEL_RANGES
 MIGRATION, VMSA = "intra_host_migration_move_ctx", "vmsa_page_free"

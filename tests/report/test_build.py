@@ -12,7 +12,7 @@ from costmodel.cli import main
 from costmodel.decision.recommend import recommend
 from costmodel.errors import BadInput, CostModelError, ExitCode, UnknownName
 from costmodel.evidence.store import load
-from costmodel.kvm.guests import GUESTS
+from costmodel.kvm.catalog import GUESTS
 from costmodel.report import build, runner
 from tests.report.html import Reader
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from costmodel.evidence.store import load
-from costmodel.kvm.guests import GUESTS
+from costmodel.kvm.catalog import GUESTS
 from costmodel.report import overview
 from tests.report.conftest import HOSTILE
 from tests.report.html import Reader

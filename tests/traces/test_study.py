@@ -10,7 +10,7 @@ from costmodel.cost.scenario import scenario
 from costmodel.decision.choice import candidates
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.store import load
-from costmodel.kvm.strategies import STRATEGIES
+from costmodel.kvm.catalog import STRATEGIES
 from costmodel.traces import replay, results, service, store
 from costmodel.traces.study import study
 from tests.traces.conftest import poisson, table

@@ -1,6 +1,6 @@
 import pytest
 
-from costmodel.kvm.triggers import TRIGGERS
+from costmodel.kvm.catalog import TRIGGERS
 from costmodel.traces.tasks import HVA, NAMES, triggers_of_task
 
 
