@@ -656,7 +656,7 @@ def _batch(file: TextIO) -> None:
 
 
 def _print_agreement(as_json: bool) -> None:
-    from costmodel.kvm.agreement import disagreements, scores
+    from costmodel.kvm.admissibility import disagreements, scores
     from costmodel.kvm.rules import RULES
 
     if as_json:

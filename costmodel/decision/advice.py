@@ -18,8 +18,8 @@ from costmodel.decision.estimates import interval_of
 from costmodel.decision.result import Advice, Interval, Sensitivity
 from costmodel.kvm import kernels
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, Guest
+from costmodel.kvm.decisions import Remedy, remedies
 from costmodel.kvm.releases import Release, releases
-from costmodel.kvm.remedies import Remedy, remedies
 from costmodel.numbers import P_BOUNDS, probability
 
 

@@ -33,7 +33,7 @@ from costmodel.evidence.store import Evidence, load
 from costmodel.hashing import value_hash
 from costmodel.kvm import kernels
 from costmodel.kvm.catalog import GUESTS, Guest, triggers_of
-from costmodel.kvm.notes import kernel_notes
+from costmodel.kvm.decisions import kernel_notes
 
 DEFAULT_WORKLOAD = "autonuma-default"
 

@@ -1,15 +1,21 @@
-"""Verdict on a strategy at a trigger of a guest: the first rule that applies, then its predicates on what is known."""
+"""Verdict on a strategy at a trigger of a guest: the first rule that applies, then its predicates on what is known; and the
+rules held against a reading of the kernel sources.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
+from costmodel.evidence import table
+from costmodel.evidence.paths import data_dir
 from costmodel.kvm import predicates
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
-from costmodel.kvm.rule import Rule
-from costmodel.kvm.rules import RULES
+from costmodel.kvm.rules import RULES, Rule
+
+# Verdict on a strategy at a trigger of a guest: the first rule that applies, then its predicates on what is known.
 
 
 @dataclass(frozen=True)
@@ -70,3 +76,93 @@ def _state(label: str, text: str, known: Mapping[str, bool]) -> tuple[str, tuple
     unmet = tuple(name for name in predicates.atoms(text) if predicates.helps(text, name, known) is False)
     unknown = tuple(name for name in predicates.atoms(text) if name not in known) if value is None else ()
     return {True: "admissible", False: "inadmissible", None: "undecided"}[value], unmet, unknown
+
+
+# The rules against the facts: data/kvm/admissibility.csv holds a reading of the kernel sources, cell by cell.
+#
+# The rules were written from the training triggers (every second one in alphabetical order); the rest is held out.
+
+TRAINING_TRIGGERS = frozenset(sorted(TRIGGERS)[::2])
+LABELS = ("yes", "conditional", "no")
+FACTS = ("guest_type", "trigger", "strategy", "admissible", "predicates", "reason", "source")
+DOCUMENTED = ("guest", "trigger", "strategy", "why")
+BY_DEFINITION = "by definition of the strategy"
+
+
+@dataclass(frozen=True)
+class Score:
+    """Cells that agree, of all cells in the group."""
+
+    agree: int
+    cells: int
+
+    @property
+    def share(self) -> float:
+        return self.agree / self.cells
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A cell in which the rules differ from the facts; `why` is the documented reason, empty if there is none."""
+
+    guest: str
+    trigger: str
+    strategy: str
+    facts_label: str
+    rule_label: str
+    rule: str
+    why: str
+
+
+@lru_cache(maxsize=1)
+def facts() -> tuple[dict[str, str], ...]:
+    """Rows of the facts file. Raises BadInput."""
+    return read_facts(data_dir() / "kvm" / "admissibility.csv")
+
+
+def read_facts(path: Path) -> tuple[dict[str, str], ...]:
+    """The cells of a facts file. Raises BadInput with the row that cannot be read."""
+    rows = _cells(path, FACTS)
+    for row in rows:
+        place = {"file": path.name, "name": table.row_name(row, FACTS[:3])}
+        table.choice(row, "admissible", LABELS, **place)
+        table.filled(row, ("predicates", "reason", "source"), **place)
+    return tuple(rows)
+
+
+def read_documented(path: Path) -> dict[tuple[str, str, str], str]:
+    """The documented reason of each cell in which rule and fact differ. Raises BadInput."""
+    return {tuple(row[field] for field in DOCUMENTED[:3]): row["why"] for row in _cells(path, DOCUMENTED)}
+
+
+def _cells(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    """Rows whose first three columns are guest type, trigger and strategy, each catalogued, each cell once."""
+    rows = table.read_table(path, columns, columns[:3])
+    for row in rows:
+        for field, known in zip(columns, (GUESTS, TRIGGERS, STRATEGIES), strict=False):
+            table.choice(row, field, known, file=path.name, name=table.row_name(row, columns[:3]))
+    return rows
+
+
+def disagreements() -> list[Disagreement]:
+    """Every cell in which a rule's label differs from the facts' label."""
+    why = read_documented(data_dir() / "kvm" / "disagreements.csv")
+    found = []
+    for row in facts():
+        verdict = judge(row["guest_type"], row["trigger"], row["strategy"])
+        if verdict.label != row["admissible"]:
+            cell = (row["guest_type"], row["trigger"], row["strategy"])
+            found.append(Disagreement(*cell, row["admissible"], verdict.label, verdict.rule, why.get(cell, "")))
+    return found
+
+
+def scores() -> dict[str, Score]:
+    """Agreement on training and held-out triggers, with and without the rows that hold by definition."""
+    wrong = {(d.guest, d.trigger, d.strategy) for d in disagreements()}
+    groups: dict[str, list[bool]] = {}
+    for row in facts():
+        right = (row["guest_type"], row["trigger"], row["strategy"]) not in wrong
+        side = "training" if row["trigger"] in TRAINING_TRIGGERS else "held out"
+        kind = "by definition" if row["source"] == BY_DEFINITION else "read in sources"
+        groups.setdefault(f"{side}, {kind}", []).append(right)
+    return {name: Score(sum(rows), len(rows)) for name, rows in sorted(groups.items())}

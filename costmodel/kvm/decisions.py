@@ -1,4 +1,4 @@
-"""What upstream decided about these flushes, commit by commit (data/kvm/upstream_decisions.csv)."""
+"""What upstream decided about these flushes, what must be told beside an answer for a kernel, and remedies that are no flush."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from pathlib import Path
 
 from costmodel.evidence import table
 from costmodel.evidence.paths import data_dir
-from costmodel.kvm import catalog
-from costmodel.kvm.catalog import STRATEGIES
-from costmodel.kvm.kernels import KERNEL_RANGES, first_release, release, resolve, upstream
+from costmodel.kvm import catalog, kernels
+from costmodel.kvm.catalog import ANY, GUESTS, STRATEGIES, TRIGGERS, Trigger
+from costmodel.kvm.kernels import KERNEL_RANGES, first_release, release, resolve, since, upstream
+from costmodel.kvm.releases import Backport, Version, backports, dotted
+
+# What upstream decided about these flushes, commit by commit (data/kvm/upstream_decisions.csv).
 
 FILE = "upstream_decisions.csv"
 COLUMNS = (
@@ -87,10 +90,10 @@ def _range(version: str) -> str | None:
 @lru_cache(maxsize=1)
 def decisions() -> tuple[UpstreamDecision, ...]:
     """All decisions, oldest first. Raises BadInput with the row that cannot be read."""
-    return read(data_dir() / "kvm" / FILE)
+    return read_decisions(data_dir() / "kvm" / FILE)
 
 
-def read(path: Path) -> tuple[UpstreamDecision, ...]:
+def read_decisions(path: Path) -> tuple[UpstreamDecision, ...]:
     """The decisions of a file, in its order. Raises BadInput with the row that cannot be read."""
     return tuple(_decision(row, path.name) for row in table.read_table(path, COLUMNS, "number"))
 
@@ -157,4 +160,96 @@ def moved(guest: str, trigger: str, kernel: str) -> tuple[UpstreamDecision, ...]
         d
         for d in decisions()
         if d.status == "merged" and not d.strategies and kernel in d.ranges and d.concerns(guest, trigger)
+    )
+
+
+# What must be told beside an answer for a kernel: what was read of it, and which fixes its stable series has or lacks.
+
+
+def kernel_notes(guest: str, kernel: str, release: Version, version: str) -> list[str]:
+    """One sentence each, for the guest type on the range `kernel` and the release; `version` is how it was asked for."""
+    notes = [one.why for one in kernels.candidates(version, guest) if one.why]
+    notes += [_newest()] if kernel == kernels.newest() else []
+    return notes + [text for b in backports() if guest in b.guests and (text := _series(b, release))]
+
+
+def _newest() -> str:
+    """The newest range is no release: which of its candidates was read last."""
+    read = [d for d in decisions() if d.status == "merged" and kernels.newest() in d.ranges]
+    last = max(read, key=lambda d: (d.date, d.versions))
+    return (
+        f"{kernels.newest()} is what was read of that kernel at {last.version_in(kernels.newest())} ({last.date}, "
+        f"{last.commit}): no release of it was read"
+    )
+
+
+def _numbered(number: int) -> UpstreamDecision:
+    return next(d for d in decisions() if d.number == number)
+
+
+def _series(fix: Backport, release: Version) -> str:
+    """What the release's series has or lacks of a fix; empty where the release is of another series."""
+    if release[:2] != fix.series:
+        return ""
+    what = f"{_numbered(fix.decision).effect} (commit {fix.commit})"
+    series = ".".join(map(str, fix.series))
+    if fix.is_in(release):
+        return f"{dotted(release)} has this beyond the first release of its series: {what}"
+    if fix.first is not None:
+        return f"{dotted(release)} lacks this, {dotted(fix.first)} has it: {what}"
+    state = "is only queued" if fix.status == "queued" else "was queued and left out of the release"
+    return f"{series}.y has no release with this, it {state} (queue of {fix.date}): {what}"
+
+
+# Remedies that are no flush: they stop a trigger, or make the flush smaller (data/kvm/remedies.csv).
+
+REMEDY_COLUMNS = ("id", "title", "effect", "triggers", "guests", "first_kernel", "caveat", "source")
+EFFECTS = ("stops", "pin_vcpus")
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """`effect`: `stops` the triggers, or `pin_vcpus` (the mask shrinks to one CPU per vCPU)."""
+
+    id: str
+    title: str
+    effect: str
+    triggers: frozenset[str]
+    guests: frozenset[str]
+    first_kernel: str
+    caveat: str
+    source: str
+
+    def applies_to(self, guest_id: str, trigger: Trigger) -> bool:
+        """Whether it helps this guest type at this trigger."""
+        return bool({ANY, guest_id} & self.guests) and bool({ANY, trigger.id} & self.triggers)
+
+    def works_in(self, kernel: str) -> bool:
+        """Whether the kernel range is new enough."""
+        return not self.first_kernel or since(kernel, self.first_kernel)
+
+
+@lru_cache(maxsize=1)
+def remedies() -> tuple[Remedy, ...]:
+    """All remedies in the order of the file. Raises BadInput."""
+    return read_remedies(data_dir() / "kvm" / "remedies.csv")
+
+
+def read_remedies(path: Path) -> tuple[Remedy, ...]:
+    """The remedies of a file. Raises BadInput with the row that cannot be read."""
+    return tuple(_remedy(row, path.name) for row in table.read_table(path, REMEDY_COLUMNS, "id"))
+
+
+def _remedy(row: dict[str, str], file: str) -> Remedy:
+    place = {"file": file, "name": row["id"]}
+    table.filled(row, ("title", "triggers", "guests", "caveat", "source"), **place)
+    return Remedy(
+        row["id"],
+        row["title"],
+        table.choice(row, "effect", EFFECTS, **place),
+        frozenset(table.choices(row, "triggers", (ANY, *TRIGGERS), None, **place)),
+        frozenset(table.choices(row, "guests", (ANY, *GUESTS), None, **place)),
+        table.choice(row, "first_kernel", ("", *KERNEL_RANGES), **place),
+        row["caveat"],
+        row["source"],
     )

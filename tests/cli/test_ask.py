@@ -19,7 +19,7 @@ from costmodel.errors import BadInput, CostModelError, ExitCode, NotApplicable
 from costmodel.evidence.paths import data_dir
 from costmodel.evidence.store import load
 from costmodel.kvm import kernels
-from costmodel.kvm.agreement import disagreements, facts
+from costmodel.kvm.admissibility import disagreements, facts
 from costmodel.kvm.catalog import GUESTS, PLACEMENTS, STRATEGIES, TRIGGERS, triggers_of
 from costmodel.kvm.kernels import HOOK_PLACEMENTS
 

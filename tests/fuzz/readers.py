@@ -19,7 +19,7 @@ from costmodel.cli import cli
 from costmodel.cli.ask import Predictor, of_host, predicted
 from costmodel.evidence import cpuid, hosts, machines, measurements, paths, workloads
 from costmodel.evidence.store import load
-from costmodel.kvm import agreement, decisions, events, kernels, remedies, setup
+from costmodel.kvm import admissibility, decisions, events, kernels, setup
 from costmodel.mail import compose, message, quote
 from costmodel.mail.attribution import attribution
 from costmodel.traces import memslots, reader, store
@@ -273,13 +273,13 @@ def readers() -> list[Reader]:
     return [
         Reader("measurements.csv", _file("measurements.csv"), measurements.read),
         Reader("cpuid_features.csv", _file("cpuid_features.csv"), cpuid.read),
-        Reader("admissibility.csv", _file("kvm/admissibility.csv"), agreement.read_facts),
-        Reader("disagreements.csv", _file("kvm/disagreements.csv"), agreement.read_documented),
+        Reader("admissibility.csv", _file("kvm/admissibility.csv"), admissibility.read_facts),
+        Reader("disagreements.csv", _file("kvm/disagreements.csv"), admissibility.read_documented),
         Reader("events.csv", _file("kvm/events.csv"), events.read),
         Reader("guest_defaults.csv", _file("kvm/guest_defaults.csv"), setup.read),
-        Reader("remedies.csv", _file("kvm/remedies.csv"), remedies.read),
+        Reader("remedies.csv", _file("kvm/remedies.csv"), decisions.read_remedies),
         Reader("upstream_behaviour.csv", _file("kvm/upstream_behaviour.csv"), kernels.read),
-        Reader("upstream_decisions.csv", _file("kvm/upstream_decisions.csv"), decisions.read),
+        Reader("upstream_decisions.csv", _file("kvm/upstream_decisions.csv"), decisions.read_decisions),
         Reader("machine.toml", _documents("machines"), _named(lambda path: machines.read(path, _dumps()))),
         Reader("workload.toml", _documents("workloads"), _named(workloads.read)),
         Reader("profile.json", _profile, _read_profile, 6, _changed_profile),

@@ -9,23 +9,23 @@ from costmodel.evidence import rendezvous
 from costmodel.evidence.numbers import read_records
 from costmodel.evidence.paths import data_dir
 from costmodel.evidence.table import csv_text
-from costmodel.kvm import agreement, builds, decisions, events, kernels, predicates, releases, remedies, setup
+from costmodel.kvm import admissibility, builds, decisions, events, kernels, predicates, releases, setup
 from costmodel.kvm.catalog import Guest, Placement, Strategy, Trigger
 
 READERS = {
-    "admissibility.csv": agreement.read_facts,
+    "admissibility.csv": admissibility.read_facts,
     "backports.csv": releases.read_backports,
     "builds.csv": builds.read_builds,
     "majors.csv": builds.read_majors,
     "releases.csv": releases.read_releases,
     "amd_rendezvous.csv": rendezvous.read,
-    "disagreements.csv": agreement.read_documented,
+    "disagreements.csv": admissibility.read_documented,
     "events.csv": events.read,
     "guest_defaults.csv": setup.read,
     "predicates.csv": predicates.read,
-    "remedies.csv": remedies.read,
+    "remedies.csv": decisions.read_remedies,
     "upstream_behaviour.csv": kernels.read,
-    "upstream_decisions.csv": decisions.read,
+    "upstream_decisions.csv": decisions.read_decisions,
 }
 RECORDS = {"guests": Guest, "strategies": Strategy, "triggers": Trigger, "placements": Placement}
 KEYS = {"guests": "guest", "strategies": "strategy", "triggers": "trigger", "placements": "placement"}

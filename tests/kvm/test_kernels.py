@@ -1,13 +1,16 @@
 """Versions and ranges, and the three choices of upstream that were bugs."""
 
+import csv
+
 import pytest
 
-from costmodel.errors import BadInput
-from costmodel.kvm import kernels
+from costmodel.errors import BadInput, UnknownName
+from costmodel.evidence.paths import data_dir
+from costmodel.kvm import admissibility, kernels
 from costmodel.kvm.admissibility import judge
 from costmodel.kvm.catalog import GUESTS, PLACEMENTS, STRATEGIES, TRIGGERS, triggers_of
-from costmodel.kvm.kernels import placement_for
-from costmodel.kvm.remedies import ANY, remedies
+from costmodel.kvm.decisions import ANY, remedies
+from costmodel.kvm.kernels import KERNEL_RANGES, newest, placement_for
 
 
 @pytest.mark.parametrize(
@@ -233,3 +236,142 @@ def test_what_was_read_with_a_guest_type_runs_it(guest):
         "v6.8-v6.10",
     ):
         assert kernels.not_hosted(guest, version) == ""
+
+
+# Where a flush runs: for every guest, trigger and kernel a place that exists and that is not too late.
+
+CELLS = [(guest, trigger) for guest in GUESTS for trigger in triggers_of(guest)]
+AMD = [name for name, guest in GUESTS.items() if guest.has("asid_keyed")]
+
+
+@pytest.mark.parametrize("kernel", KERNEL_RANGES)
+def test_every_flush_has_a_place_before_the_page_is_free(kernel):
+    for guest, trigger in CELLS:
+        place = PLACEMENTS[placement_for(guest, trigger.id, kernel)]
+        assert place.admissible, (guest, trigger.id)
+
+
+def test_only_the_place_after_range_end_is_too_late():
+    assert [place.id for place in PLACEMENTS.values() if not place.admissible] == ["after_range_end"]
+
+
+def test_every_place_says_who_waits():
+    assert all(place.title and place.waits for place in PLACEMENTS.values())
+
+
+@pytest.mark.parametrize("guest", AMD)
+def test_an_amd_guest_never_flushes_under_mmu_lock_in_the_newest_kernel(guest):
+    places = {placement_for(guest, trigger.id, newest()) for trigger in triggers_of(guest)}
+    assert places - {"gmem_window"} == {"after_srcu", "outside_notifier"}
+
+
+def test_only_holes_and_conversions_of_a_guest_memfd_have_a_window_of_their_own():
+    found = {(g, t.id) for g, t in CELLS if placement_for(g, t.id, newest()) == "gmem_window"}
+    assert found == {
+        ("sev-snp-gmem", "gmem_punch_hole"),
+        ("sev-snp-gmem", "convert_private_to_shared_in_place"),
+    }
+
+
+def test_tdx_pages_are_written_back_under_mmu_lock():
+    under = {t.id for t in triggers_of("tdx") if placement_for("tdx", t.id, newest()) == "under_mmu_lock"}
+    assert under == {"gmem_punch_hole", "gmem_free_folio_teardown", "convert_private_to_shared", "tdr_page_free"}
+
+
+@pytest.mark.parametrize("kernel", KERNEL_RANGES)
+def test_a_notifier_hook_runs_inside_the_notifier_and_nothing_else_does(kernel):
+    inside = {"after_unlock", "after_srcu"}
+    for guest, trigger in CELLS:
+        assert (placement_for(guest, trigger.id, kernel) in inside) == trigger.in_window
+
+
+def test_the_exit_of_an_address_space_opens_no_window():
+    """kvm_flush_shadow_all() flushes from the release callback, which has neither range_start nor range_end."""
+    assert placement_for("sev", "vm_teardown_mn_release", newest()) == "outside_notifier"
+    assert not TRIGGERS["vm_teardown_mn_release"].in_window
+
+
+def test_the_notifier_hook_leaves_srcu_once_and_for_all():
+    for guest, trigger in CELLS:
+        if trigger.in_window:
+            places = [placement_for(guest, trigger.id, kernel) for kernel in KERNEL_RANGES]
+            first = KERNEL_RANGES.index("v6.8-v6.10")
+            assert places == ["after_unlock"] * first + ["after_srcu"] * (len(KERNEL_RANGES) - first)
+
+
+def test_only_the_hook_depends_on_the_kernel():
+    for guest, trigger in CELLS:
+        if not trigger.in_window:
+            assert len({placement_for(guest, trigger.id, kernel) for kernel in KERNEL_RANGES}) == 1
+
+
+def test_unknown_ids_are_refused():
+    with pytest.raises(UnknownName):
+        placement_for("sevv", next(iter(TRIGGERS)), newest())
+    with pytest.raises(UnknownName):
+        placement_for("sev", "nothing", newest())
+
+
+# The facts file: which cells it holds, on which side of the split they lie, and what is said of the rest.
+
+FACTS = admissibility.facts()
+HELD_OUT = set(TRIGGERS) - admissibility.TRAINING_TRIGGERS
+
+
+def cell(row):
+    return row["guest_type"], row["trigger"], row["strategy"]
+
+
+def documented():
+    with (data_dir() / "kvm" / "disagreements.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_each_cell_is_judged_once_and_occurs():
+    cells = [cell(row) for row in FACTS]
+    assert len(set(cells)) == len(cells) > 1000
+    assert set(cells) <= {(g, t.id, s) for g in GUESTS for t in triggers_of(g) for s in STRATEGIES}
+
+
+def test_labels_are_three_and_each_row_has_reason_and_source():
+    assert {row["admissible"] for row in FACTS} == {"yes", "conditional", "no"}
+    assert all(row["reason"].strip() and row["source"].strip() for row in FACTS)
+
+
+def test_every_guest_and_trigger_that_occurs_is_in_the_facts():
+    assert {(row["guest_type"], row["trigger"]) for row in FACTS} == {(g, t.id) for g in GUESTS for t in triggers_of(g)}
+
+
+def test_the_split_covers_every_row_without_overlap():
+    seen = {row["trigger"] for row in FACTS}
+    assert seen == admissibility.TRAINING_TRIGGERS | HELD_OUT
+    assert abs(len(admissibility.TRAINING_TRIGGERS) - len(HELD_OUT)) <= 1
+    cells = {name: score.cells for name, score in admissibility.scores().items()}
+    for side, triggers in (("training", admissibility.TRAINING_TRIGGERS), ("held out", HELD_OUT)):
+        counted = sum(count for name, count in cells.items() if name.startswith(side))
+        assert counted == sum(row["trigger"] in triggers for row in FACTS)
+
+
+@pytest.mark.parametrize("kind", ["by definition", "read in sources"])
+def test_held_out_triggers_are_met(kind):
+    score = admissibility.scores()[f"held out, {kind}"]
+    assert score.cells > 100
+    assert score.share >= 0.95
+
+
+def test_the_scores_are_what_a_plain_count_gives():
+    score = admissibility.scores()["held out, read in sources"]
+    rows = [r for r in FACTS if r["trigger"] in HELD_OUT and r["source"] != admissibility.BY_DEFINITION]
+    assert score.cells == len(rows)
+    assert score.agree == sum(judge(*cell(row)).label == row["admissible"] for row in rows)
+
+
+def test_every_disagreement_has_a_reason():
+    assert all(len(one.why.split()) > 5 for one in admissibility.disagreements())
+
+
+@pytest.mark.parametrize("row", documented(), ids=lambda row: f"{row['trigger']}-{row['strategy']}")
+def test_no_documented_disagreement_is_stale(row):
+    key = row["guest"], row["trigger"], row["strategy"]
+    (fact,) = (one for one in FACTS if cell(one) == key)
+    assert judge(*key).label != fact["admissible"]

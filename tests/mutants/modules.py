@@ -30,7 +30,7 @@ class Group:
 PLUMBING = ("__init__", "catalog", "compiled", "formula")
 GROUPS = {
     "formulas": Group("formulas", left_out=PLUMBING),
-    "rules": Group("kvm", ("admissibility", "predicates", "rule", "rules")),
+    "rules": Group("kvm", ("admissibility", "predicates", "rules")),
     "choice": Group("decision", ("choice", "estimates", "tables")),
     "cost": Group("cost"),
     "fit": Group("calibration", ("anchors", "distribution", "fit", "holdout", "solver")),
