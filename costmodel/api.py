@@ -926,9 +926,9 @@ def kernels() -> list[str]:
     >>> kernels()[-1] == case("sev", "epyc-7763-2s").scenario.kernel
     True
     """
-    from costmodel.kvm.kernels import KERNEL_RANGES
+    from costmodel.kvm.kernels import KERNELS
 
-    return list(KERNEL_RANGES)
+    return list(KERNELS)
 
 
 FITS = {

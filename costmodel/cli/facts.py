@@ -49,9 +49,9 @@ def _triggers() -> dict[str, str]:
 
 
 def _kernels() -> dict[str, str]:
-    from costmodel.kvm.kernels import KERNEL_RANGES, newest
+    from costmodel.kvm.kernels import KERNELS, newest
 
-    return {name: "newest catalogued" if name == newest() else "" for name in KERNEL_RANGES}
+    return {name: "newest catalogued" if name == newest() else "" for name in KERNELS}
 
 
 def _formulas() -> dict[str, str]:

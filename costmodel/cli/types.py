@@ -107,10 +107,10 @@ def _machines() -> Iterable[str]:
 
 def _kernels() -> Iterable[str]:
     from costmodel.kvm.builds import THIS
-    from costmodel.kvm.kernels import KERNEL_RANGES
+    from costmodel.kvm.kernels import KERNELS
     from costmodel.kvm.releases import releases
 
-    return ("newest", THIS, *KERNEL_RANGES, *(release.name for release in releases()))
+    return ("newest", THIS, *KERNELS, *(release.name for release in releases()))
 
 
 GUEST = Id("guest type", _guests)

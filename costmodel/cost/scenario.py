@@ -18,7 +18,6 @@ from costmodel.kvm.releases import dotted
 from costmodel.kvm.setup import Setup
 from costmodel.kvm.setup import setup as setup_of
 
-MASK_KERNEL = "v6.17-v7.2"
 """First kernel range that keeps a mask of the CPUs that ran the guest (commit 6f38f8c57464)."""
 
 

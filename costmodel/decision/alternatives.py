@@ -54,7 +54,7 @@ def alternatives(
     evidence = evidence or load()
     cases = {name: scenario(evidence, name, machine, workload, "newest", **numbers) for name in with_successors(guests)}
     for name in guests:
-        first = next(kernel for kernel in kernels.KERNEL_RANGES if kernels.hosts(name, kernel))
+        first = next(kernel for kernel in kernels.KERNELS if kernels.hosts(name, kernel))
         if reason := not_applicable(cases[name].on(first), GUESTS[name]):
             raise NotApplicable(reason, "choose a machine and a guest type that fit")
     case = cases[guests[0]]
@@ -117,9 +117,7 @@ def _trigger(case: Scenario, asked: str | None, draws: Draws, versions: Sequence
             raise BadInput(f"{case.guest} has no trigger {asked}", field="--trigger", remedy=remedy)
         return asked
     first = (
-        versions[0]
-        if versions
-        else next(k for k in reversed(kernels.KERNEL_RANGES[:-1]) if kernels.hosts(case.guest, k))
+        versions[0] if versions else next(k for k in reversed([*kernels.KERNELS][:-1]) if kernels.hosts(case.guest, k))
     )
     at = case.on(first)
     studies = [Study(one, at, draws.parameters, draws, {}) for one in triggers_of(case.guest)]
@@ -196,7 +194,7 @@ def _upstream(spans: Sequence[Span], trigger: str) -> list[Upstreamed]:
     for guest, names in ranges.items():
         if any(GUESTS[other].successor == guest for other in ranges):
             names = [introduced(guest), *names]
-        names.sort(key=kernels.KERNEL_RANGES.index)
+        names.sort(key=kernels.KERNELS.__getitem__)
         found += decided(guest, trigger, names[0], names[-1])
     return found
 

@@ -99,7 +99,7 @@ def from_kernel(scenario: Scenario, trigger: str, candidate: Candidate) -> str |
     merged = STRATEGIES[candidate.strategy].first_version is not None
     if not merged or candidate.verdict.state != "inadmissible" or candidate.verdict.label == "no":
         return None
-    for kernel in kernels.KERNEL_RANGES[kernels.KERNEL_RANGES.index(scenario.kernel) + 1 :]:
+    for kernel in kernels.after(scenario.kernel):
         known = scenario.on(kernel).known(trigger)
         if judge(scenario.guest, trigger, candidate.strategy, known).state != "inadmissible":
             return kernel
@@ -116,7 +116,7 @@ def needs(scenario: Scenario, trigger: str, strategy: str) -> Needs:
         return "unknown"
     if _does(strategy, here):
         return "nothing"
-    later = kernels.KERNEL_RANGES[kernels.KERNEL_RANGES.index(scenario.kernel) + 1 :]
+    later = kernels.after(scenario.kernel)
     runs_later = any(_does(strategy, running_strategies(scenario.on(kernel), trigger)) for kernel in later)
     return "upgrade" if runs_later else "patch"
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy
 
 from costmodel.cost.event import NO_WBNOINVD, cpus_flushed, executed, title_on
-from costmodel.cost.scenario import MASK_KERNEL, PAGE_BYTES, RANGE_ASSUMED, Scenario
+from costmodel.cost.scenario import PAGE_BYTES, RANGE_ASSUMED, Scenario
 from costmodel.cost.total import Total, distances, ranges_per_pass, stock, total
 from costmodel.decision.choice import Study
 from costmodel.decision.result import Advice
@@ -370,7 +370,7 @@ def assumptions(case: Scenario, studies: Sequence[Study]) -> list[str]:
     assumed = [s.trigger.title for s in studies if s.chosen and s.chosen.flushes and case.range_note(s.trigger.id)]
     if assumed:
         lines.append(f"{', '.join(assumed)}: {RANGE_ASSUMED}")
-    if kernels.since(case.kernel, MASK_KERNEL):
+    if kernels.KERNELS[case.kernel] >= kernels.KERNELS[kernels.MASK_KERNEL]:
         lines.append("CPUs that flush are packed: they fill one last-level-cache domain after the other")
     return lines
 

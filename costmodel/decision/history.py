@@ -48,8 +48,9 @@ def decided(guest: str, trigger: str, first: str, last: str) -> list[Upstreamed]
 
 def introduced(guest: str) -> str:
     """The range before the first that runs `guest`: what came with the guest type is decided after it."""
-    first = next(i for i, kernel in enumerate(kernels.KERNEL_RANGES) if kernels.hosts(guest, kernel))
-    return kernels.KERNEL_RANGES[max(0, first - 1)]
+    names = list(kernels.KERNELS)
+    first = next(i for i, kernel in enumerate(names) if kernels.hosts(guest, kernel))
+    return names[max(0, first - 1)]
 
 
 def told(before: Sequence[str], after: Sequence[str]) -> tuple[str, str]:
@@ -139,14 +140,15 @@ class Piece:
 
 def pieces(trigger: str, kernel: str) -> list[Piece]:
     """A catalogued range, cut where a release changed how events of the trigger come about, oldest first."""
-    start, end = kernels.first_release(kernel), kernels.release(kernel)
+    whole = kernels.KERNELS[kernel]
+    start, end = whole.first, whole.stands_for
     cuts = sorted({cause.since for cause in TRIGGERS[trigger].causes if start < cause.since <= end})
-    words = [kernel.split("-")[0], *(f"v{dotted(cut)}" for cut in cuts)]
+    words = [whole.first_name, *(f"v{dotted(cut)}" for cut in cuts)]
     before = [(cut[0], cut[1] - 1, 0) for cut in cuts]
     return [
-        Piece(kernel, first, f"v{dotted(last)}" if last in before else kernel.split("-")[-1], dotted(last))
+        Piece(kernel, first, f"v{dotted(last)}" if last in before else whole.last_name, dotted(last))
         if cuts
-        else Piece(kernel, first, kernel.split("-")[-1], kernel)
+        else Piece(kernel, first, whole.last_name, kernel)
         for first, last in zip(words, [*before, end], strict=True)
     ]
 
@@ -175,10 +177,10 @@ class Span:
             return ASKED
         if not GUESTS[self.guest].has("upstream"):
             return OUT_OF_TREE
-        shown = [piece for piece in self.pieces if not piece.kernel.endswith("+")] or list(self.pieces)
+        shown = [piece for piece in self.pieces if kernels.KERNELS[piece.kernel].mainline] or list(self.pieces)
         first, last = shown[0].first, shown[-1].last
         if GUESTS[self.guest].has("keyid_keyed"):
-            first = max(first, kernels.TDX_FIRST)
+            first = kernels.TDX_FIRST if shown[0].kernel == kernels.TDX_RANGE else first
         if shown[-1].kernel == kernels.newest() and len(shown) > 1:
             return f"{first} on"
         return first if first == last else f"{first}-{last}"
@@ -213,7 +215,7 @@ def spans_of(case: Scenario, trigger: str, draws: Draws, versions: Sequence[str]
 
 
 def _all_pieces(trigger: str) -> list[Piece]:
-    return [piece for kernel in kernels.KERNEL_RANGES for piece in pieces(trigger, kernel)]
+    return [piece for kernel in kernels.KERNELS for piece in pieces(trigger, kernel)]
 
 
 def _asked_pieces(trigger: str, versions: Sequence[str]) -> list[Piece]:

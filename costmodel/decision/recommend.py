@@ -102,7 +102,7 @@ def not_applicable(case: Scenario, guest: Guest) -> str | None:
     if lacking := kernels.not_hosted(guest.id, case.version):
         return lacking
     if not kernels.hosts(guest.id, case.kernel):
-        first = next(kernel for kernel in kernels.KERNEL_RANGES if kernels.hosts(guest.id, kernel))
+        first = next(kernel for kernel in kernels.KERNELS if kernels.hosts(guest.id, kernel))
         return f"kernel {case.version} does not run {guest.title}; the first catalogued one that does is {first}"
     if guest.has("keyid_keyed") and case.release < kernels.release(kernels.TDX_FIRST):
         return f"kernel {case.version} does not run {guest.title}; the first that does is {kernels.TDX_FIRST}"

@@ -277,7 +277,7 @@ def upstream_rows(studies: Sequence[Study]) -> list[UpstreamRow]:
     rows = []
     for study in studies:
         guest, trigger = study.scenario.guest, study.trigger.id
-        for kernel in kernels.KERNEL_RANGES:
+        for kernel in kernels.KERNELS:
             done = kernels.upstream(guest, trigger, kernel)
             if done is None or not done.strategies:
                 continue

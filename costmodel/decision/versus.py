@@ -77,7 +77,7 @@ def sides(
             raise BadInput(
                 f"{base} and {new} flush alike (both are {left.kernel})",
                 field="--kernel",
-                remedy=f"choose versions of two of {', '.join(kernels.KERNEL_RANGES)}",
+                remedy=f"choose versions of two of {', '.join(kernels.KERNELS)}",
             )
         return "kernels", Side(base, left), Side(new, right)
     raise BadInput(

@@ -178,7 +178,7 @@ def builds() -> tuple[Read, ...]:
 
 def read_builds(path: Path) -> tuple[Read, ...]:
     """The builds of a file. Raises BadInput with the row that cannot be read."""
-    from costmodel.kvm.kernels import KERNEL_RANGES
+    from costmodel.kvm.kernels import KERNELS
 
     found = []
     for row in table.read_table(path, BUILD_COLUMNS, ("builder", "series", "first_build")):
@@ -194,7 +194,7 @@ def read_builds(path: Path) -> tuple[Read, ...]:
                 row["series"],
                 first,
                 last,
-                table.choice(row, "kernel_range", KERNEL_RANGES, **place),
+                table.choice(row, "kernel_range", KERNELS, **place),
                 catalog.guests_in(row, place),
                 row["source"],
                 row["note"],

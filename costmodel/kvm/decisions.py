@@ -11,7 +11,7 @@ from costmodel.evidence import table
 from costmodel.evidence.paths import data_dir
 from costmodel.kvm import catalog, kernels
 from costmodel.kvm.catalog import ANY, GUESTS, STRATEGIES, TRIGGERS, Trigger
-from costmodel.kvm.kernels import KERNEL_RANGES, first_release, release, resolve, since, upstream
+from costmodel.kvm.kernels import KERNELS, release, resolve, upstream
 from costmodel.kvm.releases import Backport, Version, backports, dotted
 
 # What upstream decided about these flushes, commit by commit (data/kvm/upstream_decisions.csv).
@@ -82,7 +82,7 @@ class UpstreamDecision:
 
 def _range(version: str) -> str | None:
     """Range of a release such as v6.17; None for a stable queue such as 6.12.y and for older kernels."""
-    if not _RELEASE.fullmatch(version) or release(version) < first_release(KERNEL_RANGES[0]):
+    if not _RELEASE.fullmatch(version) or release(version) < KERNELS[kernels.oldest()].first:
         return None
     return resolve(version)
 
@@ -126,12 +126,9 @@ def mainline(first: str, last: str) -> tuple[str, ...]:
     """Catalogued ranges from `first` to `last`, oldest first in either order of the two; a stable series (`v5.15.70+`)
     only where it is one of the two, for mainline does not go through it.
     """
-    low, high = sorted(map(KERNEL_RANGES.index, (first, last)))
-    return tuple(name for name in KERNEL_RANGES[low : high + 1] if name in (first, last) or not _stable(name))
-
-
-def _stable(kernel: str) -> bool:
-    return kernel.endswith("+")
+    low, high = sorted((KERNELS[first], KERNELS[last]))
+    inside = (one for one in KERNELS.values() if low <= one <= high)
+    return tuple(one.id for one in inside if one.id in (first, last) or one.mainline)
 
 
 def changes(guest: str, trigger: str, before: str, after: str) -> tuple[UpstreamDecision, ...]:
@@ -147,9 +144,9 @@ def changes(guest: str, trigger: str, before: str, after: str) -> tuple[Upstream
     fitting = [
         d for d in decisions() if d.status == "merged" and d.concerns(guest, trigger) and set(d.strategies) - old
     ]
-    window = set(KERNEL_RANGES[KERNEL_RANGES.index(before) + 1 : KERNEL_RANGES.index(after) + 1])
+    window = {name for name, one in KERNELS.items() if KERNELS[before] < one <= KERNELS[after]}
     inside = [d for d in fitting if window & set(d.ranges)]
-    if not inside and _stable(after):
+    if not inside and not KERNELS[after].mainline:
         inside = [d for d in fitting if set(d.strategies) & new]
     return tuple(inside)
 
@@ -226,7 +223,7 @@ class Remedy:
 
     def works_in(self, kernel: str) -> bool:
         """Whether the kernel range is new enough."""
-        return not self.first_kernel or since(kernel, self.first_kernel)
+        return not self.first_kernel or KERNELS[kernel] >= KERNELS[self.first_kernel]
 
 
 @lru_cache(maxsize=1)
@@ -249,7 +246,7 @@ def _remedy(row: dict[str, str], file: str) -> Remedy:
         table.choice(row, "effect", EFFECTS, **place),
         frozenset(table.choices(row, "triggers", (ANY, *TRIGGERS), None, **place)),
         frozenset(table.choices(row, "guests", (ANY, *GUESTS), None, **place)),
-        table.choice(row, "first_kernel", ("", *KERNEL_RANGES), **place),
+        table.choice(row, "first_kernel", ("", *KERNELS), **place),
         row["caveat"],
         row["source"],
     )

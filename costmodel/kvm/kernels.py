@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,16 +11,17 @@ from costmodel.evidence import table
 from costmodel.evidence.paths import data_dir
 from costmodel.kvm import builds
 from costmodel.kvm.builds import Build
-from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, triggers_of
+from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, Catalog, triggers_of
 from costmodel.kvm.releases import Version, backport, dotted
 
-KERNEL_RANGES = ("v5.11", "v5.15.70+", "v5.18-v6.7", "v6.8-v6.10", "v6.11-v6.16", "v6.17-v7.2", "v7.3-rc")
-_LAST = ((5, 14), (5, 17), (6, 7), (6, 10), (6, 16), (7, 2), (7, 3))
-"""Last version that behaves as each range: v5.15.70 has the hook of v5.18 (stable backport)."""
-_RELEASE_OF = {"v5.15.70+": (5, 15, 70), "v7.3-rc": (7, 3, 0)}
-"""Ranges whose last release cannot be read off `_LAST`: a stable series, and the newest one, which has no end."""
-TDX_FIRST = "v6.16"
+TDX_FIRST, TDX_RANGE = "v6.16", "v6.11-v6.16"
 """Label of the facts for TDX in v6.16, the first kernel that has it; it stands for the range up to v6.16."""
+MASK_KERNEL = "v6.17-v7.2"
+"""First range that flushes only the CPUs that ran the guest (commit 6f38f8c57464)."""
+STABLE_HOOK = "v5.15.70+"
+"""First range in which the event that frees a page flushes: the stable series that has the hook of v5.18."""
+SOURCE_FLUSH_KERNEL = "v7.3-rc"
+"""First range that flushes on the source of an intra-host migration while it still counts as SEV."""
 COLUMNS = ("guest_type", "trigger", "kernel_range", "upstream_strategy", "locator")
 NOTHING_KNOWN = ("n/a", "unverified")
 FACTS_OF_5_4 = "v5.4"
@@ -48,6 +49,64 @@ OUT_OF_TREE_RANGE = "v5.18-v6.7"
 """Mainline range of the time of that thread (2023-08-18)."""
 
 
+@dataclass(frozen=True, order=True)
+class Kernel:
+    """A catalogued range of kernels that flush alike; ranges compare by their first release.
+
+    `first_name` and `last_name` are its ends in words, `covers_to` the last series that behaves so, `stands_for` the
+    release that is taken for the range. A range that is not `mainline` is a stable series of its own.
+    """
+
+    first: Version
+    id: str = field(compare=False)
+    first_name: str = field(compare=False)
+    last_name: str = field(compare=False)
+    covers_to: tuple[int, int] = field(compare=False)
+    stands_for: Version = field(compare=False)
+    mainline: bool = field(compare=False)
+    source: str = field(compare=False)
+
+
+KERNEL_COLUMNS = ("id", "first", "last", "covers_to", "stands_for", "mainline", "source")
+
+
+def read_kernels(path: Path) -> dict[str, Kernel]:
+    """The ranges of a file by id, oldest first. Raises BadInput with the row that cannot be read."""
+    found = {}
+    for row in table.read_table(path, KERNEL_COLUMNS, "id"):
+        place = {"file": path.name, "name": row["id"]}
+        table.filled(row, KERNEL_COLUMNS, **place)
+        found[row["id"]] = Kernel(
+            builds.parse(row["first"].removesuffix("+")).version,
+            row["id"],
+            row["first"],
+            row["last"],
+            builds.parse(row["covers_to"]).version[:2],
+            builds.parse(row["stands_for"]).version,
+            table.choice(row, "mainline", ("yes", "no"), **place) == "yes",
+            row["source"],
+        )
+    return found
+
+
+KERNELS: Catalog[Kernel] = Catalog("kernel range", lambda: read_kernels(data_dir() / "kvm" / "kernels.csv"))
+
+
+def oldest() -> str:
+    """The oldest catalogued range."""
+    return next(iter(KERNELS))
+
+
+def newest() -> str:
+    """The newest catalogued range."""
+    return [*KERNELS][-1]
+
+
+def after(kernel: str) -> list[str]:
+    """The ranges later than `kernel`, oldest first."""
+    return [name for name, one in KERNELS.items() if one > KERNELS[kernel]]
+
+
 @dataclass(frozen=True)
 class Upstream:
     """Strategies of a kernel range at a trigger (several where the CPU decides) and where that was read."""
@@ -57,14 +116,9 @@ class Upstream:
     note: str = ""
 
 
-def newest() -> str:
-    """The newest catalogued range."""
-    return KERNEL_RANGES[-1]
-
-
-def since(kernel: str, first: str) -> bool:
-    """Whether the range `kernel` is `first` or a later one."""
-    return KERNEL_RANGES.index(kernel) >= KERNEL_RANGES.index(first)
+def first_release(version: str) -> Version:
+    """(major, minor, patch) of a version without a builder, such as `v6.16`."""
+    return builds.parse(version).version
 
 
 @dataclass(frozen=True)
@@ -91,7 +145,7 @@ def candidates(version: str, guest: str | None = None) -> tuple[Candidate, ...]:
     several where no source tells. Those that treat `guest` alike are one. Raises BadInput.
     """
     plain = version.lower()
-    if plain == "newest" or plain in KERNEL_RANGES:
+    if plain == "newest" or plain in KERNELS:
         return (Candidate(plain),)
     build = builds.parse(version)
     found = _of_upstream(build) if build.upstream else _of_builder(build)
@@ -123,7 +177,7 @@ def settled(version: str, guest: str | None = None) -> str:
 def is_build(version: str) -> bool:
     """Whether `version` names a kernel that somebody else than kernel.org built. Raises BadInput."""
     plain = version.lower()
-    return plain != "newest" and plain not in KERNEL_RANGES and not builds.parse(version).upstream
+    return plain != "newest" and plain not in KERNELS and not builds.parse(version).upstream
 
 
 def _of_upstream(build: Build) -> tuple[Candidate, ...]:
@@ -135,7 +189,7 @@ def _of_upstream(build: Build) -> tuple[Candidate, ...]:
             field="kernel",
             remedy="give 5.4 for what that one does, or what uname -r prints: builds of RHEL 8 (4.18.0) are known by it",
         )
-    if series > _LAST[-1]:
+    if series > KERNELS[newest()].covers_to:
         raise BadInput(
             f"kernel {build.name[:40]} is newer than {newest()}, the last that was read: what it does is not known",
             field="kernel",
@@ -147,14 +201,14 @@ def _of_upstream(build: Build) -> tuple[Candidate, ...]:
 def _nearest(build: Build) -> str:
     """Which kernels stand for one that is older than the catalogue; empty for the others."""
     if OLDEST < build.version[:2] < OLDEST_READ_AFTER:
-        return f"{build.name} was not read: taken as {KERNEL_RANGES[0]}, as 5.4 and 5.10 are, which were"
+        return f"{build.name} was not read: taken as {oldest()}, as 5.4 and 5.10 are, which were"
     rows = builds.reads_of(build)
     if not rows:
         return ""
     row = _row(build, rows)
     late = f"; read up to {row.name(row.last)}" if build.patched and build.number > row.last else ""
     note = f" ({row.note})" if row.note else ""
-    return f"{build.name} is older than {KERNEL_RANGES[0]}: taken as {row.kernel_range}{note}{late}"
+    return f"{build.name} is older than {oldest()}: taken as {row.kernel_range}{note}{late}"
 
 
 def _row(build: Build, rows: list[builds.Read]) -> builds.Read:
@@ -190,10 +244,11 @@ def _of_builder(build: Build) -> tuple[Candidate, ...]:
 
 def _queued(mainline: Build) -> tuple[Candidate, ...]:
     """The next range, where the version is the last before it."""
-    after = KERNEL_RANGES.index(_range_of(mainline)) + 1
-    if mainline.version[:2] != _LAST[after - 1] or after == len(KERNEL_RANGES):
+    here = _range_of(mainline)
+    later = after(here)
+    if mainline.version[:2] != KERNELS[here].covers_to or not later:
         return ()
-    first = dotted(first_release(KERNEL_RANGES[after]))
+    first = dotted(KERNELS[later[0]].first)
     return (Candidate(first, f"as {first}, if what was queued for it is in that tree already"),)
 
 
@@ -219,7 +274,7 @@ def _between(build: Build, rows: list[builds.Read]) -> tuple[Candidate, ...]:
     ]
     if not before:
         return (Candidate(found[0].kernel, f"{build.name} was not read: taken {found[0].why}"),)
-    return tuple(found) if later else (*found, *_steps(_LAST[KERNEL_RANGES.index(found[-1].kernel)]))
+    return tuple(found) if later else (*found, *_steps(KERNELS[found[-1].kernel].covers_to))
 
 
 def _behaviour(kernel: str, guest: str | None) -> object:
@@ -241,7 +296,7 @@ def resolve(version: str) -> str:
     kernel = settled(version)
     if kernel == "newest":
         return newest()
-    return kernel if kernel in KERNEL_RANGES else _range_of(builds.parse(kernel))
+    return kernel if kernel in KERNELS else _range_of(builds.parse(kernel))
 
 
 def _range_of(build: Build) -> str:
@@ -250,10 +305,10 @@ def _range_of(build: Build) -> str:
     if rows := builds.reads_of(build):
         return _row(build, rows).kernel_range
     if series == (5, 15):
-        return "v5.15.70+" if patch >= 70 or not build.patched else "v5.11"
+        return STABLE_HOOK if patch >= KERNELS[STABLE_HOOK].first[2] or not build.patched else oldest()
     if series < (5, 18):
-        return "v5.11"
-    return next(name for name, last in zip(KERNEL_RANGES, _LAST, strict=True) if series <= last)
+        return oldest()
+    return next(name for name, one in KERNELS.items() if series <= one.covers_to)
 
 
 def release(version: str) -> tuple[int, int, int]:
@@ -263,18 +318,13 @@ def release(version: str) -> tuple[int, int, int]:
     kernel = settled(version)
     name = resolve(kernel)
     if kernel in ("newest", name):
-        return _RELEASE_OF.get(name) or (*_LAST[KERNEL_RANGES.index(name)], 0)
+        return KERNELS[name].stands_for
     return builds.parse(kernel).version
-
-
-def first_release(name: str) -> Version:
-    """(major, minor, patch) of the first release of a range."""
-    return builds.parse(name.split("-")[0].rstrip("+")).version
 
 
 def not_hosted(guest: str, version: str) -> str:
     """Why the kernel has no guests of this type although its range has; empty where it has them, or nothing was read."""
-    if version in KERNEL_RANGES or not GUESTS[guest].has("upstream"):
+    if version in KERNELS or not GUESTS[guest].has("upstream"):
         return ""
     build = builds.parse(version)
     if build.builder == "snp-host" and not hosts(guest, resolve(version)):
@@ -296,7 +346,7 @@ def _rows() -> dict[tuple[str, str, str], Upstream]:
 
 def read(path: Path) -> dict[tuple[str, str, str], Upstream]:
     """What a file says of each guest type, trigger and kernel range. Raises BadInput with the row that cannot be read."""
-    known = {"guest_type": GUESTS, "trigger": TRIGGERS, "kernel_range": (*KERNEL_RANGES, TDX_FIRST, FACTS_OF_5_4)}
+    known = {"guest_type": GUESTS, "trigger": TRIGGERS, "kernel_range": (*KERNELS, TDX_FIRST, FACTS_OF_5_4)}
     found = {}
     for row in table.read_table(path, COLUMNS, COLUMNS[:3]):
         place = {"file": path.name, "name": table.row_name(row, COLUMNS[:3])}
@@ -351,4 +401,4 @@ def placement_for(guest_id: str, trigger_id: str, kernel: str) -> str:
         return "gmem_window"
     if not t.in_window:
         return "outside_notifier"
-    return "after_srcu" if since(kernel, SRCU_KERNEL) else "after_unlock"
+    return "after_srcu" if KERNELS[kernel] >= KERNELS[SRCU_KERNEL] else "after_unlock"

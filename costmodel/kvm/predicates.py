@@ -15,8 +15,8 @@ from pathlib import Path
 from costmodel.errors import BadInput
 from costmodel.evidence import table
 from costmodel.evidence.paths import data_dir
-from costmodel.kvm import kernels
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, Catalog
+from costmodel.kvm.kernels import KERNELS, MASK_KERNEL, SOURCE_FLUSH_KERNEL, STABLE_HOOK
 from costmodel.kvm.releases import Version, own_fixes
 
 COLUMNS = ("id", "about", "meaning", "feature", "every_kernel", "source")
@@ -62,9 +62,6 @@ def read(path: Path) -> dict[str, Predicate]:
 
 
 PREDICATES: Catalog[Predicate] = Catalog("predicate", lambda: read(data_dir() / "kvm" / "predicates.csv"))
-MASK_KERNEL = "v6.17-v7.2"
-SOURCE_FLUSH_KERNEL = "v7.3-rc"
-RELEASE_FLUSH_KERNEL = "v5.15.70+"
 _TOKEN = re.compile(r"\s*(&&|\|\||!|\(|\)|[A-Za-z_][A-Za-z0-9_]*)")
 
 
@@ -84,11 +81,12 @@ def known(
     `noncoherent_dma`: whether a device of the guest does DMA that bypasses the caches; None if nobody told.
     """
     g, t = GUESTS[guest_id], TRIGGERS[trigger_id]
+    here = KERNELS[kernel]
     own = [b for b in own_fixes(release) if guest_id in b.guests]
     masked = any(STRATEGIES[name].scope == "mask" for b in own for name in b.strategies)
-    mask = g.has("asid_keyed") and (masked or kernels.since(kernel, MASK_KERNEL))
-    flushes = kernels.since(kernel, RELEASE_FLUSH_KERNEL)
-    in_place = kernels.since(kernel, SOURCE_FLUSH_KERNEL)
+    mask = g.has("asid_keyed") and (masked or here >= KERNELS[MASK_KERNEL])
+    flushes = here >= KERNELS[STABLE_HOOK]
+    in_place = here >= KERNELS[SOURCE_FLUSH_KERNEL]
     facts = {one.id: bool(features.get(one.feature, False)) for one in PREDICATES.values() if one.feature}
     facts |= {one.id: one.every_kernel for one in PREDICATES.values() if one.every_kernel is not None}
     facts |= {

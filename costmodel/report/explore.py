@@ -31,7 +31,7 @@ from costmodel.errors import BadInput, MissingNumber, UnknownName
 from costmodel.evidence.store import load
 from costmodel.formulas.compiled import value
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, triggers_of
-from costmodel.kvm.kernels import KERNEL_RANGES
+from costmodel.kvm.kernels import KERNELS
 from costmodel.numbers import quantity
 from costmodel.report import drawing, page, plots
 
@@ -123,7 +123,9 @@ def possible_guests(machine: str, kernel: str) -> list[str]:
     """Guest types that machine and kernel can host."""
     evidence = load()
     some = next(iter(evidence.workloads))
-    return [name for name in GUESTS if not not_applicable(scenario(evidence, name, machine, some, kernel), GUESTS[name])]
+    return [
+        name for name in GUESTS if not not_applicable(scenario(evidence, name, machine, some, kernel), GUESTS[name])
+    ]
 
 
 def answer(asked: Question) -> Answer | None:
@@ -276,7 +278,7 @@ class Explorer:
             return ipywidgets.SelectionSlider(description=title, options=[("-", OWN)], **shape)
 
         self.machine = menu("Machine", list(evidence.machines), value=machine_id)
-        self.kernel = menu("Host kernel", ["newest", *reversed(KERNEL_RANGES)])
+        self.kernel = menu("Host kernel", ["newest", *reversed(KERNELS)])
         self.guest = menu("Guest type", [guest_id])
         self.workload = menu("Workload", list(evidence.workloads), value=workload_id)
         self.trigger = menu("Event", [("the costliest flush", OWN)])

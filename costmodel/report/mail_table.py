@@ -206,6 +206,7 @@ def again(result: Alternatives) -> list[str]:
         f"(costmodel {result.costmodel_version}, data {result.data_hash})",
     ]
 
+
 def history(result: Alternatives) -> list[str]:
     """One sentence per release that changed the flush between the rows; guest types that it treats alike together."""
     return [line for guests, steps in releases(result.upstream) for line in wrap(sentence(guests, steps))]

@@ -108,7 +108,10 @@ def _to_the_ends(
 ) -> tuple[float, float]:
     """The ends of a bar, each empty one replaced by that of the swept range, with an arrow and the words there."""
     ends = []
-    for end, column, marker, sign, side in ((low, "swept_low", "<", "<", "left"), (high, "swept_high", ">", ">", "right")):
+    for end, column, marker, sign, side in (
+        (low, "swept_low", "<", "<", "left"),
+        (high, "swept_high", ">", ">", "right"),
+    ):
         if numpy.isnan(end):
             end = float(of[column].iloc[0])
             ax.plot([end], [place], marker=marker, color=colour, markersize=8, zorder=3)

@@ -1,5 +1,4 @@
-"""A recommendation as plain text, 7-bit and fit to be pasted into a mail, and as JSON with its schema.
-"""
+"""A recommendation as plain text, 7-bit and fit to be pasted into a mail, and as JSON with its schema."""
 
 from __future__ import annotations
 
@@ -277,6 +276,7 @@ def _foot(result: Recommendation) -> list[str]:
         *lines,
         f"costmodel {result.costmodel_version}, data {result.data_hash}, asked {result.asked_hash}",
     ]
+
 
 def as_json(result: Recommendation) -> str:
     """JSON with sorted keys and a final newline; floats with six digits, more than any interval here carries."""

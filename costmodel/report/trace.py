@@ -305,6 +305,7 @@ def _octaves(histogram: Histogram) -> list[str]:
         for octave, number in sorted(octaves.items())
     ]
 
+
 MOST_TASKS_ON_PAGE = 100
 
 

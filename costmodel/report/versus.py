@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from costmodel.decision.result import Versus, VersusChange, VersusRow, VersusTrigger
+from costmodel.kvm.kernels import KERNELS
 from costmodel.numbers import quantity
 from costmodel.report.layout import aligned, command_lines, wrap
 from costmodel.report.recommendation import MARKS, cell, mark_of
@@ -129,7 +130,7 @@ def _changes(result: Versus) -> list[str]:
             shown = (step.kernel, step.strategy, step.placement, *step_sources(step))
             steps.setdefault(shown, (step, []))[1].append(one.trigger)
     lines = []
-    for step, triggers in sorted(steps.values(), key=lambda pair: _order(pair[0].kernel)):
+    for step, triggers in sorted(steps.values(), key=lambda pair: KERNELS[pair[0].kernel]):
         lines += wrap(f"{step.kernel}: {step.strategy}, hook {step.placement}", "  ", "    ")
         lines += wrap(f"at {', '.join(triggers)}", "      ", "         ")
         for text in step_sources(step):
@@ -144,11 +145,6 @@ def step_sources(step: VersusChange) -> list[str]:
         for one in step.decisions
         if one.commits
     ] or [f"read in {step.source}"]
-
-
-def _order(kernel: str) -> tuple[int, ...]:
-    """Sort key of a range: its first version."""
-    return tuple(int(part) for part in kernel.lstrip("v").split("-")[0].rstrip("+").split("."))
 
 
 def _notes(result: Versus) -> list[str]:

@@ -19,7 +19,7 @@ from costmodel.decision.choice import Candidate, candidates, from_kernel
 from costmodel.errors import MissingNumber
 from costmodel.evidence.store import Evidence
 from costmodel.kvm.catalog import STRATEGIES, TRIGGERS
-from costmodel.kvm.kernels import KERNEL_RANGES
+from costmodel.kvm.kernels import KERNELS
 from costmodel.traces import bins
 from costmodel.traces.tasks import triggers_of_task
 
@@ -151,7 +151,7 @@ def _combined(name: str, judged: Mapping[str, Candidate], scenario: Scenario) ->
 
 def _latest(kernels: Sequence[str | None]) -> str | None:
     """The last of the kernel ranges; None where one is None."""
-    return max(kernels, key=KERNEL_RANGES.index) if all(kernels) else None
+    return max(kernels, key=KERNELS.__getitem__) if all(kernels) else None
 
 
 def _join(ways: list[Way], new: Way) -> None:

@@ -14,7 +14,7 @@ from costmodel.calibration.calibrate import parameter_set
 from costmodel.calibration.parameters import Calibration, ParameterSet
 from costmodel.calibration.published import checks
 from costmodel.cost.draws import medians
-from costmodel.cost.scenario import MASK_KERNEL, Scenario
+from costmodel.cost.scenario import Scenario
 from costmodel.cost.total import Total, distances, total
 from costmodel.errors import BadInput, CostModelError
 from costmodel.evidence import machines, package, store, workloads
@@ -251,7 +251,7 @@ def follows(expression: str, value: float, quoted: frozenset[float]) -> str:
 
 # What the evidence moves, as comparable values: the audit changes one number and looks whether one of them changes.
 
-RELEASE = kernels.release(MASK_KERNEL)
+RELEASE = kernels.release(kernels.MASK_KERNEL)
 SMALL_GUEST_FRACTION = 1 / 16
 """A guest of this part of the workload's memory is looked at too: some tunables count only for small guests."""
 
@@ -321,7 +321,7 @@ def _costs(key: _Key) -> tuple[object, ...]:
         for ran, share, pinned in ((vcpus, 1.0, True), (machine.logical_cpus, SMALL_GUEST_FRACTION, False)):
             resident = load.resident_bytes.value * share
             where = setup("sev", pinned=pinned, mergeable=True)
-            case = Scenario(machine, "sev", load, MASK_KERNEL, vcpus, resident, float(ran), where, release=RELEASE)
+            case = Scenario(machine, "sev", load, kernels.MASK_KERNEL, vcpus, resident, float(ran), where, release=RELEASE)
             found += [_numbers(total(entry.trigger, name, case, draws)) for name in STRATEGIES]
     return tuple(found)
 

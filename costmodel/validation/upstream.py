@@ -113,7 +113,7 @@ def before(decision: UpstreamDecision, guest: str, trigger: str) -> tuple[str, .
         return earlier[-1].strategies
     if not GUESTS[guest].has("upstream"):
         return kernels.OUT_OF_TREE
-    for kernel in kernels.KERNEL_RANGES:
+    for kernel in kernels.KERNELS:
         if done := kernels.upstream(guest, trigger, kernel):
             return () if set(done.strategies) & set(decision.strategies) else done.strategies
     return ()

@@ -14,7 +14,7 @@ from costmodel.errors import CostModelError
 from costmodel.evidence.store import load
 from costmodel.formulas.catalog import FORMULAS
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
-from costmodel.kvm.kernels import KERNEL_RANGES, resolve
+from costmodel.kvm.kernels import KERNELS, resolve
 
 KNOWN = {
     "guests": lambda: GUESTS,
@@ -22,7 +22,7 @@ KNOWN = {
     "workloads": lambda: load().workloads,
     "strategies": lambda: STRATEGIES,
     "triggers": lambda: TRIGGERS,
-    "kernels": lambda: KERNEL_RANGES,
+    "kernels": lambda: KERNELS,
     "formulas": lambda: FORMULAS,
 }
 

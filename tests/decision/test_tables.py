@@ -12,7 +12,7 @@ from costmodel.cost.total import event_of, event_rate
 from costmodel.decision.tables import LEFT_OUT, OBJECTIVES, _domains, mask_rows, objectives, storm_rows
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import STRATEGIES
-from costmodel.kvm.kernels import KERNEL_RANGES
+from costmodel.kvm.kernels import KERNELS
 from tests.decision.made import candidate, cost, study_of
 
 SCAN = "autonuma_prot_none_scan"
@@ -309,8 +309,8 @@ def rows_upstream(result, trigger):
 
 def test_the_history_of_the_sev_hook(answer):
     history = rows_upstream(answer("sev"), "autonuma_prot_none_scan")
-    assert tuple(history) == KERNEL_RANGES
-    assert [history[k].strategy for k in KERNEL_RANGES] == [
+    assert list(history) == list(KERNELS)
+    assert [history[k].strategy for k in KERNELS] == [
         "NO_FLUSH",
         "WBINVD_ALL",
         "WBINVD_ALL",

@@ -5,7 +5,7 @@ import pytest
 from costmodel.errors import BadInput
 from costmodel.evidence.paths import data_dir
 from costmodel.kvm import builds
-from costmodel.kvm.kernels import KERNEL_RANGES
+from costmodel.kvm.kernels import KERNELS
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_rows_of_a_series_do_not_overlap_and_go_forward():
         rows = sorted((r for r in builds.builds() if (r.builder, r.series) == kind), key=lambda r: r.first)
         for older, newer in zip(rows, rows[1:], strict=False):
             assert older.last < newer.first
-            assert KERNEL_RANGES.index(older.kernel_range) <= KERNEL_RANGES.index(newer.kernel_range)
+            assert list(KERNELS).index(older.kernel_range) <= list(KERNELS).index(newer.kernel_range)
             assert older.guests <= newer.guests, "no build loses a guest type"
 
 

@@ -10,7 +10,7 @@ from costmodel.kvm import admissibility, kernels
 from costmodel.kvm.admissibility import judge
 from costmodel.kvm.catalog import GUESTS, PLACEMENTS, STRATEGIES, TRIGGERS, triggers_of
 from costmodel.kvm.decisions import ANY, remedies
-from costmodel.kvm.kernels import KERNEL_RANGES, newest, placement_for
+from costmodel.kvm.kernels import KERNELS, newest, placement_for
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from costmodel.kvm.kernels import KERNEL_RANGES, newest, placement_for
         ("6.17", "v6.17-v7.2"),
         ("7.3-rc5", "v7.3-rc"),
         ("newest", "v7.3-rc"),
-        *((name, name) for name in kernels.KERNEL_RANGES),
+        *((name, name) for name in kernels.KERNELS),
     ],
 )
 def test_a_version_lies_in_its_range(version, expected):
@@ -62,7 +62,7 @@ def test_upstream_choices_that_the_rules_forbid_are_the_three_bugs():
     forbidden = set()
     for guest in GUESTS.values():
         for trigger in triggers_of(guest.id):
-            for kernel in kernels.KERNEL_RANGES:
+            for kernel in kernels.KERNELS:
                 done = kernels.upstream(guest.id, trigger.id, kernel)
                 if done is None or not guest.has("upstream"):
                     continue
@@ -86,7 +86,7 @@ def test_upstream_choices_that_the_rules_forbid_are_the_three_bugs():
 def test_every_catalogued_strategy_and_trigger_is_known():
     for guest in GUESTS:
         for trigger in triggers_of(guest):
-            for kernel in kernels.KERNEL_RANGES:
+            for kernel in kernels.KERNELS:
                 done = kernels.upstream(guest, trigger.id, kernel)
                 assert done is None or (set(done.strategies) <= set(STRATEGIES) and done.locator)
 
@@ -95,18 +95,18 @@ def test_a_guest_type_begins_with_the_kernel_that_brought_it():
     assert not kernels.hosts("sev-snp-gmem", "v6.8-v6.10")
     assert kernels.hosts("sev-snp-gmem", "v6.11-v6.16")
     assert kernels.hosts("tdx", "v6.11-v6.16") and not kernels.hosts("tdx", "v6.8-v6.10")
-    assert all(kernels.hosts("sev", kernel) for kernel in kernels.KERNEL_RANGES)
+    assert all(kernels.hosts("sev", kernel) for kernel in kernels.KERNELS)
 
 
 def test_no_hook_runs_after_the_end_of_the_invalidation():
     for guest in GUESTS:
         for trigger in triggers_of(guest):
-            for kernel in kernels.KERNEL_RANGES:
+            for kernel in kernels.KERNELS:
                 assert PLACEMENTS[placement_for(guest, trigger.id, kernel)].admissible
 
 
 def test_the_sev_hook_is_never_under_mmu_lock_and_left_srcu_in_v6_8():
-    for kernel in kernels.KERNEL_RANGES:
+    for kernel in kernels.KERNELS:
         assert placement_for("sev", "ksm_replace_page", kernel) != "under_mmu_lock"
     assert placement_for("sev", "ksm_replace_page", "v5.18-v6.7") == "after_unlock"
     assert placement_for("sev", "ksm_replace_page", "v6.8-v6.10") == "after_srcu"
@@ -121,7 +121,7 @@ def test_remedies_name_what_exists_and_say_where_that_was_read():
         assert remedy.title and remedy.source and remedy.caveat
         assert remedy.triggers - {ANY} <= set(TRIGGERS)
         assert remedy.guests - {ANY} <= set(GUESTS)
-        assert not remedy.first_kernel or remedy.first_kernel in kernels.KERNEL_RANGES
+        assert not remedy.first_kernel or remedy.first_kernel in kernels.KERNELS
 
 
 def test_numa_balancing_off_stops_the_scan_and_nothing_else_of_ksm():
@@ -182,7 +182,7 @@ def test_what_uname_prints_is_read_and_what_it_may_stand_for_is_said(version, gu
         "a kernel of a builder is never taken without a word"
     )
     for one in found:
-        assert kernels.resolve(one.kernel) in kernels.KERNEL_RANGES
+        assert kernels.resolve(one.kernel) in kernels.KERNELS
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ CELLS = [(guest, trigger) for guest in GUESTS for trigger in triggers_of(guest)]
 AMD = [name for name, guest in GUESTS.items() if guest.has("asid_keyed")]
 
 
-@pytest.mark.parametrize("kernel", KERNEL_RANGES)
+@pytest.mark.parametrize("kernel", KERNELS)
 def test_every_flush_has_a_place_before_the_page_is_free(kernel):
     for guest, trigger in CELLS:
         place = PLACEMENTS[placement_for(guest, trigger.id, kernel)]
@@ -278,7 +278,7 @@ def test_tdx_pages_are_written_back_under_mmu_lock():
     assert under == {"gmem_punch_hole", "gmem_free_folio_teardown", "convert_private_to_shared", "tdr_page_free"}
 
 
-@pytest.mark.parametrize("kernel", KERNEL_RANGES)
+@pytest.mark.parametrize("kernel", KERNELS)
 def test_a_notifier_hook_runs_inside_the_notifier_and_nothing_else_does(kernel):
     inside = {"after_unlock", "after_srcu"}
     for guest, trigger in CELLS:
@@ -294,15 +294,15 @@ def test_the_exit_of_an_address_space_opens_no_window():
 def test_the_notifier_hook_leaves_srcu_once_and_for_all():
     for guest, trigger in CELLS:
         if trigger.in_window:
-            places = [placement_for(guest, trigger.id, kernel) for kernel in KERNEL_RANGES]
-            first = KERNEL_RANGES.index("v6.8-v6.10")
-            assert places == ["after_unlock"] * first + ["after_srcu"] * (len(KERNEL_RANGES) - first)
+            places = [placement_for(guest, trigger.id, kernel) for kernel in KERNELS]
+            first = list(KERNELS).index("v6.8-v6.10")
+            assert places == ["after_unlock"] * first + ["after_srcu"] * (len(KERNELS) - first)
 
 
 def test_only_the_hook_depends_on_the_kernel():
     for guest, trigger in CELLS:
         if not trigger.in_window:
-            assert len({placement_for(guest, trigger.id, kernel) for kernel in KERNEL_RANGES}) == 1
+            assert len({placement_for(guest, trigger.id, kernel) for kernel in KERNELS}) == 1
 
 
 def test_unknown_ids_are_refused():

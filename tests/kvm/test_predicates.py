@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from costmodel.errors import BadInput
 from costmodel.kvm import predicates
 from costmodel.kvm.admissibility import judge
-from costmodel.kvm.kernels import KERNEL_RANGES
+from costmodel.kvm.kernels import KERNELS
 from costmodel.kvm.predicates import atoms, evaluate, helps
 
 NAMES = ("a", "b", "c", "d")
@@ -83,8 +83,8 @@ SINCE = {
 
 @pytest.mark.parametrize("name", SINCE)
 def test_what_a_kernel_brought_it_keeps(name):
-    values = [predicates.known("sev", "ksm_replace_page", {}, kernel)[name] for kernel in KERNEL_RANGES]
-    first = KERNEL_RANGES.index(SINCE[name])
+    values = [predicates.known("sev", "ksm_replace_page", {}, kernel)[name] for kernel in KERNELS]
+    first = list(KERNELS).index(SINCE[name])
     assert values == [False] * first + [True] * (len(values) - first)
 
 
@@ -95,7 +95,7 @@ def test_only_a_guest_with_an_asid_has_a_mask():
 
 
 def test_without_a_mask_a_later_flush_leaves_no_cpu_out():
-    for kernel in KERNEL_RANGES:
+    for kernel in KERNELS:
         assert predicates.known("sev", "ksm_replace_page", {}, kernel)["cpumask_monotonic"] is True
 
 
