@@ -118,13 +118,19 @@ class HeldOut:
     coverage_low: float
     coverage_high: float
 
-    def sentence(self) -> str:
+    @property
+    def errors(self) -> str:
+        """Size, bias and coverage of the errors, for a table that says elsewhere what was held out."""
         text = (
-            f"{self.what}: n {self.n}, median error {self.median_error:.1%}, 95 % of the errors below "
+            f"n {self.n}, median error {self.median_error:.1%}, 95 % of the errors below "
             f"{self.p95_error:.1%}, bias {self.bias:+.1%}, the 90 % interval covers {self.covered} "
             f"({self.covered / self.n:.0%}, binomial {self.coverage_low:.0%} to {self.coverage_high:.0%})"
         )
         return text if self.n >= COVERAGE_TARGET_ROWS else f"{text}; no coverage target below {COVERAGE_TARGET_ROWS}"
+
+    def sentence(self) -> str:
+        """One line for a report."""
+        return f"{self.what}: {self.errors}"
 
 
 def held_out(profile: Profile) -> list[HeldOut]:

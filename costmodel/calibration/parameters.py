@@ -57,6 +57,8 @@ class Parameter(BaseModel):
     sources: tuple[str, ...]
     extrapolated: bool
     next_measurement: str
+    share: bool = False
+    """Whether it lies between 0 and 1: a share of something, or an exponent that says how much of it is serial."""
 
     @field_validator("distribution")
     @classmethod
@@ -146,6 +148,7 @@ def _parameter(
     next_measurement: str,
     *,
     extrapolated: bool = True,
+    share: bool = False,
 ) -> Parameter:
     return Parameter(
         name=name,
@@ -156,6 +159,7 @@ def _parameter(
         sources=sources,
         extrapolated=extrapolated,
         next_measurement=next_measurement,
+        share=share,
     )
 
 
@@ -180,6 +184,7 @@ def _walk(calibration: Calibration, machine: Machine) -> list[Parameter]:
             "a line that a WBINVD has dropped is valid for no other core; the logs cannot tell, and for WBNOINVD 1 is a rival",
             (),
             TIME_WBINVD,
+            share=True,
         ),
         _parameter(
             "walk_start_s",
@@ -273,7 +278,7 @@ def _sharing(calibration: Calibration, machine: Machine) -> list[Parameter]:
             else "unpublished for this family: uniform on [0, 1]",
             ("W01", "W02", "W08", "W09") if same_core else (),
             "time WBNOINVD on 1, 2, 4 ... cores of one domain",
-            extrapolated=True,
+            share=True,
         ),
         _parameter(
             "smt_factor",
@@ -329,7 +334,8 @@ def _dirt(calibration: Calibration, machine: Machine) -> list[Parameter]:
 
 
 def _share(name: str, description: str, next_measurement: str, rule: str = "uniform on [0, 1]") -> Parameter:
-    return _parameter(name, "1", description, uniform(0.0, 1.0), f"unpublished: {rule}", (), next_measurement)
+    prior = uniform(0.0, 1.0)
+    return _parameter(name, "1", description, prior, f"unpublished: {rule}", (), next_measurement, share=True)
 
 
 def _bandwidth(calibration: Calibration, machine: Machine) -> list[Parameter]:

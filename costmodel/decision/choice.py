@@ -302,7 +302,7 @@ def flips(
             entry = parameters[name]
             current = entry.distribution.median
             low, high = current / PARAMETER_SPAN, current * PARAMETER_SPAN
-            if entry.unit == "1" and name.endswith(("fraction", "position", "exponent")):
+            if entry.share:
                 low, high = 1e-4, 1.0
             unit, label = entry.unit, entry.description
         found.extend(_along(strategies, winner, trigger, scenario, middle, name, label, unit, current, low, high))

@@ -81,8 +81,8 @@ def _titles(names: Sequence[str]) -> str:
 
 
 def _reason(names: Sequence[str]) -> str:
-    """Why there is no flush, as the title of the strategy says it: `because ...`."""
-    return _titles(names).removeprefix("no flush").removeprefix(",").strip()
+    """Why there is no flush: `because ...`."""
+    return " or ".join(filter(None, (STRATEGIES[name].why for name in names)))
 
 
 def steps(guest: str, trigger: str, base: str, new: str) -> list[VersusChange]:

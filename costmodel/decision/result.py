@@ -258,6 +258,11 @@ class PolicyEntry(Frozen):
     fires: bool
     why: str
 
+    @property
+    def undecided(self) -> bool:
+        """Whether costs were compared and another strategy is cheapest without one source of data: no P(best) is given."""
+        return self.regret is not None and self.p_best is None
+
 
 class Advice(Frozen):
     """One DO NOW or WORTH PATCHING item. `saves_cpu_s_per_s` is what it takes off the host's loss, `left_cpu_s_per_s` what

@@ -8,36 +8,35 @@ from costmodel.calibration.calibrate import parameters_of
 from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost.scenario import PAGE_BYTES, Scenario, scenario
 from costmodel.cost.sweep import AXES, Curves, HeatMap, sweep, winner_map
-from costmodel.decision.result import COUNT_OF, RATE_OF, SECONDS_OF, Recommendation
+from costmodel.decision.result import COUNT_OF, RATE_OF, SECONDS_OF, Recommendation, State
 from costmodel.evidence.store import Evidence, load
 from costmodel.kvm.catalog import STRATEGIES
 from costmodel.kvm.setup import CHOICES
 
 DRAWN = 6
 PROPERTIES = ("vmm", *CHOICES)
-INADMISSIBLE = "(inadmissible)"
 
 
 @dataclass(frozen=True)
 class View:
     """Scenario and parameters of a recommendation, at one trigger, with the strategies that have a cost there.
 
-    `labels` marks those that are not admissible: their curves show what they would cost, never a choice.
+    `states` says of each whether it is admissible: the curves of others show what they would cost, never a choice.
     """
 
     scenario: Scenario
     parameters: ParameterSet
     trigger: str
-    labels: dict[str, str]
+    states: dict[str, State]
 
     @property
     def strategies(self) -> list[str]:
-        return list(self.labels)
+        return list(self.states)
 
     @property
     def choices(self) -> list[str]:
         """Strategies that cannot be ruled out here."""
-        return [name for name, label in self.labels.items() if INADMISSIBLE not in label]
+        return [name for name, state in self.states.items() if state != "inadmissible"]
 
     def sweeps(self) -> list[Curves]:
         """One sweep per axis."""
@@ -74,8 +73,8 @@ def view(result: Recommendation, evidence: Evidence | None = None) -> View | Non
         if r.trigger == result.costliest_trigger and r.refused is None and STRATEGIES[r.strategy].instruction != "none"
     ]
     rows.sort(key=lambda r: (r.strategy != result.costliest_strategy, r.state != "admissible"))
-    labels = {r.strategy: r.strategy + ("" if r.state == "admissible" else f" ({r.state})") for r in rows[:DRAWN]}
-    return View(case, parameters_of(evidence, result.machine), result.costliest_trigger, labels) if labels else None
+    states = {r.strategy: r.state for r in rows[:DRAWN]}
+    return View(case, parameters_of(evidence, result.machine), result.costliest_trigger, states) if states else None
 
 
 def _rates(numbers: dict[str, float | bool | str]) -> dict[str, float | tuple[float, float]]:

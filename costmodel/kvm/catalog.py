@@ -74,7 +74,7 @@ class Guest:
 class Strategy:
     """One way to flush, or not to.
 
-    `address_source` is that of a range; `skips`: why nothing is flushed. `first_version` is the first catalogued kernel
+    `address_source` is that of a range; `skips`: why nothing is flushed, `why` the same in the words of the title. `first_version` is the first catalogued kernel
     that does it anywhere, None if no kernel version is known to; `features` are machine features. `contains` is another
     strategy that is a part of it, so that its cost is a lower bound.
     """
@@ -92,6 +92,7 @@ class Strategy:
     skips: Literal["always", "coherent", "event", "unreachable"] | None = None
     features: tuple[str, ...] = ()
     contains: str | None = None
+    why: str = ""
 
     @property
     def whole_cache(self) -> bool:

@@ -62,6 +62,8 @@ def read(path: Path) -> dict[str, Predicate]:
 
 
 PREDICATES: Catalog[Predicate] = Catalog("predicate", lambda: read(data_dir() / "kvm" / "predicates.csv"))
+PROTECTION = ("PROTECTION_VMA", "PROTECTION_PAGE")
+"""Events of mmu_notifier that change nothing but protection."""
 _TOKEN = re.compile(r"\s*(&&|\|\||!|\(|\)|[A-Za-z_][A-Za-z0-9_]*)")
 
 
@@ -94,7 +96,7 @@ def known(
         "cpumask_monotonic": True,
         "later_release_event_flushes": flushes,
         "earlier_release_flushed": flushes,
-        "event_is_protection": bool(t.event and t.event.startswith("PROTECTION")),
+        "event_is_protection": t.event in PROTECTION,
         "page_stays_in_vm": t.page_stays_in_vm and not t.page_may_leave_vm,
         "under_mmu_lock": g.has("keyid_keyed") and not t.by_hva,
         "kvm_pointer_available": t.kvm_pointer,

@@ -160,7 +160,9 @@ def _cgroup(found: RunningGuest, folder: Path, root: Path) -> RunningGuest:
     parts = [part for part in match[1].split("/") if part] if match else [".."]
     top = root / "sys/fs/cgroup"
     if ".." in parts or not (top / "cgroup.controllers").is_file():
-        return replace(found, unseen=(*found.unseen, "limits of its cgroup (no unified hierarchy, or another namespace)"))
+        return replace(
+            found, unseen=(*found.unseen, "limits of its cgroup (no unified hierarchy, or another namespace)")
+        )
     groups = [top.joinpath(*parts[:depth]) for depth in range(len(parts) + 1)]
     limits = [_text(group / name) for group in groups for name in ("memory.max", "memory.high")]
     given = [float(text) for text in limits if re.fullmatch(r"\d{1,20}", text, re.ASCII)]

@@ -176,7 +176,7 @@ def _plots(name: str, result: Recommendation) -> dict[str, str]:
     drawn = {f"svg/{name}-cost.svg": plots.cost_figure(rows, result.costliest_strategy)}
     seen = view(result)
     if seen is not None:
-        drawn[f"svg/{name}-break-even.svg"] = plots.curves_figure(seen.sweeps(), seen.labels, result.costliest_strategy)
+        drawn[f"svg/{name}-break-even.svg"] = plots.curves_figure(seen.sweeps(), seen.states, result.costliest_strategy)
     return {path: svg for path, svg in drawn.items() if svg}
 
 

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Sequence
 
 from costmodel.decision.result import Alternatives, MeasuredHost, ModelRow, Upstreamed
+from costmodel.kvm.catalog import STRATEGIES
 from costmodel.numbers import interval, quantity
 from costmodel.report.layout import TABLE_WIDTH, aligned, ascii_text, command_lines, widths_of, wrap
 from costmodel.report.recommendation import NEEDS, cell
@@ -128,7 +129,7 @@ def statement(result: Alternatives) -> list[str]:
         return wrap(f"The model gives no number for {label(first)}: {first.refused}.")
     if first.instruction != "none":
         return wrap(_costs(result, first))
-    why = first.strategy_title.removeprefix("no flush").removeprefix(",") if first.state == "admissible" else ""
+    why = f" {STRATEGIES[first.strategy].why}".rstrip() if first.state == "admissible" else ""
     text = f"There is no flush at {_one(result)} ({first.guest}, {first.where}): {LOSS[first.state]}{why}."
     other = next((row for row in result.rows if row.instruction != "none" and not row.asked and not row.refused), None)
     return wrap(f"{text} {_costs(result, other)}" if other else text)

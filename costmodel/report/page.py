@@ -157,7 +157,7 @@ def curves(result: Recommendation) -> str:
         "curves",
         view=view,
         sweeps=sweeps,
-        plot=Markup(plots.curves_figure(sweeps, view.labels, result.costliest_strategy)),
+        plot=Markup(plots.curves_figure(sweeps, view.states, result.costliest_strategy)),
         map=Markup(plots.map_figure(heat)),
         everywhere=heat.strategies[heat.winner.flat[0]],
     )

@@ -326,19 +326,20 @@ def cost_figure(rows: Sequence[CostRow], chosen: str | None) -> str:
     return svg(figure, f"CPU time taken per event by strategy: {told}")
 
 
-def curves_figure(sweeps: Sequence[Curves], titles: Mapping[str, str], chosen: str | None) -> str:
+def curves_figure(sweeps: Sequence[Curves], states: Mapping[str, str], chosen: str | None) -> str:
     """One panel per axis as SVG: a line per strategy, dots where the cheapest changes, a line at this case.
 
-    `titles` are the strategies' ids, with a note in brackets where one is not admissible here.
+    `states` says of each strategy whether it is admissible here; what is not is noted at its line.
     """
     columns = 2
     figure, grid = new_figure(11.2, 3.4 * -(-len(sweeps) // columns), -(-len(sweeps) // columns), columns)
     ink = INKS[False]
-    notes = {name: note for name, title in titles.items() if (note := title.removeprefix(name).strip(" ()"))}
+    notes = {name: state for name, state in states.items() if state != "admissible"}
+    told = {name: f"{name} ({notes[name]})" if name in notes else name for name in states}
     for sweep, ax in zip(sweeps, grid.flat, strict=False):
         axes(ax, dark=False)
         log_axis(ax, sweep.x_unit)
-        Lines(ax, list(titles), thick={chosen}, notes=notes, unit=sweep.y_unit).move(sweep.x, sweep.series)
+        Lines(ax, list(states), thick={chosen}, notes=notes, unit=sweep.y_unit).move(sweep.x, sweep.series)
         for crossing in sweep.crossings:
             ax.axvline(crossing.x, color=ink, linewidth=0.8, linestyle=":")
         for value in sweep.marks.values():
@@ -347,7 +348,7 @@ def curves_figure(sweeps: Sequence[Curves], titles: Mapping[str, str], chosen: s
     for ax in list(grid.flat)[len(sweeps) :]:
         ax.set_visible(False)
     changes = "; ".join(
-        f"{s.x_label} {quantity(c.x, s.x_unit)} ({titles[c.cheaper_below]} to {titles[c.cheaper_above]})"
+        f"{s.x_label} {quantity(c.x, s.x_unit)} ({told[c.cheaper_below]} to {told[c.cheaper_above]})"
         for s in sweeps
         for c in s.crossings[:2]
     )

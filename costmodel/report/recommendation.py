@@ -158,7 +158,7 @@ def _policy(policy: Sequence[PolicyEntry]) -> list[str]:
                 f"expected regret {regret} CPU time per event" if entry.regret.expected_cpu_s_per_event else NO_REGRET
             )
             lines += wrap(f"P(best) {chance}, {cost}", "      ")
-        elif entry.p_best_note.startswith("undecided"):
+        elif entry.undecided:
             lines += wrap(entry.p_best_note, "      ", "        ")
         if entry.cheapest not in (None, entry.strategy):
             chance = entry.p_best_of_cheapest

@@ -321,7 +321,9 @@ def _costs(key: _Key) -> tuple[object, ...]:
         for ran, share, pinned in ((vcpus, 1.0, True), (machine.logical_cpus, SMALL_GUEST_FRACTION, False)):
             resident = load.resident_bytes.value * share
             where = setup("sev", pinned=pinned, mergeable=True)
-            case = Scenario(machine, "sev", load, kernels.MASK_KERNEL, vcpus, resident, float(ran), where, release=RELEASE)
+            case = Scenario(
+                machine, "sev", load, kernels.MASK_KERNEL, vcpus, resident, float(ran), where, release=RELEASE
+            )
             found += [_numbers(total(entry.trigger, name, case, draws)) for name in STRATEGIES]
     return tuple(found)
 

@@ -149,7 +149,7 @@ def _host(host: str, number: int, trial: HeldOut) -> Row:
     return Row(
         id=f"{host}-{number}",
         what=f"CLFLUSH, CLFLUSHOPT, CLWB per line on {host}: {trial.what}",
-        figure=trial.sentence().split(": ", 1)[1],
+        figure=trial.errors,
         target=TARGET,
         verdict=covers(trial.covered, trial.n, trial.coverage_low, trial.coverage_high),
         source=f"data/hosts/{host}",

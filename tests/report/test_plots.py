@@ -46,7 +46,7 @@ def map_of_two(answer):
 def draw(rows, seen, sweeps, map_of_two):
     return {
         "costs": lambda: plots.cost_figure(rows, CHOSEN),
-        "curves": lambda: plots.curves_figure(sweeps, seen.labels, CHOSEN),
+        "curves": lambda: plots.curves_figure(sweeps, seen.states, CHOSEN),
         "map": lambda: plots.map_figure(map_of_two),
     }
 
@@ -230,7 +230,7 @@ def test_nothing_to_draw_is_no_figure(rows):
 
 
 def test_hostile_labels_are_escaped(rows, seen, sweeps):
-    hostile = dict.fromkeys(seen.labels, HOSTILE.replace("\x1b", ""))
+    hostile = dict.fromkeys(seen.states, HOSTILE.replace("\x1b", ""))
     for svg in (
         plots.cost_figure([rows[0].model_copy(update={"strategy": "<script>&\"'"}), *rows], CHOSEN),
         plots.curves_figure(sweeps, hostile, CHOSEN),
