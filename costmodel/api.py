@@ -21,6 +21,7 @@ import pandas
 
 from costmodel.calibration.calibrate import parameters_of
 from costmodel.cost.draws import DRAWS, Draws
+from costmodel.cost.draws import Case as CostCase
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.total import Total, total
 from costmodel.decision import result as records
@@ -346,9 +347,7 @@ class Case:
         rows = []
         for rate in self._grid("rate_per_s", rate_per_s):
             there = replace(self.scenario, rate_per_s=rate)
-            rows += [
-                row | {"rate_per_s": rate} for row in _waits(Study(study.trigger, there, study.parameters, draws, {}))
-            ]
+            rows += [row | {"rate_per_s": rate} for row in _waits(Study(study.trigger, there, draws))]
         return self._frame(rows, "chosen", "placement", "here", "note", "rate_per_s")
 
     @_named
@@ -452,7 +451,9 @@ class Case:
             for name, value in point.items():
                 there = AXES[name].at(there, value)
             for name in chosen:
-                rows += _swept(total(study.trigger.id, name, there, draws), wanted[name], self._columns(there) | point)
+                rows += _swept(
+                    total(CostCase(study.trigger.id, there, draws), name), wanted[name], self._columns(there) | point
+                )
         own = study.chosen.strategy if study.chosen else None
         rows = [row | {"chosen": row["strategy"] == own} for row in rows]
         return pandas.DataFrame(rows, columns=[*COLUMNS, *grids, "chosen", "refused"])

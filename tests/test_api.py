@@ -15,7 +15,7 @@ import sympy
 import costmodel as cm
 from costmodel import api
 from costmodel.calibration.calibrate import parameters_of
-from costmodel.cost.draws import DRAWS, Draws
+from costmodel.cost.draws import DRAWS, Case, Draws
 from costmodel.cost.total import event_of
 from costmodel.decision.recommend import recommend
 from costmodel.errors import BadInput, MissingNumber, UnknownName
@@ -41,7 +41,7 @@ def swept(sev):
 def event_at(case, strategy, trigger, n=DRAWS):
     """Cost of one event, p99 and rate, by draw: what a whole-cache flush finds dirty follows from the rate."""
     draws = Draws(parameters_of(load(), case.machine), n)
-    return event_of(STRATEGIES[strategy], trigger, case.scenario, draws)
+    return event_of(Case(trigger, case.scenario, draws), STRATEGIES[strategy])
 
 
 def test_the_import_loads_none_of_the_heavy_libraries():

@@ -72,6 +72,8 @@ def test_the_strategies_of_the_table_are_the_policies():
 
 
 PICTURE = ROOT / "docs" / "breakeven.svg"
+
+
 @pytest.mark.parametrize(
     "block", [b for b in BLOCKS if not b.reason and b.lines[0].startswith(("$", "costmodel"))], ids=str
 )

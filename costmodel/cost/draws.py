@@ -5,10 +5,12 @@ two machines or two strategies share their draws and differ only where their dis
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass, replace
 
 import numpy
 
 from costmodel.calibration.parameters import ParameterSet
+from costmodel.cost.scenario import Scenario
 
 DRAWS = 4096
 
@@ -53,6 +55,28 @@ class Draws:
     def extrapolated(self) -> bool:
         """Whether a parameter used so far rests on a prior by rule."""
         return any(self.parameters[name].extrapolated for name in self.used)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a cost is asked of: a trigger (its id) in a scenario, over joint draws of the machine's parameters."""
+
+    trigger: str
+    scenario: Scenario
+    draws: Draws
+
+    @property
+    def parameters(self) -> ParameterSet:
+        """The parameters that are drawn."""
+        return self.draws.parameters
+
+    def over(self, draws: Draws) -> Case:
+        """The same over other draws."""
+        return replace(self, draws=draws)
+
+    def where(self, **changes: object) -> Case:
+        """The same in a scenario with some numbers changed."""
+        return replace(self, scenario=replace(self.scenario, **changes))
 
 
 def medians(parameters: ParameterSet) -> Draws:

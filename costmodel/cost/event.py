@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy
 
-from costmodel.cost.draws import Draws
+from costmodel.cost.draws import Case, Draws
 from costmodel.cost.scenario import Scenario
 from costmodel.errors import MissingNumber
 from costmodel.evidence.records import Machine
@@ -372,39 +372,37 @@ def left_out(trigger: str, scenario: Scenario) -> str:
     return PSMASH if leaves_rmp(trigger, scenario) and scenario.folio_bytes == PAGE_BYTES else ""
 
 
-def event_cost(
-    strategy: Strategy, trigger: str, scenario: Scenario, draws: Draws, range_bytes: numpy.ndarray | float
-) -> EventCost:
+def event_cost(case: Case, strategy: Strategy, range_bytes: numpy.ndarray | float) -> EventCost:
     """Cost of one event of `trigger` with a range of `range_bytes`. Raises MissingNumber with the gap."""
-    cost = _flush(strategy, trigger, scenario, draws, range_bytes)
-    if not leaves_rmp(trigger, scenario):
+    cost = _flush(case, strategy, range_bytes)
+    if not leaves_rmp(case.trigger, case.scenario):
         return cost
-    return with_rmpupdate(draws, cost, pieces(range_bytes, scenario.folio_bytes), scenario.vcpus)
+    return with_rmpupdate(case.draws, cost, pieces(range_bytes, case.scenario.folio_bytes), case.scenario.vcpus)
 
 
-def _flush(
-    strategy: Strategy, trigger: str, scenario: Scenario, draws: Draws, range_bytes: numpy.ndarray | float
-) -> EventCost:
+def _flush(case: Case, strategy: Strategy, range_bytes: numpy.ndarray | float) -> EventCost:
     if strategy.instruction in ("wbinvd", "wbnoinvd") and strategy.scope in ("all_cpus", "mask"):
-        cpus, drops = cpus_flushed(strategy, scenario), invalidates(strategy, scenario)
-        calls = folios(trigger, scenario, range_bytes)
-        return each_folio(draws, scenario.machine, cpus, calls, invalidates=drops, packed=scenario.packed)
+        cpus, drops = cpus_flushed(strategy, case.scenario), invalidates(strategy, case.scenario)
+        calls = folios(case.trigger, case.scenario, range_bytes)
+        return each_folio(
+            case.draws, case.scenario.machine, cpus, calls, invalidates=drops, packed=case.scenario.packed
+        )
     if strategy.instruction == "clflushopt":
-        return _range(strategy, trigger, scenario, draws, range_bytes)
+        return _range(case, strategy, range_bytes)
     if strategy.instruction == "none":
-        return nothing(draws)
+        return nothing(case.draws)
     raise MissingNumber(GAPS.get(strategy.instruction, GAPS["other"]))
 
 
-def _range(
-    strategy: Strategy, trigger: str, scenario: Scenario, draws: Draws, range_bytes: numpy.ndarray | float
-) -> EventCost:
-    load = scenario.shape(trigger)
+def _range(case: Case, strategy: Strategy, range_bytes: numpy.ndarray | float) -> EventCost:
+    load = case.scenario.shape(case.trigger)
     residency = load.residency if load else "unknown"
-    present = present_fraction(draws, scenario.machine, scenario.resident_bytes, residency, range_bytes)
-    if piece := piece_bytes(strategy, scenario):
-        return paged_flush(draws, scenario.machine, range_bytes, present, scenario.vcpus, page_bytes=piece)
-    return range_flush(draws, scenario.machine, range_bytes, present, scenario.vcpus)
+    present = present_fraction(case.draws, case.scenario.machine, case.scenario.resident_bytes, residency, range_bytes)
+    if piece := piece_bytes(strategy, case.scenario):
+        return paged_flush(
+            case.draws, case.scenario.machine, range_bytes, present, case.scenario.vcpus, page_bytes=piece
+        )
+    return range_flush(case.draws, case.scenario.machine, range_bytes, present, case.scenario.vcpus)
 
 
 def piece_bytes(strategy: Strategy, scenario: Scenario) -> float | None:
@@ -412,10 +410,10 @@ def piece_bytes(strategy: Strategy, scenario: Scenario) -> float | None:
     return {"gmem": scenario.folio_bytes, "pinned": PAGE_BYTES}.get(strategy.address_source)
 
 
-def mixed_cost(strategy: Strategy, trigger: str, scenario: Scenario, draws: Draws) -> tuple[EventCost, numpy.ndarray]:
+def mixed_cost(case: Case, strategy: Strategy) -> tuple[EventCost, numpy.ndarray]:
     """Mean cost over the trigger's range lengths, and the 99th percentile of the event time over them (per draw)."""
-    ranges = scenario.ranges(trigger)
-    costs = [event_cost(strategy, trigger, scenario, draws, size) for size, _ in ranges]
+    ranges = case.scenario.ranges(case.trigger)
+    costs = [event_cost(case, strategy, size) for size, _ in ranges]
     if len(costs) == 1:
         return costs[0], costs[0].time_s
     weights = numpy.array([weight for _, weight in ranges])

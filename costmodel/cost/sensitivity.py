@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost import event
-from costmodel.cost.draws import Draws, medians
+from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.event import cpus_flushed, folios, invalidates, leaves_rmp, piece_bytes
 from costmodel.cost.scenario import Scenario
 from costmodel.formulas.compiled import slope, value
@@ -13,19 +12,19 @@ from costmodel.kvm.catalog import STRATEGIES, Strategy
 DOMAIN = "domain_writeback_bytes_per_s"
 
 
-def elasticities(strategy: str, trigger: str, scenario: Scenario, parameters: ParameterSet) -> dict[str, float]:
+def elasticities(case: Case, strategy: str) -> dict[str, float]:
     """Percent of CPU time per percent of each parameter, at the medians; empty for a strategy that flushes nothing.
 
     Raises MissingNumber where a parameter has no number.
     """
     entry = STRATEGIES[strategy]
-    at = medians(parameters).tracking()
+    at = medians(case.parameters).tracking()
     if not (entry.whole_cache or entry.instruction == "clflushopt"):
         return {}
     parts = [
         (weight * times, *part)
-        for size, weight in scenario.ranges(trigger)
-        for times, *part in _parts(entry, trigger, scenario, at, size)
+        for size, weight in case.scenario.ranges(case.trigger)
+        for times, *part in _parts(entry, case.trigger, case.scenario, at, size)
     ]
     cost = sum(weight * float(value(formula, **arguments)[0]) for weight, formula, arguments, _ in parts)
     found = {}

@@ -9,8 +9,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy
 
 from costmodel.calibration.calibrate import parameters_of
-from costmodel.calibration.parameters import ParameterSet
-from costmodel.cost.draws import Draws, medians
+from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.event import PAGE_BYTES, mixed_cost
 from costmodel.cost.scenario import Scenario
 from costmodel.cost.total import Total, event_of, total
@@ -191,17 +190,17 @@ class HeatMap:
     mark: tuple[float, float]
 
 
-def sweep(scenario: Scenario, trigger: str, strategies: Sequence[str], parameters: ParameterSet, over: str) -> Curves:
+def sweep(case: Case, strategies: Sequence[str], over: str) -> Curves:
     """Cost of each strategy along the axis `over`: CPU time per event, or for a rate host CPU-seconds per second."""
     axis = look_up_axis(over)
-    x = axis.values(scenario, CURVE_POINTS)
-    draws = Draws(parameters, CURVE_DRAWS)
+    x = axis.values(case.scenario, CURVE_POINTS)
+    draws = Draws(case.parameters, CURVE_DRAWS)
     series: dict[str, Band] = {}
     refused: dict[str, str] = {}
     for strategy in strategies:
         rows = []
         for point in x:
-            cost = total(trigger, strategy, axis.at(scenario, float(point)), draws)
+            cost = total(Case(case.trigger, axis.at(case.scenario, float(point)), draws), strategy)
             if cost.refused:
                 refused[strategy] = cost.refused
                 break
@@ -209,10 +208,10 @@ def sweep(scenario: Scenario, trigger: str, strategies: Sequence[str], parameter
         else:
             low, median, high = numpy.quantile(numpy.stack(rows), (0.05, 0.5, 0.95), axis=1)
             series[strategy] = Band(low, median, high)
-    here = axis.here(scenario, trigger)
+    here = axis.here(case.scenario, case.trigger)
     per_second = over == "rate_per_s"
     return Curves(
-        trigger=trigger,
+        trigger=case.trigger,
         x=x,
         x_label=axis.label,
         x_unit=axis.unit,
@@ -246,19 +245,19 @@ def _crossings(x: numpy.ndarray, series: dict[str, Band]) -> list[Crossing]:
     return found
 
 
-def winner_map(scenario: Scenario, trigger: str, strategies: Sequence[str], parameters: ParameterSet) -> HeatMap:
+def winner_map(case: Case, strategies: Sequence[str]) -> HeatMap:
     """Cheapest strategy at the medians over range length and CPUs that ran the guest."""
     x_axis, y_axis = look_up_axis("range_bytes"), look_up_axis("cpus")
-    x, y = x_axis.values(scenario, MAP_POINTS), y_axis.values(scenario, MAP_POINTS)
-    at = medians(parameters)
-    costed = [s for s in strategies if total(trigger, s, scenario, at).refused is None]
+    x, y = x_axis.values(case.scenario, MAP_POINTS), y_axis.values(case.scenario, MAP_POINTS)
+    at = medians(case.parameters)
+    costed = [s for s in strategies if total(case.over(at), s).refused is None]
     rows = []
     for point in y:
-        there = replace(y_axis.at(scenario, float(point)), range_bytes=x)
-        costs = [total(trigger, s, there, at).event.stolen_s for s in costed]
+        there = replace(y_axis.at(case.scenario, float(point)), range_bytes=x)
+        costs = [total(Case(case.trigger, there, at), s).event.stolen_s for s in costed]
         rows.append(numpy.argmin(numpy.stack([numpy.broadcast_to(cost, x.shape) for cost in costs]), axis=0))
     return HeatMap(
-        trigger,
+        case.trigger,
         x,
         y,
         x_axis.label,
@@ -267,7 +266,7 @@ def winner_map(scenario: Scenario, trigger: str, strategies: Sequence[str], para
         y_axis.unit,
         numpy.stack(rows),
         costed,
-        (x_axis.here(scenario, trigger), y_axis.here(scenario, trigger)),
+        (x_axis.here(case.scenario, case.trigger), y_axis.here(case.scenario, case.trigger)),
     )
 
 
@@ -280,11 +279,9 @@ PAGED = ("gmem", "pinned")
 
 
 def cap_bytes(
-    trigger: str,
+    case: Case,
     ranged: str,
     whole: str,
-    scenario: Scenario,
-    draws: Draws,
     by: str = "stolen_s",
     found: dict[tuple, numpy.ndarray] | None = None,
 ) -> numpy.ndarray:
@@ -293,15 +290,14 @@ def cap_bytes(
 
     `found` keeps caps of the same scenario and draws: triggers whose flushes cost the same share them.
     """
-    grain = PAGE_BYTES if STRATEGIES[ranged].address_source in PAGED else float(scenario.machine.line_bytes)
-    limit_s = getattr(event_of(STRATEGIES[whole], trigger, scenario, draws)[0], by)
+    grain = PAGE_BYTES if STRATEGIES[ranged].address_source in PAGED else float(case.scenario.machine.line_bytes)
+    limit_s = getattr(event_of(case, STRATEGIES[whole])[0], by)
 
     def excess_s(grains: numpy.ndarray) -> numpy.ndarray:
-        case = replace(scenario, range_bytes=grains * grain)
-        return getattr(mixed_cost(STRATEGIES[ranged], trigger, case, draws)[0], by) - limit_s
+        return getattr(mixed_cost(case.where(range_bytes=grains * grain), STRATEGIES[ranged])[0], by) - limit_s
 
-    knots = numpy.array([[1.0], [_knee(scenario, grain)], [MOST_BYTES / grain]])
-    at_knots = numpy.broadcast_to(excess_s(knots), (len(knots), draws.n))
+    knots = numpy.array([[1.0], [_knee(case.scenario, grain)], [MOST_BYTES / grain]])
+    at_knots = numpy.broadcast_to(excess_s(knots), (len(knots), case.draws.n))
     key = (grain, limit_s.tobytes(), at_knots.tobytes())
     found = {} if found is None else found
     if key not in found:
@@ -464,7 +460,7 @@ def _open_question(guest: str, strategies: Sequence[str]) -> str:
 
 
 def _checked(trigger: str, strategy: str, case: Scenario, draws: Draws) -> Total:
-    cost = total(trigger, strategy, case, draws)
+    cost = total(Case(trigger, case, draws), strategy)
     if cost.refused:
         raise MissingNumber(f"{strategy}: {cost.refused}")
     return cost
@@ -495,7 +491,7 @@ def _roots(trigger: str, strategies: Sequence[str], case: Scenario, draws: Draws
     grid = numpy.geomspace(low, high, ROOT_GRID)
     ratio = []
     for x in grid:
-        one, other = (total(trigger, name, line.at(case, float(x)), draws).event.stolen_s for name in strategies)
+        one, other = (total(Case(trigger, line.at(case, float(x)), draws), name).event.stolen_s for name in strategies)
         ratio.append(numpy.broadcast_to(numpy.log(numpy.maximum(one, 1e-15) / numpy.maximum(other, 1e-15)), (draws.n,)))
     ratio = numpy.stack(ratio)
     logs = numpy.log(grid)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy
 
-from costmodel.cost.draws import Draws
+from costmodel.cost.draws import Case, Draws
 from costmodel.cost.event import at_rate, cpus_flushed, mixed_cost
 from costmodel.cost.scenario import Scenario
 from costmodel.cost.total import REFINEMENTS, Rate, Total, event_rate
@@ -132,7 +132,8 @@ def _once(
     rates, stolen = [], []
     for part, draws in zip(parts, found, strict=True):
         entry = STRATEGIES[part.strategy]
-        rate = rate_of(entry, part.trigger, part.scenario, draws)
+        case = Case(part.trigger, part.scenario, draws)
+        rate = rate_of(case, entry)
         rates.append(numpy.zeros(draws.n) if rate is None else part.loops * rate)
-        stolen.append(mixed_cost(entry, part.trigger, part.scenario, draws)[0].stolen_s)
+        stolen.append(mixed_cost(case, entry)[0].stolen_s)
     return rates, stolen

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy
 from scipy.special import gammaincinv
 
-from costmodel.cost.draws import Draws, uniforms
+from costmodel.cost.draws import Case, Draws, uniforms
 from costmodel.cost.event import EventCost, at_rate, mixed_cost
 from costmodel.cost.scenario import Scenario
 from costmodel.errors import MissingNumber
@@ -27,15 +27,15 @@ JEFFREYS = 0.5
 """Events that the prior of a counted rate adds: a count of none still has an upper end."""
 
 
-def event_rate(strategy: Strategy, trigger: str, scenario: Scenario, draws: Draws) -> numpy.ndarray | None:
+def event_rate(case: Case, strategy: Strategy) -> numpy.ndarray | None:
     """Events per second (n,): what was counted, else the most that the kernel's tunables allow, else None."""
-    if (counted := scenario.count(trigger)) is not None:
-        return _counted(*counted, draws)
-    if (rate := scenario.rate(trigger)) is not None:
-        return numpy.full(draws.n, float(rate))
-    if not scenario.firing(trigger).fires:
-        return numpy.zeros(draws.n)
-    load = scenario.load(trigger)
+    if (counted := case.scenario.count(case.trigger)) is not None:
+        return _counted(*counted, case.draws)
+    if (rate := case.scenario.rate(case.trigger)) is not None:
+        return numpy.full(case.draws.n, float(rate))
+    if not case.scenario.firing(case.trigger).fires:
+        return numpy.zeros(case.draws.n)
+    load = case.scenario.load(case.trigger)
     if load is None or load.loop in ("axis", "once"):
         return None
     if load.loop == "closed_batch":
@@ -43,24 +43,24 @@ def event_rate(strategy: Strategy, trigger: str, scenario: Scenario, draws: Draw
             "closed_rate",
             threads=load.threads.value,
             event_fraction=load.event_fraction.value,
-            events_per_cycle=_events_per_cycle(load, scenario),
+            events_per_cycle=_events_per_cycle(load, case.scenario),
             sleep_s=load.sleep_s.value,
-            cycle_flush_s=_cycle_flush_s(strategy, load, scenario, draws),
+            cycle_flush_s=_cycle_flush_s(strategy, load, case.scenario, case.draws),
         )
-    ranges = ranges_per_pass(load, scenario)
-    return _numa("numa_rate", strategy, load, scenario, draws, "numa_scan_period_min_s", ranges)
+    ranges = ranges_per_pass(load, case.scenario)
+    return _numa("numa_rate", strategy, load, case.scenario, case.draws, "numa_scan_period_min_s", ranges)
 
 
-def least_rate(strategy: Strategy, trigger: str, scenario: Scenario, draws: Draws) -> numpy.ndarray | None:
+def least_rate(case: Case, strategy: Strategy) -> numpy.ndarray | None:
     """Events per second (n,) that the tunables allow at least: one range per longest scan period; none where a thread
     scans what it need not change. None where `event_rate` is no ceiling.
     """
-    if not is_ceiling(scenario, trigger):
+    if not is_ceiling(case.scenario, case.trigger):
         return None
-    load = scenario.load(trigger)
+    load = case.scenario.load(case.trigger)
     if load.loop == "closed_batch":
-        return numpy.zeros(draws.n)
-    return _numa("numa_rate_at_least", strategy, load, scenario, draws, "numa_scan_period_max_s", 1.0)
+        return numpy.zeros(case.draws.n)
+    return _numa("numa_rate_at_least", strategy, load, case.scenario, case.draws, "numa_scan_period_max_s", 1.0)
 
 
 def is_ceiling(scenario: Scenario, trigger: str) -> bool:
@@ -90,7 +90,7 @@ def _cycle_flush_s(strategy: Strategy, load: TriggerLoad, scenario: Scenario, dr
     total = numpy.zeros(draws.n)
     for other in scenario.workload.triggers:
         if other.loop == "closed_batch" and other.thread == load.thread and scenario.firing(other.trigger).fires:
-            flush_s = mixed_cost(strategy, other.trigger, scenario, draws)[0].time_s
+            flush_s = mixed_cost(Case(other.trigger, scenario, draws), strategy)[0].time_s
             total = total + _events_per_cycle(other, scenario) * flush_s
     return total
 
@@ -135,7 +135,7 @@ def _numa(
         numa_scan_period_s=period_s,
         numa_limiter_factor=tunables["numa_limiter_factor"],
         vcpus=scenario.vcpus,
-        event_flush_s=mixed_cost(strategy, load.trigger, scenario, draws)[0].time_s,
+        event_flush_s=mixed_cost(Case(load.trigger, scenario, draws), strategy)[0].time_s,
     )
 
 
@@ -147,7 +147,7 @@ def is_closed(scenario: Scenario, trigger: str) -> bool:
 
 # Totals of one strategy at one trigger, as intervals; refused, with the gap named, where a term is unknown.
 
-Rate = Callable[[Strategy, str, Scenario, Draws], numpy.ndarray | None]
+Rate = Callable[[Case, Strategy], numpy.ndarray | None]
 REFINEMENTS = 3
 """A flush that comes often finds fewer dirty lines, ends sooner, and may come sooner: times that this is followed up."""
 
@@ -231,42 +231,42 @@ class Total:
 
 
 def event_of(
-    strategy: Strategy, trigger: str, scenario: Scenario, draws: Draws, rate_of: Rate = event_rate
+    case: Case, strategy: Strategy, rate_of: Rate = event_rate
 ) -> tuple[EventCost, numpy.ndarray, numpy.ndarray | None]:
     """Cost of one event, its 99th percentile over the range lengths, and the rate: what a whole-cache flush finds dirty
     hangs on how often it comes, and how often it comes on how long it takes. Raises MissingNumber with the gap.
     """
-    event, p99_s = mixed_cost(strategy, trigger, scenario, draws)
-    rate = rate_of(strategy, trigger, scenario, draws)
+    event, p99_s = mixed_cost(case, strategy)
+    rate = rate_of(case, strategy)
     if rate is not None and strategy.whole_cache and numpy.any(rate > 0):
         for _ in range(REFINEMENTS):
-            found = at_rate(draws, scenario.machine, rate)
-            event, p99_s = mixed_cost(strategy, trigger, scenario, found)
-            rate = rate_of(strategy, trigger, scenario, found)
+            found = at_rate(case.draws, case.scenario.machine, rate)
+            event, p99_s = mixed_cost(case.over(found), strategy)
+            rate = rate_of(case.over(found), strategy)
     return event, p99_s, rate
 
 
-def total(trigger: str, strategy: str, scenario: Scenario, draws: Draws) -> Total:
+def total(case: Case, strategy: str) -> Total:
     """Cost of `strategy` at `trigger` (ids) in `scenario`."""
     entry = STRATEGIES[strategy]
-    tracked = draws.tracking()
-    cpus = scenario.machine.logical_cpus
-    never = scenario.firing(trigger).why
+    tracked = case.draws.tracking()
+    cpus = case.scenario.machine.logical_cpus
+    never = case.scenario.firing(case.trigger).why
     try:
-        event, p99_s, rate = event_of(entry, trigger, scenario, tracked)
+        event, p99_s, rate = event_of(case.over(tracked), entry)
         at_least, least = None, None
-        if is_ceiling(scenario, trigger):
-            at_least, _, least = event_of(entry, trigger, scenario, tracked, least_rate)
+        if is_ceiling(case.scenario, case.trigger):
+            at_least, _, least = event_of(case.over(tracked), entry, least_rate)
     except MissingNumber as gap:
         used = tuple(sorted(tracked.used))
-        return Total(trigger, strategy, None, None, None, False, cpus, used, False, gap.gap, never=never)
+        return Total(case.trigger, strategy, None, None, None, False, cpus, used, False, gap.gap, never=never)
     return Total(
-        trigger=trigger,
+        trigger=case.trigger,
         strategy=strategy,
         event=event,
         p99_s=p99_s,
         rate_per_s=rate,
-        closed=is_closed(scenario, trigger) and not never,
+        closed=is_closed(case.scenario, case.trigger) and not never,
         logical_cpus=cpus,
         parameters=tuple(sorted(tracked.used)),
         extrapolated=tracked.extrapolated,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy
 
 from costmodel.calibration.parameters import ParameterSet
-from costmodel.cost.draws import uniforms
+from costmodel.cost.draws import Case, uniforms
 from costmodel.cost.event import title_on
 from costmodel.cost.scenario import Scenario
 from costmodel.cost.total import Total, total
@@ -101,10 +101,12 @@ def _pinning(studies: Sequence[Study]) -> numpy.ndarray | None:
         return None
     pinned = [
         total(
-            s.trigger.id,
+            Case(
+                s.trigger.id,
+                replace(s.scenario, cpus_that_ran=float(min(s.scenario.vcpus, s.scenario.machine.logical_cpus))),
+                s.draws,
+            ),
             s.chosen.strategy,
-            replace(s.scenario, cpus_that_ran=float(min(s.scenario.vcpus, s.scenario.machine.logical_cpus))),
-            s.draws,
         )
         for s in masked
     ]
@@ -153,7 +155,7 @@ def _step(studies: Sequence[Study], release: Release | None, there: Scenario) ->
     step = _Step(release, [], [], [], False, [], False)
     masked, extrapolated = False, False
     for study in studies:
-        newer = Study(study.trigger, there, study.parameters, study.draws, {})
+        newer = Study(study.trigger, there, study.draws)
         if newer.unsafe_running and not study.unsafe_running:
             step.opened.append(study)
         if newer.chosen is None:

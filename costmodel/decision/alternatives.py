@@ -8,7 +8,7 @@ from dataclasses import replace
 from costmodel import __version__
 from costmodel.calibration.calibrate import parameters_of
 from costmodel.calibration.parameters import ParameterSet
-from costmodel.cost.draws import Draws
+from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.event import NO_WBNOINVD, executed, title_on
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.total import Total, ranges_per_pass
@@ -66,7 +66,7 @@ def alternatives(
     if not spans:
         raise BadInput(f"nothing is catalogued at {trigger} there", field="--kernel", remedy="leave --kernel out")
     rows, used = _rows(spans, cases, trigger, draws, asked_cpus=numbers.get("cpus_that_ran") is not None)
-    influences = sensitivities(rows[0].strategy, trigger, case, parameters)
+    influences = sensitivities(Case(trigger, case, medians(parameters)), rows[0].strategy)
     load_ = case.load(trigger)
     command = _command(guests, case, trigger, kernel_names, strategies, measured)
     return Alternatives(
@@ -120,7 +120,7 @@ def _trigger(case: Scenario, asked: str | None, draws: Draws, versions: Sequence
         versions[0] if versions else next(k for k in reversed([*kernels.KERNELS][:-1]) if kernels.hosts(case.guest, k))
     )
     at = case.on(first)
-    studies = [Study(one, at, draws.parameters, draws, {}) for one in triggers_of(case.guest)]
+    studies = [Study(one, at, draws) for one in triggers_of(case.guest)]
     lead = headline_study([s for s in studies if case.load(s.trigger.id)] or studies)
     return lead.trigger.id
 
@@ -137,7 +137,7 @@ def _rows(
         masked = STRATEGIES[span.strategy].scope == "mask" and not asked_cpus and case.vcpus < case.machine.logical_cpus
         sizes = [(case.cpus_that_ran, False)] + ([(float(case.vcpus), True)] if masked else [])
         for cpus, pinned in sizes:
-            study = Study(TRIGGERS[trigger], replace(case, cpus_that_ran=cpus), draws.parameters, draws, {})
+            study = Study(TRIGGERS[trigger], replace(case, cpus_that_ran=cpus), draws)
             cost = study.cost(span.strategy)
             used.update(name for name in cost.parameters if name in draws.parameters.parameters)
             rows.append(_row(span, case, cost, base, cpus, pinned=pinned))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 
 import numpy
 
 from costmodel.calibration.parameters import ParameterSet
-from costmodel.cost.draws import Draws, medians
+from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.event import title_on
 from costmodel.cost.scenario import Scenario
 from costmodel.cost.sweep import AXES, crossings
@@ -182,25 +182,26 @@ def compare(costs: Mapping[str, Total]) -> Comparison:
     )
 
 
-def corners(
-    strategies: Sequence[str], chosen: str, trigger: str, scenario: Scenario, parameters: ParameterSet
-) -> list[Corner]:
+def corners(case: Case, strategies: Sequence[str], chosen: str) -> list[Corner]:
     """Cheapest strategy at each corner of the prior: the parameters that matter most at 5 % and 95 %, the rest median."""
-    names = influential(strategies, trigger, scenario, parameters)[:CORNER_PARAMETERS]
-    ends = [(parameters[name].distribution.low, parameters[name].distribution.high) for name in names]
+    names = influential(case, strategies)[:CORNER_PARAMETERS]
+    ends = [(case.parameters[name].distribution.low, case.parameters[name].distribution.high) for name in names]
     grid = list(product(*ends))
     if not names:
         return []
     values = {name: numpy.array([point[i] for point in grid]) for i, name in enumerate(names)}
     at = Draws(
-        parameters,
+        case.parameters,
         len(grid),
         fixed={
-            **{name: numpy.full(len(grid), entry.distribution.median) for name, entry in parameters.parameters.items()},
+            **{
+                name: numpy.full(len(grid), entry.distribution.median)
+                for name, entry in case.parameters.parameters.items()
+            },
             **values,
         },
     )
-    stolen = numpy.stack([total(trigger, name, scenario, at).event.stolen_s for name in strategies])
+    stolen = numpy.stack([total(case.over(at), name).event.stolen_s for name in strategies])
     own = stolen[list(strategies).index(chosen)]
     labels = [
         ", ".join(
@@ -219,36 +220,34 @@ def corners(
     ]
 
 
-def influential(strategies: Sequence[str], trigger: str, scenario: Scenario, parameters: ParameterSet) -> list[str]:
+def influential(case: Case, strategies: Sequence[str]) -> list[str]:
     """Parameters by how far the log of the cost ratio of the two cheapest strategies moves between 5 % and 95 %."""
-    middle = medians(parameters)
-    base = {name: total(trigger, name, scenario, middle) for name in strategies}
+    middle = medians(case.parameters)
+    base = {name: total(case.over(middle), name) for name in strategies}
     ranked = sorted(strategies, key=lambda name: float(base[name].event.stolen_s[0]))[:2]
     used = sorted({name for strategy in ranked for name in base[strategy].parameters})
     swings = {}
     for name in used:
-        entry = parameters[name].distribution
+        entry = case.parameters[name].distribution
         if entry.shape == "fixed":
             continue
         ends = middle.with_values(**{name: numpy.array([entry.low, entry.high])})
-        logs = [numpy.log(numpy.maximum(total(trigger, s, scenario, ends).event.stolen_s, 1e-15)) for s in ranked]
+        logs = [numpy.log(numpy.maximum(total(case.over(ends), s).event.stolen_s, 1e-15)) for s in ranked]
         ratio = logs[0] - logs[-1] if len(logs) > 1 else logs[0]
         ratio = numpy.broadcast_to(ratio, (2,))
         swings[name] = abs(float(ratio[1] - ratio[0]))
     return sorted(swings, key=lambda name: (-swings[name], name))
 
 
-def winners_elsewhere(
-    strategies: Sequence[str], trigger: str, scenario: Scenario, variations: Mapping[str, ParameterSet]
-) -> dict[str, str]:
+def winners_elsewhere(case: Case, strategies: Sequence[str], variations: Mapping[str, ParameterSet]) -> dict[str, str]:
     """Cheapest strategy at the medians of each varied parameter set (a row or a measured machine left out).
 
     A variation that cannot give a number is left out: it refuses, it does not choose.
     """
     found = {}
     for label, parameters in variations.items():
-        at = medians(parameters)
-        costs = {name: total(trigger, name, scenario, at) for name in strategies}
+        there = case.over(medians(parameters))
+        costs = {name: total(there, name) for name in strategies}
         if all(cost.refused is None for cost in costs.values()):
             found[label] = min(costs, key=lambda name: float(costs[name].event.stolen_s[0]))
     return found
@@ -260,61 +259,53 @@ FLIP_AXES = ("range_bytes", "cpus", "cache_bytes")
 PARAMETER_SPAN = 100.0
 
 
-def stolen_at(
-    strategy: str, trigger: str, scenario: Scenario, middle: Draws, name: str, values: numpy.ndarray
-) -> numpy.ndarray:
+def stolen_at(case: Case, strategy: str, name: str, values: numpy.ndarray) -> numpy.ndarray:
     """CPU-seconds that one event of `strategy` steals at the medians `middle`, with axis or parameter `name` at each of
     `values`, shape (n,).
     """
     chosen = STRATEGIES[strategy]
     if name in AXES:
-        cases = [AXES[name].at(scenario, float(value)) for value in values]
-        return numpy.array([float(event_of(chosen, trigger, case, middle)[0].stolen_s[0]) for case in cases])
-    stolen_s = event_of(chosen, trigger, scenario, middle.with_values(**{name: values}))[0].stolen_s
+        along = [replace(case, scenario=AXES[name].at(case.scenario, float(value))) for value in values]
+        return numpy.array([float(event_of(there, chosen)[0].stolen_s[0]) for there in along])
+    stolen_s = event_of(case.over(case.draws.with_values(**{name: values})), chosen)[0].stolen_s
     return numpy.broadcast_to(stolen_s, values.shape)
 
 
-def winner_at(
-    strategies: Sequence[str], trigger: str, scenario: Scenario, middle: Draws, name: str, value: float
-) -> str:
+def winner_at(case: Case, strategies: Sequence[str], name: str, value: float) -> str:
     """Cheapest of `strategies` at the medians `middle`, with axis or parameter `name` at `value`."""
     at = numpy.array([value])
-    return min(strategies, key=lambda s: stolen_at(s, trigger, scenario, middle, name, at)[0])
+    return min(strategies, key=lambda s: stolen_at(case, s, name, at)[0])
 
 
 def flips(
+    case: Case,
     strategies: Sequence[str],
     winner: str,
-    trigger: str,
-    scenario: Scenario,
-    parameters: ParameterSet,
     names: Sequence[str],
 ) -> list[Flip]:
     """Where `winner` stops being the cheapest along each axis and along the parameters `names`, nearest first."""
-    found, middle = [], medians(parameters)
+    found, middle = [], case.over(medians(case.parameters))
     for name in (*FLIP_AXES, *names):
         if name in AXES:
             axis = AXES[name]
-            current = axis.here(scenario, trigger)
-            low, high = axis.span(scenario)
+            current = axis.here(case.scenario, case.trigger)
+            low, high = axis.span(case.scenario)
             unit, label = axis.unit, axis.label
         else:
-            entry = parameters[name]
+            entry = case.parameters[name]
             current = entry.distribution.median
             low, high = current / PARAMETER_SPAN, current * PARAMETER_SPAN
             if entry.share:
                 low, high = 1e-4, 1.0
             unit, label = entry.unit, entry.description
-        found.extend(_along(strategies, winner, trigger, scenario, middle, name, label, unit, current, low, high))
+        found.extend(_along(middle, strategies, winner, name, label, unit, current, low, high))
     return found
 
 
 def _along(
+    case: Case,
     strategies: Sequence[str],
     winner: str,
-    trigger: str,
-    scenario: Scenario,
-    middle: Draws,
     name: str,
     label: str,
     unit: str,
@@ -326,8 +317,8 @@ def _along(
     others = [s for s in strategies if s != winner]
 
     def lead(values: numpy.ndarray) -> numpy.ndarray:
-        costs = [stolen_at(s, trigger, scenario, middle, name, values) for s in others]
-        return numpy.min(costs, axis=0) - stolen_at(winner, trigger, scenario, middle, name, values)
+        costs = [stolen_at(case, s, name, values) for s in others]
+        return numpy.min(costs, axis=0) - stolen_at(case, winner, name, values)
 
     roots = crossings(lead, low, high)
     below = [root for root in roots if root < current]
@@ -336,8 +327,8 @@ def _along(
     for root, side in ((below[-1:] or [None])[0], 0.99), ((above[:1] or [None])[0], 1.01):
         if root is None:
             continue
-        other = winner_at(strategies, trigger, scenario, middle, name, root * side)
-        inside = winner_at(strategies, trigger, scenario, middle, name, root / side)
+        other = winner_at(case, strategies, name, root * side)
+        inside = winner_at(case, strategies, name, root / side)
         if other == inside:
             continue
         word = "below" if side < 1 else "above"
@@ -367,18 +358,27 @@ class Study:
 
     trigger: Trigger
     scenario: Scenario
-    parameters: ParameterSet
     draws: Draws
-    variations: Mapping[str, ParameterSet]
+    variations: Mapping[str, ParameterSet] = field(default_factory=dict)
     candidates: list[Candidate] = field(init=False)
 
     def __post_init__(self) -> None:
         self.candidates = candidates(self.scenario, self.trigger.id)
 
+    @property
+    def case(self) -> Case:
+        """What its costs are asked of."""
+        return Case(self.trigger.id, self.scenario, self.draws)
+
+    @property
+    def parameters(self) -> ParameterSet:
+        """The parameters that are drawn."""
+        return self.draws.parameters
+
     def cost(self, strategy: str) -> Total:
         """Total of `strategy` at the trigger, computed once."""
         if strategy not in self._costs:
-            self._costs[strategy] = total(self.trigger.id, strategy, self.scenario, self.draws)
+            self._costs[strategy] = total(self.case, strategy)
         return self._costs[strategy]
 
     @cached_property
@@ -447,22 +447,22 @@ class Study:
     def corners(self) -> list[Corner]:
         if self.comparison is None:
             return []
-        return corners(list(self.costed), self.chosen.strategy, self.trigger.id, self.scenario, self.parameters)
+        return corners(self.case, list(self.costed), self.chosen.strategy)
 
     @cached_property
     def disagreeing(self) -> dict[str, str]:
         """Reruns (a row or a measured machine left out) in which another strategy is cheapest than with all rows."""
         if self.comparison is None:
             return {}
-        found = winners_elsewhere(list(self.costed), self.trigger.id, self.scenario, self.variations)
+        found = winners_elsewhere(self.case, list(self.costed), self.variations)
         return {label: winner for label, winner in found.items() if winner != self.comparison.winner}
 
     @cached_property
     def flips(self) -> list[Flip]:
         if self.comparison is None:
             return []
-        names = influential(list(self.costed), self.trigger.id, self.scenario, self.parameters)[:FLIP_PARAMETERS]
-        return flips(list(self.costed), self.comparison.winner, self.trigger.id, self.scenario, self.parameters, names)
+        names = influential(self.case, list(self.costed))[:FLIP_PARAMETERS]
+        return flips(self.case, list(self.costed), self.comparison.winner, names)
 
     def entry(self) -> PolicyEntry:
         """The policy entry of the trigger."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy
 
+from costmodel.cost.draws import Case
 from costmodel.cost.event import NO_WBNOINVD, cpus_flushed, executed, title_on
 from costmodel.cost.scenario import PAGE_BYTES, RANGE_ASSUMED, Scenario
 from costmodel.cost.total import Total, distances, ranges_per_pass, stock, total
@@ -399,7 +400,7 @@ def merging_error(case: Scenario, studies: Sequence[Study], evidence: Evidence) 
     scanned = [s for s in studies if s.chosen and any("mergeable" in cause.before for cause in s.trigger.causes)]
     own = any(case.pulls(study.trigger.id) for study in scanned)
     there = case if own else replace(case, workload=evidence.workload(KSM_WORKLOAD))
-    costs = [total(s.trigger.id, s.chosen.strategy, there, s.draws) for s in scanned]
+    costs = [total(Case(s.trigger.id, there, s.draws), s.chosen.strategy) for s in scanned]
     lost = [cost.host_cpu_s_per_s for cost in costs if cost.host_cpu_s_per_s is not None]
     price = "what that costs is not known here"
     if lost:

@@ -197,7 +197,7 @@ def spans_of(case: Scenario, trigger: str, draws: Draws, versions: Sequence[str]
     apart = bool(versions) and GUESTS[case.guest].has("upstream")
     found: list[Span] = []
     for piece in _asked_pieces(trigger, versions) if versions else _all_pieces(trigger):
-        study = Study(TRIGGERS[trigger], case.on(piece.version), draws.parameters, draws, {})
+        study = Study(TRIGGERS[trigger], case.on(piece.version), draws)
         running = [c for c in study.candidates if c.running]
         done = study.chosen or next((c for c in running if c.verdict.state == "undecided"), None)
         if done is None and versions and running:
@@ -231,7 +231,7 @@ def _asked_pieces(trigger: str, versions: Sequence[str]) -> list[Piece]:
 
 def asked_for(case: Scenario, trigger: str, draws: Draws, name: str) -> Span:
     """A strategy that the user wants beside what kernels do, judged on the newest kernel."""
-    study = Study(TRIGGERS[trigger], case, draws.parameters, draws, {})
+    study = Study(TRIGGERS[trigger], case, draws)
     verdict = next(c.verdict for c in study.candidates if c.strategy == STRATEGIES[name].id)
     note = STRATEGIES[name].list_status
     if verdict.state != "admissible":

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from costmodel import __version__
 from costmodel.calibration.calibrate import parameters_of, variations
 from costmodel.calibration.parameters import ParameterSet
-from costmodel.cost.draws import Draws
+from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.event import left_out
 from costmodel.cost.scenario import PAGE_BYTES, Scenario, scenario
 from costmodel.decision import headline, waits
@@ -78,7 +78,7 @@ def study_all(evidence: Evidence, case: Scenario, parameters: ParameterSet) -> l
     """One study per trigger that the guest type has."""
     draws = Draws(parameters)
     varied = variations(evidence, case.machine.id)
-    return [Study(trigger, case, parameters, draws, varied) for trigger in triggers_of(case.guest)]
+    return [Study(trigger, case, draws, varied) for trigger in triggers_of(case.guest)]
 
 
 def _command(case: Scenario) -> str:
@@ -198,4 +198,4 @@ def _assemble(
 def _sensitivities(lead: Study | None, parameters: ParameterSet) -> list[Sensitivity]:
     if lead is None or lead.chosen is None:
         return []
-    return sensitivities(lead.chosen.strategy, lead.trigger.id, lead.scenario, parameters)
+    return sensitivities(Case(lead.trigger.id, lead.scenario, medians(parameters)), lead.chosen.strategy)

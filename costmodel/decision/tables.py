@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy
 
-from costmodel.cost.draws import Draws
+from costmodel.cost.draws import Case, Draws
 from costmodel.cost.scenario import Scenario
 from costmodel.cost.tenants import Part, losses
 from costmodel.cost.total import Total, event_rate, is_ceiling, least_rate, total
@@ -137,7 +137,7 @@ def _mask_row(
 ) -> MaskRow:
     """A row of the mask with `cpus` CPUs: packed into few cache domains, dealt out, or at random places (`uniform`)."""
     case = replace(study.scenario, cpus_that_ran=cpus, packed=packed and not uniform)
-    cost = total(study.trigger.id, candidate.strategy, case, study.draws)
+    cost = total(Case(study.trigger.id, case, study.draws), candidate.strategy)
     return MaskRow(
         trigger=study.trigger.id,
         strategy=candidate.strategy,
@@ -192,7 +192,7 @@ def _storm_rows(study: Study) -> list[StormRow]:
 def _storm_row(study: Study, events: float, range_bytes: float | None) -> StormRow:
     """`events` events one after another, each over `range_bytes` (None: the trigger's own range)."""
     case = replace(study.scenario, range_bytes=range_bytes)
-    cost = total(study.trigger.id, study.chosen.strategy, case, study.draws)
+    cost = total(Case(study.trigger.id, case, study.draws), study.chosen.strategy)
     event = cost.event
     return StormRow(
         trigger=study.trigger.id,
@@ -234,7 +234,7 @@ def together_rows(cases: Mapping[str, Scenario], vms: Mapping[str, int], draws: 
 def _together_parts(case: Scenario, count: int, draws: Draws) -> list[Part]:
     found = []
     for trigger in triggers_of(case.guest):
-        study = Study(trigger, case, draws.parameters, draws, {})
+        study = Study(trigger, case, draws)
         if (
             case.pulls(trigger.id)
             and study.chosen
@@ -344,7 +344,7 @@ def _prior_values(study: Study, instead: float | str) -> numpy.ndarray:
 
 
 def _prior_row(prior: str, study: Study, taken: dict[str, numpy.ndarray]) -> RivalPrior:
-    found = total(study.trigger.id, study.chosen.strategy, study.scenario, study.draws.with_values(**taken))
+    found = total(Case(study.trigger.id, study.scenario, study.draws.with_values(**taken)), study.chosen.strategy)
     per_event = found.host_cpu_s_per_s is None
     return RivalPrior(
         prior=prior,

@@ -100,7 +100,7 @@ def compare_sides(evidence: Evidence, kind: str, base: Side, new: Side) -> Versu
     case = base.scenario
     draws = Draws(parameters_of(evidence, case.machine.id))
     pairs = [
-        (trigger, *(_done(Study(trigger, side.scenario, draws.parameters, draws, {}), side) for side in (base, new)))
+        (trigger, *(_done(Study(trigger, side.scenario, draws), side) for side in (base, new)))
         for trigger in triggers_of(case.guest)
     ]
     found = [_trigger(kind, trigger, left, right) for trigger, left, right in pairs]
@@ -252,7 +252,7 @@ def _sources(evidence: Evidence, case: Scenario, parameters: ParameterSet, used:
     fixed = {row for load in loads for row in load.sources}
     fixed.update(row for rows in case.machine.provenance.values() for row in rows)
     middle = medians(parameters)
-    studies = [Study(trigger, case, parameters, middle, {}) for trigger in triggers_of(case.guest)]
+    studies = [Study(trigger, case, middle) for trigger in triggers_of(case.guest)]
     found = [row for row in source_rows(evidence, case, studies) if row.id in wanted | fixed]
     told = {row.id for row in found}
     return [*(source_row(evidence, name) for name in sorted(wanted - told) if name in evidence.measurements), *found]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from costmodel.calibration.calibrate import parameters_of
 from costmodel.calibration.parameters import ParameterSet
+from costmodel.cost.draws import Case, medians
 from costmodel.cost.scenario import PAGE_BYTES, Scenario, scenario
 from costmodel.cost.sweep import AXES, Curves, HeatMap, sweep, winner_map
 from costmodel.decision.result import COUNT_OF, RATE_OF, SECONDS_OF, Recommendation, State
@@ -40,11 +41,13 @@ class View:
 
     def sweeps(self) -> list[Curves]:
         """One sweep per axis."""
-        return [sweep(self.scenario, self.trigger, self.strategies, self.parameters, over) for over in AXES]
+        return [
+            sweep(Case(self.trigger, self.scenario, medians(self.parameters)), self.strategies, over) for over in AXES
+        ]
 
     def map(self) -> HeatMap:
         """Cheapest of the strategies that cannot be ruled out, over range length and CPUs."""
-        return winner_map(self.scenario, self.trigger, self.choices, self.parameters)
+        return winner_map(Case(self.trigger, self.scenario, medians(self.parameters)), self.choices)
 
 
 def view(result: Recommendation, evidence: Evidence | None = None) -> View | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy
 
-from costmodel.cost.draws import Draws
+from costmodel.cost.draws import Case, Draws
 from costmodel.cost.sweep import cap_bytes
 from costmodel.cost.tenants import bill
 from costmodel.cost.total import Total
@@ -209,7 +209,7 @@ def _hybrids(study: Study, found: dict[tuple, numpy.ndarray]) -> list[HybridRow]
         if STRATEGIES[candidate.strategy].scope != "range":
             continue
         caps = [
-            cap_bytes(study.trigger.id, candidate.strategy, whole.strategy, study.scenario, draws, by, found)
+            cap_bytes(Case(study.trigger.id, study.scenario, draws), candidate.strategy, whole.strategy, by, found)
             for by in ("stolen_s", "time_s")
         ]
         marked = study.cost(candidate.strategy).extrapolated or study.cost(whole.strategy).extrapolated

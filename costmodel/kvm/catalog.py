@@ -39,6 +39,10 @@ class Catalog(Mapping[str, Record]):
         """The record called `id`, in any case. Raises UnknownName."""
         return self._records[known_id(self.kind, id, self._records)]
 
+    def get(self, id: str, default: Record | None = None) -> Record | None:  # type: ignore[override]
+        """The record with exactly this id, or `default`."""
+        return self._records.get(id, default)
+
     def __contains__(self, id: object) -> bool:
         return id in self._records
 

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 import numpy
 
 from costmodel.calibration.calibrate import parameters_of
-from costmodel.cost.draws import Draws
+from costmodel.cost.draws import Case, Draws
 from costmodel.cost.event import at_rate, mixed_cost, title_on
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.sweep import AXES, CURVE_DRAWS, CURVE_POINTS, Band
@@ -140,7 +140,7 @@ def answer(asked: Question) -> Answer | None:
         return None
     own = _at_trigger(study.scenario, study.trigger.id, asked)
     if own != study.scenario:
-        study = studies[study.trigger.id] = Study(study.trigger, own, study.parameters, study.draws, {})
+        study = studies[study.trigger.id] = Study(study.trigger, own, study.draws)
     every = list(studies.values())
     return Answer(study, headline.cost_text(headline.headline_study(every), every))
 
@@ -151,7 +151,7 @@ def _studies(host: Question, data_hash: str) -> dict[str, Study]:
     case, draws = _case(host), _draws(host.machine)[0]
     if reason := not_applicable(case, GUESTS[host.guest]):
         raise BadInput(reason, field="guest", remedy="choose one that the machine and the kernel can host")
-    return {trigger.id: Study(trigger, case, draws.parameters, draws, {}) for trigger in triggers_of(host.guest)}
+    return {trigger.id: Study(trigger, case, draws) for trigger in triggers_of(host.guest)}
 
 
 def _case(asked: Question) -> Scenario:
@@ -181,9 +181,9 @@ def curves(study: Study, strategies: Sequence[str], over: str, x: numpy.ndarray,
             if over == "rate_per_s":
                 entry = STRATEGIES[name]
                 at = at_rate(draws, there.machine, column) if entry.whole_cache else draws
-                cost = mixed_cost(entry, study.trigger.id, there, at)[0].stolen_s
+                cost = mixed_cost(Case(study.trigger.id, there, at), entry)[0].stolen_s
             else:
-                cost = event_of(STRATEGIES[name], study.trigger.id, there, draws)[0].stolen_s
+                cost = event_of(Case(study.trigger.id, there, draws), STRATEGIES[name])[0].stolen_s
         except MissingNumber:
             continue
         if over == "rate_per_s":

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy
 
 from costmodel.calibration.parameters import ParameterSet
-from costmodel.cost.draws import Draws
+from costmodel.cost.draws import Case, Draws
 from costmodel.cost.event import event_cost
 from costmodel.cost.scenario import Scenario
 from costmodel.decision.choice import Candidate, candidates, from_kernel
@@ -105,7 +105,7 @@ def service(evidence: Evidence, scenario: Scenario, parameters: ParameterSet, ta
             continue
         tracked = draws.tracking()
         try:
-            costs = [event_cost(entry, t, scenario, tracked, NODES_BYTES[:, None]) for t in stand_ins]
+            costs = [event_cost(Case(t, scenario, tracked), entry, NODES_BYTES[:, None]) for t in stand_ins]
         except MissingNumber as gap:
             refused[name] = gap.gap
             continue

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy
 
 from costmodel.calibration.calibrate import parameters_of
-from costmodel.cost.draws import medians
+from costmodel.cost.draws import Case, medians
 from costmodel.cost.total import total
 from costmodel.decision.estimates import CPU_TIME, Quantity, paired, refused_row
 from costmodel.decision.result import Interval, Verdict, Versus, VersusRow, VersusSide, VersusTrigger
@@ -173,5 +173,5 @@ def _used(base: Side, new: Side, left: Picked, right: Picked, costs: Service, ev
     found: set[str] = set()
     for side, one in ((base, left), (new, right)):
         if one.way is not None:
-            found.update(total(costs.triggers[0], one.shown.strategy, side.scenario, middle).parameters)
+            found.update(total(Case(costs.triggers[0], side.scenario, middle), one.shown.strategy).parameters)
     return found

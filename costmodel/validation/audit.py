@@ -13,7 +13,7 @@ import numpy
 from costmodel.calibration.calibrate import parameter_set
 from costmodel.calibration.parameters import Calibration, ParameterSet
 from costmodel.calibration.published import checks
-from costmodel.cost.draws import medians
+from costmodel.cost.draws import Case, medians
 from costmodel.cost.scenario import Scenario
 from costmodel.cost.total import Total, distances, total
 from costmodel.errors import BadInput, CostModelError
@@ -324,7 +324,7 @@ def _costs(key: _Key) -> tuple[object, ...]:
             case = Scenario(
                 machine, "sev", load, kernels.MASK_KERNEL, vcpus, resident, float(ran), where, release=RELEASE
             )
-            found += [_numbers(total(entry.trigger, name, case, draws)) for name in STRATEGIES]
+            found += [_numbers(total(Case(entry.trigger, case, draws), name)) for name in STRATEGIES]
     return tuple(found)
 
 

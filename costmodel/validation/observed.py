@@ -9,7 +9,7 @@ import numpy
 from costmodel.calibration.calibrate import parameters_of
 from costmodel.calibration.parameters import Calibration
 from costmodel.calibration.published import Check, checks
-from costmodel.cost.draws import Draws
+from costmodel.cost.draws import Case, Draws
 from costmodel.cost.event import whole_cache
 from costmodel.cost.scenario import scenario
 from costmodel.cost.total import total
@@ -101,7 +101,7 @@ def _boot(evidence: Evidence) -> Row:
     """N30: the invalidations of one boot, as the time for which the whole host stands still."""
     case = scenario(evidence, "sev", "epyc-7763-2s", "vm-boot", "6.6")
     load = case.load("autonuma_prot_none_scan")
-    cost = total(load.trigger, "WBINVD_ALL", case, Draws(parameters_of(evidence, case.machine.id)))
+    cost = total(Case(load.trigger, case, Draws(parameters_of(evidence, case.machine.id))), "WBINVD_ALL")
     events = load.events_per_cycle.value
     low, middle, high = (float(x) for x in numpy.quantile(events * cost.event.time_s, (0.05, 0.5, 0.95)))
     slowest = events / float(_scan_rate(evidence))

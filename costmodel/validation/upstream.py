@@ -9,7 +9,7 @@ from typing import Literal
 import numpy
 
 from costmodel.calibration.calibrate import parameters_of
-from costmodel.cost.draws import Draws
+from costmodel.cost.draws import Case, Draws
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.total import Total, total
 from costmodel.decision.choice import dominates
@@ -127,7 +127,11 @@ def _judgement(evidence: Evidence, case: Scenario, decision: UpstreamDecision, t
     known = _applicable(old, case.guest, trigger, facts) if old else _rival(case, trigger, proposed, facts, draws)
     new = judge(case.guest, trigger, proposed, facts)
     was = judge(case.guest, trigger, known, facts) if known else None
-    p = _p_cheaper(total(trigger, proposed, case, draws), total(trigger, known, case, draws)) if known else None
+    p = (
+        _p_cheaper(total(Case(trigger, case, draws), proposed), total(Case(trigger, case, draws), known))
+        if known
+        else None
+    )
     if was is None or (was.state == "inadmissible" and new.state != "inadmissible"):
         basis, prefers = "forced", True
     elif new.state == "inadmissible" and was.state != "inadmissible":
@@ -148,7 +152,7 @@ def _applicable(names: Sequence[str], guest: str, trigger: str, facts: dict[str,
 def _rival(case: Scenario, trigger: str, proposed: str, facts: dict[str, bool], draws: Draws) -> str | None:
     """Where nothing was done before: the cheapest other flush that is admissible and has a number."""
     costs = {
-        name: total(trigger, name, case, draws)
+        name: total(Case(trigger, case, draws), name)
         for name in STRATEGIES
         if name != proposed
         and not STRATEGIES[name].skips
@@ -279,8 +283,8 @@ def _cost_alone_row(evidence: Evidence, place: Place) -> Row:
     case = scenario(evidence, place.guest, COST_ALONE_MACHINE, "autonuma-default")
     case = replace(case, cpus_that_ran=float(case.vcpus))
     draws = Draws(parameters_of(evidence, COST_ALONE_MACHINE))
-    cheap = total(place.trigger, place.cheaper, case, draws).event
-    dear = total(place.trigger, place.first_half or place.kernel, case, draws).event
+    cheap = total(Case(place.trigger, case, draws), place.cheaper).event
+    dear = total(Case(place.trigger, case, draws), place.first_half or place.kernel).event
     share = float(numpy.mean(cheap.stolen_s < dear.stolen_s))
     verdict = judge(
         place.guest,

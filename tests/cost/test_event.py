@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from costmodel.calibration.calibrate import parameters_of
 from costmodel.cost import event
-from costmodel.cost.draws import Draws, medians
+from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.event import EventCost, Spread, cpus_flushed, event_cost, folios, mixed_cost
 from costmodel.cost.scenario import scenario
 from costmodel.cost.total import total
@@ -229,7 +229,7 @@ def test_a_mask_flushes_the_cpus_that_ran_and_a_blast_all(case):
     ],
 )
 def test_only_a_cpu_that_has_wbnoinvd_keeps_its_lines(name, cpus, has, invalidates, case, at):
-    found = event_cost(STRATEGIES[name], MIGRATE, with_wbnoinvd(case, has), at, 4096.0)
+    found = event_cost(Case(MIGRATE, with_wbnoinvd(case, has), at), STRATEGIES[name], 4096.0)
     expected = event.whole_cache(at, case.machine, cpus, invalidates=invalidates, packed=True)
     for part in ("time_s", "stolen_s", "irq_off_s", "guest_s"):
         assert getattr(found, part) == getattr(expected, part)
@@ -247,7 +247,7 @@ def test_only_a_cpu_that_has_wbnoinvd_keeps_its_lines(name, cpus, has, invalidat
 )
 def test_pages_have_fences_of_their_own(name, guest, pages, case, at):
     there, size = replace(case, guest=guest), 2.0**20
-    found = event_cost(STRATEGIES[name], MIGRATE, there, at, size)
+    found = event_cost(Case(MIGRATE, there, at), STRATEGIES[name], size)
     present = event.present_fraction(at, case.machine, case.resident_bytes, there.shape(MIGRATE).residency, size)
     ranged = event.paged_flush if pages else event.range_flush
     expected = ranged(at, case.machine, size, present, case.vcpus)
@@ -265,8 +265,8 @@ def test_rmpupdate_is_due_whatever_flushes(name, trigger, case, at):
     entry = STRATEGIES[name]
     slow = at.with_values(rmpupdate_s=at["rmpupdate_s"] + 1.0)
     added = [
-        event_cost(entry, trigger, there, slow, pages * 4096.0).time_s
-        - event_cost(entry, trigger, there, at, pages * 4096.0).time_s
+        event_cost(Case(trigger, there, slow), entry, pages * 4096.0).time_s
+        - event_cost(Case(trigger, there, at), entry, pages * 4096.0).time_s
         for there in (snp, replace(snp, folio_bytes=2.0**21), replace(case, guest="tdx"))
     ]
     assert [x.item() for x in added] == pytest.approx([pages, 1, 0])
@@ -279,7 +279,7 @@ def test_a_hole_of_guest_memfd_is_a_call_per_folio(case, at):
         there = replace(snp, folio_bytes=folio_bytes)
         for trigger in RELEASES:
             assert folios(trigger, there, size) == calls
-            found = event_cost(STRATEGIES["WBINVD_ALL"], trigger, there, at, size)
+            found = event_cost(Case(trigger, there, at), STRATEGIES["WBINVD_ALL"], size)
             each = event.each_folio(at, case.machine, 256, numpy.array(float(calls)), **still)
             assert found.time_s == pytest.approx(each.time_s + calls * at["rmpupdate_s"])
     assert folios("munmap_or_discard", case, size) == 1
@@ -287,7 +287,7 @@ def test_a_hole_of_guest_memfd_is_a_call_per_folio(case, at):
 
 def test_a_range_of_no_workload_is_of_unknown_use(case, at):
     lone = replace(case, elsewhere={})
-    found = event_cost(STRATEGIES["CLFLUSHOPT_UVA"], "memslot_delete_or_move", lone, at, 2.0**20)
+    found = event_cost(Case("memslot_delete_or_move", lone, at), STRATEGIES["CLFLUSHOPT_UVA"], 2.0**20)
     present = event.present_fraction(at, case.machine, case.resident_bytes, "unknown", 2.0**20)
     assert found.time_s == event.range_flush(at, case.machine, 2.0**20, present, case.vcpus).time_s
 
@@ -295,8 +295,8 @@ def test_a_range_of_no_workload_is_of_unknown_use(case, at):
 def test_what_nobody_timed_is_refused_by_name(case, at):
     for name, gap in (("VM_PAGE_FLUSH", "VM_PAGE_FLUSH"), ("DF_FLUSH_SEQ", "DF_FLUSH"), ("TDX_CACHE_WB", "CACHE.WB")):
         with pytest.raises(MissingNumber, match=gap):
-            event_cost(STRATEGIES[name], MIGRATE, case, at, 4096.0)
-    nothing = event_cost(STRATEGIES["NO_FLUSH"], MIGRATE, case, at, 4096.0)
+            event_cost(Case(MIGRATE, case, at), STRATEGIES[name], 4096.0)
+    nothing = event_cost(Case(MIGRATE, case, at), STRATEGIES["NO_FLUSH"], 4096.0)
     assert nothing.time_s == nothing.stolen_s == nothing.irq_off_s == nothing.guest_s == 0
 
 
@@ -305,12 +305,12 @@ def mixed(monkeypatch, case, at):
     """mixed_cost() where a range of x bytes takes x, 2x, 3x and 4x seconds."""
 
     def find(*ranges):
-        def cost(entry, trigger, scenario, draws, size):
+        def cost(case, entry, size):
             return EventCost(*(numpy.full(1, factor * size) for factor in (1.0, 2.0, 3.0, 4.0, 5.0)))
 
         monkeypatch.setattr(event, "event_cost", cost)
         monkeypatch.setattr(type(case), "ranges", lambda self, trigger: ranges)
-        return mixed_cost(STRATEGIES["CLFLUSHOPT_UVA"], MIGRATE, case, at)
+        return mixed_cost(Case(MIGRATE, case, at), STRATEGIES["CLFLUSHOPT_UVA"])
 
     return find
 
@@ -491,7 +491,7 @@ def test_a_scenario_says_how_its_mask_lies(milan_ksm, milan):
     at = medians(milan)
     pinned = replace(milan_ksm, cpus_that_ran=8.0)
     packed, dealt = (
-        total("unreg_region", "WBNOINVD_MASK", replace(pinned, packed=p), at).event.time_s for p in (True, False)
+        total(Case("unreg_region", replace(pinned, packed=p), at), "WBNOINVD_MASK").event.time_s for p in (True, False)
     )
     direct = event.whole_cache(at, milan_ksm.machine, 8.0, invalidates=False, packed=False).time_s
     assert dealt == pytest.approx(direct)
@@ -501,7 +501,7 @@ def test_a_scenario_says_how_its_mask_lies(milan_ksm, milan):
 def test_on_all_cpus_it_does_not_matter_how_the_mask_lies(milan_ksm, milan):
     at = medians(milan)
     ways = [
-        float(total("ksm_replace_page", "WBINVD_ALL", replace(milan_ksm, packed=p), at).event.time_s[0])
+        float(total(Case("ksm_replace_page", replace(milan_ksm, packed=p), at), "WBINVD_ALL").event.time_s[0])
         for p in (True, False)
     ]
     assert ways[0] == ways[1]

@@ -133,7 +133,10 @@ def test_the_words_of_a_command_set_the_same_numbers_again(evidence):
 def test_dma_that_bypasses_the_caches_belongs_to_guests_without_encryption(evidence):
     plain = asked(evidence, guest="plain", noncoherent_dma=True)
     assert plain.number_words == ["--noncoherent-dma"]
-    assert [plain.known("guest_executes_wbinvd")[name] for name in ("noncoherent_dma", "has_wbinvd_exit")] == [True, True]
+    assert [plain.known("guest_executes_wbinvd")[name] for name in ("noncoherent_dma", "has_wbinvd_exit")] == [
+        True,
+        True,
+    ]
     assert asked(evidence, guest="plain").known("guest_executes_wbinvd")["noncoherent_dma"] is False
     for guest in ("sev", "sev-snp-gmem"):
         with pytest.raises(BadInput, match="noncoherent_dma.*ask for the guest plain"):

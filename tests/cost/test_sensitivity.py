@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy
 import pytest
 
-from costmodel.cost.draws import medians
+from costmodel.cost.draws import Case, medians
 from costmodel.cost.event import mixed_cost
 from costmodel.cost.scenario import scenario
 from costmodel.cost.sensitivity import _slope, elasticities
@@ -39,20 +39,20 @@ def test_each_range_of_a_mix_counts_by_its_weight(strategy, evidence, milan):
 
 def check(strategy, trigger, there, milan):
     """The elasticities against differences of one event's cost, what it finds dirty held: they are those of the event."""
-    found = elasticities(strategy, trigger, there, milan)
+    found = elasticities(Case(trigger, there, medians(milan)), strategy)
     middle = medians(milan)
-    entry, base = STRATEGIES[strategy], total(trigger, strategy, there, middle)
+    entry, base = STRATEGIES[strategy], total(Case(trigger, there, middle), strategy)
     assert set(base.parameters) - {"reused_fraction", "read_bytes_per_s", "traffic_fraction"} <= set(found)
     for name, elasticity in found.items():
         at = float(middle[name][0])
         ends = middle.with_values(**{name: numpy.array([at * (1 - STEP), at * (1 + STEP)])})
-        low, high = numpy.log(numpy.broadcast_to(mixed_cost(entry, trigger, there, ends)[0].stolen_s, (2,)))
+        low, high = numpy.log(numpy.broadcast_to(mixed_cost(Case(trigger, there, ends), entry)[0].stolen_s, (2,)))
         expected = (high - low) / numpy.log((1 + STEP) / (1 - STEP))
         assert elasticity == pytest.approx(expected, abs=1e-6, rel=1e-6), name
 
 
 def test_a_strategy_that_flushes_nothing_has_none(milan_ksm, milan):
-    assert elasticities("NO_FLUSH", "ksm_replace_page", milan_ksm, milan) == {}
+    assert elasticities(Case("ksm_replace_page", milan_ksm, medians(milan)), "NO_FLUSH") == {}
 
 
 def test_a_parameter_that_a_part_does_not_hold_has_no_slope_there():

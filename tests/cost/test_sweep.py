@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from costmodel.cost import event
 from costmodel.cost import sweep as sweep_breakeven
-from costmodel.cost.draws import Draws, medians
+from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.scenario import scenario
 from costmodel.cost.sweep import (
     AXES,
@@ -128,7 +128,7 @@ TRIGGER = "ksm_replace_page"
 
 @pytest.fixture(scope="module")
 def curves(milan_ksm, milan):
-    return {over: sweep(milan_ksm, TRIGGER, NAMES, milan, over) for over in AXES}
+    return {over: sweep(Case(TRIGGER, milan_ksm, medians(milan)), NAMES, over) for over in AXES}
 
 
 def test_a_strategy_without_a_number_is_named_not_drawn(curves):
@@ -147,7 +147,7 @@ def test_a_curve_passes_through_the_total(curves, milan_ksm, milan):
     curve = curves["range_bytes"]
     draws = Draws(milan, CURVE_DRAWS)
     at = AXES["range_bytes"].at(milan_ksm, float(curve.x[20]))
-    expected = numpy.median(total(TRIGGER, "CLFLUSHOPT_DM_SPTE", at, draws).event.stolen_s)
+    expected = numpy.median(total(Case(TRIGGER, at, draws), "CLFLUSHOPT_DM_SPTE").event.stolen_s)
     assert curve.series["CLFLUSHOPT_DM_SPTE"].median[20] == pytest.approx(expected)
 
 
@@ -172,7 +172,7 @@ def test_the_loss_never_exceeds_the_host(curves, milan_ksm):
 
 def test_a_crossing_lies_between_the_points_that_it_separates(milan_ksm, milan):
     """With eight CPUs in the mask the costs cross on the axis; with all 256 a range flush costs less throughout."""
-    curve = sweep(replace(milan_ksm, cpus_that_ran=8.0), TRIGGER, NAMES, milan, "range_bytes")
+    curve = sweep(Case(TRIGGER, replace(milan_ksm, cpus_that_ran=8.0), medians(milan)), NAMES, "range_bytes")
     assert curve.crossings
     for crossing in curve.crossings:
         i = int(numpy.searchsorted(curve.x, crossing.x))
@@ -181,13 +181,13 @@ def test_a_crossing_lies_between_the_points_that_it_separates(milan_ksm, milan):
 
 
 def test_the_map_shows_the_cheapest_at_every_point(milan_ksm, milan):
-    heat = winner_map(milan_ksm, TRIGGER, NAMES, milan)
+    heat = winner_map(Case(TRIGGER, milan_ksm, medians(milan)), NAMES)
     assert heat.strategies == NAMES[:3]
     assert heat.winner.shape == (len(heat.y), len(heat.x))
     at = medians(milan)
     for i, j in ((0, 0), (-1, -1), (0, -1), (5, 20)):
         there = AXES["cpus"].at(AXES["range_bytes"].at(milan_ksm, float(heat.x[j])), float(heat.y[i]))
-        costs = [float(total(TRIGGER, name, there, at).event.stolen_s[0]) for name in heat.strategies]
+        costs = [float(total(Case(TRIGGER, there, at), name).event.stolen_s[0]) for name in heat.strategies]
         assert costs[heat.winner[i, j]] == pytest.approx(min(costs))
 
 
@@ -203,7 +203,7 @@ def test_a_rate_is_drawn_as_a_loss_and_the_rest_as_cpu_time(curves):
 
 
 def test_what_costs_nothing_is_cheapest_everywhere(milan_ksm, milan):
-    curve = sweep(milan_ksm, TRIGGER, ["WBNOINVD_MASK", "NO_FLUSH"], milan, "range_bytes")
+    curve = sweep(Case(TRIGGER, milan_ksm, medians(milan)), ["WBNOINVD_MASK", "NO_FLUSH"], "range_bytes")
     assert curve.crossings == []
     assert numpy.all(curve.series["NO_FLUSH"].median == 0)
 
@@ -221,7 +221,7 @@ def test_a_crossing_lies_where_the_lines_between_the_points_meet():
 def test_bands_are_the_draws_without_a_twentieth_on_either_side(curves, milan_ksm, milan):
     curve = curves["cpus"]
     at = AXES["cpus"].at(milan_ksm, float(curve.x[3]))
-    stolen = total(TRIGGER, "WBNOINVD_MASK", at, Draws(milan, CURVE_DRAWS)).event.stolen_s
+    stolen = total(Case(TRIGGER, at, Draws(milan, CURVE_DRAWS)), "WBNOINVD_MASK").event.stolen_s
     band = curve.series["WBNOINVD_MASK"]
     assert (band.low[3], band.median[3], band.high[3]) == pytest.approx(
         tuple(numpy.quantile(stolen, (0.05, 0.5, 0.95)))
@@ -258,10 +258,10 @@ def some(milan):
 
 @pytest.mark.parametrize("trigger", [COLD, HOT])
 def test_the_costs_cross_at_the_cap(trigger, case, some):
-    cap = cap_bytes(trigger, RANGED, WHOLE, case, some)
-    whole = total(trigger, WHOLE, case, some).event.stolen_s
+    cap = cap_bytes(Case(trigger, case, some), RANGED, WHOLE)
+    whole = total(Case(trigger, case, some), WHOLE).event.stolen_s
     below, beyond = (
-        total(trigger, RANGED, replace(case, range_bytes=cap * factor), some).event.stolen_s
+        total(Case(trigger, replace(case, range_bytes=cap * factor), some), RANGED).event.stolen_s
         for factor in (0.999, 1.001)
     )
     inside = (cap > 128) & (cap < MOST_BYTES * 0.99)
@@ -274,7 +274,7 @@ def test_the_costs_cross_at_the_cap(trigger, case, some):
 def test_the_cap_is_the_break_even(trigger, evidence, case, milan):
     """On eight CPUs: against a flush of all 256 the break-even lies beyond the axis."""
     few = replace(case, cpus_that_ran=8.0)
-    cap = cap_bytes(trigger, RANGED, "WBNOINVD_MASK", few, Draws(milan, 1024))
+    cap = cap_bytes(Case(trigger, few, Draws(milan, 1024)), RANGED, "WBNOINVD_MASK")
     found = break_even(evidence, few, trigger, (RANGED, "WBNOINVD_MASK"), "range_bytes")
     (row,) = found.rows
     on_axis = (cap > found.low) & (cap < found.high)
@@ -283,36 +283,37 @@ def test_the_cap_is_the_break_even(trigger, evidence, case, milan):
 
 
 def test_a_narrow_mask_lowers_the_cap(case, some):
-    wide = cap_bytes(COLD, RANGED, "WBNOINVD_MASK", case, some)
-    narrow = cap_bytes(COLD, RANGED, "WBNOINVD_MASK", replace(case, cpus_that_ran=8.0), some)
+    wide = cap_bytes(Case(COLD, case, some), RANGED, "WBNOINVD_MASK")
+    narrow = cap_bytes(Case(COLD, replace(case, cpus_that_ran=8.0), some), RANGED, "WBNOINVD_MASK")
     assert numpy.all(narrow < wide)
 
 
 def test_what_always_costs_less_has_no_cap_and_what_never_does_has_none_to_use(case, some):
-    assert cap_bytes(COLD, "NO_FLUSH", WHOLE, case, some) == pytest.approx(2.0**46)
-    assert cap_bytes(COLD, WHOLE, "NO_FLUSH", case, some) == pytest.approx(64.0)
+    assert cap_bytes(Case(COLD, case, some), "NO_FLUSH", WHOLE) == pytest.approx(2.0**46)
+    assert cap_bytes(Case(COLD, case, some), WHOLE, "NO_FLUSH") == pytest.approx(64.0)
 
 
 def test_the_cap_by_latency_is_where_the_times_cross(case, some):
-    cap = cap_bytes(HOT, RANGED, WHOLE, case, some, by="time_s")
-    whole = total(HOT, WHOLE, case, some).event.time_s
+    cap = cap_bytes(Case(HOT, case, some), RANGED, WHOLE, by="time_s")
+    whole = total(Case(HOT, case, some), WHOLE).event.time_s
     below, beyond = (
-        total(HOT, RANGED, replace(case, range_bytes=cap * factor), some).event.time_s for factor in (0.999, 1.001)
+        total(Case(HOT, replace(case, range_bytes=cap * factor), some), RANGED).event.time_s
+        for factor in (0.999, 1.001)
     )
     inside = (cap > 128) & (cap < MOST_BYTES * 0.99)
     assert inside.any()
     assert numpy.all(below[inside] <= whole[inside] * (1 + 1e-9))
     assert numpy.all(beyond[inside] >= whole[inside] * (1 - 1e-9))
-    assert numpy.median(cap_bytes(HOT, RANGED, WHOLE, case, some) / cap) > 10
+    assert numpy.median(cap_bytes(Case(HOT, case, some), RANGED, WHOLE) / cap) > 10
 
 
 @pytest.mark.parametrize(("ranged", "grain"), [(RANGED, 64), ("CLFLUSHOPT_DM_PINNED", 4096)])
 def test_the_cap_is_exact_to_the_line_or_the_page(ranged, grain, case, some):
-    cap = cap_bytes(COLD, ranged, "WBNOINVD_MASK", case, some)
-    limit = total(COLD, "WBNOINVD_MASK", case, some).event.stolen_s
+    cap = cap_bytes(Case(COLD, case, some), ranged, "WBNOINVD_MASK")
+    limit = total(Case(COLD, case, some), "WBNOINVD_MASK").event.stolen_s
     assert numpy.all(cap % grain == 0)
     at, next_ = (
-        total(COLD, ranged, replace(case, range_bytes=size), some).event.stolen_s for size in (cap, cap + grain)
+        total(Case(COLD, replace(case, range_bytes=size), some), ranged).event.stolen_s for size in (cap, cap + grain)
     )
     inside = (cap > grain) & (cap < MOST_BYTES)
     assert inside.any()
@@ -325,8 +326,8 @@ def test_caps_that_were_found_are_those_of_the_pair_that_is_asked(case, some):
     for trigger in (COLD, HOT, COLD):
         for ranged in (RANGED, "CLFLUSHOPT_DM_PINNED"):
             for by in ("stolen_s", "time_s"):
-                alone = cap_bytes(trigger, ranged, "WBNOINVD_MASK", case, some, by)
-                shared = cap_bytes(trigger, ranged, "WBNOINVD_MASK", case, some, by, found)
+                alone = cap_bytes(Case(trigger, case, some), ranged, "WBNOINVD_MASK", by)
+                shared = cap_bytes(Case(trigger, case, some), ranged, "WBNOINVD_MASK", by, found)
                 assert numpy.array_equal(shared, alone)
     assert len(found) == 8
 
@@ -334,8 +335,8 @@ def test_caps_that_were_found_are_those_of_the_pair_that_is_asked(case, some):
 def test_triggers_that_cost_the_same_share_their_cap(case, some):
     """Nobody published rate or residency of either, so that their flushes cost the same: the second search is not made."""
     found = {}
-    first = cap_bytes("mprotect_or_uffd_wp", RANGED, WHOLE, case, some, found=found)
-    assert cap_bytes("memslot_delete_or_move", RANGED, WHOLE, case, some, found=found) is first
+    first = cap_bytes(Case("mprotect_or_uffd_wp", case, some), RANGED, WHOLE, found=found)
+    assert cap_bytes(Case("memslot_delete_or_move", case, some), RANGED, WHOLE, found=found) is first
 
 
 # Break-evens per draw, against the closed form and against costs on either side.
@@ -344,7 +345,7 @@ PAIR = ("WBNOINVD_MASK", "CLFLUSHOPT_DM_SPTE")
 
 
 def stolen(case, strategy, draws):
-    return float(total(TRIGGER, strategy, case, draws).event.stolen_s[0])
+    return float(total(Case(TRIGGER, case, draws), strategy).event.stolen_s[0])
 
 
 @pytest.fixture(scope="module")
@@ -452,14 +453,14 @@ def test_an_axis_sets_what_it_shows(name, evidence):
 
 def test_the_interval_is_that_of_the_caps_draw_by_draw(by_range, pinned, milan):
     """The halving of hybrid.py finds the same range in every draw; what it finds beyond the sweep counts as beyond."""
-    cap = cap_bytes(TRIGGER, PAIR[1], PAIR[0], pinned, Draws(milan, 1024))
+    cap = cap_bytes(Case(TRIGGER, pinned, Draws(milan, 1024)), PAIR[1], PAIR[0])
     row = by_range.rows[0]
     inside = (cap > by_range.low) & (cap < by_range.high)
     assert row.share == pytest.approx(float(inside.mean()), abs=0.01)
     found = numpy.quantile(cap, (0.05, 0.5, 0.95), method="closest_observation")
     for told, side, point in zip((row.low, row.median, row.high), row.beyond, found, strict=False):
         assert told == pytest.approx(point, rel=0.05) if told else point > by_range.high and side == "above"
-    middle = cap_bytes(TRIGGER, PAIR[1], PAIR[0], pinned, medians(milan))
+    middle = cap_bytes(Case(TRIGGER, pinned, medians(milan)), PAIR[1], PAIR[0])
     assert row.at_medians == pytest.approx(float(middle[0]), rel=0.02)
     assert (row.unit, by_range.unit, by_range.over, by_range.strategies) == ("B", "B", "range_bytes", PAIR)
 
@@ -470,7 +471,7 @@ def test_rates_have_a_row_per_strategy_and_share_with_its_interval(evidence, mil
         "WBNOINVD_MASK costs 1% of the host",
         "WBNOINVD_MASK costs 10% of the host",
     ]
-    taken = total(TRIGGER, "WBNOINVD_MASK", milan_ksm, Draws(milan, 1024)).event.stolen_s
+    taken = total(Case(TRIGGER, milan_ksm, Draws(milan, 1024)), "WBNOINVD_MASK").event.stolen_s
     for row, share in zip(result.rows, (0.01, 0.10), strict=True):
         rates = numpy.quantile(share * 256 / taken, (0.05, 0.5, 0.95))
         assert (row.low, row.median, row.high) == pytest.approx(tuple(rates))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy
 import pytest
 
-from costmodel.cost.draws import Draws
+from costmodel.cost.draws import Case, Draws
 from costmodel.cost.event import EventCost
 from costmodel.cost.scenario import scenario
 from costmodel.cost.tenants import Part, bill, losses
@@ -30,7 +30,7 @@ def some(milan):
 
 
 def paid(strategy, case, draws, trigger=SCAN):
-    cost = total(trigger, strategy, case, draws)
+    cost = total(Case(trigger, case, draws), strategy)
     return cost, bill(cost, case, SHARES)
 
 
@@ -204,7 +204,7 @@ def sev(evidence):
 
 def test_one_guest_alone_loses_what_its_total_says(sev, draws):
     (alone,) = losses([Part(1, sev, SCAN_TOGETHER, FLUSH)], draws)
-    assert alone == pytest.approx(total(SCAN_TOGETHER, FLUSH, sev, draws).host_cpu_s_per_s, rel=1e-9)
+    assert alone == pytest.approx(total(Case(SCAN_TOGETHER, sev, draws), FLUSH).host_cpu_s_per_s, rel=1e-9)
 
 
 def test_more_guests_lose_more_yet_less_than_each_alone_times_their_number(sev, draws):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costmodel.cost.draws import Draws, medians
+from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.event import EventCost, mixed_cost
 from costmodel.cost.scenario import scenario
 from costmodel.cost.sweep import AXES
@@ -30,24 +30,26 @@ def at(milan):
 
 def test_a_rate_that_is_set_is_the_rate(milan_ksm, at):
     set_rate = replace(milan_ksm, rate_per_s=7)
-    assert event_rate(BLAST, MERGE, set_rate, at) == numpy.full(1, 7.0)
-    assert event_rate(BLAST, "unreg_region", set_rate, at) == numpy.full(1, 7.0)
+    assert event_rate(Case(MERGE, set_rate, at), BLAST) == numpy.full(1, 7.0)
+    assert event_rate(Case("unreg_region", set_rate, at), BLAST) == numpy.full(1, 7.0)
 
 
 def test_ksmd_spends_a_cycle_on_sleep_and_on_the_flushes_of_both_its_triggers(milan_ksm, at):
     load = milan_ksm.load(MERGE)
-    flush_s = {t: float(mixed_cost(BLAST, t, milan_ksm, at)[0].time_s[0]) for t in (MERGE, PROTECT)}
+    flush_s = {t: float(mixed_cost(Case(t, milan_ksm, at), BLAST)[0].time_s[0]) for t in (MERGE, PROTECT)}
     cycle_s = load.sleep_s.value + sum(milan_ksm.load(t).events_per_cycle.value * flush_s[t] for t in flush_s)
-    assert float(event_rate(BLAST, MERGE, milan_ksm, at)[0]) == pytest.approx(load.events_per_cycle.value / cycle_s)
+    assert float(event_rate(Case(MERGE, milan_ksm, at), BLAST)[0]) == pytest.approx(
+        load.events_per_cycle.value / cycle_s
+    )
 
 
 def test_another_thread_takes_nothing_of_the_cycle(milan_ksm, at):
     alone = [replace(t, thread=f"{t.thread}-{t.trigger}") for t in milan_ksm.workload.triggers]
     apart = replace(milan_ksm, workload=replace(milan_ksm.workload, triggers=tuple(alone)))
     load = milan_ksm.load(MERGE)
-    flush_s = float(mixed_cost(BLAST, MERGE, milan_ksm, at)[0].time_s[0])
+    flush_s = float(mixed_cost(Case(MERGE, milan_ksm, at), BLAST)[0].time_s[0])
     expected = load.events_per_cycle.value / (load.sleep_s.value + load.events_per_cycle.value * flush_s)
-    assert float(event_rate(BLAST, MERGE, apart, at)[0]) == pytest.approx(expected)
+    assert float(event_rate(Case(MERGE, apart, at), BLAST)[0]) == pytest.approx(expected)
 
 
 def test_numa_balancing_scans_once_per_period_or_as_often_as_its_threads_may(evidence, at):
@@ -57,19 +59,19 @@ def test_numa_balancing_scans_once_per_period_or_as_often_as_its_threads_may(evi
     passes = -(-case.resident_bytes // tunable["numa_scan_size_bytes"])
     shortest = tunable["numa_scan_size_bytes"] / tunable["numa_max_scan_window_bytes_per_s"]
     period_s = max(shortest, tunable["numa_scan_period_min_s"] / passes)
-    flush_s = float(mixed_cost(BLAST, SCAN, case, at)[0].time_s[0])
+    flush_s = float(mixed_cost(Case(SCAN, case, at), BLAST)[0].time_s[0])
     turn_s = (period_s + tunable["numa_limiter_factor"] * flush_s) / case.vcpus
     expected = load.event_fraction.value / max(period_s, turn_s)
-    assert float(event_rate(BLAST, SCAN, case, at)[0]) == pytest.approx(expected)
+    assert float(event_rate(Case(SCAN, case, at), BLAST)[0]) == pytest.approx(expected)
 
 
 def test_what_nobody_counted_has_no_rate(evidence, milan_ksm, at):
-    assert event_rate(BLAST, "unreg_region", scenario(evidence, "sev", "epyc-7763-2s", "ksm-default"), at) is None
+    assert event_rate(Case("unreg_region", scenario(evidence, "sev", "epyc-7763-2s", "ksm-default"), at), BLAST) is None
     boot = scenario(evidence, "sev", "epyc-7763-2s", "vm-boot")
     assert {load.loop for load in boot.workload.triggers} == {"once"}
-    assert all(event_rate(BLAST, load.trigger, boot, at) is None for load in boot.workload.triggers)
+    assert all(event_rate(Case(load.trigger, boot, at), BLAST) is None for load in boot.workload.triggers)
     moved = scenario(evidence, "sev", "epyc-7763-2s", "compaction-thp")
-    assert event_rate(BLAST, "numa_or_compaction_migrate", moved, at) is None
+    assert event_rate(Case("numa_or_compaction_migrate", moved, at), BLAST) is None
 
 
 def test_only_a_trigger_that_waits_for_its_own_flush_is_closed(evidence, milan_ksm):
@@ -83,10 +85,10 @@ def test_only_a_trigger_that_waits_for_its_own_flush_is_closed(evidence, milan_k
 def test_a_rate_of_one_trigger_leaves_the_others_alone(evidence, at):
     case = scenario(evidence, "sev", "epyc-7763-2s", "ksm-default", rates={"unreg_region": 3, MERGE: 7})
     plain = scenario(evidence, "sev", "epyc-7763-2s", "ksm-default")
-    assert event_rate(BLAST, "unreg_region", case, at) == numpy.full(1, 3.0)
-    assert event_rate(BLAST, MERGE, case, at) == numpy.full(1, 7.0)
+    assert event_rate(Case("unreg_region", case, at), BLAST) == numpy.full(1, 3.0)
+    assert event_rate(Case(MERGE, case, at), BLAST) == numpy.full(1, 7.0)
     assert not is_closed(case, MERGE) and is_closed(case, PROTECT)
-    assert event_rate(BLAST, PROTECT, case, at) == event_rate(BLAST, PROTECT, plain, at)
+    assert event_rate(Case(PROTECT, case, at), BLAST) == event_rate(Case(PROTECT, plain, at), BLAST)
     assert case.number_words == ["--rate", "ksm_replace_page=7", "--rate", "unreg_region=3"]
 
 
@@ -134,61 +136,61 @@ def test_before_v6_19_huge_pages_take_their_hint_and_end_the_pass(evidence, kern
 def test_the_floor_is_one_range_per_longest_period(evidence, at):
     """60 passes of 256 MiB in 60 s, a pass a second, of which each of 8 vCPUs can delay one by two turns."""
     case = scenario(evidence, *ASKED)
-    assert float(least_rate(STRATEGIES["NO_FLUSH"], SCAN, case, at)[0]) == pytest.approx(1 / (1 + 2 / 8))
-    assert float(event_rate(STRATEGIES["NO_FLUSH"], SCAN, case, at)[0]) == pytest.approx(80.0)
+    assert float(least_rate(Case(SCAN, case, at), STRATEGIES["NO_FLUSH"])[0]) == pytest.approx(1 / (1 + 2 / 8))
+    assert float(event_rate(Case(SCAN, case, at), STRATEGIES["NO_FLUSH"])[0]) == pytest.approx(80.0)
 
 
 def test_no_floor_lies_above_its_ceiling(evidence, milan_ksm, at):
     for case in (scenario(evidence, *ASKED), scenario(evidence, *ASKED, vcpus=1, resident_bytes=2e8), milan_ksm):
         for load in case.workload.triggers:
-            least = least_rate(BLAST, load.trigger, case, at)
+            least = least_rate(Case(load.trigger, case, at), BLAST)
             if least is not None:
-                assert numpy.all(least <= event_rate(BLAST, load.trigger, case, at) * (1 + 1e-12))
+                assert numpy.all(least <= event_rate(Case(load.trigger, case, at), BLAST) * (1 + 1e-12))
 
 
 def test_what_was_measured_has_no_floor(evidence, at):
-    assert least_rate(BLAST, SCAN, scenario(evidence, *ASKED, rates={SCAN: 3.0}), at) is None
-    assert not total(SCAN, "WBINVD_ALL", scenario(evidence, *ASKED, rates={SCAN: 3.0}), at).at_most
-    assert total(SCAN, "WBINVD_ALL", scenario(evidence, *ASKED), at).at_most
+    assert least_rate(Case(SCAN, scenario(evidence, *ASKED, rates={SCAN: 3.0}), at), BLAST) is None
+    assert not total(Case(SCAN, scenario(evidence, *ASKED, rates={SCAN: 3.0}), at), "WBINVD_ALL").at_most
+    assert total(Case(SCAN, scenario(evidence, *ASKED), at), "WBINVD_ALL").at_most
 
 
 @pytest.mark.parametrize("given", [{"backing": "hugetlb"}, {"mempolicy": "bind"}, {"mempolicy": "interleave"}])
 def test_a_trigger_that_cannot_happen_costs_nothing_and_says_why(evidence, at, given):
-    found = total(SCAN, "WBINVD_ALL", scenario(evidence, *ASKED, **given), at)
+    found = total(Case(SCAN, scenario(evidence, *ASKED, **given), at), "WBINVD_ALL")
     assert numpy.all(found.host_cpu_s_per_s == 0) and found.never and not found.at_most
-    measured = total(SCAN, "WBINVD_ALL", scenario(evidence, *ASKED, rates={SCAN: 2.0}, **given), at)
+    measured = total(Case(SCAN, scenario(evidence, *ASKED, rates={SCAN: 2.0}, **given), at), "WBINVD_ALL")
     assert numpy.all(measured.host_cpu_s_per_s > 0) and not measured.never
 
 
 def test_merges_and_collapses_end_with_the_guest(evidence, at):
     merges = scenario(evidence, "plain", "epyc-7763-2s", "ksm-default", resident_bytes=16 * 4096)
     assert stock(merges, MERGE) == 16 and stock(merges, PROTECT) is None
-    per_cycle = float(event_rate(STRATEGIES["NO_FLUSH"], MERGE, merges, at)[0]) * merges.load(MERGE).sleep_s.value
+    per_cycle = float(event_rate(Case(MERGE, merges, at), STRATEGIES["NO_FLUSH"])[0]) * merges.load(MERGE).sleep_s.value
     assert per_cycle == pytest.approx(16)
     assert stock(scenario(evidence, "plain", "epyc-7763-2s", "compaction-thp"), "thp_collapse") == -(-16e9 // 2**21)
 
 
 def test_a_count_is_a_rate_with_its_poisson_interval(evidence, draws):
     case = scenario(evidence, *ASKED, rates={SCAN: (100, 50)})
-    rate = event_rate(BLAST, SCAN, case, draws)
+    rate = event_rate(Case(SCAN, case, draws), BLAST)
     assert numpy.median(rate) == pytest.approx(2.0, rel=0.01)
     assert numpy.quantile(rate, [0.05, 0.95]) == pytest.approx([2 - 0.33, 2 + 0.33], abs=0.03)
-    none = event_rate(BLAST, SCAN, scenario(evidence, *ASKED, rates={SCAN: (0, 50)}), draws)
+    none = event_rate(Case(SCAN, scenario(evidence, *ASKED, rates={SCAN: (0, 50)}), draws), BLAST)
     assert 0 < numpy.quantile(none, 0.95) < 3 / 50
     assert case.number_words == ["--rate", f"{SCAN}=100/50"]
 
 
 def test_all_events_at_the_hook_are_taken_once(evidence, at):
     case = scenario(evidence, *ASKED, rates={"all": 12.0})
-    taken = {t: event_rate(BLAST, t, case, at) for t in (SCAN, "numa_or_compaction_migrate", "munmap_or_discard")}
+    taken = {t: event_rate(Case(t, case, at), BLAST) for t in (SCAN, "numa_or_compaction_migrate", "munmap_or_discard")}
     assert {trigger: float(rate[0]) for trigger, rate in taken.items()} == {
         SCAN: 12.0,
         "numa_or_compaction_migrate": 0.0,
         "munmap_or_discard": 0.0,
     }
-    assert event_rate(BLAST, "unreg_region", case, at) is None
+    assert event_rate(Case("unreg_region", case, at), BLAST) is None
     moved = scenario(evidence, *ASKED, rates={"all": 12.0}, backing="hugetlb")
-    assert float(event_rate(BLAST, "numa_or_compaction_migrate", moved, at)[0]) == 12.0
+    assert float(event_rate(Case("numa_or_compaction_migrate", moved, at), BLAST)[0]) == 12.0
 
 
 @pytest.mark.parametrize("count", [(-1, 5), (3, 0), (3, float("inf")), (float("nan"), 1)])
@@ -233,24 +235,25 @@ def test_the_ceiling_of_numa_balancing_is_one_and_errs_by_two_turns_at_most(vcpu
 
 # Totals: closed loops slow themselves down, open rates saturate, unknown terms refuse.
 
+
 def test_ksm_never_flushes_all_the_time(milan_ksm, draws):
     """Two triggers of one thread: each has at most half of the share 200 T / (0.020 + 200 T) of MODEL.md section 1."""
     for trigger in ("ksm_write_protect", "ksm_replace_page"):
-        share = total(trigger, "WBINVD_ALL", milan_ksm, draws).in_progress_fraction
+        share = total(Case(trigger, milan_ksm, draws), "WBINVD_ALL").in_progress_fraction
         assert numpy.all(share < 0.5)
         assert numpy.median(share) > 0.45
 
 
 def test_a_closed_loop_slows_down_where_a_flush_takes_longer(milan_ksm, draws):
-    slow = total("ksm_replace_page", "WBINVD_ALL", milan_ksm, draws)
-    fast = total("ksm_replace_page", "CLFLUSHOPT_DM_SPTE", milan_ksm, draws)
+    slow = total(Case("ksm_replace_page", milan_ksm, draws), "WBINVD_ALL")
+    fast = total(Case("ksm_replace_page", milan_ksm, draws), "CLFLUSHOPT_DM_SPTE")
     assert numpy.all(slow.rate_per_s < fast.rate_per_s)
     assert slow.closed and fast.closed
 
 
 def test_ksm_with_no_flush_reaches_the_ceiling_of_its_tunables(milan_ksm, draws):
     """100 pages per 20 ms of sleep (kernel defaults) are 5000 events of each kind per second."""
-    assert total("ksm_replace_page", "NO_FLUSH", milan_ksm, draws).rate_per_s == pytest.approx(5000)
+    assert total(Case("ksm_replace_page", milan_ksm, draws), "NO_FLUSH").rate_per_s == pytest.approx(5000)
 
 
 @settings(max_examples=25, deadline=None)
@@ -259,25 +262,25 @@ def test_a_smaller_event_fraction_never_costs_more(evidence, milan, fraction):
     case = scenario(evidence, "sev", "epyc-7763-2s", "ksm-default", event_fraction=fraction)
     full = scenario(evidence, "sev", "epyc-7763-2s", "ksm-default")
     at = medians(milan)
-    part, whole = (total("ksm_replace_page", "WBINVD_ALL", c, at).host_cpu_s_per_s for c in (case, full))
+    part, whole = (total(Case("ksm_replace_page", c, at), "WBINVD_ALL").host_cpu_s_per_s for c in (case, full))
     assert part <= whole * (1 + 1e-9)
 
 
 def test_an_event_fraction_of_zero_costs_nothing(evidence, milan):
     case = scenario(evidence, "sev", "epyc-7763-2s", "ksm-default", event_fraction=0.0)
-    assert total("ksm_replace_page", "WBINVD_ALL", case, medians(milan)).host_cpu_s_per_s == 0
+    assert total(Case("ksm_replace_page", case, medians(milan)), "WBINVD_ALL").host_cpu_s_per_s == 0
 
 
 def test_a_trigger_without_a_published_rate_has_no_loss_per_second(evidence, draws):
     case = scenario(evidence, "sev", "epyc-7763-2s", "compaction-thp")
-    cost = total("numa_or_compaction_migrate", "WBNOINVD_MASK", case, draws)
+    cost = total(Case("numa_or_compaction_migrate", case, draws), "WBNOINVD_MASK")
     assert cost.rate_per_s is None and cost.host_cpu_s_per_s is None
     assert cost.event is not None
 
 
 def test_an_open_rate_saturates_at_one_over_the_event_time(milan_ksm, draws):
     case = AXES["rate_per_s"].at(milan_ksm, 1e5)
-    cost = total("ksm_replace_page", "WBINVD_ALL", case, draws)
+    cost = total(Case("ksm_replace_page", case, draws), "WBINVD_ALL")
     assert not cost.closed
     assert numpy.allclose(cost.saturation_rate_per_s, 1 / cost.event.time_s)
     assert numpy.allclose(cost.host_cpu_s_per_s, numpy.minimum(1e5 * cost.event.stolen_s, 256))
@@ -287,12 +290,12 @@ def test_an_open_rate_saturates_at_one_over_the_event_time(milan_ksm, draws):
 def test_the_share_of_numa_scans_stays_under_the_limiter(evidence, draws):
     """N16: a task sleeps 32 times what it spent, so a pass takes at most 1/32 of each vCPU."""
     case = scenario(evidence, "sev", "epyc-7763-2s", "autonuma-default")
-    cost = total("autonuma_prot_none_scan", "WBINVD_ALL", case, draws)
+    cost = total(Case("autonuma_prot_none_scan", case, draws), "WBINVD_ALL")
     assert numpy.all(cost.rate_per_s * cost.event.time_s <= case.vcpus / 32 * 1.001)
 
 
 def test_an_unknown_term_refuses_the_total_and_names_the_gap(milan_ksm, draws):
-    cost = total("ksm_replace_page", "VM_PAGE_FLUSH", milan_ksm, draws)
+    cost = total(Case("ksm_replace_page", milan_ksm, draws), "VM_PAGE_FLUSH")
     assert cost.event is None
     assert "VM_PAGE_FLUSH" in cost.refused
 
@@ -301,7 +304,7 @@ def test_a_host_without_its_memory_bandwidth_is_refused(evidence):
     from costmodel.calibration.calibrate import parameters_of
 
     case = scenario(evidence, "plain", "xeon-5520-2s", "ksm-default")
-    cost = total("ksm_replace_page", "WBINVD_ALL", case, Draws(parameters_of(evidence, "xeon-5520-2s")))
+    cost = total(Case("ksm_replace_page", case, Draws(parameters_of(evidence, "xeon-5520-2s"))), "WBINVD_ALL")
     assert "Gold 5520" in cost.refused
 
 
@@ -309,7 +312,7 @@ def test_two_machines_that_differ_in_the_cache_differ_in_cost(evidence, milan):
     case = scenario(evidence, "sev", "epyc-7763-2s", "ksm-default")
     larger = replace(case, machine=replace(case.machine, llc_bytes_per_domain=2 * case.machine.llc_bytes_per_domain))
     at = medians(milan)
-    one, other = (total("ksm_replace_page", "WBINVD_ALL", c, at).event.stolen_s for c in (case, larger))
+    one, other = (total(Case("ksm_replace_page", c, at), "WBINVD_ALL").event.stolen_s for c in (case, larger))
     assert other > one
 
 
@@ -341,16 +344,16 @@ def test_losses_and_saturation_by_hand():
 
 
 def test_a_refused_total_has_no_number_at_all(milan_ksm, draws):
-    refused = total("ksm_replace_page", "VM_PAGE_FLUSH", milan_ksm, draws)
+    refused = total(Case("ksm_replace_page", milan_ksm, draws), "VM_PAGE_FLUSH")
     assert refused.host_cpu_s_per_s is refused.guest_stall_fraction is refused.in_progress_fraction is None
     assert refused.saturation_rate_per_s is None
     assert not refused.closed and not refused.extrapolated
 
 
 def test_a_total_marks_the_priors_that_went_in(milan_ksm, milan):
-    cost = total("ksm_replace_page", "WBINVD_ALL", milan_ksm, Draws(milan, 16))
+    cost = total(Case("ksm_replace_page", milan_ksm, Draws(milan, 16)), "WBINVD_ALL")
     assert cost.extrapolated == any(milan[name].extrapolated for name in cost.parameters)
-    assert not total("ksm_replace_page", "NO_FLUSH", milan_ksm, Draws(milan, 16)).extrapolated
+    assert not total(Case("ksm_replace_page", milan_ksm, Draws(milan, 16)), "NO_FLUSH").extrapolated
 
 
 @pytest.mark.parametrize("name", ["host_cpu_s_per_s", "guest_stall_fraction", "in_progress_fraction"])
@@ -360,6 +363,7 @@ def test_a_rate_alone_makes_no_loss(name):
 
 
 # Distances from the lock-up limits.
+
 
 def test_limits_are_sourced_rows_nearest_first(evidence):
     found = distances(evidence, 0.1)

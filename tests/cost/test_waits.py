@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costmodel.cost.draws import medians
+from costmodel.cost.draws import Case, medians
 from costmodel.cost.event import EventCost
 from costmodel.cost.scenario import scenario
 from costmodel.cost.total import Total, total
@@ -240,7 +240,7 @@ def test_a_range_larger_than_the_guest_is_the_guest():
 
 def test_on_milan_a_range_flush_under_the_lock_is_felt_and_after_srcu_is_not(milan):
     """What the thread argues about: the long range flush of a scan, under mmu_lock and outside it."""
-    cost = total(SCAN, RANGE, CASE, medians(milan))
+    cost = total(Case(SCAN, CASE, medians(milan)), RANGE)
     under, after = (waits(cost, place, CASE) for place in ("under_mmu_lock", "after_srcu"))
     assert under.fault_wait_mean_s[0] > 10 * after.fault_wait_mean_s[0]
     assert under.fault_wait_p99_s[0] > 0.001

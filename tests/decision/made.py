@@ -36,7 +36,7 @@ def study_of(candidates, costs=(), trigger="munmap_or_discard", guest="sev", ker
     evidence = load()
     case = scenario(evidence, guest, MACHINE, "autonuma-default", kernel)
     parameters = parameters_of(evidence, MACHINE)
-    found = Study(TRIGGERS[trigger], case, parameters, Draws(parameters, 4), {})
+    found = Study(TRIGGERS[trigger], case, Draws(parameters, 4))
     found.candidates = list(candidates)
     found._costs.update({one.strategy: one for one in costs})
     return found

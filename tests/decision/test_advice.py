@@ -6,7 +6,7 @@ import numpy
 import pytest
 
 from costmodel.calibration.calibrate import parameters_of
-from costmodel.cost.draws import Draws
+from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.scenario import scenario
 from costmodel.decision.advice import _slices, _wrong_within, drops, measure_next, upgrade_advice
 from costmodel.decision.choice import Study
@@ -138,7 +138,7 @@ VERSIONS = sorted(
 
 
 def studies_of(case, draws):
-    return [Study(trigger, case, draws.parameters, draws, {}) for trigger in triggers_of(case.guest)]
+    return [Study(trigger, case, draws) for trigger in triggers_of(case.guest)]
 
 
 @pytest.fixture(scope="module")
@@ -266,6 +266,6 @@ def test_a_choice_by_rule_measures_for_the_cost_only(studies):
     parameters, by_trigger = studies
     study = by_trigger["unreg_region"]
     assert drops(study, parameters) == []
-    ranked = sensitivities(study.chosen.strategy, study.trigger.id, study.scenario, parameters)
+    ranked = sensitivities(Case(study.trigger.id, study.scenario, medians(parameters)), study.chosen.strategy)
     assert all("narrows the cost, not the choice" in text for text in measure_next(study, parameters, ranked))
     assert measure_next(None, parameters, []) == []

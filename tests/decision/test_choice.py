@@ -8,7 +8,7 @@ import numpy
 import pytest
 
 from costmodel.calibration.calibrate import parameters_of
-from costmodel.cost.draws import Draws, medians
+from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.scenario import scenario
 from costmodel.cost.total import total
 from costmodel.decision import choice
@@ -34,7 +34,7 @@ def test_a_dominating_strategy_never_costs_more_in_any_draw(machine, ran):
     evidence = load()
     case = scenario(evidence, "sev", machine, "ksm-default", cpus_that_ran=ran)
     draws = Draws(parameters_of(evidence, machine), 256)
-    costs = {name: total("ksm_write_protect", name, case, draws) for name in STRATEGIES}
+    costs = {name: total(Case("ksm_write_protect", case, draws), name) for name in STRATEGIES}
     for a, b in itertools.permutations(STRATEGIES, 2):
         if dominates(a, b) and costs[a].refused is None and costs[b].refused is None:
             assert numpy.all(costs[a].event.stolen_s <= costs[b].event.stolen_s * (1 + 1e-12))
@@ -160,9 +160,7 @@ def test_the_winner_changes_within_one_percent(guest, machine, workload):
     for study, flip in flips_of(guest, machine, workload):
 
         def winner(value, study=study, flip=flip):
-            return winner_at(
-                list(study.costed), study.trigger.id, study.scenario, medians(study.parameters), flip.parameter, value
-            )
+            return winner_at(study.case.over(medians(study.parameters)), list(study.costed), flip.parameter, value)
 
         below, above = winner(flip.at * 0.99), winner(flip.at * 1.01)
         assert below != above
@@ -175,8 +173,8 @@ def test_there_are_flips_to_test():
 
 def along(monkeypatch, costs, current, low=1.0, high=1000.0, winner="flat"):
     """Flips of the given costs, functions of the value of an axis."""
-    monkeypatch.setattr(choice, "stolen_at", lambda strategy, *where: numpy.vectorize(costs[strategy])(where[-1]))
-    return choice._along(list(costs), winner, "t", None, None, "axis", "the axis", "s", current, low, high)
+    monkeypatch.setattr(choice, "stolen_at", lambda case, strategy, *where: numpy.vectorize(costs[strategy])(where[-1]))
+    return choice._along(Case("t", None, None), list(costs), winner, "axis", "the axis", "s", current, low, high)
 
 
 def test_a_flip_lies_on_each_side_of_here_at_most_once(monkeypatch):
@@ -208,11 +206,11 @@ def test_where_two_only_touch_nothing_flips(monkeypatch):
 
 def test_the_span_of_a_parameter_is_a_hundred_either_way_and_that_of_a_share_ends_at_one(monkeypatch):
     asked = {}
-    monkeypatch.setattr(choice, "_along", lambda *given: asked.update({given[5]: given[8:]}) or [])
+    monkeypatch.setattr(choice, "_along", lambda *given: asked.update({given[3]: given[6:]}) or [])
     case = scenario(EVIDENCE, "sev-snp-gmem", "epyc-7763-2s", "teardown")
     parameters = parameters_of(EVIDENCE, "epyc-7763-2s")
     names = ("line_dirty_s", "dirty_fraction", "serial_exponent", "presence_position", "smt_factor")
-    choice.flips(["A", "B"], "A", "gmem_free_folio_teardown", case, parameters, names)
+    choice.flips(Case("gmem_free_folio_teardown", case, medians(parameters)), ["A", "B"], "A", names)
     for name in names:
         median = parameters[name].distribution.median
         share = name not in ("line_dirty_s", "smt_factor")
@@ -226,12 +224,12 @@ def test_the_cost_at_a_value_is_the_total_with_that_value():
     case = scenario(EVIDENCE, "sev", "epyc-7763-2s", "ksm-default")
     parameters = parameters_of(EVIDENCE, "epyc-7763-2s")
     at = medians(parameters)
-    asked = ("WBNOINVD_MASK", "ksm_replace_page", case, at)
-    few = total("ksm_replace_page", "WBNOINVD_MASK", replace(case, cpus_that_ran=9.0), at).event.stolen_s
+    asked = (Case("ksm_replace_page", case, at), "WBNOINVD_MASK")
+    few = total(Case("ksm_replace_page", replace(case, cpus_that_ran=9.0), at), "WBNOINVD_MASK").event.stolen_s
     assert choice.stolen_at(*asked, "cpus", numpy.array([9.0])) == few
     for value in (1e-9, 1e-6):
         slow = at.with_values(line_valid_s=numpy.array([value]))
-        expected = total("ksm_replace_page", "WBNOINVD_MASK", case, slow).event.stolen_s
+        expected = total(Case("ksm_replace_page", case, slow), "WBNOINVD_MASK").event.stolen_s
         several = numpy.array([1e-9, 1e-6, 1e-7])
         found = choice.stolen_at(*asked, "line_valid_s", several)
         assert found[several == value] == pytest.approx(expected, rel=1e-12)

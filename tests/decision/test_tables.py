@@ -7,6 +7,7 @@ import numpy
 import pytest
 
 from costmodel.cost import event
+from costmodel.cost.draws import Case
 from costmodel.cost.scenario import scenario
 from costmodel.cost.total import event_of, event_rate
 from costmodel.decision.tables import LEFT_OUT, OBJECTIVES, _domains, mask_rows, objectives, storm_rows
@@ -26,11 +27,11 @@ def rows(study):
 def at_its_rate(one, cpus, packed):
     """The flush with what it finds dirty at the rate that the scan then has."""
     case = replace(one.scenario, cpus_that_ran=cpus, packed=packed)
-    _, _, rate = event_of(STRATEGIES["WBNOINVD_MASK"], SCAN, case, one.draws)
+    _, _, rate = event_of(Case(SCAN, case, one.draws), STRATEGIES["WBNOINVD_MASK"])
     for _ in range(2):
         found = event.at_rate(one.draws, case.machine, rate)
         cost = event.whole_cache(found, case.machine, cpus, invalidates=False, packed=packed)
-        rate = event_rate(STRATEGIES["WBNOINVD_MASK"], SCAN, case, found)
+        rate = event_rate(Case(SCAN, case, found), STRATEGIES["WBNOINVD_MASK"])
     return cost
 
 

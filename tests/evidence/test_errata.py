@@ -26,8 +26,7 @@ def test_what_is_said_now_is_what_the_reports_say():
     report = json.loads((root / "reports" / "sev" / "epyc-7763-2s.json").read_text(encoding="utf-8"))
     costs = {row["strategy"]: row["host_cpu_s_per_s"] for row in report["costs"] if row["trigger"] == SCAN}
     said = {
-        name: interval(*(costs[name][end] for end in ("low", "median", "high")), "1")
-        for name in ("WBNOINVD_MASK",)
+        name: interval(*(costs[name][end] for end in ("low", "median", "high")), "1") for name in ("WBNOINVD_MASK",)
     }
     readme = (root / "README.md").read_text(encoding="utf-8")
     assert f"| at most {said['WBNOINVD_MASK']}, at least " in readme

@@ -122,7 +122,5 @@ def test_what_machine_and_kernel_tell_is_described(kernel):
 
 
 def test_the_mask_is_known_complete_from_the_kernel_that_keeps_it():
-    seen = {
-        kernel: known("sev", "ksm_replace_page", {}, kernel)["cpumask_complete"] for kernel in kernels.KERNELS
-    }
+    seen = {kernel: known("sev", "ksm_replace_page", {}, kernel)["cpumask_complete"] for kernel in kernels.KERNELS}
     assert [kernel for kernel, value in seen.items() if value] == ["v6.17-v7.2", "v7.3-rc"]

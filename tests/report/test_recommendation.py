@@ -94,7 +94,9 @@ def test_no_line_of_a_title_is_changed_by_mail(answer, field, word):
 
 @pytest.mark.parametrize("word", [".", "--", "=1+1", "@here", "\ufeffFrom"])
 def test_odd_words_stay_inside_the_block(answer, word):
-    block = recommendation.render(answer("sev").model_copy(update={"machine_title": word, "warnings": [word], "gaps": [word]}))
+    block = recommendation.render(
+        answer("sev").model_copy(update={"machine_title": word, "warnings": [word], "gaps": [word]})
+    )
     check_mail(block)
     assert "-- " not in block.split("\n")
 
@@ -214,10 +216,13 @@ def test_where_a_ceiling_is_printed_what_its_interval_holds_is_said_once(answer)
     assert flat(recommendation.render(result)).count(recommendation.CEILING) == 1
     assert page.answer(result).count(recommendation.CEILING) == 1
     counted = answer("sev", workload="idle")
-    assert recommendation.ends(nothing_lost(result).costs) == "" and recommendation.CEILING not in flat(recommendation.render(counted))
+    assert recommendation.ends(nothing_lost(result).costs) == "" and recommendation.CEILING not in flat(
+        recommendation.render(counted)
+    )
 
 
 # The JSON follows its published schema, comes back as the same answer, and names neither a time nor a path.
+
 
 def validator():
     jsonschema = pytest.importorskip("jsonschema")

@@ -4,7 +4,7 @@ import numpy
 import pytest
 
 from costmodel.calibration.calibrate import parameters_of
-from costmodel.cost.draws import Draws
+from costmodel.cost.draws import Case, Draws
 from costmodel.cost.event import event_cost
 from costmodel.cost.scenario import scenario
 from costmodel.decision.choice import candidates
@@ -48,7 +48,7 @@ def test_costs_at_any_length_are_those_of_the_cost_model(costs):
         name = STRATEGIES[entry.strategies[0].strategy]
         draws = Draws(parameters_of(load(), MACHINE), service.DRAWS)
         for residency, trigger in enumerate(STAND_INS):
-            exact = event_cost(name, trigger, costs.scenario, draws, lengths[:, None])
+            exact = event_cost(Case(trigger, costs.scenario, draws), name, lengths[:, None])
             told = entry.at(entry.time_s, residency, lengths)
             numpy.testing.assert_allclose(told, numpy.broadcast_to(exact.time_s, told.shape), rtol=0.02)
             told = entry.at(entry.cpu_s, residency, lengths)
@@ -107,7 +107,7 @@ def test_cpu_time_is_the_sum_over_the_events(found):
     evidence = load()
     case = scenario(evidence, "sev", MACHINE, "ksm-default")
     draws = Draws(parameters_of(evidence, MACHINE), service.DRAWS)
-    one = event_cost(STRATEGIES["WBINVD_ALL"], "ksm_replace_page", case, draws, 4096.0).stolen_s
+    one = event_cost(Case("ksm_replace_page", case, draws), STRATEGIES["WBINVD_ALL"], 4096.0).stolen_s
     assert whole.cpu_s.median == pytest.approx(10_000 * float(numpy.median(one)), rel=1e-9)
     assert whole.cpu_s.low < whole.cpu_s.median < whole.cpu_s.high
 

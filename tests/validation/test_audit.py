@@ -184,6 +184,7 @@ def test_nothing_is_unused_where_everything_counts():
 
 # `costmodel audit`.
 
+
 @pytest.fixture
 def run(monkeypatch):
     """Run the command with `outputs` in the place of the model."""
@@ -230,6 +231,7 @@ def test_data_that_cannot_be_loaded_is_a_finding(run, edit):
 
 
 # Every number of the evidence moves an output.
+
 
 @pytest.mark.nightly
 def test_every_number_is_used(evidence):

@@ -157,7 +157,8 @@ def walk():
         weight *= stats.t.cdf(numpy.log(longest_s / total_s) / deviation, freedom)
     chosen = [RANDOM.choice(4 * N, N, p=weight / weight.sum()) for _ in range(2)]
     return tuple(
-        numpy.exp(level[take] + deviation * RANDOM.standard_t(freedom, N)) for level, take in zip((empty, valid), chosen, strict=True)
+        numpy.exp(level[take] + deviation * RANDOM.standard_t(freedom, N))
+        for level, take in zip((empty, valid), chosen, strict=True)
     )
 
 

@@ -153,7 +153,9 @@ def test_the_latency_of_a_measured_host_is_held_against_what_published_rows_fore
     evidence = load()
     profile = evidence.hosts["epyc-milan-2cpu-vm"]
     with (profile.folder / "flush_cells.csv").open() as stream:
-        told = [row for row in csv.DictReader(stream) if (row["instruction"], row["cell"]) == (instruction, "same_line")]
+        told = [
+            row for row in csv.DictReader(stream) if (row["instruction"], row["cell"]) == (instruction, "same_line")
+        ]
     seen = statistics.median(float(row["measured_line_s"]) for row in told)
     row = terms._latency(evidence, profile, instruction)
     assert row.value == pytest.approx(seen) and row.low < seen < row.high and row.verdict == "pass"
