@@ -10,7 +10,7 @@ from costmodel.numbers import interval, quantity, significant
 from costmodel.report.text import NEWER_MARK, STATE_MARKS, ascii_text, command_lines, safety_mark, wrap
 from costmodel.traces import model
 from costmodel.traces.summary import BURST_GAP_NS, Histogram, Summary, lost
-from costmodel.traces.tasks import triggers_of_task
+from costmodel.traces.tasks import triggers_of
 
 MOST_TASKS = 12
 MOST_EPISODES = 5
@@ -256,6 +256,8 @@ def summary(found: Summary) -> str:
     lines = [f"{plural(found.recordings, 'recording')}, {plural(found.events, 'event')} in {span}{rate}"]
     if told := lost(found.lost_events):
         lines += wrap(told, "  ")
+    for text in found.remarks:
+        lines += wrap(ascii_text(text), "  ")
     if found.with_overlap:
         lines += wrap(f"{count(found.outside)} of {count(found.with_overlap)} events meet no memslot", "  ")
     lines += ["", "GAPS between events (all threads)", *wrap(_quantiles(found.gaps_ns, 1e-9, "s"), "  ")]
@@ -270,8 +272,9 @@ def summary(found: Summary) -> str:
     lines += ["", "TASKS"]
     ranked = sorted(found.tasks.items(), key=lambda item: (-item[1].events, item[0]))
     for name, task in ranked[:MOST_TASKS]:
-        told = triggers_of_task(name)
-        lines += _task(name, task.events, told.triggers, told.decided)
+        for chain_triggers, events in sorted(found.groups(name).items(), key=lambda item: (-item[1], item[0])):
+            told = triggers_of(name, chain_triggers)
+            lines += _task(name, events, told.triggers, told.decided)
         ranges = _quantiles(task.ranges, 1, "B", 3)
         lines += wrap(f"{plural(task.threads, 'thread')}; range {ranges}", "      ", "        ")
         if task.gaps_ns.total:

@@ -1,10 +1,18 @@
-"""Which triggers the name of a task can stand for. A user task allows many: then the trace alone does not decide."""
+"""Which triggers an event can stand for: by its call chain (data/kvm/call_chains.csv), else by the name of its task.
+
+A user task allows many: then the trace alone does not decide.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
+from costmodel.evidence import table
+from costmodel.evidence.paths import data_dir
 from costmodel.kvm.triggers import TRIGGERS
 
 HVA = tuple(trigger.id for trigger in TRIGGERS.values() if trigger.path == "hva_notifier")
@@ -37,6 +45,43 @@ class TaskTriggers:
     @property
     def decided(self) -> bool:
         return len(self.triggers) == 1
+
+
+COLUMNS = ("function", "triggers", "source", "checked", "note")
+
+
+@lru_cache(maxsize=1)
+def functions() -> dict[str, tuple[str, ...]]:
+    """Functions of the kernel that tell the trigger of the events below them. Raises BadInput."""
+    return read(data_dir() / "kvm" / "call_chains.csv")
+
+
+def read(path: Path) -> dict[str, tuple[str, ...]]:
+    """The triggers of each function of a file, none where no trigger is catalogued. Raises BadInput with the row."""
+    found = {}
+    for row in table.read_table(path, COLUMNS, "function"):
+        place = {"file": path.name, "name": row["function"]}
+        table.filled(row, ("source", "checked"), **place)
+        found[row["function"]] = table.choices(row, "triggers", tuple(TRIGGERS), None, **place)
+    return found
+
+
+def trigger_of_chain(chain: Sequence[str]) -> str:
+    """Triggers of a call chain (functions, innermost first), joined by a blank: the innermost function that tells one decides.
+    Empty where none does.
+
+    >>> trigger_of_chain(["__mmu_notifier_invalidate_range_start", "change_protection", "change_prot_numa"])
+    'autonuma_prot_none_scan'
+    """
+    known = functions()
+    return " ".join(next((known[name] for name in chain if name in known), ()))
+
+
+def triggers_of(name: str, chain_triggers: str = "") -> TaskTriggers:
+    """The triggers of events of the task `name` whose call chains told `chain_triggers` (empty: they told none)."""
+    if chain_triggers:
+        return TaskTriggers(tuple(chain_triggers.split()), "call chain (data/kvm/call_chains.csv)")
+    return triggers_of_task(name)
 
 
 def triggers_of_task(name: str) -> TaskTriggers:

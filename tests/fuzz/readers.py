@@ -169,7 +169,7 @@ def _read_profile(path: Path) -> object:
 def _import_trace(path: Path) -> object:
     notes = reader.Notes()
     out = path.with_name("out.parquet")
-    footer = store.write(reader.batches(path, notes), out, path, lambda: notes.lost)
+    footer = store.write(reader.batches(path, notes), out, path, lambda: store.Said(notes.lost, notes.remarks))
     return footer, store.footer_of(out)
 
 

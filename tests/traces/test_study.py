@@ -23,7 +23,7 @@ STAND_INS = ("ksm_replace_page",)
 def costs():
     evidence = load()
     case = scenario(evidence, "sev", MACHINE, "ksm-default")
-    return service.service(evidence, case, parameters_of(evidence, MACHINE), ["ksmd", "oom_reaper", "kswapd0"])
+    return service.service(evidence, case, parameters_of(evidence, MACHINE), [("ksmd", ""), ("oom_reaper", ""), ("kswapd0", "")])
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_costs_at_any_length_are_those_of_the_cost_model(costs):
 def test_residency_follows_the_name(costs):
     """Unknown where workloads differ (thp_split and swap of kswapd) or nothing is catalogued (the OOM reaper)."""
     assert costs.residencies == ("unknown",)
-    assert costs.residency_of_task.tolist() == [0, 0, 0]
+    assert costs.residency_of_group.tolist() == [0, 0, 0]
     evidence = load()
     assert service._stand_in(evidence, ("swap_reclaim",)) == ("swap_reclaim", "cold")
     trigger, residency = service._stand_in(evidence, ("numa_or_compaction_migrate",))
