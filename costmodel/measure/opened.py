@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO
 
 from costmodel.errors import BadInput
 from costmodel.plain import shell_word
@@ -59,14 +59,11 @@ class Opened:
     front: bytes
     plain: bool
 
-    def text(self) -> TextIO:
-        """The stream as text, whatever ends its lines."""
-        return io.TextIOWrapper(self.stream, encoding="utf-8", errors="replace")
-
-    def readline(self, stream: TextIO, most: int) -> str:
-        """The next line of `text`, of at most so many characters. Raises BadInput where the packed file is damaged."""
-        with _damage(self.path):
-            return stream.readline(most)
+    def lines(self, most: int) -> Iterator[str]:
+        """Lines of at most so many characters, whatever ends them. Raises BadInput where the packed file is damaged."""
+        with io.TextIOWrapper(self.stream, encoding="utf-8", errors="replace") as stream, _damage(self.path):
+            while line := stream.readline(most):
+                yield line
 
 
 @contextlib.contextmanager

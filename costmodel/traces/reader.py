@@ -73,13 +73,14 @@ def _text(source: Opened, notes: Notes, clock_hz: float | None) -> Iterator:
     told: dict[tuple[str, ...], str | None] = {(): None}
     untold = 0
     for events in traces.batches(traces.lines(source), reading):
-        rows = []
-        for time_ns, task, pid, cpu, start, end, chain in events:
+        for event in events:
+            chain = event[6]
             if chain not in told:
                 told[chain] = trigger_of_chain(chain) or None
-            untold += bool(chain) and told[chain] is None
-            if start < schema.HUGE:
-                rows.append((time_ns, task, pid, cpu, start, min(end, schema.HUGE), told[chain]))
+            event[6] = told[chain]
+            untold += bool(chain) and event[6] is None
+            event[5] = min(event[5], schema.HUGE)
+        rows = [event for event in events if event[4] < schema.HUGE]
         if len(rows) < len(events):
             notes.left_out("events on addresses of the kernel", len(events) - len(rows))
         if rows:
@@ -117,7 +118,7 @@ def _counts(path: Path, reading: traces.Reading, notes: Notes) -> None:
         notes.left_out(kind, count)
 
 
-def _batch(rows: list[tuple], path: Path):
+def _batch(rows: list[list], path: Path):
     arrow = library("pyarrow")
     columns = dict(zip(TEXT_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
     columns["trigger"] = arrow.array(columns["trigger"], arrow.string())
