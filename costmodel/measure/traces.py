@@ -664,6 +664,6 @@ def counted(rows: list[dict[str, object]], trigger_of: Callable[[Sequence[str]],
     for one in rows:
         if one["name"] == counts.EXIT_OF_WBINVD:
             one["trigger"] = counts.TRIGGER_OF_WBINVD
-        elif ";" in str(one["key"]):
+        elif one["key"]:
             one["trigger"] = trigger_of(str(one["key"]).split(";"))
     return rows
