@@ -88,6 +88,8 @@ EXITS_HEAD = re.compile(r"\s*(?:VM-EXIT|IO Port Access|MMIO Access|Event name)\s
 EXIT = re.compile(r"\s*(?P<name>[A-Za-z_]\S*)\s+(?P<count>\d{1,19})\s+\d+\.\d+%\s", re.ASCII)
 EXITS_TAIL = re.compile(r"\s*(?:Analyze events for|Total Samples:|\d\d:\d\d:\d\d\.\d+\s*$)")
 EXIT_OF_WBINVD, TRIGGER_OF_WBINVD = "VM exit WBINVD", "guest_executes_wbinvd"
+UNCATALOGUED = "uncatalogued"
+"""Stands for the trigger where a call chain tells an event that no trigger is catalogued for."""
 INTERVAL = 0.9
 EVENT_NAME = "kvm_unmap_hva"
 
@@ -501,7 +503,7 @@ class Rate:
     def option(self) -> str | None:
         """How `recommend` and others take the rate; None of what is no event at a hook."""
         trigger = "all" if EVENT_NAME in self.name else self.trigger
-        return f"--rate {trigger}={self.count}/{self.seconds:.6g}" if trigger and " " not in trigger else None
+        return f"--rate {trigger}={self.count}/{self.seconds:.6g}" if trigger not in ("", UNCATALOGUED) and " " not in trigger else None
 
     def sentence(self) -> str:
         """Count, time, rate and interval, and how to give the rate back."""

@@ -86,7 +86,7 @@ def _text(source: Opened, notes: Notes, clock_hz: float | None) -> Iterator:
         if rows:
             yield _batch(rows, source.path)
     if untold:
-        notes.remark(f"{untold} call chains name no function that tells a catalogued trigger (data/kvm/call_chains.csv)")
+        notes.remark(f"{untold} call chains hold no function of data/kvm/call_chains.csv: any trigger may be theirs")
     if reading.rows:
         _counts(source.path, reading, notes)
     if not reading.read:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy
 
 from costmodel.errors import BadInput
-from costmodel.kvm.triggers import TRIGGERS
 from costmodel.measure.traces import PID_LIMIT
 from costmodel.traces.libraries import library
+from costmodel.traces.tasks import unknown_triggers
 
 REQUIRED = ("t_ns", "task", "start", "end")
 NUMBERS = ("overlap_bytes", "duration_ns")
@@ -108,8 +108,7 @@ def _check_numbers(batch, file: str, first_row: int) -> None:
         if any(name is not None and len(name) > LONGEST_NAME for name in names):
             problem = f"has a name of more than {LONGEST_NAME} characters"
             raise BadInput(problem, file=file, field=text, remedy="shorten the name")
-    triggers = {word for text in batch.column("trigger").dictionary.to_pylist() for word in (text or "").split()}
-    if unknown := sorted(triggers - TRIGGERS.keys()):
+    if unknown := [w for text in batch.column("trigger").dictionary.to_pylist() for w in unknown_triggers(text or "")]:
         remedy = "name triggers of `costmodel list triggers`, or leave out the column"
         raise BadInput(f"{unknown[0][:40]!r} is no trigger", file=file, field="trigger", remedy=remedy)
 

@@ -20,9 +20,9 @@ import numpy
 
 from costmodel.errors import BadInput
 from costmodel.hashing import place_beside, unwritable
-from costmodel.kvm.triggers import TRIGGERS
 from costmodel.traces import schema
 from costmodel.traces.libraries import kernels, library
+from costmodel.traces.tasks import unknown_triggers
 
 GROUP_ROWS = 2**20
 FOOTER = b"costmodel.trace"
@@ -301,7 +301,7 @@ def _told(footer: Footer) -> bool:
         isinstance(told, dict)
         and all(type(count) is int and count > 0 for count in told.values())
         and sum(told.values()) == footer.tasks.get(name)
-        and all(word in TRIGGERS for label in told for word in label.split())
+        and not any(unknown_triggers(label) for label in told)
         for name, told in triggers.items()
     )
 

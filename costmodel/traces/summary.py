@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass, field, fields
 import numpy
 
 from costmodel.errors import BadInput
-from costmodel.kvm.triggers import TRIGGERS
 from costmodel.traces import bins
 from costmodel.traces.schema import LONGEST_NAME
 from costmodel.traces.store import LONGEST_REMARK, MOST_REMARKS
+from costmodel.traces.tasks import unknown_triggers
 
 WINDOWS_NS = (10**6, 10**7, 10**8, 10**9, 10**10)
 """Lengths of the windows for the index of dispersion: 1 ms to 10 s."""
@@ -261,7 +261,7 @@ def _sum(value: object) -> int:
 
 def _label(text: str) -> str:
     """Triggers that call chains told. Raises ValueError where one is unknown."""
-    if unknown := [word for word in text.split() if word not in TRIGGERS]:
+    if unknown := unknown_triggers(text):
         raise ValueError(f"{unknown[0]!r} is no trigger")
     return text
 

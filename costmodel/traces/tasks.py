@@ -14,6 +14,7 @@ from pathlib import Path
 from costmodel.evidence import table
 from costmodel.evidence.paths import data_dir
 from costmodel.kvm.triggers import TRIGGERS
+from costmodel.measure.counts import UNCATALOGUED
 
 HVA = tuple(trigger.id for trigger in TRIGGERS.values() if trigger.path == "hva_notifier")
 """Triggers that end in the mmu notifier, hence in the tracepoint."""
@@ -47,6 +48,7 @@ class TaskTriggers:
         return len(self.triggers) == 1
 
 
+NOT_CATALOGUED = "fork, copy on write or another event that no trigger is catalogued for"
 COLUMNS = ("function", "triggers", "source", "checked", "note")
 
 
@@ -68,17 +70,25 @@ def read(path: Path) -> dict[str, tuple[str, ...]]:
 
 def trigger_of_chain(chain: Sequence[str]) -> str:
     """Triggers of a call chain (functions, innermost first), joined by a blank: the innermost function that tells one decides.
-    Empty where none does.
+    Empty where none does, UNCATALOGUED where it tells an event without a catalogued trigger.
 
     >>> trigger_of_chain(["__mmu_notifier_invalidate_range_start", "change_protection", "change_prot_numa"])
     'autonuma_prot_none_scan'
     """
     known = functions()
-    return " ".join(next((known[name] for name in chain if name in known), ()))
+    told = next((known[name] for name in chain if name in known), None)
+    return "" if told is None else " ".join(told) or UNCATALOGUED
+
+
+def unknown_triggers(label: str) -> list[str]:
+    """Words of what `trigger_of_chain` returned, or somebody wrote in its place, that are no trigger."""
+    return [word for word in label.split() if word not in TRIGGERS and label != UNCATALOGUED]
 
 
 def triggers_of(name: str, chain_triggers: str = "") -> TaskTriggers:
     """The triggers of events of the task `name` whose call chains told `chain_triggers` (empty: they told none)."""
+    if chain_triggers == UNCATALOGUED:
+        return TaskTriggers(HVA, NOT_CATALOGUED)
     if chain_triggers:
         return TaskTriggers(tuple(chain_triggers.split()), "call chain (data/kvm/call_chains.csv)")
     return triggers_of_task(name)

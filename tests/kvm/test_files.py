@@ -9,11 +9,13 @@ from costmodel.evidence import rendezvous
 from costmodel.evidence.paths import data_dir
 from costmodel.evidence.table import csv_text
 from costmodel.kvm import agreement, builds, decisions, events, kernels, releases, remedies, setup
+from costmodel.traces import tasks
 
 READERS = {
     "admissibility.csv": agreement.read_facts,
     "backports.csv": releases.read_backports,
     "builds.csv": builds.read_builds,
+    "call_chains.csv": tasks.read,
     "majors.csv": builds.read_majors,
     "releases.csv": releases.read_releases,
     "amd_rendezvous.csv": rendezvous.read,

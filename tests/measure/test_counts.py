@@ -33,7 +33,7 @@ CPU1                    3,120      kvm:kvm_unmap_hva_range
 
       10.000000000 seconds time elapsed
 """
-KVM_LOG = """kvm_exit kvm_unmap_hva_range 
+KVM_LOG = """kvm_exit kvm_unmap_hva_range
 2026-09-30 12:00:00         5      2000
 2026-09-30 12:00:05         5      1560
 2026-09-30 12:00:10         5      1560
@@ -66,7 +66,7 @@ TOLD = {
     "kvm_stat -1": ("kvm_exit                                        99         7\nkvm_unmap_hva_range                           9000      5120\n", "kvm_unmap_hva_range", 5120, 1),
     "kvm_stat -l": (KVM_LOG, "kvm_unmap_hva_range", 5120, 15),
     "kvm_stat -l --csv": (
-        KVM_LOG.replace("kvm_exit kvm_unmap_hva_range ", "timestamp,kvm_exit,kvm_unmap_hva_range").replace("         5      ", ",5,"),
+        KVM_LOG.replace("kvm_exit kvm_unmap_hva_range", "timestamp,kvm_exit,kvm_unmap_hva_range").replace("         5      ", ",5,"),
         "kvm_unmap_hva_range", 5120, 15,
     ),
     "funccount -i 5 -T": (FUNCCOUNT, "kvm_mmu_notifier_invalidate_range_start", 5120, 10),

@@ -18,7 +18,7 @@ TOOLS = ("perf", "trace-cmd", "bpftrace")
 TOLD = {
     "mprotect_or_uffd_wp": {"mprotect_or_uffd_wp"},
     "munmap_or_discard": {"munmap_or_discard"},
-    "fork_cow": {None},
+    "fork_cow": {"uncatalogued"},
     "thp_collapse": {"thp_collapse"},
     "thp_split": {"thp_split", "munmap_or_discard"},
     "ksm": {"ksm_write_protect", "ksm_write_protect ksm_replace_page"},

@@ -157,7 +157,7 @@ LINES = [
     f"{NS} 4242 vmm 7f0000000000 7f0000200000",
     f"{NS},4242,vmm,0x7f0000000000,0x7f0000200000",
     f"{NS} vmm 4242 {START} {END}",
-    f"48616.758676 4242 vmm 0x7f0000000000 - 0x7f0000200000",
+    "48616.758676 4242 vmm 0x7f0000000000 - 0x7f0000200000",
     f"nsecs={NS} tid=4242 comm=vmm start=0x7f0000000000 end=0x7f0000200000",
     f'{{"type": "printf", "data": "{NS} 4242 vmm 7f0000000000 7f0000200000\\n"}}',
     "vmm 4242 [003] 48616.758676: probe:kvm_unmap_hva_range: (ffffffffc0a1b2c3) start=0x7f0000000000 end=0x7f0000200000",
@@ -208,8 +208,9 @@ CHAINS = [
     (["__split_huge_pmd", "zap_page_range_single", "do_madvise"], "thp_split"),
     (["unmap_vmas", "exit_mmap", "__mmput"], "vm_teardown_mn_release"),
     (["unmap_vmas", "vms_clear_ptes.part.0", "do_vmi_align_munmap"], "munmap_or_discard"),
-    (["wp_page_copy", "handle_mm_fault", "break_ksm", "do_madvise"], None),
-    (["copy_page_range", "dup_mm"], None),
+    (["wp_page_copy", "handle_mm_fault", "break_ksm", "do_madvise"], "uncatalogued"),
+    (["copy_page_range", "dup_mm"], "uncatalogued"),
+    (["something_new", "kthread"], None),
 ]  # fmt: skip
 
 
