@@ -50,9 +50,12 @@ TAIL = re.compile(
     r"[\[(]?(?:\.\.\., (?P<below>-?\d{1,19}[KMGT]?)\)|(?P<above>-?\d{1,19}[KMGT]?), \.\.\.\))\s+(?P<count>\d{1,19})\s+\|",
     re.ASCII,
 )
+FUNCTION = re.compile(r"\s*(?:[0-9a-f]{8,16}\s+)?(?P<name>[A-Za-z_]\w*)[\w.]*\+(?:0x)?[0-9a-f]+(?:/0x[0-9a-f]+)?(?:\s|$)", re.ASCII)
+HIST_LINE = re.compile(r"(?:\{ )?(?P<key>.*?)\s*\} hitcount:\s+(?P<count>\d{1,19})\b", re.ASCII)
+HIST_END = re.compile(r"Totals:\s*$|\s+(?:Hits|Entries|Dropped|Duplicates): \d+\s*$")
 NUMBER = r"\d{1,3}(?:[.,' \u00a0\u202f]\d{3}){1,6}|\d{1,19}"
 STAT_LINE = re.compile(
-    rf"\s*(?:(?P<time>\d{{1,10}}[.,]\d{{6,9}})\s+)?(?:(?P<where>CPU\d+|S\d+\S*|N\d+|\S+-\d+)\s+(?:\d+\s+(?=[\d<]))?)?"
+    rf"\s*(?:(?P<time>\d{{1,10}}[.,]\d{{6,9}})\s+)?(?:(?P<where>CPU\d+|S\d+\S*|N\d+|\S(?:.{{0,30}}\S)?-\d+)\s+(?:\d+\s+(?=[\d<]))?)?"
     rf"(?P<count>{NUMBER}|<not counted>|<not supported>)\s+(?P<event>[a-z][\w-]*(?::[\w./=,-]+)+|k(?:ret)?probe\S+)"
     r"(?P<rest>\s.*)?$",
     re.ASCII,
@@ -74,9 +77,9 @@ KVM_SCREEN = re.compile(
 KVM_BANNER = re.compile(r"(?:timestamp(?:,[a-z][\w()-]*)+|(?:[a-z][\w()-]*\s+)*kvm_\w+(?:\s+[a-z][\w()-]*)*)\s*$", re.ASCII)
 KVM_LOG = re.compile(r"(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?P<counts>(?:[,\s]+\d{1,19})+)\s*$", re.ASCII)
 KVM_HEAD = re.compile(r"\s*(?:Event|Guest Name)\s+Total\s+%Total\s+CurAvg/s\s*$|\s*kvm statistics - |\s*Total\s+\d+\s+\d*\s*$")
-FUNC_NAME = re.compile(r"Tracing (?P<number>\d+) functions? for \"(?:b')?(?P<name>[^\"']{1,200})'?\"")
+FUNC_NAME = re.compile(r"Tracing (?:\d+ functions? for \"(?:b')?)?(?P<name>[^\"'\s]{1,200}?)(?:'?\"|\.\s+Hit Ctrl)")
 FUNC_ONE = re.compile(r"\s*Function = (?:b')?(?P<name>[\w.:*]{1,200})'?")
-FUNC_UNIT = re.compile(r"\s*(?P<unit>nsecs|usecs|msecs|secs)\s+:\s+count\s+distribution\s*$")
+FUNC_UNIT = re.compile(r"\s*(?P<unit>[num]?secs?)\s+:\s+count\s+distribution\s*$")
 FUNC_BUCKET = re.compile(r"\s*(?P<low>\d{1,19}) -> (?P<high>\d{1,19})\s+:\s+(?P<count>\d{1,19})\s+\|", re.ASCII)
 FUNC_TOTAL = re.compile(
     r"\s*avg = (?P<average>\d{1,19}) (?P<unit>\w+), total: (?P<total>\d{1,20}) \w+, count: (?P<count>\d{1,19})\s*$", re.ASCII
@@ -133,6 +136,31 @@ def printed(line: str) -> list[str]:
         return text.splitlines() if isinstance(text, str) else [line]
     except (ValueError, KeyError, TypeError, RecursionError):
         return [line]
+
+
+class HistTrigger:
+    """The hist trigger of tracefs: keys and their hitcounts."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._key: list[str] | None = None
+
+    def take(self, line: str) -> bool:
+        if len(line) > LINE_MAX or (self._key is None and line[0] != "{" and not HIST_END.match(line)):
+            return False
+        if found := HIST_LINE.match(line):
+            key = folded([*(self._key or ()), *re.split(r",\s+", found["key"])])
+            self._key = None
+            self._reading.rows.append(row("count", "hitcount", key, count=int(found["count"])))
+            return True
+        if line[0] == "{" and line.startswith("{ "):
+            self._key = [line[1:].strip().removesuffix("stacktrace:")]
+        elif self._key is not None and len(self._key) < KEY_LINES:
+            self._key.append(line)
+        else:
+            self._key = None
+            return HIST_END.match(line) is not None
+        return True
 
 
 class Maps:
@@ -274,8 +302,8 @@ def folded(words: Iterable[str]) -> str:
     >>> folded(["ksmd, ", "    __mmu_notifier_invalidate_range_start+133", ""])
     'ksmd;__mmu_notifier_invalidate_range_start'
     """
-    parts = (re.sub(r"\+(?:0x)?[0-9a-f]+$", "", word.strip().rstrip(",").strip()) for word in words)
-    return ";".join(part for part in parts if part)
+    found = ((FUNCTION.match(word), word.strip(", \t")) for word in words)
+    return ";".join(part for part in (function["name"] if function else word for function, word in found) if part)
 
 
 def _whole(value: object) -> int:
@@ -476,6 +504,7 @@ class Exits:
 
 
 FORMATS = (PerfStat, KvmStat, Functions, Exits)
+"""Beside Maps and HistTrigger, whose keys go over several lines and so come first."""
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,8 @@ LOST = re.compile(
 WRITTEN = re.compile(r"# entries-in-buffer/entries-written: (?P<kept>\d{1,19})/(?P<written>\d{1,19})\s", re.ASCII)
 NOISE = re.compile(
     r"\s*(?:#.*|Attach(?:ing|ed) \d+ probes?.*|(?:\S+:\s*)?cpus=\d+|version = .*|\^C|Detaching\.*"
-    r"|\[ perf record: .*|-{10,}|(?:Hit Ctrl.C|Ctrl.C) to .*|)$"
+    r"|\[ perf record: .*|-{10,}|(?:Hit Ctrl.C|Ctrl.C) to .*|CPU \d+ is empty|.* not valid for .* events\. Ignoring\."
+    r"|Exiting trace of .*|)$"
 )
 RAW = re.compile(r"(?:\d+ \d+ \d{5,20}|[0-9a-f]{8} [0-9a-f]{8} [0-9a-f]{16}) (?:type: \d+|\d+ \?)\s*$", re.ASCII)
 """What tracefs writes with its option raw or hex: no range."""
@@ -575,7 +576,7 @@ class Asides:
         return len(line) <= LINE_MAX and NOISE.match(line) is not None
 
 
-FORMATS = (Events, counts.Maps, Frames, *counts.FORMATS, Asides, PerfTrace, Printf, Durations)
+FORMATS = (Events, counts.Maps, counts.HistTrigger, Frames, *counts.FORMATS, Asides, PerfTrace, Printf, Durations)
 """Every way in which a line can be written; the first that takes it has it."""
 
 

@@ -54,6 +54,7 @@ TOLD = {
     "perf stat, blanks": (STAT.replace("5,120", "5 120"), EVENT, 5120, 10),
     "perf stat -r": (STAT.replace("wide':", "wide' (2 runs):").replace("5,120", "2,560").replace("10.000000000", "5.000 +- 0.001"), EVENT, 5120, 10),
     "perf stat -A": (PER_CPU, EVENT, 5120, 10),
+    "perf stat --per-thread": (STAT.replace("             5,120", "CPU 0/KVM-4242     5,120"), EVENT, 5120, 10),
     "perf stat -I": (f"#  time counts unit events\n 5.000000000 2,560 {EVENT}\n 10.000000000 2,560 {EVENT}\n", EVENT, 5120, 10),
     "perf stat -I -A": (
         "".join(f" {t}.000000000 CPU{c} 1,280 {EVENT}\n" for t in (5, 10) for c in (0, 1)), EVENT, 5120, 10,
@@ -117,6 +118,22 @@ Total Samples:112, Total events handled time:48200.00us.
         ("FUNC      COUNT\nwbinvd_on_all_cpus    42\n", "wbinvd_on_all_cpus", "", 42, None),
         ("@[\n    change_prot_numa+22\n]: 128\n", "", "autonuma_prot_none_scan", 128, "--rate autonuma_prot_none_scan=128/60"),
         ("@c[ksmd, \n    write_protect_page+22\n]: 3\n", "c", "ksm_write_protect", 3, "--rate ksm_write_protect=3/60"),
+        ("@c[\n    change_prot_numa+22\n, qemu]: 6\n", "c", "autonuma_prot_none_scan", 6, "--rate autonuma_prot_none_scan=6/60"),
+        (
+            "@[\n        ffffffff8127fdf4 change_prot_numa+0x26 ([kernel.kallsyms])\n]: 6\n",
+            "", "autonuma_prot_none_scan", 6, "--rate autonuma_prot_none_scan=6/60",
+        ),
+        (
+            "# event histogram\n\n{ common_stacktrace:\n         change_protection+0x1/0x2\n         mprotect_fixup+0x12d/0x300\n"
+            "} hitcount:          7\n\nTotals:\n    Hits: 7\n    Entries: 1\n    Dropped: 0\n",
+            "hitcount", "mprotect_or_uffd_wp", 7, "--rate mprotect_or_uffd_wp=7/60",
+        ),
+        ("{ common_pid:       4242, start:       8192 } hitcount:          7\n", "hitcount", "", 7, None),
+        (
+            "Tracing wbinvd_on_all_cpus.  Hit Ctrl-C to exit\n     usec                : count    distribution\n"
+            "      4096 -> 8191       : 8        |****|\navg = 5000 usec, total: 40000 usec, count: 8\nExiting trace of x\n",
+            "wbinvd_on_all_cpus", "", 8, None,
+        ),
         (
             '{"type": "map", "data": {"@": {"ksmd,\\n    change_prot_numa+22\\n": 5}}}\n',
             "", "autonuma_prot_none_scan", 5, "--rate autonuma_prot_none_scan=5/60",
