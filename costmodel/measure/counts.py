@@ -74,7 +74,7 @@ KVM_SCREEN = re.compile(
     r"\s*(?P<event>[a-z][\w()-]{2,60})\s+(?P<total>\d{1,19})\s+(?P<share>\d{1,3}\.\d|inf|nan)\s*(?P<rate>\d{1,19})?\s*$",
     re.ASCII,
 )
-KVM_BANNER = re.compile(r"(?:timestamp(?:,[a-z][\w()-]*)+|(?:[a-z][\w()-]*\s+)*kvm_\w+(?:\s+[a-z][\w()-]*)*)\s*$", re.ASCII)
+KVM_BANNER = re.compile(r"[a-z][\w()-]*(?:[,\s]+[a-z][\w()-]*)*\s*$", re.ASCII)
 KVM_LOG = re.compile(r"(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?P<counts>(?:[,\s]+\d{1,19})+)\s*$", re.ASCII)
 KVM_HEAD = re.compile(r"\s*(?:Event|Guest Name)\s+Total\s+%Total\s+CurAvg/s\s*$|\s*kvm statistics - |\s*Total\s+\d+\s+\d*\s*$")
 FUNC_NAME = re.compile(r"Tracing (?:\d+ functions? for \"(?:b')?)?(?P<name>[^\"'\s]{1,200}?)(?:'?\"|\.\s+Hit Ctrl)")
@@ -399,7 +399,7 @@ class KvmStat:
         if found := KVM_SCREEN.match(line):
             self._reading.rows.append(row("count", found["event"], count=int(found["total"])))
             return True
-        if KVM_BANNER.match(line):
+        if ("kvm_" in line or line.startswith("timestamp,")) and KVM_BANNER.match(line):
             self.finish()
             self._names = [name for name in re.split(r"[,\s]+", line.strip()) if name != "timestamp"]
             return True
