@@ -114,7 +114,7 @@ def replay(path: Path) -> tuple[float, float]:
     evidence = load()
     case = scenario(evidence, "sev", "epyc-7763-2s", "autonuma-default")
     footer = store.footer_of(path)
-    ways = service.service(evidence, case, parameters_of(evidence, case.machine.id), list(footer.tasks))
+    ways = service.service(evidence, case, parameters_of(evidence, case.machine.id), list(footer.groups))
     with tempfile.TemporaryDirectory() as folder:
         small = Path(folder) / "small"
         replay.replay(small, store.write(batches(1000), small), ways)

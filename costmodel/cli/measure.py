@@ -276,19 +276,26 @@ def restore() -> None:
 @measure_command.command(
     name="import", help="Read a trace that was taken elsewhere: bpftrace, perf script, trace-cmd, tracefs."
 )
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path, allow_dash=True))
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write CSV here [default: standard output]."
 )
-def import_trace(file: Path, out: Path | None) -> None:
+@click.option("--clock-hz", type=click.FloatRange(1.0, 1e12), help="As in `costmodel trace import`.")
+def import_trace(file: Path, out: Path | None, clock_hz: float | None) -> None:
     from costmodel.hashing import write_beside
-    from costmodel.measure import traces
+    from costmodel.measure import counts, traces
     from costmodel.measure.profile import as_csv
+    from costmodel.traces.tasks import trigger_of_chain
 
-    found = traces.read(file)
-    for line, text in found.bad[:10]:
+    found = traces.read(file, trigger_of_chain, clock_hz)
+    notes = found.notes
+    for _, line, text in notes.bad:
         click.echo(f"{visible(file.name)}:{line}: not understood: {text[:100]!r}", err=True)
     click.echo(found.sentence(), err=True)
+    for text in (*notes.remarks, *(f"left out: {n} {kind}" for kind, n in notes.without_event.items())):
+        click.echo(visible(text), err=True)
+    for rate in counts.rates(found.rows):
+        click.echo(visible(rate.sentence()), err=True)
     if not found.rows:
         raise BadInput("holds no event or histogram", file=file, remedy="see `costmodel measure import --help`")
     if out is None:

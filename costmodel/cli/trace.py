@@ -12,6 +12,13 @@ from costmodel.errors import BadInput
 from costmodel.plain import visible
 
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
+GIVEN = click.Path(exists=True, dir_okay=False, path_type=Path, allow_dash=True)
+CLOCK_HZ = click.option(
+    "--clock-hz",
+    type=click.FloatRange(1.0, 1e12),
+    help="Counts per second of the trace clock, where times are whole numbers: 1e9 for ns, what `dmesg | grep tsc:` says for "
+    "x86-tsc.",
+)
 
 
 @click.group(
@@ -21,6 +28,7 @@ Examples:
   costmodel trace import perf-script.txt --out host1.parquet
   costmodel trace summary host1.parquet host2.parquet
   costmodel trace replay host1.parquet --machine epyc-7763-2s --guest sev
+  costmodel trace rate perf-stat.txt
 """,
 )
 def trace_command() -> None:
@@ -37,45 +45,98 @@ def trace_command() -> None:
 Examples:
   costmodel trace import trace.txt --out host1.parquet
   costmodel trace import cpu0.txt cpu1.txt --out host1.parquet
+  perf script --ns -i perf.data | costmodel trace import - --out host1.parquet
   costmodel trace import data/hosts/epyc-genoa-4cpu-vm/invalidations.csv --out vm.parquet
 """,
 )
-@click.argument("files", nargs=-1, required=True, type=EXISTING)
+@click.argument("files", nargs=-1, required=True, type=GIVEN)
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Parquet file to write.")
+@CLOCK_HZ
 @options.as_json
-def import_trace(files: tuple[Path, ...], out: Path, as_json: bool) -> None:
+def import_trace(files: tuple[Path, ...], out: Path, clock_hz: float | None, as_json: bool) -> None:
     """Read FILES of one host and one clock into one Parquet file, sorted by time.
 
-    Text of tracefs, perf script and trace-cmd report; CSV or Parquet with the columns t_ns (or t_s), task, start, end
-    and, where known, pid, cpu, vm, overlap_bytes, duration_ns; invalidations.csv of a host profile. Use `perf script
-    --ns` and `trace-cmd report -t` for times in ns.
+    Text of tracefs, perf script, perf trace, trace-cmd report and bpftrace's printf, packed or not (`-`: standard input);
+    CSV or Parquet with the columns t_ns (or t_s), task, start, end and, where known, pid, cpu, trigger, vm, overlap_bytes,
+    duration_ns; invalidations.csv of a host profile. Use `perf script --ns` and `trace-cmd report -t` for times in ns.
+    Call chains (perf record -g, trace-cmd record -T, kstack) tell the trigger of each event.
     """
+    from costmodel.measure import opened
     from costmodel.traces import reader, store
     from costmodel.traces.summary import lost
 
     if not out.resolve().parent.is_dir():
         raise BadInput("its folder does not exist", file=out, remedy="make it first")
-    if any(out.resolve() == file.resolve() for file in files):
+    if files.count(opened.STDIN) > 1:
+        raise BadInput("names standard input twice", field="FILES", remedy="name it once")
+    if any(out.resolve() == file.resolve() for file in files if file != opened.STDIN):
         raise BadInput("would overwrite what it reads", file=out, remedy="choose another --out")
     notes = reader.Notes()
     source = ", ".join(map(str, files))
-    batches = (batch for file in files for batch in reader.batches(file, notes))
-    footer = store.write(batches, out, source, lambda: notes.lost)
+    batches = (batch for file in files for batch in reader.batches(file, notes, clock_hz))
+    footer = store.write(batches, out, source, lambda: store.Said(notes.lost, notes.remarks))
     for file, line, text in notes.bad:
         click.echo(f"{visible(file)}:{line}: not understood: {text[:100]!r}", err=True)
     if as_json:
         found = {"events": footer.events, "span_s": footer.span_s, "tasks": footer.tasks, "lines": notes.lines}
-        found["lost_events"] = footer.lost_events
+        found |= {"lost_events": footer.lost_events, "triggers": footer.triggers}
         found |= {"not_understood": notes.bad_lines, "without_event": notes.without_event, "remarks": notes.remarks}
         options.print_json(found)
         return
     click.echo(f"{footer.events:,} events of {len(footer.tasks)} tasks, {footer.span_s:.6g} s, in {visible(str(out))}")
     if footer.lost_events:
         click.echo(lost(footer.lost_events), err=True)
-    for text in (*notes.remarks, *(f"{n} {kind} left out" for kind, n in notes.without_event.items())):
-        click.echo(text, err=True)
+    told = sum(count for (_, trigger), count in footer.groups.items() if trigger)
+    if told:
+        click.echo(f"call chains tell the trigger of {told:,} events", err=True)
+    for text in (*notes.remarks, *(f"left out: {n} {kind}" for kind, n in notes.without_event.items())):
+        click.echo(visible(text), err=True)
     if notes.bad_lines:
         click.echo(f"{notes.bad_lines} lines not understood", err=True)
+
+
+@trace_command.command(
+    short_help="Counts of perf stat, kvm_stat, bpftrace, bcc as rates.",
+    epilog="""\b
+Examples:
+  costmodel trace rate perf-stat.txt
+  costmodel trace rate bpftrace.txt --seconds 60
+  perf stat -a -I 1000 -e kvm:kvm_unmap_hva_range -- sleep 300 2>&1 | costmodel trace rate -
+""",
+)
+@click.argument("files", nargs=-1, required=True, type=GIVEN)
+@click.option("--seconds", type=click.FloatRange(1e-9, 1e12), help="How long was counted, where the tool does not say it.")
+@options.as_json
+def rate(files: tuple[Path, ...], seconds: float | None, as_json: bool) -> None:
+    """Rates of what the tools of FILES counted, with the 90 % interval that a Poisson count of so many allows (Garwood).
+
+    Read are perf stat (also -I, -A, -x, and -j), kvm_stat (-1, -l, its screen), maps of bpftrace (those of call chains by
+    trigger), funccount and funclatency of bcc, and perf kvm stat (a guest's WBINVD). Several FILES add up.
+    """
+    from costmodel.measure import counts, traces
+    from costmodel.traces.tasks import trigger_of_chain
+
+    rows: list[dict] = []
+    notes: list[str] = []
+    for file in files:
+        found = traces.read(file, trigger_of_chain)
+        rows += found.rows
+        notes += [*found.notes.remarks, *(f"left out: {n} {kind}" for kind, n in found.notes.without_event.items())]
+        notes += [f"not understood: {text[:100]!r}" for _, _, text in found.notes.bad]
+    shown = ", ".join(map(str, files))
+    if not any(one["kind"] == "count" for one in rows):
+        remedy = "count with perf stat -e kvm:kvm_unmap_hva_range; `costmodel trace import` reads single events"
+        raise BadInput("holds no count", file=shown, remedy=remedy)
+    rates = counts.rates(rows, seconds)
+    if not rates:
+        raise BadInput("does not say how long was counted", file=shown, field="--seconds", remedy="give it")
+    for text in dict.fromkeys(notes):
+        click.echo(visible(text), err=True)
+    if as_json:
+        options.print_json([one.as_json() for one in rates])
+        return
+    for one in rates:
+        click.echo(visible(one.sentence()))
 
 
 @trace_command.command(

@@ -6,15 +6,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from costmodel.measure import traces
 from costmodel.measure.journal import TRACING, Changes
 from costmodel.measure.probe import Skipped
+from costmodel.measure.traces import EVENT
 
-EVENT = "kvm_unmap_hva_range"
 BUFFER_KB = 16384
-LINE = re.compile(
-    r"^\s*(?P<comm>\S.{0,15}?)(?:-|\s+)(?P<pid>\d{1,10})\s+(?:\([\s\-\d]+\)\s+)?\[\d+\]\s+(?:\S+\s+)?(?P<time>\d{1,20}\.\d{1,20}):\s+"
-    r"(?:kvm:)?kvm_unmap_hva_range:\s+mmu notifier unmap range:\s+(?P<start>(?:0x)?[0-9a-f]{1,16}) -- (?P<end>(?:0x)?[0-9a-f]{1,16})\b"
-)
 
 
 @dataclass(frozen=True)
@@ -26,19 +23,6 @@ class Invalidation:
     time_s: float
     start: int
     end: int
-
-
-def parse(line: str) -> Invalidation | None:
-    """An event of the text format that tracefs, trace-cmd report and perf script share; None if the line is none."""
-    found = LINE.match(line)
-    if found is None:
-        return None
-    start, end = int(found["start"], 16), int(found["end"], 16)
-    return (
-        Invalidation(found["comm"].strip(), int(found["pid"]), float(found["time"]), start, end)
-        if end > start
-        else None
-    )
 
 
 def tracing_folder(changes: Changes) -> Path:
@@ -75,7 +59,13 @@ class Trace:
 
     def read(self) -> tuple[list[Invalidation], int]:
         """Events since `clear` in order of time, and how many were lost because the buffer was full."""
-        found = [event for line in (self._folder / "trace").read_text().splitlines() if (event := parse(line))]
+        reading = traces.Reading(self._folder / "trace", traces.Notes())
+        numbered = enumerate((self._folder / "trace").read_text().splitlines(), start=1)
+        found = [
+            Invalidation(comm, pid or 0, time_ns * 1e-9, start, end)
+            for events in traces.batches(numbered, reading)
+            for time_ns, comm, pid, _, start, end, _ in events
+        ]
         lost = 0
         for stats in self._folder.glob("per_cpu/cpu*/stats"):
             lost += sum(int(n) for n in re.findall(r"^(?:overrun|dropped events): (\d+)", stats.read_text(), re.M))

@@ -18,7 +18,7 @@ from costmodel.report.recommendation import NEWER_MARK, STATE_MARKS, safety_mark
 from costmodel.traces import model
 from costmodel.traces.model import Replay
 from costmodel.traces.summary import BURST_GAP_NS, Histogram, Summary, lost
-from costmodel.traces.tasks import triggers_of_task
+from costmodel.traces.tasks import NOT_CATALOGUED, triggers_of
 
 MOST_TASKS = 12
 MOST_EPISODES = 5
@@ -120,15 +120,17 @@ def _dispersion(rows: Sequence[tuple[float, float | None, int]]) -> list[str]:
 def _tasks(found: model.Replay) -> list[str]:
     lines = ["TASKS"]
     for task in found.tasks[:MOST_TASKS]:
-        lines += _task(task.task, task.events, task.triggers, task.decided)
+        lines += _task(task.task, task.events, task.triggers, task.decided, task.why)
     if len(found.tasks) > MOST_TASKS:
         rest = found.tasks[MOST_TASKS:]
         lines += wrap(f"{len(rest)} more names with {count(sum(t.events for t in rest))} events", "  ")
     return lines
 
 
-def _task(name: str, events: int, triggers: Sequence[str], decided: bool) -> list[str]:
-    if len(triggers) > 3:
+def _task(name: str, events: int, triggers: Sequence[str], decided: bool, why: str) -> list[str]:
+    if why == NOT_CATALOGUED:
+        told = why
+    elif len(triggers) > 3:
         told = f"not decidable: any of {len(triggers)} triggers"
     else:
         told = " or ".join(triggers) + ("" if decided else " (not decidable)")
@@ -259,6 +261,8 @@ def summary(found: Summary) -> str:
     lines = [f"{plural(found.recordings, 'recording')}, {plural(found.events, 'event')} in {span}{rate}"]
     if told := lost(found.lost_events):
         lines += wrap(told, "  ")
+    for text in found.remarks:
+        lines += wrap(ascii_text(text), "  ")
     if found.with_overlap:
         lines += wrap(f"{count(found.outside)} of {count(found.with_overlap)} events meet no memslot", "  ")
     lines += ["", "GAPS between events (all threads)", *wrap(_quantiles(found.gaps_ns, 1e-9, "s"), "  ")]
@@ -273,8 +277,9 @@ def summary(found: Summary) -> str:
     lines += ["", "TASKS"]
     ranked = sorted(found.tasks.items(), key=lambda item: (-item[1].events, item[0]))
     for name, task in ranked[:MOST_TASKS]:
-        told = triggers_of_task(name)
-        lines += _task(name, task.events, told.triggers, told.decided)
+        for chain_triggers, events in sorted(found.groups(name).items(), key=lambda item: (-item[1], item[0])):
+            told = triggers_of(name, chain_triggers)
+            lines += _task(name, events, told.triggers, told.decided, told.why)
         ranges = _quantiles(task.ranges, 1, "B", 3)
         lines += wrap(f"{plural(task.threads, 'thread')}; range {ranges}", "      ", "        ")
         if task.gaps_ns.total:

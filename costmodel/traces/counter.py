@@ -118,7 +118,9 @@ def summarise(path: Path) -> Summary:
     columns = [name for name in COLUMNS if name != "overlap_bytes" or footer.with_overlap]
     for block in store.blocks(path, footer, columns):
         counter.feed(block)
-    return replace(counter.summary(), lost_events=footer.lost_events)
+    found = counter.summary()
+    triggers = {name: dict(sorted(told.items())) for name, told in footer.triggers.items() if name in found.tasks}
+    return replace(found, lost_events=footer.lost_events, triggers=triggers, remarks=sorted(set(footer.remarks)))
 
 
 def merged(summaries: Iterable[Summary]) -> Summary:

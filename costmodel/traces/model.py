@@ -6,7 +6,7 @@ from costmodel.decision.result import Frozen, Interval
 
 
 class TaskRow(Frozen):
-    """Events of a task name and the triggers that it can stand for."""
+    """Events of a task name and the triggers that they can stand for: by their call chains, else by the name."""
 
     task: str
     events: int

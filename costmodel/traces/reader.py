@@ -5,18 +5,23 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from costmodel.errors import BadInput, NoThread, is_of_no_thread
 from costmodel.measure import traces
+from costmodel.measure.opened import Opened, opened
+from costmodel.measure.traces import Notes
+from costmodel.plain import shell_word
 from costmodel.traces import schema, store
 from costmodel.traces.libraries import library
+from costmodel.traces.tasks import trigger_of_chain
 
 ROWS = 2**16
 CSV_BLOCK_BYTES = 2**22
-CPU = re.compile(r"\[(\d{1,9})\]\s+(?:\S+\s+)?\d+\.\d+:\s")
-TEXT_COLUMNS = ("t_ns", "task", "pid", "cpu", "start", "end")
+TEXT_COLUMNS = ("t_ns", "task", "pid", "cpu", "start", "end", "trigger")
+KINDS = {
+    "count": "counts", "histogram": "buckets of histograms", "duration": "durations of functions", "value": "averages or sums",
+}  # fmt: skip
 PROFILE = {
     "trigger",
     "thread",
@@ -28,48 +33,30 @@ PROFILE = {
 """Columns of invalidations.csv of a host profile that a trace is made of."""
 BETWEEN_CAUSES_NS = 10**9
 """A profile records each trigger on a clock of its own; they are laid one after another this far apart."""
-DERIVED = "kind,name,key,time_s"
+DERIVED = "kind,name,key,"
 
 
-@dataclass
-class Notes:
-    """What was left out: `bad` lines (the first ten), counts of lines that carry no event, and remarks.
+def batches(path: Path, notes: Notes, clock_hz: float | None = None) -> Iterator:
+    """Arrow RecordBatches in the schema of a trace, in the order of the file (`-`: standard input).
 
-    `lost` counts the events that the recordings say they lost: there may be more.
+    `clock_hz`: of a trace clock that counts. Raises BadInput.
     """
-
-    lines: int = 0
-    bad_lines: int = 0
-    bad: list[tuple[str, int, str]] = field(default_factory=list)
-    without_event: dict[str, int] = field(default_factory=dict)
-    remarks: list[str] = field(default_factory=list)
-    lost: int = 0
-
-    def left_out(self, kind: str) -> None:
-        self.without_event[kind] = self.without_event.get(kind, 0) + 1
-
-
-def batches(path: Path, notes: Notes) -> Iterator:
-    """Arrow RecordBatches in the schema of a trace, in the order of the file. Raises BadInput."""
-    with path.open("rb") as stream:
-        begin = stream.read(2**16)
-    if not begin:
-        raise BadInput("is empty", file=path, remedy="record with kvm:kvm_unmap_hva_range on")
-    if begin[:4] == b"PAR1":
-        yield from _parquet(path, notes)
-        return
-    header = re.split(rb"[\r\n]", begin, maxsplit=1)[0].decode("utf-8", "replace").strip().lstrip("\ufeff")
-    columns = _columns(header)
-    if {"start", "end", "task"} <= set(columns) or set(columns) >= PROFILE:
-        yield from _csv(path, columns, notes)
-    elif header.startswith(DERIVED):
-        raise BadInput(
-            "is what `costmodel measure import` wrote: lengths without addresses",
-            file=path,
-            remedy="import the trace that it was made from",
-        )
-    else:
-        yield from _text(path, notes)
+    with opened(path) as source:
+        if source.front[:4] == b"PAR1":
+            yield from _parquet(source, notes)
+            return
+        header = re.split(rb"[\r\n]", source.front, maxsplit=1)[0].decode("utf-8", "replace").strip().lstrip("\ufeff")
+        columns = _columns(header)
+        if {"start", "end", "task"} <= set(columns) or set(columns) >= PROFILE:
+            yield from _csv(source, columns, notes)
+        elif header.startswith(DERIVED):
+            raise BadInput(
+                "is what `costmodel measure import` wrote: lengths without addresses",
+                file=source.path,
+                remedy="import the trace that it was made from",
+            )
+        else:
+            yield from _text(source, notes, clock_hz)
 
 
 def _columns(header: str) -> list[str]:
@@ -80,58 +67,66 @@ def _columns(header: str) -> list[str]:
         return []
 
 
-def _text(path: Path, notes: Notes) -> Iterator:
-    rows: list[tuple] = []
-    events, bad, other = 0, notes.bad_lines, sum(notes.without_event.values())
-    for number, line in traces.lines(path):
-        notes.lines += 1
-        event = traces.event_of(line)
-        if event is None or event.start >= schema.HUGE:
-            _no_event(path.name, number, line, notes)
-            continue
-        events += 1
-        found = CPU.search(line)
-        cpu = int(found[1]) if found else None
-        end = min(event.end, schema.HUGE)
-        rows.append((round(event.time_s * 1e9), event.comm, event.pid, cpu, event.start, end))
-        if len(rows) == ROWS:
-            yield _batch(rows, path)
-            rows = []
-    bad, other = notes.bad_lines - bad, sum(notes.without_event.values()) - other
-    if not events and bad + other:
+def _text(source: Opened, notes: Notes, clock_hz: float | None) -> Iterator:
+    reading = traces.Reading(source.path, notes, clock_hz)
+    bad, other = notes.bad_lines, sum(notes.without_event.values())
+    told: dict[tuple[str, ...], str | None] = {(): None}
+    untold = 0
+    for events in traces.batches(traces.lines(source), reading):
+        for event in events:
+            chain = event[6]
+            if chain not in told:
+                told[chain] = trigger_of_chain(chain) or None
+            event[6] = told[chain]
+            untold += bool(chain) and event[6] is None
+            event[5] = min(event[5], schema.HUGE)
+        rows = [event for event in events if event[4] < schema.HUGE]
+        if len(rows) < len(events):
+            notes.left_out("events on addresses of the kernel", len(events) - len(rows))
+        if rows:
+            yield _batch(rows, source.path)
+    if untold:
+        notes.remark(f"{untold} call chains hold no function of data/kvm/call_chains.csv: any trigger may be theirs")
+    if reading.rows:
+        _counts(source.path, reading, notes)
+    if not reading.read:
+        bad, other = notes.bad_lines - bad, sum(notes.without_event.values()) - other
         raise BadInput(
-            f"holds no event in order of time: {other} lines of histograms, counts or durations, {bad} not understood",
-            file=path,
+            f"holds no event of kvm:{traces.EVENT}: {other} lines of other things, {bad} not understood",
+            file=source.path,
             remedy="record kvm:kvm_unmap_hva_range with perf or trace-cmd",
         )
-    if rows:
-        yield _batch(rows, path)
 
 
-def _no_event(file: str, number: int, line: str, notes: Notes) -> None:
-    if (lost := traces.lost_events(line)) is not None:
-        notes.lost += lost
-        return
-    long = len(line) > traces.LINE_MAX
-    if not long and traces.NOISE.match(line):
-        return
-    if not long and traces.GRAPH.search(line) is not None:
-        notes.left_out("durations of functions")
-    elif line.startswith('{"type"') or (not long and (traces.TITLE.match(line) or traces.BUCKET.match(line))):
-        notes.left_out("lines of bpftrace maps")
-    else:
-        notes.bad_lines += 1
-        if len(notes.bad) < 10:
-            notes.bad.append((file, number, line[: traces.LINE_MAX]))
+def _counts(path: Path, reading: traces.Reading, notes: Notes) -> None:
+    """Counts and histograms have no order: left out beside events. Raises BadInput where there are no events."""
+    kinds: dict[str, int] = {}
+    for one in reading.rows:
+        kinds[KINDS[one["kind"]]] = kinds.get(KINDS[one["kind"]], 0) + 1
+    if not reading.read:
+        found = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        name = shell_word(str(path)) if path != Path("standard input") else "-"
+        told = f"`costmodel trace rate {name}` makes rates of counts" if any(r["kind"] == "count" for r in reading.rows) else (
+            f"`costmodel measure import {name}` reads them"
+        )
+        raise BadInput(
+            f"holds no event in order of time, which a replay needs: {found}",
+            file=path,
+            remedy=f"{told}; for a replay record kvm:kvm_unmap_hva_range with perf or trace-cmd",
+        )
+    for kind, count in kinds.items():
+        notes.left_out(kind, count)
 
 
-def _batch(rows: list[tuple], path: Path):
+def _batch(rows: list[list], path: Path):
     arrow = library("pyarrow")
     columns = dict(zip(TEXT_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
+    columns["trigger"] = arrow.array(columns["trigger"], arrow.string())
     return schema.checked(arrow.RecordBatch.from_pydict(columns), str(path), 1)
 
 
-def _csv(path: Path, columns: list[str], notes: Notes) -> Iterator:
+def _csv(source: Opened, columns: list[str], notes: Notes) -> Iterator:
+    path = source.path
     arrow, arrow_csv = library("pyarrow"), library("pyarrow.csv")
     if len(set(columns)) < len(columns):
         raise BadInput("names a column twice", file=path, row=1, remedy="name each column once")
@@ -150,7 +145,7 @@ def _csv(path: Path, columns: list[str], notes: Notes) -> Iterator:
     parse = arrow_csv.ParseOptions(newlines_in_values=False)
     try:
         reader = arrow_csv.open_csv(
-            path,
+            path if source.plain else source.stream,
             read_options=arrow_csv.ReadOptions(block_size=CSV_BLOCK_BYTES, skip_rows=1, column_names=columns),
             parse_options=parse,
             convert_options=convert,
@@ -174,7 +169,7 @@ def _with_times(batch, file: str, first_row: int):
     if "t_ns" in batch.schema.names:
         return batch
     numpy, arrow = library("numpy"), library("pyarrow")
-    seconds = _seconds(batch, "t_s", file, first_row, traces.TIME_LIMIT_S)
+    seconds = _seconds(batch, "t_s", file, first_row, traces.TIME_LIMIT_NS / 1e9)
     return batch.append_column("t_ns", arrow.array(numpy.rint(seconds * 1e9).astype(numpy.int64)))
 
 
@@ -222,11 +217,16 @@ class Shift:
         return arrow.RecordBatch.from_pydict(columns)
 
 
-def _parquet(path: Path, notes: Notes) -> Iterator:
-    parquet = library("pyarrow.parquet")
+def _parquet(source: Opened, notes: Notes) -> Iterator:
+    parquet, path = library("pyarrow.parquet"), source.path
+    if not source.plain:
+        raise BadInput("is Parquet, which cannot be read from a pipe", file=path, remedy="name the unpacked file")
     try:
         with parquet.ParquetFile(path, page_checksum_verification=True) as file:
-            notes.lost += store.lost_events(file)
+            told = store.said(file)
+            notes.lost += told.lost_events
+            for text in told.remarks:
+                notes.remark(text)
             names = file.schema_arrow.names
             missing = [name for name in schema.REQUIRED if name not in names]
             if missing:

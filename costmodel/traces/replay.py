@@ -175,9 +175,10 @@ class _Prepare:
         self._kernel = libraries.kernels()
         self._slots = slots
         self._recorded = bool(footer.with_duration)
-        self._offsets = service.residency_of_task * bins.BINS
+        self._offsets = service.residency_of_group * bins.BINS
         need_task = len(service.residencies) > 1 or footer.without_pid
         self.columns = ["pid", *(["task"] if need_task else [])]
+        self.columns += ["trigger"] if need_task and footer.triggers else []
         self.columns += [
             n for n, with_it in (("overlap_bytes", footer.with_overlap), ("duration_ns", self._recorded)) if with_it
         ]
@@ -212,6 +213,7 @@ class _Prepare:
             pid=block.pid[keep],
             overlap_bytes=overlap[keep],
             duration_ns=None if block.duration_ns is None else block.duration_ns[keep],
+            group=None if block.group is None else block.group[keep],
         )
 
     def work(self, block: store.Block) -> Work:
@@ -221,9 +223,8 @@ class _Prepare:
         following, classes = self._following[:n], self._classes[:n]
         first = self._kernel.link(thread, self._last, following)
         self.seen[thread[first]] = True
-        self._kernel.classify(
-            block.start, block.end, block.task, self._offsets, classes, self.tallies, self.class_bytes
-        )
+        group = block.task if block.group is None else block.group
+        self._kernel.classify(block.start, block.end, group, self._offsets, classes, self.tallies, self.class_bytes)
         recorded = numpy.maximum(block.duration_ns, 0) if self._recorded else numpy.empty(0, numpy.int64)
         return Work(block.number, block.time_ns, thread, first, following, classes, recorded)
 

@@ -19,7 +19,7 @@ from costmodel.traces import model, sentences
 from costmodel.traces.passes import Outcome
 from costmodel.traces.replay import Levels, Replayed
 from costmodel.traces.service import NODES_BYTES, Shown, Way
-from costmodel.traces.tasks import triggers_of_task
+from costmodel.traces.tasks import triggers_of
 
 SHARES = (0.5, 0.99, 0.999)
 
@@ -64,7 +64,7 @@ def result(
         range_mean_bytes=float(found.class_bytes.sum() / events),
         range_p50_bytes=found.ranges.quantile(0.5),
         range_p99_bytes=found.ranges.quantile(0.99),
-        tasks=[_task(name, count) for name, count in sorted(found.footer.tasks.items(), key=lambda t: (-t[1], t[0]))],
+        tasks=[_task(*group, count) for group, count in sorted(found.footer.groups.items(), key=lambda t: (-t[1], t[0]))],
         ways=ways,
         refused=dict(found.service.refused),
         without_flush=silent,
@@ -90,8 +90,8 @@ def _own_gap_s(found: Replayed, share: float) -> float | None:
     return gaps.quantile(share) * 1e-9 if gaps.total else None
 
 
-def _task(name: str, events: int) -> model.TaskRow:
-    told = triggers_of_task(name)
+def _task(name: str, chain_triggers: str, events: int) -> model.TaskRow:
+    told = triggers_of(name, chain_triggers)
     return model.TaskRow(
         task=visible(name), events=events, triggers=list(told.triggers), decided=told.decided, why=told.why
     )

@@ -1,8 +1,9 @@
 """Columns of a trace and what a row must hold.
 
 The tracepoint kvm:kvm_unmap_hva_range carries a range of host virtual addresses; ftrace adds time, task, pid and CPU.
-It carries neither the notifier's event type nor the VM: `vm`, `overlap_bytes` (bytes inside memslots) and `duration_ns`
-(how long the recorded host itself flushed) are null unless the file that was imported has them.
+It carries neither the notifier's event type nor the VM: `trigger` (one or several by id, what the event's call chain
+tells), `vm`, `overlap_bytes` (bytes inside memslots) and `duration_ns` (how long the recorded host itself flushed) are
+null unless the file that was imported has them.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import numpy
 from costmodel.errors import BadInput
 from costmodel.measure.traces import PID_LIMIT
 from costmodel.traces.libraries import library
+from costmodel.traces.tasks import unknown_triggers
 
 REQUIRED = ("t_ns", "task", "start", "end")
-OPTIONAL = ("pid", "cpu", "vm", "overlap_bytes", "duration_ns")
-TEXTS = ("task", "vm")
+NUMBERS = ("overlap_bytes", "duration_ns")
+OPTIONAL = ("pid", "cpu", "trigger", "vm", *NUMBERS)
+TEXTS = ("task", "trigger", "vm")
 HUGE = 2**62
 """Beyond any time or address that the kernel can print; differences of two stay inside 64 bits."""
 LONGEST_NS = 2**53
@@ -29,7 +32,7 @@ def schema():
     arrow = library("pyarrow")
     text = arrow.dictionary(arrow.int32(), arrow.string())
     types = {"t_ns": arrow.int64(), "task": text, "pid": arrow.int32(), "cpu": arrow.int32(), "start": arrow.int64()}
-    types |= {"end": arrow.int64(), "vm": text, "overlap_bytes": arrow.int64(), "duration_ns": arrow.int64()}
+    types |= {"end": arrow.int64(), "trigger": text, "vm": text, "overlap_bytes": arrow.int64(), "duration_ns": arrow.int64()}
     return arrow.schema([arrow.field(name, kind, nullable=name not in REQUIRED) for name, kind in types.items()])
 
 
@@ -78,9 +81,14 @@ def numbers(batch, name: str, missing: int = -1) -> numpy.ndarray:
     return (column.fill_null(missing) if column.null_count else column).to_numpy(zero_copy_only=False)
 
 
+def indices(column) -> numpy.ndarray:
+    """Place of each text of a column in its dictionary, -1 where it is null."""
+    return column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+
+
 def _check_numbers(batch, file: str, first_row: int) -> None:
     time, start, end = (numbers(batch, name) for name in ("t_ns", "start", "end"))
-    pid, cpu, overlap, duration = (numbers(batch, name, missing=0) for name in ("pid", "cpu", *OPTIONAL[3:]))
+    pid, cpu, overlap, duration = (numbers(batch, name, missing=0) for name in ("pid", "cpu", *NUMBERS))
     tests = (
         ("t_ns", _beyond(time), "is no time that a kernel prints"),
         ("start", _beyond(start), "is no address that a kernel prints"),
@@ -100,6 +108,9 @@ def _check_numbers(batch, file: str, first_row: int) -> None:
         if any(name is not None and len(name) > LONGEST_NAME for name in names):
             problem = f"has a name of more than {LONGEST_NAME} characters"
             raise BadInput(problem, file=file, field=text, remedy="shorten the name")
+    if unknown := [w for text in batch.column("trigger").dictionary.to_pylist() for w in unknown_triggers(text or "")]:
+        remedy = "name triggers of `costmodel list triggers`, or leave out the column"
+        raise BadInput(f"{unknown[0][:40]!r} is no trigger", file=file, field="trigger", remedy=remedy)
 
 
 def _beyond(values: numpy.ndarray) -> numpy.ndarray:

@@ -9,7 +9,7 @@ from costmodel.plain import visible
 from costmodel.traces import bins, libraries, model, store
 from costmodel.traces.passes import SATURATED_FLUSHES, Outcome
 from costmodel.traces.replay import PIECES, Replayed
-from costmodel.traces.tasks import triggers_of_task
+from costmodel.traces.tasks import triggers_of
 
 ALIGNED_SHARE = 0.02
 """Where aligning the threads' clocks at the end of blocks adds more than this to the time, the reader is told."""
@@ -53,13 +53,16 @@ def not_decidable(found: Replayed) -> list[str]:
     ]
     if not found.footer.with_vm:
         texts.append("the VM, so which masks of CPUs overlap")
-    open_ = {name: n for name, n in found.footer.tasks.items() if not triggers_of_task(name).decided}
+    open_: dict[str, int] = {}
+    for (name, told), number in found.footer.groups.items():
+        if not triggers_of(name, told).decided:
+            open_[name] = open_.get(name, 0) + number
     if open_:
         share = sum(open_.values()) / found.footer.events
         texts.append(
             f"the trigger of {significant(100 * share)} % of the events "
             f"({names([visible(n) for n in sorted(open_, key=lambda n: (-open_[n], n))])}); a strategy counts as admissible only where it is "
-            "at every trigger that the name allows"
+            "at every trigger that the name allows; call chains tell it (perf record -g, trace-cmd record -T)"
         )
     if found.unknown_overlap:
         texts.append("which ranges meet a memslot; give them with --memslots")
@@ -74,7 +77,7 @@ def names(found: Sequence[str], most: int = 4) -> str:
 
 def notes(found: Replayed, ways: Sequence[model.WayRow]) -> list[str]:
     """How the replay was made."""
-    texts = []
+    texts = [f"recording: {text}" for text in found.footer.remarks]
     if found.closed is not None:
         texts.append(
             "closed: each thread waits for its flush, then thinks as long as recorded, also while others flush; every "

@@ -21,7 +21,7 @@ from costmodel.evidence.store import Evidence
 from costmodel.kvm.catalog import STRATEGIES, TRIGGERS
 from costmodel.kvm.kernels import KERNELS
 from costmodel.traces import bins
-from costmodel.traces.tasks import triggers_of_task
+from costmodel.traces.tasks import triggers_of
 
 DRAWS = 1024
 NODES_BYTES = 2.0 ** (numpy.arange(4 * 6, 4 * 46 + 1) / 4)
@@ -69,26 +69,30 @@ class Way:
 
 @dataclass(frozen=True)
 class Service:
-    """All ways to flush at the events of a trace. `residency_of_task` has one entry per task of the footer;
+    """All ways to flush at the events of a trace. `residency_of_group` has one entry per group of the footer;
     `refused` maps a strategy to the missing number; `without_flush` are strategies that the rules allow or that run.
     """
 
     scenario: Scenario
     triggers: tuple[str, ...]
-    residency_of_task: numpy.ndarray
+    residency_of_group: numpy.ndarray
     residencies: tuple[str, ...]
     ways: tuple[Way, ...]
     refused: Mapping[str, str] = field(default_factory=dict)
     without_flush: tuple[Shown, ...] = ()
 
 
-def service(evidence: Evidence, scenario: Scenario, parameters: ParameterSet, tasks: Sequence[str]) -> Service:
-    """Costs for the events of `tasks` (names, in the order of the footer)."""
-    of_name = {name: _stand_in(evidence, triggers_of_task(name).triggers) for name in tasks}
-    residencies = tuple(dict.fromkeys(residency for _, residency in of_name.values()))
-    stand_ins = tuple(next(t for t, r in of_name.values() if r == residency) for residency in residencies)
-    codes = numpy.array([residencies.index(of_name[name][1]) for name in tasks], numpy.int64)
-    triggers = tuple(dict.fromkeys(t for name in tasks for t in triggers_of_task(name).triggers))
+def service(
+    evidence: Evidence, scenario: Scenario, parameters: ParameterSet, groups: Sequence[tuple[str, str]]
+) -> Service:
+    """Costs for the events of `groups` (of task and triggers told, in the order of the footer)."""
+    told = {group: triggers_of(*group) for group in groups}
+    stands_in = {group: _stand_in(evidence, told[group].triggers) for group in groups}
+    residencies = tuple(dict.fromkeys(residency for _, residency in stands_in.values()))
+    stand_ins = tuple(next(t for t, r in stands_in.values() if r == residency) for residency in residencies)
+    codes = numpy.array([residencies.index(stands_in[group][1]) for group in groups], numpy.int64)
+    triggers = tuple(dict.fromkeys(t for group in groups for t in told[group].triggers))
+    decided = all(one.decided for one in told.values())
     verdicts = {t: {c.strategy: c for c in candidates(scenario, t)} for t in triggers}
     draws = Draws(parameters, DRAWS)
     ways: list[Way] = []
@@ -96,7 +100,7 @@ def service(evidence: Evidence, scenario: Scenario, parameters: ParameterSet, ta
     silent: list[Shown] = []
     for name, entry in STRATEGIES.items():
         judged = {t: verdicts[t][name] for t in triggers}
-        shown = _combined(name, judged, scenario)
+        shown = _combined(name, judged, scenario, decided)
         if entry.instruction == "none":
             if shown.state != "inadmissible" or shown.running:
                 silent.append(shown)
@@ -134,8 +138,10 @@ def _compared(name: str, judged: Sequence[Candidate]) -> bool:
     return any(c.verdict.label != "no" or (name == BLASTED and c.verdict.needed) for c in judged)
 
 
-def _combined(name: str, judged: Mapping[str, Candidate], scenario: Scenario) -> Shown:
-    """One verdict: what every trigger says, else that the trace does not tell which one it was."""
+def _combined(name: str, judged: Mapping[str, Candidate], scenario: Scenario, decided: bool) -> Shown:
+    """One verdict: what every trigger says; else at which it is unsafe, where the trace tells each event's (`decided`), or
+    that the trace does not tell which one it was.
+    """
     states = {c.verdict.state for c in judged.values()}
     running = any(c.running for c in judged.values())
     first = next(iter(judged.values()))
@@ -145,6 +151,14 @@ def _combined(name: str, judged: Mapping[str, Candidate], scenario: Scenario) ->
         reason = first.verdict.reason if len(reasons) == 1 else ""
         return Shown(name, first.verdict.state, running, reason, _latest(newer))
     safe = [t for t, c in judged.items() if c.verdict.state == "admissible"]
+    unsafe = [t for t, c in judged.items() if c.verdict.state == "inadmissible"]
+    if decided:
+        return Shown(
+            name,
+            "inadmissible" if unsafe else "undecided",
+            running,
+            f"unsafe at {', '.join(unsafe)}" if unsafe else f"safe only at {', '.join(safe)}, open at the others",
+        )
     where = f"safe only at {', '.join(safe)}" if safe else "open at some triggers, unsafe at others"
     return Shown(name, "undecided", running, f"not decidable from this trace: {where}")
 

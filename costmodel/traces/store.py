@@ -22,19 +22,23 @@ from costmodel.errors import BadInput
 from costmodel.hashing import place_beside, unwritable
 from costmodel.traces import schema
 from costmodel.traces.libraries import kernels, library
+from costmodel.traces.tasks import unknown_triggers
 
 GROUP_ROWS = 2**20
 FOOTER = b"costmodel.trace"
+MOST_REMARKS, LONGEST_REMARK = 100, 1000
 SORT_MEMORY, SORT_ROWS = "500MB", 2**16
 ENCODED = {"t_ns": "DELTA_BINARY_PACKED", "start": "PLAIN", "end": "PLAIN"}
-DICTIONARIES = ("task", "pid", "cpu", "vm")
+DICTIONARIES = ("task", "pid", "cpu", "trigger", "vm")
 
 
 @dataclass
 class Footer:
     """Counts over the whole trace; `tasks` maps each name to its events. Times are in ns of the recording's clock.
 
-    `lost_events` counts what the recordings say they lost: at least so many events are missing.
+    `triggers` has the events of each name by what their call chains told (empty: nothing), where any told something.
+    `lost_events` counts what the recordings say they lost: at least so many events are missing; `remarks` say what they
+    were read as.
     """
 
     events: int = 0
@@ -46,6 +50,17 @@ class Footer:
     with_vm: int = 0
     lost_events: int = 0
     tasks: dict[str, int] = field(default_factory=dict)
+    triggers: dict[str, dict[str, int]] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def groups(self) -> dict[tuple[str, str], int]:
+        """Events by task name and by the triggers that their call chains told (empty: none)."""
+        return {
+            (task, told): number
+            for task, count in self.tasks.items()
+            for told, number in self.triggers.get(task, {"": count}).items()
+        }
 
     @property
     def span_s(self) -> float:
@@ -66,16 +81,41 @@ class Footer:
         for name, count in zip(task.dictionary.to_pylist(), counts.tolist(), strict=True):
             if count:
                 self.tasks[name] = self.tasks.get(name, 0) + count
+        self._add_triggers(batch)
         if len(self.tasks) > schema.MOST_TASKS:
             raise BadInput(f"has more than {schema.MOST_TASKS} task names", file=file, remedy="is this a trace?")
 
 
-def write(
-    batches: Iterable, target: Path, source: object = "the batches", lost_events: Callable[[], int] = lambda: 0
-) -> Footer:
+    def _add_triggers(self, batch) -> None:
+        told = batch.column("trigger")
+        if told.null_count == len(batch):
+            return
+        names, labels = batch.column("task").dictionary.to_pylist(), ["", *told.dictionary.to_pylist()]
+        places = batch.column("task").indices.to_numpy() * len(labels) + schema.indices(told) + 1
+        counts = numpy.bincount(places, minlength=len(names) * len(labels)).reshape(len(names), len(labels))
+        for at, of in zip(*numpy.nonzero(counts[:, 1:]), strict=True):
+            ours = self.triggers.setdefault(names[at], {})
+            ours[labels[of + 1]] = ours.get(labels[of + 1], 0) + int(counts[at, of + 1])
+
+    def close(self) -> None:
+        """All batches are counted: what no call chain told is the rest of each name."""
+        for name, told in self.triggers.items():
+            if rest := self.tasks[name] - sum(told.values()):
+                told[""] = rest
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a recording says of itself beside its events."""
+
+    lost_events: int = 0
+    remarks: Sequence[str] = ()
+
+
+def write(batches: Iterable, target: Path, source: object = "the batches", said: Callable[[], Said] = Said) -> Footer:
     """Write the batches (in the schema of a trace) as one sorted trace; the target changes only when all is written.
 
-    `lost_events` is asked when all batches are read. Raises BadInput, which names the `source` of the batches.
+    `said` is asked when all batches are read. Raises BadInput, which names the `source` of the batches.
     """
     arrow = library("pyarrow")
     aside = place_beside(target)
@@ -99,7 +139,9 @@ def write(
                 raise BadInput("no event was found", file=source, remedy="see `costmodel trace import --help`")
             if footer.last_ns - footer.first_ns > schema.LONGEST_NS:
                 raise BadInput("the events span more than 104 days", file=source, remedy="import one recording")
-            footer.lost_events = min(lost_events(), schema.HUGE)
+            footer.close()
+            told = said()
+            footer.lost_events, footer.remarks = min(told.lost_events, schema.HUGE), list(told.remarks)[:MOST_REMARKS]
             writer.footer = footer
         if not in_order:
             _sort(aside, footer)
@@ -194,12 +236,14 @@ def unreadable() -> tuple[type[Exception], ...]:
     return (arrow.ArrowException, OSError, KeyError, IndexError, TypeError, ValueError, OverflowError)
 
 
-def lost_events(file) -> int:
-    """How many events the footer of an open Parquet file says are lost; 0 where it is no trace of ours."""
+def said(file) -> Said:
+    """What the footer of an open Parquet file says of the recording; nothing where it is no trace of ours."""
     try:
-        return max(0, int(json.loads((file.metadata.metadata or {})[FOOTER])["lost_events"]))
+        found = json.loads((file.metadata.metadata or {})[FOOTER])
+        remarks = [str(text)[:LONGEST_REMARK] for text in list(found["remarks"])[:MOST_REMARKS]]
+        return Said(max(0, int(found["lost_events"])), remarks)
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
-        return 0
+        return Said()
 
 
 def footer_of(path: Path) -> Footer:
@@ -227,8 +271,8 @@ def footer_of(path: Path) -> Footer:
 
 def _possible(footer: Footer) -> bool:
     """Whether the footer holds numbers that `write` can have counted."""
-    numbers = {name: value for name, value in asdict(footer).items() if name != "tasks"}
-    if not isinstance(footer.tasks, dict):
+    numbers = {name: value for name, value in asdict(footer).items() if name not in ("tasks", "triggers", "remarks")}
+    if not isinstance(footer.tasks, dict) or not _told(footer):
         return False
     if any(type(value) is not int for value in (*numbers.values(), *footer.tasks.values())):
         return False
@@ -246,9 +290,27 @@ def _possible(footer: Footer) -> bool:
     )
 
 
+def _told(footer: Footer) -> bool:
+    """Whether triggers and remarks are what `write` makes: the triggers of a name add up to its events."""
+    triggers, remarks = footer.triggers, footer.remarks
+    if not isinstance(triggers, dict) or not isinstance(remarks, list) or len(remarks) > MOST_REMARKS:
+        return False
+    if any(not isinstance(text, str) or len(text) > LONGEST_REMARK for text in remarks):
+        return False
+    return all(
+        isinstance(told, dict)
+        and all(type(count) is int and count > 0 for count in told.values())
+        and sum(told.values()) == footer.tasks.get(name)
+        and not any(unknown_triggers(label) for label in told)
+        for name, told in triggers.items()
+    )
+
+
 @dataclass(frozen=True)
 class Block:
-    """Consecutive events; arrays of shape (n,). `task` indexes the footer's task names; missing numbers are -1."""
+    """Consecutive events; arrays of shape (n,). `task` indexes the footer's task names, `group` its groups (None: each name is
+    one); missing numbers are -1.
+    """
 
     number: int
     time_ns: numpy.ndarray
@@ -258,11 +320,12 @@ class Block:
     pid: numpy.ndarray
     overlap_bytes: numpy.ndarray | None
     duration_ns: numpy.ndarray | None
+    group: numpy.ndarray | None = None
 
 
 def blocks(path: Path, footer: Footer, columns: Sequence[str] = ()) -> Iterator[Block]:
     """The trace in row groups; the next is decoded by a thread while one is used. `columns`: optional ones to read,
-    of task, pid, overlap_bytes, duration_ns. Raises BadInput where a block is not what `write` made.
+    of task, trigger (with task), pid, overlap_bytes, duration_ns. Raises BadInput where a block is not what `write` made.
     """
     sound = kernels().sound
     ready: queue.Queue = queue.Queue(maxsize=1)
@@ -301,6 +364,7 @@ def blocks(path: Path, footer: Footer, columns: Sequence[str] = ()) -> Iterator[
 def _decoded(path: Path, footer: Footer, columns: Sequence[str]) -> Iterator[Block]:
     parquet = library("pyarrow.parquet")
     codes = {name: code for code, name in enumerate(footer.tasks)}
+    groups = {group: code for code, group in enumerate(footer.groups)}
     try:
         with parquet.ParquetFile(
             path, read_dictionary=list(schema.TEXTS), pre_buffer=False, page_checksum_verification=True
@@ -313,7 +377,7 @@ def _decoded(path: Path, footer: Footer, columns: Sequence[str]) -> Iterator[Blo
                 if not len(table):
                     raise _not_imported(path, number)
                 for batch in table.combine_chunks().to_batches():
-                    yield _block(number, batch, codes, columns)
+                    yield _block(number, batch, codes, groups, columns)
     except unreadable() as error:
         raise BadInput(f"cannot be read: {schema.first_line(error)}", file=path, remedy="import it again") from None
 
@@ -322,14 +386,24 @@ def _not_imported(path: Path, number: int) -> BadInput:
     return BadInput(f"block {number} is not what `trace import` writes", file=path, remedy="import it again")
 
 
-def _block(number: int, batch, codes: dict[str, int], columns: Sequence[str]) -> Block:
+def _block(
+    number: int, batch, codes: dict[str, int], groups: dict[tuple[str, str], int], columns: Sequence[str]
+) -> Block:
+    group = None
     if "task" in columns:
         task = batch.column("task")
         own = numpy.array([codes[name] for name in task.dictionary.to_pylist()], numpy.int32)
         tasks = own[task.indices.to_numpy()]
     else:
         tasks = numpy.zeros(len(batch), numpy.int32)
-    optional = {name: schema.numbers(batch, name) if name in columns else None for name in schema.OPTIONAL[3:]}
+    if "trigger" in columns:
+        told = batch.column("trigger")
+        labels = ["", *told.dictionary.to_pylist()]
+        known = numpy.array([[groups.get((name, label), -1) for label in labels] for name in task.dictionary.to_pylist()])
+        group = known[task.indices.to_numpy(), schema.indices(told) + 1].astype(numpy.int32)
+        if group.min() < 0:
+            raise KeyError("a trigger that the footer does not name")
+    optional = {name: schema.numbers(batch, name) if name in columns else None for name in schema.NUMBERS}
     return Block(
         number=number,
         time_ns=schema.numbers(batch, "t_ns"),
@@ -337,5 +411,6 @@ def _block(number: int, batch, codes: dict[str, int], columns: Sequence[str]) ->
         end=schema.numbers(batch, "end"),
         task=tasks,
         pid=schema.numbers(batch, "pid") if "pid" in columns else numpy.full(len(batch), -1, numpy.int32),
+        group=group,
         **optional,
     )

@@ -36,7 +36,7 @@ def study(
         raise NotApplicable(reason)
     footer = store.footer_of(path)
     parameters = parameters_of(evidence, machine)
-    costs = service(evidence, case, parameters, list(footer.tasks))
+    costs = service(evidence, case, parameters, list(footer.groups))
     given = slots.read(memslots) if memslots else None
     found = replay(path, footer, costs, given, closed=arrivals == "closed")
     command = _command(path, case, arrivals, memslots)

@@ -14,6 +14,8 @@ import numpy
 from costmodel.errors import BadInput
 from costmodel.traces import bins
 from costmodel.traces.schema import LONGEST_NAME
+from costmodel.traces.store import LONGEST_REMARK, MOST_REMARKS
+from costmodel.traces.tasks import unknown_triggers
 
 WINDOWS_NS = (10**6, 10**7, 10**8, 10**9, 10**10)
 """Lengths of the windows for the index of dispersion: 1 ms to 10 s."""
@@ -22,7 +24,7 @@ BURST_GAP_NS = 10**6
 BIGGEST = 2**63
 COUNT_MAX, SUM_MAX = 2**40, 2**200
 """Of one count and of one sum that a file may state: the sums of many hosts still fit."""
-FORM = "costmodel trace summary 3"
+FORM = "costmodel trace summary 4"
 
 
 @dataclass
@@ -115,6 +117,7 @@ class Task:
 class Summary:
     """Sums over recordings. `span_ns` is from the first to the last event, added up over the recordings; `outside`
     counts events that meet no memslot, of the `with_overlap` events that say so; at least `lost_events` are missing.
+    `triggers` has the events of a task by what their call chains told (empty: nothing), `remarks` what was read as what.
     """
 
     recordings: int = 0
@@ -129,6 +132,8 @@ class Summary:
     gaps_ns: Histogram = field(default_factory=Histogram)
     windows: dict[int, Windows] = field(default_factory=lambda: {w: Windows(w) for w in WINDOWS_NS})
     tasks: dict[str, Task] = field(default_factory=dict)
+    triggers: dict[str, dict[str, int]] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def rate_per_s(self) -> float | None:
@@ -164,11 +169,30 @@ class Summary:
         for name, task in other.tasks.items():
             tasks[name] = tasks[name].merged(task) if name in tasks else task
         windows = {w: self.windows[w].merged(other.windows[w]) for w in WINDOWS_NS}
-        return Summary(**sums, gaps_ns=self.gaps_ns.merged(other.gaps_ns), windows=windows, tasks=tasks)
+        triggers = {name: _by_trigger(self, other, name) for name in (self.triggers | other.triggers)}
+        return Summary(
+            **sums,
+            gaps_ns=self.gaps_ns.merged(other.gaps_ns),
+            windows=windows,
+            tasks=tasks,
+            triggers=triggers,
+            remarks=sorted({*self.remarks, *other.remarks}),
+        )
+
+    def groups(self, task: str) -> dict[str, int]:
+        """Events of a task by the triggers that their call chains told (empty: none)."""
+        return self.triggers.get(task, {"": self.tasks[task].events} if task in self.tasks else {})
 
     def as_json(self) -> dict[str, object]:
         """A JSON-like value that `from_json` reads."""
         return {"form": FORM, **asdict(self)}
+
+
+def _by_trigger(one: Summary, other: Summary, task: str) -> dict[str, int]:
+    found = dict(one.groups(task))
+    for told, count in other.groups(task).items():
+        found[told] = found.get(told, 0) + count
+    return dict(sorted(found.items()))
 
 
 def lost(events: int) -> str:
@@ -205,7 +229,21 @@ def from_json(value: object, file: object) -> Summary:
         }
         if max(map(len, tasks), default=0) > LONGEST_NAME:
             raise ValueError(f"has a name of more than {LONGEST_NAME} characters")
-        return Summary(**sums, gaps_ns=_histogram(value["gaps_ns"]), windows=windows, tasks=tasks)
+        triggers = {
+            str(name): {_label(told): _sum(count) for told, count in groups.items()}
+            for name, groups in value["triggers"].items()
+        }
+        if any(name not in tasks or sum(told.values()) != tasks[name].events for name, told in triggers.items()):
+            raise ValueError("the triggers of a task do not add up to its events")
+        remarks = [str(text)[:LONGEST_REMARK] for text in list(value["remarks"])[:MOST_REMARKS]]
+        return Summary(
+            **sums,
+            gaps_ns=_histogram(value["gaps_ns"]),
+            windows=windows,
+            tasks=tasks,
+            triggers=triggers,
+            remarks=remarks,
+        )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise BadInput(
             f"is no summary of a trace: {str(error)[:200]}",
@@ -219,6 +257,13 @@ def _sum(value: object) -> int:
     if type(value) is not int or not 0 <= value <= SUM_MAX:
         raise ValueError("holds what is no count")
     return value
+
+
+def _label(text: str) -> str:
+    """Triggers that call chains told. Raises ValueError where one is unknown."""
+    if unknown := unknown_triggers(text):
+        raise ValueError(f"{unknown[0]!r} is no trigger")
+    return text
 
 
 def _histogram(value: Mapping) -> Histogram:

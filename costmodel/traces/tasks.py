@@ -1,11 +1,20 @@
-"""Which triggers the name of a task can stand for. A user task allows many: then the trace alone does not decide."""
+"""Which triggers an event can stand for: by its call chain (data/kvm/call_chains.csv), else by the name of its task.
+
+A user task allows many: then the trace alone does not decide.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
+from costmodel.evidence import table
+from costmodel.evidence.paths import data_dir
 from costmodel.kvm.catalog import TRIGGERS
+from costmodel.measure.counts import UNCATALOGUED
 
 HVA = tuple(trigger.id for trigger in TRIGGERS.values() if trigger.path == "hva_notifier")
 """Triggers that end in the mmu notifier, hence in the tracepoint."""
@@ -37,6 +46,52 @@ class TaskTriggers:
     @property
     def decided(self) -> bool:
         return len(self.triggers) == 1
+
+
+NOT_CATALOGUED = "fork, copy on write or another event that no trigger is catalogued for"
+COLUMNS = ("function", "triggers", "source", "checked", "note")
+
+
+@lru_cache(maxsize=1)
+def functions() -> dict[str, tuple[str, ...]]:
+    """Functions of the kernel that tell the trigger of the events below them. Raises BadInput."""
+    return read(data_dir() / "kvm" / "call_chains.csv")
+
+
+def read(path: Path) -> dict[str, tuple[str, ...]]:
+    """The triggers of each function of a file, none where no trigger is catalogued. Raises BadInput with the row."""
+    found = {}
+    for row in table.read_table(path, COLUMNS, "function"):
+        place = {"file": path.name, "name": row["function"]}
+        table.filled(row, ("source", "checked"), **place)
+        found[row["function"]] = table.choices(row, "triggers", tuple(TRIGGERS), None, **place)
+    return found
+
+
+def trigger_of_chain(chain: Sequence[str]) -> str:
+    """Triggers of a call chain (functions, innermost first), joined by a blank: the innermost function that tells one decides.
+    Empty where none does, UNCATALOGUED where it tells an event without a catalogued trigger.
+
+    >>> trigger_of_chain(["__mmu_notifier_invalidate_range_start", "change_protection", "change_prot_numa"])
+    'autonuma_prot_none_scan'
+    """
+    known = functions()
+    told = next((known[name] for name in chain if name in known), None)
+    return "" if told is None else " ".join(told) or UNCATALOGUED
+
+
+def unknown_triggers(label: str) -> list[str]:
+    """Words of what `trigger_of_chain` returned, or somebody wrote in its place, that are no trigger."""
+    return [word for word in label.split() if word not in TRIGGERS and label != UNCATALOGUED]
+
+
+def triggers_of(name: str, chain_triggers: str = "") -> TaskTriggers:
+    """The triggers of events of the task `name` whose call chains told `chain_triggers` (empty: they told none)."""
+    if chain_triggers == UNCATALOGUED:
+        return TaskTriggers(HVA, NOT_CATALOGUED)
+    if chain_triggers:
+        return TaskTriggers(tuple(chain_triggers.split()), "call chain (data/kvm/call_chains.csv)")
+    return triggers_of_task(name)
 
 
 def triggers_of_task(name: str) -> TaskTriggers:

@@ -50,10 +50,10 @@ def compare_on_trace(evidence: Evidence, kind: str, base: Side, new: Side, path:
     host_both(base, new)
     case = base.scenario
     footer = store.footer_of(path)
-    tasks = list(footer.tasks)
+    groups = list(footer.groups)
     parameters = parameters_of(evidence, case.machine.id)
-    costs = service(evidence, case, parameters, tasks)
-    at_new = service(evidence, new.scenario, parameters, tasks) if new.scenario != case else costs
+    costs = service(evidence, case, parameters, groups)
+    at_new = service(evidence, new.scenario, parameters, groups) if new.scenario != case else costs
     left, right = _picked(base, costs), _picked(new, at_new)
     ways = tuple({id(one.way): one.way for one in (left, right) if one.way is not None}.values())
     if not ways:

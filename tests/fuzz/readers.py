@@ -22,11 +22,14 @@ from costmodel.evidence.store import load
 from costmodel.kvm import admissibility, decisions, events, kernels, setup
 from costmodel.mail import compose, message, quote
 from costmodel.mail.attribution import attribution
-from costmodel.traces import memslots, reader, store
+from costmodel.traces import memslots, reader, store, tasks
 from tests.fuzz.mutations import mutated
 from tests.measure.test_traces import PERF, RAW, TGID, TRACE_CMD
 
 HOST = "epyc-genoa-4cpu-vm"
+INPUTS = Path(__file__).parents[1] / "traces/inputs"
+COUNTS = ("bpftrace-stack.txt", "bpftrace-units.txt", "funclatency.txt", "perf-stat.txt")
+CLOCKS = ("cmd-x86-tsc.txt", "ftrace-x86-tsc.txt", "ftrace-counter.txt")
 TRACE = "\n".join(
     ["# tracer: nop", "# entries-in-buffer/entries-written: 205/1205   #P:4", RAW, PERF, TRACE_CMD, TGID, ""]
 )
@@ -169,7 +172,7 @@ def _read_profile(path: Path) -> object:
 def _import_trace(path: Path) -> object:
     notes = reader.Notes()
     out = path.with_name("out.parquet")
-    footer = store.write(reader.batches(path, notes), out, path, lambda: notes.lost)
+    footer = store.write(reader.batches(path, notes), out, path, lambda: store.Said(notes.lost, notes.remarks))
     return footer, store.footer_of(out)
 
 
@@ -178,10 +181,15 @@ def _traces() -> list[bytes]:
     return [
         TRACE.encode(),
         BPFTRACE.encode() + RAW.encode(),
+        *(path.read_bytes() for path in sorted(INPUTS.glob("*.txt")) if path.name not in (*COUNTS, *CLOCKS)),
         TRACE_CSV.encode(),
         profile,
         b"t_s,task,start, end\n0.1,a,0,1\n",
     ]
+
+
+def _measured() -> list[bytes]:
+    return [(BPFTRACE + TRACE).encode(), *((INPUTS / name).read_bytes() for name in COUNTS)]
 
 
 def _parquets() -> list[bytes]:
@@ -278,6 +286,7 @@ def readers() -> list[Reader]:
         Reader("events.csv", _file("kvm/events.csv"), events.read),
         Reader("guest_defaults.csv", _file("kvm/guest_defaults.csv"), setup.read),
         Reader("remedies.csv", _file("kvm/remedies.csv"), decisions.read_remedies),
+        Reader("call_chains.csv", _file("kvm/call_chains.csv"), tasks.read),
         Reader("upstream_behaviour.csv", _file("kvm/upstream_behaviour.csv"), kernels.read),
         Reader("upstream_decisions.csv", _file("kvm/upstream_decisions.csv"), decisions.read_decisions),
         Reader("machine.toml", _documents("machines"), _named(lambda path: machines.read(path, _dumps()))),
@@ -287,7 +296,7 @@ def readers() -> list[Reader]:
         Reader("trace.parquet", _parquets, _import_trace, 3, _changed_parquet),
         Reader("imported.parquet", _parquets, lambda path: invoked("trace", "summary", path), 3, _changed_parquet),
         Reader("summary.json", _summary_json, lambda path: invoked("trace", "summary", path), 3),
-        Reader("measured.txt", lambda: [(BPFTRACE + TRACE).encode()], lambda path: invoked("measure", "import", path)),
+        Reader("measured.txt", _measured, lambda path: invoked("measure", "import", path)),
         Reader("slots.csv", lambda: [SLOTS.encode()], memslots.read),
         Reader("mail.eml", _mails, _answer, 10),
         Reader("cells.csv", lambda: [CELLS.encode()], lambda path: invoked("admissible", "--batch", path), 3),

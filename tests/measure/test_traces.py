@@ -2,7 +2,8 @@
 
 import pytest
 
-from costmodel.measure import tracefs, traces
+from costmodel.measure import traces
+from costmodel.traces.tasks import trigger_of_chain
 
 RAW = "            ksmd-46      [002] .....  1234.567890: kvm_unmap_hva_range: mmu notifier unmap range: 0x7f1234000000 -- 0x7f1234001000"
 PERF = "CPU 0/KVM  4711 [001]    77.123456: kvm:kvm_unmap_hva_range: mmu notifier unmap range: 0x7f1234000000 -- 0x7f1234200000"
@@ -14,20 +15,21 @@ TGID = "       qemu-123   (   123) [000] d..2.   100.000001: kvm_unmap_hva_range
     ("line", "comm", "length"),
     [(RAW, "ksmd", 4096), (PERF, "CPU 0/KVM", 2**21), (TRACE_CMD, "qemu-kvm", 8192), (TGID, "qemu", 4096)],
 )
-def test_events_of_every_tool(line, comm, length):
-    event = tracefs.parse(line)
-    assert (event.comm, event.end - event.start) == (comm, length)
+def test_events_of_every_tool(tmp_path, line, comm, length):
+    (row,) = read(tmp_path, line).rows
+    assert (row["key"], row["low"]) == (comm, length)
 
 
-@pytest.mark.parametrize("line", ["", "# tracer: nop", RAW.replace("--", "++"), RAW.replace("4001000", "3000000")])
-def test_what_is_no_event_is_none(line):
-    assert tracefs.parse(line) is None
+@pytest.mark.parametrize("line", [RAW.replace("--", "++"), RAW.replace("4001000", "3000000")])
+def test_an_event_without_a_range_is_not_understood(tmp_path, line):
+    found = read(tmp_path, f"{PERF}\n{line}\n")
+    assert len(found.rows) == 1 and found.notes.bad_lines == 1
 
 
 def read(tmp_path, text):
     path = tmp_path / "trace.txt"
     path.write_text(text)
-    return traces.read(path)
+    return traces.read(path, trigger_of_chain)
 
 
 def test_bpftrace_text_and_json_give_the_same_histogram(tmp_path):
@@ -40,7 +42,7 @@ def test_bpftrace_text_and_json_give_the_same_histogram(tmp_path):
     assert read(tmp_path, data).rows == text.rows
     assert [row["low"] for row in text.rows] == pytest.approx([4e-6, 1.024e-3])
     assert {row["unit"] for row in text.rows} == {"s"}
-    assert not text.bad
+    assert not text.notes.bad
 
 
 def test_durations_of_the_flush_functions(tmp_path):
@@ -62,7 +64,7 @@ def test_counts(tmp_path):
 
 def test_bad_lines_are_counted_and_kept(tmp_path):
     found = read(tmp_path, f"{RAW}\nwhat is this\n{{broken json\n{PERF}\n")
-    assert [number for number, _ in found.bad] == [2, 3]
+    assert [number for _, number, _ in found.notes.bad] == [2, 3]
     assert "2 lines not understood" in found.sentence()
     assert len(found.rows) == 2
 
@@ -90,12 +92,12 @@ def test_the_rows_have_one_shape(tmp_path):
 )
 def test_numbers_that_no_kernel_prints_are_bad_lines(tmp_path, line):
     found = read(tmp_path, f"@n_us[ksmd]:\n{line}\n{PERF}\n")
-    assert len(found.rows) == 1 and [number for number, _ in found.bad] == [2]
+    assert len(found.rows) == 1 and [number for _, number, _ in found.notes.bad] == [2]
 
 
 def test_lost_events_are_in_the_sentence(tmp_path):
     found = read(tmp_path, f"CPU:3 [LOST 12 EVENTS]\n{PERF}\n")
-    assert found.lost == 12 and "at least 12 events were lost" in found.sentence() and not found.bad
+    assert found.notes.lost == 12 and "at least 12 events were lost" in found.sentence() and not found.notes.bad
 
 
 def test_lines_that_end_in_carriage_returns(tmp_path):

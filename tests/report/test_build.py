@@ -13,7 +13,7 @@ from costmodel.decision.recommend import recommend
 from costmodel.errors import BadInput, CostModelError, ExitCode, UnknownName
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import GUESTS
-from costmodel.report import build, runner
+from costmodel.report import build, page, runner
 from tests.report.html import Reader
 
 GOOD = {"guest": "sev", "machine": "epyc-7763-2s", "workload": "autonuma-default", "kernel": "newest"}

@@ -43,7 +43,7 @@ def test_what_is_no_event_is_counted(tmp_path):
     text = f"{RAW}\nwhat is this\n 1) ! 1234.567 us |  wbinvd_on_all_cpus();\n@n[ksmd]: 17\n[4, 8)      12 |@@@@|\n"
     rows, notes = read(tmp_path, text)
     assert len(rows) == 1 and notes.bad == [("trace.txt", 2, "what is this")]
-    assert notes.without_event == {"durations of functions": 1, "lines of bpftrace maps": 2}
+    assert notes.without_event == {"durations of functions": 1, "counts": 1, "buckets of histograms": 1}
 
 
 def test_only_the_first_bad_lines_are_kept(tmp_path):
@@ -72,7 +72,7 @@ def test_bytes_that_are_no_text_are_bad_lines(tmp_path):
 
 
 def test_histograms_alone_are_no_trace(tmp_path):
-    with pytest.raises(BadInput, match="holds no event in order of time: 2 lines of histograms"):
+    with pytest.raises(BadInput, match="holds no event in order of time, which a replay needs: 1 buckets of histograms"):
         read(tmp_path, "@len_kib[ksmd]:\n[4, 8)      12 |@@@@|\n")
 
 

@@ -246,3 +246,42 @@ def test_a_damaged_page_is_refused_by_its_checksum(tmp_path):
         path.write_bytes(content[:at] + bytes([content[at] ^ 255]) + content[at + 1 :])
         with pytest.raises(BadInput):
             list(store.blocks(path, footer, ["task", "pid"]))
+
+
+NUMA, UNMAP = "autonuma_prot_none_scan", "munmap_or_discard"
+
+
+def test_the_triggers_that_call_chains_told_are_kept_by_event_and_by_task(trace):
+    told = [NUMA, None, UNMAP, NUMA]
+    path = trace(table([1, 2, 3, 4], ["a", "a", "b", "a"], trigger=told), table([5], ["b"]))
+    footer, (block,) = read(path, "task", "trigger")
+    assert footer.triggers == {"a": {NUMA: 2, "": 1}, "b": {UNMAP: 1, "": 1}}
+    assert footer.groups == {("a", NUMA): 2, ("a", ""): 1, ("b", UNMAP): 1, ("b", ""): 1}
+    assert [list(footer.groups)[at] for at in block.group] == [("a", NUMA), ("a", ""), ("b", UNMAP), ("a", NUMA), ("b", "")]
+    assert pyarrow.parquet.read_table(path).column("trigger").to_pylist() == [*told, None]
+
+
+def test_without_call_chains_each_task_is_a_group(trace):
+    footer, (block,) = read(trace(table([1, 2], ["a", "b"])), "task")
+    assert (footer.triggers, footer.groups) == ({}, {("a", ""): 1, ("b", ""): 1}) and block.group is None
+
+
+def test_a_trigger_that_nobody_knows_is_refused(trace):
+    with pytest.raises(BadInput, match="field trigger: 'scan' is no trigger"):
+        trace(table([1], trigger=["scan"]))
+
+
+@pytest.mark.parametrize(
+    "footer",
+    [
+        {"triggers": {"ksmd": {NUMA: 1}}},
+        {"triggers": {"ksmd": {"scan": 2}}},
+        {"triggers": {"other": {NUMA: 2}}},
+        {"triggers": [NUMA]},
+        {"remarks": "x"},
+        {"remarks": [1]},
+    ],
+)
+def test_a_footer_with_triggers_that_do_not_add_up_is_refused(tmp_path, footer):
+    with pytest.raises(BadInput):
+        store.footer_of(forged(tmp_path / "t.parquet", table([1, 2]), **footer))

@@ -23,7 +23,7 @@ STAND_INS = ("ksm_replace_page",)
 def costs():
     evidence = load()
     case = scenario(evidence, "sev", MACHINE, "ksm-default")
-    return service.service(evidence, case, parameters_of(evidence, MACHINE), ["ksmd", "oom_reaper", "kswapd0"])
+    return service.service(evidence, case, parameters_of(evidence, MACHINE), [("ksmd", ""), ("oom_reaper", ""), ("kswapd0", "")])
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_costs_at_any_length_are_those_of_the_cost_model(costs):
 def test_residency_follows_the_name(costs):
     """Unknown where workloads differ (thp_split and swap of kswapd) or nothing is catalogued (the OOM reaper)."""
     assert costs.residencies == ("unknown",)
-    assert costs.residency_of_task.tolist() == [0, 0, 0]
+    assert costs.residency_of_group.tolist() == [0, 0, 0]
     evidence = load()
     assert service._stand_in(evidence, ("swap_reclaim",)) == ("swap_reclaim", "cold")
     trigger, residency = service._stand_in(evidence, ("numa_or_compaction_migrate",))
@@ -289,3 +289,48 @@ def test_the_benchmark_runs(tmp_path):
     assert store.write(benchmark.batches(5000), path).events == 5000
     for work in benchmark.WORK.values():
         assert len(work(path)) == 2
+
+
+def told(trace, triggers, task="CPU 0/KVM"):
+    n = len(triggers)
+    path = trace(table(range(0, n * 10**9, 10**9), [task] * n, [7] * n, [2**21] * n, trigger=triggers))
+    return study(path, "sev", MACHINE, "autonuma-default")
+
+
+def test_call_chains_decide_the_trigger(trace):
+    found = told(trace, ["autonuma_prot_none_scan"] * 3)
+    (row,) = found.tasks
+    assert (row.triggers, row.decided) == (["autonuma_prot_none_scan"], True)
+    assert not [text for text in found.not_decidable if "the trigger of" in text]
+    reasons = [s.reason for w in found.ways for s in w.strategies] + [s.reason for s in found.without_flush]
+    assert not [text for text in reasons if "not decidable" in text]
+    single = told(trace, [None] * 3)
+    assert [text for text in single.not_decidable if text.startswith("the trigger of 100 %")]
+
+
+def test_a_strategy_that_is_unsafe_at_one_of_the_triggers_that_were_told_is_unsafe(trace):
+    found = told(trace, ["autonuma_prot_none_scan", "munmap_or_discard"])
+    assert "SKIP_EVENT" not in {row.strategy for row in found.without_flush}
+    apart = {trigger: told(trace, [trigger]).without_flush for trigger in ("autonuma_prot_none_scan", None)}
+    assert {row.strategy: row.state for row in apart["autonuma_prot_none_scan"]}["SKIP_EVENT"] == "admissible"
+    (untold,) = [row for row in apart[None] if row.strategy == "SKIP_EVENT"]
+    assert untold.state == "undecided" and untold.reason.startswith("not decidable from this trace")
+    assert [task.events for task in found.tasks] == [1, 1]
+
+
+def test_each_event_costs_what_its_own_trigger_does(trace):
+    """Of two triggers whose ranges are cached differently, each event has the cost of its own."""
+    case = scenario(load(), "sev", MACHINE, "ksm-default")
+    groups = [("vmm", "swap_reclaim"), ("vmm", "ksm_replace_page")]
+    costs = service.service(load(), case, parameters_of(load(), MACHINE), groups)
+    assert len(costs.residencies) == 2 and costs.residency_of_group.tolist() == [0, 1]
+    path = trace(table([0, 10**9], ["vmm"] * 2, [7, 7], [4096, 2**21], trigger=[label for _, label in groups]))
+    raw = replay.replay(path, store.footer_of(path), costs)
+    assert raw.classes.sum(axis=1).tolist() == [1, 1]
+    assert raw.class_bytes.sum(axis=1).tolist() == [4096, 2**21]
+
+
+def test_what_was_read_as_what_is_said_again(tmp_path):
+    path = tmp_path / "t.parquet"
+    store.write([table([1, 2])], path, said=lambda: store.Said(0, ["times were added up"]))
+    assert "recording: times were added up" in study(path, "sev", MACHINE, "ksm-default").notes

@@ -12,6 +12,7 @@ from costmodel.traces import bins, counter
 from costmodel.traces.counter import Counter
 from costmodel.traces.store import Block
 from costmodel.traces.summary import FORM, Histogram, Summary, from_json
+from tests.traces.conftest import table
 
 NAMES = ("ksmd", "qemu-kvm", "CPU 0/KVM")
 
@@ -175,10 +176,26 @@ def test_more_names_than_have_details_are_put_together():
 
 
 def test_files_of_several_hosts(trace):
-    from tests.traces.conftest import table
-
     one = trace(table([0, 1000, 2000]), name="a.parquet")
     two = trace(table([5, 10], ["kcompactd0", "ksmd"]), name="b.parquet")
     both = counter.merged([counter.summarise(one), counter.summarise(two)])
     assert (both.recordings, both.events, both.tasks["ksmd"].events) == (2, 5, 4)
     assert both.span_ns == 2005
+
+
+def test_triggers_and_remarks_add_up_and_survive_json(trace):
+    told = "autonuma_prot_none_scan"
+    paths = [
+        trace(table([1, 2, 3], ["a", "a", "b"], trigger=[told, None, None]), name="1"),
+        trace(table([1], ["a"]), name="2"),
+    ]
+    both = counter.merged(counter.summarise(path) for path in paths)
+    assert both.triggers == {"a": {"": 2, told: 1}} and both.groups("b") == {"": 1}
+    assert from_json(json.loads(json.dumps(both.as_json())), "x") == both
+
+
+@pytest.mark.parametrize("wrong", [{"a": {"scan": 1}}, {"a": {"": 7}}, {"z": {"": 1}}, []])
+def test_triggers_that_do_not_add_up_are_refused(trace, wrong):
+    value = counter.summarise(trace(table([1], ["a"]))).as_json()
+    with pytest.raises(BadInput):
+        from_json({**value, "triggers": wrong}, "x")
