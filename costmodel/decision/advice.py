@@ -178,12 +178,12 @@ def _upgrade(studies: Sequence[Study], step: _Step) -> Advice:
     series = ".".join(map(str, release.version[:2]))
     caveats = []
     if step.fixed:
-        where = ", ".join(s.trigger.id for s in step.fixed)
+        where = ", ".join(s.trigger.title for s in step.fixed)
         caveats.append(f"needed for correctness: this kernel can lose a flush at {where}")
-    if left := [s.trigger.id for s in studies if s.unsafe_running and s not in step.fixed]:
+    if left := [s.trigger.title for s in studies if s.unsafe_running and s not in step.fixed]:
         caveats.append(f"no release that was seen mends {', '.join(left)}")
     if step.opened:
-        caveats.append(f"it can lose a flush at {', '.join(s.trigger.id for s in step.opened)}, which is new")
+        caveats.append(f"it can lose a flush at {', '.join(s.trigger.title for s in step.opened)}, which is new")
     if step.masked:
         caveats.append("the mask of CPUs that ran the guest only grows: it helps pinned guests most")
     return _advice(
