@@ -161,6 +161,12 @@ class _Gaps:
     def generation(self) -> str:
         return microarchitecture(self.evidence, self.told.vendor, self.told.family or 0, self.told.model or 0)
 
+    @property
+    def who(self) -> str:
+        """The kind of the description and its file, as notes call them."""
+        file = visible(self.file)
+        return self.told.kind if self.told.kind.endswith(f"/{file}") else f"{self.told.kind} ({file})"
+
     def circles(self) -> list[tuple[str, list[CpuidRow]]]:
         """Dumps of the same signature, of the same model and of the same generation; of each first those of the same part."""
         told, rows = self.told, list(self.evidence.dumps.values())
@@ -184,8 +190,8 @@ class _Gaps:
 
     def machine(self, given: str, sockets: int) -> Machine:
         told = self.told
-        itself = f"told by {told.kind} ({visible(self.file)})"
-        notes = [f"described by {told.kind} ({visible(self.file)})"]
+        itself = f"told by {self.who}"
+        notes = [f"described by {self.who}"]
         threads = told.threads_per_core or 1
         counted = "asked for" if sockets else itself if told.sockets else "assumed: one, nothing tells"
         sockets = sockets or told.sockets or 1
@@ -250,7 +256,7 @@ class _Gaps:
     def _cache(self, level: int, cpus: int, notes: list[str]) -> tuple[float, int]:
         """Bytes of one cache of the level and the CPUs behind it. Raises BadInput where nothing tells."""
         told = self.told.caches.get(level, described.Cache())
-        itself = f"told by {self.told.kind} ({visible(self.file)})"
+        itself = f"told by {self.who}"
         size_of, shared_of = ("l2_bytes_per_core", "") if level == 2 else ("llc_bytes_per_domain", "cpus_per_domain")
         self.origins.update({name: itself for name in (size_of, shared_of) if name})
         if told.bytes and told.shared_cpus:
