@@ -112,10 +112,10 @@ def sentence(
         return f"Nothing to do at the rate that was counted: {nothing}."
     if not case.pulls(lead.trigger.id):
         return "Nothing to do under this workload: none of its events flushes memory of this guest."
-    if _unknown_and_once(lead):
+    if _between_guests(lead):
         return (
-            "Nothing to do: all that flushes under this workload comes once in the life of a VM, and the costliest of it, "
-            f"{title_on(chosen.id, case)} at {lead.trigger.title}, is the only safe strategy there."
+            f"Nothing to do: under this workload nothing flushes memory of this guest while it runs. {lead.trigger.title}, once "
+            f"for all guests that ended since the last one, takes {title_on(chosen.id, case)}, the only safe strategy there."
         )
     first = upgrades[0].title if upgrades else f"Keep {title_on(chosen.id, case)} (what {case.version} does)"
     if upgrades and (upgrades[0].saves_fraction or 0) > ENOUGH:
@@ -126,13 +126,11 @@ def sentence(
     return f"{first}, and {_lower_first(useful.title)}: that saves {_saved(useful, lead)}."
 
 
-def _unknown_and_once(lead: Study) -> bool:
-    """Whether the costliest event of the workload comes once in the life of a VM, nothing else is safe there, and no total
-    of it is known: all that comes more often costs nothing then.
+def _between_guests(lead: Study) -> bool:
+    """Whether the costliest event of the workload is one that serves several guests at once, where nothing else is safe and
+    no total is known: all that this guest's own events do costs nothing then.
     """
-    load = lead.scenario.load(lead.trigger.id)
-    once = load is not None and load.loop == "once"
-    return once and lead.basis == "forced" and lead.cost(lead.chosen.strategy).refused is not None
+    return lead.trigger.batched and lead.basis == "forced" and lead.cost(lead.chosen.strategy).refused is not None
 
 
 def _none_counted(lead: Study) -> str | None:
@@ -166,8 +164,8 @@ def cost_text(lead: Study | None, studies: Sequence[Study]) -> str:
     if lead is None or lead.chosen is None:
         return "no cost: nothing is recommended"
     cost = lead.cost(lead.chosen.strategy)
-    if _unknown_and_once(lead):
-        return f"once in the life of a VM, at {events_of(lead)}: total refused: {cost.refused}"
+    if _between_guests(lead):
+        return f"0 while the guest runs; at {events_of(lead)}: total refused: {cost.refused}"
     if cost.refused and lead.scenario.pulls(lead.trigger.id):
         return f"total refused: {cost.refused}"
     if cost.never:

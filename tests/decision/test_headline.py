@@ -34,14 +34,16 @@ def test_no_flush_in_the_workload_means_nothing_to_do(answer, guest):
 
 
 @pytest.mark.parametrize("kernel", ["6.6", "6.17", "newest"])
-def test_an_idle_sev_host_has_nothing_to_do_and_is_told_what_comes_once(answer, kernel):
+def test_an_idle_sev_host_has_nothing_to_do_and_is_told_what_comes_between_guests(answer, kernel):
     """What an operator with NUMA balancing off asks: no upgrade that saves nothing is put first."""
     result = answer("sev", workload="idle", kernel=kernel)
-    assert result.headline.startswith(
-        "Nothing to do: all that flushes under this workload comes once in the life of a VM"
-    )
+    assert result.headline.startswith("Nothing to do: under this workload nothing flushes memory of this guest while")
     assert "ASID recycling" in result.headline and "Upgrade" not in result.headline
-    assert result.headline_cost.startswith("once in the life of a VM, at ASID recycling: total refused")
+    assert result.headline_cost.startswith("0 while the guest runs; at ASID recycling: total refused")
+
+
+def test_that_a_guest_ends_for_an_hour_is_not_nothing(answer):
+    assert "Nothing to do" not in answer("tdx", "xeon-8570-2s", workload="teardown").headline
 
 
 def test_a_workload_without_an_event_of_the_guest_type_means_nothing_to_do(answer):
