@@ -83,6 +83,7 @@ def host_command(machine: str, kernel: str | None, domains: tuple[Path, ...], na
                 "guests": [
                     {
                         **asdict(guest),
+                        "workload_why": _workload(guest, host)[1],
                         "problem": answer if isinstance(answer, str) else "",
                         "recommendation": None if isinstance(answer, str) else answer.as_json(),
                     }
@@ -101,11 +102,17 @@ def _text(path: Path) -> str:
     return text
 
 
-def _workload(guest: RunningGuest, host: Running) -> str:
-    """The workload that the host's settings bring about for this guest."""
-    if host.settings.get("numa_balancing", "1") != "0":
-        return "autonuma-default"
-    return "ksm-default" if guest.mergeable and host.settings.get("ksm_run") == "1" else "idle"
+def _workload(guest: RunningGuest, host: Running) -> tuple[str, str]:
+    """The workload that the host's settings bring about for this guest, and why."""
+    scans = host.settings.get("numa_balancing")
+    if scans is None:
+        return "autonuma-default", "whether NUMA balancing is on was not seen: taken as on"
+    if scans != "0":
+        return "autonuma-default", "NUMA balancing is on"
+    if guest.mergeable and host.settings.get("ksm_run") == "1":
+        return "ksm-default", "NUMA balancing is off, KSM is on and may merge this guest's memory"
+    ksm = {None: "whether KSM runs was not seen", "1": "KSM may not merge this guest's memory"}
+    return "idle", f"NUMA balancing is off, and {ksm.get(host.settings.get('ksm_run'), 'KSM is too')}"
 
 
 def _answer(guest: RunningGuest, machine: Machine, kernel: str, host: Running) -> ByKernel | str:
@@ -122,47 +129,79 @@ def _answer(guest: RunningGuest, machine: Machine, kernel: str, host: Running) -
         "mergeable": guest.mergeable,
     }
     try:
-        return recommend_by_kernel(guest.guest, machine.id, _workload(guest, host), kernel, **told)
+        return recommend_by_kernel(guest.guest, machine.id, _workload(guest, host)[0], kernel, **told)
     except CostModelError as error:
         return str(error)
 
 
 def _page(machine: Machine, kernel: str, host: Running, answers: list[tuple[RunningGuest, ByKernel | str]]) -> str:
     from costmodel.evidence import machine_input
+    from costmodel.measure import running
     from costmodel.plain import visible
     from costmodel.report.layout import wrap
     from costmodel.report.recommendation import first_screens
 
     lines = ["THIS HOST", *(line for text in machine_input.facts(machine) for line in wrap(text, "  ", "    "))]
     lines += wrap(f"kernel {visible(kernel)}", "  ", "    ")
-    settings = ", ".join(f"{name} = {visible(value)}" for name, value in host.settings.items())
+    settings = ", ".join(map(visible, running.in_words(host.settings)))
     lines += wrap(settings or "no setting could be read", "  ", "    ")
     if host.unseen:
         lines += wrap(f"not seen: {', '.join(host.unseen)}", "  ", "    ")
     if not answers:
         lines += ["", "No guest runs here that this process can see."]
     for number, (guest, answer) in enumerate(answers, start=1):
-        lines += ["", *wrap(f"GUEST {visible(guest.name) or number}: {_described(guest)}", "", "  ")]
+        lines += ["", *wrap(f"GUEST {visible(guest.name) or number}: {_described(guest, machine)}", "", "  ")]
         if guest.unseen:
             lines += wrap(f"not seen: {', '.join(guest.unseen)}", "  ", "    ")
-        lines += wrap(f"no answer: {answer}", "  ", "    ") if isinstance(answer, str) else first_screens(answer)
+        workload, why = _workload(guest, host)
+        lines += wrap(f"taken as workload {workload}: {why}", "  ", "    ")
+        lines += (
+            wrap(f"no answer: {answer}", "  ", "    ")
+            if isinstance(answer, str)
+            else first_screens(answer, machine.notes)
+        )
     return "\n".join(lines)
 
 
-def _described(guest: RunningGuest) -> str:
+BACKINGS = {
+    "anon": "memory in 4 KiB pages",
+    "thp": "memory in transparent huge pages",
+    "hugetlb": "memory in hugetlb pages",
+    "memfd": "memory in a memfd or file",
+    "guest_memfd": "private memory in guest_memfd",
+}
+POLICIES = {
+    "default": "no memory policy",
+    "bind": "bound to nodes",
+    "interleave": "interleaved over nodes",
+    "preferred-many": "preferring nodes",
+}
+
+
+def _size(size_bytes: float) -> str:
+    """A size as an administrator writes it: whole where it is."""
     from costmodel.numbers import quantity
 
+    for unit, name in ((2.0**30, "GiB"), (2.0**20, "MiB")):
+        if size_bytes % unit == 0:
+            return f"{size_bytes / unit:g} {name}"
+    return quantity(size_bytes, "B", 3)
+
+
+def _described(guest: RunningGuest, machine: Machine) -> str:
     words = [guest.guest, f"run by {guest.vmm}"]
-    words.append(f"{guest.vcpus} vCPUs" if guest.vcpus else "vCPUs unknown")
-    words.append(quantity(guest.memory_bytes, "B") if guest.memory_bytes else "memory unknown")
-    words += [text for text in (guest.backing, guest.mempolicy and f"memory policy {guest.mempolicy}") if text]
+    words.append(f"{guest.vcpus} vCPUs" if guest.vcpus else "number of vCPUs unknown")
+    words.append(_size(guest.memory_bytes) if guest.memory_bytes else "size of its memory unknown")
+    words += [text for text in (BACKINGS.get(guest.backing or ""), POLICIES.get(guest.mempolicy or "")) if text]
     if guest.mergeable:
-        words.append("mergeable")
+        words.append("KSM may merge its memory")
     if guest.allowed_cpus:
-        words.append(f"vCPUs on {guest.allowed_cpus} CPUs")
+        cpus = machine.logical_cpus
+        free = guest.allowed_cpus >= cpus
+        words.append(f"its vCPUs may run on {f'all {cpus}' if free else f'{guest.allowed_cpus} of {cpus}'} CPUs")
     if guest.allowed_nodes:
-        words.append(f"memory on {guest.allowed_nodes} {'node' if guest.allowed_nodes == 1 else 'nodes'}")
+        words.append(f"its memory may lie on {guest.allowed_nodes} {'node' if guest.allowed_nodes == 1 else 'nodes'}")
     if guest.limit_bytes:
         less = guest.memory_bytes is not None and guest.limit_bytes < guest.memory_bytes
-        words.append(f"cgroup limit {quantity(guest.limit_bytes, 'B')}{' (less than its memory)' if less else ''}")
+        words.append(f"cgroup limit {_size(guest.limit_bytes)}{' (less than its memory)' if less else ''}")
     return ", ".join(words)

@@ -57,6 +57,8 @@ def remedy_advice(studies: Sequence[Study]) -> list[Advice]:
         ]
         if not hit or not remedy.works_in(hit[0].scenario.kernel):
             continue
+        if remedy.effect == "pin_vcpus" and not any(map(_is_masked, hit)):
+            continue
         known = not any(s.scenario.stands_for_all(s.trigger.id) for s in hit)
         saved = _pinning(hit) if remedy.effect == "pin_vcpus" else _stopped(hit, remedy) if known else None
         if saved is not None and not numpy.median(saved) > 0:
@@ -79,6 +81,7 @@ def remedy_advice(studies: Sequence[Study]) -> list[Advice]:
     return sorted(found, key=lambda a: a.left_cpu_s_per_s.median if a.left_cpu_s_per_s else math.inf)
 
 
+NEEDED = "needed for correctness"
 UNTOLD = "how many of the events that were counted it stops, the count does not tell"
 
 
@@ -93,9 +96,13 @@ def _stopped(studies: Sequence[Study], remedy: Remedy) -> numpy.ndarray | None:
     return _loss([s.cost(s.chosen.strategy) for s in studies])
 
 
+def _is_masked(study: Study) -> bool:
+    return STRATEGIES[study.chosen.strategy].scope == "mask"
+
+
 def _pinning(studies: Sequence[Study]) -> numpy.ndarray | None:
     """Loss with the mask of an unpinned guest minus the loss with one CPU per vCPU."""
-    masked = [s for s in studies if STRATEGIES[s.chosen.strategy].scope == "mask"]
+    masked = [s for s in studies if _is_masked(s)]
     before = _loss([s.cost(s.chosen.strategy) for s in masked])
     if before is None:
         return None
@@ -180,12 +187,12 @@ def _upgrade(studies: Sequence[Study], step: _Step) -> Advice:
     series = ".".join(map(str, release.version[:2]))
     caveats = []
     if step.fixed:
-        where = ", ".join(s.trigger.id for s in step.fixed)
-        caveats.append(f"needed for correctness: this kernel can lose a flush at {where}")
-    if left := [s.trigger.id for s in studies if s.unsafe_running and s not in step.fixed]:
+        where = ", ".join(s.trigger.title for s in step.fixed)
+        caveats.append(f"{NEEDED}: this kernel can lose a flush at {where}")
+    if left := [s.trigger.title for s in studies if s.unsafe_running and s not in step.fixed]:
         caveats.append(f"no release that was seen mends {', '.join(left)}")
     if step.opened:
-        caveats.append(f"it can lose a flush at {', '.join(s.trigger.id for s in step.opened)}, which is new")
+        caveats.append(f"it can lose a flush at {', '.join(s.trigger.title for s in step.opened)}, which is new")
     if step.masked:
         caveats.append("the mask of CPUs that ran the guest only grows: it helps pinned guests most")
     return _advice(

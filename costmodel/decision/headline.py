@@ -107,6 +107,13 @@ def sentence(
         return f"Nothing to do under this workload: {lead.trigger.title} cannot happen here: {lead.firing.why}."
     if (nothing := _none_counted(lead)) is not None:
         return f"Nothing to do at the rate that was counted: {nothing}."
+    if not case.pulls(lead.trigger.id):
+        return "Nothing to do under this workload: none of its events flushes memory of this guest."
+    if _between_guests(lead):
+        return (
+            f"Nothing to do: under this workload nothing flushes memory of this guest while it runs. {lead.trigger.title}, once "
+            f"for all guests that ended since the last one, takes {title_on(chosen.id, case)}, the only safe strategy there."
+        )
     first = upgrades[0].title if upgrades else f"Keep {title_on(chosen.id, case)} (what {case.version} does)"
     if upgrades and (upgrades[0].saves_fraction or 0) > ENOUGH:
         return f"{first}: that saves {_saved(upgrades[0], lead)}."
@@ -114,6 +121,13 @@ def sentence(
     if useful is None:
         return f"{first}."
     return f"{first}, and {_lower_first(useful.title)}: that saves {_saved(useful, lead)}."
+
+
+def _between_guests(lead: Study) -> bool:
+    """Whether the costliest event of the workload is one that serves several guests at once, where nothing else is safe and
+    no total is known: all that this guest's own events do costs nothing then.
+    """
+    return lead.trigger.batched and lead.basis == "forced" and lead.cost(lead.chosen.strategy).refused is not None
 
 
 def _none_counted(lead: Study) -> str | None:
@@ -147,19 +161,33 @@ def cost_text(lead: Study | None, studies: Sequence[Study]) -> str:
     if lead is None or lead.chosen is None:
         return "no cost: nothing is recommended"
     cost = lead.cost(lead.chosen.strategy)
+    if _between_guests(lead):
+        return f"0 while the guest runs; at {events_of(lead)}: total refused: {cost.refused}"
+    if cost.refused and lead.scenario.pulls(lead.trigger.id):
+        return f"total refused: {cost.refused}"
+    if cost.never:
+        return f"0: no {lead.trigger.title} can happen here"
+    if not lead.scenario.pulls(lead.trigger.id) or float(numpy.median(cost.event.stolen_s)) == 0:
+        other = costliest_study(studies)
+        if other is None or other.chosen is None:
+            return "0 (no flush)"
+        return (
+            f"0 (no flush); outside this workload the costliest flush is {title_on(other.chosen.strategy, other.scenario)}: "
+            f"{_flush_text(other, studies)}"
+        )
+    return _flush_text(lead, studies)
+
+
+def _flush_text(lead: Study, studies: Sequence[Study]) -> str:
+    """What the flush of a trigger costs, by event and by second."""
+    cost = lead.cost(lead.chosen.strategy)
     if cost.refused:
         return f"total refused: {cost.refused}"
     mark = ", EXTRAPOLATED" if cost.extrapolated else ""
     if cost.never:
         return f"0: no {lead.trigger.title} can happen here"
     if float(numpy.median(cost.event.stolen_s)) == 0:
-        other = costliest_study(studies)
-        if other is None or other.chosen is None:
-            return "0 (no flush)"
-        return (
-            f"0 (no flush); outside this workload the costliest flush is {title_on(other.chosen.strategy, other.scenario)}: "
-            + (cost_text(other, studies))
-        )
+        return "0 (no flush)"
     low, middle, high = numpy.quantile(cost.event.stolen_s, (0.05, 0.5, 0.95))
     event = f"{interval(low, middle, high, 's')} CPU time per event"
     lost = cost.host_cpu_s_per_s

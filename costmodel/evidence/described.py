@@ -58,7 +58,8 @@ class Cache:
 @dataclass(frozen=True)
 class Described:
     """A machine as a file describes it. What the file does not tell is None or empty; `features` None means that it
-    tells of no feature, and `whole` that it tells of every one, so that what is not named is off.
+    tells of no feature, and `whole` that it tells of every one, so that what is not named is off. The bandwidth is that of
+    the memory of one socket.
     """
 
     kind: str
@@ -76,6 +77,7 @@ class Described:
     features: frozenset[str] | None = None
     whole: bool = False
     virtual: bool = False
+    dram_peak_bytes_per_s: float | None = None
 
 
 def read(text: str, file: str) -> Described:

@@ -1,10 +1,11 @@
 """The machine that a user means: an id, a marketing name, a dump of data/, a file that describes it, `-` or `this`.
 
-A catalogued machine has the sockets that its entry says; one of a dump as many as the dump counts CPUs for; `2x NAME` says
-otherwise. NUMA nodes per socket change no cache, so they are not asked for.
+A catalogued machine has the sockets that its entry says; one of a dump as many as the dump counts CPUs for; a part of
+data/server_parts.csv one; `2x NAME` says otherwise. NUMA nodes per socket change no cache, so they are not asked for.
 
 What a file does not tell comes from the CPUID dumps of the same signature, then from those of the same model, then from
-those of the same core generation; each such number is named in the notes, the last kind as EXTRAPOLATED.
+those of the same core generation; each such number is named in the notes, the last kind as EXTRAPOLATED. Of a part whose
+number of L3 caches no source tells, the largest size of one that fits is taken, as EXTRAPOLATED too.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
 from costmodel.errors import BadInput, UnknownName
-from costmodel.evidence import described, own_machines, table
+from costmodel.evidence import described, own_machines, parts, table
 from costmodel.evidence.cpuid import CpuidRow
 from costmodel.evidence.described import Described
 from costmodel.evidence.hosts import signature_of
+from costmodel.evidence.parts import Part
 from costmodel.evidence.records import Machine
 from costmodel.evidence.store import Evidence, load, tell
 from costmodel.plain import visible
@@ -159,6 +161,12 @@ class _Gaps:
     def generation(self) -> str:
         return microarchitecture(self.evidence, self.told.vendor, self.told.family or 0, self.told.model or 0)
 
+    @property
+    def who(self) -> str:
+        """The kind of the description and its file, as notes call them."""
+        file = visible(self.file)
+        return self.told.kind if self.told.kind.endswith(f"/{file}") else f"{self.told.kind} ({file})"
+
     def circles(self) -> list[tuple[str, list[CpuidRow]]]:
         """Dumps of the same signature, of the same model and of the same generation; of each first those of the same part."""
         told, rows = self.told, list(self.evidence.dumps.values())
@@ -182,8 +190,8 @@ class _Gaps:
 
     def machine(self, given: str, sockets: int) -> Machine:
         told = self.told
-        itself = f"told by {told.kind} ({visible(self.file)})"
-        notes = [f"described by {told.kind} ({visible(self.file)})"]
+        itself = f"told by {self.who}"
+        notes = [f"described by {self.who}"]
         threads = told.threads_per_core or 1
         counted = "asked for" if sockets else itself if told.sockets else "assumed: one, nothing tells"
         sockets = sockets or told.sockets or 1
@@ -203,7 +211,9 @@ class _Gaps:
                 field="logical_cpus",
                 remedy="give lscpu, or write the number of sockets before it: --machine '2x FILE'",
             )
-        twin = self._twin()
+        twin = None if told.dram_peak_bytes_per_s else self._twin()
+        if told.dram_peak_bytes_per_s:
+            self.origins[PEAK] = itself
         if twin:
             text = f"memory bandwidth of a socket as of {twin.title} (EXTRAPOLATED; fewer channels give less)"
             notes.append(text)
@@ -224,7 +234,7 @@ class _Gaps:
             llc_bytes_per_domain=llc,
             l2_bytes_per_core=l2,
             line_bytes=told.line_bytes or 64,
-            dram_peak_bytes_per_s_per_socket=twin.dram_peak_bytes_per_s_per_socket if twin else None,
+            dram_peak_bytes_per_s_per_socket=getattr(twin, PEAK, told.dram_peak_bytes_per_s),
             features=(features := self._features(notes)),
             features_off=self._off(features, notes),
             provenance={PEAK: twin.provenance[PEAK]} if twin else {},
@@ -246,7 +256,7 @@ class _Gaps:
     def _cache(self, level: int, cpus: int, notes: list[str]) -> tuple[float, int]:
         """Bytes of one cache of the level and the CPUs behind it. Raises BadInput where nothing tells."""
         told = self.told.caches.get(level, described.Cache())
-        itself = f"told by {self.told.kind} ({visible(self.file)})"
+        itself = f"told by {self.who}"
         size_of, shared_of = ("l2_bytes_per_core", "") if level == 2 else ("llc_bytes_per_domain", "cpus_per_domain")
         self.origins.update({name: itself for name in (size_of, shared_of) if name})
         if told.bytes and told.shared_cpus:
@@ -284,11 +294,15 @@ class _Gaps:
 
     def _missing(self, features: Mapping[str, bool], twin: Machine | None) -> dict[str, str]:
         """Why a number is not there, or a feature is taken as absent that no CPUID bit tells of."""
-        found = {} if twin else {PEAK: "not told by the description, and no machine of this generation has a source"}
+        found = (
+            {}
+            if twin or self.told.dram_peak_bytes_per_s
+            else {PEAK: "not told by the description, and no machine of this generation has a source"}
+        )
         if self.told.vendor == "intel" and not features["tdx"]:
             found["features.tdx"] = (
                 "no CPUID bit tells of TDX: give lscpu or /proc/cpuinfo"
-                if self.told.whole
+                if self.told.whole or self.told.features is None
                 else "the flag tdx_host_platform is not shown: the BIOS has it off, the kernel does not know it, or the CPU has none"
             )
         return found
@@ -373,6 +387,11 @@ def _named(evidence: Evidence, asked: str, name: str, sockets: int) -> Machine:
         raise _several(asked, {row.model: row.dump for row in dumps.values()})
     if dumps:
         return from_dump(evidence, next(iter(dumps.values())), asked, sockets)
+    found = {part.name: part for part in _parts(evidence).values() if wanted <= set(_words(part.name))}
+    if len(found) > 1:
+        raise _several(asked, {" ".join(_words(name)): name for name in found})
+    if found:
+        return from_part(evidence, next(iter(found.values())), asked, sockets)
     known = [*evidence.machines, *(" ".join(_words(row.model)) for row in evidence.dumps.values())]
     if re.fullmatch(r"(?=.*\d{3})[\w+-]+", " ".join(_words(name))):  # a part: another part's number is no near match
         problem = f"no source here tells the CPUs and caches of {visible(name)[:40]!r}"
@@ -433,6 +452,74 @@ def from_dump(evidence: Evidence, row: CpuidRow, given: str, sockets: int = 0) -
     return _Gaps(evidence, told, row.dump).machine(given, sockets)
 
 
+def from_part(evidence: Evidence, part: Part, given: str, sockets: int = 0) -> Machine:
+    """The machine of a part of data/server_parts.csv, with one socket unless more were asked for. Raises BadInput."""
+    sockets = sockets or 1
+    if sockets > part.most_sockets:
+        problem = f"{part.name} goes into hosts of at most {_several_of(part.most_sockets, 'socket')} ({part.source})"
+        raise BadInput(problem, field="machine", remedy="ask for fewer sockets")
+    caches, why = part.l3_caches, part.l3_source
+    if caches is None:
+        caches, why = _caches_of(evidence, part)
+    row = evidence.dumps[part.dump]
+    family, model = family_model(row.signature)
+    told = Described(
+        kind=f"{part.method}, {part.read_on}",
+        vendor=_vendor(row),
+        name=part.name,
+        family=family,
+        model=model,
+        logical_cpus=part.threads * sockets,
+        sockets=sockets,
+        threads_per_core=part.threads_per_core,
+        line_bytes=int(float(row.cells["clflush_line_bytes"] or 64)),
+        caches={3: described.Cache(part.l3_bytes / caches, shared_cpus=part.threads // caches)},
+        dram_peak_bytes_per_s=part.dram_peak_bytes_per_s,
+    )
+    found = _Gaps(evidence, told, part.source).machine(given, sockets)
+    note = f"L3: {_several_of(caches, 'cache')} a socket ({why})"
+    return replace(found, notes=(*found.notes, note), origins={**found.origins, **dict.fromkeys(L3, note)})
+
+
+L3 = ("llc_bytes_per_domain", "cpus_per_domain")
+
+
+def _parts(evidence: Evidence) -> dict[str, Part]:
+    return parts.read(evidence.root / parts.FILE, tuple(evidence.dumps))
+
+
+def _caches_of(evidence: Evidence, part: Part) -> tuple[int, str]:
+    """Number of L3 caches of a part and why: of the sizes that caches of the same model have, the largest of which a whole
+    number makes the total, with no more caches and no more cores behind one than that model is known to have.
+
+    Raises BadInput where none fits.
+    """
+    own = evidence.dumps[part.dump].signature
+    known: list[tuple[float, int, int, str]] = []
+    for row in evidence.dumps.values():
+        threads, package = (
+            int(float(row.cells[name] or 0)) for name in ("threads_per_core", "logical_cpus_per_package")
+        )
+        if row.signature[:-1] == own[:-1] and package:
+            known.append((row.l3_bytes, package // _shared(row, 3), _shared(row, 3) // threads, _title(row.model)))
+    for other in _parts(evidence).values():
+        if other.l3_caches and evidence.dumps[other.dump].signature[:-1] == own[:-1]:
+            size = other.l3_bytes / other.l3_caches
+            known.append((size, other.l3_caches, other.cores // other.l3_caches, other.name))
+    most_caches, most_cores = (max((one[at] for one in known), default=0) for at in (1, 2))
+    for size, _, _, name in sorted(known, reverse=True):
+        caches = part.l3_bytes / size
+        fits = caches == int(caches) and caches <= most_caches and part.cores % int(caches or 1) == 0
+        if fits and part.cores // int(caches) <= most_cores:
+            text = f"EXTRAPOLATED: as large as those of {name}, of the same CPU model; they can be smaller and more"
+            return int(caches), text
+    raise BadInput(
+        f"{part.name} has {part.cores} cores and {part.l3_bytes / 2**20:g} MiB of L3, but into how many caches no source says",
+        field="machine",
+        remedy=_GIVE_LSCPU,
+    )
+
+
 def _part_cpus(row: CpuidRow, threads: int) -> int:
     """CPUs of a package by the name of the part, `32-Core`. Raises BadInput."""
     match = re.search(r"(\d+)-Core", row.model)
@@ -467,6 +554,12 @@ def named(evidence: Evidence) -> dict[str, str]:
     for part, row in sorted(_newest_of(evidence.dumps.values()).items()):
         if f" {part} " not in f" {titles} ":
             found[part] = f"{_title(row.model)} (dump {row.dump})"
+    known = {frozenset(_words(title)) for title in found.values()} | {
+        frozenset(_words(r.model)) for r in evidence.dumps.values()
+    }
+    for one in _parts(evidence).values():
+        if frozenset(_words(one.name)) not in known:
+            found[" ".join(_words(one.name))] = f"{one.name} ({one.method})"
     for path in own_machines.paths():
         try:
             found[path.stem] = f"{own_machines.read(path, given=path.stem).title} (added: {visible(str(path))})"

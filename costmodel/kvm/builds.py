@@ -1,6 +1,6 @@
-"""What `uname -r` tells of a kernel: its upstream version, who built it, and whether that build was read.
+"""What `uname -r` tells of a kernel: its upstream version, who built it, and whether that build is known.
 
-data/kvm/builds.csv says which builds were read and which catalogued range each of them behaves as; data/kvm/majors.csv
+data/kvm/builds.csv says which builds were read, or dated, and which catalogued range each of them behaves as; data/kvm/majors.csv
 which versions never were.
 """
 
@@ -25,10 +25,15 @@ BUILD_COLUMNS = (
     "last_build",
     "kernel_range",
     "guest_types",
+    "basis",
     "source",
     "note",
 )
 MAJOR_COLUMNS = ("major", "last_minor", "source")
+BASES = ("read", "dated")
+"""How a build is known: its source was read, or it is older than what would change it. Of guest types that a dated build
+does not name nothing is known.
+"""
 UPSTREAM = "kernel.org"
 THIS = "this"
 """As a kernel: the one that runs."""
@@ -44,6 +49,7 @@ _BUILDERS = (
     ("el", "RHEL {} or a rebuild of it", re.compile(r"^-([\d.]+)\.el(\d+)(?:_\d+)?\b")),
     ("debian", "Debian", re.compile(r"\+deb\d|[+~]bpo|^-\d+-(?:cloud-|rt-)?amd64")),
     ("debian", "Debian", re.compile(r"^-amd64")),
+    ("proxmox", "Proxmox", re.compile(r"^-(\d+)(?:-bpo\d+)?-pve\b")),
     ("proxmox", "Proxmox", re.compile(r"-pve\b")),
     ("amazon", "Amazon Linux", re.compile(r"\.amzn\d")),
     ("fedora", "Fedora", re.compile(r"\.fc\d")),
@@ -75,7 +81,9 @@ class Build:
 
 @dataclass(frozen=True)
 class Read:
-    """Builds of a builder's series, `first` to `last`, that were read: they behave as `kernel_range` and run `guests`."""
+    """Builds of a builder's series, `first` to `last`, that were read, or are older than what would change them: they behave
+    as `kernel_range` and run `guests`.
+    """
 
     builder: str
     series: str
@@ -83,13 +91,16 @@ class Read:
     last: tuple[int, ...]
     kernel_range: str
     guests: frozenset[str]
+    basis: str
     source: str
     note: str
 
     def name(self, number: tuple[int, ...]) -> str:
-        """How a build of this series is called: `5.10.146`, `4.18.0-425.3.1.el8`."""
+        """How a build of this series is called: `5.10.146`, `4.18.0-425.3.1.el8`, `6.8.12-4-pve`."""
         text = ".".join(map(str, number))
-        return f"{self.series}.{text}" if self.builder == UPSTREAM else f"{self.series}-{text}.{self.builder}"
+        if self.builder == UPSTREAM:
+            return f"{self.series}.{text}"
+        return f"{self.series}-{text}-pve" if self.builder == "proxmox" else f"{self.series}-{text}.{self.builder}"
 
 
 def running() -> str:
@@ -130,12 +141,14 @@ def _builder(rest: str) -> tuple[str, str, tuple[int, ...]]:
             if id == "el":
                 number = tuple(int(part) for part in found[1].split(".") if part)
                 return f"el{found[2]}", title.format(found[2]), number
-            return id, title, ()
+            return id, title, (int(found[1]),) if found.re.groups and found[1] else ()
     return "other", "an unknown builder", ()
 
 
 def reads_of(build: Build) -> list[Read]:
-    """What was read of the build's series, oldest first."""
+    """What is known of the build's series, oldest first; nothing where the build has no number to be found by."""
+    if not build.number:
+        return []
     series = ".".join(map(str, build.version[: 2 if build.upstream else 3]))
     found = [read for read in builds() if (read.builder, read.series) == (build.builder, series)]
     return sorted(found, key=lambda read: read.first)
@@ -196,6 +209,7 @@ def read_builds(path: Path) -> tuple[Read, ...]:
                 last,
                 table.choice(row, "kernel_range", KERNELS, **place),
                 catalog.guests_in(row, place),
+                table.choice(row, "basis", BASES, **place),
                 row["source"],
                 row["note"],
             )

@@ -148,7 +148,7 @@ def candidates(version: str, guest: str | None = None) -> tuple[Candidate, ...]:
     if plain == "newest" or plain in KERNELS:
         return (Candidate(plain),)
     build = builds.parse(version)
-    found = _of_upstream(build) if build.upstream else _of_builder(build)
+    found = _of_upstream(build) if build.upstream else _of_builder(build, guest)
     if len(found) < 2:
         return found
     told = {_behaviour(one.kernel, guest): one for one in reversed(found)}
@@ -216,17 +216,20 @@ def _row(build: Build, rows: list[builds.Read]) -> builds.Read:
     return next((row for row in rows if build.patched and build.number <= row.last), rows[-1])
 
 
-def _of_builder(build: Build) -> tuple[Candidate, ...]:
+def _of_builder(build: Build, guest: str | None) -> tuple[Candidate, ...]:
     """What a build that is not of kernel.org may behave as, oldest first. Raises BadInput."""
-    if read := builds.read_of(build):
+    read = builds.read_of(build)
+    silent = read is not None and read.basis == "dated" and guest not in (None, *read.guests)
+    if read and not silent:
         note = f"; {read.note}" if read.note else ""
+        how = "was read" if read.basis == "read" else "is older than what would change its flushes"
         return (
             Candidate(
                 read.kernel_range,
-                f"{build.name} was read (data/kvm/builds.csv): it behaves as {read.kernel_range}{note}",
+                f"{build.name} {how} (data/kvm/builds.csv): it behaves as {read.kernel_range}{note}",
             ),
         )
-    if rows := builds.reads_of(build):
+    if (rows := builds.reads_of(build)) and not silent:
         return _between(build, rows)
     base = ".".join(map(str, build.version[: 3 if build.patched else 2]))
     mainline = builds.parse(base)
@@ -335,7 +338,13 @@ def not_hosted(guest: str, version: str) -> str:
     read = builds.read_of(build)
     if read is None and build.upstream and (rows := builds.reads_of(build)):
         read = _row(build, rows)
-    known = read.guests if read else {"plain", "sev"} if build.version[:2] < OLDEST_READ_AFTER else {guest}
+    known = (
+        read.guests
+        if read and read.basis == "read"
+        else {"plain", "sev"}
+        if build.version[:2] < OLDEST_READ_AFTER
+        else {guest}
+    )
     return "" if guest in known else f"kernel {version} does not run {GUESTS[guest].title} guests"
 
 

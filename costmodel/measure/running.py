@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 from costmodel.errors import BadInput
 from costmodel.evidence.described import listed_cpus
+from costmodel.numbers import bytes_of
 
-SIZES = {"": 2**20, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-"""Suffixes of QEMU's -m and of cloud-hypervisor; a number without one is MiB in QEMU."""
+MOST_BYTES = 2.0**52
+"""An x86 CPU addresses no more memory."""
 VMMS = {"qemu": re.compile(r"qemu-system-\w+|qemu-kvm|kvm"), "cloud-hypervisor": re.compile(r"cloud-hyperviso\w*")}
 FIRECRACKER = re.compile(r"firecracker")
 VCPU_THREADS = re.compile(r"CPU \d+/KVM|vcpu\d+|fc_vcpu \d+")
@@ -36,21 +37,43 @@ MEMPOLICIES = {
 """How QEMU and libvirt call memory policies, and what of them the NUMA scanner sees: with MPOL_F_MOF or without."""
 CMDLINE_MOST = 2**20
 MOST_VCPUS = 2**16
+ON_OFF = {"0": "off", "1": "on", "N": "off", "Y": "on"}
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A setting of the host: its file, how a person calls it, and what its values mean."""
+
+    place: str
+    title: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
 SWITCHES = {
-    "numa_balancing": "proc/sys/kernel/numa_balancing",
-    "ksm_run": "sys/kernel/mm/ksm/run",
-    "ksm_pages_to_scan": "sys/kernel/mm/ksm/pages_to_scan",
-    "ksm_sleep_millisecs": "sys/kernel/mm/ksm/sleep_millisecs",
-    "transparent_hugepage": "sys/kernel/mm/transparent_hugepage/enabled",
-    "compaction_proactiveness": "proc/sys/vm/compaction_proactiveness",
-    "kvm_amd_sev": "sys/module/kvm_amd/parameters/sev",
-    "kvm_amd_sev_es": "sys/module/kvm_amd/parameters/sev_es",
-    "kvm_amd_sev_snp": "sys/module/kvm_amd/parameters/sev_snp",
-    "kvm_intel_tdx": "sys/module/kvm_intel/parameters/tdx",
-    "numa_scan_period_min_ms": "sys/kernel/debug/sched/numa_balancing/scan_period_min_ms",
-    "numa_scan_size_mb": "sys/kernel/debug/sched/numa_balancing/scan_size_mb",
+    "numa_balancing": Switch(
+        "proc/sys/kernel/numa_balancing",
+        "NUMA balancing",
+        {**ON_OFF, "2": "for memory tiering only", "3": "on, and for memory tiering"},
+    ),
+    "ksm_run": Switch("sys/kernel/mm/ksm/run", "KSM", {**ON_OFF, "2": "off, what it merged is unmerged"}),
+    "ksm_pages_to_scan": Switch("sys/kernel/mm/ksm/pages_to_scan", "pages that KSM scans at a time"),
+    "ksm_sleep_millisecs": Switch("sys/kernel/mm/ksm/sleep_millisecs", "milliseconds between its scans"),
+    "transparent_hugepage": Switch("sys/kernel/mm/transparent_hugepage/enabled", "transparent huge pages"),
+    "compaction_proactiveness": Switch("proc/sys/vm/compaction_proactiveness", "proactiveness of compaction"),
+    "kvm_amd_sev": Switch("sys/module/kvm_amd/parameters/sev", "SEV", ON_OFF),
+    "kvm_amd_sev_es": Switch("sys/module/kvm_amd/parameters/sev_es", "SEV-ES", ON_OFF),
+    "kvm_amd_sev_snp": Switch("sys/module/kvm_amd/parameters/sev_snp", "SEV-SNP", ON_OFF),
+    "kvm_intel_tdx": Switch("sys/module/kvm_intel/parameters/tdx", "TDX", ON_OFF),
+    "numa_scan_period_min_ms": Switch(
+        "sys/kernel/debug/sched/numa_balancing/scan_period_min_ms", "shortest scan period of NUMA balancing in ms"
+    ),
+    "numa_scan_size_mb": Switch(
+        "sys/kernel/debug/sched/numa_balancing/scan_size_mb", "MB that one of its scans covers"
+    ),
 }
-"""Settings of the host that bear on flushes, by file; those below debugfs need root."""
+"""Settings of the host that bear on flushes."""
+IN_DEBUGFS = frozenset(name for name, switch in SWITCHES.items() if "/debug/" in switch.place)
+"""Those that need root, debugfs, and a kernel that is not locked down."""
 
 
 @dataclass(frozen=True)
@@ -87,25 +110,31 @@ class Running:
 def look(root: Path = Path("/"), *, names: bool = False) -> Running:
     """Read the host under `root`. With `names` the guests' own names are kept."""
     settings, unseen = {}, []
-    for name, place in SWITCHES.items():
+    for name, switch in SWITCHES.items():
         try:
-            text = (root / place).read_text().strip()
+            text = (root / switch.place).read_text().strip()
         except FileNotFoundError:
             continue
         except (OSError, UnicodeDecodeError):
-            unseen.append(name)
+            if name not in IN_DEBUGFS:
+                unseen.append(switch.title)
             continue
         chosen = re.search(r"\[(\S+)\]", text)
         settings[name] = (chosen[1] if chosen else text)[:64]
-    if not (root / "sys/kernel/debug/sched").is_dir():
-        unseen.append("numa_scan_period_min_ms (debugfs is not mounted, or needs root)")
+    if not settings.keys() >= IN_DEBUGFS:
+        unseen.append("how often NUMA balancing scans, and how much (debugfs is not mounted, is locked, or needs root)")
     if not any((root / "sys/module" / module).is_dir() for module in ("kvm_amd", "kvm_intel")):
         unseen.append("settings of KVM for SEV, SNP and TDX (neither kvm_amd nor kvm_intel is loaded)")
+    found, denied = _guests(root, names, settings.get("transparent_hugepage", ""))
+    if denied:
+        unseen.append(f"guests among {denied} processes whose command lines it may not read (needs root)")
+    if re.search(r"^proc /proc proc \S*\bhidepid=(?!0|off)", _text(root / "proc/self/mounts"), re.MULTILINE):
+        unseen.append("guests of other users (/proc is mounted with hidepid: needs root)")
     return Running(
         kernel=_text(root / "proc/sys/kernel/osrelease")[:64],
         settings=settings,
         unseen=tuple(unseen),
-        guests=tuple(_guests(root, names)),
+        guests=tuple(found),
     )
 
 
@@ -116,42 +145,73 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _guests(root: Path, names: bool) -> Iterator[RunningGuest]:
-    """The guests among the processes, by pid."""
+def in_words(settings: Mapping[str, str]) -> list[str]:
+    """Settings as a person says them; how KSM scans only where it does."""
+    if settings.get("ksm_run") != "1":
+        settings = {
+            name: value for name, value in settings.items() if name not in ("ksm_pages_to_scan", "ksm_sleep_millisecs")
+        }
+    return [f"{SWITCHES[name].title} {SWITCHES[name].values.get(value, value)}" for name, value in settings.items()]
+
+
+def _guests(root: Path, names: bool, huge: str) -> tuple[list[RunningGuest], int]:
+    """The guests among the processes, by pid, and the number of processes that may not be looked at; `huge` is how
+    transparent huge pages are set.
+    """
     folders = [path for path in (root / "proc").glob("[0-9]*") if path.name.isdecimal()]
+    guests, denied = [], 0
     for folder in sorted(folders, key=lambda path: int(path.name)):
         try:
             raw = (folder / "cmdline").read_bytes()[:CMDLINE_MOST]
+        except PermissionError:
+            denied += 1
+            continue
         except OSError:
             continue
         words = [word.decode("utf-8", "replace") for word in raw.split(b"\0") if word]
-        if not words:
+        found = _guest(words) if words else None
+        if found is None:
             continue
-        program = Path(words[0]).name
-        if VMMS["qemu"].fullmatch(program):
-            found = qemu(words[1:])
-        elif VMMS["cloud-hypervisor"].fullmatch(program):
-            found = cloud_hypervisor(words[1:])
-        elif FIRECRACKER.fullmatch(program):
-            found = RunningGuest(
-                "other", "plain", unseen=("memory of a Firecracker guest", "backing", "mempolicy", "mergeable")
-            )
-        else:
-            continue
-        yield replace(_cgroup(_threads(found, folder), folder, root), name=found.name if names else "")
+        if found.backing == "thp" and huge == "never":
+            found = replace(found, backing="anon")
+        guests.append(replace(_cgroup(_threads(found, folder), folder, root), name=found.name if names else ""))
+    return guests, denied
+
+
+def _guest(words: Sequence[str]) -> RunningGuest | None:
+    """The guest that a command line runs, if it is one of a VMM."""
+    program = Path(words[0]).name
+    if VMMS["qemu"].fullmatch(program):
+        return qemu(words[1:])
+    if VMMS["cloud-hypervisor"].fullmatch(program):
+        return cloud_hypervisor(words[1:])
+    if FIRECRACKER.fullmatch(program):
+        return RunningGuest(
+            "other",
+            "plain",
+            unseen=("memory of a Firecracker guest, its backing and policy, and whether KSM may merge it",),
+        )
+    return None
 
 
 def _threads(found: RunningGuest, folder: Path) -> RunningGuest:
-    """With the number of vCPU threads, and on how many CPUs they may run, where the threads tell."""
-    vcpus, allowed = 0, set()
+    """With the number of vCPU threads, and on how many CPUs they may run, where the threads tell: where they have no names,
+    all threads of the process stand for them.
+    """
+    vcpus, everywhere = [], []
     for thread in folder.glob("task/[0-9]*"):
+        match = re.search(r"^Cpus_allowed_list:\s*(\S+)", _text(thread / "status"), re.MULTILINE)
+        allowed = frozenset(listed_cpus(match[1]) if match else ())
+        everywhere.append(allowed)
         if VCPU_THREADS.fullmatch(_text(thread / "comm")):
-            vcpus += 1
-            match = re.search(r"^Cpus_allowed_list:\s*(\S+)", _text(thread / "status"), re.MULTILINE)
-            allowed |= listed_cpus(match[1]) if match else set()
-    if not vcpus:
-        return replace(found, unseen=(*found.unseen, "where its vCPUs may run (its threads have no names)"))
-    return replace(found, vcpus=found.vcpus or vcpus, allowed_cpus=len(allowed) or None)
+            vcpus.append(allowed)
+    cpus = len(frozenset().union(*(vcpus or everywhere))) or None
+    if vcpus:
+        return replace(found, vcpus=found.vcpus or len(vcpus), allowed_cpus=cpus)
+    if len(set(everywhere)) == 1 and cpus:
+        return replace(found, allowed_cpus=cpus)
+    why = "which of its threads run vCPUs (they have no names: QEMU's -name NAME,debug-threads=on gives them some)"
+    return replace(found, allowed_cpus=cpus, unseen=(*found.unseen, why))
 
 
 def _cgroup(found: RunningGuest, folder: Path, root: Path) -> RunningGuest:
@@ -171,11 +231,12 @@ def _cgroup(found: RunningGuest, folder: Path, root: Path) -> RunningGuest:
 
 
 def _size(text: str, plain: int) -> float | None:
-    """Bytes of `16G`, `16384M` or, in units of `plain` bytes, of a bare number."""
-    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)([BKMGT]?)(?:i?B)?", text.strip(), re.ASCII | re.IGNORECASE)
-    if not match:
+    """Bytes of `16G` or `16384MiB` as `bytes_of` reads them and, in units of `plain` bytes, of a bare number: MiB in QEMU."""
+    size = bytes_of(text)
+    if size is None:
         return None
-    return float(match[1]) * (SIZES[match[2].upper()] if match[2] else plain)
+    size *= plain if text.strip()[-1].isdigit() else 1
+    return size if 0 < size <= MOST_BYTES else None
 
 
 def _options(words: Sequence[str]) -> list[tuple[str, str]]:
@@ -312,7 +373,7 @@ def domain(text: str, file: str, *, names: bool = False) -> RunningGuest:
     if guest == "sev" and _integer(root.findtext("launchSecurity/policy", "0")) & ES_POLICY:
         guest = "sev-es"
     memory = root.find("memory")
-    unit = (memory.get("unit", "KiB") if memory is not None else "KiB").removesuffix("iB").removesuffix("bytes").upper()
+    unit = (memory.get("unit", "KiB") if memory is not None else "KiB").replace("bytes", "b")
     pins = [listed_cpus(pin.get("cpuset", "")) for pin in root.iterfind("cputune/vcpupin")]
     backing = root.find("memoryBacking")
     held = {one.tag for one in backing} if backing is not None else set()
@@ -329,7 +390,7 @@ def domain(text: str, file: str, *, names: bool = False) -> RunningGuest:
         vmm="qemu",
         guest=guest,
         vcpus=_count((root.findtext("vcpu") or "").strip()),
-        memory_bytes=_size(f"{(memory.text or '').strip()}{unit or 'B'}", 1) if memory is not None else None,
+        memory_bytes=_size(f"{(memory.text or '').strip()}{unit}", 1) if memory is not None else None,
         backing="guest_memfd" if guest in ("sev-snp-gmem", "tdx") else kinds,
         mempolicy=MEMPOLICIES.get(mode.get("mode", "strict"), "default") if mode is not None else "default",
         mergeable=guest == "plain" and "nosharepages" not in held,

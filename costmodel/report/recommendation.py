@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
+from costmodel.decision.advice import NEEDED
 from costmodel.decision.by_kernel import ByKernel
 from costmodel.decision.result import (
     Advice,
@@ -117,23 +118,42 @@ def _head(result: Recommendation) -> list[str]:
     return lines
 
 
-def first_screen(result: Recommendation) -> list[str]:
-    """The answer in a few lines: what to do now, what it costs, what is left to do, and the command for the rest."""
+def first_screen(result: Recommendation, said: Collection[str] = ()) -> list[str]:
+    """The answer in a few lines: what to do first, what it costs now, what else helps and what that leaves, and the command
+    for the rest. Warnings that were `said` before are left out.
+    """
     lines = wrap(result.headline, "  ")
     if result.applicable:
+        here = [
+            f"{item.title}{f' ({item.caveat})' if item.caveat else ''}"
+            for item in result.do_now
+            if item.kind == "kernel"
+        ]
+        lines += wrap(f"Now: {'; '.join(here)}", "  ", "    ") if here else []
         lines += _cost(result)
-        lines += _advice("DO NOW", result.do_now, result)
-        lines += wrap(f"Warnings: {'; '.join(result.warnings)}", "  ", "    ") if result.warnings else []
+        helps = [
+            item
+            for item in result.do_now
+            if item.kind != "kernel" and (item.title in result.headline or _saves(item) or NEEDED in item.caveat)
+        ]
+        lines += _advice("  What helps:", helps, result)
+        warnings = [text for text in result.warnings if text not in said]
+        lines += wrap(f"Warnings: {'; '.join(warnings)}", "  ", "    ") if warnings else []
     return [*lines, "  All of it:", *command_lines(result.command)]
 
 
-def first_screens(found: ByKernel) -> list[str]:
+def _saves(item: Advice) -> bool:
+    """Whether an advice saves something, or may: what is not known counts."""
+    return item.saves_cpu_s_per_s is None or item.saves_cpu_s_per_s.high > 0
+
+
+def first_screens(found: ByKernel, said: Collection[str] = ()) -> list[str]:
     """The answer in a few lines; where the kernel may behave as one of several, one for each, and how to find out."""
     if not found.several:
-        return first_screen(found.answers[0][1])
+        return first_screen(found.answers[0][1], said)
     lines = [*wrap(f"{found.why}."), "To know which:", *command_lines(LOOK), *wrap(f"{LOOKED}.", "  ")]
     for one, answer in found.answers:
-        lines += ["", *wrap(f"{one.why[:1].upper()}{one.why[1:]}:"), *first_screen(answer)]
+        lines += ["", *wrap(f"{one.why[:1].upper()}{one.why[1:]}:"), *first_screen(answer, said)]
     return lines
 
 
@@ -260,7 +280,7 @@ def _advice(title: str, advice: Iterable[Advice], result: Recommendation) -> lis
     for item in advice:
         text = f"- {item.title}"
         if item.saves_cpu_s_per_s is not None:
-            text += f": saves {effect(result, item, cell)}"
+            text += f": saves {effect(result, item, cell) if _saves(item) else 'nothing at the rates that are known'}"
         text += f" [{item.status}]"
         lines += wrap(text, "  ", "    ")
         if item.caveat:

@@ -38,6 +38,7 @@ def test_standard_input_is_a_machine_too(host):
 def test_list_names_every_dump():
     names = json.loads(run("machine", "list", "--json"))
     assert "epyc-7763-2s" in names and "9754" in names
+    assert names["8434p"] == "AMD EPYC 8434P (lscpu of the part)"
 
 
 def test_a_recommendation_is_given_for_a_described_host_and_asks_again_by_its_file(host):
@@ -106,7 +107,8 @@ def test_machines_of_the_catalogue_and_of_dumps_can_be_kept_too(own):
         (("this", "--name", "epyc-7763-2s"), "is an id of the catalogue"),
         (("milan", "--name", "../mine"), "is no id"),
         (("milan", "--name", "taken"), "is there already"),
-        (("8434P",), "no source here tells the CPUs and caches of '8434P'; give what lscpu prints"),
+        (("9375F",), "no source here tells the CPUs and caches of '9375F'; give what lscpu prints"),
+        (("2x 8434P",), "at most 1 socket"),
         (("nofile.txt",), "nofile.txt, field machine: no such file"),
         (("./lscpu",), "no such file"),
     ],

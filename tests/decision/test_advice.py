@@ -128,7 +128,8 @@ def test_a_bound_guest_may_span_nodes(answer):
 
 # Upgrade advice over all versions: what is named exists, is newer, and mends what it is said to mend.
 
-MOVE = "intra_host_migration_move_ctx"
+MOVE = TRIGGERS["intra_host_migration_move_ctx"].title
+IDS = {trigger.title: id for id, trigger in TRIGGERS.items()}
 MINORS = {5: range(11, 20), 6: range(20), 7: range(4)}
 AROUND = [(6, 18, level) for level in (54, 55, 56)] + [(7, 2, level) for level in (8, 9, 10)]
 """Patch levels around the backports that the fixture `mended` takes as released."""
@@ -178,7 +179,8 @@ def test_each_upgrade_exists_is_newer_and_mends_what_it_names(guest, advised, dr
         assert advice.status.startswith("released"), where
         assert seen[target[0]] > case.release, where
         there = {s.trigger.id: s for s in studies_of(case.on(target[0]), draws)}
-        mended = re.findall(r"[a-z_]{6,}", advice.caveat.partition("can lose a flush at ")[2].partition(";")[0])
+        told = advice.caveat.partition("needed for correctness: this kernel can lose a flush at ")[2].partition(";")[0]
+        mended = [IDS[title] for title in told.split(", ") if title]
         for trigger in mended:
             assert there[trigger].chosen is not None and not there[trigger].unsafe_running, (where, trigger)
         here = {s.trigger.id: s for s in studies_of(case, draws)}

@@ -32,6 +32,36 @@ def test_no_flush_in_the_workload_means_nothing_to_do(answer, guest):
     assert STRATEGIES[result.headline_strategy].instruction == "none"
 
 
+@pytest.mark.parametrize("kernel", ["6.6", "6.17", "newest"])
+def test_an_idle_sev_host_has_nothing_to_do_and_is_told_what_comes_between_guests(answer, kernel):
+    """What an operator with NUMA balancing off asks: no upgrade that saves nothing is put first."""
+    result = answer("sev", workload="idle", kernel=kernel)
+    assert result.headline.startswith("Nothing to do: under this workload nothing flushes memory of this guest while")
+    assert "ASID recycling" in result.headline and "Upgrade" not in result.headline
+    assert result.headline_cost.startswith("0 while the guest runs; at ASID recycling: total refused")
+
+
+def test_that_a_guest_ends_for_an_hour_is_not_nothing(answer):
+    assert "Nothing to do" not in answer("tdx", "xeon-8570-2s", workload="teardown").headline
+
+
+def test_a_workload_without_an_event_of_the_guest_type_means_nothing_to_do(answer):
+    result = answer("tdx", "xeon-8570-2s", workload="idle", kernel="newest")
+    assert result.headline == "Nothing to do under this workload: none of its events flushes memory of this guest."
+    assert result.headline_cost.startswith("0 (no flush); outside this workload the costliest flush is CLFLUSHOPT")
+
+
+def test_a_rate_that_is_given_makes_an_event_of_the_workload(answer):
+    result = answer(
+        "tdx",
+        "xeon-8570-2s",
+        workload="idle",
+        kernel="newest",
+        rates=(("convert_shared_to_private_or_page_add", 10.0),),
+    )
+    assert result.headline_trigger == "convert_shared_to_private_or_page_add" and "Nothing to do" not in result.headline
+
+
 def test_the_costliest_flush_outside_the_workload_is_still_told(answer):
     result = answer("sev-snp-gmem")
     assert result.costliest_trigger == "gmem_free_folio_teardown"

@@ -1,5 +1,6 @@
 """Machines as users name and describe them. The descriptions here are made for the tests, in the forms of the tools."""
 
+import dataclasses
 import json
 import os
 import re
@@ -226,6 +227,83 @@ def test_every_dump_of_data_can_be_asked_for(evidence):
         assert machine.domains * machine.cpus_per_domain == machine.logical_cpus, name
     for row in evidence.dumps.values():
         assert machine_input.from_dump(evidence, row, row.dump).llc_bytes_per_domain == row.l3_bytes
+
+
+def test_parts_and_dumps_of_the_same_part_agree(evidence):
+    """A vendor's page against CPUID: threads of a package, and L3 caches where the dump tells who shares one."""
+    seen = set()
+    for part in machine_input.parts.read(evidence.root / "server_parts.csv", tuple(evidence.dumps)).values():
+        for row in evidence.dumps.values():
+            package = int(float(row.cells["logical_cpus_per_package"] or 0))
+            if set(machine_input._words(row.model)) != set(machine_input._words(part.name)) or not package:
+                continue
+            threads, shared = (int(float(row.cells[n])) for n in ("threads_per_core", "l3_shared_by_max_logical_cpus"))
+            assert package // threads == part.cores, row.dump
+            per_package = row.l3_bytes * max(1, package // shared)
+            assert per_package == part.l3_bytes, row.dump
+            seen.add(part.name)
+    assert len(seen) >= 4
+
+
+def test_a_part_without_a_dump_is_told_by_its_source_and_the_rest_by_its_model(evidence):
+    machine, origins = machine_input.origins(evidence, "8434P")
+    assert (machine.id, machine.microarchitecture, machine.sockets) == ("epyc-8434p-1s", "zen4", 1)
+    assert (machine.logical_cpus, machine.domains, machine.cpus_per_domain) == (96, 8, 12)
+    assert machine.llc_bytes_per_domain == 16 * MIB and machine.dram_peak_bytes_per_s_per_socket == 230.4e9
+    assert machine.features["sev_snp"] and machine.given == "8434P"
+    assert "kepler" in origins["logical_cpus"] and "9754" in origins["l2_bytes_per_core"]
+    told = lscpu(*HOSTS["EPYC 8434P"][0])
+    described_host = machine_input.from_text(evidence, told, "lscpu.txt", given="lscpu.txt")
+    for name in ("logical_cpus", "domains", "cpus_per_domain", "llc_bytes_per_domain", "l2_bytes_per_core"):
+        assert getattr(machine, name) == getattr(described_host, name), name
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in HOSTS if "EPYC" in name and "9R14" not in name and "9375F" not in name]
+)
+def test_what_the_catalogue_of_parts_says_is_what_lscpu_of_such_a_host_says(name, evidence):
+    asked = name.replace("EPYC ", "")
+    machine = machine_input.find(evidence, asked)
+    _, _, domains, per_domain, mib = HOSTS[name]
+    assert (machine.domains, machine.cpus_per_domain) == (domains, per_domain)
+    assert machine.llc_bytes_per_domain == mib * MIB
+
+
+def test_caches_that_no_source_counts_are_extrapolated_or_refused(evidence, monkeypatch):
+    machine, origins = machine_input.origins(evidence, "2x 74F3")
+    assert machine.sockets == 2 and "EXTRAPOLATED" in origins["llc_bytes_per_domain"]
+    assert any("L3: 8 caches a socket" in note for note in machine.notes)
+    known = machine_input._parts(evidence)["AMD EPYC 7453"]
+    apart = dataclasses.replace(known, l3_caches=None, l3_source="")
+    monkeypatch.setattr(machine_input, "_parts", lambda evidence: {apart.name: apart})
+    with pytest.raises(BadInput, match=r"28 cores and 64 MiB of L3, but into how many caches.*lscpu"):
+        machine_input.find(evidence, "7453")
+
+
+def test_a_part_for_one_socket_is_not_put_into_two(evidence):
+    with pytest.raises(BadInput, match="at most 1 socket"):
+        machine_input.find(evidence, "2x 8434P")
+    assert machine_input.find(evidence, "8x 8490H").sockets == 8
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (",48,96,1,", ",48,95,1,", "divide"),
+        (",131072,8,230.4,", ",131072,7,230.4,", "l3_caches"),
+        (",131072,8,230.4,", ",131072,,230.4,", "l3_source"),
+        ("Bergamo_04_CPUID.txt,48", "Siena_CPUID.txt,48", "dump"),
+        ("lscpu of the part", "hearsay", "method"),
+    ],
+)
+def test_a_spoilt_row_of_parts_is_one_clear_line(old, new, said, evidence, tmp_path):
+    rows = (evidence.root / "server_parts.csv").read_text().splitlines()
+    row = next(line for line in rows if "8434P" in line)
+    assert old in row
+    (tmp_path / "server_parts.csv").write_text("\n".join([rows[0], row.replace(old, new, 1)]) + "\n")
+    with pytest.raises(BadInput) as caught:
+        machine_input.parts.read(tmp_path / "server_parts.csv", tuple(evidence.dumps))
+    assert caught.value.row == "AMD EPYC 8434P" and said in str(caught.value)
 
 
 def test_several_matches_are_listed_and_none_says_what_to_do(evidence):

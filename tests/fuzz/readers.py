@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from costmodel.cli import cli
 from costmodel.cli.ask import Predictor, of_host, predicted
-from costmodel.evidence import cpuid, hosts, machines, measurements, paths, workloads
+from costmodel.evidence import cpuid, hosts, machines, measurements, parts, paths, workloads
 from costmodel.evidence.store import load
 from costmodel.kvm import admissibility, decisions, events, kernels, setup
 from costmodel.mail import compose, message, quote
@@ -281,6 +281,7 @@ def readers() -> list[Reader]:
     return [
         Reader("measurements.csv", _file("measurements.csv"), measurements.read),
         Reader("cpuid_features.csv", _file("cpuid_features.csv"), cpuid.read),
+        Reader("server_parts.csv", _file("server_parts.csv"), lambda path: parts.read(path, tuple(_dumps()))),
         Reader("admissibility.csv", _file("kvm/admissibility.csv"), admissibility.read_facts),
         Reader("disagreements.csv", _file("kvm/disagreements.csv"), admissibility.read_documented),
         Reader("events.csv", _file("kvm/events.csv"), events.read),

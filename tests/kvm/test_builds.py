@@ -19,6 +19,9 @@ from costmodel.kvm.kernels import KERNELS
         ("6.12.0-55.9.1.el10_0.x86_64", (6, 12, 0), "el10", (55, 9, 1)),
         ("5.15.0-316.196.4.1.el9uek.x86_64", (5, 15, 0), "uek", ()),
         ("6.1.141-155.222.amzn2023.x86_64", (6, 1, 141), "amazon", ()),
+        ("6.8.12-4-pve", (6, 8, 12), "proxmox", (4,)),
+        ("6.14.5-1-bpo12-pve", (6, 14, 5), "proxmox", (1,)),
+        ("6.8.12-pve", (6, 8, 12), "proxmox", ()),
         ("6.15.4-200.fc42.x86_64", (6, 15, 4), "fedora", ()),
         ("6.16.0-rc3-next-20250623", (6, 16, 0), "linux-next", ()),
         ("6.18.44-fc-v782", (6, 18, 44), "other", ()),
@@ -55,6 +58,7 @@ def test_rows_of_a_series_do_not_overlap_and_go_forward():
         ("425.3.1,553.66.1", "553.66.1,425.3.1", "before"),
         ("425.3.1,", "el425,", "no number of a build"),
         ("plain|sev,", "plain|cow,", "guest_types"),
+        (",dated,", ",guessed,", "basis"),
     ],
 )
 def test_a_row_that_cannot_be_is_refused_with_its_place(tmp_path, old, new, said):

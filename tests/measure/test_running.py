@@ -126,6 +126,74 @@ def test_a_host_without_kvm_says_so(tmp_path):
     assert any("neither kvm_amd nor kvm_intel is loaded" in text for text in host.unseen)
 
 
+def test_threads_without_names_tell_where_they_run_if_all_run_there(tmp_path):
+    """QEMU names its threads only with debug-threads=on; `taskset` on the process pins all of them."""
+    root = tree(tmp_path, [KINDS["sev"][0]])
+    tasks = sorted((root / "proc/1000/task").iterdir())
+    for task in tasks:
+        (task / "comm").write_text("qemu-system-x86\n")
+    (found,) = running.look(root).guests
+    assert found.allowed_cpus == 2 and not any("threads" in text for text in found.unseen)
+    (tasks[0] / "status").write_text("Cpus_allowed_list:\t0-63\n")
+    (found,) = running.look(root).guests
+    assert found.allowed_cpus == 64 and any("which of its threads run vCPUs" in text for text in found.unseen)
+
+
+def test_without_transparent_huge_pages_memory_lies_in_small_ones(tmp_path):
+    setting = {"sys/kernel/mm/transparent_hugepage/enabled": "always madvise [never]\n"}
+    kinds = [KINDS["plain"][0], KINDS["sev on huge pages, as libvirt writes it"][0]]
+    assert [one.backing for one in running.look(tree(tmp_path, kinds, **setting)).guests] == ["anon", "hugetlb"]
+
+
+def test_processes_that_may_not_be_seen_are_counted(tmp_path, monkeypatch):
+    tree(
+        tmp_path,
+        [KINDS["plain"][0], KINDS["sev"][0]],
+        **{"proc/self/mounts": "proc /proc proc rw,hidepid=invisible 0 0\n"},
+    )
+    read = running.Path.read_bytes
+
+    def refusing(path):
+        if path.parent.name == "1001":
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(running.Path, "read_bytes", refusing)
+    host = running.look(tmp_path)
+    assert len(host.guests) == 1
+    assert any("guests among 1 processes" in text for text in host.unseen)
+    assert any("hidepid" in text for text in host.unseen)
+    (tmp_path / "proc/self/mounts").write_text("proc /proc proc rw,hidepid=0 0 0\n")
+    assert not any("hidepid" in text for text in running.look(tmp_path).unseen)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ("512", 512 * 2**20),
+        ("512M", 512 * 2**20),
+        ("size=2g,slots=4", 2 * GIB),
+        ("1.5G", 1.5 * GIB),
+        ("16GiB", 16 * GIB),
+        ("0", None),
+        ("9999999T", None),
+        ("x", None),
+    ],
+)
+def test_sizes_of_qemu_are_those_of_the_command_line_and_a_bare_number_is_mib(size, expected):
+    assert running.qemu(["-m", size]).memory_bytes == expected
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"), [("GiB", GIB), ("G", GIB), ("GB", 1e9), ("KiB", 2**10), ("bytes", None), ("b", None)]
+)
+def test_units_of_libvirt(unit, expected):
+    """libvirt: GB is 10^9 bytes, G and GiB are 2^30."""
+    size = 16 if expected else 16 * 2**20
+    text = f"<domain><memory unit='{unit}'>{size}</memory><vcpu>8</vcpu></domain>"
+    assert running.domain(text, "domain.xml").memory_bytes == size * (expected or 1)
+
+
 def test_a_guest_whose_threads_have_no_names_says_what_was_not_seen(tmp_path):
     (found,) = running.look(tree(tmp_path, [KINDS["sev"][0]], vcpus=0)).guests
     assert found.allowed_cpus is None and any("vCPUs" in text for text in found.unseen)
