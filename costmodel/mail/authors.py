@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 UNKNOWN = "the mail does not say who wrote this"
-UNMARKED = "no quote marks from here on: by the sender, or by somebody whom the mail quotes"
-BROKEN = "by the sender, or the end of the quoted line above"
+UNMARKED = "no marks from here on: the sender's words, or quoted ones"
+BROKEN = "the sender's words, or the end of the line above"
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def test_quoted_lines_stand_as_they_were(page):
     quote = quoted(original, SAID)
     texts = {line.text for line in original.lines}
     for line in quote.lines:
-        assert line in ("> [...]", ">") or line.startswith("> [no quote marks") or line.removeprefix("> ") in texts
+        assert line in ("> [...]", ">") or line.startswith("> [no marks") or line.removeprefix("> ") in texts
     assert quote.lines[0] == quote.lines[-1] == "> [...]" and not quote.notes
     assert max(map(len, quote.lines)) > 200
 
@@ -49,7 +49,7 @@ def test_a_page_without_marks_puts_nothing_under_a_name(page):
     first = next(i for i, line in enumerate(original.lines) if line.text.startswith("On Tue"))
     assert all(line.doubt or line.attribution for line in original.lines[first:] if line.text)
     quote = quoted(original, SAID)
-    assert quote.lines[1].startswith("> [no quote marks from here on") and "3 of the quoted lines" in quote.gaps[0]
+    assert quote.lines[1].startswith("> [no marks from here on") and "3 of the quoted lines" in quote.gaps[0]
 
 
 def test_a_nested_quote_keeps_its_marks_and_its_attribution(raw):
