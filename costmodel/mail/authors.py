@@ -64,6 +64,8 @@ LONGEST = 300
 WRAPPED_OVER = 3
 """Lines that mailers wrap an attribution over, at most."""
 
+PASTED_MAX = 50
+"""Mails pasted into one another that lie one level deeper each; of a longer chain the rest lies side by side."""
 _LABEL = re.compile(
     r"\s*[*_]{0,2}(?P<label>[^\W\d_][^:\uff1a<>@\[\]()]{0,24}?)\s?[:\uff1a][*_]{0,2}(?:\s+|$)(?P<value>.*)$"
 )
@@ -169,6 +171,15 @@ class _Reading:
         self.foreign = tuple(word for word in known if not word.isascii())
         self.filled = [i for i, text in enumerate(self.texts) if text.strip()]
         self.place = {i: at for at, i in enumerate(self.filled)}
+        self.labels: dict[int, re.Match[str] | None] = {}
+        self.snips = {i for i in self.filled if _SNIP.fullmatch(self.texts[i].strip())}
+        self.next_words: dict[int, int] = {}
+        """By filled line: the next one that does not only say that something was cut out."""
+        words = None
+        for i in reversed(self.filled):
+            if words is not None:
+                self.next_words[i] = words
+            words = words if i in self.snips else i
         self.broken: set[int] = set()
         self.scope: dict[int, tuple[int, ...]] = {}
         """By level: the lines that name the author of that level and of every level above it."""
@@ -189,7 +200,9 @@ class _Reading:
             text, before = self.texts[i].strip(), self.texts[above]
             if len(text.split()) <= 3 and _COLON.search(text) and self._signs([above, i]).insists:
                 self.depths[i] = marks
-            elif text[0].islower() and (above in self.broken or self._may_be_wrapped(above)) and not _STOP.search(before):
+            elif (
+                text[0].islower() and (above in self.broken or self._may_be_wrapped(above)) and not _STOP.search(before)
+            ):
                 self.broken.update(self._block(i))
 
     def _may_be_wrapped(self, i: int) -> bool:
@@ -197,10 +210,10 @@ class _Reading:
 
     def _block(self, i: int) -> Iterator[int]:
         """The lines from `i` on that no blank line parts and that are as deep."""
-        for following in self.filled[self.place[i] :]:
-            if following - i != self.place[following] - self.place[i] or self.depths[following] != self.depths[i]:
-                return
+        following = i
+        while self.place.get(following) is not None and self.depths[following] == self.depths[i]:
             yield following
+            following += 1
 
     def _signs(self, places: Sequence[int]) -> _Signs:
         text = " ".join(self.texts[i].strip() for i in places)
@@ -258,16 +271,19 @@ class _Reading:
             if i <= read_to:
                 continue
             marks = self.depths[i]
+            deeper = marks > (0 if before is None else self.depths[before])
             if head := self._header_block(i):
-                self._open_pasted(head)
+                if deeper:
+                    self._enter(before, i)
+                self._open_pasted(head, begins_a_run=deeper)
                 before = read_to = head[-1]
                 continue
-            if _ORIGINAL.fullmatch(self.texts[i]) and not self._named_after(i):
-                self._open_pasted([i])
-            elif self.regions and self.regions[-1] == marks and _END.fullmatch(self.texts[i]):
+            if self.regions and self.regions[-1] == marks and _END.fullmatch(self.texts[i]):
                 self._close_pasted(i)
+            elif _ORIGINAL.fullmatch(self.texts[i]) and not self._named_after(i):
+                self._open_pasted([i])
             else:
-                if marks > (0 if before is None else self.depths[before]):
+                if deeper:
                     read_to = self._enter(before, i)
                 if i > read_to:
                     self._put(i)
@@ -313,7 +329,7 @@ class _Reading:
         above = 0 if before is None else self.depths[before]
         level = self.level(above) + 1
         last = before
-        while last is not None and _SNIP.fullmatch(self.texts[last].strip()) and self.place[last]:
+        while last in self.snips and self.place[last]:
             last = self.filled[self.place[last] - 1]
         if last is not None and self.depths[last] == above and not self.found[last].attribution:
             in_force = level in self.scope
@@ -354,7 +370,7 @@ class _Reading:
         at = self.place[i]
         for n in range(1, WRAPPED_OVER + 1):
             run = self.filled[at : at + n]
-            after = self._next_words(run[-1])
+            after = self.next_words.get(run[-1])
             if run[-1] != i + n - 1 or after is None or self.depths[run[-1]] != self.depths[i]:
                 return ()
             if n > 1 and _STOP.search(self.texts[run[-2]]):
@@ -364,14 +380,9 @@ class _Reading:
                 return tuple(run) if self.depths[after] == self.depths[i] else ()
         return ()
 
-    def _next_words(self, i: int) -> int | None:
-        """The next filled line that does not only say that something was cut out."""
-        following = (self.filled[at] for at in range(self.place[i] + 1, len(self.filled)))
-        return next((j for j in following if not _SNIP.fullmatch(self.texts[j].strip())), None)
-
     def _note_orphan(self, i: int) -> None:
         """Below an attribution that no deeper line follows, somebody's words stand without marks: all is in doubt."""
-        after = self._next_words(i)
+        after = self.next_words.get(i)
         if after is None or self.depths[after] > self.depths[i] or self._header_block(after):
             return
         if not _COLON.search(self.texts[i]) and (not _CLOSED.search(self.texts[i]) or after == i + 1):
@@ -382,12 +393,17 @@ class _Reading:
             self.doubtful.add(self.depths[i])
             self._take(self.level(self.depths[i]) + 1, ())
 
-    def _open_pasted(self, head: Sequence[int]) -> None:
-        """A mail begins that was pasted without marks of its own: it lies one level deeper."""
+    def _open_pasted(self, head: Sequence[int], begins_a_run: bool = False) -> None:
+        """A mail begins that was pasted without marks of its own: it lies one level deeper.
+
+        Where its headers begin a run of quoted lines that nothing else names, they have the marks of what they speak of.
+        """
         marks = self.depths[head[0]]
+        inner = begins_a_run and self.level(marks) not in self.scope
         for place in head:
             self._put(place, attribution=True)
-        self.regions = [*(region for region in self.regions if region <= marks), marks]
+        if not inner and len(self.regions) < PASTED_MAX:
+            self.regions = [*(region for region in self.regions if region <= marks), marks]
         self.doubtful = {one for one in self.doubtful if one < marks}
         self._take(self.level(marks), self._author(head))
 
@@ -398,14 +414,19 @@ class _Reading:
         self._take(self.level(self.depths[i]) + 1, ())
 
     def _label(self, i: int) -> re.Match[str] | None:
-        found = _LABEL.match(self.texts[i][:LONGEST])
-        return found if found and len(found["label"].split()) <= 3 and not _TRAILER.fullmatch(found["label"]) else None
+        if i not in self.labels:
+            found = _LABEL.match(self.texts[i][:LONGEST])
+            sound = found and len(found["label"].split()) <= 3 and not _TRAILER.fullmatch(found["label"])
+            self.labels[i] = found if sound else None
+        return self.labels[i]
 
     def _header_block(self, start: int) -> list[int]:
         """The lines of a block of headers that begins at `start`, a rule before it included; or nothing."""
         if not self._label(start) and not _RULE.fullmatch(self.texts[start]):
             return []
         ruled = not self._label(start)
+        if not ruled and not self._label(start)["value"].strip():
+            return []
         i = self._after_blanks(start + 1) if ruled else start
         if i is None or self.depths[i] != self.depths[start]:
             return []

@@ -11,7 +11,7 @@ import re
 import unicodedata
 
 ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
-MASKED = re.compile(r"@x{3,}|\.\.\.@|@\.\.\.", re.IGNORECASE)
+MASKED = re.compile(r"@x{3,}|\.\.\.@|@\.\.\.|@hidden\b", re.IGNORECASE)
 MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,500}>")
 NAME_MAX, SUBJECT_MAX = 120, 400
 UNREADABLE = "\ufffd"

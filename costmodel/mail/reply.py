@@ -45,7 +45,7 @@ PEOPLE_MAX = 200
 REFERENCES_MAX = 40
 """Of a longer thread the first reference and the newest are kept."""
 AUTHOR_REMEDY = "quote only lines whose author the mail names, or save the raw mail in which they were written"
-RAW_REMEDY = "save the raw mail (lore.kernel.org: raw)"
+RAW_REMEDY = "save the raw mail (lore.kernel.org: raw) or its thread (mbox.gz)"
 _REPLY = re.compile(r"(?:re|aw|sv)\s*:\s*", re.IGNORECASE)
 
 

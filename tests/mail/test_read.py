@@ -134,8 +134,24 @@ def test_parts_nested_without_end_are_refused(tmp_path, content):
         MAIL.replace(b"A <", b"(" * 100_000 + b" <") + b"\nbody\n",
         MAIL.replace(b"Subject: x", b"Subject: " + b"=?a?q?" * 100_000) + b"\nbody\n",
         MAIL + b"References: " + b"<" * 100_000 + b"\n\nbody\n",
+        MAIL + b"\n" + b"[...]\n" * 20_000,
+        MAIL + b"\n" + b"From: A <a@b.c>\nDate: 2023-01-01\nTo: b\n\nx\n" * 5_000,
+        MAIL + b"Content-Type: text/html\n\n<html>" + b"<a" * 200_000,
+        MAIL + b"Content-Type: text/html\n\n<html>" + b"<!--" * 100_000,
+        MAIL + b"Content-Type: text/html\n\n<html>" + b"<blockquote>x" * 30_000,
     ],
-    ids=["quote marks", "encoded words", "comments", "subject", "references"],
+    ids=[
+        "quote marks",
+        "encoded words",
+        "comments",
+        "subject",
+        "references",
+        "cuts",
+        "pasted",
+        "tags",
+        "html comments",
+        "nested",
+    ],
 )
 def test_long_hostile_text_is_read(tmp_path, content):
     assert one(tmp_path, content).message_id == "<1@example.org>"

@@ -19,7 +19,7 @@ from costmodel.mail.clean import ADDRESS, address, harmless, message_ids, one_li
 from costmodel.mail.read import Original, Person, read
 from costmodel.mail.reply import answer, choose, compose, correspondents, quoted, reply, subject_of
 from costmodel.report.block import render_block
-from tests.mail.conftest import SAID, agrees
+from tests.mail.conftest import FIXTURES, SAID, agrees
 
 
 def mail(*lines):
@@ -452,10 +452,10 @@ def has_send_email():
     return (Path(where) / "git-send-email").is_file()
 
 
-@pytest.mark.skipif(not has_send_email(), reason="git send-email is not installed (Debian: git-email)")
-def test_git_send_email_takes_it(ready, tmp_path):
+def dry_run(content, tmp_path):
+    """What git send-email says that it would send."""
     path = tmp_path / "reply.eml"
-    path.write_bytes(ready.content)
+    path.write_bytes(content)
     words = ["git", "send-email", "--dry-run", "--from=T <t@example.org>", "--smtp-server=/bin/true", "--confirm=never"]
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
     for role in ("AUTHOR", "COMMITTER"):
@@ -465,7 +465,23 @@ def test_git_send_email_takes_it(ready, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "Result: OK" in done.stdout or "Result: 250" in done.stdout
-    sent = re.sub(r"\n\s+", " ", done.stdout)
+    return re.sub(r"\n\s+", " ", done.stdout)
+
+
+@pytest.mark.skipif(not has_send_email(), reason="git send-email is not installed (Debian: git-email)")
+def test_git_send_email_takes_it(ready, tmp_path):
+    sent = dry_run(ready.content, tmp_path)
     assert "In-Reply-To: <20230818-fixture-reply@example.org>" in sent
     assert sent.count("fixture-") >= 5 and "Content-Transfer-Encoding: base64" not in sent
     assert "To: Ashish Kalra <ashish@example.org>" in sent
+
+
+@pytest.mark.skipif(not has_send_email(), reason="git send-email is not installed (Debian: git-email)")
+def test_git_send_email_takes_names_and_quotes_in_utf8(numbers, tmp_path):
+    [mail] = read(FIXTURES / "cases" / "raw-utf8-header.eml")
+    sent = dry_run(reply(mail, numbers, ["flush"], send_ready=True).content, tmp_path)
+    assert "<jordis@example.net>" in sent and "<zoe@example.net>" in sent
+    assert 'charset="utf-8"' in sent and "Content-Transfer-Encoding: 8bit" in sent
+    assert "J\u00f6rdis \u00c7a\u011flar \u0141o\u015b" in str(
+        make_header(decode_header(re.search(r"^To: (.*)$", sent, re.MULTILINE)[1]))
+    )

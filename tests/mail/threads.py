@@ -68,20 +68,20 @@ class Message:
     def name(self):
         return list(PEOPLE)[self.author]
 
-    def raw(self, everybody=True):
-        to = ", ".join(f"{name} <{where}>" for name, where in PEOPLE.items()) if everybody else "list@example.org"
+    def raw(self):
+        to = ", ".join(f"{name} <{where}>" for name, where in PEOPLE.items())
         head = f"From: {self.name} <{PEOPLE[self.name]}>\nTo: {to}\nSubject: Re: x\nDate: {TODAY}\nMessage-ID: <1@example.com>\n"
         head += "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n"
         return (head + "\n" + "\n".join(self.lines) + "\n").encode()
 
 
-def own(random, author, lower=False):
+def own(random, author, asides=True):
     """One to three lines of an author."""
     found = []
     for _ in range(random.randint(1, 3)):
         words = " ".join(f"w{author}{random.choice('abcdefgh')}" for _ in range(random.randint(2, 22)))
-        aside = random.choice(ASIDES).format(n=random.choice(list(PEOPLE))) if random.random() < 0.3 else ""
-        found.append((words if lower or random.random() < 0.3 else f"W{words[1:]}") + aside)
+        aside = random.choice(ASIDES).format(n=random.choice(list(PEOPLE))) if asides and random.random() < 0.3 else ""
+        found.append((words if random.random() < 0.3 else f"W{words[1:]}") + aside)
     return found
 
 
@@ -107,7 +107,7 @@ def rewrapped(lines, width=78):
     return found
 
 
-def answer(random, parent, author, styles):
+def answer(random, parent, author, styles, asides):
     """A mail that answers `parent` in one of the styles of mailers."""
     name, where = parent.name, PEOPLE[parent.name]
     style = random.choice(styles)
@@ -121,7 +121,7 @@ def answer(random, parent, author, styles):
         if all(WORD.search(line.lower()) for line in quoted[cut - 1 : cut + 2]) and not goes_on(quoted, cut + 2):
             quoted = quoted[:cut] + random.choice([[], ["[...]"], [""]]) + quoted[cut + 2 :]
     begins_with_a_quote = next(line for line in parent.lines if line).startswith(">")
-    own_lines = own(random, author)
+    own_lines = own(random, author, asides)
     if style == "headers":
         head = [part.format(**fill) for part in random.choice(HEADS)]
         return Message(author, [*own_lines, "", *head, "", *parent.lines])
@@ -133,27 +133,27 @@ def answer(random, parent, author, styles):
     if style == "interleaved":
         words = [at for at, line in enumerate(quoted, 1) if WORD.search(line.lower()) and not goes_on(quoted, at)]
         for at in sorted(random.sample(words, min(len(words), random.randint(1, 3))), reverse=True):
-            marks[at:at] = [*random.choice([[], [""]]), *own(random, author), *random.choice([[], [""]])]
+            marks[at:at] = [*random.choice([[], [""]]), *own(random, author, asides), *random.choice([[], [""]])]
     if style == "broken":
         marks = rewrapped(marks)
     if style == "bare":
         attribution = []
     block = [*attribution, *random.choice([[], [""]]), *marks]
     top = [*own_lines, ""] if random.random() < 0.4 else []
-    bottom = [*random.choice([[], [""]]), *own(random, author)] if style != "interleaved" else []
+    bottom = [*random.choice([[], [""]]), *own(random, author, asides)] if style != "interleaved" else []
     return Message(author, [*top, *block, *bottom])
 
 
 STYLES = ("plain", "plain", "interleaved", "inner", "headers", "unmarked", "broken", "bare")
 
 
-def thread(random, styles=STYLES):
+def thread(random, styles=STYLES, asides=True):
     """The last mail of a thread of two to five."""
     author = random.randrange(len(PEOPLE))
-    message = Message(author, [*own(random, author), "", *own(random, author)])
+    message = Message(author, [*own(random, author, asides), "", *own(random, author, asides)])
     for _ in range(random.randint(1, 4)):
         author = random.choice([one for one in range(len(PEOPLE)) if one != message.author])
-        message = answer(random, message, author, styles)
+        message = answer(random, message, author, styles, asides)
     return message
 
 
