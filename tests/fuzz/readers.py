@@ -14,7 +14,6 @@ from functools import cache
 from pathlib import Path
 
 from click.testing import CliRunner
-from costmodel.mail.attribution import attribution
 
 from costmodel.cli import cli
 from costmodel.cli.predict_command import Predictor, of_host, predicted
@@ -22,6 +21,7 @@ from costmodel.evidence import cpuid, hosts, machines, measurements, paths, work
 from costmodel.evidence.store import load
 from costmodel.kvm import agreement, decisions, events, kernels, remedies, setup
 from costmodel.mail import compose, message, quote
+from costmodel.mail.attribution import attribution
 from costmodel.traces import memslots, reader, store
 from tests.fuzz.mutations import mutated
 from tests.measure.test_traces import PERF, RAW, TGID, TRACE_CMD
