@@ -19,7 +19,7 @@ Examples:
   git send-email --dry-run --to=you@example.org reply.eml
 """,
 )
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @table_options
 @click.option("--quote", "patterns", multiple=True, help="Regular expression of a line that is answered.")
 @click.option("--message-id", help="The mail of FILE to answer, where it holds several.")
@@ -28,12 +28,14 @@ Examples:
 def reply_command(
     file: Path, patterns: tuple[str, ...], message_id: str | None, send_ready: bool, **asked: object
 ) -> None:
-    """Answer a mail with numbers: an RFC 5322 message on stdout for `git send-email`, 7-bit plain text.
+    """Answer a mail with numbers: an RFC 5322 message on stdout for `git send-email`, 7-bit plain text, or UTF-8 where a
+    quote or a name needs it.
 
-    FILE is a raw mail, an mbox (also .gz), a public-inbox file or the text of an archive page. A page has no Message-ID
-    and masks addresses: it gives a draft that names what is missing. Nothing is ever made up.
+    FILE is a raw mail, an mbox (also .gz), a public-inbox file or the page of a mail archive (HTML or its text; of one mail
+    or of a thread), or - for stdin. What the file does not tell, such as who wrote a line that is quoted, gives a draft that
+    names what is missing. Nothing is ever made up.
     """
-    from costmodel.mail.message import read
+    from costmodel.mail.read import read
     from costmodel.mail.reply import choose, reply
 
     mail = choose(read(file), patterns, message_id)

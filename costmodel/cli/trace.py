@@ -105,7 +105,9 @@ Examples:
 """,
 )
 @click.argument("files", nargs=-1, required=True, type=GIVEN)
-@click.option("--seconds", type=click.FloatRange(1e-9, 1e12), help="How long was counted, where the tool does not say it.")
+@click.option(
+    "--seconds", type=click.FloatRange(1e-9, 1e12), help="How long was counted, where the tool does not say it."
+)
 @options.as_json
 def rate(files: tuple[Path, ...], seconds: float | None, as_json: bool) -> None:
     """Rates of what the tools of FILES counted, with the 90 % interval that a Poisson count of so many allows (Garwood).

@@ -1,17 +1,58 @@
-"""Text from a mail made harmless: one line, printable, ASCII where it must be; nothing in it can start a new header.
+"""Text from a mail made harmless: one line, nothing that acts on a terminal, nothing that can start a new header.
 
-What was decoded is never decoded again: an encoded word inside an encoded word stays text.
+Letters of every script stay what they are. What was decoded is never decoded again: an encoded word inside an encoded
+word stays text.
 """
 
 from __future__ import annotations
 
+import codecs
 import re
 import unicodedata
 
 ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
-MASKED = re.compile(r"@x{3,}", re.IGNORECASE)
+MASKED = re.compile(r"@x{3,}|\.\.\.@|@\.\.\.|@hidden\b", re.IGNORECASE)
 MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,500}>")
 NAME_MAX, SUBJECT_MAX = 120, 400
+UNREADABLE = "\ufffd"
+"""What stands for bytes that no charset explains."""
+JOINERS = "\u200c\u200d"
+"""Format characters that belong to the spelling of words."""
+OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Format characters that make a line look as if it said something else."""
+NOT_TEXT = ("idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape")
+"""Codecs that no body is written in; some take time that grows with the square of the length."""
+CHARSETS = {
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "gb_2312-80": "gb18030",
+    "ks_c_5601-1987": "cp949",
+    "euc-kr": "cp949",
+    "shift_jis": "cp932",
+    "sjis": "cp932",
+    "big5": "big5hkscs",
+    "iso-8859-1": "cp1252",
+    "iso-8859-9": "cp1254",
+    "tis-620": "cp874",
+    "iso-8859-8-i": "iso-8859-8",
+}
+"""What mailers write under these labels, as browsers read it: the charset that contains the labelled one."""
+
+
+def decoded(raw: bytes, charset: str) -> str:
+    """`raw` as text: in the charset that the mail names, else in UTF-8; bytes that neither explains are UNREADABLE.
+
+    >>> decoded(b"caf\\xe9", "x-iso-8859-1"), decoded("caf\\u00e9".encode(), "y"), decoded(b"caf\\xe9", "none")
+    ('caf\\xe9', 'caf\\xe9', 'caf\\ufffd')
+    """
+    named = charset.strip().strip("\"'").lower().removeprefix("x-")
+    for name in (CHARSETS.get(named, named), named, "utf-8"):
+        try:
+            if codecs.lookup(name).name not in NOT_TEXT:
+                return raw.decode(name)
+        except (LookupError, ValueError):
+            continue
+    return raw.decode("utf-8", "replace")
 
 
 def one_line(text: str, most: int) -> str:
@@ -23,26 +64,23 @@ def one_line(text: str, most: int) -> str:
     ('Re: x Bcc: a@example.org', '= ?utf-8?q?=0ABcc:_a?=')
     """
     kept = "".join(" " if c.isspace() or c in "\x85\u2028\u2029" else c for c in text)
-    kept = "".join(c for c in kept if c == " " or unicodedata.category(c)[0] != "C")
+    kept = "".join(c for c in kept if c == " " or c in JOINERS or unicodedata.category(c)[0] != "C")
     return " ".join(kept.split()).replace("=?", "= ?")[:most].strip()
 
 
-def ascii_line(text: str) -> tuple[str, bool]:
-    """`text` in printable ASCII with its blanks untouched, and whether that changed a character; tabs stay.
+def harmless(text: str) -> str:
+    """One line of a body with its letters, blanks and tabs untouched; what acts without being seen becomes `?`.
 
-    >>> ascii_line("caf\\u00e9\\t\\u2264 1"), ascii_line("a\\x00b")
-    (('cafe\\t? 1', True), ('a?b', True))
+    >>> harmless("caf\\u00e9\\t\\u2264 1"), harmless("a\\x00b\\x1b[0m\\u202ec")
+    ('caf\\xe9\\t\\u2264 1', 'a?b?[0m?c')
     """
-    found = []
-    for c in text:
-        if " " <= c <= "~" or c == "\t":
-            found.append(c)
-            continue
-        plain = "".join(p for p in unicodedata.normalize("NFKD", c) if not unicodedata.combining(p))
-        plain = {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-"}.get(c, plain)
-        found.append(plain if plain and all(" " <= p <= "~" for p in plain) else "?")
-    clean = "".join(found)
-    return clean, clean != text
+    if text.isprintable():
+        return text
+    return "".join("?" if _acts(c) else c for c in text)
+
+
+def _acts(c: str) -> bool:
+    return c != "\t" and (c in OVERRIDES or unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp"))
 
 
 def address(text: str) -> str:
@@ -57,11 +95,12 @@ def address(text: str) -> str:
 
 
 def message_ids(text: str) -> tuple[str, ...]:
-    """Every well-formed `<left@right>` of a header, in order, each once; one that holds an encoded word is not.
+    """Every well-formed `<left@right>` of a header, in order, each once; a masked one or one that holds an encoded word
+    is none.
 
-    >>> message_ids("<1@a.org> (x) <2@b.org>\\n <1@a.org> <broken>")
+    >>> message_ids("<1@a.org> (x) <2@b.org>\\n <1@a.org> <broken> <3@xxxxxxx>")
     ('<1@a.org>', '<2@b.org>')
     """
     found = (match.group() for match in MESSAGE_ID.finditer(text))
     usable = (one for one in found if one.count("@") == 1 and one[1] != "@" and one[-2] != "@" and "=?" not in one)
-    return tuple(dict.fromkeys(usable))
+    return tuple(dict.fromkeys(one for one in usable if not MASKED.search(one)))

@@ -50,7 +50,9 @@ TAIL = re.compile(
     r"[\[(]?(?:\.\.\., (?P<below>-?\d{1,19}[KMGT]?)\)|(?P<above>-?\d{1,19}[KMGT]?), \.\.\.\))\s+(?P<count>\d{1,19})\s+\|",
     re.ASCII,
 )
-FUNCTION = re.compile(r"\s*(?:[0-9a-f]{8,16}\s+)?(?P<name>[A-Za-z_]\w*)[\w.]*\+(?:0x)?[0-9a-f]+(?:/0x[0-9a-f]+)?(?:\s|$)", re.ASCII)
+FUNCTION = re.compile(
+    r"\s*(?:[0-9a-f]{8,16}\s+)?(?P<name>[A-Za-z_]\w*)[\w.]*\+(?:0x)?[0-9a-f]+(?:/0x[0-9a-f]+)?(?:\s|$)", re.ASCII
+)
 HIST_LINE = re.compile(r"(?:\{ )?(?P<key>.*?)\s*\} hitcount:\s+(?P<count>\d{1,19})\b", re.ASCII)
 HIST_END = re.compile(r"Totals:\s*$|\s+(?:Hits|Entries|Dropped|Duplicates): \d+\s*$")
 NUMBER = r"\d{1,3}(?:[.,' \u00a0\u202f]\d{3}){1,6}|\d{1,19}"
@@ -76,13 +78,16 @@ KVM_SCREEN = re.compile(
 )
 KVM_BANNER = re.compile(r"[a-z][\w()-]*(?:[,\s]+[a-z][\w()-]*)*\s*$", re.ASCII)
 KVM_LOG = re.compile(r"(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?P<counts>(?:[,\s]+\d{1,19})+)\s*$", re.ASCII)
-KVM_HEAD = re.compile(r"\s*(?:Event|Guest Name)\s+Total\s+%Total\s+CurAvg/s\s*$|\s*kvm statistics - |\s*Total\s+\d+\s+\d*\s*$")
+KVM_HEAD = re.compile(
+    r"\s*(?:Event|Guest Name)\s+Total\s+%Total\s+CurAvg/s\s*$|\s*kvm statistics - |\s*Total\s+\d+\s+\d*\s*$"
+)
 FUNC_NAME = re.compile(r"Tracing (?:\d+ functions? for \"(?:b')?)?(?P<name>[^\"'\s]{1,200}?)(?:'?\"|\.\s+Hit Ctrl)")
 FUNC_ONE = re.compile(r"\s*Function = (?:b')?(?P<name>[\w.:*]{1,200})'?")
 FUNC_UNIT = re.compile(r"\s*(?P<unit>[num]?secs?)\s+:\s+count\s+distribution\s*$")
 FUNC_BUCKET = re.compile(r"\s*(?P<low>\d{1,19}) -> (?P<high>\d{1,19})\s+:\s+(?P<count>\d{1,19})\s+\|", re.ASCII)
 FUNC_TOTAL = re.compile(
-    r"\s*avg = (?P<average>\d{1,19}) (?P<unit>\w+), total: (?P<total>\d{1,20}) \w+, count: (?P<count>\d{1,19})\s*$", re.ASCII
+    r"\s*avg = (?P<average>\d{1,19}) (?P<unit>\w+), total: (?P<total>\d{1,20}) \w+, count: (?P<count>\d{1,19})\s*$",
+    re.ASCII,
 )
 FUNC_HEAD = re.compile(r"\s*FUNC\s+COUNT\s*$")
 FUNC_COUNT = re.compile(r"(?:b')?(?P<name>[A-Za-z_][\w.:]{0,200})'?\s+(?P<count>\d{1,19})\s*$", re.ASCII)
@@ -240,7 +245,9 @@ class Maps:
         elif found := TAIL.match(line):
             bound = re.fullmatch(r"(-?\d+)([KMGT]?)", found["below"] or found["above"])
             value = int(bound[1]) * SCALE[bound[2]]
-            self._histogram(name, key, None if found["below"] else value, value if found["below"] else None, int(found["count"]))
+            self._histogram(
+                name, key, None if found["below"] else value, value if found["below"] else None, int(found["count"])
+            )
         else:
             return False
         return True
@@ -248,7 +255,9 @@ class Maps:
     def _histogram(self, name: str, key: object, low: float | None, high: float | None, count: int) -> None:
         known = unit_of(name)
         if known is None:
-            self._reading.notes.remark(f"the name of @{name} does not end in a unit (_us, _ns, _kib): its values stay as they are")
+            self._reading.notes.remark(
+                f"the name of @{name} does not end in a unit (_us, _ns, _kib): its values stay as they are"
+            )
         unit, factor = known or ("1", 1.0)
         ends = ["" if end is None else end * factor for end in (low, high)]
         self._reading.rows.append(row("histogram", name, key, low=ends[0], high=ends[1], unit=unit, count=count))
@@ -532,7 +541,11 @@ class Rate:
     def option(self) -> str | None:
         """How `recommend` and others take the rate; None of what is no event at a hook."""
         trigger = "all" if EVENT_NAME in self.name else self.trigger
-        return f"--rate {trigger}={self.count}/{self.seconds:.6g}" if trigger not in ("", UNCATALOGUED) and " " not in trigger else None
+        return (
+            f"--rate {trigger}={self.count}/{self.seconds:.6g}"
+            if trigger not in ("", UNCATALOGUED) and " " not in trigger
+            else None
+        )
 
     def sentence(self) -> str:
         """Count, time, rate and interval, and how to give the rate back."""

@@ -22,7 +22,10 @@ FRONT_BYTES = 2**16
 STDIN = Path("-")
 PACKED = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\x00": "xz", b"BZh": "bzip2", b"\x28\xb5\x2f\xfd": "zstd"}
 RECORDINGS = {
-    b"PERFILE2": ("is a recording of perf record", "perf script --ns -i {0} | costmodel trace import - --out t.parquet"),
+    b"PERFILE2": (
+        "is a recording of perf record",
+        "perf script --ns -i {0} | costmodel trace import - --out t.parquet",
+    ),
     b"\x17\x08\x44tracing": (
         "is a recording of trace-cmd record",
         "trace-cmd report -t -i {0} | costmodel trace import - --out t.parquet",

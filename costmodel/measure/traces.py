@@ -108,7 +108,9 @@ PRINTF = re.compile(
     re.ASCII,
 )
 FIELDS = re.compile(r"(\w+)\s?[=:]\s?(.*?)(?=[\s,;]+\w+\s?[=:]|\s*$)", re.ASCII)
-WHO = re.compile(r"(?:(?P<first>\d{1,10})[\s,;]+)?(?:(?P<second>\d{1,10})[\s,;]+)?(?P<comm>.*?)(?:[\s,;]+(?P<last>\d{1,10}))?$")
+WHO = re.compile(
+    r"(?:(?P<first>\d{1,10})[\s,;]+)?(?:(?P<second>\d{1,10})[\s,;]+)?(?P<comm>.*?)(?:[\s,;]+(?P<last>\d{1,10}))?$"
+)
 GRAPH = re.compile(
     r"(?<![\d.])(?P<number>\d{1,15}(?:\.\d{1,9})?)\s+us\s+\|\s+(?:/\* |\} /\* )?(?P<name>\w+)\s*(?:\[\w+\])?\s*(?:\(\);|\*/)?\s*$",
     re.ASCII,

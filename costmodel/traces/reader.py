@@ -106,8 +106,10 @@ def _counts(path: Path, reading: traces.Reading, notes: Notes) -> None:
     if not reading.read:
         found = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
         name = shell_word(str(path)) if path != Path("standard input") else "-"
-        told = f"`costmodel trace rate {name}` makes rates of counts" if any(r["kind"] == "count" for r in reading.rows) else (
-            f"`costmodel measure import {name}` reads them"
+        told = (
+            f"`costmodel trace rate {name}` makes rates of counts"
+            if any(r["kind"] == "count" for r in reading.rows)
+            else (f"`costmodel measure import {name}` reads them")
         )
         raise BadInput(
             f"holds no event in order of time, which a replay needs: {found}",

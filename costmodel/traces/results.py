@@ -64,7 +64,9 @@ def result(
         range_mean_bytes=float(found.class_bytes.sum() / events),
         range_p50_bytes=found.ranges.quantile(0.5),
         range_p99_bytes=found.ranges.quantile(0.99),
-        tasks=[_task(*group, count) for group, count in sorted(found.footer.groups.items(), key=lambda t: (-t[1], t[0]))],
+        tasks=[
+            _task(*group, count) for group, count in sorted(found.footer.groups.items(), key=lambda t: (-t[1], t[0]))
+        ],
         ways=ways,
         refused=dict(found.service.refused),
         without_flush=silent,

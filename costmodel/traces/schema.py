@@ -32,7 +32,13 @@ def schema():
     arrow = library("pyarrow")
     text = arrow.dictionary(arrow.int32(), arrow.string())
     types = {"t_ns": arrow.int64(), "task": text, "pid": arrow.int32(), "cpu": arrow.int32(), "start": arrow.int64()}
-    types |= {"end": arrow.int64(), "trigger": text, "vm": text, "overlap_bytes": arrow.int64(), "duration_ns": arrow.int64()}
+    types |= {
+        "end": arrow.int64(),
+        "trigger": text,
+        "vm": text,
+        "overlap_bytes": arrow.int64(),
+        "duration_ns": arrow.int64(),
+    }
     return arrow.schema([arrow.field(name, kind, nullable=name not in REQUIRED) for name, kind in types.items()])
 
 

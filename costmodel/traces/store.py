@@ -85,7 +85,6 @@ class Footer:
         if len(self.tasks) > schema.MOST_TASKS:
             raise BadInput(f"has more than {schema.MOST_TASKS} task names", file=file, remedy="is this a trace?")
 
-
     def _add_triggers(self, batch) -> None:
         told = batch.column("trigger")
         if told.null_count == len(batch):
@@ -399,7 +398,9 @@ def _block(
     if "trigger" in columns:
         told = batch.column("trigger")
         labels = ["", *told.dictionary.to_pylist()]
-        known = numpy.array([[groups.get((name, label), -1) for label in labels] for name in task.dictionary.to_pylist()])
+        known = numpy.array(
+            [[groups.get((name, label), -1) for label in labels] for name in task.dictionary.to_pylist()]
+        )
         group = known[task.indices.to_numpy(), schema.indices(told) + 1].astype(numpy.int32)
         if group.min() < 0:
             raise KeyError("a trigger that the footer does not name")

@@ -40,7 +40,14 @@ def test_the_examples_are_what_the_command_prints(source, name, options):
 
 def test_gaps_go_to_stderr():
     result = invoked(str(FIXTURES / "thread-2023-08-18.txt"), *CASE, "--quote", "On a separate note")
-    assert result.stdout.startswith("DRAFT") and "note: the archive page has no Message-ID" in result.stderr
+    assert result.stdout.startswith("DRAFT") and "note: the file has no usable Message-ID" in result.stderr
+
+
+def test_a_mail_is_read_from_standard_input():
+    words = ["-", *CASE, "--quote", "On a separate note", "--send-ready"]
+    piped = CliRunner().invoke(cli, ["reply", *words], input=(FIXTURES / "reply-2023-08-18.eml").read_bytes())
+    assert piped.exit_code == 0, piped.output
+    assert piped.stdout_bytes == invoked(str(FIXTURES / "reply-2023-08-18.eml"), *words[1:]).stdout_bytes
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from costmodel.decision.sensitivity import sensitivities
 from costmodel.evidence.store import load
 from costmodel.kvm import kernels
 from costmodel.kvm.admissibility import judge
-from costmodel.kvm.catalog import STRATEGIES, triggers_of
+from costmodel.kvm.catalog import STRATEGIES, TRIGGERS, triggers_of
 from costmodel.kvm.releases import dotted, releases
 
 MERGED = {"vmm": "other", "pinned": False, "mergeable": True}

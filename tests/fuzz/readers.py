@@ -20,8 +20,8 @@ from costmodel.cli.ask import Predictor, of_host, predicted
 from costmodel.evidence import cpuid, hosts, machines, measurements, parts, paths, workloads
 from costmodel.evidence.store import load
 from costmodel.kvm import admissibility, decisions, events, kernels, setup
-from costmodel.mail import compose, message, quote
-from costmodel.mail.attribution import attribution
+from costmodel.mail import read as mails
+from costmodel.mail.reply import attribution, compose, quoted
 from costmodel.traces import memslots, reader, store, tasks
 from tests.fuzz.mutations import mutated
 from tests.measure.test_traces import PERF, RAW, TGID, TRACE_CMD
@@ -257,12 +257,13 @@ def _mails() -> list[bytes]:
 
 def _answer(path: Path) -> None:
     """Every mail of the file is quoted and answered; the reply holds no header but ours."""
-    for mail in message.read(path):
-        lines = quote.quoted(mail, ["."])[0] if any(line.text for line in mail.lines) else []
-        content = compose.compose(mail, [*attribution(mail), *lines[:50]])
+    for mail in mails.read(path):
+        lines = quoted(mail, ["."]).lines if any(line.text for line in mail.lines) else ()
+        content = compose(mail, [*attribution(mail), *lines[:50]])
         head = content.partition(b"\n\n")[0].decode("ascii")
         names = {one.partition(":")[0] for one in head.split("\n") if not one.startswith(" ")}
-        assert names <= {"Subject", "To", "Cc", "In-Reply-To", "References", *compose.FIXED}, names
+        fixed = {"MIME-Version", "Content-Type", "Content-Transfer-Encoding"}
+        assert names <= {"Subject", "To", "Cc", "In-Reply-To", "References", *fixed}, names
 
 
 @cache

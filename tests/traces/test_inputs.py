@@ -57,7 +57,11 @@ READ = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "events", "first", "last", "length", "who", "triggers", "remark"), READ, ids=lambda v: v if isinstance(v, str) else "")
+@pytest.mark.parametrize(
+    ("name", "events", "first", "last", "length", "who", "triggers", "remark"),
+    READ,
+    ids=lambda v: v if isinstance(v, str) else "",
+)
 def test_the_events_of_an_input(name, events, first, last, length, who, triggers, remark):
     rows, notes = read(INPUTS / f"{name}.txt")
     assert len(rows) == events and notes.bad_lines == 0
@@ -109,7 +113,10 @@ def test_perf_stat_is_a_rate_with_the_interval_of_its_count():
     (found,) = rate(INPUTS / "perf-stat.txt")
     assert (found["count"], found["seconds"]) == (9216, pytest.approx(2.002113744))
     assert found["per_s"] == pytest.approx(4603.13, rel=1e-5)
-    assert (found["low_per_s"], found["high_per_s"]) == (pytest.approx(4524.55, rel=1e-5), pytest.approx(4682.79, rel=1e-5))
+    assert (found["low_per_s"], found["high_per_s"]) == (
+        pytest.approx(4524.55, rel=1e-5),
+        pytest.approx(4682.79, rel=1e-5),
+    )
     assert found["option"] == "--rate all=9216/2.00211"
 
 
@@ -130,7 +137,12 @@ def test_an_average_is_no_count():
 
 def test_funclatency_is_a_histogram_in_seconds_and_a_count():
     rows = traces.read(INPUTS / "funclatency.txt", trigger_of_chain).rows
-    assert [(row["kind"], row["count"]) for row in rows] == [("histogram", 8), ("histogram", 16), ("count", 24), ("value", 1)]
+    assert [(row["kind"], row["count"]) for row in rows] == [
+        ("histogram", 8),
+        ("histogram", 16),
+        ("count", 24),
+        ("value", 1),
+    ]
     assert rows[0]["low"] == pytest.approx(4.096e-3) and rows[1]["high"] == pytest.approx(16.384e-3)
     assert rows[3]["low"] == pytest.approx(9e-3)
 
@@ -250,7 +262,9 @@ def test_differences_add_up_over_other_events_too(tmp_path):
 
 
 def test_times_that_begin_at_0_and_rise_are_said_to_be_taken_as_they_are(tmp_path):
-    text = "".join(f"vmm 4242 [000]     {time}: kvm:kvm_unmap_hva_range: {RANGE}\n" for time in ("0.000000", "0.000300"))
+    text = "".join(
+        f"vmm 4242 [000]     {time}: kvm:kvm_unmap_hva_range: {RANGE}\n" for time in ("0.000000", "0.000300")
+    )
     rows, notes = of_text(tmp_path, text)
     assert [row["t_ns"] for row in rows] == [0, 300_000] and "if they are differences" in notes.remarks[0]
 
@@ -261,7 +275,12 @@ def test_times_that_go_back_are_said(tmp_path):
     assert notes.remarks == ["times go back 1 times (buffers of several CPUs, or of several files): sorted"]
 
 
-PACKERS = {"gz": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress, "zst": lambda data: pyarrow.Codec("zstd").compress(data, asbytes=True)}
+PACKERS = {
+    "gz": gzip.compress,
+    "xz": lzma.compress,
+    "bz2": bz2.compress,
+    "zst": lambda data: pyarrow.Codec("zstd").compress(data, asbytes=True),
+}
 
 
 @pytest.mark.parametrize("kind", PACKERS)
@@ -284,7 +303,9 @@ def test_a_packed_file_that_is_damaged_is_refused(tmp_path, kind):
 
 def test_standard_input(tmp_path):
     out = tmp_path / "t.parquet"
-    done = CliRunner().invoke(cli, ["trace", "import", "-", "--out", str(out)], input=LINES[0] + "\n", catch_exceptions=False)
+    done = CliRunner().invoke(
+        cli, ["trace", "import", "-", "--out", str(out)], input=LINES[0] + "\n", catch_exceptions=False
+    )
     assert done.stdout.startswith("1 events of 1 tasks")
     (found,) = rate("-", stdin="   1.000000000   50   kvm:kvm_unmap_hva_range\n")
     assert found["per_s"] == 50

@@ -72,7 +72,9 @@ def test_bytes_that_are_no_text_are_bad_lines(tmp_path):
 
 
 def test_histograms_alone_are_no_trace(tmp_path):
-    with pytest.raises(BadInput, match="holds no event in order of time, which a replay needs: 1 buckets of histograms"):
+    with pytest.raises(
+        BadInput, match="holds no event in order of time, which a replay needs: 1 buckets of histograms"
+    ):
         read(tmp_path, "@len_kib[ksmd]:\n[4, 8)      12 |@@@@|\n")
 
 

@@ -257,7 +257,13 @@ def test_the_triggers_that_call_chains_told_are_kept_by_event_and_by_task(trace)
     footer, (block,) = read(path, "task", "trigger")
     assert footer.triggers == {"a": {NUMA: 2, "": 1}, "b": {UNMAP: 1, "": 1}}
     assert footer.groups == {("a", NUMA): 2, ("a", ""): 1, ("b", UNMAP): 1, ("b", ""): 1}
-    assert [list(footer.groups)[at] for at in block.group] == [("a", NUMA), ("a", ""), ("b", UNMAP), ("a", NUMA), ("b", "")]
+    assert [list(footer.groups)[at] for at in block.group] == [
+        ("a", NUMA),
+        ("a", ""),
+        ("b", UNMAP),
+        ("a", NUMA),
+        ("b", ""),
+    ]
     assert pyarrow.parquet.read_table(path).column("trigger").to_pylist() == [*told, None]
 
 

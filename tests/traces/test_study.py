@@ -23,7 +23,9 @@ STAND_INS = ("ksm_replace_page",)
 def costs():
     evidence = load()
     case = scenario(evidence, "sev", MACHINE, "ksm-default")
-    return service.service(evidence, case, parameters_of(evidence, MACHINE), [("ksmd", ""), ("oom_reaper", ""), ("kswapd0", "")])
+    return service.service(
+        evidence, case, parameters_of(evidence, MACHINE), [("ksmd", ""), ("oom_reaper", ""), ("kswapd0", "")]
+    )
 
 
 @pytest.fixture(scope="module")
