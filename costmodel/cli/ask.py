@@ -56,7 +56,7 @@ def recommend_command(
     Says what to do now (kernel, remedies, upgrade), what it gains and how sure it is, and what would be worth patching.
     Of a kernel that may behave as one of several, each gets a short answer.
     """
-    from costmodel.decision.by_kernel import recommend_by_kernel
+    from costmodel.decision.recommend import recommend_by_kernel
 
     found = recommend_by_kernel(guest, machine, workload, kernel, vms=_counts(guest, vms), **numbers)
     if as_json:
@@ -636,7 +636,7 @@ def _one(guest: str, trigger: str, strategy: str | None, known: dict | None, as_
 
 def _batch(file: TextIO) -> None:
     """Same rows in the same order, with admissible, predicates and reason; nothing is printed if a row is bad."""
-    from costmodel.evidence.table import csv_text
+    from costmodel.evidence.tables import csv_text
     from costmodel.kvm.admissibility import judge
 
     name, _, rows = options.read_cells(file, VERDICT_COLUMNS)
@@ -806,7 +806,7 @@ def _writeback(draws: object) -> object:
 def predicted(predictor: Predictor, cells: TextIO) -> str:
     """The file `cells` with the predictions beside each row, as CSV. Raises BadInput; a bad row is no row."""
     from costmodel.calibration.host_flush import DEFAULT_PAGE
-    from costmodel.evidence.table import csv_text
+    from costmodel.evidence.tables import csv_text
 
     name, columns, rows = options.read_cells(cells, PREDICTED_COLUMNS)
     out = []

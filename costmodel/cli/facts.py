@@ -274,8 +274,8 @@ def audit_command(context: click.Context, data_dir: Path | None, as_json: bool) 
     """One line per finding; exit code 1 if there is any."""
     from costmodel.errors import BadInput
     from costmodel.evidence import paths, store
-    from costmodel.evidence.finding import Finding
     from costmodel.validation import audit
+    from costmodel.validation.audit import Finding
 
     root = data_dir or paths.data_dir()
     findings = audit.audit(root)

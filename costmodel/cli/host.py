@@ -14,7 +14,7 @@ from costmodel.cli import options, types
 from costmodel.errors import BadInput, CostModelError
 
 if TYPE_CHECKING:
-    from costmodel.decision.by_kernel import ByKernel
+    from costmodel.decision.recommend import ByKernel
     from costmodel.evidence.records import Machine
     from costmodel.measure.running import Running, RunningGuest
 
@@ -117,7 +117,7 @@ def _workload(guest: RunningGuest, host: Running) -> tuple[str, str]:
 
 def _answer(guest: RunningGuest, machine: Machine, kernel: str, host: Running) -> ByKernel | str:
     """The recommendation for a guest, one for each kernel that this one may behave as, or why there is none."""
-    from costmodel.decision.by_kernel import recommend_by_kernel
+    from costmodel.decision.recommend import recommend_by_kernel
 
     told = {
         "vcpus": guest.vcpus,

@@ -65,16 +65,16 @@ def add(name: str, id: str | None) -> None:
     it what you know better. Nothing in the catalogue changes.
     """
     from costmodel.errors import BadInput
-    from costmodel.evidence import machine_input, own_machines, store
+    from costmodel.evidence import machine_input, machines, store
 
     evidence = store.load()
     found, origins = machine_input.origins(evidence, name)
     id = id or found.id
     if id in evidence.machines:
         raise BadInput(f"{id!r} is an id of the catalogue", field="--name", remedy="give another --name")
-    path = own_machines.write(found, origins, id)
+    path = machines.write_own(found, origins, id)
     lines = [f"{id}: {found.title}, kept in {visible(str(path))}"]
-    lines += [f"  {field}: {origins[field]}" for field in own_machines.NUMBERS if field in origins]
+    lines += [f"  {field}: {origins[field]}" for field in machines.NUMBERS if field in origins]
     click.echo("\n".join(lines))
 
 

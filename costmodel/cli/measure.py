@@ -201,8 +201,7 @@ def _hosts_dir() -> Path:
 def _refresh_package(folder: Path) -> None:
     """Renew the checksums of the data package where the profile lies in it."""
     from costmodel.evidence import package
-    from costmodel.evidence.files import DESCRIPTION
-    from costmodel.evidence.paths import data_dir
+    from costmodel.evidence.paths import DESCRIPTION, data_dir
     from costmodel.hashing import write_beside
 
     if data_dir().resolve() in folder.resolve().parents:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from costmodel import __version__
 from costmodel.calibration.calibrate import parameters_of, variations
@@ -34,6 +35,7 @@ from costmodel.hashing import value_hash
 from costmodel.kvm import kernels
 from costmodel.kvm.catalog import GUESTS, Guest, triggers_of
 from costmodel.kvm.decisions import kernel_notes
+from costmodel.kvm.kernels import LOOK, LOOKED, Candidate, SeveralKernels
 
 DEFAULT_WORKLOAD = "autonuma-default"
 
@@ -199,3 +201,38 @@ def _sensitivities(lead: Study | None, parameters: ParameterSet) -> list[Sensiti
     if lead is None or lead.chosen is None:
         return []
     return sensitivities(Case(lead.trigger.id, lead.scenario, medians(parameters)), lead.chosen.strategy)
+
+
+# Recommendations for a kernel of which no source tells what was backported to it: one for each that it may behave as.
+
+
+@dataclass(frozen=True)
+class ByKernel:
+    """The answers for the `kernel` that was asked for, oldest behaviour first: one, or several where `why` says why."""
+
+    kernel: str
+    answers: tuple[tuple[Candidate, Recommendation], ...]
+    why: str = ""
+
+    @property
+    def several(self) -> bool:
+        return bool(self.why)
+
+    def as_json(self) -> dict[str, object]:
+        """The recommendation itself, or all of them with what tells the kernels apart."""
+        shown = [
+            {"kernel": one.kernel, "if": one.why, "recommendation": answer.model_dump(mode="json")}
+            for one, answer in self.answers
+        ]
+        if not self.several:
+            return shown[0]["recommendation"]
+        return {"kernel": self.kernel, "why_several": self.why, "tell_apart": f"{LOOK}: {LOOKED}", "answers": shown}
+
+
+def recommend_by_kernel(guest: str, machine: str, workload: str, kernel: str, **numbers: object) -> ByKernel:
+    """What `recommend` gives, for each kernel that `kernel` may behave as. Raises as `recommend` does."""
+    try:
+        return ByKernel(kernel, ((Candidate(kernel), recommend(guest, machine, workload, kernel, **numbers)),))
+    except SeveralKernels as several:
+        answers = [(one, recommend(guest, machine, workload, one.kernel, **numbers)) for one in several.candidates]
+        return ByKernel(kernel, tuple(answers), several.problem)

@@ -14,10 +14,10 @@ from costmodel.decision.estimates import interval_of
 from costmodel.decision.result import MeasuredHost, MeasuredRow, MeasuredValue, SourceRow
 from costmodel.errors import CostModelError, UnknownName
 from costmodel.evidence.hosts import FOLDER, HOST_FILE, Profile
-from costmodel.evidence.numbers import read_document
 from costmodel.evidence.records import Measurement
 from costmodel.evidence.rendezvous import FILE as LOGS
 from costmodel.evidence.store import Evidence
+from costmodel.evidence.tables import read_document
 from costmodel.kvm.catalog import STRATEGIES
 from costmodel.numbers import interval, quantity, significant
 

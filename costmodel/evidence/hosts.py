@@ -14,10 +14,10 @@ from pathlib import Path
 
 from costmodel import cache
 from costmodel.errors import BadInput
-from costmodel.evidence.cpuid import FEATURES, CpuidRow
 from costmodel.evidence.described import CACHE_BOUNDS, HOST_BOUNDS
-from costmodel.evidence.numbers import checked_id, read_document, shown, subtable, text, texts
+from costmodel.evidence.machines import FEATURES, CpuidRow
 from costmodel.evidence.records import Machine
+from costmodel.evidence.tables import checked_id, read_document, shown, subtable, text, texts
 from costmodel.hashing import value_hash
 
 FOLDER = "hosts"

@@ -1,31 +1,108 @@
-"""The machine that a user means: an id, a marketing name, a dump of data/, a file that describes it, `-` or `this`.
-
-A catalogued machine has the sockets that its entry says; one of a dump as many as the dump counts CPUs for; a part of
-data/server_parts.csv one; `2x NAME` says otherwise. NUMA nodes per socket change no cache, so they are not asked for.
-
-What a file does not tell comes from the CPUID dumps of the same signature, then from those of the same model, then from
-those of the same core generation; each such number is named in the notes, the last kind as EXTRAPOLATED. Of a part whose
-number of L3 caches no source tells, the largest size of one that fits is taken, as EXTRAPOLATED too.
-"""
+"""data/server_parts.csv: what vendors' pages, or a lscpu, tell of parts of which no CPUID dump is in data/."""
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
 from costmodel.errors import BadInput, UnknownName
-from costmodel.evidence import described, own_machines, parts, table
-from costmodel.evidence.cpuid import CpuidRow
+from costmodel.evidence import described, machines, tables
 from costmodel.evidence.described import Described
 from costmodel.evidence.hosts import signature_of
-from costmodel.evidence.parts import Part
+from costmodel.evidence.machines import CpuidRow
 from costmodel.evidence.records import Machine
 from costmodel.evidence.store import Evidence, load, tell
 from costmodel.plain import visible
+
+FILE = "server_parts.csv"
+PART_COLUMNS = (
+    "part",
+    "dump",
+    "cores",
+    "threads",
+    "most_sockets",
+    "l3_kib",
+    "l3_caches",
+    "dram_peak_gb_per_s_per_socket",
+    "method",
+    "source",
+    "l3_source",
+    "read_on",
+)
+METHODS = ("vendor's page", "lscpu of the part")
+KIB, GB = 1024.0, 1e9
+
+
+@dataclass(frozen=True)
+class Part:
+    """One package. `dump` is a CPUID dump of the same family and model; `l3_bytes` is the size of all its L3 caches, and
+    `l3_caches` how many they are, None where no source tells.
+    """
+
+    name: str
+    dump: str
+    cores: int
+    threads: int
+    most_sockets: int
+    l3_bytes: float
+    l3_caches: int | None
+    dram_peak_bytes_per_s: float | None
+    method: str
+    source: str
+    l3_source: str
+    read_on: str
+
+    @property
+    def threads_per_core(self) -> int:
+        return self.threads // self.cores
+
+
+@lru_cache(maxsize=2)
+def read_parts(path: Path, dumps: Collection[str]) -> dict[str, Part]:
+    """The parts of a file by name. Raises BadInput with the row that cannot be read."""
+    found = {}
+    for row in tables.read_table(path, PART_COLUMNS, "part"):
+        place = {"file": path.name, "name": row["part"]}
+        tables.filled(row, ("cores", "threads", "most_sockets", "source", "read_on"), **place)
+        cores, threads, sockets = (tables.whole(row, name, **place) for name in ("cores", "threads", "most_sockets"))
+        caches = tables.whole(row, "l3_caches", **place)
+        peak = tables.number(row, "dram_peak_gb_per_s_per_socket", **place)
+        for column, whole, parts in (("threads", threads, cores), ("l3_caches", cores, caches or 1)):
+            if whole % parts:
+                problem = f"{parts} does not divide {whole}"
+                raise BadInput(problem, field=column, remedy="correct it", file=path.name, row=row["part"])
+        if bool(caches) != bool(row["l3_source"]):
+            remedy = "give both, or neither"
+            raise BadInput("needs its number", field="l3_source", remedy=remedy, file=path.name, row=row["part"])
+        found[row["part"]] = Part(
+            name=row["part"],
+            dump=tables.choice(row, "dump", dumps, **place),
+            cores=cores,
+            threads=threads,
+            most_sockets=sockets,
+            l3_bytes=tables.number(row, "l3_kib", required=True, **place) * KIB,
+            l3_caches=caches,
+            dram_peak_bytes_per_s=None if peak is None else peak * GB,
+            method=tables.choice(row, "method", METHODS, **place),
+            source=row["source"],
+            l3_source=row["l3_source"],
+            read_on=row["read_on"],
+        )
+    return found
+
+
+# The machine that a user means: an id, a marketing name, a dump of data/, a file that describes it, `-` or `this`.
+#
+# A catalogued machine has the sockets that its entry says; one of a dump as many as the dump counts CPUs for; a part of
+# data/server_parts.csv one; `2x NAME` says otherwise. NUMA nodes per socket change no cache, so they are not asked for.
+#
+# What a file does not tell comes from the CPUID dumps of the same signature, then from those of the same model, then from
+# those of the same core generation; each such number is named in the notes, the last kind as EXTRAPOLATED. Of a part whose
+# number of L3 caches no source tells, the largest size of one that fits is taken, as EXTRAPOLATED too.
 
 GENERATIONS = "core_generations.csv"
 COLUMNS = ("vendor", "family", "first_model", "last_model", "microarchitecture", "source")
@@ -33,7 +110,7 @@ PEAK = "dram_peak_bytes_per_s_per_socket"
 STDIN = "-"
 THIS = "this"
 MOST_SOCKETS = 64
-KIB = 1024.0
+
 NOISE = frozenset(
     [
         "amd",
@@ -62,8 +139,8 @@ def find(evidence: Evidence, asked: str) -> Machine:
     """The machine that `asked` means. Raises UnknownName or BadInput; several matches are listed."""
     if asked.casefold() in {id.casefold() for id in evidence.machines} or asked in evidence.left_out:
         return evidence.machine(asked)
-    if own := own_machines.path_of(asked):
-        return own_machines.read(own, given=own.stem)
+    if own := machines.own_path(asked):
+        return machines.read_own(own, given=own.stem)
     match = re.fullmatch(r"(?:(\d{1,2})\s*[xX*]\s*)?(\S.*)", asked.strip(), re.DOTALL)
     if not match:
         raise UnknownName("machine", asked, evidence.machines)
@@ -71,7 +148,7 @@ def find(evidence: Evidence, asked: str) -> Machine:
     if sockets > MOST_SOCKETS:
         raise BadInput(f"{sockets} sockets cannot be", field="machine", remedy="write it as 2x NAME")
     if name in (STDIN, THIS) or Path(name).is_file():
-        if Path(name).suffix == own_machines.SUFFIX:
+        if Path(name).suffix == machines.SUFFIX:
             return _own_file(Path(name), sockets)
         prefix = f"{sockets}x " if sockets else ""
         return from_text(evidence, *_text(name), given=f"{prefix}{Path(name).name}", sockets=sockets)
@@ -87,7 +164,7 @@ def _own_file(path: Path, sockets: int) -> Machine:
     if sockets:
         remedy = "leave the number of sockets out"
         raise BadInput("tells its sockets itself", file=path.name, field="machine", remedy=remedy)
-    return own_machines.read(path, given=str(path))
+    return machines.read_own(path, given=str(path))
 
 
 def origins(evidence: Evidence, asked: str) -> tuple[Machine, dict[str, str]]:
@@ -95,7 +172,7 @@ def origins(evidence: Evidence, asked: str) -> tuple[Machine, dict[str, str]]:
     found = find(evidence, asked)
     if found.given:
         return found, dict(found.origins)
-    rows = {name: ", ".join(found.provenance.get(name, ())) for name in own_machines.NUMBERS}
+    rows = {name: ", ".join(found.provenance.get(name, ())) for name in machines.NUMBERS}
     kind = "measured host" if found.id in evidence.hosts else "catalogue"
     return found, {name: f"{kind} {found.id}" + (f": {text}" if text else "") for name, text in rows.items()}
 
@@ -137,8 +214,8 @@ def microarchitecture(evidence: Evidence, vendor: str, family: int, model: int) 
 def _generations(path: Path) -> tuple[tuple[str, int, int, int, str], ...]:
     """(vendor, family, first and last model, generation) of each row. Raises BadInput."""
     found = []
-    for row in table.read_table(path, COLUMNS, COLUMNS[:3]):
-        place = {"file": path.name, "row": table.row_name(row, COLUMNS[:3])}
+    for row in tables.read_table(path, COLUMNS, COLUMNS[:3]):
+        place = {"file": path.name, "row": tables.row_name(row, COLUMNS[:3])}
         for column in COLUMNS[1:4]:
             if not re.fullmatch(r"0x[0-9a-f]{2,3}", row[column], re.ASCII):
                 problem = f"{row[column][:20]!r} is no hexadecimal number"
@@ -280,7 +357,7 @@ class _Gaps:
 
     def _features(self, notes: list[str]) -> dict[str, bool]:
         """What the file shows or the silicon has; a feature without a flag is that of the nearest dumps."""
-        from costmodel.evidence.cpuid import FEATURES
+        from costmodel.evidence.machines import FEATURES
 
         shown = self.told.features or frozenset()
         if self.told.whole:
@@ -485,7 +562,7 @@ L3 = ("llc_bytes_per_domain", "cpus_per_domain")
 
 
 def _parts(evidence: Evidence) -> dict[str, Part]:
-    return parts.read(evidence.root / parts.FILE, tuple(evidence.dumps))
+    return read_parts(evidence.root / FILE, tuple(evidence.dumps))
 
 
 def _caches_of(evidence: Evidence, part: Part) -> tuple[int, str]:
@@ -560,9 +637,9 @@ def named(evidence: Evidence) -> dict[str, str]:
     for one in _parts(evidence).values():
         if frozenset(_words(one.name)) not in known:
             found[" ".join(_words(one.name))] = f"{one.name} ({one.method})"
-    for path in own_machines.paths():
+    for path in machines.own_paths():
         try:
-            found[path.stem] = f"{own_machines.read(path, given=path.stem).title} (added: {visible(str(path))})"
+            found[path.stem] = f"{machines.read_own(path, given=path.stem).title} (added: {visible(str(path))})"
         except BadInput as error:
             found[path.stem] = f"cannot be read: {error}"
     return found

@@ -1,14 +1,103 @@
-"""data/machines/*.toml: catalogued hosts; feature bits come from the CPUID dumps of the same signature."""
+"""Machines: CPUID dumps, the catalogue of data/machines/, and those that a user added."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from costmodel.errors import BadInput
-from costmodel.evidence.cpuid import FEATURES, CpuidRow
-from costmodel.evidence.numbers import Number, parse, read_toml, subtable, text, texts
+from costmodel.evidence import tables
+from costmodel.evidence.described import VENDORS
+from costmodel.evidence.paths import own_machines_dir
 from costmodel.evidence.records import Machine
+from costmodel.evidence.tables import Number, checked_id, parse, read_document, read_toml, subtable, text, texts
+from costmodel.hashing import write_beside
+
+# data/cpuid_features.csv: feature bits and cache geometry as CPUID dumps give them.
+
+FILE = "cpuid_features.csv"
+FEATURES = (
+    "clflushopt",
+    "clwb",
+    "wbnoinvd",
+    "int_wbinvd",
+    "sme",
+    "sev",
+    "vm_page_flush",
+    "sev_es",
+    "sev_snp",
+    "sme_coherent",
+    "coherency_sfw_no",
+)
+COLUMNS = (
+    "model",
+    "signature",
+    "logical_cpus_in_dump",
+    "clflush_line_bytes",
+    *FEATURES,
+    "l1d_kib",
+    "l1d_shared_by_max_logical_cpus",
+    "l1d_wbinvd_not_guaranteed_for_sharers",
+    "l2_kib",
+    "l2_shared_by_max_logical_cpus",
+    "l2_wbinvd_not_guaranteed_for_sharers",
+    "l3_kib",
+    "l3_shared_by_max_logical_cpus",
+    "l3_wbinvd_not_guaranteed_for_sharers",
+    "threads_per_core",
+    "logical_cpus_per_package",
+    "source",
+)
+KIB = 1024.0
+
+
+@dataclass(frozen=True)
+class CpuidRow:
+    """One dump. `bits` holds the features whose bit is 1; `cells` the row as it stands in the file."""
+
+    dump: str
+    model: str
+    signature: str
+    l2_bytes: float
+    l3_bytes: float
+    bits: frozenset[str]
+    cells: dict[str, str]
+
+
+def read_dumps(path: Path) -> dict[str, CpuidRow]:
+    """All dumps by file name of the dump. Raises BadInput."""
+    rows = {}
+    for cells in tables.read_table(path, COLUMNS, "source"):
+        name = cells["source"].rpartition("/")[2]
+        for field in FEATURES:
+            tables.choice(cells, field, ("", "0", "1"), file=path.name, name=name)
+        if name in rows:
+            raise BadInput(
+                "names a dump that another row names",
+                file=path.name,
+                row=name,
+                field="source",
+                remedy="keep one row per dump",
+            )
+        l2, l3 = (
+            tables.number(cells, field, file=path.name, name=name, required=True) for field in ("l2_kib", "l3_kib")
+        )
+        rows[name] = CpuidRow(
+            dump=name,
+            model=cells["model"],
+            signature=cells["signature"],
+            l2_bytes=l2 * KIB,
+            l3_bytes=l3 * KIB,
+            bits=frozenset(field for field in FEATURES if cells[field] == "1"),
+            cells=cells,
+        )
+    return rows
+
+
+# data/machines/*.toml: catalogued hosts; feature bits come from the CPUID dumps of the same signature.
 
 FOLDER = "machines"
 REQUIRED = (
@@ -27,10 +116,10 @@ KEYS = {"id", "title", "vendor", "microarchitecture", "signature", "dump", "note
 
 def read_numbers(path: Path) -> dict[str, Number]:
     """The sourced numbers of one machine by attribute. Raises BadInput."""
-    return _numbers(read_toml(path), path.name)
+    return _machine_numbers(read_toml(path), path.name)
 
 
-def _numbers(document: dict[str, object], file: str) -> dict[str, Number]:
+def _machine_numbers(document: dict[str, object], file: str) -> dict[str, Number]:
     tables = subtable(document, "numbers", file=file)
     missing = subtable(document, "missing", file=file)
     for field in tables:
@@ -49,12 +138,12 @@ def _numbers(document: dict[str, object], file: str) -> dict[str, Number]:
     return {field: parse(value, file=file, field=field) for field, value in tables.items()}
 
 
-def read(path: Path, dumps: Mapping[str, CpuidRow]) -> Machine:
+def read_machine(path: Path, dumps: Mapping[str, CpuidRow]) -> Machine:
     """One machine. Raises BadInput."""
     document, file = read_toml(path), path.name
     for field in document.keys() - KEYS:
         raise BadInput("is unknown", file=file, field=field, remedy="remove it")
-    numbers = _numbers(document, file)
+    numbers = _machine_numbers(document, file)
     values = _checked(numbers, file)
     dump = text(document, "dump", file=file, allowed=dumps)
     signature = text(document, "signature", file=file, allowed={row.signature for row in dumps.values()})
@@ -86,7 +175,7 @@ def checked_numbers(document: dict[str, object], file: str) -> tuple[dict[str, f
 
     Raises BadInput.
     """
-    numbers = _numbers(document, file)
+    numbers = _machine_numbers(document, file)
     return _checked(numbers, file), {field: "; ".join(number.sources) for field, number in numbers.items()}
 
 
@@ -138,3 +227,89 @@ def _tdx(document: dict, vendor: str, missing: dict[str, str], file: str) -> tup
     if not isinstance(stated.get("value"), bool):
         raise BadInput("is no truth value", file=file, row="tdx", field="value", remedy="write true or false")
     return stated["value"], (f"{stated['source_title']}, {stated['source_locator']}",)
+
+
+# Machines that a user added (`costmodel machine add`): one TOML file each, with where every number comes from.
+
+SUFFIX = ".toml"
+NUMBERS = (*REQUIRED, OPTIONAL)
+OWN_KEYS = {"id", "title", "vendor", "microarchitecture", "numbers", "features", "features_off", "missing", "notes"}
+_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
+
+
+def own_paths() -> list[Path]:
+    """The files of the user's machines, sorted by id; none where there is no folder."""
+    return sorted(own_machines_dir().glob(f"*{SUFFIX}"))
+
+
+def own_path(id: str) -> Path | None:
+    """The file of the machine `id`, in any case, if the user has it."""
+    return next((path for path in own_paths() if path.stem == id.casefold()), None)
+
+
+def read_own(path: Path, *, given: str) -> Machine:
+    """The machine of a file that `write` wrote, or that was written like it. Raises BadInput."""
+    document, file = read_document(path), path.name
+    for field in document.keys() - OWN_KEYS:
+        raise BadInput("is unknown", file=file, field=field, remedy="remove it, or write `costmodel machine add` anew")
+    values, sources = checked_numbers(document, file)
+    features = subtable(document, "features", file=file)
+    if features.keys() != {*FEATURES, "tdx"} or not all(isinstance(has, bool) for has in features.values()):
+        remedy = f"write true or false for each of {', '.join((*FEATURES, 'tdx'))}"
+        raise BadInput("is incomplete", file=file, field="features", remedy=remedy)
+    stated = subtable(document, "missing", file=file)
+    return Machine(
+        id=checked_id(document, path.stem, path, "name of its file"),
+        title=text(document, "title", file=file),
+        vendor=text(document, "vendor", file=file, allowed=set(VENDORS.values())),
+        microarchitecture=text(document, "microarchitecture", file=file),
+        domains=values["logical_cpus"] // values["cpus_per_domain"],
+        features=features,
+        features_off=texts(document, "features_off", file=file),
+        missing={field: text(stated, field, file=file, row="missing") for field in stated},
+        notes=texts(document, "notes", file=file),
+        given=given,
+        origins=sources,
+        **{field: values.get(field) for field in NUMBERS},
+    )
+
+
+def write_own(machine: Machine, origins: Mapping[str, str], id: str) -> Path:
+    """Write the machine as `id` into the user's folder and return the file. Raises BadInput where the id is taken or none."""
+    path = own_machines_dir() / f"{id}{SUFFIX}"
+    if not _ID.fullmatch(id):
+        raise BadInput(f"{id[:40]!r} is no id", field="--name", remedy="use small letters, digits and hyphens")
+    if path.exists():
+        raise BadInput("is there already", file=path, remedy="remove the file, or give another --name")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_beside(path, render_own(machine, origins, id))
+    return path
+
+
+def render_own(machine: Machine, origins: Mapping[str, str], id: str) -> str:
+    """The file as text."""
+    lines = [
+        "# A machine of `costmodel machine add`: each number with where it comes from. Correct what you know better.",
+        f"id = {_text(id)}",
+        f"title = {_text(machine.title)}",
+        f"vendor = {_text(machine.vendor)}",
+        f"microarchitecture = {_text(machine.microarchitecture)}",
+        f"notes = [{', '.join(map(_text, machine.notes))}]",
+        f"features_off = [{', '.join(map(_text, machine.features_off))}]",
+        "",
+        "[numbers]",
+    ]
+    for field in NUMBERS:
+        if (value := getattr(machine, field)) is not None:
+            unit = "GB/s" if field == OPTIONAL else "B" if "bytes" in field else "1"
+            value = value / 1e9 if field == OPTIONAL else value
+            lines.append(f"{field} = {{ value = {value!r}, unit = {_text(unit)}, source = {_text(origins[field])} }}")
+    lines += ["", "[features]", *(f"{name} = {str(has).lower()}" for name, has in machine.features.items())]
+    missing = {field: why for field, why in machine.missing.items() if getattr(machine, field, None) is None}
+    lines += ["", "[missing]", *(f"{_text(field)} = {_text(why)}" for field, why in missing.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _text(value: str) -> str:
+    """A TOML string; its escapes are those of JSON, with DEL beside."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import get_args
 
 from costmodel.errors import BadInput
-from costmodel.evidence import table
+from costmodel.evidence import tables
 from costmodel.evidence.records import Bound, Kind, Measurement, UncertaintyKind, Use
-from costmodel.evidence.units import UNITS
+from costmodel.evidence.tables import UNITS
 
 FILE = "measurements.csv"
 COLUMNS = (
@@ -89,7 +89,7 @@ TEXTS = (
 
 def read(path: Path) -> dict[str, Measurement]:
     """All rows by id, in the order of the file. Raises BadInput."""
-    rows = table.read_table(path, COLUMNS, "id", NUMERIC)
+    rows = tables.read_table(path, COLUMNS, "id", NUMERIC)
     return {row["id"]: _measurement(row, path.name) for row in rows}
 
 
@@ -111,10 +111,10 @@ def scaled(measurement: Measurement, factor: float) -> Measurement:
 
 def _measurement(row: dict[str, str], file: str) -> Measurement:
     name = row["id"]
-    chosen = {field: table.choice(row, field, allowed, file=file, name=name) for field, allowed in CHOICES.items()}
+    chosen = {field: tables.choice(row, field, allowed, file=file, name=name) for field, allowed in CHOICES.items()}
     unit = UNITS[chosen["unit"]]
     value, low, high, uncertainty = (
-        table.number(row, field, file=file, name=name, required=field == "value")
+        tables.number(row, field, file=file, name=name, required=field == "value")
         for field in ("value", "low", "high", "uncertainty")
     )
     if (low is not None and low > value) or (high is not None and high < value):
@@ -144,9 +144,9 @@ def _measurement(row: dict[str, str], file: str) -> Measurement:
         low_si=si(low),
         high_si=si(high),
         uncertainty_si=si(uncertainty),
-        sockets=table.whole(row, "sockets", file=file, name=name),
-        cpus=table.whole(row, "cpus", file=file, name=name),
-        range_bytes=table.number(row, "range_bytes", file=file, name=name),
+        sockets=tables.whole(row, "sockets", file=file, name=name),
+        cpus=tables.whole(row, "cpus", file=file, name=name),
+        range_bytes=tables.number(row, "range_bytes", file=file, name=name),
         **chosen,
         **{field: row[field] for field in TEXTS},
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from costmodel.errors import BadInput
 from costmodel.evidence import paths
-from costmodel.evidence.files import DESCRIPTION, data_files
+from costmodel.evidence.paths import DESCRIPTION, data_files
 from costmodel.hashing import write_beside
 
 MEDIA_TYPES = {"csv": "text/csv", "toml": "application/toml", "json": "application/json"}

@@ -1,4 +1,4 @@
-"""Where data/ and notebooks/ lie: in a checkout beside the package, in a wheel inside it."""
+"""Where data/ and notebooks/ lie, in a checkout beside the package and in a wheel inside it, and which files data/ consists of."""
 
 from __future__ import annotations
 
@@ -31,3 +31,16 @@ def own_machines_dir() -> Path:
 def notebooks_dir() -> Path:
     """The source notebooks; COSTMODEL_NOTEBOOKS overrides it."""
     return _beside_or_inside("notebooks", "COSTMODEL_NOTEBOOKS")
+
+
+DESCRIPTION = "datapackage.json"
+README = "README.md"
+
+
+def data_files(root: Path) -> list[Path]:
+    """Data files under `root`, sorted; hidden files are not data."""
+    return sorted(
+        path
+        for path in root.rglob("*")
+        if path.is_file() and path.name not in (DESCRIPTION, README) and not path.name.startswith(".")
+    )

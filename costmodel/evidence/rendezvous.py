@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from costmodel.errors import BadInput
-from costmodel.evidence import table
+from costmodel.evidence import tables
 
 FILE = "kvm/amd_rendezvous.csv"
 COLUMNS = (
@@ -126,24 +126,24 @@ class Rendezvous:
 
 def read(path: Path) -> dict[str, Rendezvous]:
     """All rows by id, in the order of the file. Raises BadInput."""
-    return {row["id"]: _rendezvous(row, path.name) for row in table.read_table(path, COLUMNS, "id")}
+    return {row["id"]: _rendezvous(row, path.name) for row in tables.read_table(path, COLUMNS, "id")}
 
 
 def _rendezvous(row: dict[str, str], file: str) -> Rendezvous:
     place = {"file": file, "name": row["id"]}
-    table.filled(row, ("cpu", "logical_cpus", "source", "quote"), **place)
+    tables.filled(row, ("cpu", "logical_cpus", "source", "quote"), **place)
     chosen = {
-        field: table.choice(row, field, allowed, **place)
+        field: tables.choice(row, field, allowed, **place)
         for field, allowed in (("method", METHODS), ("quality", QUALITIES), ("console", CONSOLES), ("clock", CLOCKS))
     }
-    snoops = table.choice(row, "self_snoop", ("yes", "no"), **place) == "yes"
+    snoops = tables.choice(row, "self_snoop", ("yes", "no"), **place) == "yes"
     found = Rendezvous(
         id=row["id"],
         self_snoop=snoops,
         **chosen,
-        **{field: table.whole(row, field, **place) for field in ("sockets", "logical_cpus", "cores", "hz")},
-        **{field: table.number(row, field, **place) for field in ("llc_bytes_per_domain", "l2_bytes_per_core")},
-        gap_s=table.number(row, "gap_s", required=True, **place),
+        **{field: tables.whole(row, field, **place) for field in ("sockets", "logical_cpus", "cores", "hz")},
+        **{field: tables.number(row, field, **place) for field in ("llc_bytes_per_domain", "l2_bytes_per_core")},
+        gap_s=tables.number(row, "gap_s", required=True, **place),
         lost_s=_seconds(row, "lost_s", file),
         deferred_init_s=_seconds(row, "deferred_init_s", file) or 0.0,
         **{field: row[field] for field in TEXTS},
@@ -154,7 +154,7 @@ def _rendezvous(row: dict[str, str], file: str) -> Rendezvous:
 
 def _seconds(row: dict[str, str], field: str, file: str) -> float | None:
     """A duration that may be zero; None where the cell is empty. Raises BadInput."""
-    return 0.0 if row[field] == "0" else table.number(row, field, file=file, name=row["id"])
+    return 0.0 if row[field] == "0" else tables.number(row, field, file=file, name=row["id"])
 
 
 def _check(found: Rendezvous, file: str) -> None:

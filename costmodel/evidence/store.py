@@ -10,10 +10,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from costmodel.errors import BadInput, UnknownName, known_id
-from costmodel.evidence import cpuid, hosts, machines, measurements, paths, rendezvous, workloads
-from costmodel.evidence.cpuid import CpuidRow
-from costmodel.evidence.files import data_files
+from costmodel.evidence import hosts, machines, measurements, paths, rendezvous, workloads
 from costmodel.evidence.hosts import Profile
+from costmodel.evidence.machines import CpuidRow
+from costmodel.evidence.paths import data_files
 from costmodel.evidence.records import Machine, Measurement, Sourced, Workload
 from costmodel.evidence.rendezvous import Rendezvous
 from costmodel.hashing import files_hash, value_hash
@@ -178,8 +178,10 @@ def read(root: Path) -> Evidence:
     """
     if not root.is_dir():
         raise BadInput("is no directory", file=root, remedy="point --data or COSTMODEL_DATA at the data package")
-    dumps = cpuid.read(root / cpuid.FILE)
-    catalogued = {path.stem: machines.read(path, dumps) for path in sorted((root / machines.FOLDER).glob("*.toml"))}
+    dumps = machines.read_dumps(root / machines.FILE)
+    catalogued = {
+        path.stem: machines.read_machine(path, dumps) for path in sorted((root / machines.FOLDER).glob("*.toml"))
+    }
     places = hosts.folders(root)
     profiles: dict[str, Profile] = {}
     left_out: dict[str, BadInput] = {}

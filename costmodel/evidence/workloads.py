@@ -8,9 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from costmodel.errors import BadInput
-from costmodel.evidence.numbers import Number, parse, read_toml, subtable, text, texts
 from costmodel.evidence.records import Sourced, TriggerLoad, Workload
-from costmodel.evidence.table import VALUE_MAX
+from costmodel.evidence.tables import VALUE_MAX, Number, parse, read_toml, subtable, text, texts
 
 FOLDER = "workloads"
 RESIDENT = "resident"

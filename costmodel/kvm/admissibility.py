@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from costmodel.evidence import table
+from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
 from costmodel.kvm import predicates
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
@@ -124,9 +124,9 @@ def read_facts(path: Path) -> tuple[dict[str, str], ...]:
     """The cells of a facts file. Raises BadInput with the row that cannot be read."""
     rows = _cells(path, FACTS)
     for row in rows:
-        place = {"file": path.name, "name": table.row_name(row, FACTS[:3])}
-        table.choice(row, "admissible", LABELS, **place)
-        table.filled(row, ("predicates", "reason", "source"), **place)
+        place = {"file": path.name, "name": tables.row_name(row, FACTS[:3])}
+        tables.choice(row, "admissible", LABELS, **place)
+        tables.filled(row, ("predicates", "reason", "source"), **place)
     return tuple(rows)
 
 
@@ -137,10 +137,10 @@ def read_documented(path: Path) -> dict[tuple[str, str, str], str]:
 
 def _cells(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     """Rows whose first three columns are guest type, trigger and strategy, each catalogued, each cell once."""
-    rows = table.read_table(path, columns, columns[:3])
+    rows = tables.read_table(path, columns, columns[:3])
     for row in rows:
         for field, known in zip(columns, (GUESTS, TRIGGERS, STRATEGIES), strict=False):
-            table.choice(row, field, known, file=path.name, name=table.row_name(row, columns[:3]))
+            tables.choice(row, field, known, file=path.name, name=tables.row_name(row, columns[:3]))
     return rows
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from costmodel.errors import BadInput
-from costmodel.evidence import table
+from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
 from costmodel.kvm import catalog
 from costmodel.kvm.releases import Version, releases
@@ -176,10 +176,10 @@ def majors() -> dict[int, int]:
 def read_majors(path: Path) -> dict[int, int]:
     """The last minor versions of a file. Raises BadInput with the row that cannot be read."""
     found = {}
-    for row in table.read_table(path, MAJOR_COLUMNS, "major"):
+    for row in tables.read_table(path, MAJOR_COLUMNS, "major"):
         place = {"file": path.name, "name": row["major"]}
-        table.filled(row, MAJOR_COLUMNS, **place)
-        found[table.whole(row, "major", **place)] = table.whole(row, "last_minor", **place)
+        tables.filled(row, MAJOR_COLUMNS, **place)
+        found[tables.whole(row, "major", **place)] = tables.whole(row, "last_minor", **place)
     return found
 
 
@@ -194,9 +194,9 @@ def read_builds(path: Path) -> tuple[Read, ...]:
     from costmodel.kvm.kernels import KERNELS
 
     found = []
-    for row in table.read_table(path, BUILD_COLUMNS, ("builder", "series", "first_build")):
+    for row in tables.read_table(path, BUILD_COLUMNS, ("builder", "series", "first_build")):
         place = {"file": path.name, "name": f"{row['builder']}, {row['series']}, {row['first_build']}"}
-        table.filled(row, ("guest_types", "source"), **place)
+        tables.filled(row, ("guest_types", "source"), **place)
         first, last = (_number(row, field, place) for field in ("first_build", "last_build"))
         if last < first:
             problem = f"{row['last_build']} is before {row['first_build']}"
@@ -207,9 +207,9 @@ def read_builds(path: Path) -> tuple[Read, ...]:
                 row["series"],
                 first,
                 last,
-                table.choice(row, "kernel_range", KERNELS, **place),
+                tables.choice(row, "kernel_range", KERNELS, **place),
                 catalog.guests_in(row, place),
-                table.choice(row, "basis", BASES, **place),
+                tables.choice(row, "basis", BASES, **place),
                 row["source"],
                 row["note"],
             )

@@ -14,9 +14,9 @@ from pydantic import ConfigDict, field_validator
 from pydantic.dataclasses import dataclass
 
 from costmodel.errors import known_id
-from costmodel.evidence import table
-from costmodel.evidence.numbers import read_document, read_records, subtable
+from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
+from costmodel.evidence.tables import read_document, read_records, subtable
 
 STRICT = ConfigDict(extra="forbid")
 Version = tuple[int, int, int]
@@ -255,5 +255,5 @@ def triggers_in(row: dict[str, str], place: dict[str, str]) -> frozenset[str]:
 def _members(
     row: dict[str, str], field: str, groups: dict[str, list[str]], known: Mapping[str, object], place: dict[str, str]
 ) -> frozenset[str]:
-    found = table.choices(row, field, (*groups, *known), "|", **place)
+    found = tables.choices(row, field, (*groups, *known), "|", **place)
     return frozenset(id for name in found for id in groups.get(name, [name]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from costmodel.evidence import table
+from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
 from costmodel.kvm import catalog, kernels
 from costmodel.kvm.catalog import ANY, GUESTS, STRATEGIES, TRIGGERS, Trigger
@@ -95,16 +95,16 @@ def decisions() -> tuple[UpstreamDecision, ...]:
 
 def read_decisions(path: Path) -> tuple[UpstreamDecision, ...]:
     """The decisions of a file, in its order. Raises BadInput with the row that cannot be read."""
-    return tuple(_decision(row, path.name) for row in table.read_table(path, COLUMNS, "number"))
+    return tuple(_decision(row, path.name) for row in tables.read_table(path, COLUMNS, "number"))
 
 
 def _decision(row: dict[str, str], file: str) -> UpstreamDecision:
     place = {"file": file, "name": row["number"]}
-    table.filled(row, ("effect", "guest_types", "source"), **place)
+    tables.filled(row, ("effect", "guest_types", "source"), **place)
     return UpstreamDecision(
-        number=table.whole(row, "number", **place),
+        number=tables.whole(row, "number", **place),
         commits=_split(row["commits"]),
-        status=table.choice(row, "status", STATUSES, **place),
+        status=tables.choice(row, "status", STATUSES, **place),
         title=row["title"],
         author=row["author"],
         date=row["date"],
@@ -112,7 +112,7 @@ def _decision(row: dict[str, str], file: str) -> UpstreamDecision:
         effect=row["effect"],
         guests=catalog.guests_in(row, place),
         triggers=catalog.triggers_in(row, place),
-        strategies=table.choices(row, "strategy", STRATEGIES, "|", **place),
+        strategies=tables.choices(row, "strategy", STRATEGIES, "|", **place),
         source=row["source"],
         note=row["note"],
     )
@@ -234,19 +234,19 @@ def remedies() -> tuple[Remedy, ...]:
 
 def read_remedies(path: Path) -> tuple[Remedy, ...]:
     """The remedies of a file. Raises BadInput with the row that cannot be read."""
-    return tuple(_remedy(row, path.name) for row in table.read_table(path, REMEDY_COLUMNS, "id"))
+    return tuple(_remedy(row, path.name) for row in tables.read_table(path, REMEDY_COLUMNS, "id"))
 
 
 def _remedy(row: dict[str, str], file: str) -> Remedy:
     place = {"file": file, "name": row["id"]}
-    table.filled(row, ("title", "triggers", "guests", "caveat", "source"), **place)
+    tables.filled(row, ("title", "triggers", "guests", "caveat", "source"), **place)
     return Remedy(
         row["id"],
         row["title"],
-        table.choice(row, "effect", EFFECTS, **place),
-        frozenset(table.choices(row, "triggers", (ANY, *TRIGGERS), None, **place)),
-        frozenset(table.choices(row, "guests", (ANY, *GUESTS), None, **place)),
-        table.choice(row, "first_kernel", ("", *KERNELS), **place),
+        tables.choice(row, "effect", EFFECTS, **place),
+        frozenset(tables.choices(row, "triggers", (ANY, *TRIGGERS), None, **place)),
+        frozenset(tables.choices(row, "guests", (ANY, *GUESTS), None, **place)),
+        tables.choice(row, "first_kernel", ("", *KERNELS), **place),
         row["caveat"],
         row["source"],
     )

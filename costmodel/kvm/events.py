@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from costmodel.errors import BadInput
-from costmodel.evidence import table
+from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
 from costmodel.kvm.catalog import TRIGGERS, Cause, Guest, Trigger
 from costmodel.kvm.setup import BACKINGS, MEMPOLICIES, SWITCHES, VMMS, Setup
@@ -206,28 +206,28 @@ OLDEST, ENDLESS = (5, 15, 70), (9999, 0, 0)
 def read(path: Path) -> tuple[EventRow, ...]:
     """The lines of a file. Raises BadInput with the row that cannot be read."""
     found = []
-    for row in table.read_table(path, COLUMNS, COLUMNS[:10]):
-        place = {"file": path.name, "name": table.row_name(row, COLUMNS[:2])}
-        trigger = TRIGGERS[table.choice(row, "trigger", TRIGGERS, **place)]
-        table.choice(row, "cause", {cause.id for cause in trigger.causes}, **place)
-        table.filled(row, ("source", "checked"), **place)
-        vmm = VMMS if row["vmm"] == ANY else table.choices(row, "vmm", VMMS, None, **place)
-        backing = BACKINGS if row["backing"] == ANY else table.choices(row, "backing", BACKINGS, None, **place)
+    for row in tables.read_table(path, COLUMNS, COLUMNS[:10]):
+        place = {"file": path.name, "name": tables.row_name(row, COLUMNS[:2])}
+        trigger = TRIGGERS[tables.choice(row, "trigger", TRIGGERS, **place)]
+        tables.choice(row, "cause", {cause.id for cause in trigger.causes}, **place)
+        tables.filled(row, ("source", "checked"), **place)
+        vmm = VMMS if row["vmm"] == ANY else tables.choices(row, "vmm", VMMS, None, **place)
+        backing = BACKINGS if row["backing"] == ANY else tables.choices(row, "backing", BACKINGS, None, **place)
         found.append(
             EventRow(
                 trigger=trigger.id,
                 cause=row["cause"],
                 **{
-                    name: SWITCH[table.choice(row, name, SWITCH, **place)]
+                    name: SWITCH[tables.choice(row, name, SWITCH, **place)]
                     for name in ("encrypted", "pinned", "mergeable")
                 },
                 backing=backing,
-                mempolicy=MOF[table.choice(row, "mempolicy", MOF, **place)],
+                mempolicy=MOF[tables.choice(row, "mempolicy", MOF, **place)],
                 vmm=vmm,
                 first_release=_release(row, "first_release", OLDEST, **place),
                 last_release=_release(row, "last_release", ENDLESS, **place),
-                fires=table.choice(row, "fires", (FIRES, FAILS, NEVER), **place),
-                page_leaves=table.choice(row, "page_leaves", ("yes", "no"), **place) == "yes",
+                fires=tables.choice(row, "fires", (FIRES, FAILS, NEVER), **place),
+                page_leaves=tables.choice(row, "page_leaves", ("yes", "no"), **place) == "yes",
                 source=row["source"],
                 checked=row["checked"],
                 note=row["note"],

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from costmodel.errors import BadInput
-from costmodel.evidence import table
+from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
 from costmodel.kvm import builds
 from costmodel.kvm.builds import Build
@@ -73,9 +73,9 @@ KERNEL_COLUMNS = ("id", "first", "last", "covers_to", "stands_for", "mainline", 
 def read_kernels(path: Path) -> dict[str, Kernel]:
     """The ranges of a file by id, oldest first. Raises BadInput with the row that cannot be read."""
     found = {}
-    for row in table.read_table(path, KERNEL_COLUMNS, "id"):
+    for row in tables.read_table(path, KERNEL_COLUMNS, "id"):
         place = {"file": path.name, "name": row["id"]}
-        table.filled(row, KERNEL_COLUMNS, **place)
+        tables.filled(row, KERNEL_COLUMNS, **place)
         found[row["id"]] = Kernel(
             builds.parse(row["first"].removesuffix("+")).version,
             row["id"],
@@ -83,7 +83,7 @@ def read_kernels(path: Path) -> dict[str, Kernel]:
             row["last"],
             builds.parse(row["covers_to"]).version[:2],
             builds.parse(row["stands_for"]).version,
-            table.choice(row, "mainline", ("yes", "no"), **place) == "yes",
+            tables.choice(row, "mainline", ("yes", "no"), **place) == "yes",
             row["source"],
         )
     return found
@@ -357,11 +357,11 @@ def read(path: Path) -> dict[tuple[str, str, str], Upstream]:
     """What a file says of each guest type, trigger and kernel range. Raises BadInput with the row that cannot be read."""
     known = {"guest_type": GUESTS, "trigger": TRIGGERS, "kernel_range": (*KERNELS, TDX_FIRST, FACTS_OF_5_4)}
     found = {}
-    for row in table.read_table(path, COLUMNS, COLUMNS[:3]):
-        place = {"file": path.name, "name": table.row_name(row, COLUMNS[:3])}
-        cell = tuple(table.choice(row, field, allowed, **place) for field, allowed in known.items())
-        table.filled(row, ("upstream_strategy", "locator"), **place)
-        strategies = table.choices(row, "upstream_strategy", (*NOTHING_KNOWN, *STRATEGIES), "|", **place)
+    for row in tables.read_table(path, COLUMNS, COLUMNS[:3]):
+        place = {"file": path.name, "name": tables.row_name(row, COLUMNS[:3])}
+        cell = tuple(tables.choice(row, field, allowed, **place) for field, allowed in known.items())
+        tables.filled(row, ("upstream_strategy", "locator"), **place)
+        strategies = tables.choices(row, "upstream_strategy", (*NOTHING_KNOWN, *STRATEGIES), "|", **place)
         found[cell] = Upstream(strategies, row["locator"])
     return found
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from costmodel.errors import BadInput
-from costmodel.evidence import table
+from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, Catalog
 from costmodel.kvm.kernels import KERNELS, MASK_KERNEL, SOURCE_FLUSH_KERNEL, STABLE_HOOK
@@ -46,13 +46,13 @@ class Predicate:
 def read(path: Path) -> dict[str, Predicate]:
     """All predicates by id, in the order of the file. Raises BadInput with the row that cannot be read."""
     found = {}
-    for row in table.read_table(path, COLUMNS, "id"):
+    for row in tables.read_table(path, COLUMNS, "id"):
         place = {"file": path.name, "name": row["id"]}
-        table.filled(row, ("meaning", "source"), **place)
-        every = table.choice(row, "every_kernel", ("", "yes", "no"), **place)
+        tables.filled(row, ("meaning", "source"), **place)
+        every = tables.choice(row, "every_kernel", ("", "yes", "no"), **place)
         found[row["id"]] = Predicate(
             row["id"],
-            table.choice(row, "about", ABOUT, **place),
+            tables.choice(row, "about", ABOUT, **place),
             row["meaning"],
             row["feature"],
             every == "yes" if every else None,

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from costmodel.errors import BadInput
-from costmodel.evidence import table
+from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
 from costmodel.kvm import catalog
 from costmodel.kvm.catalog import STRATEGIES
@@ -113,23 +113,23 @@ def missed_fixes(release: Version) -> list[Backport]:
 def read_releases(path: Path) -> tuple[Release, ...]:
     """The releases of a file. Raises BadInput with the row that cannot be read."""
     found = []
-    for row in table.read_table(path, RELEASE_COLUMNS, "series"):
+    for row in tables.read_table(path, RELEASE_COLUMNS, "series"):
         place = {"file": path.name, "name": row["series"]}
-        table.filled(row, ("seen_on", "source"), **place)
+        tables.filled(row, ("seen_on", "source"), **place)
         version = _version(row, "newest_release", _series(row, place), place)
-        found.append(Release(version, table.choice(row, "kind", KINDS, **place), row["seen_on"], row["source"]))
+        found.append(Release(version, tables.choice(row, "kind", KINDS, **place), row["seen_on"], row["source"]))
     return tuple(sorted(found, key=lambda release: release.version))
 
 
 def read_backports(path: Path) -> tuple[Backport, ...]:
     """The fixes of a file. Raises BadInput with the row that cannot be read."""
-    return tuple(_backport(row, path.name) for row in table.read_table(path, BACKPORT_COLUMNS, ("decision", "series")))
+    return tuple(_backport(row, path.name) for row in tables.read_table(path, BACKPORT_COLUMNS, ("decision", "series")))
 
 
 def _backport(row: dict[str, str], file: str) -> Backport:
     place = {"file": file, "name": f"{row['decision']}, {row['series']}"}
-    table.filled(row, ("date", "commit", "guest_types", "triggers", "strategy", "source"), **place)
-    series, status = _series(row, place), table.choice(row, "status", STATUSES, **place)
+    tables.filled(row, ("date", "commit", "guest_types", "triggers", "strategy", "source"), **place)
+    series, status = _series(row, place), tables.choice(row, "status", STATUSES, **place)
     if (status == "released") != bool(row["first_release"]):
         raise BadInput(
             f"status {status} and first release {row['first_release']!r} do not fit",
@@ -139,7 +139,7 @@ def _backport(row: dict[str, str], file: str) -> Backport:
             row=place["name"],
         )
     return Backport(
-        decision=table.whole(row, "decision", **place),
+        decision=tables.whole(row, "decision", **place),
         series=series,
         first=_version(row, "first_release", series, place) if row["first_release"] else None,
         status=status,
@@ -147,7 +147,7 @@ def _backport(row: dict[str, str], file: str) -> Backport:
         commit=row["commit"],
         guests=catalog.guests_in(row, place),
         triggers=catalog.triggers_in(row, place),
-        strategies=table.choices(row, "strategy", STRATEGIES, "|", **place),
+        strategies=tables.choices(row, "strategy", STRATEGIES, "|", **place),
         source=row["source"],
         note=row["note"],
     )

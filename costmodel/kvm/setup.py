@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from costmodel.errors import BadInput
-from costmodel.evidence import table
+from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
 from costmodel.kvm.catalog import GUESTS, Guest
 
@@ -164,13 +164,13 @@ def defaults() -> dict[tuple[str, str, str], Default]:
 def read(path: Path) -> dict[tuple[str, str, str], Default]:
     """The defaults of a file. Raises BadInput with the row that cannot be read."""
     found: dict[tuple[str, str, str], Default] = {}
-    for row in table.read_table(path, COLUMNS, COLUMNS[:3]):
-        place: Mapping[str, str] = {"file": path.name, "name": table.row_name(row, COLUMNS[:3])}
-        table.choice(row, "guest_type", GUESTS, **place)
-        table.choice(row, "vmm", VMMS, **place)
-        name = table.choice(row, "property", CHOICES, **place)
-        value = table.choice(row, "value", CHOICES[name], **place)
-        free = WHOSE[table.choice(row, "choice", WHOSE, **place)]
-        table.filled(row, ("source",), **place)
+    for row in tables.read_table(path, COLUMNS, COLUMNS[:3]):
+        place: Mapping[str, str] = {"file": path.name, "name": tables.row_name(row, COLUMNS[:3])}
+        tables.choice(row, "guest_type", GUESTS, **place)
+        tables.choice(row, "vmm", VMMS, **place)
+        name = tables.choice(row, "property", CHOICES, **place)
+        value = tables.choice(row, "value", CHOICES[name], **place)
+        free = WHOSE[tables.choice(row, "choice", WHOSE, **place)]
+        tables.filled(row, ("source",), **place)
         found[row["guest_type"], row["vmm"], name] = Default(SWITCHES.get(value, value), free, row["source"])
     return found

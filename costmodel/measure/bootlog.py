@@ -24,7 +24,7 @@ from costmodel.errors import BadInput
 from costmodel.evidence.machine_input import microarchitecture
 from costmodel.evidence.rendezvous import COLUMNS, SLOWEST_HZ, Rendezvous
 from costmodel.evidence.store import load
-from costmodel.evidence.table import csv_text
+from costmodel.evidence.tables import csv_text
 from costmodel.measure.host import Host, describe
 from costmodel.numbers import quantity
 

@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from costmodel.measure.buffer import HUGE_BYTES, Buffer
 from costmodel.measure.host import Host
 from costmodel.measure.journal import Changes, System, swaps
 from costmodel.measure.kvm import Vm
+from costmodel.measure.native import HUGE_BYTES, Buffer
 from costmodel.measure.probe import Settings, Skipped, Table, Tick
 from costmodel.measure.signals import SIGNALS
 from costmodel.measure.tracefs import Invalidation, Trace, tracing_folder

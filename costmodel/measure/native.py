@@ -5,9 +5,13 @@ All functions take an address and a number of cache lines of 64 bytes and give t
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import mmap
+import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
 from costmodel.errors import INSTALL, CostModelError
@@ -277,3 +281,117 @@ def tick_s() -> float:
     time.sleep(0.2)
     last_ns, last = time.monotonic_ns(), ticks(0, 0)
     return (last_ns - first_ns) * 1e-9 / (last - first)
+
+
+# Anonymous memory with a known address, in 4 KiB or transparent huge pages.
+
+PAGES = ("4KiB", "2MiB")
+MADVISE = {"4KiB": mmap.MADV_NOHUGEPAGE, "2MiB": mmap.MADV_HUGEPAGE}
+HUGE_BYTES = 2**21
+
+
+class Buffer:
+    """`bytes` of zeroed, present memory, aligned to 2 MiB. Use as a context manager."""
+
+    def __init__(self, size: int, page: str = "4KiB") -> None:
+        self.bytes = size
+        self._map = mmap.mmap(-1, size + HUGE_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self._map.madvise(MADVISE[page])
+        view = (ctypes.c_char * (size + HUGE_BYTES)).from_buffer(self._map)
+        base = ctypes.addressof(view)
+        self.address = -(-base // HUGE_BYTES) * HUGE_BYTES
+        self.offset = self.address - base
+        self._view = view
+        ctypes.memset(self.address, 1, size)
+
+    def array(self, dtype: str = "uint64"):
+        """The memory as a numpy array."""
+        import numpy
+
+        return numpy.frombuffer(self._map, dtype="uint8")[self.offset : self.offset + self.bytes].view(dtype)
+
+    def madvise(self, advice: int, start: int = 0, size: int | None = None) -> None:
+        """madvise over a part of the memory."""
+        self._map.madvise(advice, self.offset + start, self.bytes - start if size is None else size)
+
+    def close(self) -> None:
+        del self._view
+        with contextlib.suppress(BufferError):  # a numpy view is still alive: the memory goes with it
+            self._map.close()
+
+    def __enter__(self) -> Buffer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+# Native loops on several CPUs at once: one pinned thread each.
+
+
+class Worker(threading.Thread):
+    """Runs `work()` on `cpu` after the barrier; keeps result, error and the times of begin and end in seconds."""
+
+    def __init__(self, cpu: int, work: Callable[[], object], barrier: threading.Barrier) -> None:
+        super().__init__(daemon=True)
+        self._cpu, self._work, self._barrier = cpu, work, barrier
+        self.result: object = None
+        self.error: BaseException | None = None
+        self.began_s = self.ended_s = 0.0
+
+    def run(self) -> None:
+        try:
+            os.sched_setaffinity(0, {self._cpu})
+            self._barrier.wait()
+            self.began_s = time.monotonic()
+            self.result = self._work()
+            self.ended_s = time.monotonic()
+        except BaseException as error:
+            self.error = error
+            self._barrier.abort()
+
+
+@contextlib.contextmanager
+def ended(
+    workers: Sequence[Worker], barrier: threading.Barrier, stop: Callable[[], object] = lambda: None
+) -> Iterator[None]:
+    """No worker outlives the block, whatever ends it: the memory that they work on goes next. `stop` tells them to end."""
+    try:
+        yield
+    except BaseException:
+        barrier.abort()
+        raise
+    finally:
+        stop()
+        for worker in workers:
+            if worker.ident is not None:
+                worker.join()
+
+
+def together(cpus: Sequence[int], works: Sequence[Callable[[], object]]) -> list[Worker]:
+    """Run each work on its CPU, all released at once; raises the first error."""
+    barrier = threading.Barrier(len(cpus))
+    workers = [Worker(cpu, work, barrier) for cpu, work in zip(cpus, works, strict=True)]
+    with ended(workers, barrier):
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    for worker in workers:
+        if worker.error is not None and not isinstance(worker.error, threading.BrokenBarrierError):
+            raise worker.error
+    return workers
+
+
+@contextlib.contextmanager
+def spinning(cpus: Sequence[int]) -> Iterator[None]:
+    """One thread of this process runs on each of `cpus` for as long as the block lasts."""
+    stop = ctypes.c_int64(0)
+    barrier = threading.Barrier(len(cpus) + 1)
+    address = ctypes.addressof(stop)
+    workers = [Worker(cpu, lambda: function("until")(address, 0), barrier) for cpu in cpus]
+    with ended(workers, barrier, lambda: setattr(stop, "value", 1)):
+        for worker in workers:
+            worker.start()
+        barrier.wait()
+        yield

@@ -6,21 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from costmodel.errors import BadInput
-from costmodel.measure import bandwidth, broadcast, flush, flush_cells, invalidations, kvm, neighbour, refill, sev
+from costmodel.measure import caches, cpus, invalidations, kvm
 from costmodel.measure.host import Host, describe, usable_cpus
 from costmodel.measure.journal import Changes
 from costmodel.measure.probe import Settings, Skipped, Table, Tick, Watch, rounds
 from costmodel.measure.profile import Outcome
 
 PROBES: dict[str, Callable[[Host, Settings, Tick, Changes | None], Table]] = {
-    "flush": lambda host, settings, tick, _: flush.probe(host, settings, tick, usable_cpus()),
-    "flush_cells": lambda host, settings, tick, _: flush_cells.probe(host, settings, tick, usable_cpus()),
-    "refill": lambda host, settings, tick, _: refill.probe(host, settings, tick, usable_cpus()[-1]),
-    "neighbour": lambda host, settings, tick, _: neighbour.probe(host, settings, tick),
-    "bandwidth": lambda host, settings, tick, _: bandwidth.probe(host, settings, tick),
-    "broadcast": lambda host, settings, tick, _: broadcast.probe(host, settings, tick),
+    "flush": lambda host, settings, tick, _: caches.flush_probe(host, settings, tick, usable_cpus()),
+    "flush_cells": lambda host, settings, tick, _: caches.flush_cells_probe(host, settings, tick, usable_cpus()),
+    "refill": lambda host, settings, tick, _: caches.refill_probe(host, settings, tick, usable_cpus()[-1]),
+    "neighbour": lambda host, settings, tick, _: cpus.neighbour_probe(host, settings, tick),
+    "bandwidth": lambda host, settings, tick, _: caches.bandwidth_probe(host, settings, tick),
+    "broadcast": lambda host, settings, tick, _: cpus.broadcast_probe(host, settings, tick),
     "invalidations": invalidations.probe,
-    "sev": lambda host, settings, tick, _: sev.probe(host, settings, tick),
+    "sev": lambda host, settings, tick, _: kvm.probe(host, settings, tick),
 }
 """Probes of one CPU begin with the last that the process may use: CPU 0 takes most interrupts."""
 WITHOUT_GUESTS = "--on-a-host-with-guests runs it all the same, and first says what it will do to them"
@@ -43,7 +43,7 @@ def this_host() -> Host:
 
 def disturbing(names: Sequence[str], changes: Changes | None, root: Path = Path("/")) -> list[str]:
     """Those of the probes that guests on this host would feel, where they can run at all."""
-    able = {"invalidations": changes is not None, "sev": "sev" in names and not sev.missing(root)}
+    able = {"invalidations": changes is not None, "sev": "sev" in names and not kvm.missing(root)}
     return [name for name in names if able.get(name)]
 
 
@@ -55,7 +55,7 @@ def refused(names: Sequence[str], proc: Path = Path("/proc")) -> dict[str, str]:
 
 def planned(names: Sequence[str], settings: Settings, changes: Changes | None) -> list[str]:
     """What these probes will do to the rest of the host, in sentences."""
-    found = [sev.planned(settings)] if "sev" in names else []
+    found = [kvm.planned(settings)] if "sev" in names else []
     return found + (invalidations.planned(changes.system) if "invalidations" in names and changes else [])
 
 

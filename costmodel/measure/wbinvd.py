@@ -20,9 +20,9 @@ from costmodel.evidence import rendezvous
 from costmodel.evidence.paths import data_dir
 from costmodel.evidence.rendezvous import FLUSHES_PER_CPU
 from costmodel.measure import kvm, native
-from costmodel.measure.buffer import Buffer
 from costmodel.measure.host import Host
 from costmodel.measure.journal import Changes, Mtrr, System, memory_ranges
+from costmodel.measure.native import Buffer
 from costmodel.measure.probe import Skipped, pinned
 from costmodel.numbers import quantity
 

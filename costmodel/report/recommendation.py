@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from costmodel.decision.advice import NEEDED
-from costmodel.decision.by_kernel import ByKernel
+from costmodel.decision.recommend import ByKernel
 from costmodel.decision.result import (
     Advice,
     CostRow,

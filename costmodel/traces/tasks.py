@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from costmodel.evidence import table
+from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
 from costmodel.kvm.catalog import TRIGGERS
 from costmodel.measure.counts import UNCATALOGUED
@@ -61,10 +61,10 @@ def functions() -> dict[str, tuple[str, ...]]:
 def read(path: Path) -> dict[str, tuple[str, ...]]:
     """The triggers of each function of a file, none where no trigger is catalogued. Raises BadInput with the row."""
     found = {}
-    for row in table.read_table(path, COLUMNS, "function"):
+    for row in tables.read_table(path, COLUMNS, "function"):
         place = {"file": path.name, "name": row["function"]}
-        table.filled(row, ("source", "checked"), **place)
-        found[row["function"]] = table.choices(row, "triggers", tuple(TRIGGERS), None, **place)
+        tables.filled(row, ("source", "checked"), **place)
+        found[row["function"]] = tables.choices(row, "triggers", tuple(TRIGGERS), None, **place)
     return found
 
 

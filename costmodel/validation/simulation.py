@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy
 
-from costmodel.evidence import table
+from costmodel.evidence import tables
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.catalog import FORMULAS
 from costmodel.formulas.compiled import fingerprint
@@ -97,13 +97,13 @@ def read(root: Path) -> tuple[Result, ...]:
             asked=row["asked"],
             fingerprint=row["fingerprint"],
         )
-        for row in table.read_table(path, COLUMNS, ("setting", "output"))
+        for row in tables.read_table(path, COLUMNS, ("setting", "output"))
     )
 
 
 def _number(row: dict[str, str], field: str, file: str) -> float:
     """The cell, which may be zero. Raises BadInput."""
-    return 0.0 if row[field] == "0" else table.number(row, field, file=file, name=row["setting"], required=True)
+    return 0.0 if row[field] == "0" else tables.number(row, field, file=file, name=row["setting"], required=True)
 
 
 def section(evidence: Evidence) -> Section:

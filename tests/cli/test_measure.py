@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from costmodel.cli import cli
 from costmodel.errors import INSTALL, BadInput
-from costmodel.measure import journal, kvm, refill, session, sev, wbinvd
+from costmodel.measure import caches, journal, kvm, session, wbinvd
 from costmodel.measure.host import describe
 from costmodel.measure.journal import Changes, System, changing
 from costmodel.measure.kvm import Guests
@@ -89,7 +89,7 @@ def test_a_profile_is_not_overwritten(tmp_path):
 
 
 def test_refill_from_the_command_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(refill, "LARGEST_BYTES", 2**23)
+    monkeypatch.setattr(caches, "LARGEST_REFILL_BYTES", 2**23)
     result = run("refill", "--out", str(tmp_path), "--name", "mine", "--quick")
     assert result.exit_code == 0, result.output
     rows = list(csv.DictReader((tmp_path / "mine" / "refill.csv").open()))
@@ -254,7 +254,7 @@ def guests(monkeypatch, place):
         return measured
 
     monkeypatch.setattr(kvm, "guests", lambda *_: Guests((4711,), False))
-    monkeypatch.setattr(sev, "missing", lambda *_: [])
+    monkeypatch.setattr(kvm, "missing", lambda *_: [])
     for name in session.PROBES:
         monkeypatch.setitem(session.PROBES, name, probe(name))
     return ran

@@ -3,7 +3,7 @@
 import pytest
 
 import costmodel as cm
-from costmodel.decision.by_kernel import recommend_by_kernel
+from costmodel.decision.recommend import recommend_by_kernel
 from costmodel.kvm.kernels import SeveralKernels
 
 CASE = ("sev", "epyc-7763-2s", "autonuma-default")

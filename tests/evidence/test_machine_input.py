@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from costmodel.errors import BadInput, UnknownName
-from costmodel.evidence import described, machine_input, own_machines, store
+from costmodel.evidence import described, machine_input, machines, store
 
 MIB = 2**20
 
@@ -416,7 +416,7 @@ def test_sockets_are_those_of_the_entry_of_the_dump_or_as_asked(evidence):
 
 def test_origins_tell_each_number(evidence):
     machine, origins = machine_input.origins(evidence, "2x 9754")
-    assert set(origins) == set(own_machines.NUMBERS) and origins["sockets"] == "asked for"
+    assert set(origins) == set(machines.NUMBERS) and origins["sockets"] == "asked for"
     assert "EXTRAPOLATED" in origins["dram_peak_bytes_per_s_per_socket"]
     again = machine_input.from_text(evidence, lscpu(*HOSTS["EPYC 8434P"][0]), "lscpu.txt", given="x").origins
     assert again["cpus_per_domain"] == "told by lscpu (lscpu.txt)"

@@ -1,9 +1,41 @@
-"""data/machines against the CPUID dumps and the rows."""
+"""data/cpuid_features.csv and its reader."""
 
 import pytest
 
 from costmodel.errors import BadInput
-from costmodel.evidence import store
+from costmodel.evidence import paths, store
+from costmodel.evidence.machines import FILE
+from costmodel.evidence.machines import read_dumps as read
+
+
+def test_dump_of_rome():
+    row = read(paths.data_dir() / FILE)["AuthenticAMD0830F10_K17_Rome_CPUID.txt"]
+    assert (row.signature, row.l2_bytes, row.l3_bytes) == ("00830F10", 512 * 1024, 16 * 2**20)
+    assert {"sev_es", "vm_page_flush", "wbnoinvd"} <= row.bits
+    assert "sme_coherent" not in row.bits
+
+
+def test_empty_bits_of_intel_count_as_absent():
+    row = read(paths.data_dir() / FILE)["GenuineIntel00606A6_ICX_CPUID2.txt"]
+    assert row.bits == {"clflushopt", "clwb", "wbnoinvd"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [
+        (",00830F10,256,64,1,", ",00830F10,256,64,2,", "clflushopt"),
+        ("K17_Rome_CPUID.txt", "K17_Rome_CPUID2.txt", "source"),
+        (",0,512,2,0,16384,8,1,2,128,", ",0,512,2,0,,8,1,2,128,", "l3_kib"),
+    ],
+)
+def test_bad_dump_is_refused(edit, old, new, field):
+    root = edit(FILE, old, new)
+    with pytest.raises(BadInput) as caught:
+        read(root / FILE)
+    assert caught.value.field == field
+
+
+# data/machines against the CPUID dumps and the rows.
 
 IDS = (
     "epyc-7601-2s",
@@ -90,7 +122,7 @@ def test_a_number_without_source_is_missing_with_a_reason(evidence):
     assert evidence.machine("epyc-7601-2s").dram_peak_bytes_per_s_per_socket == pytest.approx(170.624e9)
 
 
-FILE = "machines/epyc-7763-2s.toml"
+FILE_MACHINES = "machines/epyc-7763-2s.toml"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +157,7 @@ FILE = "machines/epyc-7763-2s.toml"
     ],
 )
 def test_bad_machine_is_refused_with_its_place(edit, old, new, field):
-    root = edit(FILE, old, new)
+    root = edit(FILE_MACHINES, old, new)
     with pytest.raises(BadInput) as caught:
         store.read(root)
     assert (caught.value.file, caught.value.field) == ("epyc-7763-2s.toml", field)
@@ -133,6 +165,6 @@ def test_bad_machine_is_refused_with_its_place(edit, old, new, field):
 
 
 def test_broken_toml_is_refused(edit):
-    root = edit(FILE, "[numbers]", "[numbers")
+    root = edit(FILE_MACHINES, "[numbers]", "[numbers")
     with pytest.raises(BadInput, match="no TOML"):
         store.read(root)

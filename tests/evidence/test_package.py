@@ -7,7 +7,7 @@ import pytest
 
 from costmodel.errors import BadInput
 from costmodel.evidence import package, paths
-from costmodel.evidence.files import data_files
+from costmodel.evidence.paths import data_files
 
 
 def test_description_of_the_repository_is_current():

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from costmodel.cli import cli
 from costmodel.cli.ask import Predictor, of_host, predicted
-from costmodel.evidence import cpuid, hosts, machines, measurements, parts, paths, workloads
+from costmodel.evidence import hosts, machine_input, machines, measurements, paths, workloads
 from costmodel.evidence.store import load
 from costmodel.kvm import admissibility, decisions, events, kernels, setup
 from costmodel.mail import read as mails
@@ -102,12 +102,12 @@ def _data() -> Path:
 
 @cache
 def _dumps():
-    return cpuid.read(_data() / cpuid.FILE)
+    return machines.read_dumps(_data() / machines.FILE)
 
 
 @cache
 def _machines():
-    return {path.stem: machines.read(path, _dumps()) for path in sorted((_data() / "machines").glob("*.toml"))}
+    return {path.stem: machines.read_machine(path, _dumps()) for path in sorted((_data() / "machines").glob("*.toml"))}
 
 
 def _head(path: Path, lines: int) -> bytes:
@@ -281,8 +281,10 @@ def readers() -> list[Reader]:
     """All of them."""
     return [
         Reader("measurements.csv", _file("measurements.csv"), measurements.read),
-        Reader("cpuid_features.csv", _file("cpuid_features.csv"), cpuid.read),
-        Reader("server_parts.csv", _file("server_parts.csv"), lambda path: parts.read(path, tuple(_dumps()))),
+        Reader("cpuid_features.csv", _file("cpuid_features.csv"), machines.read_dumps),
+        Reader(
+            "server_parts.csv", _file("server_parts.csv"), lambda path: machine_input.read_parts(path, tuple(_dumps()))
+        ),
         Reader("admissibility.csv", _file("kvm/admissibility.csv"), admissibility.read_facts),
         Reader("disagreements.csv", _file("kvm/disagreements.csv"), admissibility.read_documented),
         Reader("events.csv", _file("kvm/events.csv"), events.read),
@@ -291,7 +293,7 @@ def readers() -> list[Reader]:
         Reader("call_chains.csv", _file("kvm/call_chains.csv"), tasks.read),
         Reader("upstream_behaviour.csv", _file("kvm/upstream_behaviour.csv"), kernels.read),
         Reader("upstream_decisions.csv", _file("kvm/upstream_decisions.csv"), decisions.read_decisions),
-        Reader("machine.toml", _documents("machines"), _named(lambda path: machines.read(path, _dumps()))),
+        Reader("machine.toml", _documents("machines"), _named(lambda path: machines.read_machine(path, _dumps()))),
         Reader("workload.toml", _documents("workloads"), _named(workloads.read)),
         Reader("profile.json", _profile, _read_profile, 6, _changed_profile),
         Reader("trace.txt", _traces, _import_trace, 8),

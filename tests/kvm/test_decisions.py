@@ -7,7 +7,7 @@ import pytest
 
 from costmodel.errors import BadInput
 from costmodel.evidence.paths import data_dir
-from costmodel.evidence.table import csv_text
+from costmodel.evidence.tables import csv_text
 from costmodel.kvm import decisions, kernels
 from costmodel.kvm.admissibility import judge
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, triggers_of

@@ -6,9 +6,8 @@ import pytest
 
 from costmodel.errors import BadInput
 from costmodel.evidence import rendezvous
-from costmodel.evidence.numbers import read_records
 from costmodel.evidence.paths import data_dir
-from costmodel.evidence.table import csv_text
+from costmodel.evidence.tables import csv_text, read_records
 from costmodel.kvm import admissibility, builds, decisions, events, kernels, predicates, releases, setup
 from costmodel.kvm.catalog import Guest, Placement, Strategy, Trigger
 from costmodel.traces import tasks

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 from costmodel.measure import invalidations, tracefs
-from costmodel.measure.buffer import Buffer
 from costmodel.measure.journal import System, changing
+from costmodel.measure.native import Buffer
 from costmodel.measure.signals import Interrupted, Signals
 
 FILES = {

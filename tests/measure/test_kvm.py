@@ -5,8 +5,8 @@ import os
 import pytest
 
 from costmodel.measure import kvm
-from costmodel.measure.buffer import Buffer
 from costmodel.measure.kvm import Vm
+from costmodel.measure.native import Buffer
 from costmodel.measure.probe import Skipped
 
 

@@ -9,8 +9,8 @@ import time
 import pytest
 
 from costmodel.measure import native
-from costmodel.measure.buffer import Buffer
 from costmodel.measure.host import describe
+from costmodel.measure.native import Buffer
 
 C_PROGRAM = r"""
 #include <stdint.h>
@@ -89,10 +89,10 @@ def test_ticks_are_the_clock():
 
 
 def test_a_chain_comes_back_after_all_its_lines():
-    from costmodel.measure import refill
+    from costmodel.measure import caches
 
     with Buffer(2**16) as memory:
-        chain = refill.random_chain(memory, 2**16, seed=3)
+        chain = caches.random_chain(memory, 2**16, seed=3)
         memory.array()[::8] = chain
         seen, at = set(), memory.address
         for _ in range(2**16 // 64):

@@ -14,7 +14,7 @@ import pytest
 
 from costmodel.evidence.paths import data_dir
 from costmodel.measure import invalidations, kvm, traces
-from costmodel.measure.buffer import Buffer
+from costmodel.measure.native import Buffer
 from costmodel.measure.probe import Skipped
 from costmodel.traces.tasks import trigger_of_chain
 

@@ -4,24 +4,24 @@ import struct
 
 import pytest
 
-from costmodel.measure import sev
-from costmodel.measure.buffer import Buffer
+from costmodel.measure import kvm
 from costmodel.measure.host import usable_cpus
+from costmodel.measure.native import Buffer
 from costmodel.measure.probe import Settings, Skipped
 
 NAMES = {
-    sev.KVM_CREATE_VM: "create_vm",
-    sev.KVM_CREATE_VCPU: "create_vcpu",
-    sev.KVM_GET_VCPU_MMAP_SIZE: "mmap_size",
-    sev.KVM_SET_USER_MEMORY_REGION: "memory_slot",
-    sev.KVM_RUN: "run",
-    sev.KVM_MEMORY_ENCRYPT_OP: "encrypt_op",
-    sev.KVM_MEMORY_ENCRYPT_REG_REGION: "register",
-    sev.KVM_MEMORY_ENCRYPT_UNREG_REGION: "unregister",
+    kvm.KVM_CREATE_VM: "create_vm",
+    kvm.KVM_CREATE_VCPU: "create_vcpu",
+    kvm.KVM_GET_VCPU_MMAP_SIZE: "mmap_size",
+    kvm.KVM_SET_USER_MEMORY_REGION: "memory_slot",
+    kvm.KVM_RUN: "run",
+    kvm.KVM_MEMORY_ENCRYPT_OP: "encrypt_op",
+    kvm.KVM_MEMORY_ENCRYPT_REG_REGION: "register",
+    kvm.KVM_MEMORY_ENCRYPT_UNREG_REGION: "unregister",
 }
 
 
-class Recorded(sev.Kernel):
+class Recorded(kvm.Kernel):
     """Hands out file numbers, keeps what it was asked, and fails where it is told to."""
 
     def __init__(self, symbols="", fails=()):
@@ -71,18 +71,18 @@ def root(tmp_path):
 
 def test_the_sequence_is_that_of_the_kernel_interface():
     kernel = Recorded()
-    with Buffer(4096) as memory, sev.SevVm(memory, kernel) as vm:
+    with Buffer(4096) as memory, kvm.SevVm(memory, kernel) as vm:
         vm.enter(usable_cpus()[:1])
         assert vm.flush_s() > 0
     assert [name for name, _ in kernel.calls] == [
         "open",
         "open",
         "create_vm",
-        f"sev_{sev.KVM_SEV_INIT}",
+        f"sev_{kvm.KVM_SEV_INIT}",
         "memory_slot",
         "create_vcpu",
         "mmap_size",
-        f"sev_{sev.KVM_SEV_LAUNCH_START}",
+        f"sev_{kvm.KVM_SEV_LAUNCH_START}",
         "run",
         "register",
         "unregister",
@@ -92,7 +92,7 @@ def test_the_sequence_is_that_of_the_kernel_interface():
 
 def test_the_region_that_is_unregistered_is_the_one_that_was_registered():
     kernel = Recorded()
-    with Buffer(4096) as memory, sev.SevVm(memory, kernel) as vm:
+    with Buffer(4096) as memory, kvm.SevVm(memory, kernel) as vm:
         vm.flush_s()
         regions = [struct.unpack("QQ", argument) for name, argument in kernel.calls if name.endswith("register")]
         assert regions == [(memory.address, 4096)] * 2
@@ -104,21 +104,21 @@ def test_the_numbers_of_the_ioctls_follow_from_their_layout():
     def ioc(direction, number, size):
         return direction << 30 | size << 16 | 0xAE << 8 | number
 
-    assert ioc(3, 0xBA, 8) == sev.KVM_MEMORY_ENCRYPT_OP
-    assert ioc(2, 0xBB, 16) == sev.KVM_MEMORY_ENCRYPT_REG_REGION
-    assert ioc(2, 0xBC, 16) == sev.KVM_MEMORY_ENCRYPT_UNREG_REGION
-    assert ioc(1, 0x46, struct.calcsize("IIQQQ")) == sev.KVM_SET_USER_MEMORY_REGION
+    assert ioc(3, 0xBA, 8) == kvm.KVM_MEMORY_ENCRYPT_OP
+    assert ioc(2, 0xBB, 16) == kvm.KVM_MEMORY_ENCRYPT_REG_REGION
+    assert ioc(2, 0xBC, 16) == kvm.KVM_MEMORY_ENCRYPT_UNREG_REGION
+    assert ioc(1, 0x46, struct.calcsize("IIQQQ")) == kvm.KVM_SET_USER_MEMORY_REGION
 
 
 def test_an_entry_that_the_guest_ends_at_once_still_counts():
     kernel = Recorded(fails=("run",))
-    with Buffer(4096) as memory, sev.SevVm(memory, kernel) as vm:
+    with Buffer(4096) as memory, kvm.SevVm(memory, kernel) as vm:
         vm.enter(usable_cpus()[:1])
     assert ("run", 0) in kernel.calls
 
 
 def test_a_vcpu_that_cannot_enter_is_said(host, root):
-    table = sev.probe(host, Settings(quick=True), lambda: None, Recorded(sev.MASK_SYMBOL, fails=("run",)), root)
+    table = kvm.probe(host, Settings(quick=True), lambda: None, Recorded(kvm.MASK_SYMBOL, fails=("run",)), root)
     assert any("may not have entered" in note and "CPU" in note for note in table.notes)
 
 
@@ -126,18 +126,18 @@ def test_a_vcpu_that_cannot_enter_is_said(host, root):
 def test_a_refusal_closes_every_file(step):
     kernel = Recorded(fails=(step,))
     with Buffer(4096) as memory, pytest.raises(Skipped, match="Invalid argument"):
-        sev.SevVm(memory, kernel)
+        kvm.SevVm(memory, kernel)
     assert not kernel.open_files
 
 
-@pytest.mark.parametrize(("symbols", "mask"), [("0 T wbinvd_on_all_cpus\n", False), (f"0 T {sev.MASK_SYMBOL}\n", True)])
+@pytest.mark.parametrize(("symbols", "mask"), [("0 T wbinvd_on_all_cpus\n", False), (f"0 T {kvm.MASK_SYMBOL}\n", True)])
 def test_the_mask_is_told_by_the_function_that_the_kernel_has(host, root, symbols, mask):
     kernel = Recorded(symbols)
-    table = sev.probe(host, Settings(quick=True), lambda: None, kernel, root)
+    table = kvm.probe(host, Settings(quick=True), lambda: None, kernel, root)
     assert {row["masked"] for row in table.rows} == {mask}
     counts = {row["cpus"] for row in table.rows}
     assert counts == ({1, 2, len(usable_cpus()) // 2, len(usable_cpus())} - {0} if mask else {len(usable_cpus())})
-    assert {row["dirty_share"] for row in table.rows} == set(sev.DIRTY_SHARES)
+    assert {row["dirty_share"] for row in table.rows} == set(kvm.DIRTY_SHARES)
     entered = [name for name, _ in kernel.calls].count("run")
     flushes = [name for name, _ in kernel.calls].count("unregister")
     assert entered >= flushes
@@ -158,15 +158,15 @@ def test_what_is_missing_is_said_exactly(host, root, gone, said):
     else:
         (root / gone).unlink()
     with pytest.raises(Skipped, match=said):
-        sev.probe(host, Settings(quick=True), lambda: None, Recorded(), root)
+        kvm.probe(host, Settings(quick=True), lambda: None, Recorded(), root)
 
 
-@pytest.mark.parametrize(("symbols", "mask"), [("", False), (sev.MASK_SYMBOL, True)])
+@pytest.mark.parametrize(("symbols", "mask"), [("", False), (kvm.MASK_SYMBOL, True)])
 def test_the_number_of_flushes_is_told_before_they_are_made(host, root, symbols, mask):
     """One unregistration per virtual machine, and what the kernel flushes when the machine goes."""
     kernel, settings = Recorded(symbols), Settings(quick=True)
-    sev.probe(host, settings, lambda: None, kernel, root)
+    kvm.probe(host, settings, lambda: None, kernel, root)
     unregistered = [name for name, _ in kernel.calls].count("unregister")
-    assert f"sev: {unregistered * sev.FLUSHES_PER_VM[mask]} whole-cache flushes" in sev.planned(
+    assert f"sev: {unregistered * kvm.FLUSHES_PER_VM[mask]} whole-cache flushes" in kvm.planned(
         settings, Recorded(symbols)
     )

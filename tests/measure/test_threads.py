@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from costmodel.measure.host import usable_cpus
-from costmodel.measure.threads import Worker, ended, spinning, together
+from costmodel.measure.native import Worker, ended, spinning, together
 
 CPU = usable_cpus()[0]
 

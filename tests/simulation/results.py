@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 
-from costmodel.evidence import paths, table
+from costmodel.evidence import paths, tables
 from costmodel.formulas.compiled import fingerprint
 from costmodel.hashing import value_hash, write_beside
 from costmodel.validation.simulation import COLUMNS, FILE, Result
@@ -86,7 +86,7 @@ def compared(cases: Iterable[Case], known: Simulated) -> list[Result]:
 def text(found: Iterable[Result]) -> str:
     """The file with all results."""
     numbers = ("simulated", "half_width", "formula")
-    return table.csv_text(
+    return tables.csv_text(
         COLUMNS,
         [
             [f"{value:.12g}" if name in numbers else value for name in COLUMNS for value in [getattr(one, name)]]
