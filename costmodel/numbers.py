@@ -20,18 +20,22 @@ _SCALES = {
 }
 
 
-def significant(value: float, digits: int = 2) -> str:
-    """`value` with `digits` significant digits, without an exponent between 0.001 and 1e6.
+LEAST_OF_UNIT = 0.01
+"""A median below this part of a unit is shown in its own unit."""
 
-    >>> significant(0.012345), significant(1234.5), significant(3.0, 2), significant(0.0)
-    ('0.012', '1200', '3.0', '0')
+
+def significant(value: float, digits: int = 2) -> str:
+    """`value` with `digits` significant digits, without an exponent between 0.00001 and 1e6.
+
+    >>> significant(0.012345), significant(1234.5), significant(3.0, 2), significant(0.0), significant(7e-5, 1)
+    ('0.012', '1200', '3.0', '0', '0.00007')
     """
     if value == 0 or not math.isfinite(value):
         return "0" if value == 0 else str(value)
     exponent = math.floor(math.log10(abs(value)))
     rounded = round(value, digits - 1 - exponent)
     exponent = math.floor(math.log10(abs(rounded)))
-    if not -4 < exponent < 6:
+    if not -6 < exponent < 6:
         return f"{rounded:.{digits - 1}e}"
     return f"{rounded:.{max(0, digits - 1 - exponent)}f}"
 
@@ -69,9 +73,10 @@ def quantity(value: float, unit: str, digits: int = 2) -> str:
 def interval(
     low: float, median: float, high: float, unit: str, most: float | None = None, like: float | None = None
 ) -> str:
-    """Median and 90 % interval in one unit, with the digits that the width carries: one where it spans a factor of 4.
+    """Median and 90 % interval in one unit, with the digits that the width carries: one where it spans a factor of 4, else two.
 
-    Rounding never goes beyond `most`, the largest value that the quantity can have; `like` is a value whose unit is taken.
+    The unit is that of the upper end, so that no end has four digits where a larger unit has fewer; of an interval so wide
+    that the median would be below a hundredth of it, the median's. Rounding never goes beyond `most`, the largest value that the quantity can have; `like` is a value whose unit is taken.
 
     >>> interval(0.0011, 0.0034, 0.0102, "s")
     '3 [1, 10] ms'
@@ -83,10 +88,14 @@ def interval(
     '10 1/s'
     >>> interval(0.0003, 0.0008, 0.002, "s", like=0.0012)
     '0.8 [0.3, 2] ms'
+    >>> interval(4e-5, 8e-4, 1e-2, "s"), interval(7e-5, 7e-4, 6e-3, "1"), interval(1e-8, 1e-6, 1e-2, "s")
+    ('0.8 [0.04, 10] ms', '0.0007 [0.00007, 0.006]', '1 [0.01, 10000] us')
     """
     if low == median == high == 0:
         return "0"
-    factor, name = scale_of(median if like is None else like, unit)
+    factor, name = scale_of(high if like is None else like, unit)
+    if like is None and abs(median) < LEAST_OF_UNIT * factor:
+        factor, name = scale_of(median, unit)
     if low == median == high:
         return f"{_bounded(median / factor, 2, most)} {name}".rstrip()
     wide = low <= 0 or high / low > 4
