@@ -125,8 +125,8 @@ def cost_command(
     if not rows:
         click.echo(result.headline)
         return
-    from costmodel.report.layout import aligned, widths_of
-    from costmodel.report.recommendation import NEEDS, cell, ends, loss_cell
+    from costmodel.report.layout import aligned, cell, widths_of
+    from costmodel.report.recommendation import NEEDS, ends, loss_cell
 
     for name in (trigger,) if trigger else names:
         click.echo(f"\n{name}  ({guest} on {machine}, {workload}, {result.kernel_version})")

@@ -7,7 +7,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from costmodel.decision.result import CostRow, PolicyEntry
+from costmodel.decision.result import CostRow, Interval, PolicyEntry
+from costmodel.numbers import ceiling, interval
 from costmodel.plain import quoted_words
 
 WIDTH = 72
@@ -43,6 +44,17 @@ def command_lines(command: str) -> list[str]:
             current = "   "
         current += f" {word}"
     return [*lines, current]
+
+
+def cell(value: Interval | None, like: float | None = None, *, marked: bool = False, none: str = "-") -> str:
+    """An interval, in the unit of `like` if that is given, called a ceiling where it is one; `none` where there is none.
+
+    `marked`: a star says that a prior by rule went in.
+    """
+    if value is None:
+        return none
+    shown = interval(value.low, value.median, value.high, value.unit, value.most, like)
+    return ceiling(shown + ("*" if marked and value.extrapolated else ""), value.at_most)
 
 
 def listed(title: str, texts: Iterable[str]) -> list[str]:

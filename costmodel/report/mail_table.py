@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from costmodel.decision.result import Alternatives, MeasuredHost, ModelRow, Upstreamed
 from costmodel.kvm.catalog import STRATEGIES
 from costmodel.numbers import interval, quantity
-from costmodel.report.layout import TABLE_WIDTH, aligned, ascii_text, command_lines, widths_of, wrap
-from costmodel.report.recommendation import NEEDS, cell
+from costmodel.report.layout import TABLE_WIDTH, aligned, ascii_text, cell, command_lines, widths_of, wrap
+from costmodel.report.recommendation import NEEDS
 from costmodel.report.rounding import change
 
 LOST, LOST_AT_MOST = "host CPUs lost", "host CPUs, at most"

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from costmodel.decision.result import Advice, Interval, Recommendation
 from costmodel.decision.views import view as view_of
-from costmodel.numbers import ceiling, interval, probability, quantity
+from costmodel.numbers import probability, quantity
 from costmodel.plain import UNSEEN
 from costmodel.report import layout, plots, recommendation, waits
 
@@ -83,10 +83,7 @@ def _environment():
 
 def cell(value: Interval | None) -> str:
     """An interval with its unit, marked where a prior by rule went in."""
-    if value is None:
-        return "\N{EN DASH}"
-    shown = interval(value.low, value.median, value.high, value.unit, value.most) + ("*" if value.extrapolated else "")
-    return ceiling(shown, value.at_most)
+    return layout.cell(value, marked=True, none="\N{EN DASH}")
 
 
 def fragment(name: str, **values: object) -> str:

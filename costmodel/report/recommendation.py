@@ -18,18 +18,9 @@ from costmodel.decision.result import (
     TogetherRow,
 )
 from costmodel.kvm.kernels import LOOK, LOOKED
-from costmodel.numbers import ceiling, interval, probability, quantity, shortened
+from costmodel.numbers import ceiling, probability, quantity, shortened
 from costmodel.report import waits
-from costmodel.report.layout import WIDTH, aligned, command_lines, listed, policies, widths_of, wrap
-
-
-def cell(value: Interval | None, like: float | None = None) -> str:
-    """An interval, in the unit of `like` if that is given, called a ceiling where it is one; or a dash."""
-    if value is None:
-        return "-"
-    shown = interval(value.low, value.median, value.high, value.unit, value.most, like)
-    return ceiling(shown, value.at_most)
-
+from costmodel.report.layout import WIDTH, aligned, cell, command_lines, listed, policies, widths_of, wrap
 
 CEILING = (
     "holds what is uncertain about one flush. How often it comes is not in it and is told by two ends: at most (the shortest "

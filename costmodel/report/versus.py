@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from costmodel.decision.result import Versus, VersusChange, VersusRow, VersusTrigger
 from costmodel.kvm.kernels import KERNELS
 from costmodel.numbers import quantity
-from costmodel.report.layout import aligned, command_lines, wrap
-from costmodel.report.recommendation import MARKS, cell, mark_of
+from costmodel.report.layout import aligned, cell, command_lines, wrap
+from costmodel.report.recommendation import MARKS, mark_of
 from costmodel.report.rounding import change
 
 MARK = "*"

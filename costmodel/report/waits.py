@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from costmodel.decision.result import BillRow, ContentionRow, HybridRow, Interval, Recommendation
 from costmodel.kvm.catalog import PLACEMENTS
-from costmodel.numbers import ceiling, interval, quantity
+from costmodel.numbers import ceiling, quantity
+from costmodel.report import layout
 
 UNFELT_S = 1e-6
 """A wait of a page fault that stays below this is lost in the fault itself."""
@@ -73,12 +74,12 @@ def _lines(rows: Sequence[ContentionRow]) -> tuple[Line, ...]:
 def cell(value: Interval | None) -> str:
     """The interval; a dash without bound, `< 1 ns` where even the upper end stays below."""
     if value is None:
-        return "-"
+        return layout.cell(value)
     if value.unit == "s" and 0 < value.high < UNSEEN_S:
         return "< 1 ns"
     if value.low == value.high and value.unit == "1":
         return f"{value.median:g}"
-    return interval(value.low, value.median, value.high, value.unit, value.most)
+    return layout.cell(value.model_copy(update={"at_most": False}))
 
 
 def told(value: Interval | None) -> str:
