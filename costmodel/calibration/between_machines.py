@@ -16,10 +16,10 @@ import numpy
 
 from costmodel.errors import MissingNumber
 from costmodel.evidence.hosts import Profile
+from costmodel.evidence.records import PAGE_BYTES
 from costmodel.evidence.store import Evidence
 
 INSTRUCTION = "CLFLUSHOPT"
-PAGE_BYTES = 4096.0
 LINE_BYTES = 64.0
 SLOPES = ("dirty", "clean", "absent")
 RANGE_FLUSH = ("start", *SLOPES)

@@ -104,11 +104,13 @@ def _text(path: Path) -> str:
 
 def _workload(guest: RunningGuest, host: Running) -> tuple[str, str]:
     """The workload that the host's settings bring about for this guest, and why."""
+    from costmodel.evidence.workloads import DEFAULT
+
     scans = host.settings.get("numa_balancing")
     if scans is None:
-        return "autonuma-default", "whether NUMA balancing is on was not seen: taken as on"
+        return DEFAULT, "whether NUMA balancing is on was not seen: taken as on"
     if scans != "0":
-        return "autonuma-default", "NUMA balancing is on"
+        return DEFAULT, "NUMA balancing is on"
     if guest.mergeable and host.settings.get("ksm_run") == "1":
         return "ksm-default", "NUMA balancing is off, KSM is on and may merge this guest's memory"
     ksm = {None: "whether KSM runs was not seen", "1": "KSM may not merge this guest's memory"}

@@ -9,7 +9,7 @@ import numpy
 from costmodel.cost.draws import Case, Draws
 from costmodel.cost.scenario import Scenario
 from costmodel.errors import MissingNumber
-from costmodel.evidence.records import Machine
+from costmodel.evidence.records import PAGE_BYTES, Machine
 from costmodel.formulas.compiled import value
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, Strategy
 
@@ -17,7 +17,6 @@ from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, Strategy
 #
 # Every function takes scalars or arrays that broadcast with the draws and returns arrays in seconds.
 
-PAGE_BYTES = 4096.0
 NEVER = 1e-12
 """Keeps a share at its end (a sweep reaches none and all) from a division by zero."""
 WALK = ("walk_start_s", "line_empty_s", "line_valid_s", "serial_exponent", "valid_exponent", "smt_factor")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy
 
 from costmodel.errors import BadInput, known_id
-from costmodel.evidence.records import Machine, TriggerLoad, Workload
+from costmodel.evidence.records import PAGE_BYTES, Machine, TriggerLoad, Workload
 from costmodel.evidence.store import Evidence
 from costmodel.kvm import builds, catalog, events, kernels, predicates
 from costmodel.kvm.catalog import TRIGGERS, triggers_of
@@ -172,7 +172,6 @@ class Scenario:
 
 ALL = "all"
 """In rates: every event at the guest's hook."""
-PAGE_BYTES = 4096.0
 FOLIO_BYTES = (4096, 2**21)
 """Sizes of a page and of a huge page, those that an RMP entry can have."""
 RANGE_ASSUMED = "range not published: one 4 KiB page assumed"

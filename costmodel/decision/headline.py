@@ -10,6 +10,7 @@ import numpy
 from costmodel.cost.draws import Case
 from costmodel.cost.event import NO_WBNOINVD, cpus_flushed, executed, title_on
 from costmodel.cost.scenario import PAGE_BYTES, RANGE_ASSUMED, Scenario
+from costmodel.cost.sweep import LOSSES
 from costmodel.cost.total import Total, distances, ranges_per_pass, stock, total
 from costmodel.decision.choice import Study
 from costmodel.decision.result import Advice
@@ -20,7 +21,6 @@ from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
 from costmodel.kvm.setup import contradictions
 from costmodel.numbers import ceiling, interval, probability, quantity, significant
 
-LOSSES = (0.01, 0.10)
 MEASURE_RATE = (
     "perf stat -e kvm:kvm_unmap_hva_range -p PID_OF_THE_VMM -- sleep 300, and give it back as --rate all=COUNT/300; it "
     "counts every cause in the threads of the VMM, and events that meet no memory slot and flush nothing; what ksmd, "

@@ -31,13 +31,12 @@ from costmodel.decision.tables import (
 )
 from costmodel.errors import NotApplicable
 from costmodel.evidence.store import Evidence, load
+from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
 from costmodel.hashing import value_hash
 from costmodel.kvm import kernels
 from costmodel.kvm.catalog import GUESTS, Guest, triggers_of
 from costmodel.kvm.decisions import kernel_notes
 from costmodel.kvm.kernels import LOOK, LOOKED, Candidate, SeveralKernels
-
-DEFAULT_WORKLOAD = "autonuma-default"
 
 
 def recommend(

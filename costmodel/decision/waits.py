@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy
 
 from costmodel.cost.draws import Case, Draws
-from costmodel.cost.sweep import cap_bytes
+from costmodel.cost.sweep import LOSSES, cap_bytes
 from costmodel.cost.tenants import bill
 from costmodel.cost.total import Total
 from costmodel.cost.waits import Contention, contention
@@ -19,7 +19,6 @@ from costmodel.formulas.compiled import value
 from costmodel.kvm.catalog import PLACEMENTS, STRATEGIES
 from costmodel.kvm.kernels import HOOK_PLACEMENTS, placement_for
 
-LOSSES = (0.01, 0.10)
 CAP_DRAWS = 1024
 """Enough for the interval of a cap, which takes a search per draw."""
 INTERRUPTS_OFF = ("limits.csd_lock_s", "limits.hard_lockup_s")

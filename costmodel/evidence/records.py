@@ -13,6 +13,9 @@ Use = Literal["fit", "check", "exclude"]
 UncertaintyKind = Literal["statistical", "bound", "none"]
 Bound = Literal["exact", "lower", "upper"]
 
+PAGE_BYTES, HUGE_PAGE_BYTES = 4096.0, 2.0**21
+"""Sizes of a page of x86: what page tables map, and what one entry of the level above maps."""
+
 
 @dataclass(frozen=True)
 class Measurement:

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
-
 from costmodel.errors import BadInput
 from costmodel.plain import FORMULA_START, csv_cell
 
@@ -316,9 +314,11 @@ def read_document(path: Path) -> dict[str, object]:
 
 
 def read_records(path: Path, key: str, record: type[Record]) -> dict[str, Record]:
-    """The entries of the array of tables `key`, each a pydantic `record` with an id of its own. Raises BadInput with the
+    """The entries of the array of tables `key`, each a `record` (a dataclass) with an id of its own, as pydantic reads it. Raises BadInput with the
     entry and the field.
     """
+    from pydantic import TypeAdapter, ValidationError  # a command line that asks for no record shall not wait for it
+
     adapter = TypeAdapter(record)
     found: dict[str, Record] = {}
     entries = read_document(path).get(key)

@@ -12,6 +12,8 @@ from costmodel.evidence.records import Sourced, TriggerLoad, Workload
 from costmodel.evidence.tables import VALUE_MAX, Number, parse, read_toml, subtable, text, texts
 
 FOLDER = "workloads"
+DEFAULT = "autonuma-default"
+"""The workload that is asked for where nobody names one: NUMA balancing as the kernel starts it."""
 RESIDENT = "resident"
 """Range length of triggers that act on the whole VM."""
 

@@ -7,18 +7,17 @@ refused with the record and the field.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, TypeVar
-
-from pydantic import ConfigDict, field_validator
-from pydantic.dataclasses import dataclass
+from typing import ClassVar, Literal, TypeVar
 
 from costmodel.errors import known_id
 from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
 from costmodel.evidence.tables import read_document, read_records, subtable
 
-STRICT = ConfigDict(extra="forbid")
+STRICT = {"extra": "forbid"}
+"""How pydantic reads a record: a field that it does not have is refused."""
 Version = tuple[int, int, int]
 Record = TypeVar("Record")
 FIRST: Version = (0, 0, 0)
@@ -53,12 +52,14 @@ class Catalog(Mapping[str, Record]):
         return len(self._records)
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class Guest:
     """A guest type. `requires` names the machine features without which it cannot run; `vendor` is amd, intel or None;
     `successor` is the guest type that mainline has in its place; `properties` decide about its flushes
     (data/kvm/guests.toml says what each means).
     """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     id: str
     title: str
@@ -74,7 +75,7 @@ class Guest:
         return name in self.properties
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class Strategy:
     """One way to flush, or not to.
 
@@ -82,6 +83,8 @@ class Strategy:
     that does it anywhere, None if no kernel version is known to; `features` are machine features. `contains` is another
     strategy that is a part of it, so that its cost is a lower bound.
     """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     id: str
     title: str
@@ -104,13 +107,15 @@ class Strategy:
         return self.instruction in ("wbinvd", "wbnoinvd")
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class Cause:
     """A way of the kernel to a trigger's notifier. `before` names the conditions (`costmodel.kvm.events`) that are tested
     before it fires, `after` those tested afterwards, where the page stays if one fails. `moves`: the page leaves the guest
     if all hold. `goes_on`: a pass that changed nothing goes on to the next range at once. `since` and `until` are the
     first release that works so and the first that does not.
     """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     id: str
     title: str
@@ -122,18 +127,12 @@ class Cause:
     since: Version = FIRST
     until: Version = NO_END
 
-    @field_validator("since", "until", mode="before")
-    @classmethod
-    def _release(cls, value: object) -> object:
-        """`6.19` as a triple."""
-        return (*map(int, value.split(".")), 0) if isinstance(value, str) else value
-
     def exists_in(self, release: Version) -> bool:
         """Whether the release works so."""
         return self.since <= release < self.until
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class Trigger:
     """An event of the host or of KVM at which a flush may be due.
 
@@ -145,6 +144,8 @@ class Trigger:
     and none of `excludes`. `causes` are the kernel's ways to the notifier; KVM's own events have none. `stock_bytes`: the
     event uses up one piece of this size of the guest, so that there are no more of them than pieces.
     """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     id: str
     title: str
@@ -197,7 +198,7 @@ class Trigger:
         return self.requires <= guest.properties and not self.excludes & guest.properties
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class Placement:
     """Where a hook runs relative to mmu_lock, and who `waits` there; `admissible` is false where the page may be reused
     before the flush.
@@ -205,6 +206,8 @@ class Placement:
     `hooks` are the names that the thread of 2023-08-18 gives to a hook there: before/after pairs around lock and
     unlock, or on_lock and on_unlock symmetric with respect to the lock.
     """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     id: str
     title: str

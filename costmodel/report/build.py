@@ -21,6 +21,7 @@ from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence import machine_input
 from costmodel.evidence.paths import notebooks_dir
 from costmodel.evidence.store import load
+from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
 from costmodel.hashing import write_beside
 from costmodel.kvm import kernels
 from costmodel.kvm.catalog import GUESTS
@@ -107,7 +108,6 @@ def arguments(parameters: ReportParameters) -> dict[str, object]:
 # Builds reports: text, JSON and SVG in this process, pages by papermill in parallel, the index last.
 
 NOTEBOOK = "flush_strategy.ipynb"
-DEFAULT_WORKLOAD = "autonuma-default"
 COMMITTED = (".txt", ".json", ".svg")
 COMMITTED_PLOTS = (("sev", "epyc-7763-2s"), ("sev-snp-gmem", "epyc-7763-2s"))
 

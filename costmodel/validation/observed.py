@@ -13,7 +13,7 @@ from costmodel.cost.draws import Case, Draws
 from costmodel.cost.event import whole_cache
 from costmodel.cost.scenario import scenario
 from costmodel.cost.total import total
-from costmodel.evidence.records import Measurement
+from costmodel.evidence.records import HUGE_PAGE_BYTES, PAGE_BYTES, Measurement
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
 from costmodel.numbers import interval, quantity, significant
@@ -25,8 +25,6 @@ LARGE_HOST = "epyc-9654-2s"
 """The catalogued EPYC whose number of CPUs comes next to that of row E03; its caches stand for that host's."""
 PLAUSIBLE = 0.05
 """Stated before the draws were looked at: what the model gives a chance of one in twenty it does not exclude."""
-PAGE_BYTES = 4096.0
-HUGE_PAGE_BYTES = 2.0**21
 SHUTDOWNS = {"S06": "dynamic page removal", "S07": "reclaim in TD_TEARDOWN state"}
 GUESTS = ("a", "b", "c")
 """Suffixes of the rows: three guests."""

@@ -19,7 +19,9 @@ from costmodel.decision.proposals import overlap_share, variant_rows
 from costmodel.decision.recommend import study_all
 from costmodel.decision.result import BillRow, ContentionRow, Interval, VariantRow
 from costmodel.decision.waits import bill_rows, contention_rows
+from costmodel.evidence.records import HUGE_PAGE_BYTES, PAGE_BYTES
 from costmodel.evidence.store import Evidence
+from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
 from costmodel.kvm.catalog import PLACEMENTS
 from costmodel.numbers import interval
 from costmodel.validation.row import Row, Verdict
@@ -29,7 +31,6 @@ THEN = "6.6"
 """The kernel of the thread: WBINVD on all CPUs at each invalidation."""
 SETUPS = {"ksm-default": {"vmm": "other", "pinned": False, "mergeable": True}}
 """KSM reaches a guest only under a VMM that marks its memory mergeable and pins nothing."""
-PAGE_BYTES, HUGE_PAGE_BYTES = 4096.0, 2.0**21
 SCAN, MERGE, MIGRATE = "autonuma_prot_none_scan", "ksm_replace_page", "numa_or_compaction_migrate"
 BLAST = "WBINVD_ALL"
 
@@ -86,7 +87,7 @@ class Studies:
         return next(row for row in rows if row.id == id)
 
     def waits(self, placement: str, strategy: str = BLAST) -> ContentionRow:
-        rows = contention_rows(self.get("sev", "autonuma-default", SCAN))
+        rows = contention_rows(self.get("sev", DEFAULT_WORKLOAD, SCAN))
         return next(row for row in rows if row.placement == placement and row.strategy == strategy)
 
 
@@ -105,16 +106,16 @@ def _draws(values: numpy.ndarray, extrapolated: bool = True) -> Interval:
 
 def _host_percent(s: Studies) -> float:
     """One CPU in a hundred of the host."""
-    return 0.01 * s.case("sev", "autonuma-default").machine.logical_cpus
+    return 0.01 * s.case("sev", DEFAULT_WORKLOAD).machine.logical_cpus
 
 
 def _blast(s: Studies) -> tuple[str, Interval, bool]:
-    cost = s.get("sev", "autonuma-default", SCAN).cost(BLAST)
+    cost = s.get("sev", DEFAULT_WORKLOAD, SCAN).cost(BLAST)
     few = int(s.evidence.one("E05").si)
-    mask = s.get("sev", "autonuma-default", SCAN, cpus_that_ran=few).cost("WBINVD_MASK")
+    mask = s.get("sev", DEFAULT_WORKLOAD, SCAN, cpus_that_ran=few).cost("WBINVD_MASK")
     both = interval_of(cost.event.stolen_s, "s", cost.extrapolated)
     ratio = _draws(cost.event.stolen_s / mask.event.stolen_s)
-    cpus = s.case("sev", "autonuma-default").machine.logical_cpus
+    cpus = s.case("sev", DEFAULT_WORKLOAD).machine.logical_cpus
     text = f"one WBINVD on all {cpus} CPUs takes {_text(both)} of CPU time, {_text(ratio)} times that on {few} CPUs that ran"
     return f"{text} a guest", ratio, True
 
@@ -135,11 +136,11 @@ def _snp_slower(s: Studies) -> tuple[str, Interval, bool]:
 
     The sentence does not say that the guest waits longer than for a blast, so that share is told and decides nothing.
     """
-    study = s.get("sev-snp", "autonuma-default", SCAN)
+    study = s.get("sev-snp", DEFAULT_WORKLOAD, SCAN)
     ranged, blast = study.cost("CLFLUSHOPT_UVA"), study.cost(BLAST)
     longer = float(numpy.mean(ranged.event.time_s > blast.event.time_s))
     times = [interval_of(cost.event.time_s, "s", cost.extrapolated) for cost in (ranged, blast)]
-    others = s.bill("sev-snp", "autonuma-default", SCAN, "CLFLUSHOPT_UVA").others_s
+    others = s.bill("sev-snp", DEFAULT_WORKLOAD, SCAN, "CLFLUSHOPT_UVA").others_s
     busy = _draws(ranged.rate_per_s * ranged.event.time_s)
     text = (
         f"the guest's thread waits {_text(times[0])} for CLFLUSHOPT over a NUMA balancing range, {_text(times[1])} for "
@@ -150,20 +151,20 @@ def _snp_slower(s: Studies) -> tuple[str, Interval, bool]:
 
 
 def _user_va(s: Studies) -> tuple[str, Interval, bool]:
-    row = s.variant("user-va-missed", "autonuma-default", SCAN)
+    row = s.variant("user-va-missed", DEFAULT_WORKLOAD, SCAN)
     text = f"{_text(row.variant)} flushes per hour meet no mapping, at a second trigger of the same rate"
     return text, row.variant, not row.admissible
 
 
 def _spte(s: Studies) -> tuple[str, Interval, bool]:
-    row = s.variant("spte-zaps", "autonuma-default", SCAN)
+    row = s.variant("spte-zaps", DEFAULT_WORKLOAD, SCAN)
     text = f"{_text(row.variant)} zaps of KVM's own per notifier event cost as much as {BLAST}"
     return text, row.variant, not row.admissible
 
 
 def _gmem(s: Studies) -> tuple[str, Interval, bool]:
-    study = s.get("sev-snp-gmem", "autonuma-default", "gmem_punch_hole", kernel="newest")
-    hva = s.get("sev-snp-gmem", "autonuma-default", SCAN, kernel="newest")
+    study = s.get("sev-snp-gmem", DEFAULT_WORKLOAD, "gmem_punch_hole", kernel="newest")
+    hva = s.get("sev-snp-gmem", DEFAULT_WORKLOAD, SCAN, kernel="newest")
     row = _of(bill_rows(study, s.evidence), "CLFLUSHOPT_DM_GMEM")
     page, mask = (study.cost(name).event.stolen_s for name in ("CLFLUSHOPT_DM_GMEM", "WBNOINVD_MASK"))
     ratio = _draws(mask / page)
@@ -200,7 +201,7 @@ def _overlap(s: Studies) -> tuple[str, Interval, bool]:
 def _triggers(s: Studies) -> tuple[str, Interval, bool]:
     scan, merge = (
         interval_of(s.get("sev", workload, trigger).cost(BLAST).host_cpu_s_per_s, "1", True)
-        for workload, trigger in (("autonuma-default", SCAN), ("ksm-default", MERGE))
+        for workload, trigger in ((DEFAULT_WORKLOAD, SCAN), ("ksm-default", MERGE))
     )
     text = f"host CPUs lost to WBINVD at most: {_text(scan)} under NUMA balancing, {_text(merge)} under KSM merges of a guest "
     text += "that is mergeable and not pinned"

@@ -14,6 +14,7 @@ from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.total import Total, total
 from costmodel.decision.choice import dominates
 from costmodel.evidence.store import Evidence
+from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
 from costmodel.kvm import kernels, predicates
 from costmodel.kvm.admissibility import judge
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
@@ -92,8 +93,8 @@ def _case(evidence: Evidence, guest: str, decision: UpstreamDecision) -> Scenari
     """The guest pinned to as many CPUs as it has vCPUs, as the commits that narrow the CPUs assume."""
     machine = MACHINES[GUESTS[guest].vendor or "amd"]
     kernel = decision.ranges[0] if decision.ranges else kernels.newest()
-    case = scenario(evidence, guest, machine, "autonuma-default", kernel)
-    return scenario(evidence, guest, machine, "autonuma-default", kernel, cpus_that_ran=case.vcpus)
+    case = scenario(evidence, guest, machine, DEFAULT_WORKLOAD, kernel)
+    return scenario(evidence, guest, machine, DEFAULT_WORKLOAD, kernel, cpus_that_ran=case.vcpus)
 
 
 def before(decision: UpstreamDecision, guest: str, trigger: str) -> tuple[str, ...]:
@@ -280,7 +281,7 @@ def cost_alone_rows(evidence: Evidence) -> list[Row]:
 
 
 def _cost_alone_row(evidence: Evidence, place: Place) -> Row:
-    case = scenario(evidence, place.guest, COST_ALONE_MACHINE, "autonuma-default")
+    case = scenario(evidence, place.guest, COST_ALONE_MACHINE, DEFAULT_WORKLOAD)
     case = replace(case, cpus_that_ran=float(case.vcpus))
     draws = Draws(parameters_of(evidence, COST_ALONE_MACHINE))
     cheap = total(Case(place.trigger, case, draws), place.cheaper).event
