@@ -155,7 +155,6 @@ class _Signs:
         """Names somebody, and may or may not say that the lines below are theirs."""
         return self.colon and (self.address or self.known or (self.pair and self.date))
 
-
     @property
     def introduces(self) -> bool:
         """As `hints`, right above the lines: `Somebody Else says:`."""
