@@ -127,7 +127,10 @@ def rate(files: tuple[Path, ...], seconds: float | None, as_json: bool) -> None:
         notes += [f"not understood: {text[:100]!r}" for _, _, text in found.notes.bad]
     shown = ", ".join(map(str, files))
     if not any(one["kind"] == "count" for one in rows):
-        remedy = "count with perf stat -e kvm:kvm_unmap_hva_range; `costmodel trace import` reads single events"
+        remedy = (
+            "count with perf stat -e kvm:kvm_unmap_hva_range; `costmodel trace import` reads single events, "
+            "`costmodel measure import` histograms and durations"
+        )
         raise BadInput("holds no count", file=shown, remedy=remedy)
     rates = counts.rates(rows, seconds)
     if not rates:

@@ -486,7 +486,8 @@ def warnings(case: Scenario, studies: Sequence[Study], evidence: Evidence) -> li
     if case.machine.features_off:
         found.append(
             f"{', '.join(case.machine.features_off)}: switched off in what was read of this machine, though another of the "
-            "same silicon has it: check the BIOS"
+            "same silicon has it: look into /proc/cpuinfo of your host; if it is off there, the BIOS turns it on, and in a "
+            "virtual machine its hypervisor hides it"
         )
     lost: dict[str, list[str]] = {}
     for study in studies:

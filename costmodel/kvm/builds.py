@@ -43,9 +43,10 @@ _VERSION = re.compile(
 )
 _BUILDERS = (
     ("linux-next", "linux-next", re.compile(r"next-?\d{8}")),
-    ("kvm-next", "the KVM maintainers' tree", re.compile(r"kvm|next")),
+    ("kvm-next", "the KVM maintainers' tree", re.compile(r"\bkvm-(?:next|queue|x86)|next")),
     ("snp-host", "AMD's SNP host tree", re.compile(r"snp-host")),
     ("uek", "Oracle (UEK)", re.compile(r"\.el\d+uek")),
+    ("elrepo", "ELRepo", re.compile(r"\.elrepo\b")),
     ("el", "RHEL {} or a rebuild of it", re.compile(r"^-([\d.]+)\.el(\d+)(?:_\d+)?\b")),
     ("debian", "Debian", re.compile(r"\+deb\d|[+~]bpo|^-\d+-(?:cloud-|rt-)?amd64")),
     ("debian", "Debian", re.compile(r"^-amd64")),

@@ -126,6 +126,8 @@ class _Signs:
     """Two words in a row begin with a capital, or are of a script that has none."""
     short: bool
     """Little more than a name."""
+    says: bool
+    """Short: two words in a row that could be a person's, and one in lower case that could be a verb."""
 
     @property
     def named(self) -> bool:
@@ -153,12 +155,21 @@ class _Signs:
         """Names somebody, and may or may not say that the lines below are theirs."""
         return self.colon and (self.address or self.known or (self.pair and self.date))
 
+    @property
+    def introduces(self) -> bool:
+        """As `hints`, right above the lines: `Somebody Else says:`."""
+        return self.hints or (self.colon and self.says)
 
-_NO_SIGNS = _Signs(False, False, False, False, False, False, False, False)
+
+_NO_SIGNS = _Signs(False, False, False, False, False, False, False, False, False)
 
 
 def _capital(word: str) -> bool:
     return word[0].isupper() or unicodedata.category(word[0]) == "Lo"
+
+
+def _acronym(word: str) -> bool:
+    return len(word) > 1 and word.isupper()
 
 
 class _Reading:
@@ -221,10 +232,12 @@ class _Reading:
             return _NO_SIGNS
         text = "".join(c for c in text if unicodedata.category(c) != "Cf")
         words = re.findall(r"\w+", text)
-        pairs = zip(words, words[1:], strict=False)
+        pairs = [(a, b) for a, b in zip(words, words[1:], strict=False) if _capital(a) and _capital(b)]
+        names = {b for a, b in pairs if not _acronym(a) and not _acronym(b)}
         address, wrote = bool(_ADDRESS.search(text)), bool(_WROTE.search(text))
         if len(words) > (WORDS_MAX if address or wrote else WORDS_MAX_BARE):
             return _NO_SIGNS
+        short = len(words) <= NAME_AND_VERB and "," not in text
         return _Signs(
             colon=bool(_COLON.search(text)),
             closed=bool(_CLOSED.search(text)),
@@ -232,8 +245,9 @@ class _Reading:
             date=bool(_DATE.search(text)),
             known=bool(self.known.intersection(words)) or any(word in text for word in self.foreign),
             wrote=wrote,
-            pair=any(_capital(a) and _capital(b) and not (a + b).isupper() for a, b in pairs),
-            short=len(words) <= NAME_AND_VERB and "," not in text,
+            pair=any(not (a + b).isupper() for a, b in pairs),
+            short=short,
+            says=short and any(a in names and b.islower() for a, b in zip(words, words[1:], strict=False)),
         )
 
     def _attribution(self, last: int, wanted: str) -> tuple[int, ...]:
@@ -334,7 +348,8 @@ class _Reading:
         if last is not None and self.depths[last] == above and not self.found[last].attribution:
             in_force = level in self.scope
             places = self._attribution(last, "overrides" if in_force else "opens")
-            hint = self._attribution(last, "hints") if in_force and not places else ()
+            sign = "introduces" if i == last + 1 else "hints"
+            hint = self._attribution(last, sign) if in_force and not places else ()
             if places and not self._signs(places).insists and self._inner(i):
                 places = ()
             if places and not self._stacked(places, above):
@@ -359,11 +374,14 @@ class _Reading:
         return before not in self.scope.get(self.level(above), ()) and bool(self._attribution(before, "insists"))
 
     def _names_the_same(self, places: tuple[int, ...], others: tuple[int, ...]) -> bool:
+        """Whether a line that hints at somebody speaks of whom `others` name; of a stranger to the headers it does not."""
+
         def people(which: Sequence[int]) -> set[str]:
             text = " ".join(self.texts[i] for i in which)
-            return {word for word in self.known if word in text}
+            return {word for word in self.known if word in text} | set(_ADDRESS.findall(text))
 
-        return people(places) <= people(others[-WRAPPED_OVER:])
+        hinted = people(places)
+        return bool(hinted) and hinted <= people(others[-WRAPPED_OVER:])
 
     def _inner(self, i: int) -> tuple[int, ...]:
         """An attribution that carries the marks of what it speaks of: the first lines of a run, if no deeper one follows."""

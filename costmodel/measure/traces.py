@@ -60,10 +60,15 @@ EVENT_LINE = re.compile(
 )
 """`head time: event: payload` of tracefs (also verbose, latency-format), trace-cmd report and perf script."""
 USUAL = re.compile(
-    r"(?:kvm:)?kvm_unmap_hva_range: {1,9}mmu notifier unmap range: 0x([0-9a-f]{1,16}) -- 0x([0-9a-f]{1,16})", re.ASCII
+    r"(?:(?:kvm:)?kvm_unmap_hva_range: {1,9})?mmu notifier unmap range: 0x([0-9a-f]{1,16}) -- 0x([0-9a-f]{1,16})",
+    re.ASCII,
 )
 SECONDS = re.compile(r"\d{1,10}\.\d{6}(?:\d{3})?", re.ASCII)
-"""What nearly every line of nearly every trace ends in, read without EVENT_LINE for speed."""
+"""What nearly every line of nearly every trace ends in, read without EVENT_LINE for speed; perf script -F without `event`
+writes no name before the text, which no other event has.
+"""
+PRINTED = "mmu notifier unmap "
+"""What the kernel's own text of the event begins with."""
 FILE = re.compile(r"\s*(?P<file>\S{1,255}):\s+(?=\S.*?-\d+\s)")
 """What trace-cmd report writes before each line of several files."""
 HEADS = (
@@ -513,7 +518,7 @@ class Printf:
         self._reading = reading
 
     def take(self, line: str) -> bool:
-        if len(line) > LINE_MAX:
+        if len(line) > LINE_MAX or PRINTED in line:
             return False
         named = {key.lower(): text for key, text in FIELDS.findall(line)} if "start" in line else {}
         if {"start", "end"} <= named.keys():

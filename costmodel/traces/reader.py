@@ -94,7 +94,7 @@ def _text(source: Opened, notes: Notes, clock_hz: float | None) -> Iterator:
         raise BadInput(
             f"holds no event of kvm:{traces.EVENT}: {other} lines of other things, {bad} not understood",
             file=source.path,
-            remedy="record kvm:kvm_unmap_hva_range with perf or trace-cmd",
+            remedy="record kvm:kvm_unmap_hva_range with perf or trace-cmd; perf script -F needs time and trace",
         )
 
 

@@ -219,3 +219,10 @@ def test_few_events_and_the_longest_range_print_and_dump(tmp_path, rows):
     for words in (("replay", out, *FOR), ("summary", out)):
         done = run(*words)
         assert done.exit_code == 0 and max(map(len, done.stdout.splitlines())) <= 72
+
+
+def test_rate_says_what_reads_a_histogram(tmp_path):
+    path = tmp_path / "flushes.txt"
+    path.write_text("@wb_us: \n[64, 128)              4 |@@@@ |\n")
+    with pytest.raises(BadInput, match="holds no count.*`costmodel measure import` histograms"):
+        run("rate", path)

@@ -92,6 +92,11 @@ def test_a_second_quote_is_by_the_same_author_unless_somebody_else_is_named():
         ("Test Results:\n", "", "Ann Example"),
         ("Cat, you said:\n", "does not say", ""),
         ("And on 8/10/23, Cat Ley wrote:\n", "", "Cat Ley"),
+        ("In KVM code:\n", "", "Ann Example"),
+        ("Quoting Dan Four (dan@example.net):\n", "does not say", ""),
+        ("Am 17.07.23 um 19:05 schrieb Dan Four:\n", "does not say", ""),
+        ("Dan Four sagt:\n", "does not say", ""),
+        ("ann@example.com adds:\n", "does not say", ""),
     ):
         lines = read_lines(text.format(sentence), "Bob Quell", "Ann Example", "Cat Ley")
         three = next(i for i, line in enumerate(lines) if line.text == "three")

@@ -332,3 +332,27 @@ def test_a_recording_is_refused_with_the_command_that_converts_it(tmp_path, cont
 def test_the_raw_option_of_tracefs_is_named(tmp_path, line):
     with pytest.raises(BadInput, match="echo 0 into options/raw"):
         of_text(tmp_path, f"# tracer: nop\n{line}\n")
+
+
+BARE = "mmu notifier unmap range: 0x007fd665000000 -- 0x007fd665001000"
+
+
+@pytest.mark.parametrize(
+    ("fields", "line", "task", "pid"),
+    [
+        ("time,trace", f"53320.057626: {BARE}", "(no name)", None),
+        ("tid,time,trace", f" 3458 53320.057626: {BARE}", "(no name)", 3458),
+        ("comm,tid,time,trace", f"         CPU 0/KVM  3458 53320.057626: {BARE}", "CPU 0/KVM", 3458),
+    ],
+)
+def test_perf_script_without_the_name_of_the_event_gives_every_event(tmp_path, fields, line, task, pid):
+    rows, notes = of_text(tmp_path, f"{line}\n{line.replace('.057626', '.059844')}\n")
+    assert [row["t_ns"] for row in rows] == [53320057626000, 53320059844000], fields
+    assert {(row["task"], row["pid"]) for row in rows} == {(task, pid)}
+    assert not notes.bad_lines
+
+
+@pytest.mark.parametrize("head", [" 3458 kvm:kvm_unmap_hva_range: ", " 3458 ", "python3 ", ""])
+def test_events_without_a_time_are_refused_and_a_thread_is_never_taken_for_one(tmp_path, head):
+    with pytest.raises(BadInput, match="2 not understood.*perf script -F needs time and trace"):
+        of_text(tmp_path, f"{head}{BARE}\n" * 2)
