@@ -88,13 +88,13 @@ def interval(
     '10 1/s'
     >>> interval(0.0003, 0.0008, 0.002, "s", like=0.0012)
     '0.8 [0.3, 2] ms'
-    >>> interval(4e-5, 8e-4, 1e-2, "s"), interval(7e-5, 7e-4, 6e-3, "1"), interval(1e-8, 1e-6, 1e-2, "s")
-    ('0.8 [0.04, 10] ms', '0.0007 [0.00007, 0.006]', '1 [0.01, 10000] us')
+    >>> interval(4e-5, 8e-4, 1e-2, "s"), interval(7e-5, 7e-4, 6e-3, "1"), interval(1e-8, 1e-6, 1e-2, "s"), interval(0.0, 0.0, 6e-5, "s")
+    ('0.8 [0.04, 10] ms', '0.0007 [0.00007, 0.006]', '1 [0.01, 10000] us', '0 [0, 60] us')
     """
     if low == median == high == 0:
         return "0"
     factor, name = scale_of(high if like is None else like, unit)
-    if like is None and abs(median) < LEAST_OF_UNIT * factor:
+    if like is None and 0 < abs(median) < LEAST_OF_UNIT * factor:
         factor, name = scale_of(median, unit)
     if low == median == high:
         return f"{_bounded(median / factor, 2, most)} {name}".rstrip()
