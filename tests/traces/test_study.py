@@ -253,13 +253,12 @@ def test_a_prediction_without_a_rate_has_no_waits():
 
 def test_work_grows_with_the_blocks_and_sampling_does_not(trace, monkeypatch):
     """Each block goes once through the passes at the median of whole-cache flushes; the rest sees sixteen pieces."""
-    from costmodel.traces import passes
 
     batch = table(poisson(20_000, 5.0), ["ksmd"] * 20_000, [46] * 20_000)
     monkeypatch.setattr(store, "GROUP_ROWS", 500)
     path = trace(batch)
     fed = []
-    for kind in (passes.Closed, passes.Open):
+    for kind in (replay.Closed, replay.Open):
         real = kind.feed
         monkeypatch.setattr(kind, "feed", lambda self, work, real=real: fed.append(work.number) or real(self, work))
     found = study(path, "sev", MACHINE, "ksm-default")

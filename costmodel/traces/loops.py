@@ -1,7 +1,7 @@
 """The loops over events, compiled by numba; they release the GIL, so that the next block is read meanwhile.
 
 Times are nanoseconds as float64 relative to the first event of the trace (open loops) or of the block (closed loops):
-exact to 1 ns up to 104 days. Imported through `libraries.kernels()` only.
+exact to 1 ns up to 104 days. Imported through `store.loops()` only.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numba
 import numpy
 
 from costmodel.cache import folder_of
-from costmodel.traces.bins import BINS, OFFSET, SHIFT
+from costmodel.traces.summary import BINS, OFFSET, SHIFT
 
 _KEPT = folder_of("numba")
 if _KEPT is not None:
