@@ -247,36 +247,6 @@ def _think(time_ns, recorded_ns, i, after):
     return max(0.0, gap - recorded_ns[i]) if len(recorded_ns) else gap
 
 
-GAP_STATE = ("last_ns", "gaps", "sum", "high", "cross", "low", "carry")
-LIMB = 2**27
-CARRY = 2**62
-
-
-@compiled
-def gaps_of_all(time_ns, state, tallies):
-    """Gaps between consecutive events: `tallies` (BINS, 3), number, sum and sum of squares (in limbs of 27 bits, exact).
-
-    `state` is int64 as in GAP_STATE; last_ns below 0 means that no event came yet.
-    """
-    last, n, total, high, cross, low, carry = state[0], state[1], state[2], state[3], state[4], state[5], state[6]
-    for i in range(len(time_ns)):
-        now = time_ns[i]
-        if last >= 0:
-            gap = now - last
-            _tally(tallies[_bin(gap)], gap)
-            n += 1
-            total += gap
-            upper, lower = gap // LIMB, gap % LIMB
-            high += upper * upper
-            cross += upper * lower
-            low += lower * lower
-            if low >= CARRY:
-                low -= CARRY
-                carry += 1
-        last = now
-    state[0], state[1], state[2], state[3], state[4], state[5], state[6] = last, n, total, high, cross, low, carry
-
-
 WINDOW_STATE = ("end_ns", "count", "windows", "sum", "squares", "most")
 
 

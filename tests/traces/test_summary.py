@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from costmodel.errors import BadInput
 from costmodel.report import trace
-from costmodel.traces import reader, summary, triggers
+from costmodel.traces import reader, store, summary, triggers
 from costmodel.traces.store import Block
 from costmodel.traces.summary import (
     BINS,
@@ -237,3 +237,20 @@ def test_quantiles_are_within_a_bin(values, share):
 
 def test_nothing_has_no_quantile():
     assert numpy.isnan(summary.bin_quantile(numpy.zeros(summary.BINS, int), 0.5))
+
+
+@given(st.lists(st.integers(0, 2**53), min_size=1, max_size=2))
+def test_squares_of_the_longest_gaps_are_exact(gaps):
+    times = numpy.cumsum([0, *(gap // len(gaps) for gap in gaps)])
+    ones = numpy.ones(len(times), numpy.int64)
+    found = counted((times, numpy.zeros(len(times), numpy.int32), numpy.zeros(len(times), numpy.int32), ones))
+    assert found.gaps_squares_ns2 == sum(int(gap) ** 2 for gap in numpy.diff(times))
+
+
+@pytest.mark.parametrize("gap", [2**22 - 1, 2**22, 2**33 - 1])
+def test_squares_of_a_full_block_are_exact(gap):
+    """2^20 equal gaps: their lower halves are as large as they get, and they last as long as a trace may."""
+    n = store.GROUP_ROWS
+    zeros, ones = numpy.zeros(n, numpy.int32), numpy.ones(n, numpy.int64)
+    found = counted((numpy.arange(n, dtype=numpy.int64) * gap, zeros, zeros, ones))
+    assert found.gaps_squares_ns2 == (n - 1) * gap**2
