@@ -247,6 +247,27 @@ def _think(time_ns, recorded_ns, i, after):
     return max(0.0, gap - recorded_ns[i]) if len(recorded_ns) else gap
 
 
+HALF_BITS = 22
+"""A gap (up to 2^53 ns) is squared in two parts, so that sums over the 2^20 rows of a block fit 64 bits without a sign."""
+
+
+@compiled
+def gaps_of_all(time_ns, last_ns, tallies):
+    """Gaps between consecutive events, the first since `last_ns`: `tallies` (BINS, 3) grows. Returns the sums of the high
+    halves squared, of high times low, and of the low halves squared.
+    """
+    high_high, high_low, low_low = numpy.uint64(0), numpy.uint64(0), numpy.uint64(0)
+    for i in range(len(time_ns)):
+        gap = time_ns[i] - last_ns
+        last_ns = time_ns[i]
+        _tally(tallies[_bin(gap)], gap)
+        high, low = numpy.uint64(gap >> HALF_BITS), numpy.uint64(gap & ((1 << HALF_BITS) - 1))
+        high_high += high * high
+        high_low += high * low
+        low_low += low * low
+    return high_high, high_low, low_low
+
+
 WINDOW_STATE = ("end_ns", "count", "windows", "sum", "squares", "most")
 
 

@@ -9,9 +9,9 @@ cost. CPU time and the latency of range flushes are sums over all events and all
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from costmodel.errors import BadInput
 from costmodel.traces import store, summary
 from costmodel.traces.reader import Memslots
 from costmodel.traces.service import LEVELS, Service, Way
-from costmodel.traces.summary import Counter, Histogram, Summary, together
+from costmodel.traces.summary import Histogram, Summary, together
 
 SATURATED_FLUSHES = 10
 """A busy period is an episode of saturation once this many flushes stand in line."""
@@ -232,7 +232,7 @@ class Levels:
 @dataclass(frozen=True)
 class Replayed:
     """Raw results: per way (index in service.ways) the levels, and what was counted. `classes` and `class_bytes` have
-    shape (residencies, BINS); `ranges` are the lengths of all events.
+    shape (residencies, BINS); `ranges` are the lengths of all events, `counted` their gaps and windows.
     """
 
     service: Service
@@ -245,7 +245,7 @@ class Replayed:
     outside: int
     unknown_overlap: int
     threads: int
-    sampled: Summary
+    counted: Summary
     sampled_events: int
 
 
@@ -253,8 +253,8 @@ class _Lane:
     """All passes of one way under one kind of arrivals."""
 
     def __init__(self, way: Way, make: Callable, whole: bool) -> None:
-        self._full = make(way.table_ns(MEDIAN)) if way.serial and not whole else None
-        self._sampled = [make(way.table_ns(level)) for level in range(len(LEVELS))]
+        self._full = make(way.table_ns(MEDIAN), way.serial) if way.serial and not whole else None
+        self._sampled = [make(way.table_ns(level), way.serial) for level in range(len(LEVELS))]
         self._whole = whole
 
     def jobs(self, work: Work, piece: Work | None) -> list[Callable]:
@@ -272,18 +272,20 @@ def replay(
     path: Path, footer: store.Footer, service: Service, slots: Memslots | None = None, *, closed: bool = True
 ) -> Replayed:
     """Replay the trace at `path`; with `closed` both kinds of arrivals, else open ones only. Raises BadInput."""
-    sampling = _Sampling(-(-footer.events // store.GROUP_ROWS), footer)
+    sampling = _Sampling(-(-footer.events // store.GROUP_ROWS))
     whole = sampling.whole
     span_ns = float(footer.last_ns - footer.first_ns)
     prepare = _Prepare(footer, service, slots)
     threads = prepare.thread_numbers
-    closed_lanes = [
-        _Lane(way, lambda table, way=way: Closed(table, way.serial, threads, span_ns), whole)
-        for way in service.ways
-        if closed
-    ]
-    open_lanes = [_Lane(way, lambda table, way=way: Open(table, way.serial), whole) for way in service.ways]
-    lanes = [*closed_lanes, *open_lanes]
+    same = _of_one_time(service.ways)
+    kinds = {"closed": lambda table, serial: Closed(table, serial, threads, span_ns), "open": Open}
+    lanes = {
+        (kind, at): _Lane(service.ways[at], make, whole)
+        for kind, make in kinds.items()
+        if closed or kind == "open"
+        for at in dict.fromkeys(same)
+    }
+    counter = summary.Counter(footer.tasks)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for block in store.blocks(path, footer, prepare.columns):
             block = prepare.filtered(block)
@@ -292,66 +294,54 @@ def replay(
             work = prepare.work(block)
             rows = sampling.rows(block)
             piece = work if rows == len(block.time_ns) and whole else prepare.piece(work, rows) if rows else None
-            pending = [pool.submit(job) for lane in lanes for job in lane.jobs(work, piece)]
-            sampling.count(block, rows)
+            pending = [pool.submit(job) for lane in lanes.values() for job in lane.jobs(work, piece)]
+            counter.feed(block)
             for job in pending:
                 job.result()
     if not sampling.events:
         raise BadInput("no event meets a memslot", file=path, remedy="check --memslots, or replay another trace")
     tallies = prepare.tallies.reshape(-1, summary.BINS, 3)
+    levels = {lane: passes.levels() for lane, passes in lanes.items()}
     return Replayed(
         service=service,
         footer=footer,
-        closed=tuple(lane.levels() for lane in closed_lanes) if closed else None,
-        open=tuple(lane.levels() for lane in open_lanes),
+        closed=tuple(levels["closed", at] for at in same) if closed else None,
+        open=tuple(levels["open", at] for at in same),
         classes=tallies[:, :, 0],
         class_bytes=prepare.class_bytes.reshape(-1, summary.BINS),
         ranges=together(Histogram.of(one) for one in tallies),
         outside=prepare.outside,
         unknown_overlap=prepare.unknown_overlap,
         threads=int(prepare.seen.sum()),
-        sampled=sampling.summary(),
+        counted=counter.summary(),
         sampled_events=sampling.events,
     )
+
+
+def _of_one_time(ways: Sequence[Way]) -> list[int]:
+    """For each way the first one whose flushes take as long: what events meet does not depend on CPU time."""
+    first: dict[tuple[bool, float, bytes], int] = {}
+    return [first.setdefault((way.serial, way.longest_bytes, way.time_s.tobytes()), at) for at, way in enumerate(ways)]
 
 
 class _Sampling:
     """Which events stand for the trace: all of up to PIECES blocks, else the first PIECE_ROWS of PIECES blocks."""
 
-    def __init__(self, blocks: int, footer: store.Footer) -> None:
+    def __init__(self, blocks: int) -> None:
         self.whole = blocks <= PIECES
         self.events = 0
-        self._tasks = footer.tasks
         self._last = blocks - 1
         self._due = [(2 * k + 1) * blocks // (2 * PIECES) for k in range(PIECES)]
-        self._counter: Counter | None = None
-        self._counted = Summary()
 
     def rows(self, block: store.Block) -> int:
         """How many of the block's first events are sampled; a block that has become empty is made up for later."""
-        if self.whole:
-            return len(block.time_ns)
         due = [number for number in self._due if number <= block.number]
         self._due = self._due[len(due) :]
         nothing_yet = block.number == self._last and not self.events
-        return min(PIECE_ROWS, len(block.time_ns)) if due or nothing_yet else 0
-
-    def count(self, block: store.Block, rows: int) -> None:
-        """Sum up the sampled events; each piece is a recording of its own."""
-        if not rows:
-            return
+        most = len(block.time_ns) if self.whole else PIECE_ROWS if due or nothing_yet else 0
+        rows = min(most, len(block.time_ns))
         self.events += rows
-        if self._counter is None or not self.whole:
-            self._counted = self.summary()
-            self._counter = Counter(self._tasks)
-        arrays = {f.name: getattr(block, f.name) for f in fields(block)}
-        self._counter.feed(
-            store.Block(**{n: a[:rows] if isinstance(a, numpy.ndarray) else a for n, a in arrays.items()})
-        )
-
-    def summary(self) -> Summary:
-        """The sampled events together."""
-        return self._counted.merged(self._counter.summary()) if self._counter else self._counted
+        return rows
 
 
 class _Prepare:

@@ -85,8 +85,6 @@ BIGGEST = 2**63
 COUNT_MAX, SUM_MAX = 2**40, 2**200
 """Of one count and of one sum that a file may state: the sums of many hosts still fit."""
 FORM = "costmodel trace summary 4"
-HALF_BITS = 22
-"""A gap (up to 2^53 ns) is squared in two parts, so that the sums over a block of 2^20 rows fit 64 bits: exact."""
 
 
 @dataclass
@@ -368,8 +366,8 @@ class Counter:
         self._after = numpy.zeros(self._kernel.NO_PID + len(tasks), numpy.int64)
         self._run = numpy.zeros(len(self._after), numpy.int32)
         self._task_of = numpy.zeros(len(self._after), numpy.int32)
-        self._all_gaps = numpy.zeros((1, BINS, 3), numpy.int64)
-        self._gaps_number = self._gaps_sum_ns = self._gaps_squares_ns2 = 0
+        self._all_gaps = numpy.zeros((BINS, 3), numpy.int64)
+        self._gaps_number = self._gaps_squares_ns2 = 0
         self._lengths = numpy.array(WINDOWS_NS, numpy.int64)
         self._windows = numpy.zeros((len(WINDOWS_NS), len(self._kernel.WINDOW_STATE)), numpy.int64)
         self._windows[:, 0] = self._lengths
@@ -387,7 +385,10 @@ class Counter:
         offsets = numpy.arange(len(self._names)) * BINS
         ranges = self._ranges.reshape(-1, 3)
         kernel.classify(block.start, block.end, task, offsets, classes, ranges, self._bytes.ravel())
-        self._add_gaps(numpy.diff(time, prepend=self._last_ns) if self._events else numpy.diff(time))
+        after = time if self._events else time[1:]
+        high, cross, low = (int(part) for part in kernel.gaps_of_all(after, self._last_ns, self._all_gaps))
+        self._gaps_number += len(after)
+        self._gaps_squares_ns2 += (high << 2 * kernel.HALF_BITS) + (cross << kernel.HALF_BITS + 1) + low
         kernel.windows(time, self._lengths, self._windows)
         kernel.gaps_of_threads(time, thread, task, BURST_GAP_NS, self._after, self._run, self._gaps, self._bursts)
         self._task_of[thread] = task
@@ -396,15 +397,6 @@ class Counter:
         if block.overlap_bytes is not None:
             self._with_overlap += int((block.overlap_bytes >= 0).sum())
             self._outside += int((block.overlap_bytes == 0).sum())
-
-    def _add_gaps(self, gaps_ns: numpy.ndarray) -> None:
-        """Gaps between consecutive events, not more than a block has rows; their squares need more than 64 bits."""
-        self._kernel.tally(numpy.zeros(len(gaps_ns), numpy.int32), gaps_ns, self._all_gaps)
-        self._gaps_number += len(gaps_ns)
-        self._gaps_sum_ns += int(gaps_ns.sum())
-        high, low = (part.astype(numpy.uint64) for part in numpy.divmod(gaps_ns, 2**HALF_BITS))
-        self._gaps_squares_ns2 += int(high @ high) << 2 * HALF_BITS
-        self._gaps_squares_ns2 += (int(high @ low) << HALF_BITS + 1) + int(low @ low)
 
     def summary(self) -> Summary:
         """The summary of the events so far; the counter can go on."""
@@ -436,9 +428,9 @@ class Counter:
             with_overlap=self._with_overlap,
             outside=self._outside,
             gaps=self._gaps_number,
-            gaps_sum_ns=self._gaps_sum_ns,
+            gaps_sum_ns=self._last_ns,
             gaps_squares_ns2=self._gaps_squares_ns2,
-            gaps_ns=Histogram.of(self._all_gaps[0]),
+            gaps_ns=Histogram.of(self._all_gaps),
             windows=windows,
             tasks=tasks,
         )
