@@ -3,7 +3,9 @@
 A pass is one way to flush at one level of its cost under one kind of arrivals. The median cost is replayed over all events
 where events wait in line (whole caches). The 90 % intervals of what comes from waiting, and the overlap of range flushes,
 come from PIECES evenly spaced pieces of a trace of more blocks (else from all of it), replayed at three levels of the
-cost. CPU time and the latency of range flushes are sums over all events and all draws.
+cost. CPU time, the latency of range flushes and burstiness are counted over all events.
+
+Replaying every level over every event would take 2.4 times the CPU time (20 million events, 16 threads): hence the pieces.
 """
 
 from __future__ import annotations
