@@ -3,7 +3,7 @@
 A pass is one way to flush at one level of its cost under one kind of arrivals. The median cost is replayed over all events
 where events wait in line (whole caches). The 90 % intervals of what comes from waiting, and the overlap of range flushes,
 come from PIECES evenly spaced pieces of a trace of more blocks (else from all of it), replayed at three levels of the
-cost. CPU time, the latency of range flushes and burstiness are counted over all events.
+cost. CPU time and the latency of range flushes are sums over all events and all draws.
 
 Replaying every level over every event would take 2.4 times the CPU time (20 million events, 16 threads): hence the pieces.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from costmodel.errors import BadInput
 from costmodel.traces import store, summary
 from costmodel.traces.reader import Memslots
 from costmodel.traces.service import LEVELS, Service, Way
-from costmodel.traces.summary import Histogram, Summary, together
+from costmodel.traces.summary import Counter, Histogram, Summary, together
 
 SATURATED_FLUSHES = 10
 """A busy period is an episode of saturation once this many flushes stand in line."""
@@ -234,7 +234,7 @@ class Levels:
 @dataclass(frozen=True)
 class Replayed:
     """Raw results: per way (index in service.ways) the levels, and what was counted. `classes` and `class_bytes` have
-    shape (residencies, BINS); `ranges` are the lengths of all events, `counted` their gaps and windows.
+    shape (residencies, BINS); `ranges` are the lengths of all events.
     """
 
     service: Service
@@ -247,7 +247,7 @@ class Replayed:
     outside: int
     unknown_overlap: int
     threads: int
-    counted: Summary
+    sampled: Summary
     sampled_events: int
 
 
@@ -274,7 +274,7 @@ def replay(
     path: Path, footer: store.Footer, service: Service, slots: Memslots | None = None, *, closed: bool = True
 ) -> Replayed:
     """Replay the trace at `path`; with `closed` both kinds of arrivals, else open ones only. Raises BadInput."""
-    sampling = _Sampling(-(-footer.events // store.GROUP_ROWS))
+    sampling = _Sampling(-(-footer.events // store.GROUP_ROWS), footer)
     whole = sampling.whole
     span_ns = float(footer.last_ns - footer.first_ns)
     prepare = _Prepare(footer, service, slots)
@@ -287,7 +287,6 @@ def replay(
         if closed or kind == "open"
         for at in dict.fromkeys(same)
     }
-    counter = summary.Counter(footer.tasks)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for block in store.blocks(path, footer, prepare.columns):
             block = prepare.filtered(block)
@@ -297,13 +296,13 @@ def replay(
             rows = sampling.rows(block)
             piece = work if rows == len(block.time_ns) and whole else prepare.piece(work, rows) if rows else None
             pending = [pool.submit(job) for lane in lanes.values() for job in lane.jobs(work, piece)]
-            counter.feed(block)
+            sampling.count(block, rows)
             for job in pending:
                 job.result()
     if not sampling.events:
         raise BadInput("no event meets a memslot", file=path, remedy="check --memslots, or replay another trace")
-    tallies = prepare.tallies.reshape(-1, summary.BINS, 3)
     levels = {lane: passes.levels() for lane, passes in lanes.items()}
+    tallies = prepare.tallies.reshape(-1, summary.BINS, 3)
     return Replayed(
         service=service,
         footer=footer,
@@ -315,7 +314,7 @@ def replay(
         outside=prepare.outside,
         unknown_overlap=prepare.unknown_overlap,
         threads=int(prepare.seen.sum()),
-        counted=counter.summary(),
+        sampled=sampling.summary(),
         sampled_events=sampling.events,
     )
 
@@ -329,21 +328,40 @@ def _of_one_time(ways: Sequence[Way]) -> list[int]:
 class _Sampling:
     """Which events stand for the trace: all of up to PIECES blocks, else the first PIECE_ROWS of PIECES blocks."""
 
-    def __init__(self, blocks: int) -> None:
+    def __init__(self, blocks: int, footer: store.Footer) -> None:
         self.whole = blocks <= PIECES
         self.events = 0
+        self._tasks = footer.tasks
         self._last = blocks - 1
         self._due = [(2 * k + 1) * blocks // (2 * PIECES) for k in range(PIECES)]
+        self._counter: Counter | None = None
+        self._counted = Summary()
 
     def rows(self, block: store.Block) -> int:
         """How many of the block's first events are sampled; a block that has become empty is made up for later."""
+        if self.whole:
+            return len(block.time_ns)
         due = [number for number in self._due if number <= block.number]
         self._due = self._due[len(due) :]
         nothing_yet = block.number == self._last and not self.events
-        most = len(block.time_ns) if self.whole else PIECE_ROWS if due or nothing_yet else 0
-        rows = min(most, len(block.time_ns))
+        return min(PIECE_ROWS, len(block.time_ns)) if due or nothing_yet else 0
+
+    def count(self, block: store.Block, rows: int) -> None:
+        """Sum up the sampled events; each piece is a recording of its own."""
+        if not rows:
+            return
         self.events += rows
-        return rows
+        if self._counter is None or not self.whole:
+            self._counted = self.summary()
+            self._counter = Counter(self._tasks)
+        arrays = {f.name: getattr(block, f.name) for f in fields(block)}
+        self._counter.feed(
+            store.Block(**{n: a[:rows] if isinstance(a, numpy.ndarray) else a for n, a in arrays.items()})
+        )
+
+    def summary(self) -> Summary:
+        """The sampled events together."""
+        return self._counted.merged(self._counter.summary()) if self._counter else self._counted
 
 
 class _Prepare:

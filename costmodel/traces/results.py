@@ -210,10 +210,10 @@ def result(
         threads=found.threads,
         own_gap_p50_s=_own_gap_s(found, 0.5),
         own_gap_p99_s=_own_gap_s(found, 0.99),
-        gap_variation=found.counted.gap_variation,
+        gap_variation=found.sampled.gap_variation,
         dispersion=[
             Dispersion(window_s=w.length_ns * 1e-9, index=w.dispersion, most=w.most)
-            for w in found.counted.windows.values()
+            for w in found.sampled.windows.values()
         ],
         range_mean_bytes=float(found.class_bytes.sum() / events),
         range_p50_bytes=found.ranges.quantile(0.5),
@@ -241,8 +241,8 @@ def _rate(found: Replayed) -> float | None:
 
 
 def _own_gap_s(found: Replayed, share: float) -> float | None:
-    """Quantile of the gap between a thread's own events."""
-    gaps = found.counted.own_gaps_ns
+    """Quantile of the gap between a thread's own events, over the sampled blocks."""
+    gaps = found.sampled.own_gaps_ns
     return gaps.quantile(share) * 1e-9 if gaps.total else None
 
 
@@ -520,8 +520,8 @@ def notes(found: Replayed, ways: Sequence[WayRow]) -> list[str]:
         texts.append("intervals of waits: the trace replayed at 5 %, 50 % and 95 % of the event time")
     else:
         texts.append(
-            f"whole-cache flushes at the median cost: all events; intervals of waits and overlap of range flushes: "
-            f"{PIECES} evenly spaced pieces ({found.sampled_events} events) at 5 %, 50 % and 95 % of the "
+            f"whole-cache flushes at the median cost: all events; intervals of waits, overlap of range flushes and "
+            f"burstiness: {PIECES} evenly spaced pieces ({found.sampled_events} events) at 5 %, 50 % and 95 % of the "
             "event time; a line that only grows is cut at the end of a piece"
         )
     texts.append("whole-cache flushes: one line for all events, as if the CPU masks of their VMs were the same")

@@ -13,7 +13,6 @@ from costmodel.evidence.store import load
 from costmodel.kvm.catalog import STRATEGIES
 from costmodel.traces import replay, results, service, store
 from costmodel.traces.study import study
-from costmodel.traces.summary import summarise
 from tests.traces.conftest import poisson, table
 
 MACHINE = "epyc-7763-2s"
@@ -267,19 +266,6 @@ def test_work_grows_with_the_blocks_and_sampling_does_not(costs, trace, monkeypa
     whole = sum(serial for serial, _ in times)
     assert len(times) < len(costs.ways), "WBINVD and WBNOINVD last as long: one replay is both"
     assert len(fed) == 2 * whole * 40 + 2 * len(times) * len(service.LEVELS) * replay.PIECES
-
-
-def test_burstiness_is_that_of_the_summary_whatever_is_sampled(trace, monkeypatch):
-    """Of a trace of many blocks the gaps of all events count, as in `trace summary`."""
-    n = 20_000
-    batch = table(poisson(n, 5.0), ["ksmd"] * n, numpy.random.default_rng(3).integers(1, 5, n).tolist())
-    monkeypatch.setattr(store, "GROUP_ROWS", 500)
-    path = trace(batch)
-    found, counted = study(path, "sev", MACHINE, "ksm-default"), summarise(path)
-    assert found.sampled_events < n
-    assert found.gap_variation == counted.gap_variation
-    assert [row.index for row in found.dispersion] == [w.dispersion for w in counted.windows.values()]
-    assert found.own_gap_p99_s == counted.own_gaps_ns.quantile(0.99) * 1e-9
 
 
 def test_pieces_are_found_where_most_blocks_meet_no_memslot(trace, monkeypatch, tmp_path):
