@@ -32,7 +32,7 @@ def batches(events: int) -> Iterator:
     """A synthetic trace: exponential gaps, threads at random, ranges of 4 KiB to 16 MiB."""
     import pyarrow
 
-    from costmodel.traces import schema
+    from costmodel.traces import store
 
     random = numpy.random.default_rng(1)
     now = 0
@@ -50,7 +50,7 @@ def batches(events: int) -> Iterator:
             "start": start,
             "end": start + (pages << 12),
         }
-        yield schema.checked(pyarrow.RecordBatch.from_pydict(columns), "synthetic", done)
+        yield store.checked(pyarrow.RecordBatch.from_pydict(columns), "synthetic", done)
 
 
 class Clock:

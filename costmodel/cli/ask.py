@@ -394,7 +394,7 @@ def compared(trace: Path | None, memslots: Path | None, **asked: object) -> Vers
     pair = sides(evidence, **asked)
     if trace is None:
         return compare_sides(evidence, *pair)
-    from costmodel.traces.versus import compare_on_trace
+    from costmodel.traces.study import compare_on_trace
 
     return compare_on_trace(evidence, *pair, trace, memslots)
 

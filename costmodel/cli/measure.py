@@ -284,7 +284,7 @@ def import_trace(file: Path, out: Path | None, clock_hz: float | None) -> None:
     from costmodel.hashing import write_beside
     from costmodel.measure import counts, traces
     from costmodel.measure.profile import as_csv
-    from costmodel.traces.tasks import trigger_of_chain
+    from costmodel.traces.triggers import trigger_of_chain
 
     found = traces.read(file, trigger_of_chain, clock_hz)
     notes = found.notes

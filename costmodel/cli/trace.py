@@ -116,7 +116,7 @@ def rate(files: tuple[Path, ...], seconds: float | None, as_json: bool) -> None:
     trigger), funccount and funclatency of bcc, and perf kvm stat (a guest's WBINVD). Several FILES add up.
     """
     from costmodel.measure import counts, traces
-    from costmodel.traces.tasks import trigger_of_chain
+    from costmodel.traces.triggers import trigger_of_chain
 
     rows: list[dict] = []
     notes: list[str] = []
@@ -161,9 +161,9 @@ def summary(files: tuple[Path, ...], as_json: bool) -> None:
     FILES are traces (of `trace import`) or summaries (of `trace summary --json`), of one host or of many.
     """
     from costmodel.report import trace
-    from costmodel.traces import counter
+    from costmodel.traces import summary as summaries
 
-    found = counter.merged(_summary(file) for file in files)
+    found = summaries.merge(_summary(file) for file in files)
     if as_json:
         options.print_json(found.as_json())
     else:
@@ -171,13 +171,13 @@ def summary(files: tuple[Path, ...], as_json: bool) -> None:
 
 
 def _summary(file: Path):
-    from costmodel.traces import counter
+    from costmodel.traces import summary as summaries
     from costmodel.traces.summary import from_json
 
     with file.open("rb") as stream:
         begin = stream.read(4)
     if begin == b"PAR1":
-        return counter.summarise(file)
+        return summaries.summarise(file)
     try:
         value = json.loads(file.read_bytes())
     except (ValueError, RecursionError):

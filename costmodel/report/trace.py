@@ -15,10 +15,10 @@ from costmodel.report import page
 from costmodel.report.layout import ascii_text, command_lines, listed, wrap
 from costmodel.report.page import fragment
 from costmodel.report.recommendation import NEWER_MARK, STATE_MARKS, safety_mark
-from costmodel.traces import model
-from costmodel.traces.model import Replay
+from costmodel.traces import results
+from costmodel.traces.results import Replay
 from costmodel.traces.summary import BURST_GAP_NS, Histogram, Summary, lost
-from costmodel.traces.tasks import NOT_CATALOGUED, triggers_of
+from costmodel.traces.triggers import NOT_CATALOGUED, triggers_of
 
 MOST_TASKS = 12
 MOST_EPISODES = 5
@@ -49,7 +49,7 @@ def cell(value: Interval) -> str:
     return interval(value.low, value.median, value.high, value.unit) + ("*" if value.extrapolated else "")
 
 
-def replay(found: model.Replay) -> str:
+def replay(found: results.Replay) -> str:
     """The whole block of a replay, ending with the command that prints it again."""
     blocks = [_head(found), _arrivals(found), _tasks(found)]
     blocks += [_way(found, way) for way in found.ways]
@@ -64,7 +64,7 @@ def replay(found: model.Replay) -> str:
     return "\n".join("\n".join(block) + "\n" for block in blocks if block)
 
 
-def _head(found: model.Replay) -> list[str]:
+def _head(found: results.Replay) -> list[str]:
     rate = f", {significant(found.rate_per_s, 3)} per second" if found.rate_per_s else ""
     lines = wrap(
         f"{found.file} replayed for {found.guest_title} on {found.machine_title}, kernel {found.kernel}", "", "  "
@@ -88,7 +88,7 @@ def _head(found: model.Replay) -> list[str]:
     return lines
 
 
-def _arrivals(found: model.Replay) -> list[str]:
+def _arrivals(found: results.Replay) -> list[str]:
     lines = ["EVENTS"]
     lines += wrap(
         f"range length: mean {quantity(found.range_mean_bytes, 'B', 3)}, "
@@ -117,7 +117,7 @@ def _dispersion(rows: Sequence[tuple[float, float | None, int]]) -> list[str]:
     return lines + [f"    {quantity(w, 's'):>7}  {significant(i, 3):>8}  {count(m):>9} events" for w, i, m in shown]
 
 
-def _tasks(found: model.Replay) -> list[str]:
+def _tasks(found: results.Replay) -> list[str]:
     lines = ["TASKS"]
     for task in found.tasks[:MOST_TASKS]:
         lines += _task(task.task, task.events, task.triggers, task.decided, task.why)
@@ -137,7 +137,7 @@ def _task(name: str, events: int, triggers: Sequence[str], decided: bool, why: s
     return wrap(f"{ascii_text(name):<16} {count(events):>12}  {told}", "  ", " " * 33)
 
 
-def _names(rows: Sequence[model.StrategyRow]) -> list[str]:
+def _names(rows: Sequence[results.StrategyRow]) -> list[str]:
     lines = []
     for mark in (*STATE_MARKS.values(), NEWER_MARK):
         same = [r for r in rows if safety_mark(r.state, r.from_kernel) == mark]
@@ -149,7 +149,7 @@ def _names(rows: Sequence[model.StrategyRow]) -> list[str]:
     return lines
 
 
-def _way(found: model.Replay, way: model.WayRow) -> list[str]:
+def _way(found: results.Replay, way: results.WayRow) -> list[str]:
     kind = "in line for the CPUs" if way.serial else "side by side"
     lines = _names(way.strategies)
     lines += wrap(f"event {cell(way.event_time_s)} on average, {kind}", "    ", "      ")
@@ -164,13 +164,13 @@ def _way(found: model.Replay, way: model.WayRow) -> list[str]:
     return lines + _predicted(way)
 
 
-def differ(one: model.Experience, other: model.Experience) -> bool:
+def differ(one: results.Experience, other: results.Experience) -> bool:
     """Whether the kind of arrivals changes a number by more than DIFFERENT."""
     pairs = [(getattr(one, n).median, getattr(other, n).median) for n in ("p50_s", "p99_s", "in_progress_fraction")]
     return any(not math.isclose(a, b, rel_tol=DIFFERENT) for a, b in pairs) or other.episodes > 0
 
 
-def _experience(found: model.Replay, one: model.Experience, serial: bool) -> list[str]:
+def _experience(found: results.Replay, one: results.Experience, serial: bool) -> list[str]:
     lines = [f"    {one.arrivals}"]
     lines += wrap(f"latency p50 {cell(one.p50_s)}, p99 {cell(one.p99_s)},", "      ", "        ")
     lines += wrap(f"p99.9 {cell(one.p999_s)}, longest {quantity(one.longest_s, 's', 1)}", "        ", "        ")
@@ -204,7 +204,7 @@ def _experience(found: model.Replay, one: model.Experience, serial: bool) -> lis
     return lines
 
 
-def _predicted(way: model.WayRow) -> list[str]:
+def _predicted(way: results.WayRow) -> list[str]:
     told = way.predicted
     form = "M/D/1" if way.serial else "M/D/inf"
     if told.mean_s is None:
@@ -218,13 +218,13 @@ def _predicted(way: model.WayRow) -> list[str]:
     return wrap(text, "    ", "      ")
 
 
-def _without_flush(found: model.Replay) -> list[str]:
+def _without_flush(found: results.Replay) -> list[str]:
     if not found.without_flush:
         return []
     return ["WITHOUT A FLUSH", *("  " + line for line in _names(found.without_flush) if line.strip())]
 
 
-def _break_even(found: model.Replay, row: model.BreakEven) -> list[str]:
+def _break_even(found: results.Replay, row: results.BreakEven) -> list[str]:
     lines = wrap(f"BREAK-EVEN {', '.join(row.ranged)} against {', '.join(row.whole)}", "", "  ")
     for name, cap in (("CPU time", row.cap_cpu_bytes), ("event time", row.cap_time_bytes)):
         text = "the range flush never reaches it" if cap is None else f"whole cache from {cell(cap)} on"
@@ -246,7 +246,7 @@ def _break_even(found: model.Replay, row: model.BreakEven) -> list[str]:
     return lines
 
 
-def _foot(found: model.Replay) -> list[str]:
+def _foot(found: results.Replay) -> list[str]:
     return [
         "Again with:",
         *command_lines(found.command),

@@ -1,20 +1,25 @@
-"""Reads what `trace import` is given, in pieces: text of tracefs, trace-cmd and perf script, CSV and Parquet."""
+"""Reads what is given from outside, in pieces: text of tracefs, trace-cmd and perf script, CSV and Parquet for `trace import`;
+and the memory slots beside a trace, which tell what events meet one and over how many bytes.
+"""
 
 from __future__ import annotations
 
 import csv
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy
 
 from costmodel.errors import BadInput, NoThread, is_of_no_thread
 from costmodel.measure import traces
 from costmodel.measure.opened import Opened, opened
 from costmodel.measure.traces import Notes
 from costmodel.plain import shell_word
-from costmodel.traces import schema, store
-from costmodel.traces.libraries import library
-from costmodel.traces.tasks import trigger_of_chain
+from costmodel.traces import store
+from costmodel.traces.store import HUGE, library
+from costmodel.traces.triggers import trigger_of_chain
 
 ROWS = 2**16
 CSV_BLOCK_BYTES = 2**22
@@ -79,8 +84,8 @@ def _text(source: Opened, notes: Notes, clock_hz: float | None) -> Iterator:
                 told[chain] = trigger_of_chain(chain) or None
             event[6] = told[chain]
             untold += bool(chain) and event[6] is None
-            event[5] = min(event[5], schema.HUGE)
-        rows = [event for event in events if event[4] < schema.HUGE]
+            event[5] = min(event[5], store.HUGE)
+        rows = [event for event in events if event[4] < store.HUGE]
         if len(rows) < len(events):
             notes.left_out("events on addresses of the kernel", len(events) - len(rows))
         if rows:
@@ -124,7 +129,7 @@ def _batch(rows: list[list], path: Path):
     arrow = library("pyarrow")
     columns = dict(zip(TEXT_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
     columns["trigger"] = arrow.array(columns["trigger"], arrow.string())
-    return schema.checked(arrow.RecordBatch.from_pydict(columns), str(path), 1)
+    return store.checked(arrow.RecordBatch.from_pydict(columns), str(path), 1)
 
 
 def _csv(source: Opened, columns: list[str], notes: Notes) -> Iterator:
@@ -132,7 +137,7 @@ def _csv(source: Opened, columns: list[str], notes: Notes) -> Iterator:
     arrow, arrow_csv = library("pyarrow"), library("pyarrow.csv")
     if len(set(columns)) < len(columns):
         raise BadInput("names a column twice", file=path, row=1, remedy="name each column once")
-    texts = (*schema.TEXTS, "thread", "trigger")
+    texts = (*store.TEXTS, "thread", "trigger")
     whole = ("t_ns", "start", "end", "pid", "cpu", "overlap_bytes", "duration_ns", "measured_start_offset_bytes")
     types = {name: arrow.string() for name in texts} | {name: arrow.int64() for name in whole}
     types |= {"t_s": arrow.float64(), "measured_time_s": arrow.float64(), "measured_range_bytes": arrow.int64()}
@@ -157,12 +162,12 @@ def _csv(source: Opened, columns: list[str], notes: Notes) -> Iterator:
             notes.lines += len(batch)
             if len(batch):
                 table = shift.laid_out(batch, notes, str(path), row) if profile else _with_times(batch, str(path), row)
-                yield schema.checked(table, str(path), row)
+                yield store.checked(table, str(path), row)
             row += len(batch)
     except (arrow.ArrowException, UnicodeDecodeError, OverflowError) as error:
         if is_of_no_thread(error):
             raise NoThread from None
-        what = schema.first_line(error)
+        what = store.first_line(error)
         raise BadInput(f"is not CSV of a trace: {what}", file=path, remedy="correct the row") from None
 
 
@@ -197,7 +202,7 @@ class Shift:
         """A batch of invalidations.csv as a batch of a trace. Raises BadInput for what is no time or length."""
         arrow = library("pyarrow")
         times = []
-        recorded = _seconds(batch, "measured_time_s", file, first_row, schema.LONGEST_NS / 1e9).tolist()
+        recorded = _seconds(batch, "measured_time_s", file, first_row, store.LONGEST_NS / 1e9).tolist()
         for trigger, seconds in zip(batch.column("trigger").to_pylist(), recorded, strict=True):
             if trigger != self._trigger:
                 if self._trigger is not None:
@@ -210,7 +215,7 @@ class Shift:
                 self._trigger = trigger
             times.append(self._zero_ns + round(seconds * 1e9))
             self._last_ns = max(self._last_ns, times[-1])
-        if self._last_ns > schema.HUGE:
+        if self._last_ns > store.HUGE:
             raise BadInput("the triggers span more than 104 days", file=file, remedy="import one recording")
         start, length = batch.column("measured_start_offset_bytes"), batch.column("measured_range_bytes")
         end = library("pyarrow.compute").add_checked(start, length)
@@ -230,17 +235,79 @@ def _parquet(source: Opened, notes: Notes) -> Iterator:
             for text in told.remarks:
                 notes.remark(text)
             names = file.schema_arrow.names
-            missing = [name for name in schema.REQUIRED if name not in names]
+            missing = [name for name in store.REQUIRED if name not in names]
             if missing:
                 raise BadInput(f"has no column {', '.join(missing)}", file=path, remedy="name the columns of a trace")
-            wanted = [name for name in (*schema.REQUIRED, *schema.OPTIONAL) if name in names]
+            wanted = [name for name in (*store.REQUIRED, *store.OPTIONAL) if name in names]
             if any(names.count(name) > 1 for name in wanted):
                 raise BadInput("names a column twice", file=path, remedy="name each column once")
             row = 1
             for batch in file.iter_batches(ROWS, columns=wanted):
                 batch.validate(full=True)
-                yield schema.checked(batch, str(path), row)
+                yield store.checked(batch, str(path), row)
                 row += len(batch)
     except store.unreadable() as error:
-        what = schema.first_line(error)
+        what = store.first_line(error)
         raise BadInput(f"is not a Parquet file: {what}", file=path, remedy="write or copy the file again") from None
+
+
+@dataclass(frozen=True)
+class Memslots:
+    """Disjoint address ranges in order: `start` and `bytes` of shape (n,), `before`: bytes of the slots before each."""
+
+    start: numpy.ndarray
+    bytes: numpy.ndarray
+    before: numpy.ndarray
+
+    @classmethod
+    def of(cls, ranges: list[tuple[int, int]]) -> Memslots:
+        """From (start, end) pairs; those that touch or overlap become one."""
+        merged: list[list[int]] = []
+        for start, end in sorted(ranges):
+            if merged and start <= merged[-1][1]:
+                merged[-1][1] = max(merged[-1][1], end)
+            else:
+                merged.append([start, end])
+        table = numpy.array(merged, numpy.int64).reshape(-1, 2)
+        length = table[:, 1] - table[:, 0]
+        return cls(table[:, 0], length, numpy.concatenate([[0], numpy.cumsum(length)[:-1]]).astype(numpy.int64))
+
+    def _below(self, address: numpy.ndarray) -> numpy.ndarray:
+        """Bytes of the slots below each address."""
+        at = numpy.searchsorted(self.start, address, "right") - 1
+        slot = numpy.maximum(at, 0)
+        inside = numpy.clip(address - self.start[slot], 0, self.bytes[slot])
+        return numpy.where(at < 0, 0, self.before[slot] + inside)
+
+    def overlap_bytes(self, start: numpy.ndarray, end: numpy.ndarray) -> numpy.ndarray:
+        """Bytes of each range that lie in slots.
+
+        >>> slots = Memslots.of([(0, 4096), (8192, 12288)])
+        >>> slots.overlap_bytes(numpy.array([2048, 4096]), numpy.array([10240, 8192])).tolist()
+        [4096, 0]
+        """
+        return self._below(end) - self._below(start)
+
+
+def read_memslots(path: Path) -> Memslots:
+    """Slots of a CSV file with the columns start and end (decimal or 0x...). Raises BadInput."""
+    remedy = "give the columns start,end with one slot a line"
+    ranges = []
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            reader = csv.DictReader(stream)
+            if not {"start", "end"} <= set(reader.fieldnames or ()):
+                raise BadInput("has no columns start and end", file=path, row=1, remedy=remedy)
+            for row in reader:
+                try:
+                    start, end = (int(row[name], 0) for name in ("start", "end"))
+                except (TypeError, ValueError):
+                    raise BadInput("is no address", file=path, row=reader.line_num, remedy=remedy) from None
+                if not -HUGE < start < end < HUGE:
+                    raise BadInput("end does not lie behind start", file=path, row=reader.line_num, remedy=remedy)
+                ranges.append((start, end))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadInput(f"is not CSV text: {error}", file=path, remedy=remedy) from None
+    if not ranges:
+        raise BadInput("names no slot", file=path, remedy=remedy)
+    return Memslots.of(ranges)

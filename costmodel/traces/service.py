@@ -20,8 +20,8 @@ from costmodel.errors import MissingNumber
 from costmodel.evidence.store import Evidence
 from costmodel.kvm.catalog import STRATEGIES, TRIGGERS
 from costmodel.kvm.kernels import KERNELS
-from costmodel.traces import bins
-from costmodel.traces.tasks import triggers_of
+from costmodel.traces import summary
+from costmodel.traces.triggers import triggers_of
 
 DRAWS = 1024
 NODES_BYTES = 2.0 ** (numpy.arange(4 * 6, 4 * 46 + 1) / 4)
@@ -64,7 +64,7 @@ class Way:
     def table_ns(self, level: int) -> numpy.ndarray:
         """Event time in ns at LEVELS[level] for each residency and range-length bin, flat: (residencies * BINS,)."""
         nodes = numpy.quantile(self.time_s, LEVELS[level], axis=2)[:, :, None]
-        return numpy.concatenate([self.at(nodes, r, bins.middles())[:, 0] for r in range(len(nodes))]) * 1e9
+        return numpy.concatenate([self.at(nodes, r, summary.bin_middles())[:, 0] for r in range(len(nodes))]) * 1e9
 
 
 @dataclass(frozen=True)

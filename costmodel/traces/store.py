@@ -1,12 +1,18 @@
-"""Traces as Parquet: sorted by time, row groups of 2^20 events, what a reader must know first in the footer.
+"""Traces as Parquet: what a row holds, sorted by time, row groups of 2^20 events, what a reader must know first in the footer.
 
-Written beside the target and renamed. Events out of order (per-CPU buffers, several files) are sorted by DuckDB, which
-spills to disk.
+The tracepoint kvm:kvm_unmap_hva_range carries a range of host virtual addresses; ftrace adds time, task, pid and CPU.
+It carries neither the notifier's event type nor the VM: `trigger` (one or several by id, what the event's call chain
+tells), `vm`, `overlap_bytes` (bytes inside memslots) and `duration_ns` (how long the recorded host itself flushed) are
+null unless the file that was imported has them.
+
+A trace is written beside the target and renamed. Events out of order (per-CPU buffers, several files) are sorted by
+DuckDB, which spills to disk.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import queue
 import shutil
@@ -15,14 +21,148 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import ModuleType
 
 import numpy
 
-from costmodel.errors import BadInput
+from costmodel.errors import INSTALL, BadInput, CostModelError
 from costmodel.hashing import place_beside, unwritable
-from costmodel.traces import schema
-from costmodel.traces.libraries import kernels, library
-from costmodel.traces.tasks import unknown_triggers
+from costmodel.measure.traces import PID_LIMIT
+from costmodel.traces.triggers import unknown_triggers
+
+
+class TraceLibraryMissing(CostModelError):
+    """A library of the extra `trace` is not installed; `library` names it."""
+
+    def __init__(self, library: str) -> None:
+        self.library = library
+        super().__init__(f"{library} is not installed: {INSTALL.format('trace')}")
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.library,)
+
+
+def library(name: str) -> ModuleType:
+    """The module `name`, such as pyarrow.parquet. Raises TraceLibraryMissing."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise TraceLibraryMissing(name.partition(".")[0]) from error
+
+
+def loops() -> ModuleType:
+    """The compiled loops. Raises TraceLibraryMissing where numba is not installed."""
+    library("numba")
+    return importlib.import_module("costmodel.traces.loops")
+
+
+REQUIRED = ("t_ns", "task", "start", "end")
+NUMBERS = ("overlap_bytes", "duration_ns")
+OPTIONAL = ("pid", "cpu", "trigger", "vm", *NUMBERS)
+TEXTS = ("task", "trigger", "vm")
+HUGE = 2**62
+"""Beyond any time or address that the kernel can print; differences of two stay inside 64 bits."""
+LONGEST_NS = 2**53
+"""104 days: the longest trace, so that times relative to its first event are exact as float64."""
+MOST_TASKS = 2**16
+LONGEST_NAME = 255
+
+
+def arrow_schema():
+    """The Arrow schema; texts are dictionaries."""
+    arrow = library("pyarrow")
+    text = arrow.dictionary(arrow.int32(), arrow.string())
+    types = {"t_ns": arrow.int64(), "task": text, "pid": arrow.int32(), "cpu": arrow.int32(), "start": arrow.int64()}
+    types |= {
+        "end": arrow.int64(),
+        "trigger": text,
+        "vm": text,
+        "overlap_bytes": arrow.int64(),
+        "duration_ns": arrow.int64(),
+    }
+    return arrow.schema([arrow.field(name, kind, nullable=name not in REQUIRED) for name, kind in types.items()])
+
+
+def checked(batch, file: str, first_row: int):
+    """`batch` (an Arrow RecordBatch with some of the columns) in the full schema.
+
+    Raises BadInput with the row (counted from `first_row`) for a null, an empty range or a number that cannot be.
+    """
+    arrow = library("pyarrow")
+    columns = []
+    for wanted in arrow_schema():
+        if wanted.name not in batch.schema.names:
+            columns.append(arrow.nulls(len(batch), wanted.type))
+            continue
+        column = batch.column(wanted.name)
+        if wanted.name in REQUIRED and column.null_count:
+            row = first_row + int(numpy.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
+            raise BadInput("is empty", file=file, row=row, field=wanted.name, remedy="every event needs it")
+        columns.append(_cast(column, wanted, file))
+    found = arrow.RecordBatch.from_arrays(columns, schema=arrow_schema())
+    _check_numbers(found, file, first_row)
+    return found
+
+
+def _cast(column, field, file: str):
+    arrow = library("pyarrow")
+    try:
+        if field.name in TEXTS and not arrow.types.is_dictionary(column.type):
+            column = column.cast(arrow.string()).dictionary_encode()
+        return column.cast(field.type)
+    except (arrow.ArrowException, UnicodeDecodeError, OverflowError) as error:
+        remedy = "correct or leave out the column"
+        raise BadInput(
+            f"cannot be read as {field.type}: {first_line(error)}", file=file, field=field.name, remedy=remedy
+        ) from None
+
+
+def first_line(error: Exception) -> str:
+    """What a library says, as far as it fits into one line."""
+    return next(iter(str(error).splitlines()), type(error).__name__)[:200]
+
+
+def int_column(batch, name: str, missing: int = -1) -> numpy.ndarray:
+    """A numeric column as int64, `missing` where it is null."""
+    column = batch.column(name)
+    return (column.fill_null(missing) if column.null_count else column).to_numpy(zero_copy_only=False)
+
+
+def indices(column) -> numpy.ndarray:
+    """Place of each text of a column in its dictionary, -1 where it is null."""
+    return column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+
+
+def _check_numbers(batch, file: str, first_row: int) -> None:
+    time, start, end = (int_column(batch, name) for name in ("t_ns", "start", "end"))
+    pid, cpu, overlap, duration = (int_column(batch, name, missing=0) for name in ("pid", "cpu", *NUMBERS))
+    tests = (
+        ("t_ns", _beyond(time), "is no time that a kernel prints"),
+        ("start", _beyond(start), "is no address that a kernel prints"),
+        ("end", _beyond(end), "is no address that a kernel prints"),
+        ("end", end <= start, "does not lie behind start"),
+        ("pid", (pid < 0) | (pid >= PID_LIMIT), f"is not from 0 to below {PID_LIMIT}"),
+        ("cpu", cpu < 0, "is below 0"),
+        ("overlap_bytes", (overlap < 0) | (overlap > end - start), "is negative or longer than the range"),
+        ("duration_ns", (duration < 0) | (duration > HUGE), "is no duration"),
+    )
+    for name, wrong, problem in tests:
+        if wrong.any():
+            row = first_row + int(numpy.argmax(wrong))
+            raise BadInput(problem, file=file, row=row, field=name, remedy="correct or leave out the row")
+    for text in TEXTS:
+        names = batch.column(text).dictionary.to_pylist()
+        if any(name is not None and len(name) > LONGEST_NAME for name in names):
+            problem = f"has a name of more than {LONGEST_NAME} characters"
+            raise BadInput(problem, file=file, field=text, remedy="shorten the name")
+    if unknown := [w for text in batch.column("trigger").dictionary.to_pylist() for w in unknown_triggers(text or "")]:
+        remedy = "name triggers of `costmodel list triggers`, or leave out the column"
+        raise BadInput(f"{unknown[0][:40]!r} is no trigger", file=file, field="trigger", remedy=remedy)
+
+
+def _beyond(values: numpy.ndarray) -> numpy.ndarray:
+    return (values > HUGE) | (values < -HUGE)
+
 
 GROUP_ROWS = 2**20
 FOOTER = b"costmodel.trace"
@@ -68,7 +208,7 @@ class Footer:
 
     def add(self, batch, file: object) -> None:
         """Count a batch of `file`. Raises BadInput where there are too many names."""
-        times = schema.numbers(batch, "t_ns")
+        times = int_column(batch, "t_ns")
         self.first_ns = min(int(times.min()), self.first_ns) if self.events else int(times.min())
         self.last_ns = max(int(times.max()), self.last_ns) if self.events else int(times.max())
         self.events += len(batch)
@@ -82,15 +222,15 @@ class Footer:
             if count:
                 self.tasks[name] = self.tasks.get(name, 0) + count
         self._add_triggers(batch)
-        if len(self.tasks) > schema.MOST_TASKS:
-            raise BadInput(f"has more than {schema.MOST_TASKS} task names", file=file, remedy="is this a trace?")
+        if len(self.tasks) > MOST_TASKS:
+            raise BadInput(f"has more than {MOST_TASKS} task names", file=file, remedy="is this a trace?")
 
     def _add_triggers(self, batch) -> None:
         told = batch.column("trigger")
         if told.null_count == len(batch):
             return
         names, labels = batch.column("task").dictionary.to_pylist(), ["", *told.dictionary.to_pylist()]
-        places = batch.column("task").indices.to_numpy() * len(labels) + schema.indices(told) + 1
+        places = batch.column("task").indices.to_numpy() * len(labels) + indices(told) + 1
         counts = numpy.bincount(places, minlength=len(names) * len(labels)).reshape(len(names), len(labels))
         for at, of in zip(*numpy.nonzero(counts[:, 1:]), strict=True):
             ours = self.triggers.setdefault(names[at], {})
@@ -129,18 +269,18 @@ def write(batches: Iterable, target: Path, source: object = "the batches", said:
             for batch in batches:
                 if not len(batch):
                     continue
-                times = schema.numbers(batch, "t_ns")
+                times = int_column(batch, "t_ns")
                 in_order &= bool((last is None or times[0] >= last) and (numpy.diff(times) >= 0).all())
                 last = times[-1]
                 footer.add(batch, source)
                 writer.add(arrow.Table.from_batches([batch]))
             if not footer.events:
                 raise BadInput("no event was found", file=source, remedy="see `costmodel trace import --help`")
-            if footer.last_ns - footer.first_ns > schema.LONGEST_NS:
+            if footer.last_ns - footer.first_ns > LONGEST_NS:
                 raise BadInput("the events span more than 104 days", file=source, remedy="import one recording")
             footer.close()
             told = said()
-            footer.lost_events, footer.remarks = min(told.lost_events, schema.HUGE), list(told.remarks)[:MOST_REMARKS]
+            footer.lost_events, footer.remarks = min(told.lost_events, HUGE), list(told.remarks)[:MOST_REMARKS]
             writer.footer = footer
         if not in_order:
             _sort(aside, footer)
@@ -160,7 +300,7 @@ class _Writer:
         self._rows = 0
         self._writer = parquet.ParquetWriter(
             path,
-            schema.schema(),
+            arrow_schema(),
             compression="zstd",
             use_dictionary=list(DICTIONARIES),
             column_encoding=ENCODED,
@@ -194,7 +334,7 @@ class _Writer:
 def _sort(path: Path, footer: Footer) -> None:
     """Replace the file at `path` by the same events in order of time; equal times keep their order."""
     arrow, duckdb, parquet = library("pyarrow"), library("duckdb"), library("pyarrow.parquet")
-    plain = arrow.schema([*map(_without_dictionary, schema.schema()), arrow.field("row", arrow.int64())])
+    plain = arrow.schema([*map(_without_dictionary, arrow_schema()), arrow.field("row", arrow.int64())])
     sorted_path = path.with_name(f"{path.name}.sorted")
     spill = Path(tempfile.mkdtemp(dir=path.parent, prefix=f"{path.name}."))
     try:
@@ -206,7 +346,7 @@ def _sort(path: Path, footer: Footer) -> None:
             with _Writer(sorted_path) as writer:
                 writer.footer = footer
                 for batch in connection.sql(query).to_arrow_reader(SORT_ROWS):
-                    writer.add(arrow.Table.from_batches([schema.checked(batch, str(path), 1)]))
+                    writer.add(arrow.Table.from_batches([checked(batch, str(path), 1)]))
         sorted_path.replace(path)
     finally:
         sorted_path.unlink(missing_ok=True)
@@ -252,7 +392,7 @@ def footer_of(path: Path) -> Footer:
         with parquet.ParquetFile(path) as file:
             stored = (file.metadata.metadata or {}).get(FOOTER)
             rows = file.metadata.num_rows
-            ours = list(map(_without_dictionary, file.schema_arrow)) == list(map(_without_dictionary, schema.schema()))
+            ours = list(map(_without_dictionary, file.schema_arrow)) == list(map(_without_dictionary, arrow_schema()))
     except unreadable():
         stored, rows, ours = None, 0, False
     try:
@@ -276,14 +416,14 @@ def _possible(footer: Footer) -> bool:
     if any(type(value) is not int for value in (*numbers.values(), *footer.tasks.values())):
         return False
     counts = (footer.without_pid, footer.with_overlap, footer.with_duration, footer.with_vm)
-    times = -schema.HUGE <= footer.first_ns <= footer.last_ns <= schema.HUGE
-    names = 0 < len(footer.tasks) <= schema.MOST_TASKS and max(map(len, footer.tasks)) <= schema.LONGEST_NAME
+    times = -HUGE <= footer.first_ns <= footer.last_ns <= HUGE
+    names = 0 < len(footer.tasks) <= MOST_TASKS and max(map(len, footer.tasks)) <= LONGEST_NAME
     return (
         times
         and names
-        and footer.last_ns - footer.first_ns <= schema.LONGEST_NS
+        and footer.last_ns - footer.first_ns <= LONGEST_NS
         and all(0 <= count <= footer.events for count in counts)
-        and 0 <= footer.lost_events <= schema.HUGE
+        and 0 <= footer.lost_events <= HUGE
         and min(footer.tasks.values()) > 0
         and sum(footer.tasks.values()) == footer.events
     )
@@ -326,7 +466,7 @@ def blocks(path: Path, footer: Footer, columns: Sequence[str] = ()) -> Iterator[
     """The trace in row groups; the next is decoded by a thread while one is used. `columns`: optional ones to read,
     of task, trigger (with task), pid, overlap_bytes, duration_ns. Raises BadInput where a block is not what `write` made.
     """
-    sound = kernels().sound
+    sound = loops().sound
     ready: queue.Queue = queue.Queue(maxsize=1)
     stop = threading.Event()
 
@@ -352,7 +492,7 @@ def blocks(path: Path, footer: Footer, columns: Sequence[str] = ()) -> Iterator[
         while (item := ready.get()) is not None:
             if isinstance(item, Exception):
                 raise item
-            if not sound(item.time_ns, item.start, item.end, item.pid, footer.first_ns, footer.last_ns, schema.HUGE):
+            if not sound(item.time_ns, item.start, item.end, item.pid, footer.first_ns, footer.last_ns, HUGE):
                 raise _not_imported(path, item.number)
             yield item
     finally:
@@ -366,7 +506,7 @@ def _decoded(path: Path, footer: Footer, columns: Sequence[str]) -> Iterator[Blo
     groups = {group: code for code, group in enumerate(footer.groups)}
     try:
         with parquet.ParquetFile(
-            path, read_dictionary=list(schema.TEXTS), pre_buffer=False, page_checksum_verification=True
+            path, read_dictionary=list(TEXTS), pre_buffer=False, page_checksum_verification=True
         ) as file:
             for number in range(file.num_row_groups):
                 if file.metadata.row_group(number).num_rows > GROUP_ROWS:
@@ -378,7 +518,7 @@ def _decoded(path: Path, footer: Footer, columns: Sequence[str]) -> Iterator[Blo
                 for batch in table.combine_chunks().to_batches():
                     yield _block(number, batch, codes, groups, columns)
     except unreadable() as error:
-        raise BadInput(f"cannot be read: {schema.first_line(error)}", file=path, remedy="import it again") from None
+        raise BadInput(f"cannot be read: {first_line(error)}", file=path, remedy="import it again") from None
 
 
 def _not_imported(path: Path, number: int) -> BadInput:
@@ -401,17 +541,17 @@ def _block(
         known = numpy.array(
             [[groups.get((name, label), -1) for label in labels] for name in task.dictionary.to_pylist()]
         )
-        group = known[task.indices.to_numpy(), schema.indices(told) + 1].astype(numpy.int32)
+        group = known[task.indices.to_numpy(), indices(told) + 1].astype(numpy.int32)
         if group.min() < 0:
             raise KeyError("a trigger that the footer does not name")
-    optional = {name: schema.numbers(batch, name) if name in columns else None for name in schema.NUMBERS}
+    optional = {name: int_column(batch, name) if name in columns else None for name in NUMBERS}
     return Block(
         number=number,
-        time_ns=schema.numbers(batch, "t_ns"),
-        start=schema.numbers(batch, "start"),
-        end=schema.numbers(batch, "end"),
+        time_ns=int_column(batch, "t_ns"),
+        start=int_column(batch, "start"),
+        end=int_column(batch, "end"),
         task=tasks,
-        pid=schema.numbers(batch, "pid") if "pid" in columns else numpy.full(len(batch), -1, numpy.int32),
+        pid=int_column(batch, "pid") if "pid" in columns else numpy.full(len(batch), -1, numpy.int32),
         group=group,
         **optional,
     )

@@ -1,20 +1,33 @@
-"""The replay of one file for one guest on one machine: look up, replay, result."""
+"""One recorded trace from the question to the answer: replayed for one guest on one machine; and two kernels or two strategies
+on its events, CPU time over joint draws, latency with waiting.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy
+
 from costmodel.calibration.calibrate import parameters_of
+from costmodel.cost.draws import Case, medians
 from costmodel.cost.scenario import Scenario, scenario
+from costmodel.cost.total import total
+from costmodel.decision.estimates import CPU_TIME, Quantity, paired, refused_row
 from costmodel.decision.recommend import not_applicable
-from costmodel.errors import NotApplicable
+from costmodel.decision.result import Interval, Verdict, Versus, VersusRow, VersusSide, VersusTrigger
+from costmodel.decision.versus import Side, framed, host_both
+from costmodel.errors import BadInput, NotApplicable
 from costmodel.evidence.store import Evidence, load
+from costmodel.kvm import kernels
 from costmodel.kvm.catalog import GUESTS
+from costmodel.kvm.kernels import placement_for
 from costmodel.plain import file_argument, shell_line
-from costmodel.traces import memslots as slots
-from costmodel.traces import model, results, store
-from costmodel.traces.replay import replay
-from costmodel.traces.service import service
+from costmodel.traces import results, store, summary
+from costmodel.traces.reader import read_memslots
+from costmodel.traces.replay import Replayed, replay
+from costmodel.traces.service import Service, Shown, Way, service
 
 
 def study(
@@ -28,7 +41,7 @@ def study(
     memslots: Path | None = None,
     evidence: Evidence | None = None,
     **numbers: float | None,
-) -> model.Replay:
+) -> results.Replay:
     """Replay the imported trace at `path`. `numbers` are those of `scenario`. Raises UnknownName or BadInput."""
     evidence = evidence or load()
     case = scenario(evidence, guest, machine, workload, kernel, **numbers)
@@ -37,7 +50,7 @@ def study(
     footer = store.footer_of(path)
     parameters = parameters_of(evidence, machine)
     costs = service(evidence, case, parameters, list(footer.groups))
-    given = slots.read(memslots) if memslots else None
+    given = read_memslots(memslots) if memslots else None
     found = replay(path, footer, costs, given, closed=arrivals == "closed")
     command = _command(path, case, arrivals, memslots)
     return results.result(found, path, evidence, arrivals, given is not None, command)
@@ -52,3 +65,156 @@ def _command(path: Path, case: Scenario, arrivals: str, memslots: Path | None) -
     if memslots:
         words += ["--memslots", file_argument(memslots.name)]
     return shell_line([*words, *case.number_words])
+
+
+FLUSH_TIME = Quantity("flush_time", "flush alone, mean", "s")
+LATENCIES = (
+    (Quantity("latency_p50", "latency, p50", "s"), "p50_s"),
+    (Quantity("latency_p99", "latency, p99", "s"), "p99_s"),
+)
+TRACE_TIME = Quantity("trace_cpu_time", "CPU time, trace", "s")
+ARRIVALS = "closed"
+
+
+@dataclass(frozen=True)
+class Picked:
+    """What a side does at the events of the trace; `way` is None where nothing is flushed or `gap` is set."""
+
+    shown: VersusSide
+    way: Way | None
+    gap: str | None
+
+
+def compare_on_trace(evidence: Evidence, kind: str, base: Side, new: Side, path: Path, memslots: Path | None) -> Versus:
+    """Compare two sides on the imported trace at `path`; threads wait for their flushes.
+
+    Raises BadInput where machine or kernel cannot host the guest type, or the trace cannot be used.
+    """
+    host_both(base, new)
+    case = base.scenario
+    footer = store.footer_of(path)
+    groups = list(footer.groups)
+    parameters = parameters_of(evidence, case.machine.id)
+    costs = service(evidence, case, parameters, groups)
+    at_new = service(evidence, new.scenario, parameters, groups) if new.scenario != case else costs
+    left, right = _picked(base, costs), _picked(new, at_new)
+    ways = tuple({id(one.way): one.way for one in (left, right) if one.way is not None}.values())
+    if not ways:
+        raise BadInput(
+            "neither side flushes at the events of this trace", field="--trace", remedy="compare without the trace"
+        )
+    found = replay(path, footer, replace(costs, ways=ways), read_memslots(memslots) if memslots else None)
+    shown = results.result(found, path, evidence, ARRIVALS, memslots is not None, "")
+    rows, whole = _rows(found, shown.ways, left, right)
+    one = VersusTrigger(
+        trigger="events of the trace",
+        title=f"{shown.events} events",
+        in_workload=True,
+        base=left.shown,
+        new=right.shown,
+        changes=[],
+        rows=rows,
+        extrapolated=any(way.extrapolated for way in ways),
+    )
+    words = ["--trace", file_argument(path.name)]
+    words += ["--memslots", file_argument(memslots.name)] if memslots else []
+    result = framed(evidence, kind, (base, new), [one], whole, _used(base, new, left, right, costs, evidence), words)
+    title = f"trace {shown.file}: {shown.events} events in {footer.span_s:.3g} s, {shown.threads} threads"
+    notes = [f"memory slots: {shown.bound}", *(f"not decidable: {text}" for text in shown.not_decidable)]
+    notes += [told] if (told := summary.lost(shown.lost_events)) else []
+    draws = next(iter(ways)).cpu_s.shape[-1]
+    return result.model_copy(update={"workload_title": title, "draws": draws, "warnings": [*result.warnings, *notes]})
+
+
+def _picked(side: Side, costs: Service) -> Picked:
+    """The way of a side's strategy; that of a kernel must be the same at every trigger that the trace can hold."""
+    name = side.strategy or _running(side, costs.triggers)
+    place = placement_for(side.scenario.guest, costs.triggers[0], side.scenario.kernel)
+    if name is None:
+        gap = f"what kernel {side.label} does differs between triggers that the trace cannot tell apart"
+        return Picked(VersusSide(strategy=None, state="not catalogued", placement=place, note=gap), None, gap)
+    for way in costs.ways:
+        for shown in way.strategies:
+            if shown.strategy == name:
+                return Picked(_side(shown, place), way, None)
+    for shown in costs.without_flush:
+        if shown.strategy == name:
+            gap = f"{name} can lose a flush at these events" if shown.state == "inadmissible" else None
+            return Picked(_side(shown, place), None, gap)
+    gap = costs.refused.get(name, f"{name} can lose a flush at these events")
+    return Picked(VersusSide(strategy=name, state="inadmissible", placement=place, note=gap), None, gap)
+
+
+def _side(shown: Shown, place: str) -> VersusSide:
+    return VersusSide(strategy=shown.strategy, state=shown.state, placement=place, note=shown.reason)
+
+
+def _running(side: Side, triggers: Sequence[str]) -> str | None:
+    """The strategy that the side's kernel runs at all `triggers`, or None."""
+    found = {kernels.upstream(side.scenario.guest, name, side.scenario.kernel) for name in triggers}
+    names = {one.strategies[0] for one in found if one is not None}
+    return names.pop() if len(names) == 1 and None not in found else None
+
+
+def _rows(
+    found: Replayed, shown: Sequence[results.WayRow], left: Picked, right: Picked
+) -> tuple[list[VersusRow], VersusRow]:
+    """The quantities of the events, and the CPU time of the whole trace."""
+    if gaps := [one.gap for one in (left, right) if one.gap]:
+        text = "; ".join(dict.fromkeys(gaps))
+        return [refused_row(CPU_TIME, text)], refused_row(TRACE_TIME, text)
+    events = float(found.classes.sum())
+    sides = (left, right)
+    marks = tuple(bool(one.way and one.way.extrapolated) for one in sides)
+    cpu_s = [_over_events(found, one.way, "cpu_s") for one in sides]
+    time_s = [_over_events(found, one.way, "time_s") / events for one in sides]
+    rows = [
+        paired(CPU_TIME, cpu_s[0] / events, cpu_s[1] / events, marks),
+        paired(FLUSH_TIME, time_s[0], time_s[1], marks),
+    ]
+    at = {id(way): row for way, row in zip(found.service.ways, shown, strict=True)}
+    waits = [at[id(one.way)].closed if one.way is not None else None for one in sides]
+    for quantity, part in LATENCIES:
+        rows.append(apart(quantity, *(getattr(wait, part) if wait else NOTHING for wait in waits)))
+    return rows, paired(TRACE_TIME, *cpu_s, marks)
+
+
+NOTHING = Interval(low=0.0, median=0.0, high=0.0, unit="s", extrapolated=False)
+
+
+def _over_events(found: Replayed, way: Way | None, part: str) -> numpy.ndarray:
+    """Sum of `part` (cpu_s or time_s) over the events of the trace, shape (draws,); zero without a flush."""
+    if way is None:
+        return numpy.zeros(1)
+    found_s = numpy.zeros(1)
+    for residency, (counts, total_bytes) in enumerate(zip(found.classes, found.class_bytes, strict=True)):
+        used = numpy.flatnonzero(counts)
+        if len(used):
+            found_s = found_s + counts[used] @ way.at(getattr(way, part), residency, total_bytes[used] / counts[used])
+    return found_s
+
+
+def apart(quantity: Quantity, base: Interval, new: Interval) -> VersusRow:
+    """Compare two intervals that do not come from the same draws: lower or higher only where they do not touch."""
+    same = base == new
+    verdict: Verdict = "lower" if new.high < base.low else "higher" if new.low > base.high else "undecided"
+    return VersusRow(
+        id=quantity.id,
+        quantity=quantity.title,
+        unit=quantity.unit,
+        base=base,
+        new=new,
+        ratio=None,
+        verdict="equal" if same else verdict,
+        refused=None,
+    )
+
+
+def _used(base: Side, new: Side, left: Picked, right: Picked, costs: Service, evidence: Evidence) -> set[str]:
+    """Names of the parameters that went in."""
+    middle = medians(parameters_of(evidence, base.scenario.machine.id))
+    found: set[str] = set()
+    for side, one in ((base, left), (new, right)):
+        if one.way is not None:
+            found.update(total(Case(costs.triggers[0], side.scenario, middle), one.shown.strategy).parameters)
+    return found

@@ -1,21 +1,81 @@
 """What a trace holds, as counts that add up: summaries of many files or hosts merge into one.
 
-All stored numbers are integers, sums or extremes, so merging is exact in any order. A summary does not depend on how the events were cut
-into blocks.
+All stored numbers are integers, sums or extremes, so merging is exact in any order. A summary does not depend on how the
+events were cut into blocks. Lengths, gaps and bursts are counted in log-linear bins: 64 per octave, so a bin is 0.8 to
+1.6 % wide. The bin of a value >= 1 is read from the bits of its float64 form: exponent and first six bits of the mantissa.
+Values below 1 (a gap of 0 ns, a wait of 0 ns) share bin 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 
 import numpy
 
 from costmodel.errors import BadInput
-from costmodel.traces import bins
-from costmodel.traces.schema import LONGEST_NAME
-from costmodel.traces.store import LONGEST_REMARK, MOST_REMARKS
-from costmodel.traces.tasks import unknown_triggers
+from costmodel.traces import store
+from costmodel.traces.store import LONGEST_NAME, LONGEST_REMARK, MOST_REMARKS
+from costmodel.traces.triggers import unknown_triggers
+
+SUB_BITS = 6
+SHIFT = 52 - SUB_BITS
+OFFSET = (1023 << SUB_BITS) - 1
+BINS = 63 * 2**SUB_BITS + 1
+"""Values up to 2^63 have a bin."""
+
+
+def bin_of(values: numpy.ndarray | float) -> numpy.ndarray:
+    """Bin of each value (same shape); negative values are an error of the caller.
+
+    >>> [int(i) for i in bin_of([0.0, 0.5, 1.0, 1.01, 2.0])]
+    [0, 0, 1, 1, 65]
+    """
+    bits = numpy.asarray(values, dtype=float).view(numpy.int64) >> SHIFT
+    return numpy.clip(bits - OFFSET, 0, BINS - 1)
+
+
+def bin_edges() -> numpy.ndarray:
+    """Lower edge of every bin and the upper edge of the last: shape (BINS + 1,)."""
+    lower = ((numpy.arange(BINS + 1, dtype=numpy.int64) + OFFSET) << SHIFT).view(float)
+    lower[0] = 0.0
+    return lower
+
+
+def bin_middles() -> numpy.ndarray:
+    """Middle of every bin, 0 for the first: shape (BINS,)."""
+    bounds = bin_edges()
+    middle = (bounds[:-1] + bounds[1:]) / 2
+    middle[0] = 0.0
+    return middle
+
+
+def bin_quantile(
+    counts: numpy.ndarray, share: float, least: numpy.ndarray | None = None, most: numpy.ndarray | None = None
+) -> float:
+    """The value that a share of the counted values does not exceed, linear inside its bin; nan of no values.
+
+    `least` and `most` (as counts) are the ends of the values of each bin where they are known, else its edges.
+
+    >>> counts = numpy.bincount(bin_of(numpy.arange(1.0, 1001.0)), minlength=BINS)
+    >>> round(bin_quantile(counts, 0.5) / 500, 1)
+    1.0
+    """
+    total = counts.sum()
+    if total == 0:
+        return float("nan")
+    running = numpy.cumsum(counts)
+    wanted = share * total
+    at = int(numpy.searchsorted(running, wanted))
+    at = min(at, int(numpy.flatnonzero(counts)[-1]))
+    if at == 0:
+        return 0.0
+    low = bin_edges()[at] if least is None else least[at]
+    high = bin_edges()[at + 1] if most is None else most[at]
+    inside = (wanted - (running[at] - counts[at])) / counts[at]
+    return float(low + (high - low) * min(max(inside, 0.0), 1.0))
+
 
 WINDOWS_NS = (10**6, 10**7, 10**8, 10**9, 10**10)
 """Lengths of the windows for the index of dispersion: 1 ms to 10 s."""
@@ -56,11 +116,11 @@ class Histogram:
 
     def quantile(self, share: float) -> float:
         """The value that a share does not exceed, exact where a bin holds one value only; nan of nothing."""
-        dense = numpy.zeros((3, bins.BINS), numpy.int64)
+        dense = numpy.zeros((3, BINS), numpy.int64)
         for row, values in zip(dense, (self.counts, self.least, self.most), strict=True):
             row[list(values)] = list(values.values())
         counts, least, most = dense
-        return bins.quantile(counts, share, least, most)
+        return bin_quantile(counts, share, least, most)
 
 
 @dataclass
@@ -268,10 +328,129 @@ def _label(text: str) -> str:
 
 def _histogram(value: Mapping) -> Histogram:
     found = Histogram(*({int(at): int(n) for at, n in value[k].items()} for k in ("counts", "least", "most")))
-    if any(not 0 <= at < bins.BINS or not 0 < count < COUNT_MAX for at, count in found.counts.items()):
+    if any(not 0 <= at < BINS or not 0 < count < COUNT_MAX for at, count in found.counts.items()):
         raise ValueError("a bin is out of bounds")
     for ends in (found.least, found.most):
-        inside = all(0 <= n < BIGGEST and bins.index(n) == at for at, n in ends.items())
+        inside = all(0 <= n < BIGGEST and bin_of(n) == at for at, n in ends.items())
         if not inside or ends.keys() != found.counts.keys():
             raise ValueError("a bin holds a value of another")
     return found
+
+
+DETAILED = 256
+"""Tasks with histograms of their own, those with most events; the rest is one."""
+OTHERS = "(other tasks)"
+COUNTED_COLUMNS = ("task", "pid", "overlap_bytes")
+
+
+def threads_of(block: store.Block) -> numpy.ndarray:
+    """A number per event for its thread: the pid, else one per task name; shape (n,), int32."""
+    kernel = store.loops()
+    if block.pid.min() >= 0:
+        return block.pid.astype(numpy.int32, copy=False)
+    return numpy.where(block.pid >= 0, block.pid, kernel.NO_PID + block.task).astype(numpy.int32)
+
+
+class Counter:
+    """One recording. `tasks` are the names and events of the footer, in its order."""
+
+    def __init__(self, tasks: Mapping[str, int]) -> None:
+        self._kernel = store.loops()
+        ranked = sorted(tasks, key=lambda name: (-tasks[name], name))
+        self._names = ranked if len(ranked) <= DETAILED else [*ranked[: DETAILED - 1], OTHERS]
+        place = {name: at for at, name in enumerate(self._names)}
+        self._task = numpy.array([place.get(name, len(self._names) - 1) for name in tasks], numpy.int32)
+        count = len(self._names)
+        self._ranges, self._gaps, self._bursts = (numpy.zeros((count, BINS, 3), numpy.int64) for _ in range(3))
+        self._bytes = numpy.zeros((count, BINS), numpy.int64)
+        self._after = numpy.zeros(self._kernel.NO_PID + len(tasks), numpy.int64)
+        self._run = numpy.zeros(len(self._after), numpy.int32)
+        self._task_of = numpy.zeros(len(self._after), numpy.int32)
+        self._all_gaps = numpy.zeros((BINS, 3), numpy.int64)
+        self._gaps_number = self._gaps_squares_ns2 = 0
+        self._lengths = numpy.array(WINDOWS_NS, numpy.int64)
+        self._windows = numpy.zeros((len(WINDOWS_NS), len(self._kernel.WINDOW_STATE)), numpy.int64)
+        self._windows[:, 0] = self._lengths
+        self._zero: int | None = None
+        self._last_ns = self._events = self._with_overlap = self._outside = 0
+
+    def feed(self, block: store.Block) -> None:
+        """Count the next events of the recording."""
+        kernel = self._kernel
+        if self._zero is None:
+            self._zero = int(block.time_ns[0])
+        time = block.time_ns - self._zero
+        task, thread = self._task[block.task], threads_of(block)
+        classes = numpy.empty(len(time), numpy.int32)
+        offsets = numpy.arange(len(self._names)) * BINS
+        ranges = self._ranges.reshape(-1, 3)
+        kernel.classify(block.start, block.end, task, offsets, classes, ranges, self._bytes.ravel())
+        after = time if self._events else time[1:]
+        high, cross, low = (int(part) for part in kernel.gaps_of_all(after, self._last_ns, self._all_gaps))
+        self._gaps_number += len(after)
+        self._gaps_squares_ns2 += (high << 2 * kernel.HALF_BITS) + (cross << kernel.HALF_BITS + 1) + low
+        kernel.windows(time, self._lengths, self._windows)
+        kernel.gaps_of_threads(time, thread, task, BURST_GAP_NS, self._after, self._run, self._gaps, self._bursts)
+        self._task_of[thread] = task
+        self._last_ns = int(time[-1])
+        self._events += len(time)
+        if block.overlap_bytes is not None:
+            self._with_overlap += int((block.overlap_bytes >= 0).sum())
+            self._outside += int((block.overlap_bytes == 0).sum())
+
+    def summary(self) -> Summary:
+        """The summary of the events so far; the counter can go on."""
+        if not self._events:
+            return Summary()
+        bursts = self._bursts.copy()
+        open_ = numpy.flatnonzero(self._run)
+        self._kernel.tally(self._task_of[open_], self._run[open_].astype(numpy.int64), bursts)
+        running = numpy.bincount(self._task_of[open_], minlength=len(self._names))
+        tasks = {
+            name: Task(
+                events=int(self._ranges[at, :, 0].sum()),
+                threads=int(running[at]),
+                range_bytes=int(self._bytes[at].sum()),
+                ranges=Histogram.of(self._ranges[at]),
+                gaps_ns=Histogram.of(self._gaps[at]),
+                bursts=Histogram.of(bursts[at]),
+            )
+            for at, name in enumerate(self._names)
+            if self._ranges[at].any()
+        }
+        windows = {
+            length: Windows(length, *(int(x) for x in self._windows[at, 2:])) for at, length in enumerate(WINDOWS_NS)
+        }
+        return Summary(
+            recordings=1,
+            events=self._events,
+            span_ns=self._last_ns,
+            with_overlap=self._with_overlap,
+            outside=self._outside,
+            gaps=self._gaps_number,
+            gaps_sum_ns=self._last_ns,
+            gaps_squares_ns2=self._gaps_squares_ns2,
+            gaps_ns=Histogram.of(self._all_gaps),
+            windows=windows,
+            tasks=tasks,
+        )
+
+
+def summarise(path: Path) -> Summary:
+    """The summary of one imported trace. Raises BadInput."""
+    footer = store.footer_of(path)
+    counter = Counter(footer.tasks)
+    columns = [name for name in COUNTED_COLUMNS if name != "overlap_bytes" or footer.with_overlap]
+    for block in store.blocks(path, footer, columns):
+        counter.feed(block)
+    found = counter.summary()
+    triggers = {name: dict(sorted(told.items())) for name, told in footer.triggers.items() if name in found.tasks}
+    return replace(found, lost_events=footer.lost_events, triggers=triggers, remarks=sorted(set(footer.remarks)))
+
+
+def merge(summaries: Iterable[Summary]) -> Summary:
+    """All together."""
+    whole = Summary()
+    for one in summaries:
+        whole = whole.merged(one)
+    return whole

@@ -22,7 +22,7 @@ from costmodel.evidence.store import load
 from costmodel.kvm import admissibility, decisions, events, kernels, setup
 from costmodel.mail import read as mails
 from costmodel.mail.reply import attribution, compose, quoted
-from costmodel.traces import memslots, reader, store, tasks
+from costmodel.traces import reader, store, triggers
 from tests.fuzz.mutations import mutated
 from tests.measure.test_traces import PERF, RAW, TGID, TRACE_CMD
 
@@ -231,13 +231,13 @@ def _changed_parquet(rng: random.Random, content: bytes) -> bytes:
 
 
 def _summary_json() -> list[bytes]:
-    from costmodel.traces import counter
+    from costmodel.traces import summary
 
     found = []
     for content in _parquets():
         path = _scratch() / "seed.parquet"
         path.write_bytes(content)
-        found.append(json.dumps(counter.summarise(path).as_json()).encode())
+        found.append(json.dumps(summary.summarise(path).as_json()).encode())
     return found
 
 
@@ -290,7 +290,7 @@ def readers() -> list[Reader]:
         Reader("events.csv", _file("kvm/events.csv"), events.read),
         Reader("guest_defaults.csv", _file("kvm/guest_defaults.csv"), setup.read),
         Reader("remedies.csv", _file("kvm/remedies.csv"), decisions.read_remedies),
-        Reader("call_chains.csv", _file("kvm/call_chains.csv"), tasks.read),
+        Reader("call_chains.csv", _file("kvm/call_chains.csv"), triggers.read),
         Reader("upstream_behaviour.csv", _file("kvm/upstream_behaviour.csv"), kernels.read),
         Reader("upstream_decisions.csv", _file("kvm/upstream_decisions.csv"), decisions.read_decisions),
         Reader("machine.toml", _documents("machines"), _named(lambda path: machines.read_machine(path, _dumps()))),
@@ -301,7 +301,7 @@ def readers() -> list[Reader]:
         Reader("imported.parquet", _parquets, lambda path: invoked("trace", "summary", path), 3, _changed_parquet),
         Reader("summary.json", _summary_json, lambda path: invoked("trace", "summary", path), 3),
         Reader("measured.txt", _measured, lambda path: invoked("measure", "import", path)),
-        Reader("slots.csv", lambda: [SLOTS.encode()], memslots.read),
+        Reader("slots.csv", lambda: [SLOTS.encode()], reader.read_memslots),
         Reader("mail.eml", _mails, _answer, 10),
         Reader("cells.csv", lambda: [CELLS.encode()], lambda path: invoked("admissible", "--batch", path), 3),
         Reader("predict.csv", lambda: [PREDICT.encode()], _predict),

@@ -10,13 +10,13 @@ from costmodel.evidence.paths import data_dir
 from costmodel.evidence.tables import csv_text, read_records
 from costmodel.kvm import admissibility, builds, decisions, events, kernels, predicates, releases, setup
 from costmodel.kvm.catalog import Guest, Placement, Strategy, Trigger
-from costmodel.traces import tasks
+from costmodel.traces import triggers
 
 READERS = {
     "admissibility.csv": admissibility.read_facts,
     "backports.csv": releases.read_backports,
     "builds.csv": builds.read_builds,
-    "call_chains.csv": tasks.read,
+    "call_chains.csv": triggers.read,
     "majors.csv": builds.read_majors,
     "releases.csv": releases.read_releases,
     "amd_rendezvous.csv": rendezvous.read,

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import poisson
 
 from costmodel.measure import counts, traces
-from costmodel.traces.tasks import trigger_of_chain
+from costmodel.traces.triggers import trigger_of_chain
 
 
 def read(tmp_path, text):

@@ -16,7 +16,7 @@ from costmodel.evidence.paths import data_dir
 from costmodel.measure import invalidations, kvm, traces
 from costmodel.measure.native import Buffer
 from costmodel.measure.probe import Skipped
-from costmodel.traces.tasks import trigger_of_chain
+from costmodel.traces.triggers import trigger_of_chain
 
 DOCUMENT = data_dir().parent / "docs/measuring.md"
 SECTION = "## Hosts where nothing of ours may run"

@@ -3,7 +3,7 @@
 import pytest
 
 from costmodel.measure import traces
-from costmodel.traces.tasks import trigger_of_chain
+from costmodel.traces.triggers import trigger_of_chain
 
 RAW = "            ksmd-46      [002] .....  1234.567890: kvm_unmap_hva_range: mmu notifier unmap range: 0x7f1234000000 -- 0x7f1234001000"
 PERF = "CPU 0/KVM  4711 [001]    77.123456: kvm:kvm_unmap_hva_range: mmu notifier unmap range: 0x7f1234000000 -- 0x7f1234200000"

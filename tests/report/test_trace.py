@@ -7,7 +7,7 @@ import pytest
 
 from costmodel.plain import visible
 from costmodel.report import trace
-from costmodel.traces import counter, store
+from costmodel.traces import store, summary
 from costmodel.traces.study import study
 from tests.report.html import Reader
 from tests.traces.conftest import poisson, table
@@ -66,7 +66,7 @@ def test_text_is_ascii_and_fits(path, guest):
 
 
 def test_text_of_a_summary_is_ascii_and_fits(path):
-    text = trace.summary(counter.summarise(path))
+    text = trace.summary(summary.summarise(path))
     assert text.isascii() and not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", text)
     assert max(map(len, text.splitlines())) <= 72
     assert "3,000 events" in text and "ksm_write_protect" in text
@@ -82,7 +82,7 @@ def two_lengths(tmp_path):
 
 
 def test_a_summary_names_lengths_that_occur(two_lengths):
-    text = trace.summary(counter.summarise(two_lengths))
+    text = trace.summary(summary.summarise(two_lengths))
     assert "  p50 4.00 KiB, p90 4.00 KiB, p99 256 MiB, max 256 MiB\n" in text
     assert "range p50 4.00 KiB, p90 4.00 KiB, p99 4.00 KiB, max 4.00 KiB" in " ".join(text.split())
     assert "range p50 256 MiB, p90 256 MiB, p99 256 MiB, max 256 MiB" in " ".join(text.split())

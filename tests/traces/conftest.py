@@ -2,8 +2,8 @@ import numpy
 import pyarrow
 import pytest
 
-from costmodel.traces import bins, libraries, schema, store
-from costmodel.traces.passes import Work
+from costmodel.traces import store, summary
+from costmodel.traces.replay import Work
 
 
 def table(times, tasks=None, pids=None, lengths=None, starts=None, **optional):
@@ -19,7 +19,7 @@ def table(times, tasks=None, pids=None, lengths=None, starts=None, **optional):
     if pids is not None:
         columns["pid"] = pyarrow.array(pids, pyarrow.int32())
     columns |= {name: pyarrow.array(values) for name, values in optional.items()}
-    return schema.checked(pyarrow.RecordBatch.from_pydict(columns), "test", 1)
+    return store.checked(pyarrow.RecordBatch.from_pydict(columns), "test", 1)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def trace(tmp_path):
 
 def work(number, times, thread=None, classes=None, recorded=None):
     """A block made ready for the passes."""
-    kernel = libraries.kernels()
+    kernel = store.loops()
     times = numpy.asarray(times, dtype=numpy.int64)
     n = len(times)
     thread = numpy.zeros(n, numpy.int32) if thread is None else numpy.asarray(thread, dtype=numpy.int32)
@@ -54,4 +54,4 @@ def poisson(events, rate_per_s, seed=1):
 
 def constant(service_s):
     """A service table with one time for every class."""
-    return numpy.full(bins.BINS, service_s * 1e9)
+    return numpy.full(summary.BINS, service_s * 1e9)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costmodel.errors import BadInput
-from costmodel.traces import reader, schema, store
+from costmodel.traces import reader, store
 from tests.traces.conftest import table
 
 
@@ -29,7 +29,7 @@ def test_round_trip(trace):
     assert (block.end - block.start).tolist() == [4096, 8192, 1]
     stored = pyarrow.parquet.read_table(path)
     assert stored.column("vm").to_pylist() == ["x", None, "y"] and stored.column("cpu").to_pylist() == [0, 1, 2]
-    assert stored.schema.remove_metadata().equals(schema.schema())
+    assert stored.schema.remove_metadata().equals(store.arrow_schema())
 
 
 def test_events_out_of_order_are_sorted_and_equal_times_keep_theirs(trace):
@@ -107,7 +107,7 @@ def test_too_long_a_trace_is_refused(tmp_path):
 
 
 def test_too_many_names_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(schema, "MOST_TASKS", 3)
+    monkeypatch.setattr(store, "MOST_TASKS", 3)
     with pytest.raises(BadInput, match="more than 3 task names"):
         store.write([table(range(4), ["a", "b", "c", "d"])], tmp_path / "t.parquet")
 

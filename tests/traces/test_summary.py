@@ -1,5 +1,6 @@
 """Summaries are sums: they merge exactly, in any order, and do not depend on how the events were cut."""
 
+import doctest
 import json
 
 import numpy
@@ -8,10 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costmodel.errors import BadInput
-from costmodel.traces import bins, counter
-from costmodel.traces.counter import Counter
+from costmodel.report import trace
+from costmodel.traces import reader, store, summary, triggers
 from costmodel.traces.store import Block
-from costmodel.traces.summary import FORM, Histogram, Summary, from_json
+from costmodel.traces.summary import (
+    BINS,
+    DETAILED,
+    FORM,
+    OTHERS,
+    Counter,
+    Histogram,
+    Summary,
+    bin_of,
+    from_json,
+    merge,
+    summarise,
+)
 from tests.traces.conftest import table
 
 NAMES = ("ksmd", "qemu-kvm", "CPU 0/KVM")
@@ -32,7 +45,7 @@ def histogram(values):
     """What a histogram of integers holds, counted without numba."""
     found = Histogram()
     for value in values:
-        at = int(bins.index(value))
+        at = int(bin_of(value))
         found.counts[at] = found.counts.get(at, 0) + 1
         found.least[at] = min(found.least.get(at, value), value)
         found.most[at] = max(found.most.get(at, value), value)
@@ -124,7 +137,7 @@ def bad(counts, least, most):
         bad({"1": 1}, {"1": 1}, {"1": 2}),
         bad({"1": 0}, {"1": 1}, {"1": 1}),
         bad({"1": 2**63}, {"1": 1}, {"1": 1}),
-        bad({str(bins.BINS - 1): 1}, {str(bins.BINS - 1): 2**70}, {str(bins.BINS - 1): 2**70}),
+        bad({str(BINS - 1): 1}, {str(BINS - 1): 2**70}, {str(BINS - 1): 2**70}),
     ],
 )
 def test_a_summary_that_was_tampered_with_is_refused(key, wrong):
@@ -163,22 +176,22 @@ def test_bursts_of_a_kernel_thread():
 
 
 def test_more_names_than_have_details_are_put_together():
-    tasks = {f"task{k}": 1 for k in range(counter.DETAILED + 100)}
+    tasks = {f"task{k}": 1 for k in range(DETAILED + 100)}
     n = len(tasks)
     found = Counter(tasks)
     zeros = numpy.zeros(n, numpy.int64)
     ids = numpy.arange(n, dtype=numpy.int32)
     found.feed(Block(0, numpy.arange(n), zeros, zeros + 1, ids, ids, None, None))
     summary = found.summary()
-    assert len(summary.tasks) == counter.DETAILED
-    assert summary.tasks[counter.OTHERS].events == 101
+    assert len(summary.tasks) == DETAILED
+    assert summary.tasks[OTHERS].events == 101
     assert summary.events == n
 
 
 def test_files_of_several_hosts(trace):
     one = trace(table([0, 1000, 2000]), name="a.parquet")
     two = trace(table([5, 10], ["kcompactd0", "ksmd"]), name="b.parquet")
-    both = counter.merged([counter.summarise(one), counter.summarise(two)])
+    both = merge([summarise(one), summarise(two)])
     assert (both.recordings, both.events, both.tasks["ksmd"].events) == (2, 5, 4)
     assert both.span_ns == 2005
 
@@ -189,13 +202,55 @@ def test_triggers_and_remarks_add_up_and_survive_json(trace):
         trace(table([1, 2, 3], ["a", "a", "b"], trigger=[told, None, None]), name="1"),
         trace(table([1], ["a"]), name="2"),
     ]
-    both = counter.merged(counter.summarise(path) for path in paths)
+    both = merge(summarise(path) for path in paths)
     assert both.triggers == {"a": {"": 2, told: 1}} and both.groups("b") == {"": 1}
     assert from_json(json.loads(json.dumps(both.as_json())), "x") == both
 
 
 @pytest.mark.parametrize("wrong", [{"a": {"scan": 1}}, {"a": {"": 7}}, {"z": {"": 1}}, []])
 def test_triggers_that_do_not_add_up_are_refused(trace, wrong):
-    value = counter.summarise(trace(table([1], ["a"]))).as_json()
+    value = summarise(trace(table([1], ["a"]))).as_json()
     with pytest.raises(BadInput):
         from_json({**value, "triggers": wrong}, "x")
+
+
+@pytest.mark.parametrize("module", [summary, reader, triggers, trace], ids=lambda m: m.__name__)
+def test_examples_in_the_docstrings(module):
+    found = doctest.testmod(module)
+    assert found.attempted and not found.failed
+
+
+@given(st.floats(1, 2**62))
+def test_a_value_lies_in_its_bin(value):
+    at = int(summary.bin_of(value))
+    edges = summary.bin_edges()
+    assert edges[at] <= value < edges[at + 1]
+    assert edges[at + 1] / edges[at] <= 1 + 1 / 64
+
+
+@given(st.lists(st.integers(1, 10**12), min_size=1, max_size=300), st.floats(0.01, 1))
+def test_quantiles_are_within_a_bin(values, share):
+    counts = numpy.bincount(summary.bin_of(values), minlength=summary.BINS)
+    exact = sorted(values)[max(0, int(numpy.ceil(share * len(values) - 1e-9)) - 1)]
+    assert summary.bin_quantile(counts, share) == pytest.approx(exact, rel=1 / 64 + 1e-9)
+
+
+def test_nothing_has_no_quantile():
+    assert numpy.isnan(summary.bin_quantile(numpy.zeros(summary.BINS, int), 0.5))
+
+
+@given(st.lists(st.integers(0, 2**53), min_size=1, max_size=2))
+def test_squares_of_the_longest_gaps_are_exact(gaps):
+    times = numpy.cumsum([0, *(gap // len(gaps) for gap in gaps)])
+    ones = numpy.ones(len(times), numpy.int64)
+    found = counted((times, numpy.zeros(len(times), numpy.int32), numpy.zeros(len(times), numpy.int32), ones))
+    assert found.gaps_squares_ns2 == sum(int(gap) ** 2 for gap in numpy.diff(times))
+
+
+@pytest.mark.parametrize("gap", [2**22 - 1, 2**22, 2**33 - 1])
+def test_squares_of_a_full_block_are_exact(gap):
+    """2^20 equal gaps: their lower halves are as large as they get, and they last as long as a trace may."""
+    n = store.GROUP_ROWS
+    zeros, ones = numpy.zeros(n, numpy.int32), numpy.ones(n, numpy.int64)
+    found = counted((numpy.arange(n, dtype=numpy.int64) * gap, zeros, zeros, ones))
+    assert found.gaps_squares_ns2 == (n - 1) * gap**2

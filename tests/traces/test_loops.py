@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costmodel.traces import bins, libraries
-from costmodel.traces.passes import Closed, Open
+from costmodel.traces import store, summary
+from costmodel.traces.replay import Closed, Open
 from tests.traces.conftest import work
 
-kernel = libraries.kernels()
+kernel = store.loops()
 
 
 @st.composite
@@ -63,7 +63,7 @@ def test_closed_loop_is_the_plain_one(sequence, serial):
     found = passed.outcome()
     latencies, behind, _ = plain_closed(times, thread, classes, serial)
     assert found.longest_s == pytest.approx(max(latencies) * 1e-9)
-    assert numpy.array_equal(found.histogram, numpy.bincount(bins.index(latencies), minlength=bins.BINS))
+    assert numpy.array_equal(found.histogram, numpy.bincount(summary.bin_of(latencies), minlength=summary.BINS))
     assert found.behind_s == pytest.approx(behind * 1e-9)
     assert found.aligned_s == 0 and found.in_time == len(times)
 
@@ -102,7 +102,7 @@ def test_open_line_is_lindleys(sequence, service_ns):
     for t in times - times[0]:
         free = max(free, float(t)) + service_ns
         latencies.append(free - t)
-    assert numpy.array_equal(found.histogram, numpy.bincount(bins.index(latencies), minlength=bins.BINS))
+    assert numpy.array_equal(found.histogram, numpy.bincount(summary.bin_of(latencies), minlength=summary.BINS))
     assert found.longest_s == pytest.approx(max(latencies) * 1e-9)
     assert found.behind_s == pytest.approx((free - (times[-1] - times[0])) * 1e-9)
 
@@ -146,7 +146,7 @@ def test_a_left_out_block_leaves_an_empty_line():
     passed = Open(numpy.full(1, 1e6), True)
     passed.feed(work(0, numpy.zeros(100)))
     passed.feed(work(5, [200, 10**9]))
-    assert bins.quantile(passed.outcome().histogram[:], 1.0) <= 100 * 1e6 * 1.02
+    assert summary.bin_quantile(passed.outcome().histogram[:], 1.0) <= 100 * 1e6 * 1.02
     assert passed.outcome().longest_s == pytest.approx(0.1)
 
 
@@ -161,7 +161,7 @@ def test_link_joins_each_threads_events():
 
 @pytest.mark.parametrize("value", [0, 1, 1.5, 63, 64, 4096, 2**40, 2**62])
 def test_the_compiled_bin_is_the_one_of_numpy(value):
-    assert kernel._bin(value) == bins.index(float(value))
+    assert kernel._bin(value) == summary.bin_of(float(value))
 
 
 def test_many_threads_and_huge_times_keep_their_order():

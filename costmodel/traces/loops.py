@@ -1,7 +1,7 @@
 """The loops over events, compiled by numba; they release the GIL, so that the next block is read meanwhile.
 
 Times are nanoseconds as float64 relative to the first event of the trace (open loops) or of the block (closed loops):
-exact to 1 ns up to 104 days. Imported through `libraries.kernels()` only.
+exact to 1 ns up to 104 days. Imported through `store.loops()` only.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numba
 import numpy
 
 from costmodel.cache import folder_of
-from costmodel.traces.bins import BINS, OFFSET, SHIFT
+from costmodel.traces.summary import BINS, OFFSET, SHIFT
 
 _KEPT = folder_of("numba")
 if _KEPT is not None:
@@ -247,34 +247,25 @@ def _think(time_ns, recorded_ns, i, after):
     return max(0.0, gap - recorded_ns[i]) if len(recorded_ns) else gap
 
 
-GAP_STATE = ("last_ns", "gaps", "sum", "high", "cross", "low", "carry")
-LIMB = 2**27
-CARRY = 2**62
+HALF_BITS = 22
+"""A gap (up to 2^53 ns) is squared in two parts, so that sums over the 2^20 rows of a block fit 64 bits without a sign."""
 
 
 @compiled
-def gaps_of_all(time_ns, state, tallies):
-    """Gaps between consecutive events: `tallies` (BINS, 3), number, sum and sum of squares (in limbs of 27 bits, exact).
-
-    `state` is int64 as in GAP_STATE; last_ns below 0 means that no event came yet.
+def gaps_of_all(time_ns, last_ns, tallies):
+    """Gaps between consecutive events, the first since `last_ns`: `tallies` (BINS, 3) grows. Returns the sums of the high
+    halves squared, of high times low, and of the low halves squared.
     """
-    last, n, total, high, cross, low, carry = state[0], state[1], state[2], state[3], state[4], state[5], state[6]
+    high_high, high_low, low_low = numpy.uint64(0), numpy.uint64(0), numpy.uint64(0)
     for i in range(len(time_ns)):
-        now = time_ns[i]
-        if last >= 0:
-            gap = now - last
-            _tally(tallies[_bin(gap)], gap)
-            n += 1
-            total += gap
-            upper, lower = gap // LIMB, gap % LIMB
-            high += upper * upper
-            cross += upper * lower
-            low += lower * lower
-            if low >= CARRY:
-                low -= CARRY
-                carry += 1
-        last = now
-    state[0], state[1], state[2], state[3], state[4], state[5], state[6] = last, n, total, high, cross, low, carry
+        gap = time_ns[i] - last_ns
+        last_ns = time_ns[i]
+        _tally(tallies[_bin(gap)], gap)
+        high, low = numpy.uint64(gap >> HALF_BITS), numpy.uint64(gap & ((1 << HALF_BITS) - 1))
+        high_high += high * high
+        high_low += high * low
+        low_low += low * low
+    return high_high, high_low, low_low
 
 
 WINDOW_STATE = ("end_ns", "count", "windows", "sum", "squares", "most")

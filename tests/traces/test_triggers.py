@@ -1,7 +1,9 @@
+"""None"""
+
 import pytest
 
 from costmodel.kvm.catalog import TRIGGERS
-from costmodel.traces.tasks import HVA, NAMES, triggers_of_task
+from costmodel.traces.triggers import HVA, NAMES, triggers_of_task
 
 
 def test_every_trigger_of_the_table_ends_in_the_notifier():
