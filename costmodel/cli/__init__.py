@@ -1,4 +1,10 @@
-"""The command line: parse, call, print. The module of a command is imported when it is called."""
+"""The command line: parse, call, print.
+
+In come arguments, files and standard input; out go the text or JSON of what the other packages answer, or one line on
+standard error and a code of ExitCode. A command is added to COMMANDS and written as `NAME_command` in the module of
+its group, which is imported only when it is called; options that several commands share are in `options`, what an
+argument may be in `types`.
+"""
 
 from __future__ import annotations
 
