@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar, cast
 
 import numpy
 import pandas
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     import sympy
     from matplotlib.axes import Axes
 
-    from costmodel.calibration.fit import Fit
+    from costmodel.calibration.fit import Fit, Problem
     from costmodel.evidence.hosts import Profile
 
 CASE = ("guest", "machine", "workload", "kernel", "vcpus", "resident_bytes", "cpus_that_ran")
@@ -91,7 +91,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class UnknownAttribute(UnknownName, AttributeError):
+class UnknownAttribute(UnknownName, AttributeError):  # type: ignore[misc]  # both have a `name`: what was asked for
     """An attribute that an object lacks; completion and copying rely on its being an AttributeError."""
 
 
@@ -363,7 +363,12 @@ class Case:
         own = study.chosen.strategy if study.chosen else None
         rows = []
         for paid in bill_rows(study, load()):
-            known = {"trigger": paid.trigger, "strategy": paid.strategy, "state": paid.state, "quantity": "cpu_time"}
+            known: dict[str, object] = {
+                "trigger": paid.trigger,
+                "strategy": paid.strategy,
+                "state": paid.state,
+                "quantity": "cpu_time",
+            }
             known["chosen"] = paid.strategy == own
             parts = {"its guest": paid.own_s, "everyone else": paid.others_s}
             rows += [{**known, "payer": who, **_cells(part, part.extrapolated)} for who, part in parts.items()]
@@ -405,9 +410,13 @@ class Case:
         cost = study.cost(STRATEGIES[strategy].id)
         if cost.refused:
             raise MissingNumber(f"{strategy}: {cost.refused}")
-        names = {"event_time_s": cost.event.time_s, "cpu_time_s": cost.event.stolen_s, "guest_s": cost.event.guest_s}
+        names: dict[str, numpy.ndarray | None] = {
+            "event_time_s": cost.priced.time_s,
+            "cpu_time_s": cost.priced.stolen_s,
+            "guest_s": cost.priced.guest_s,
+        }
         names |= {
-            "interrupts_off_s": cost.event.irq_off_s,
+            "interrupts_off_s": cost.priced.irq_off_s,
             "rate_per_s": cost.rate_per_s,
             "host_cpus": cost.host_cpu_s_per_s,
         }
@@ -604,8 +613,8 @@ def _swept(cost: Total, candidate: Candidate, known: dict[str, object]) -> list[
     if cost.refused:
         return [{**known, **told, "quantity": "cpu_time", **_cells(None, cost.extrapolated)}]
     parts = {
-        "cpu_time": (cost.event.stolen_s, "s"),
-        "event_time": (cost.event.time_s, "s"),
+        "cpu_time": (cost.priced.stolen_s, "s"),
+        "event_time": (cost.priced.time_s, "s"),
         "host_cpus": (cost.host_cpu_s_per_s, "1"),
     }
     return [
@@ -784,7 +793,7 @@ class Formula:
     def __hash__(self) -> int:
         return hash(self.id)
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return Formula, (self.id,)
 
 
@@ -970,7 +979,7 @@ class Calibration:
         """
         from costmodel.calibration.fit import prediction_factor
 
-        problem, theta = self.fit.problem, self.fit.theta
+        problem, theta = self._problem, self.fit.theta
         fitted = problem.predict(theta)
         factor = numpy.full(len(fitted), math.nan)
         if self.fit.covariance is not None:
@@ -987,6 +996,10 @@ class Calibration:
             },
             index=pandas.Index(problem.ids, name="id"),
         )
+
+    @property
+    def _problem(self) -> Problem:
+        return cast("Problem", self.fit.problem)
 
     @property
     def parameters(self) -> pandas.DataFrame:
@@ -1008,7 +1021,7 @@ class Calibration:
         """What the fit says of rows that were left out, as a sentence."""
         from costmodel.calibration.holdout import leave_groups_out
 
-        return leave_groups_out(self.fit.problem).sentence()
+        return leave_groups_out(self._problem).sentence()
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Fitted over observed, the line of equality from which residuals are read, and the 90 % interval of a new row."""
@@ -1023,7 +1036,7 @@ class Calibration:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Calibration) and self.name == other.name and self.points.equals(other.points)
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]  # equal by content, so it has no hash
 
     def _repr_html_(self) -> str:
         return f"<p>{self.title}: {self.held_out()}</p>{self.parameters._repr_html_()}"
@@ -1118,7 +1131,7 @@ class Host:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Host) and self.profile.id == other.profile.id
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]  # equal by content, so it has no hash
 
 
 def scoreboard(*sections: str) -> pandas.DataFrame:

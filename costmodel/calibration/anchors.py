@@ -10,9 +10,11 @@ from functools import lru_cache
 from itertools import product
 
 import numpy
+from numpy.typing import ArrayLike
 
 from costmodel.calibration.distribution import Distribution, loguniform, tabulated
 from costmodel.calibration.fit import Fit, Problem, Unknown, fit
+from costmodel.errors import stated
 from costmodel.evidence.hosts import Profile
 from costmodel.evidence.records import Measurement
 from costmodel.evidence.rendezvous import Rendezvous
@@ -62,7 +64,8 @@ def dearest_on_two_sockets(result: Fit, vendor: str) -> float:
     """
     problem, one = result.problem, result.values[f"{vendor}_s"]
     mask = next(unknown.mask for unknown in problem.unknowns if unknown.name == f"{vendor}_s")
-    return float(problem.observed[mask & (problem.known["two_sockets"] == 1)].max(initial=one) / one)
+    on_two = numpy.asarray(problem.known["two_sockets"]) == 1
+    return float(problem.observed[on_two if mask is None else mask & on_two].max(initial=one) / one)
 
 
 # Fits of the empty broadcast: rows I06a..h (per-loop time of a TLB shoot-down on Milan, an upper bound for a round), and
@@ -78,7 +81,7 @@ EXCEEDED = numpy.arange(0.95, 0.04, -0.05)
 def broadcast_problem(evidence: Evidence, formula: str = "broadcast") -> Problem:
     """Loop time per thread = threads / loops per second, against the other threads' CPUs."""
     used = [row for row in evidence.rows(observable="broadcast.loops_per_s") if row.use == "fit"]
-    threads = numpy.array([float(row.cpus) for row in used])
+    threads = numpy.array([float(stated(row.cpus, f"CPUs of row {row.id}")) for row in used])
     observed = threads / numpy.array([row.si for row in used])
     unknowns = (START, PER_CPU, *((DELAY,) if formula == "broadcast_slowest" else ()))
     groups = tuple(str(row.cpus) for row in used)
@@ -132,7 +135,8 @@ class Anchor:
 def per_flush_s(evidence: Evidence, with_id: str, without_id: str) -> float:
     """Time of one WBINVD in the serial MTRR procedure: (with - without) / (CPUs * 2), in seconds."""
     with_flush, without = evidence.one(with_id), evidence.one(without_id)
-    return (with_flush.si - without.si) / (with_flush.cpus * FLUSHES_PER_CPU)
+    cpus = stated(with_flush.cpus, f"CPUs of row {with_id}")
+    return (with_flush.si - without.si) / (cpus * FLUSHES_PER_CPU)
 
 
 def whole_cache_anchors(evidence: Evidence) -> list[Anchor]:
@@ -142,7 +146,7 @@ def whole_cache_anchors(evidence: Evidence) -> list[Anchor]:
     skylake_l2 = evidence.geometry("00050654")[0].l2_bytes
     sapphire_l2 = evidence.geometry("000806F8")[0].l2_bytes
     both, one = evidence.one("W08"), evidence.one("W09")
-    stated_cores = one.cpus
+    stated_cores = stated(one.cpus, "CPUs of row W09")
     corners = product((min(skylake), max(skylake)), (min(sapphire), max(sapphire)), (stated_cores // 2, stated_cores))
     found = []
     for llc_skylake, llc_sapphire, cores in corners:
@@ -185,7 +189,7 @@ def range_shape_problem(evidence: Evidence) -> Problem:
     """Time of flushing a whole array against its lines: slope per line and a nuisance intercept."""
     used = [row for row in evidence.rows(observable="range_flush.range_time_s") if row.use == "fit"]
     size = numpy.array([row.range_bytes for row in used])
-    known = {
+    known: dict[str, ArrayLike] = {
         "lines": size / LINE_BYTES,
         "present_fraction": 1.0,
         "remote_factor": 1.0,
@@ -270,7 +274,7 @@ def bounded(rows: tuple[Rendezvous, ...], anchor_s: float, factor: float, deviat
         below = [
             stdtr(
                 freedom,
-                numpy.log(row.longest_s / row.capacity_lines / (row.flushes * empty_s + share * valid_s)) / deviation,
+                numpy.log(row.line_of_all_s / (row.flushes * empty_s + share * valid_s)) / deviation,
             )
             for share in shares
         ]

@@ -93,7 +93,8 @@ def _sweep(profile: Profile) -> dict[str, tuple[list[float], int]]:
     Slopes of cached lines come from ranges of a page up to the last-level cache: a longer range is not cached whole.
     A slope is a difference of two times, and where a run's median is not positive that run says nothing of it.
     """
-    largest, runs = profile.machine.llc_bytes_per_domain, {}
+    largest = profile.machine.llc_bytes_per_domain
+    runs: dict[tuple[str, str, float, float], list[tuple[float, float]]] = {}
     for row in profile.table("flush"):
         cached = row["state"] != "absent" and row["range_bytes"] > largest
         if row["instruction"] == INSTRUCTION and row["range_bytes"] >= PAGE_BYTES and not cached:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy
+from numpy.typing import ArrayLike
 
 from costmodel.calibration.fit import Problem, Unknown, fit
 from costmodel.errors import BadInput, UnknownName
@@ -183,7 +184,7 @@ def _octaves(below: Cell, above: Cell) -> float:
 
 def _deviations(cell: Cell) -> numpy.ndarray:
     logs = numpy.log(list(cell.runs.values()))
-    return logs - logs.mean()
+    return numpy.asarray(logs - logs.mean())
 
 
 def _robust(values: numpy.ndarray, freedom: int) -> float:
@@ -210,7 +211,7 @@ Form = Callable[[list[Cell], float], float]
 def forms(machine: Machine, l1_bytes: float) -> dict[str, Form]:
     """The rival forms by name; the two formulas are fitted by least squares."""
 
-    def problem(cells: list[Cell], formula: str, known: dict[str, object], names: tuple[str, ...]) -> Problem:
+    def problem(cells: list[Cell], formula: str, known: dict[str, ArrayLike], names: tuple[str, ...]) -> Problem:
         sizes = numpy.array([cell.range_bytes for cell in cells])
         unknowns = tuple(Unknown(name, name, 2e-9, 1e-12, 1e-6) for name in names)
         observed = numpy.exp([cell.log for cell in cells])
@@ -218,7 +219,7 @@ def forms(machine: Machine, l1_bytes: float) -> dict[str, Form]:
         return Problem(formula, observed, known, unknowns, ids, ids)
 
     def levels(cells: list[Cell], range_bytes: float) -> float:
-        def known(sizes: object) -> dict[str, object]:
+        def known(sizes: ArrayLike) -> dict[str, ArrayLike]:
             return {
                 "range_bytes": sizes,
                 "l1_bytes": l1_bytes,

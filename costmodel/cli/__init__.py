@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import warnings
+from typing import cast
 
 import click
 
@@ -99,7 +100,7 @@ def _help_of(error: click.ClickException) -> str:
 
 def main() -> None:
     """Run the command line; what goes wrong is one line on stderr and a code of ExitCode."""
-    warnings.showwarning = _note
+    warnings.showwarning = _note  # type: ignore[assignment]  # the places in the source that it is given as well are not shown
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices are small here, and it dies where it gets no threads
     signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -140,7 +141,7 @@ def _called() -> int:
     try:
         return cli(standalone_mode=False) or ExitCode.OK
     except SystemExit as left:
-        return left.code if sys.stdout is output else ExitCode.PIPE_CLOSED
+        return cast(int, left.code) if sys.stdout is output else ExitCode.PIPE_CLOSED
 
 
 def _fail(message: str, code: ExitCode = ExitCode.BAD_INPUT) -> ExitCode:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,7 +27,7 @@ Examples:
 @click.option("--send-ready", is_flag=True, help="Fail unless the mail can be sent as it is.")
 @options.scenario_numbers
 def reply_command(
-    file: Path, patterns: tuple[str, ...], message_id: str | None, send_ready: bool, **asked: object
+    file: Path, patterns: tuple[str, ...], message_id: str | None, send_ready: bool, **asked: Any
 ) -> None:
     """Answer a mail with numbers: an RFC 5322 message on stdout for `git send-email`, 7-bit plain text, or UTF-8 where a
     quote or a name needs it.

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy
 
@@ -74,7 +75,7 @@ class Case:
         """The same over other draws."""
         return replace(self, draws=draws)
 
-    def where(self, **changes: object) -> Case:
+    def where(self, **changes: Any) -> Case:
         """The same in a scenario with some numbers changed."""
         return replace(self, scenario=replace(self.scenario, **changes))
 

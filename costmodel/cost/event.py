@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy
 
@@ -156,7 +157,8 @@ def domain_writeback(draws: Draws, machine: Machine) -> numpy.ndarray:
 
 def cpus_outside(machine: Machine, spread: Spread, cpus: numpy.ndarray | float) -> numpy.ndarray:
     """CPUs that do not flush themselves, on the sockets on which others do."""
-    return numpy.maximum(0.0, spread.sockets * machine.logical_cpus / machine.sockets - numpy.asarray(cpus, float))
+    on_them = spread.sockets * machine.logical_cpus / machine.sockets
+    return numpy.asarray(numpy.maximum(0.0, on_them - numpy.asarray(cpus, float)))
 
 
 def at_rate(draws: Draws, machine: Machine, rate_per_s: numpy.ndarray) -> Draws:
@@ -197,9 +199,16 @@ def cached_fraction(machine: Machine, range_bytes: numpy.ndarray | float) -> num
     return numpy.minimum(1.0, machine.cache_bytes / numpy.maximum(range_bytes, machine.line_bytes))
 
 
+class Term(TypedDict):
+    """A formula and what it is evaluated at."""
+
+    formula: str
+    arguments: dict[str, object]
+
+
 def present_arguments(
     draws: Draws, machine: Machine, resident_bytes: float, residency: str, range_bytes: numpy.ndarray | float
-) -> dict[str, object] | None:
+) -> Term | None:
     """Formula of the present share and its arguments; None for a hot range, which is all there as far as it fits."""
     if residency == "hot":
         return None
@@ -407,7 +416,7 @@ def _range(case: Case, strategy: Strategy, range_bytes: numpy.ndarray | float) -
 
 def piece_bytes(strategy: Strategy, scenario: Scenario) -> float | None:
     """What a range flush takes between two fences: a page, a folio, or None where it takes the whole range."""
-    return {"gmem": scenario.folio_bytes, "pinned": PAGE_BYTES}.get(strategy.address_source)
+    return {"gmem": scenario.folio_bytes, "pinned": PAGE_BYTES}.get(strategy.address_source or "")
 
 
 def mixed_cost(case: Case, strategy: Strategy) -> tuple[EventCost, numpy.ndarray]:

@@ -294,7 +294,7 @@ def _check_stocks(load: Workload, resident_bytes: float) -> None:
         piece = TRIGGERS[entry.trigger].stock_bytes
         if piece is None or entry.loop != "once":
             continue
-        most, events_ = math.ceil(resident_bytes / piece), entry.events_per_cycle.value
+        most, events_ = math.ceil(resident_bytes / piece), entry.number("events_per_cycle")
         if events_ > most:
             raise BadInput(
                 f"{events_:g} events of {entry.trigger}, but the guest has {most} pieces of {piece:g} bytes to give",

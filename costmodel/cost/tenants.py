@@ -66,7 +66,7 @@ def _neighbour(cost: Total, whole_cache: bool) -> numpy.ndarray | None:
     if cost.rate_per_s is None:
         return None
     return (
-        numpy.minimum(1.0, cost.rate_per_s * cost.event.guest_s) if whole_cache else numpy.zeros_like(cost.rate_per_s)
+        numpy.minimum(1.0, cost.rate_per_s * cost.priced.guest_s) if whole_cache else numpy.zeros_like(cost.rate_per_s)
     )
 
 
@@ -79,7 +79,7 @@ def _vms(cost: Total, scenario: Scenario, share: float) -> numpy.ndarray | None:
         lost_fraction=share,
         logical_cpus=scenario.machine.logical_cpus,
         rate_per_s=cost.rate_per_s,
-        stolen_cpu_s_per_event=cost.event.stolen_s,
+        stolen_cpu_s_per_event=cost.priced.stolen_s,
     )
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from costmodel.cost.draws import Draws
 from costmodel.cost.scenario import Scenario
 from costmodel.decision.choice import Study
-from costmodel.decision.result import Upstreamed, VersusChange, VersusDecision
+from costmodel.decision.result import State, Upstreamed, VersusChange, VersusDecision
 from costmodel.kvm import decisions, kernels
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
 from costmodel.kvm.kernels import placement_for
@@ -61,11 +61,11 @@ def told(before: Sequence[str], after: Sequence[str]) -> tuple[str, str]:
     >>> told(["NO_FLUSH"], ["WBINVD_ALL"])
     ('began to flush here', 'with WBINVD on all online CPUs')
     """
-    old, new = (STRATEGIES[names[0]] if names else None for names in (before, after))
-    flushed = old is not None and old.instruction != "none"
+    old, new = STRATEGIES[before[0]] if before else None, STRATEGIES[after[0]]
     if new.instruction == "none":
+        flushed = old is not None and old.instruction != "none"
         return ("no longer flushes here" if flushed else "does not flush here"), _reason(after)
-    if not flushed:
+    if old is None or old.instruction == "none":
         why = f", where it did not {reason}" if (reason := _reason(before)) else ""
         return ("flushes here" if old is None else "began to flush here"), f"with {_titles(after)}{why}"
     if old.whole_cache and new.whole_cache:
@@ -160,7 +160,7 @@ class Span:
     guest: str
     pieces: tuple[Piece, ...]
     strategy: str
-    state: str
+    state: State
     note: str = ""
     asked: bool = False
     again: bool = False

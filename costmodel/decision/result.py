@@ -419,6 +419,8 @@ class Recommendation(Frozen):
 #
 # Quantities are in SI units. `ratio` is new over base, formed draw by draw; an interval is a central 90 % interval.
 
+SideState = Literal["admissible", "inadmissible", "undecided", "not catalogued"]
+Kind = Literal["kernels", "strategies"]
 Verdict = Literal["lower", "higher", "equal", "undecided", "refused"]
 
 
@@ -446,7 +448,7 @@ class VersusSide(Frozen):
     """
 
     strategy: str | None
-    state: Literal["admissible", "inadmissible", "undecided", "not catalogued"]
+    state: SideState
     placement: str
     note: str
     from_kernel: str | None = None
@@ -496,7 +498,7 @@ class Versus(Frozen):
 
     schema_version: Literal["1"] = "1"
     costmodel_version: str
-    kind: Literal["kernels", "strategies"]
+    kind: Kind
     base: str
     new: str
     guest: str

@@ -245,8 +245,8 @@ def _cpuid_raw(text: str, file: str) -> Described:
         re.MULTILINE | re.IGNORECASE | re.ASCII,
     )
     for found in line.finditer(text):
-        leaf, sub, *registers = (int(group, 16) for group in found.groups())
-        leaves.setdefault((leaf, sub), tuple(registers))
+        leaf, sub, a, b, c, d = (int(group, 16) for group in found.groups())
+        leaves.setdefault((leaf, sub), (a, b, c, d))
     sections = len(re.findall(r"^CPU \d+:", text, re.MULTILINE))
     return _from_cpuid(leaves, "cpuid -r", sections if sections > 1 else None)
 
@@ -259,8 +259,8 @@ def _instlat(text: str, file: str) -> Described:
         re.MULTILINE | re.ASCII,
     )
     for found in line.finditer(text):
-        leaf, *registers = (int(group, 16) for group in found.groups()[:5])
-        leaves.setdefault((leaf, int(found[6] or "0", 16)), tuple(registers))
+        leaf, a, b, c, d = (int(group, 16) for group in found.groups()[:5])
+        leaves.setdefault((leaf, int(found[6] or "0", 16)), (a, b, c, d))
     sections = len(set(re.findall(r"Logical CPU #(\d+)", text)))
     return _from_cpuid(leaves, "CPUID dump", sections if sections > 1 else None)
 

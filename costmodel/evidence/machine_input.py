@@ -8,13 +8,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence import described, machines, tables
 from costmodel.evidence.described import Described
 from costmodel.evidence.hosts import signature_of
 from costmodel.evidence.machines import CpuidRow
-from costmodel.evidence.records import Machine
+from costmodel.evidence.records import Machine, Vendor
 from costmodel.evidence.store import Evidence, load, tell
 from costmodel.plain import visible
 
@@ -66,9 +67,11 @@ def read_parts(path: Path, dumps: Collection[str]) -> dict[str, Part]:
     """The parts of a file by name. Raises BadInput with the row that cannot be read."""
     found = {}
     for row in tables.read_table(path, PART_COLUMNS, "part"):
-        place = {"file": path.name, "name": row["part"]}
+        place: tables.Place = {"file": path.name, "name": row["part"]}
         tables.filled(row, ("cores", "threads", "most_sockets", "source", "read_on"), **place)
-        cores, threads, sockets = (tables.whole(row, name, **place) for name in ("cores", "threads", "most_sockets"))
+        cores, threads, sockets = (
+            tables.whole(row, name, required=True, **place) for name in ("cores", "threads", "most_sockets")
+        )
         caches = tables.whole(row, "l3_caches", **place)
         peak = tables.number(row, "dram_peak_gb_per_s_per_socket", **place)
         for column, whole, parts in (("threads", threads, cores), ("l3_caches", cores, caches or 1)):
@@ -220,8 +223,8 @@ def _generations(path: Path) -> tuple[tuple[str, int, int, int, str], ...]:
             if not re.fullmatch(r"0x[0-9a-f]{2,3}", row[column], re.ASCII):
                 problem = f"{row[column][:20]!r} is no hexadecimal number"
                 raise BadInput(problem, **place, field=column, remedy="write it as 0x19")
-        numbers = (int(row[column], 16) for column in COLUMNS[1:4])
-        found.append((row["vendor"], *numbers, row["microarchitecture"]))
+        family, first, last = (int(row[column], 16) for column in COLUMNS[1:4])
+        found.append((row["vendor"], family, first, last, row["microarchitecture"]))
     return tuple(found)
 
 
@@ -301,7 +304,7 @@ class _Gaps:
         return Machine(
             id=_id(told.name, sockets, self.evidence),
             title=f"{'' if sockets == 1 else f'{sockets} x '}{_title(told.name) or told.vendor}",
-            vendor=told.vendor,
+            vendor=cast(Vendor, told.vendor),
             microarchitecture=self.generation or "not catalogued",
             sockets=sockets,
             logical_cpus=cpus,
@@ -583,7 +586,8 @@ def _caches_of(evidence: Evidence, part: Part) -> tuple[int, str]:
         if other.l3_caches and evidence.dumps[other.dump].signature[:-1] == own[:-1]:
             size = other.l3_bytes / other.l3_caches
             known.append((size, other.l3_caches, other.cores // other.l3_caches, other.name))
-    most_caches, most_cores = (max((one[at] for one in known), default=0) for at in (1, 2))
+    most_caches = max((one[1] for one in known), default=0)
+    most_cores = max((one[2] for one in known), default=0)
     for size, _, _, name in sorted(known, reverse=True):
         caches = part.l3_bytes / size
         fits = caches == int(caches) and caches <= most_caches and part.cores % int(caches or 1) == 0

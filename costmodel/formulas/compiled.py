@@ -12,6 +12,7 @@ from functools import lru_cache
 from types import ModuleType
 
 import numpy
+from numpy.typing import ArrayLike
 
 from costmodel import cache
 from costmodel.hashing import value_hash
@@ -62,7 +63,7 @@ def fingerprint(formula: str) -> str:
     return value_hash([f"{one:.6g}" for one in values])
 
 
-def chunks(formula: str, points: int, /, **arguments: object) -> Iterator[tuple[slice, numpy.ndarray]]:
+def chunks(formula: str, points: int, /, **arguments: ArrayLike) -> Iterator[tuple[slice, numpy.ndarray]]:
     """Values of `formula` over long one-dimensional arrays, in pieces that stay in the L2 cache.
 
     Yields (slice, values). Nothing of the full length is allocated, so a caller can reduce 1e9 points.
@@ -70,7 +71,7 @@ def chunks(formula: str, points: int, /, **arguments: object) -> Iterator[tuple[
     for start in range(0, points, CHUNK_POINTS):
         part = slice(start, min(start + CHUNK_POINTS, points))
         pieces = {
-            name: array[part] if numpy.ndim(array) == 1 and len(array) == points else array
+            name: array[part] if isinstance(array, numpy.ndarray) and array.shape == (points,) else array
             for name, array in arguments.items()
         }
         yield part, value(formula, **pieces)

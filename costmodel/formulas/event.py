@@ -169,7 +169,7 @@ _range_stolen = STOLEN_RANGE.expression.subs(
     }
 )
 _REFILL = {name: STOLEN_RANGE.symbols[name] for name in ("reused_fraction", "cpu_read_bytes_per_s")}
-_RANGE = RANGE_FLUSH.symbols | _REFILL
+_RANGE = {**RANGE_FLUSH.symbols, **_REFILL}
 _PAGES = {"pages": PAGE_CHAIN.symbols["pages"]}
 RANGE_EVENT = Formula(
     id="range_event",

@@ -275,7 +275,7 @@ BROADCAST_QUANTILE = Formula(
     title="Time of an empty broadcast to k CPUs that a share x of the rounds exceeds",
     expression=BROADCAST.expression + SLOWEST_QUANTILE.expression,
     unit="second",
-    symbols=_SYMBOLS | SLOWEST_QUANTILE.symbols,
+    symbols={**_SYMBOLS, **SLOWEST_QUANTILE.symbols},
     source="broadcast plus slowest_response_quantile",
     validity="as slowest_response",
 )

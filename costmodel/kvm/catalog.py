@@ -16,11 +16,12 @@ from pydantic.dataclasses import dataclass
 from costmodel.errors import known_id
 from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
-from costmodel.evidence.tables import read_document, read_records, subtable
+from costmodel.evidence.tables import Identified, read_document, read_records, subtable
 
 STRICT = ConfigDict(extra="forbid")
 Version = tuple[int, int, int]
 Record = TypeVar("Record")
+Entry = TypeVar("Entry", bound=Identified)
 FIRST: Version = (0, 0, 0)
 NO_END: Version = (9999, 0, 0)
 
@@ -39,7 +40,7 @@ class Catalog(Mapping[str, Record]):
         """The record called `id`, in any case. Raises UnknownName."""
         return self._records[known_id(self.kind, id, self._records)]
 
-    def get(self, id: str, default: Record | None = None) -> Record | None:  # type: ignore[override]
+    def get(self, id: str, default: Record | None = None) -> Record | None:  # type: ignore[override]  # an id, and no other type of default
         """The record with exactly this id, or `default`."""
         return self._records.get(id, default)
 
@@ -214,7 +215,7 @@ class Placement:
     hooks: tuple[str, ...] = ()
 
 
-def _read(name: str, key: str, record: type[Record]) -> Callable[[], dict[str, Record]]:
+def _read(name: str, key: str, record: type[Entry]) -> Callable[[], dict[str, Entry]]:
     return lambda: read_records(data_dir() / "kvm" / f"{name}.toml", key, record)
 
 
@@ -241,19 +242,19 @@ HVA = "hva"
 """In the column triggers of the tables under data/kvm: every trigger that comes with user addresses of the memslots."""
 
 
-def guests_in(row: dict[str, str], place: dict[str, str]) -> frozenset[str]:
+def guests_in(row: dict[str, str], place: tables.Place) -> frozenset[str]:
     """Guest types of the column guest_types. Raises BadInput."""
     return _members(row, "guest_types", {ANY: list(GUESTS)}, GUESTS, place)
 
 
-def triggers_in(row: dict[str, str], place: dict[str, str]) -> frozenset[str]:
+def triggers_in(row: dict[str, str], place: tables.Place) -> frozenset[str]:
     """Triggers of the column triggers. Raises BadInput."""
     by_hva = [id for id, trigger in TRIGGERS.items() if trigger.by_hva]
     return _members(row, "triggers", {ANY: list(TRIGGERS), HVA: by_hva}, TRIGGERS, place)
 
 
 def _members(
-    row: dict[str, str], field: str, groups: dict[str, list[str]], known: Mapping[str, object], place: dict[str, str]
+    row: dict[str, str], field: str, groups: dict[str, list[str]], known: Mapping[str, object], place: tables.Place
 ) -> frozenset[str]:
     found = tables.choices(row, field, (*groups, *known), "|", **place)
     return frozenset(id for name in found for id in groups.get(name, [name]))

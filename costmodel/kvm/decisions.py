@@ -99,10 +99,10 @@ def read_decisions(path: Path) -> tuple[UpstreamDecision, ...]:
 
 
 def _decision(row: dict[str, str], file: str) -> UpstreamDecision:
-    place = {"file": file, "name": row["number"]}
+    place: tables.Place = {"file": file, "name": row["number"]}
     tables.filled(row, ("effect", "guest_types", "source"), **place)
     return UpstreamDecision(
-        number=tables.whole(row, "number", **place),
+        number=tables.whole(row, "number", required=True, **place),
         commits=_split(row["commits"]),
         status=tables.choice(row, "status", STATUSES, **place),
         title=row["title"],

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from costmodel.errors import BadInput
 from costmodel.evidence import tables
@@ -100,7 +101,7 @@ def setup(
     told = {name: value for name, value in given.items() if value is not None}
     if (told.get("backing") in ("hugetlb", "memfd")) and "mergeable" not in told:
         told["mergeable"] = False
-    values = assumed_values(g) | sourced | told
+    values: dict[str, Any] = assumed_values(g) | sourced | told
     found = Setup(who, **values, assumed=tuple(name for name in values if name not in sourced and name not in told))
     _check(g, found)
     return found

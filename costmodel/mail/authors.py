@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 UNKNOWN = "the mail does not say who wrote this"
 UNMARKED = "no marks from here on: the sender's words, or quoted ones"
@@ -95,7 +96,7 @@ def marked(body: str) -> list[tuple[int, str]]:
         if cited := _SUPERCITE.fullmatch(raw):
             found.append((cited[1].count(">"), cited[2]))
             continue
-        marks = _MARKS.match(raw).group()
+        marks = cast(re.Match[str], _MARKS.match(raw)).group()
         depth, text = marks.count(">"), raw[len(marks) :]
         found.append((depth + bool(_INITIALS.match(text)), text))
     return found
@@ -422,15 +423,17 @@ class _Reading:
 
     def _header_block(self, start: int) -> list[int]:
         """The lines of a block of headers that begins at `start`, a rule before it included; or nothing."""
-        if not self._label(start) and not _RULE.fullmatch(self.texts[start]):
+        label = self._label(start)
+        if not label and not _RULE.fullmatch(self.texts[start]):
             return []
-        ruled = not self._label(start)
-        if not ruled and not self._label(start)["value"].strip():
+        ruled = not label
+        if label and not label["value"].strip():
             return []
         i = self._after_blanks(start + 1) if ruled else start
         if i is None or self.depths[i] != self.depths[start]:
             return []
-        labels, places, apart = [], [start] if ruled else [], None
+        labels: list[int] = []
+        places, apart = [start] if ruled else [], None
         while i < len(self.texts) and len(labels) < 12:
             text = self.texts[i]
             if not text.strip():
@@ -449,10 +452,11 @@ class _Reading:
                 break
             places.append(i)
             i += 1
-        values = [self._label(one)["value"] for one in labels]
+        found = [label for one in labels if (label := self._label(one))]
+        values = [label["value"] for label in found]
         someone = any(_ADDRESS.search(value) for value in values) or any(self._is_from(one) for one in labels)
         dated = any(_DATE.search(value) for value in values)
-        names = {self._label(one)["label"].casefold() for one in labels}
+        names = {label["label"].casefold() for label in found}
         enough = 2 if ruled else 3
         return places if len(names) >= enough and someone and (dated or (ruled and len(names) > 2)) else []
 
@@ -474,13 +478,14 @@ class _Reading:
         )
 
     def _is_from(self, i: int) -> bool:
-        return bool(_FROM.fullmatch(self._label(i)["label"].strip()))
+        label = self._label(i)
+        return bool(label and _FROM.fullmatch(label["label"].strip()))
 
     def _author(self, head: Sequence[int]) -> tuple[int, ...]:
         """The header that names the sender: by its label in many languages, else the first, or the first after a date, if
         that holds an address.
         """
-        labels = [i for i in head if self._label(i) and self._label(i)["value"].strip()]
+        labels = [i for i in head if (label := self._label(i)) and label["value"].strip()]
         if labelled := [i for i in labels if self._is_from(i)]:
             return (labelled[0],)
         if labels and _DATE.search(self.texts[labels[0]]) and not _ADDRESS.search(self.texts[labels[0]]):

@@ -18,6 +18,7 @@ from email.header import Header, decode_header, make_header
 from email.message import EmailMessage
 from email.policy import EmailPolicy
 from email.utils import formataddr, getaddresses
+from typing import Any
 
 from costmodel.decision.result import Alternatives
 from costmodel.errors import BadInput
@@ -347,7 +348,7 @@ def _check(content: bytes, meant: Mapping[str, object], body: str) -> None:
             raise BadInput(problem, field="FILE", remedy="correct the mail file, or answer another mail")
 
 
-def _same(header: str, meant: object) -> bool:
+def _same(header: str, meant: Any) -> bool:
     """Whether a header that was read says what was meant, blanks apart: Python reads one between two encoded words."""
     if isinstance(meant, str):
         return _squeezed(_decoded(header)) == _squeezed(meant)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import threading
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from costmodel.measure import caches, native
 from costmodel.measure.host import Host, usable_cpus
@@ -52,7 +54,7 @@ def broadcast_probe(host: Host, settings: Settings, tick: Tick, proc: Path = Pat
 
 def _keep_hits(table: Table, taken: int) -> None:
     """Drop repetitions that missed their interrupts, and points that are left with less than half of the `taken`."""
-    hits: dict[object, list[dict[str, object]]] = {row["targets"]: [] for row in table.rows}
+    hits: dict[object, list[dict[str, Any]]] = {row["targets"]: [] for row in table.rows}
     for row in table.rows:
         if row["measured_hit_share"] >= HIT_SHARE:
             hits[row["targets"]].append(row)
@@ -125,9 +127,7 @@ def neighbour_probe(host: Host, settings: Settings, tick: Tick) -> Table:
                     cells,
                     settings,
                     run,
-                    lambda cell, own=own, other=other, repeats=repeats: _measure_neighbour(
-                        cell, own, other, repeats, cpus[1]
-                    ),
+                    partial(_measure_neighbour, own=own, other=other, repeats=repeats, cpu=cpus[1]),
                     tick,
                 )
     return table

@@ -6,6 +6,7 @@ import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from costmodel.evidence.described import listed_cpus
 
@@ -75,7 +76,7 @@ class Host:
             "virtual machine: the step from last-level cache to memory is not identified",
         ]
 
-    def as_dict(self) -> dict[str, object]:
+    def as_dict(self) -> dict[str, Any]:
         """Fields for host.toml; empty ones left out."""
         fields = asdict(self)
         return {name: value for name, value in fields.items() if value not in (None, "", (), [])}

@@ -10,7 +10,9 @@ import struct
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 from costmodel.measure import native
 from costmodel.measure.host import Host, usable_cpus
@@ -120,7 +122,7 @@ class Kernel:
         os.close(file)
 
     def ioctl(self, file: int, request: int, argument: int | bytes | bytearray = 0) -> int:
-        return fcntl.ioctl(file, request, argument)
+        return cast(int, fcntl.ioctl(file, request, argument))
 
     def map_vcpu(self, file: int, size: int) -> object:
         return mmap.mmap(file, size)
@@ -151,7 +153,8 @@ class SevVm:
     """An initialised SEV VM with one 4 KiB memory slot and one vCPU."""
 
     def __init__(self, memory: Buffer, kernel: Kernel) -> None:
-        self._kernel, self._files, self._memory = kernel, [], memory
+        self._kernel, self._memory = kernel, memory
+        self._files: list[int] = []
         try:
             system = self._open(kernel.open("/dev/kvm"))
             firmware = self._open(kernel.open("/dev/sev"))
@@ -269,4 +272,4 @@ def _dirty(dirt: Buffer, share: float, cpus: Sequence[int]) -> None:
     if lines:
         dirty = native.function("dirty")
         step = lines * native.LINE_BYTES
-        together(cpus, [lambda i=i: dirty(dirt.address + i * step, lines) for i in range(len(cpus))])
+        together(cpus, [partial(dirty, dirt.address + i * step, lines) for i in range(len(cpus))])

@@ -280,7 +280,7 @@ def qemu(words: Sequence[str]) -> RunningGuest:
     options = _options(words)
     objects = [_pairs(value, "qom-type") for name, value in options if name == "object"]
     by_id = {one["id"]: one for one in objects if one.get("id")}
-    machine = {}
+    machine: dict[str, str] = {}
     for name, value in options:
         if name in ("machine", "M"):
             machine |= _pairs(value, "type")

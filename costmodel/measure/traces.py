@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 from costmodel.errors import BadInput
 from costmodel.measure import counts
@@ -238,7 +239,7 @@ class Reading:
         self.file, self.notes = file, notes
         self.clock = Clock(notes, file, clock_hz)
         self.events: list[list] = []
-        self.rows: list[dict[str, object]] = []
+        self.rows: list[dict[str, Any]] = []
         self.read = 0
         self.unnamed = self.addresses_only = self.back = 0
         self.lost_lines = self.lost_buffer = 0
@@ -417,12 +418,11 @@ class Events:
     def _head(self, head: str) -> tuple[int, str, int | None, int | None] | None:
         """Which of HEADS it is, task, thread, CPU."""
         for kind, pattern in enumerate(HEADS):
-            text = head
-            if kind != PERF_HEAD and (file := FILE.match(head)):
-                text = head[file.end() :]
+            file = FILE.match(head) if kind != PERF_HEAD else None
+            text = head[file.end() :] if file else head
             if (found := pattern.match(text)) is None:
                 continue
-            if text is not head:
+            if file:
                 self._files.add(file["file"])
                 if len(self._files) == 2:
                     self._reading.notes.remark(
@@ -524,7 +524,8 @@ class Printf:
             comm = next((named[key] for key in ("comm", "task", "name") if key in named), "")
             ends = _pages(named["start"], named["end"])
         elif found := PRINTF.match(line):
-            time, who, ends = found["time"], WHO.match(found["who"]), _pages(found["start"], found["end"])
+            who = cast(re.Match[str], WHO.match(found["who"]))
+            time, ends = found["time"], _pages(found["start"], found["end"])
             pid, comm = who["second"] or who["first"] or who["last"] or "", who["comm"]
         else:
             return False
@@ -634,7 +635,7 @@ def batches(numbered: Iterable[tuple[int, str]], reading: Reading) -> Iterator[l
 class Imported:
     """Rows of one shape, and what was left out."""
 
-    rows: list[dict[str, object]] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
     notes: Notes = field(default_factory=Notes)
 
     def sentence(self) -> str:
@@ -662,7 +663,7 @@ def read(path: Path, trigger_of: Callable[[Sequence[str]], str], clock_hz: float
     return found
 
 
-def counted(rows: list[dict[str, object]], trigger_of: Callable[[Sequence[str]], str]) -> list[dict[str, object]]:
+def counted(rows: list[dict[str, Any]], trigger_of: Callable[[Sequence[str]], str]) -> list[dict[str, Any]]:
     """`rows` with the trigger of those whose key is a call chain, and of WBINVD in a guest."""
     for one in rows:
         if one["name"] == counts.EXIT_OF_WBINVD:

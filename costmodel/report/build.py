@@ -10,6 +10,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -55,7 +56,7 @@ class ReportParameters(BaseModel):
     data_hash: str | None = None
 
 
-def check_parameters(values: Mapping[str, object]) -> ReportParameters:
+def check_parameters(values: Mapping[str, Any]) -> ReportParameters:
     """Validate `values`. Raises UnknownName or BadInput naming the parameter."""
     for name in values:
         if name not in ReportParameters.model_fields:
@@ -99,7 +100,7 @@ def check_parameters(values: Mapping[str, object]) -> ReportParameters:
     return parameters
 
 
-def arguments(parameters: ReportParameters) -> dict[str, object]:
+def arguments(parameters: ReportParameters) -> dict[str, Any]:
     """Keyword arguments for `recommend` and `costmodel.case`."""
     return parameters.model_dump(exclude={"data_hash"})
 
@@ -112,7 +113,7 @@ COMMITTED = (".txt", ".json", ".svg")
 COMMITTED_PLOTS = (("sev", "epyc-7763-2s"), ("sev-snp-gmem", "epyc-7763-2s"))
 
 
-def matrix(guests: Sequence[str], machines: Sequence[str], parameters: dict[str, object]) -> list[ReportParameters]:
+def matrix(guests: Sequence[str], machines: Sequence[str], parameters: dict[str, Any]) -> list[ReportParameters]:
     """Parameters of every combination (empty sequences mean all), each checked. Raises UnknownName or BadInput."""
     return [
         check_parameters({**parameters, "guest": guest, "machine": machine})
@@ -272,7 +273,7 @@ def _in_json(present: str, wanted: str) -> Iterator[str]:
     yield from _in_values(here, json.loads(wanted), "")
 
 
-def _in_values(here: object, there: object, place: str) -> Iterator[str]:
+def _in_values(here: Any, there: Any, place: str) -> Iterator[str]:
     """Differences of two JSON values, each with its path."""
     if isinstance(here, dict) and isinstance(there, dict):
         for name in sorted(here.keys() | there.keys()):

@@ -7,7 +7,7 @@ Bands and bars are the model's central 90 %. `cost_figure`, `curves_figure` and 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy
 
@@ -44,7 +44,7 @@ INTERVAL_COLUMNS = ("median", "low", "high")
 CPU_TIME_EACH = "CPU time taken per event"
 
 
-def costs(of: object, ax: Axes | None = None, *, dark: bool = False) -> Axes:
+def costs(of: Any, ax: Axes | None = None, *, dark: bool = False) -> Axes:
     """CPU time that one event takes, by strategy: median and the model's 90 % interval, on a logarithmic axis.
 
     `of` is a case of `costmodel.case` (then at its costliest trigger) or a frame of `costs()` for one trigger. What the
@@ -210,7 +210,8 @@ class Lines:
 
         self.ax, self.thick, self.notes, self.least, self.dark = ax, thick, notes or {}, least, dark
         self.names = sorted(names, key=lambda name: name in thick)
-        self.looks, self._ends = marks(self.names[::-1], dark), []
+        self.looks = marks(self.names[::-1], dark)
+        self._ends: list[Artist] = []
         log_axis(ax, unit, "y")
         before, twice = len(ax.get_lines()), [name for name in self.names for _ in range(2)]
         seaborn.lineplot(x=[1.0, 2.0] * len(self.names), y=[1.0] * len(twice), hue=twice, style=twice, errorbar=None, ax=ax,
@@ -272,7 +273,7 @@ class Lines:
         return [artist for artist in [*drawn, *self._ends] if artist.get_visible()]
 
 
-def calibration(of: object, ax: Axes | None = None, *, dark: bool = False) -> Axes:
+def calibration(of: Any, ax: Axes | None = None, *, dark: bool = False) -> Axes:
     """Fitted over observed with the line of equality, and the 90 % interval of a new row where the diagnostics allow one.
 
     The distance from the line is the residual. `of` is what `costmodel.calibrate` gives.
@@ -321,7 +322,7 @@ def cost_figure(rows: Sequence[CostRow], chosen: str | None) -> str:
         f"{r.strategy}{'' if r.state == 'admissible' else f' ({r.state})'} "
         f"{interval(cost.low, cost.median, cost.high, 's')}"
         for r in shown
-        for cost in [r.stolen_cpu_s_per_event]
+        if (cost := r.stolen_cpu_s_per_event)
     )
     return svg(figure, f"CPU time taken per event by strategy: {told}")
 
@@ -339,7 +340,9 @@ def curves_figure(sweeps: Sequence[Curves], states: Mapping[str, str], chosen: s
     for sweep, ax in zip(sweeps, grid.flat, strict=False):
         axes(ax, dark=False)
         log_axis(ax, sweep.x_unit)
-        Lines(ax, list(states), thick={chosen}, notes=notes, unit=sweep.y_unit).move(sweep.x, sweep.series)
+        Lines(ax, list(states), thick={chosen} if chosen else (), notes=notes, unit=sweep.y_unit).move(
+            sweep.x, sweep.series
+        )
         for crossing in sweep.crossings:
             ax.axvline(crossing.x, color=ink, linewidth=0.8, linestyle=":")
         for value in sweep.marks.values():
@@ -352,8 +355,8 @@ def curves_figure(sweeps: Sequence[Curves], states: Mapping[str, str], chosen: s
         for s in sweeps
         for c in s.crossings[:2]
     )
-    told = f"at {changes}" if changes else "nowhere in the ranges shown"
-    return svg(figure, f"Cost curves; the cheapest strategy changes {told}")
+    where = f"at {changes}" if changes else "nowhere in the ranges shown"
+    return svg(figure, f"Cost curves; the cheapest strategy changes {where}")
 
 
 def map_figure(heat: HeatMap) -> str:
@@ -369,7 +372,10 @@ def map_figure(heat: HeatMap) -> str:
     log_axis(ax, heat.y_unit, "y")
     patches = []
     for place, i in enumerate(present):
-        look = {"hatches": [HATCHES[place % len(HATCHES)]], "colors": [VARIANTS[False][place % len(VARIANTS[False])]]}
+        look: dict[str, Any] = {
+            "hatches": [HATCHES[place % len(HATCHES)]],
+            "colors": [VARIANTS[False][place % len(VARIANTS[False])]],
+        }
         area = ax.contourf(heat.x, heat.y, heat.winner == i, levels=[0.5, 1.5], alpha=0.45, **look)
         area.set(edgecolor=INKS[False], linewidth=0)
         patches.append(

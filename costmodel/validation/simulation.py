@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy
 
@@ -110,7 +111,8 @@ def section(evidence: Evidence) -> Section:
     """All rows. A formula that is no longer the one that was compared is not testable until the data are renewed."""
     found = read(evidence.root)
     changed = {one.output for one in found if one.output not in FORMULAS or fingerprint(one.output) != one.fingerprint}
-    by_output, by_limit = defaultdict(list), defaultdict(list)
+    by_output: defaultdict[str, list[Any]] = defaultdict(list)
+    by_limit: defaultdict[tuple[str, str], list[Any]] = defaultdict(list)
     for result in found:
         if result.output not in changed:
             (by_limit[result.limit, result.output] if result.limit else by_output[result.output]).append(result)
