@@ -180,12 +180,12 @@ def case(
     """One guest on one machine under a workload and a kernel: the start of every question.
 
     None means the workload's own number; for `cpus_that_ran`, the mask of an unpinned guest: all CPUs. `resident_bytes`
-    may be text such as `"16 GiB"`. `machine` is anything that `machine()` takes. `rates` are events per second that you measured, by trigger, or pairs of a count and
-    its seconds; the trigger `"all"` is every event at the guest's hook. `vmm` (qemu, cloud-hypervisor, other), `pinned`,
-    `backing` (anon, thp, hugetlb, memfd, guest_memfd), `mempolicy` and `mergeable` say how the guest's memory is set up;
-    None is what the VMM does by default. `noncoherent_dma`: a device of a guest without encryption does DMA that bypasses the
-    caches, so that KVM executes the guest's WBINVD. Ids are those of `guests()`, `machines()`, `workloads()`, `kernels()` and
-    `triggers()`. Raises UnknownName or BadInput.
+    may be text such as `"16 GiB"`. `machine` is anything that `machine()` takes. `rates` are events per second that you
+    measured, by trigger, or pairs of a count and its seconds; the trigger `"all"` is every event at the guest's hook.
+    `vmm` (qemu, cloud-hypervisor, other), `pinned`, `backing` (anon, thp, hugetlb, memfd, guest_memfd), `mempolicy` and
+    `mergeable` say how the guest's memory is set up; None is what the VMM does by default. `noncoherent_dma`: a device
+    of a guest without encryption does DMA that bypasses the caches, so that KVM executes the guest's WBINVD. Ids are
+    those of `guests()`, `machines()`, `workloads()`, `kernels()` and `triggers()`. Raises UnknownName or BadInput.
 
     >>> case("sev", "epyc-7763-2s", kernel="6.17", cpus_that_ran=8)
     case('sev', 'epyc-7763-2s', kernel='6.17', cpus_that_ran=8)
@@ -286,7 +286,9 @@ class Case:
 
     @property
     def costliest_trigger(self) -> str:
-        """The trigger whose flush costs most: where `draws`, `sweep` and `breakeven` look by default. Raises BadInput."""
+        """The trigger whose flush costs most: where `draws`, `sweep` and `breakeven` look by default. Raises
+        BadInput.
+        """
         return self._study(None).trigger.id
 
     def _columns(self, case: Scenario | None = None) -> dict[str, object]:
@@ -298,12 +300,12 @@ class Case:
     def costs(self, trigger: str | None = None) -> pandas.DataFrame:
         """What each strategy that rules leave open costs, at every trigger or at one.
 
-        A frame of COLUMNS, `chosen` (what the kernel does), `needs` (nothing, or what this kernel lacks for the strategy: an
-        upgrade, a patch), `refused`, `fires` and `why` (whether the guest's setup lets the
-        trigger happen, and why not) and `at_most` (rates and what is lost by them are ceilings; `host_cpus_at_least` is the
-        floor); quantities: the values of PARTS. Times in seconds, `cpu_time` per event,
-        `host_cpus` in CPUs that do nothing else. A number that no source gives is a row with quantity `cpu_time`, no median, and
-        the gap in `refused`. Raises UnknownName, or BadInput where the machine cannot host the guest.
+        A frame of COLUMNS, `chosen` (what the kernel does), `needs` (nothing, or what this kernel lacks for the
+        strategy: an upgrade, a patch), `refused`, `fires` and `why` (whether the guest's setup lets the trigger happen,
+        and why not) and `at_most` (rates and what is lost by them are ceilings; `host_cpus_at_least` is the floor);
+        quantities: the values of PARTS. Times in seconds, `cpu_time` per event, `host_cpus` in CPUs that do nothing
+        else. A number that no source gives is a row with quantity `cpu_time`, no median, and the gap in `refused`.
+        Raises UnknownName, or BadInput where the machine cannot host the guest.
 
         >>> frame = case("sev", "epyc-7763-2s").costs()
         >>> set(COLUMNS) < set(frame.columns)
@@ -328,12 +330,13 @@ class Case:
 
     @_named
     def waits(self, trigger: str | None = None, rate_per_s: Sequence[float] | None = None) -> pandas.DataFrame:
-        """What waits for each flush, by the place of the hook: a frame of COLUMNS, `chosen`, `placement`, `here`, `note`.
+        """What waits for each flush, by the place of the hook: a frame of COLUMNS, `chosen`, `placement`, `here`,
+        `note`.
 
-        Quantities: the values of WAITS, times in seconds, shares as fractions of 1. `chosen` and `here` mark the flush and
-        the place of this kernel; a wait without a bound has no median. Triggers without a rate have no rows: give one in
-        `rates`, or several in `rate_per_s` (then at one trigger, by default the costliest, and a column `rate_per_s` more).
-        Raises UnknownName or BadInput.
+        Quantities: the values of WAITS, times in seconds, shares as fractions of 1. `chosen` and `here` mark the flush
+        and the place of this kernel; a wait without a bound has no median. Triggers without a rate have no rows: give
+        one in `rates`, or several in `rate_per_s` (then at one trigger, by default the costliest, and a column
+        `rate_per_s` more). Raises UnknownName or BadInput.
 
         >>> case("sev", "epyc-7763-2s").waits("autonuma_prot_none_scan").placement.nunique()
         4
@@ -352,9 +355,11 @@ class Case:
 
     @_named
     def bill(self, trigger: str | None = None) -> pandas.DataFrame:
-        """Who pays for one event of each flush: a frame of COLUMNS, `chosen` and `payer`, by default at the costliest trigger.
+        """Who pays for one event of each flush: a frame of COLUMNS, `chosen` and `payer`, by default at the costliest
+        trigger.
 
-        The `payer` of `cpu_time` is "its guest" (the CPUs that run it) or "everyone else". Raises UnknownName or BadInput.
+        The `payer` of `cpu_time` is "its guest" (the CPUs that run it) or "everyone else". Raises UnknownName or
+        BadInput.
 
         >>> sorted(set(case("sev", "epyc-7763-2s").bill().payer))
         ['everyone else', 'its guest']
@@ -378,9 +383,9 @@ class Case:
     def mask(self, trigger: str | None = None) -> pandas.DataFrame:
         """What pinning and time make of the mask of CPUs that ran the guest, and what a flush on it costs.
 
-        A frame of COLUMNS, `mask` (in words), `domains` and `note`, for the masked flush of this kernel; `cpus_that_ran` is
-        the size of the mask, quantities are `cpu_time` and `event_time`. Empty where no masked flush is safe. Raises
-        UnknownName or BadInput.
+        A frame of COLUMNS, `mask` (in words), `domains` and `note`, for the masked flush of this kernel;
+        `cpus_that_ran` is the size of the mask, quantities are `cpu_time` and `event_time`. Empty where no masked flush
+        is safe. Raises UnknownName or BadInput.
 
         >>> case("sev", "epyc-7763-2s").mask()["mask"].iloc[0]
         'pinned, packed'
@@ -430,9 +435,9 @@ class Case:
     ) -> pandas.DataFrame:
         """Costs over all combinations of the axes: a frame of COLUMNS, one column for each axis, `chosen`, `refused`.
 
-        Axes: `range_bytes`, `cpus` (that ran the guest), `rate_per_s`, `cache_bytes` (per last-level-cache domain), each a
-        number or a sequence. Quantities `cpu_time`, `event_time` and, where a rate is known, `host_cpus`. By default at
-        the costliest trigger, for the strategies that have a number there. Raises UnknownName or BadInput.
+        Axes: `range_bytes`, `cpus` (that ran the guest), `rate_per_s`, `cache_bytes` (per last-level-cache domain),
+        each a number or a sequence. Quantities `cpu_time`, `event_time` and, where a rate is known, `host_cpus`. By
+        default at the costliest trigger, for the strategies that have a number there. Raises UnknownName or BadInput.
 
         >>> frame = case("sev", "epyc-7763-2s").sweep(cpus=[8, 64])
         >>> sorted(set(frame.cpus))
@@ -484,11 +489,11 @@ class Case:
     def breakeven(self, first: str, second: str, over: str, trigger: str | None = None) -> pandas.DataFrame:
         """Where one strategy becomes cheaper than the other along an axis of `sweep()`: COLUMNS and seven more.
 
-        `median`, `low`, `high` are the break-even (`quantity` is the axis) over all draws, of which a `share` has it inside
-        the swept range; the others count as beyond its ends, and an end that lies there is empty
-        (`swept_low` and `swept_high` are the ends of the range). `at_medians` is that of the median parameters. Without any, they are empty and `always` names the cheaper one. Over
-        `rate_per_s`, rows give the rates at which each loses 1 % and 10 % of the host. Compared is CPU time per event.
-        Raises UnknownName, BadInput, or MissingNumber with the gap.
+        `median`, `low`, `high` are the break-even (`quantity` is the axis) over all draws, of which a `share` has it
+        inside the swept range; the others count as beyond its ends, and an end that lies there is empty (`swept_low`
+        and `swept_high` are the ends of the range). `at_medians` is that of the median parameters. Without any, they
+        are empty and `always` names the cheaper one. Over `rate_per_s`, rows give the rates at which each loses 1 % and
+        10 % of the host. Compared is CPU time per event. Raises UnknownName, BadInput, or MissingNumber with the gap.
 
         >>> case("sev", "epyc-7763-2s").breakeven("WBNOINVD_MASK", "CLFLUSHOPT_UVA", over="range_bytes").quantity.item()
         'range_bytes'
@@ -560,7 +565,8 @@ class Case:
     def recommend(self, vms: Mapping[str, int] | None = None) -> Recommendation:
         """What to do, what it gains, how sure it is. Shows itself as the first screen of the report.
 
-        `vms`: how many guests of each type share the host, such as `{"sev": 4, "sev-es": 2}`; `.together` is what they take.
+        `vms`: how many guests of each type share the host, such as `{"sev": 4, "sev-es": 2}`; `.together` is what they
+        take.
         """
         return Recommendation(decide(**self._asked, vms=vms)) if vms else self._recommended
 
@@ -1024,7 +1030,9 @@ class Calibration:
         return leave_groups_out(self._problem).sentence()
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Fitted over observed, the line of equality from which residuals are read, and the 90 % interval of a new row."""
+        """Fitted over observed, the line of equality from which residuals are read, and the 90 % interval of a new
+        row.
+        """
         from costmodel.report import plots
 
         return plots.calibration(self, ax=ax)
@@ -1044,10 +1052,11 @@ class Calibration:
 
 @_named
 def parameters(machine: str) -> pandas.DataFrame:
-    """Every cost parameter of a machine by name: `median`, `low`, `high` (90 %), `factor` (how far either way), `unit`, rule.
+    """Every cost parameter of a machine by name: `median`, `low`, `high` (90 %), `factor` (how far either way), `unit`,
+    rule.
 
-    `extrapolated` marks a prior by a named rule; a parameter that no rule gives has no median, and its `rule` is the gap.
-    Raises UnknownName.
+    `extrapolated` marks a prior by a named rule; a parameter that no rule gives has no median, and its `rule` is the
+    gap. Raises UnknownName.
 
     >>> bool(parameters("epyc-7763-2s").extrapolated["line_valid_s"])
     True
@@ -1137,7 +1146,8 @@ class Host:
 def scoreboard(*sections: str) -> pandas.DataFrame:
     """Whether the model is right, row by row: `section`, `what`, `figure`, `verdict` and its details, by id.
 
-    Where held-out values were predicted, `covered` of `n` lay in their 90 % interval. Sections are those of `costmodel validate`, all if none is named. Raises UnknownName.
+    Where held-out values were predicted, `covered` of `n` lay in their 90 % interval. Sections are those of `costmodel
+    validate`, all if none is named. Raises UnknownName.
 
     >>> set(scoreboard("formulas").verdict)
     {'pass'}
@@ -1155,8 +1165,8 @@ def scoreboard(*sections: str) -> pandas.DataFrame:
 def simulations(*families: str) -> pandas.DataFrame:
     """Formula against discrete-event simulation, a row for each setting and output, as they were last compared.
 
-    `simulated` with its 95 % interval, `formula`, their `ratio`, and the `finding`: agrees, beyond a stated limit, or wrong.
-    `families` of settings are those of the column `family`, all if none is named. Raises UnknownName.
+    `simulated` with its 95 % interval, `formula`, their `ratio`, and the `finding`: agrees, beyond a stated limit, or
+    wrong. `families` of settings are those of the column `family`, all if none is named. Raises UnknownName.
     """
     from costmodel.validation import simulation
 

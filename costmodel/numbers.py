@@ -71,7 +71,8 @@ def interval(
 ) -> str:
     """Median and 90 % interval in one unit, with the digits that the width carries: one where it spans a factor of 4.
 
-    Rounding never goes beyond `most`, the largest value that the quantity can have; `like` is a value whose unit is taken.
+    Rounding never goes beyond `most`, the largest value that the quantity can have; `like` is a value whose unit is
+    taken.
 
     >>> interval(0.0011, 0.0034, 0.0102, "s")
     '3 [1, 10] ms'

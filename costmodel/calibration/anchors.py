@@ -1,5 +1,5 @@
-"""What published figures identify: fits of the line time and of the broadcast, anchors of the whole-cache flush, bounds from
-boot logs.
+"""What published figures identify: fits of the line time and of the broadcast, anchors of the whole-cache flush, bounds
+from boot logs.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def dearest_on_two_sockets(result: Fit, vendor: str) -> float:
     return float(problem.observed[on_two if mask is None else mask & on_two].max(initial=one) / one)
 
 
-# Fits of the empty broadcast: rows I06a..h (per-loop time of a TLB shoot-down on Milan, an upper bound for a round), and
-# the delay with which CPUs answer on a measured host.
+# Fits of the empty broadcast: rows I06a..h (per-loop time of a TLB shoot-down on Milan, an upper bound for a round),
+# and the delay with which CPUs answer on a measured host.
 
 START = Unknown("broadcast_start_s", "broadcast_start_s", 2e-6, 1e-8, 1e-3)
 PER_CPU = Unknown("broadcast_per_cpu_s", "broadcast_per_cpu_s", 1e-6, 1e-9, 1e-3)
@@ -112,9 +112,9 @@ def host_broadcast_problem(profile: Profile) -> Problem | None:
 
 # What the Intel anchors say about a whole-cache flush: cost per line of capacity, serial exponent, SMT factor.
 #
-# The anchors identify different quantities: Skylake-SP flushes one CPU at a time with near-clean
-# caches (what an empty cache costs), Sapphire Rapids flushes all at once (exponent, SMT factor), Ice Lake is an upper bound only, Haswell
-# is the outlier to test against. The sources do not name the exact parts, so the fit runs at each corner of the geometry
+# The anchors identify different quantities: Skylake-SP flushes one CPU at a time with near-clean caches (what an empty
+# cache costs), Sapphire Rapids flushes all at once (exponent, SMT factor), Ice Lake is an upper bound only, Haswell is
+# the outlier to test against. The sources do not name the exact parts, so the fit runs at each corner of the geometry
 # that catalogued parts of the family have.
 
 LINE_BYTES = 64.0
@@ -219,14 +219,16 @@ def fit_range_shape(evidence: Evidence) -> Fit:
 #
 # In such a rendezvous every CPU executes WBINVD twice, one CPU at a time, and a log shows how long all of it took at
 # most. Nearly all of these flushes meet an empty cache: who waits only spins, and each CPU's second flush follows its
-# first. At boot one domain holds what the boot CPU has touched, a share v of its lines that no log tells. So a boot says
+# first. At boot one domain holds what the boot CPU has touched, a share v of its lines that no log tells. So a boot
+# says
 #
 #     flushes x lines x c_empty + lines x v x c_valid <= longest time,
 #
 # a resume the same without the second term, and what else the machine did in that time only makes the bound weaker. The
-# likelihood is censored: a log tells that the sum is below its time, not by how much. Machines differ from each other, so
-# the bound of one is no bound of another: they are let lie apart as far as measured machines do in a range flush, with the degrees of freedom that these few leave.
-# What is left has an upper end only: how low the costs go is the prior's.
+# likelihood is censored: a log tells that the sum is below its time, not by how much. Machines differ from each other,
+# so the bound of one is no bound of another: they are let lie apart as far as measured machines do in a range flush,
+# with the degrees of freedom that these few leave. What is left has an upper end only: how low the costs go is the
+# prior's.
 
 DECADES_BELOW = 3.0
 """The prior starts so far below the anchor: an empty 32 MiB then takes microseconds, less than any other term."""
@@ -238,7 +240,9 @@ SHARES = tuple((i + 0.5) / 8 for i in range(8))
 
 @dataclass(frozen=True)
 class Bounded:
-    """`before` is the prior of either cost, `empty` and `valid` what is left for one machine more, in seconds per line."""
+    """`before` is the prior of either cost, `empty` and `valid` what is left for one machine more, in seconds per
+    line.
+    """
 
     before: Distribution
     empty: Distribution

@@ -1,4 +1,6 @@
-"""Parameter sets of all machines and measured hosts, calibrated once and kept; with one source left out; and as a record."""
+"""Parameter sets of all machines and measured hosts, calibrated once and kept; with one source left out; and as a
+record.
+"""
 
 from __future__ import annotations
 

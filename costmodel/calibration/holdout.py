@@ -1,4 +1,6 @@
-"""How well is predicted what was not fitted: groups of published rows, and cells, range decades and runs of a measured host."""
+"""How well is predicted what was not fitted: groups of published rows, and cells, range decades and runs of a measured
+host.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Time per flushed line on a measured host: interpolation between measured ranges, with intervals for a new run.
 
-Two forms of MODEL.md section 2 compete with it (formulas `line_time_levels` and `line_time_tail`); held-out data decide.
-An interval holds what changes between runs and, between two measured ranges, what interpolation has missed there.
+Two forms of MODEL.md section 2 compete with it (formulas `line_time_levels` and `line_time_tail`); held-out data
+decide. An interval holds what changes between runs and, between two measured ranges, what interpolation has missed
+there.
 """
 
 from __future__ import annotations
@@ -65,8 +66,8 @@ def cells_of(profile: Profile, *, whole: bool = False) -> list[Cell]:
     """Run medians of every cell of the flush probe, per line: of the slope, or of the `whole` call with its fences.
 
     A slope is the difference of two noisy times and can be zero or less in one repetition; the median over a run's
-    repetitions takes them as they are. A run whose median is not above zero has no logarithm: it is left out and counted,
-    and so is a cell without any other run.
+    repetitions takes them as they are. A run whose median is not above zero has no logarithm: it is left out and
+    counted, and so is a cell without any other run.
     """
     values: dict[tuple[Kind, float], dict[int, list[float]]] = {}
     for row in profile.table("flush"):

@@ -226,7 +226,9 @@ def _one_round(calibration: Calibration, row: Measurement) -> tuple[tuple[float,
 
 
 def _rule(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
-    """A rule of thumb for k CPUs: the loops of the fit hold mmap_lock too, so their line refutes only what lies above."""
+    """A rule of thumb for k CPUs: the loops of the fit hold mmap_lock too, so their line refutes only what lies
+    above.
+    """
     interval, note = _one_round(calibration, row)
     return (0.0, interval[1]) if interval else None, f"{note}; it holds contention for mmap_lock: an upper bound"
 

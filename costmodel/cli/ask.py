@@ -727,10 +727,10 @@ def predict_command(machine: str, cells: TextIO) -> None:
     """Predicted time of each range flush and its 90 % interval for a new run, as CSV: the same columns and order.
 
     The time is that of a whole call as the kernel's loop takes it, both fences included; the slope, the mean per line
-    without them, has a column of its own. States are dirty, clean and absent: how one CPU left the range before the call.
-    A catalogued machine that nobody measured takes CLFLUSHOPT only, from the measured machines of its core generation or
-    vendor, with the wide interval of one machine more; what its caches do not hold of a range is absent, and the note
-    says of which lines the slope is.
+    without them, has a column of its own. States are dirty, clean and absent: how one CPU left the range before the
+    call. A catalogued machine that nobody measured takes CLFLUSHOPT only, from the measured machines of its core
+    generation or vendor, with the wide interval of one machine more; what its caches do not hold of a range is absent,
+    and the note says of which lines the slope is.
     """
     from costmodel.evidence.store import load
 

@@ -157,7 +157,8 @@ Examples:
 def validate_command(sections: tuple[str, ...], everything: bool, page: Path | None, as_json: bool) -> None:
     """The scoreboard: held-out errors, simulation, upstream decisions, lore, certified regressions.
 
-    Exit code 1 if a row fails without an explanation. Simulation and certified regressions are shown as they were last run.
+    Exit code 1 if a row fails without an explanation. Simulation and certified regressions are shown as they were last
+    run.
     """
     from costmodel.errors import BadInput
     from costmodel.evidence.store import load

@@ -41,7 +41,9 @@ class Draws:
         return self._values[name]
 
     def with_values(self, **values: numpy.ndarray) -> Draws:
-        """The same draws with some parameters replaced (arrays that broadcast with the rest); use is recorded in both."""
+        """The same draws with some parameters replaced (arrays that broadcast with the rest); use is recorded in
+        both.
+        """
         other = Draws(self.parameters, self.n, fixed={**self._values, **values})
         other.used = self.used
         return other

@@ -150,7 +150,9 @@ def whole_cache(
 
 
 def domain_writeback(draws: Draws, machine: Machine) -> numpy.ndarray:
-    """Write-back bandwidth of one domain: its own limit, at most the socket's; the socket's where it is the only one."""
+    """Write-back bandwidth of one domain: its own limit, at most the socket's; the socket's where it is the only
+    one.
+    """
     socket = draws["writeback_bytes_per_s"]
     return socket if machine.domains_per_socket == 1 else numpy.minimum(draws["domain_writeback_bytes_per_s"], socket)
 
@@ -164,9 +166,9 @@ def cpus_outside(machine: Machine, spread: Spread, cpus: numpy.ndarray | float) 
 def at_rate(draws: Draws, machine: Machine, rate_per_s: numpy.ndarray) -> Draws:
     """The draws with the dirty share that a flush finds when it comes `rate_per_s` times a second (n,).
 
-    Each flush leaves the caches clean; the software of the domain makes lines dirty again. Without flushes as many lines
-    become dirty as its memory traffic writes back, F per second, so that lines change at F / (d (1 - d)) with d the share
-    then dirty. That a WBINVD leaves caches empty too is left out: what it finds valid is an upper bound.
+    Each flush leaves the caches clean; the software of the domain makes lines dirty again. Without flushes as many
+    lines become dirty as its memory traffic writes back, F per second, so that lines change at F / (d (1 - d)) with d
+    the share then dirty. That a WBINVD leaves caches empty too is left out: what it finds valid is an upper bound.
     """
     dirty = draws["dirty_fraction"]
     written = draws["traffic_fraction"] * domain_writeback(draws, machine) / machine.line_bytes
@@ -377,7 +379,9 @@ def leaves_rmp(trigger: str, scenario: Scenario) -> bool:
 
 
 def left_out(trigger: str, scenario: Scenario) -> str:
-    """What no source times and is small beside the rest, so that totals are given without it; empty where nothing is."""
+    """What no source times and is small beside the rest, so that totals are given without it; empty where nothing
+    is.
+    """
     return PSMASH if leaves_rmp(trigger, scenario) and scenario.folio_bytes == PAGE_BYTES else ""
 
 

@@ -1,4 +1,6 @@
-"""Costs along an axis: the axes, curves and crossings, the map of the cheapest strategy, HYBRID caps, and break-evens."""
+"""Costs along an axis: the axes, curves and crossings, the map of the cheapest strategy, HYBRID caps, and
+break-evens.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ from costmodel.kvm.catalog import GUESTS, STRATEGIES, triggers_of
 
 @dataclass(frozen=True)
 class Axis:
-    """`at(scenario, value)` is the scenario with the axis set; `values(scenario)` a logarithmic grid; `here` its value."""
+    """`at(scenario, value)` is the scenario with the axis set; `values(scenario)` a logarithmic grid; `here` its
+    value.
+    """
 
     id: str
     label: str
@@ -226,8 +230,8 @@ def sweep(case: Case, strategies: Sequence[str], over: str) -> Curves:
 
 
 def _crossings(x: numpy.ndarray, series: dict[str, Band]) -> list[Crossing]:
-    """Where the lowest median changes hands, interpolated in the logarithms; a tie, as where both take the whole host, is no
-    change: the other one must be cheaper beyond it.
+    """Where the lowest median changes hands, interpolated in the logarithms; a tie, as where both take the whole host,
+    is no change: the other one must be cheaper beyond it.
     """
     names = list(series)
     if len(names) < 2:
@@ -437,7 +441,9 @@ def _quantiles(roots: numpy.ndarray) -> list[float]:
 
 
 def _refuse_no_choice(guest: str, trigger: str, strategies: Sequence[str]) -> None:
-    """Raise BadInput where a rule says that one of the two can never be used there; a condition that fails is no such rule."""
+    """Raise BadInput where a rule says that one of the two can never be used there; a condition that fails is no such
+    rule.
+    """
     verdicts = [judge(guest, trigger, name) for name in strategies]
     ruled_out = next(((n, v) for n, v in zip(strategies, verdicts, strict=True) if v.label == "no" and v.needed), None)
     if ruled_out is None or STRATEGIES[ruled_out[0]].skips:
@@ -451,8 +457,8 @@ def _refuse_no_choice(guest: str, trigger: str, strategies: Sequence[str]) -> No
 
 
 def _open_question(guest: str, strategies: Sequence[str]) -> str:
-    """A guest type and a trigger at which a flush is due and no rule excludes either strategy, of the same guest type if
-    there is one.
+    """A guest type and a trigger at which a flush is due and no rule excludes either strategy, of the same guest type
+    if there is one.
     """
     for name in (guest, *GUESTS):
         for trigger in triggers_of(name):

@@ -1,4 +1,6 @@
-"""Totals of one strategy at one trigger: event rates, CPU time per second, and how far the kernel's lock-up limits are."""
+"""Totals of one strategy at one trigger: event rates, CPU time per second, and how far the kernel's lock-up limits
+are.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,9 @@ def is_ceiling(scenario: Scenario, trigger: str) -> bool:
 
 
 def stock(scenario: Scenario, trigger: str) -> float | None:
-    """The most events that the guest has left to give, where each uses up a piece of it; None where it can go on for ever."""
+    """The most events that the guest has left to give, where each uses up a piece of it; None where it can go on for
+    ever.
+    """
     piece = TRIGGERS[trigger].stock_bytes
     return None if piece is None else float(math.ceil(scenario.resident_bytes / piece))
 
@@ -149,16 +153,18 @@ def is_closed(scenario: Scenario, trigger: str) -> bool:
 
 Rate = Callable[[Case, Strategy], numpy.ndarray | None]
 REFINEMENTS = 3
-"""A flush that comes often finds fewer dirty lines, ends sooner, and may come sooner: times that this is followed up."""
+"""A flush that comes often finds fewer dirty lines, ends sooner, and may come sooner: times that this is followed
+up.
+"""
 
 
 @dataclass(frozen=True)
 class Total:
     """Cost over the draws. `rate_per_s` is None where nobody published a rate; `refused` names a missing number.
 
-    `least_per_s` is the floor of a rate that is a ceiling, None where the rate was measured or is none; `least_stolen_s`
-    is the CPU time that one event takes at that floor. `never` says why the trigger cannot happen, empty where it can.
-    `parameters` are the names of the parameters that went in.
+    `least_per_s` is the floor of a rate that is a ceiling, None where the rate was measured or is none;
+    `least_stolen_s` is the CPU time that one event takes at that floor. `never` says why the trigger cannot happen,
+    empty where it can. `parameters` are the names of the parameters that went in.
     """
 
     trigger: str

@@ -130,7 +130,9 @@ def range_fraction(scenario: Scenario, trigger: str) -> float:
 
 
 def _stalls(window: Window, share: float) -> tuple[numpy.ndarray, numpy.ndarray | None]:
-    """Mean and 99th percentile over all faults of the wait for invalidations in progress; None without a closed form."""
+    """Mean and 99th percentile over all faults of the wait for invalidations in progress; None without a closed
+    form.
+    """
     merged = window.merged(share)
     mean = value(
         "fault_stall",

@@ -51,8 +51,8 @@ def _advice(studies: Sequence[Study], saved: numpy.ndarray | None, extrapolated:
 
 
 def remedy_advice(studies: Sequence[Study]) -> list[Advice]:
-    """Non-flush remedies that apply to a trigger whose flush costs something here; the one after which least is left comes
-    first.
+    """Non-flush remedies that apply to a trigger whose flush costs something here; the one after which least is left
+    comes first.
     """
     whole = _loss([s.cost(s.chosen.strategy) for s in studies if s.chosen])
     costly = [s for s in studies if s.chosen and STRATEGIES[s.chosen.strategy].instruction != "none"]
@@ -152,8 +152,8 @@ class _Step:
 
 
 def upgrade_advice(studies: Sequence[Study]) -> list[Advice]:
-    """A released kernel of a maintained series, or the guest type that mainline has instead, if it does something cheaper
-    or safer: the one that mends most, then saves most, then is the smallest step.
+    """A released kernel of a maintained series, or the guest type that mainline has instead, if it does something
+    cheaper or safer: the one that mends most, then saves most, then is the smallest step.
     """
     if not studies:
         return []
@@ -238,7 +238,9 @@ def _move(successor: Guest, step: _Step) -> Advice:
 
 
 def patch_advice(studies: Sequence[Study]) -> list[Advice]:
-    """Strategies that the kernel does not have at a trigger and that would cost less: worth patching, never a headline."""
+    """Strategies that the kernel does not have at a trigger and that would cost less: worth patching, never a
+    headline.
+    """
     grouped: dict[str, list[Study]] = {}
     for study in studies:
         for strategy in _cheaper(study):
@@ -409,7 +411,9 @@ def _wrong_within(best: numpy.ndarray, slices: numpy.ndarray) -> float:
 
 
 def measure_next(study: Study | None, parameters: ParameterSet, ranked: Sequence[Sensitivity]) -> list[str]:
-    """Measurements, each once: by the drop of P(wrong) where cost decides, then by what moves the cost most (`ranked`)."""
+    """Measurements, each once: by the drop of P(wrong) where cost decides, then by what moves the cost most
+    (`ranked`).
+    """
     if study is None or study.chosen is None:
         return []
     found: dict[str, str] = {}

@@ -177,7 +177,9 @@ def _row(span: Span, case: Scenario, cost: Total, base: Total | None, cpus: floa
 
 
 def _walk(case: Scenario, cost: Total) -> str:
-    """Why a scanner that had to change a page in earlier kernels flushes more often in this one; empty where it does not."""
+    """Why a scanner that had to change a page in earlier kernels flushes more often in this one; empty where it does
+    not.
+    """
     load = case.workload.load(cost.trigger)
     ranges = ranges_per_pass(load, case) if load is not None and load.loop == "autonuma" else 1.0
     if ranges <= 1 or case.rate(cost.trigger) is not None:

@@ -1,4 +1,6 @@
-"""The choice of a strategy at one trigger: what may be used, what needs no numbers, what is cheapest, what would flip it."""
+"""The choice of a strategy at one trigger: what may be used, what needs no numbers, what is cheapest, what would flip
+it.
+"""
 
 from __future__ import annotations
 
@@ -94,8 +96,8 @@ def candidates(scenario: Scenario, trigger: str) -> list[Candidate]:
 
 
 def from_kernel(scenario: Scenario, trigger: str, candidate: Candidate) -> str | None:
-    """The first later kernel range with what the strategy lacks in this one; None where it lacks nothing, or no kernel has
-    it.
+    """The first later kernel range with what the strategy lacks in this one; None where it lacks nothing, or no kernel
+    has it.
     """
     merged = STRATEGIES[candidate.strategy].first_version is not None
     if not merged or candidate.verdict.state != "inadmissible" or candidate.verdict.label == "no":
@@ -184,7 +186,9 @@ def compare(costs: Mapping[str, Total]) -> Comparison:
 
 
 def corners(case: Case, strategies: Sequence[str], chosen: str) -> list[Corner]:
-    """Cheapest strategy at each corner of the prior: the parameters that matter most at 5 % and 95 %, the rest median."""
+    """Cheapest strategy at each corner of the prior: the parameters that matter most at 5 % and 95 %, the rest
+    median.
+    """
     names = influential(case, strategies)[:CORNER_PARAMETERS]
     ends = [(case.parameters[name].distribution.low, case.parameters[name].distribution.high) for name in names]
     grid = list(product(*ends))

@@ -1,4 +1,6 @@
-"""From draws to the intervals that are printed, and from two quantities over the same draws to lower, higher or undecided."""
+"""From draws to the intervals that are printed, and from two quantities over the same draws to lower, higher or
+undecided.
+"""
 
 from __future__ import annotations
 

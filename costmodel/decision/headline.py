@@ -125,8 +125,8 @@ def sentence(
 
 
 def _between_guests(lead: Study) -> bool:
-    """Whether the costliest event of the workload is one that serves several guests at once, where nothing else is safe and
-    no total is known: all that this guest's own events do costs nothing then.
+    """Whether the costliest event of the workload is one that serves several guests at once, where nothing else is safe
+    and no total is known: all that this guest's own events do costs nothing then.
     """
     return lead.trigger.batched and lead.basis == "forced" and lead.cost(lead.picked.strategy).refused is not None
 
@@ -251,7 +251,9 @@ def measure_rate(lead: Study | None) -> str:
 
 
 def confidence(lead: Study | None) -> str:
-    """How sure the choice is: by rule, by dominance, or with a probability and its condition. Not how sure its cost is."""
+    """How sure the choice is: by rule, by dominance, or with a probability and its condition. Not how sure its cost
+    is.
+    """
     if lead is None or lead.basis is None:
         return "no choice to be made" if lead is None else "not a question of cost: a flush can be lost"
     if lead.basis == "forced":
@@ -435,8 +437,8 @@ def setup_text(case: Scenario) -> str:
 
 
 def merging_error(case: Scenario, studies: Sequence[Study], evidence: Evidence) -> list[str]:
-    """That merging the memory of an encrypted guest is a mistake, and what it costs: under this workload where that scans
-    for pages to merge, else under the defaults of KSM.
+    """That merging the memory of an encrypted guest is a mistake, and what it costs: under this workload where that
+    scans for pages to merge, else under the defaults of KSM.
     """
     if not (case.setup.mergeable and GUESTS[case.guest].has("encrypted")):
         return []

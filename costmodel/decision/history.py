@@ -1,4 +1,6 @@
-"""What upstream decided between two kernels about one trigger: for the sentences of a mail and the steps of a comparison."""
+"""What upstream decided between two kernels about one trigger: for the sentences of a mail and the steps of a
+comparison.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +88,8 @@ def _reason(names: Sequence[str]) -> str:
 
 
 def steps(guest: str, trigger: str, base: str, new: str) -> list[VersusChange]:
-    """What changed between two catalogued ranges, oldest first, each with the first range that has it and its decisions.
+    """What changed between two catalogued ranges, oldest first, each with the first range that has it and its
+    decisions.
 
     The order of the two ranges does not matter. A hook that moves is a step only where a decision moved it.
     """
@@ -121,7 +124,8 @@ def steps(guest: str, trigger: str, base: str, new: str) -> list[VersusChange]:
     return found
 
 
-# What each kernel does about one trigger, adjacent kernels that do the same together: what the rows of a mail are about.
+# What each kernel does about one trigger, adjacent kernels that do the same together: what the rows of a mail are
+# about.
 
 OUT_OF_TREE, ASKED = "out of tree", "for comparison"
 
@@ -155,7 +159,9 @@ def pieces(trigger: str, kernel: str) -> list[Piece]:
 
 @dataclass(frozen=True)
 class Span:
-    """Adjacent releases in which a guest type gets the same strategy as often; `asked` is a strategy outside any kernel."""
+    """Adjacent releases in which a guest type gets the same strategy as often; `asked` is a strategy outside any
+    kernel.
+    """
 
     guest: str
     pieces: tuple[Piece, ...]
@@ -189,8 +195,8 @@ class Span:
 def spans_of(case: Scenario, trigger: str, draws: Draws, versions: Sequence[str]) -> list[Span]:
     """What the kernels do for a guest type, in the order of `versions` or else oldest first.
 
-    Adjacent releases with the same strategy, whose events come as often, are one, unless they are asked for; out of tree
-    they always are.
+    Adjacent releases with the same strategy, whose events come as often, are one, unless they are asked for; out of
+    tree they always are.
     """
     if not TRIGGERS[trigger].occurs_with(GUESTS[case.guest]):
         return []

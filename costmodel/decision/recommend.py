@@ -54,9 +54,9 @@ def recommend(
     """Recommend a flush strategy for each trigger of `guest` on `machine` under `workload` and `kernel`.
 
     `kernel` is a version or `newest`; `numbers` are those of `scenario`: vcpus, resident_bytes, cpus_that_ran (default:
-    all, the fate of an unpinned guest), event_fraction, rates (events per second, or a count and its seconds, by trigger),
-    and the setup of the guest's memory: vmm, pinned, backing, mempolicy, mergeable. `vms` is how
-    many guests of each type share the host, for the rows `together`. Raises UnknownName or BadInput.
+    all, the fate of an unpinned guest), event_fraction, rates (events per second, or a count and its seconds, by
+    trigger), and the setup of the guest's memory: vmm, pinned, backing, mempolicy, mergeable. `vms` is how many guests
+    of each type share the host, for the rows `together`. Raises UnknownName or BadInput.
     """
     evidence = evidence or load()
     case = scenario(evidence, guest, machine, workload, kernel, **numbers)

@@ -1,4 +1,6 @@
-"""What stands behind a recommendation: rows of data/, measured values beside the modelled, bounds where a total is refused."""
+"""What stands behind a recommendation: rows of data/, measured values beside the modelled, bounds where a total is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -289,7 +291,9 @@ SHUTDOWNS = {
 
 
 def bound(study: Study, evidence: Evidence) -> str:
-    """What is known of the flush that the kernel does at the trigger although its total is refused; empty where nothing."""
+    """What is known of the flush that the kernel does at the trigger although its total is refused; empty where
+    nothing.
+    """
     if study.chosen is None or not study.cost(study.chosen.strategy).refused:
         return ""
     entry = STRATEGIES[study.chosen.strategy]
@@ -317,7 +321,9 @@ def _at_least(study: Study, part: str) -> str:
 
 
 def _shutdowns(resident_bytes: float, evidence: Evidence) -> str:
-    """The measured shutdowns of the guest size next above, or of the largest: upper bounds of the write-back in them."""
+    """The measured shutdowns of the guest size next above, or of the largest: upper bounds of the write-back in
+    them.
+    """
     texts = []
     for name, how in SHUTDOWNS.items():
         rows = [row for row in evidence.measurements.values() if row.observable == name and row.range_bytes]

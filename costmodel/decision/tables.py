@@ -1,4 +1,6 @@
-"""Tables of a recommendation: costs, the mask of CPUs, storms, several guests, upstream's choice, rival priors, objectives."""
+"""Tables of a recommendation: costs, the mask of CPUs, storms, several guests, upstream's choice, rival priors,
+objectives.
+"""
 
 from __future__ import annotations
 

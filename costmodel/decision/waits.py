@@ -64,8 +64,8 @@ def placements_of(study: Study) -> tuple[str, ...]:
 
 
 def silence(study: Study, rows: Sequence[ContentionRow]) -> str:
-    """Why `rows`, those of `contention_rows`, lack what this kernel does: no window, no rate, or a total that is refused;
-    empty where they have it.
+    """Why `rows`, those of `contention_rows`, lack what this kernel does: no window, no rate, or a total that is
+    refused; empty where they have it.
     """
     where = placements_of(study)
     if not where:

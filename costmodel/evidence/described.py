@@ -1,4 +1,6 @@
-"""What a file tells of a machine: lscpu, lscpu -J, /proc/cpuinfo, CPUID dumps (`cpuid -r`, InstLatx64) and lstopo XML."""
+"""What a file tells of a machine: lscpu, lscpu -J, /proc/cpuinfo, CPUID dumps (`cpuid -r`, InstLatx64) and lstopo
+XML.
+"""
 
 from __future__ import annotations
 
@@ -58,8 +60,8 @@ class Cache:
 @dataclass(frozen=True)
 class Described:
     """A machine as a file describes it. What the file does not tell is None or empty; `features` None means that it
-    tells of no feature, and `whole` that it tells of every one, so that what is not named is off. The bandwidth is that of
-    the memory of one socket.
+    tells of no feature, and `whole` that it tells of every one, so that what is not named is off. The bandwidth is that
+    of the memory of one socket.
     """
 
     kind: str

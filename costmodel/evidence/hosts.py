@@ -56,7 +56,9 @@ COUNTS = {
 MEASURED = "measured_"
 MEASURED_MAX = 1e18
 SIGNED = ("measured_line_s",)
-"""Differences of two times: noise can make one repetition negative, and a median of what is cut off at zero is biased."""
+"""Differences of two times: noise can make one repetition negative, and a median of what is cut off at zero is
+biased.
+"""
 ROWS_MAX = 2**20
 
 CACHE_KINDS = ("Data", "Instruction", "Unified")
@@ -93,7 +95,9 @@ class Profile:
         return self._tables[probe]
 
     def overlaps(self, trigger: str) -> tuple[int, int]:
-        """Notifier events seen of `trigger`, or of the trigger that it stands for, and how many of them met a memslot."""
+        """Notifier events seen of `trigger`, or of the trigger that it stands for, and how many of them met a
+        memslot.
+        """
 
         def as_json() -> bytes:
             rows = [row for row in self.table("invalidations") if trigger in (row["trigger"], row["proxy"])]
@@ -114,7 +118,9 @@ def _checksum(path: Path) -> str:
 
 
 def _columns(path: Path, needed: tuple[str, ...], checksum: str) -> bytes:
-    """The columns of a probe's CSV as JSON, parsed once per state of the file, which its checksum tells. Raises BadInput."""
+    """The columns of a probe's CSV as JSON, parsed once per state of the file, which its checksum tells. Raises
+    BadInput.
+    """
     key = cache.key_of([checksum, needed], ["evidence"])
     return cache.recall("table", key, lambda: json.dumps(_parsed(path, needed)).encode())
 

@@ -40,8 +40,8 @@ KIB, GB = 1024.0, 1e9
 
 @dataclass(frozen=True)
 class Part:
-    """One package. `dump` is a CPUID dump of the same family and model; `l3_bytes` is the size of all its L3 caches, and
-    `l3_caches` how many they are, None where no source tells.
+    """One package. `dump` is a CPUID dump of the same family and model; `l3_bytes` is the size of all its L3 caches,
+    and `l3_caches` how many they are, None where no source tells.
     """
 
     name: str
@@ -103,9 +103,9 @@ def read_parts(path: Path, dumps: Collection[str]) -> dict[str, Part]:
 # A catalogued machine has the sockets that its entry says; one of a dump as many as the dump counts CPUs for; a part of
 # data/server_parts.csv one; `2x NAME` says otherwise. NUMA nodes per socket change no cache, so they are not asked for.
 #
-# What a file does not tell comes from the CPUID dumps of the same signature, then from those of the same model, then from
-# those of the same core generation; each such number is named in the notes, the last kind as EXTRAPOLATED. Of a part whose
-# number of L3 caches no source tells, the largest size of one that fits is taken, as EXTRAPOLATED too.
+# What a file does not tell comes from the CPUID dumps of the same signature, then from those of the same model, then
+# from those of the same core generation; each such number is named in the notes, the last kind as EXTRAPOLATED. Of a
+# part whose number of L3 caches no source tells, the largest size of one that fits is taken, as EXTRAPOLATED too.
 
 GENERATIONS = "core_generations.csv"
 COLUMNS = ("vendor", "family", "first_model", "last_model", "microarchitecture", "source")
@@ -181,7 +181,9 @@ def origins(evidence: Evidence, asked: str) -> tuple[Machine, dict[str, str]]:
 
 
 def told(asked: str) -> Machine:
-    """The machine that `asked` means; one that is only described is known to this process from now on. Raises as `find`."""
+    """The machine that `asked` means; one that is only described is known to this process from now on. Raises as
+    `find`.
+    """
     found = find(load(), asked)
     if found.given:
         tell(found)
@@ -248,7 +250,9 @@ class _Gaps:
         return self.told.kind if self.told.kind.endswith(f"/{file}") else f"{self.told.kind} ({file})"
 
     def circles(self) -> list[tuple[str, list[CpuidRow]]]:
-        """Dumps of the same signature, of the same model and of the same generation; of each first those of the same part."""
+        """Dumps of the same signature, of the same model and of the same generation; of each first those of the same
+        part.
+        """
         told, rows = self.told, list(self.evidence.dumps.values())
         own = signature_of(told.family or 0, told.model or 0, told.stepping or 0)
         near = {
@@ -569,8 +573,8 @@ def _parts(evidence: Evidence) -> dict[str, Part]:
 
 
 def _caches_of(evidence: Evidence, part: Part) -> tuple[int, str]:
-    """Number of L3 caches of a part and why: of the sizes that caches of the same model have, the largest of which a whole
-    number makes the total, with no more caches and no more cores behind one than that model is known to have.
+    """Number of L3 caches of a part and why: of the sizes that caches of the same model have, the largest of which a
+    whole number makes the total, with no more caches and no more cores behind one than that model is known to have.
 
     Raises BadInput where none fits.
     """
@@ -629,7 +633,9 @@ def facts(machine: Machine) -> Sequence[str]:
 
 
 def named(evidence: Evidence) -> dict[str, str]:
-    """Names that `find` takes without a file, and what each means: ids first, then parts of which a dump is in data/."""
+    """Names that `find` takes without a file, and what each means: ids first, then parts of which a dump is in
+    data/.
+    """
     found = {id: machine.title for id, machine in evidence.machines.items()}
     titles = " ".join(found.values()).lower()
     for part, row in sorted(_newest_of(evidence.dumps.values()).items()):

@@ -280,7 +280,9 @@ def read_own(path: Path, *, given: str) -> Machine:
 
 
 def write_own(machine: Machine, origins: Mapping[str, str], id: str) -> Path:
-    """Write the machine as `id` into the user's folder and return the file. Raises BadInput where the id is taken or none."""
+    """Write the machine as `id` into the user's folder and return the file. Raises BadInput where the id is taken or
+    none.
+    """
     path = own_machines_dir() / f"{id}{SUFFIX}"
     if not _ID.fullmatch(id):
         raise BadInput(f"{id[:40]!r} is no id", field="--name", remedy="use small letters, digits and hyphens")

@@ -159,7 +159,9 @@ class TriggerLoad:
     whole_vm: bool = False
 
     def number(self, name: str) -> float:
-        """The value of `threads`, `events_per_cycle`, `sleep_s` or `event_fraction`. Raises MissingNumber without one."""
+        """The value of `threads`, `events_per_cycle`, `sleep_s` or `event_fraction`. Raises MissingNumber without
+        one.
+        """
         sourced: Sourced | None = getattr(self, name)
         return stated(sourced, f"{name} of {self.trigger} stands in no workload").value
 

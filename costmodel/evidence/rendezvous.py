@@ -43,7 +43,9 @@ COLUMNS = (
 METHODS = ("boot", "resume-s3", "resume-s4")
 """S3 is suspend to memory, S4 hibernation."""
 QUALITIES = ("good", "fair", "weak", "incomplete", "control")
-"""`incomplete` rows lack the line that says what the clock lost, so they bound nothing; in a `control` no CPU flushes."""
+"""`incomplete` rows lack the line that says what the clock lost, so they bound nothing; in a `control` no CPU
+flushes.
+"""
 CONSOLES = ("none seen", "suspended", "serial", "unknown")
 CLOCKS = ("stable", "stepped")
 """A stepped clock is led by the tick: it may stand up to one tick beside the time."""
@@ -56,7 +58,8 @@ LINE_BYTES = 64
 
 @dataclass(frozen=True)
 class Rendezvous:
-    """One rendezvous of all CPUs as a log shows it. Times in seconds, sizes in bytes; None is what the log does not tell.
+    """One rendezvous of all CPUs as a log shows it. Times in seconds, sizes in bytes; None is what the log does not
+    tell.
 
     `gap_s` lies between the two quoted lines. `lost_s` is what the clock of the log did not count until it was called
     stable (boot; zero on resume, where the time-stamp counter counts on). `deferred_init_s` is other work inside the
@@ -126,7 +129,9 @@ class Rendezvous:
 
     @property
     def line_of_all_s(self) -> float:
-        """The time of all flushes together, per line of capacity. Raises MissingNumber where one of the two is not known."""
+        """The time of all flushes together, per line of capacity. Raises MissingNumber where one of the two is not
+        known.
+        """
         lines = stated(self.capacity_lines, f"cache sizes of row {self.id}")
         return stated(self.longest_s, f"bound of row {self.id}") / lines
 

@@ -68,7 +68,9 @@ class Evidence:
         return found
 
     def machine(self, id: str) -> Machine:
-        """The catalogued machine `id`, in any case. Raises UnknownName, or BadInput where it is a profile that was left out."""
+        """The catalogued machine `id`, in any case. Raises UnknownName, or BadInput where it is a profile that was left
+        out.
+        """
         self._refuse_left_out(id)
         return self.machines[known_id("machine", id, self.machines)]
 
@@ -129,8 +131,8 @@ def _scaled(machine: Machine, id: str, factor: float) -> Machine:
 
 
 TOLD = "COSTMODEL_TOLD"
-"""Environment variable with the machines that a user described, as JSON: the kernels of notebooks and every other process
-that this one starts know them too.
+"""Environment variable with the machines that a user described, as JSON: the kernels of notebooks and every other
+process that this one starts know them too.
 """
 
 

@@ -1,5 +1,5 @@
-"""Strict readers of the CSV and TOML files of data/, and the units that these may use: what a spreadsheet, a browser or a sum
-could trip over is refused with its place.
+"""Strict readers of the CSV and TOML files of data/, and the units that these may use: what a spreadsheet, a browser or
+a sum could trip over is refused with its place.
 """
 
 from __future__ import annotations
@@ -338,8 +338,8 @@ def read_document(path: Path) -> dict[str, Any]:
 
 
 def read_records(path: Path, key: str, record: type[Record]) -> dict[str, Record]:
-    """The entries of the array of tables `key`, each a pydantic `record` with an id of its own. Raises BadInput with the
-    entry and the field.
+    """The entries of the array of tables `key`, each a pydantic `record` with an id of its own. Raises BadInput with
+    the entry and the field.
     """
     adapter = TypeAdapter(record)
     found: dict[str, Record] = {}

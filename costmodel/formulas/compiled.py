@@ -1,7 +1,8 @@
 """Numeric forms of the formulas, generated once from the symbolic ones and cached, so that calls need no sympy.
 
-`value("range_flush", range_start_s=..., lines=...)` evaluates with numpy broadcasting; `slope(name, symbol, ...)` evaluates
-the partial derivative. Arguments are converted to float64 first, because integer input would overflow silently.
+`value("range_flush", range_start_s=..., lines=...)` evaluates with numpy broadcasting; `slope(name, symbol, ...)`
+evaluates the partial derivative. Arguments are converted to float64 first, because integer input would overflow
+silently.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ def slope(formula: str, symbol: str, /, **arguments: object) -> numpy.ndarray:
 
 
 def fingerprint(formula: str) -> str:
-    """Hash of what `formula` gives for three sets of arguments, to six digits: it changes with the formula, not with how that
-    is written, so that what was compared with a formula can say with which.
+    """Hash of what `formula` gives for three sets of arguments, to six digits: it changes with the formula, not with
+    how that is written, so that what was compared with a formula can say with which.
     """
     names = getattr(_module(), formula).__code__
     names = names.co_varnames[: names.co_argcount]

@@ -1,5 +1,5 @@
-"""Verdict on a strategy at a trigger of a guest: the first rule that applies, then its predicates on what is known; and the
-rules held against a reading of the kernel sources.
+"""Verdict on a strategy at a trigger of a guest: the first rule that applies, then its predicates on what is known; and
+the rules held against a reading of the kernel sources.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What `uname -r` tells of a kernel: its upstream version, who built it, and whether that build is known.
 
-data/kvm/builds.csv says which builds were read, or dated, and which catalogued range each of them behaves as; data/kvm/majors.csv
-which versions never were.
+data/kvm/builds.csv says which builds were read, or dated, and which catalogued range each of them behaves as;
+data/kvm/majors.csv which versions never were.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ BUILD_COLUMNS = (
 )
 MAJOR_COLUMNS = ("major", "last_minor", "source")
 BASES = ("read", "dated")
-"""How a build is known: its source was read, or it is older than what would change it. Of guest types that a dated build
-does not name nothing is known.
+"""How a build is known: its source was read, or it is older than what would change it. Of guest types that a dated
+build does not name nothing is known.
 """
 UPSTREAM = "kernel.org"
 THIS = "this"
@@ -81,8 +81,8 @@ class Build:
 
 @dataclass(frozen=True)
 class Read:
-    """Builds of a builder's series, `first` to `last`, that were read, or are older than what would change them: they behave
-    as `kernel_range` and run `guests`.
+    """Builds of a builder's series, `first` to `last`, that were read, or are older than what would change them: they
+    behave as `kernel_range` and run `guests`.
     """
 
     builder: str
@@ -113,8 +113,8 @@ def running() -> str:
 
 
 def parse(text: str) -> Build:
-    """The build that `text` names: what `uname -r` prints, a version, or `this`. Raises BadInput where it cannot be read,
-    and where no such version was ever released.
+    """The build that `text` names: what `uname -r` prints, a version, or `this`. Raises BadInput where it cannot be
+    read, and where no such version was ever released.
     """
     text = running() if text.lower() == THIS else text
     match = _VERSION.fullmatch(text)

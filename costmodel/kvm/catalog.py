@@ -1,7 +1,7 @@
 """What KVM knows by id: guest types, flush strategies, triggers and hook placements, read from data/kvm/*.toml.
 
-`STRATEGIES["wbnoinvd_mask"]` finds a record in any case and raises UnknownName. A file that says something impossible is
-refused with the record and the field.
+`STRATEGIES["wbnoinvd_mask"]` finds a record in any case and raises UnknownName. A file that says something impossible
+is refused with the record and the field.
 """
 
 from __future__ import annotations
@@ -79,9 +79,10 @@ class Guest:
 class Strategy:
     """One way to flush, or not to.
 
-    `address_source` is that of a range; `skips`: why nothing is flushed, `why` the same in the words of the title. `first_version` is the first catalogued kernel
-    that does it anywhere, None if no kernel version is known to; `features` are machine features. `contains` is another
-    strategy that is a part of it, so that its cost is a lower bound.
+    `address_source` is that of a range; `skips`: why nothing is flushed, `why` the same in the words of the title.
+    `first_version` is the first catalogued kernel that does it anywhere, None if no kernel version is known to;
+    `features` are machine features. `contains` is another strategy that is a part of it, so that its cost is a lower
+    bound.
     """
 
     id: str
@@ -107,10 +108,10 @@ class Strategy:
 
 @dataclass(frozen=True, config=STRICT)
 class Cause:
-    """A way of the kernel to a trigger's notifier. `before` names the conditions (`costmodel.kvm.events`) that are tested
-    before it fires, `after` those tested afterwards, where the page stays if one fails. `moves`: the page leaves the guest
-    if all hold. `goes_on`: a pass that changed nothing goes on to the next range at once. `since` and `until` are the
-    first release that works so and the first that does not.
+    """A way of the kernel to a trigger's notifier. `before` names the conditions (`costmodel.kvm.events`) that are
+    tested before it fires, `after` those tested afterwards, where the page stays if one fails. `moves`: the page leaves
+    the guest if all hold. `goes_on`: a pass that changed nothing goes on to the next range at once. `since` and `until`
+    are the first release that works so and the first that does not.
     """
 
     id: str
@@ -141,10 +142,10 @@ class Trigger:
     `path` is the code path, `event` the mmu_notifier event. `lines` says whose cache lines are at stake: of the guest
     (a page goes back to the host), of the host (a page goes to the guest) or none. `pfn_source` is where the PFNs of
     the range come from: vma (only behind user addresses), pinned, kernel_va, gmem, module or none. `context` is the
-    predicate that a flush of whole caches needs there. `by_vmm` says that the guest's own VMM makes the event at will, by a
-    system call or an ioctl, as often as it likes. A guest has the trigger if it has all properties of `requires`
-    and none of `excludes`. `causes` are the kernel's ways to the notifier; KVM's own events have none. `stock_bytes`: the
-    event uses up one piece of this size of the guest, so that there are no more of them than pieces.
+    predicate that a flush of whole caches needs there. `by_vmm` says that the guest's own VMM makes the event at will,
+    by a system call or an ioctl, as often as it likes. A guest has the trigger if it has all properties of `requires`
+    and none of `excludes`. `causes` are the kernel's ways to the notifier; KVM's own events have none. `stock_bytes`:
+    the event uses up one piece of this size of the guest, so that there are no more of them than pieces.
     """
 
     id: str
@@ -178,7 +179,9 @@ class Trigger:
 
     @property
     def in_window(self) -> bool:
-        """Whether the hook runs between range_start and range_end of a notifier; the release of a whole mm has neither."""
+        """Whether the hook runs between range_start and range_end of a notifier; the release of a whole mm has
+        neither.
+        """
         return self.path == "hva_notifier" and self.event != "RELEASE"
 
     @property

@@ -1,4 +1,6 @@
-"""What each catalogued kernel range does at each trigger (data/kvm/upstream_behaviour.csv), and which range a version is in."""
+"""What each catalogued kernel range does at each trigger (data/kvm/upstream_behaviour.csv), and which range a version
+is in.
+"""
 
 from __future__ import annotations
 
@@ -163,7 +165,9 @@ def candidates(version: str, guest: str | None = None) -> tuple[Candidate, ...]:
 
 
 def settled(version: str, guest: str | None = None) -> str:
-    """The one kernel that `version` behaves as for `guest`. Raises SeveralKernels, and BadInput as `candidates` does."""
+    """The one kernel that `version` behaves as for `guest`. Raises SeveralKernels, and BadInput as `candidates`
+    does.
+    """
     found = candidates(version, guest)
     if len(found) > 1:
         build, may = builds.parse(version), " or ".join(one.kernel for one in found)
@@ -326,7 +330,9 @@ def release(version: str) -> tuple[int, int, int]:
 
 
 def not_hosted(guest: str, version: str) -> str:
-    """Why the kernel has no guests of this type although its range has; empty where it has them, or nothing was read."""
+    """Why the kernel has no guests of this type although its range has; empty where it has them, or nothing was
+    read.
+    """
     if version in KERNELS or not GUESTS[guest].has("upstream"):
         return ""
     build = builds.parse(version)
@@ -354,7 +360,9 @@ def _rows() -> dict[tuple[str, str, str], Upstream]:
 
 
 def read(path: Path) -> dict[tuple[str, str, str], Upstream]:
-    """What a file says of each guest type, trigger and kernel range. Raises BadInput with the row that cannot be read."""
+    """What a file says of each guest type, trigger and kernel range. Raises BadInput with the row that cannot be
+    read.
+    """
     ranges = (*KERNELS, TDX_FIRST, FACTS_OF_5_4)
     found = {}
     for row in tables.read_table(path, COLUMNS, COLUMNS[:3]):

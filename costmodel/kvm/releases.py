@@ -1,4 +1,5 @@
-"""Stable series: which releases were seen (data/kvm/releases.csv), and which fixes came to them (data/kvm/backports.csv).
+"""Stable series: which releases were seen (data/kvm/releases.csv), and which fixes came to them
+(data/kvm/backports.csv).
 
 The hook that came to 5.15.70 is a kernel range of its own, and in neither table.
 """

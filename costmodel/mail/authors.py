@@ -22,9 +22,9 @@ BROKEN = "the sender's words, or the end of the line above"
 class Line:
     """One line of the body without its quote marks; `depth` counts them, 0 is the sender's own text.
 
-    `attribution` marks a line such as `On DATE, NAME wrote:`, and the headers of a mail that was pasted: nobody's words.
-    `named_by` are the places of the lines that name its author, outermost first; `doubt` says why nobody can, empty
-    where the author is known. `pasted_from` names who wrote a line that the sender pasted without quote marks.
+    `attribution` marks a line such as `On DATE, NAME wrote:`, and the headers of a mail that was pasted: nobody's
+    words. `named_by` are the places of the lines that name its author, outermost first; `doubt` says why nobody can,
+    empty where the author is known. `pasted_from` names who wrote a line that the sender pasted without quote marks.
     """
 
     depth: int
@@ -192,7 +192,9 @@ class _Reading:
         self._mend_wraps()
 
     def _mend_wraps(self) -> None:
-        """A wrapped line lost its marks: the end of an attribution gets them back, any other lower-case end is in doubt."""
+        """A wrapped line lost its marks: the end of an attribution gets them back, any other lower-case end is in
+        doubt.
+        """
         marks = 0
         for above, i in zip(self.filled, self.filled[1:], strict=False):
             marks = marks if above in self.broken else self.depths[above]
@@ -317,7 +319,9 @@ class _Reading:
         self.found[i] = Line(level, self.texts[i], attribution, named, "" if attribution else doubt)
 
     def _take(self, level: int, places: tuple[int, ...]) -> None:
-        """From here on the lines of `places` name the author of `level`, nobody if there are none; deeper levels are over."""
+        """From here on the lines of `places` name the author of `level`, nobody if there are none; deeper levels are
+        over.
+        """
         self.scope = {one: named for one, named in self.scope.items() if one < level}
         if places:
             self.scope[level] = (*self.scope.get(level - 1, ()), *places)
@@ -367,7 +371,9 @@ class _Reading:
         return people(places) <= people(others[-WRAPPED_OVER:])
 
     def _inner(self, i: int) -> tuple[int, ...]:
-        """An attribution that carries the marks of what it speaks of: the first lines of a run, if no deeper one follows."""
+        """An attribution that carries the marks of what it speaks of: the first lines of a run, if no deeper one
+        follows.
+        """
         at = self.place[i]
         for n in range(1, WRAPPED_OVER + 1):
             run = self.filled[at : at + n]
@@ -397,7 +403,8 @@ class _Reading:
     def _open_pasted(self, head: Sequence[int], begins_a_run: bool = False) -> None:
         """A mail begins that was pasted without marks of its own: it lies one level deeper.
 
-        Where its headers begin a run of quoted lines that nothing else names, they have the marks of what they speak of.
+        Where its headers begin a run of quoted lines that nothing else names, they have the marks of what they speak
+        of.
         """
         marks = self.depths[head[0]]
         inner = begins_a_run and self.level(marks) not in self.scope
@@ -482,8 +489,8 @@ class _Reading:
         return bool(label and _FROM.fullmatch(label["label"].strip()))
 
     def _author(self, head: Sequence[int]) -> tuple[int, ...]:
-        """The header that names the sender: by its label in many languages, else the first, or the first after a date, if
-        that holds an address.
+        """The header that names the sender: by its label in many languages, else the first, or the first after a date,
+        if that holds an address.
         """
         labels = [i for i in head if (label := self._label(i)) and label["value"].strip()]
         if labelled := [i for i in labels if self._is_from(i)]:
@@ -494,8 +501,8 @@ class _Reading:
 
 
 def _pasted(lines: Iterable[Line], sender: str) -> Iterable[Line]:
-    """The lines; those of the sender after `Pasting your ...:` are marked as written by whom the sender answers, and those
-    below the `From:` of a patch as written by its author.
+    """The lines; those of the sender after `Pasting your ...:` are marked as written by whom the sender answers, and
+    those below the `From:` of a patch as written by its author.
 
     `your` is the person whom the first attribution of the mail names; without one nothing is marked.
     """

@@ -103,7 +103,9 @@ class Person:
 
 @dataclass(frozen=True)
 class Original:
-    """A mail. `date` is printed as it stands; `gaps` names what a reply that can be sent would need and the file lacks."""
+    """A mail. `date` is printed as it stands; `gaps` names what a reply that can be sent would need and the file
+    lacks.
+    """
 
     subject: str
     sender: Person

@@ -217,7 +217,8 @@ def _set_policy(mode: int, mask: object, bits: int) -> None:
 
 # Reading a working set again after it was flushed, one line after the other and each line from the one before.
 #
-# In 4 KiB pages reading at random also waits for address translation, so both page sizes are measured where they can be.
+# In 4 KiB pages reading at random also waits for address translation, so both page sizes are measured where they can
+# be.
 
 LARGEST_REFILL_BYTES = 64 * 2**20
 PATTERNS = ("sequential", "dependent")

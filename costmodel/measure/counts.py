@@ -1,5 +1,5 @@
-"""Counts and histograms of the tools that give no single events: bpftrace, perf stat, perf kvm stat, kvm_stat, funccount,
-funclatency; and a count as a rate with its interval.
+"""Counts and histograms of the tools that give no single events: bpftrace, perf stat, perf kvm stat, kvm_stat,
+funccount, funclatency; and a count as a rate with its interval.
 """
 
 from __future__ import annotations
@@ -114,8 +114,8 @@ def row(
     count: int = 1,
     seconds: object = "",
 ) -> dict[str, Any]:
-    """A row of `measure import`. `seconds` is the time in which a count was counted, where the tool says it; the key of a
-    call chain is its functions, innermost first, joined by `;`; `trigger` is for whoever knows what chains mean.
+    """A row of `measure import`. `seconds` is the time in which a count was counted, where the tool says it; the key of
+    a call chain is its functions, innermost first, joined by `;`; `trigger` is for whoever knows what chains mean.
     """
     return {
         "kind": kind, "name": name, "key": key or "", "trigger": "", "time_s": time_s, "low": low, "high": high,
@@ -478,7 +478,9 @@ class Functions:
         self._reading.rows.append(row("count", name, count=number, seconds=seconds))
 
     def _tick(self, found: re.Match) -> None:
-        """A time of day before the counts of an interval; the first interval has none before it, and is as long as the next."""
+        """A time of day before the counts of an interval; the first interval has none before it, and is as long as the
+        next.
+        """
         now = int(found["hour"]) * 3600.0 + int(found["minute"]) * 60 + int(found["second"])
         first = self._since_clock is None
         if self._clock_s is not None:
@@ -566,8 +568,8 @@ class Rate:
 
 
 def rates(rows: Iterable[dict[str, Any]], seconds: float | None = None) -> list[Rate]:
-    """The counts of `rows` by name and trigger, over the time that they say, else `seconds`. Several CPUs counted at once:
-    the time is that of the CPU with most. Names whose time is not known are left out.
+    """The counts of `rows` by name and trigger, over the time that they say, else `seconds`. Several CPUs counted at
+    once: the time is that of the CPU with most. Names whose time is not known are left out.
     """
     counts: dict[tuple[str, str], int] = {}
     spans: dict[tuple[str, str], dict[object, float]] = {}

@@ -16,8 +16,9 @@ from costmodel.measure.probe import Cell, Settings, Skipped, Table, Tick, pinned
 
 # Cost of interrupting k CPUs and waiting for all, through membarrier (private expedited).
 #
-# A proxy for the broadcast of a flush: the kernel interrupts every CPU that runs a thread of this process and waits until
-# each has answered; the handler itself does nothing but a barrier. A whole-cache flush adds its own time on each CPU.
+# A proxy for the broadcast of a flush: the kernel interrupts every CPU that runs a thread of this process and waits
+# until each has answered; the handler itself does nothing but a barrier. A whole-cache flush adds its own time on each
+# CPU.
 
 REGISTER_PRIVATE_EXPEDITED = 1 << 4
 PRIVATE_EXPEDITED = 1 << 3

@@ -11,7 +11,9 @@ from typing import Any
 from costmodel.evidence.described import listed_cpus
 
 FEATURES = ("clflushopt", "clwb", "wbnoinvd", "sev", "sev_es", "sev_snp", "tdx_host_platform")
-"""Flags of /proc/cpuinfo that the model reads; a flag that is off may be off because the BIOS or a hypervisor hides it."""
+"""Flags of /proc/cpuinfo that the model reads; a flag that is off may be off because the BIOS or a hypervisor hides
+it.
+"""
 
 
 @dataclass(frozen=True)

@@ -92,8 +92,9 @@ class Vm:
 
 # The kernel's own whole-cache flush, timed from user space: KVM_MEMORY_ENCRYPT_UNREG_REGION of an SEV VM.
 #
-# That ioctl flushes the caches on all CPUs with WBINVD up to v6.16, and from v6.17 on with WBNOINVD on the CPUs that ran
-# the VM. There the mask is empty until a vCPU has entered the guest, so a vCPU enters once on each chosen CPU first.
+# That ioctl flushes the caches on all CPUs with WBINVD up to v6.16, and from v6.17 on with WBNOINVD on the CPUs that
+# ran the VM. There the mask is empty until a vCPU has entered the guest, so a vCPU enters once on each chosen CPU
+# first.
 #
 # The sequence of system calls is tested against a recorded kernel interface; it has not yet run on SEV hardware.
 
@@ -109,7 +110,9 @@ REGION_BYTES = 4096
 MASK_SYMBOL = "wbnoinvd_on_cpus_mask"
 DIRTY_SHARES = (0.0, 0.5, 1.0)
 FLUSHES_PER_VM = {False: 3, True: 2}
-"""By `masked`: the unregistration and the release of the address space flush; up to v6.16 sev_vm_destroy() does, too."""
+"""By `masked`: the unregistration and the release of the address space flush; up to v6.16 sev_vm_destroy() does,
+too.
+"""
 
 
 class Kernel:

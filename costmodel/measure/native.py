@@ -356,7 +356,9 @@ class Worker(threading.Thread):
 def ended(
     workers: Sequence[Worker], barrier: threading.Barrier, stop: Callable[[], object] = lambda: None
 ) -> Iterator[None]:
-    """No worker outlives the block, whatever ends it: the memory that they work on goes next. `stop` tells them to end."""
+    """No worker outlives the block, whatever ends it: the memory that they work on goes next. `stop` tells them to
+    end.
+    """
     try:
         yield
     except BaseException:

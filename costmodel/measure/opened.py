@@ -1,4 +1,6 @@
-"""A file that somebody gives: plain or compressed, or standard input; recordings that only their own tool reads are refused."""
+"""A file that somebody gives: plain or compressed, or standard input; recordings that only their own tool reads are
+refused.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Text of the tools that record or count invalidations, as people post it.
 
 Read are single events (tracefs, trace-cmd report, perf script, perf trace, probes, bpftrace's printf) with their call
-chains, durations of the flush functions (function_graph), and what `counts` knows: counts and histograms. FORMATS is the
-table of all of them. What is left out is counted by its kind; what is not understood is kept with its line.
+chains, durations of the flush functions (function_graph), and what `counts` knows: counts and histograms. FORMATS is
+the table of all of them. What is left out is counted by its kind; what is not understood is kept with its line.
 """
 
 from __future__ import annotations
@@ -128,7 +128,9 @@ LOST = re.compile(
     r"|CPU ?\d+: (?P<recorder>\d{1,19}) events lost",
     re.ASCII,
 )
-"""How ftrace (trace and trace_pipe), trace-cmd report, perf trace, perf script and bpftrace say that events are missing."""
+"""How ftrace (trace and trace_pipe), trace-cmd report, perf trace, perf script and bpftrace say that events are
+missing.
+"""
 WRITTEN = re.compile(r"# entries-in-buffer/entries-written: (?P<kept>\d{1,19})/(?P<written>\d{1,19})\s", re.ASCII)
 NOISE = re.compile(
     r"\s*(?:#.*|Attach(?:ing|ed) \d+ probes?.*|(?:\S+:\s*)?cpus=\d+|version = .*|\^C|Detaching\.*"
@@ -141,8 +143,8 @@ RAW = re.compile(r"(?:\d+ \d+ \d{5,20}|[0-9a-f]{8} [0-9a-f]{8} [0-9a-f]{16}) (?:
 
 @dataclass
 class Notes:
-    """What was left out: `bad` lines (the first ten), counts of other things by their kind, and remarks on what was taken
-    for what.
+    """What was left out: `bad` lines (the first ten), counts of other things by their kind, and remarks on what was
+    taken for what.
 
     `lost` counts the events that the recordings say they lost: there may be more.
     """
@@ -170,10 +172,11 @@ class Notes:
 
 
 class Clock:
-    """Times of one file in ns. Seconds are what they are; counts need `hz`; differences (perf script --deltatime) add up.
+    """Times of one file in ns. Seconds are what they are; counts need `hz`; differences (perf script --deltatime) add
+    up.
 
-    perf sorts what it writes: where its times begin at 0 and go back, they are differences. Until they do, both readings are
-    kept of the events that are held.
+    perf sorts what it writes: where its times begin at 0 and go back, they are differences. Until they do, both
+    readings are kept of the events that are held.
     """
 
     def __init__(self, notes: Notes, file: Path, hz: float | None) -> None:
@@ -250,7 +253,9 @@ class Reading:
         self._of_thread: dict[object, list | None] = {}
 
     def event(self, time_ns: int, comm: str, pid: int | None, cpu: int | None, start: int, end: int) -> bool:
-        """One event: [t_ns, task, pid, cpu, start, end, functions of its call chain]; False where a number cannot be."""
+        """One event: [t_ns, task, pid, cpu, start, end, functions of its call chain]; False where a number cannot
+        be.
+        """
         if not start < end <= BIGGEST or (pid is not None and pid >= PID_LIMIT) or len(comm) > NAME_MAX:
             return self.unread(pid)
         self.close()
@@ -584,7 +589,9 @@ FORMATS = (Events, counts.Maps, counts.HistTrigger, Frames, *counts.FORMATS, Asi
 
 
 def lines(source: Opened) -> Iterator[tuple[int, str]]:
-    """Number and text of each line, whatever ends it; one beyond JSON_MAX characters is cut, and so never understood."""
+    """Number and text of each line, whatever ends it; one beyond JSON_MAX characters is cut, and so never
+    understood.
+    """
     number, whole = 0, True
     for raw in source.lines(JSON_MAX):
         if whole:
@@ -648,8 +655,8 @@ class Imported:
 
 
 def read(path: Path, trigger_of: Callable[[Sequence[str]], str], clock_hz: float | None = None) -> Imported:
-    """All rows of a trace: its events, then counts, histograms and durations. `trigger_of` says which trigger a call chain
-    stands for. Raises BadInput.
+    """All rows of a trace: its events, then counts, histograms and durations. `trigger_of` says which trigger a call
+    chain stands for. Raises BadInput.
     """
     found = Imported()
     with opened(path) as source:

@@ -157,7 +157,9 @@ def measure(host: Host, changes: Changes, cpu: int, dirty: bool) -> Result:
 
 
 def check(host: Host, yes: bool, root: Path = Path("/"), euid: int | None = None) -> None:
-    """Raise BadInput where the host cannot be measured, where guests run, or with the plan where nobody agreed to it."""
+    """Raise BadInput where the host cannot be measured, where guests run, or with the plan where nobody agreed to
+    it.
+    """
     if lacks := missing(host, root, euid):
         remedy = "`costmodel measure bootlog` bounds WBINVD without any of it"
         raise BadInput(f"wbinvd is skipped: {'; '.join(lacks)}", remedy=remedy)

@@ -1,5 +1,5 @@
-"""Builds reports: the parameters that are asked for, text, JSON and SVG in this process, pages by papermill in parallel, the
-index last; and how committed files differ from what the inputs give.
+"""Builds reports: the parameters that are asked for, text, JSON and SVG in this process, pages by papermill in
+parallel, the index last; and how committed files differ from what the inputs give.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from costmodel.report.runner import ReportsFailed, in_processes
 
 class ReportParameters(BaseModel):
     """What a report is about. None means: the workload's own number, for `cpus_that_ran` all CPUs, the mask of an
-    unpinned guest, and for the setup of the memory (`vmm` to `mergeable`) what the VMM does. `data_hash` names the data that text and JSON of the report were made from; where it is given, other
-    data are refused.
+    unpinned guest, and for the setup of the memory (`vmm` to `mergeable`) what the VMM does. `data_hash` names the data
+    that text and JSON of the report were made from; where it is given, other data are refused.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -132,7 +132,9 @@ def _suffixed(name: str, workload: str) -> str:
 
 
 def artefacts(jobs: Sequence[ReportParameters], tick: Callable[[], None] = lambda: None) -> dict[str, str]:
-    """Files that need no kernel, by relative path: text, JSON, schema, SVG, index (of the whole matrix). All but the HTML are committed."""
+    """Files that need no kernel, by relative path: text, JSON, schema, SVG, index (of the whole matrix). All but the
+    HTML are committed.
+    """
     files: dict[str, str] = {"schema/recommendation.schema.json": recommendation.schema()}
     results: dict[tuple[str, str], Recommendation] = {}
     for job in jobs:
@@ -161,7 +163,9 @@ def _own_files(job: ReportParameters) -> tuple[str, ...]:
 
 
 def make_writable(out: Path) -> None:
-    """Make the directory `out` and prove that files can be written there. Raises BadInput: before anything is costed."""
+    """Make the directory `out` and prove that files can be written there. Raises BadInput: before anything is
+    costed.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):

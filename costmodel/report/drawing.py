@@ -1,7 +1,9 @@
-"""The style of all plots: colours of the light and the dark variant, axes, labels beside their marks, self-contained SVG.
+"""The style of all plots: colours of the light and the dark variant, axes, labels beside their marks, self-contained
+SVG.
 
-Colours are shades of seaborn's "colorblind" palette; text is of a neutral ink, and what a colour tells, a marker, a line
-style or a word tells too. An SVG is drawn in the light variant and turns dark with its reader. Same bytes for the same inputs.
+Colours are shades of seaborn's "colorblind" palette; text is of a neutral ink, and what a colour tells, a marker, a
+line style or a word tells too. An SVG is drawn in the light variant and turns dark with its reader. Same bytes for the
+same inputs.
 """
 
 from __future__ import annotations
@@ -58,7 +60,9 @@ AXIS_UNITS = {"B": "", "1": "", "1/s": "", "s": ""}
 
 
 class Mark(NamedTuple):
-    """How one name of a figure looks: its points, its line, and that line dashed where it is only drawn for comparison."""
+    """How one name of a figure looks: its points, its line, and that line dashed where it is only drawn for
+    comparison.
+    """
 
     colour: str
     marker: str
@@ -125,7 +129,8 @@ def axes(ax: Axes | None, dark: bool) -> Axes:
 
 
 def name_ends(ax: Axes, ends: Sequence[tuple[float, str, Mark]], dark: bool) -> list[Artist]:
-    """Write each text right of the axes, beside its mark, at the height where its line ends or as near as the others let it.
+    """Write each text right of the axes, beside its mark, at the height where its line ends or as near as the others
+    let it.
 
     `ends` are (y, text, mark); limits and scales of the axes must be set. Returns what was drawn.
     """
@@ -158,7 +163,9 @@ def log_axis(ax: Axes, unit: str, which: str = "x") -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     class Ticks(LogLocator):
-        """Ticks at whole decades, and at 2 and 5 where there are few of these; of bytes, each KiB, MiB, GiB, and between."""
+        """Ticks at whole decades, and at 2 and 5 where there are few of these; of bytes, each KiB, MiB, GiB, and
+        between.
+        """
 
         def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
             wide = vmax / vmin > WIDE[unit == "B"]

@@ -1,7 +1,8 @@
-"""The explorer of notebooks/explore.ipynb: controls that start as the workload has it, the answer, and curves that follow.
+"""The explorer of notebooks/explore.ipynb: controls that start as the workload has it, the answer, and curves that
+follow.
 
-`answer` and `curves` say what is shown, without a widget. A step costs every trigger once and the drawn strategies over the
-whole axis at once; the lines of the figure are moved, not drawn anew.
+`answer` and `curves` say what is shown, without a widget. A step costs every trigger once and the drawn strategies over
+the whole axis at once; the lines of the figure are moved, not drawn anew.
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ class Question:
 
 
 class Line(NamedTuple):
-    """One strategy that rules leave open: what the report's table of costs says of it, or why its total is `refused`."""
+    """One strategy that rules leave open: what the report's table of costs says of it, or why its total is
+    `refused`.
+    """
 
     strategy: str
     state: str
@@ -129,7 +132,9 @@ def possible_guests(machine: str, kernel: str) -> list[str]:
 
 
 def answer(asked: Question) -> Answer | None:
-    """The answer; None where nothing flushes at any trigger. Raises UnknownName, or BadInput where the guest cannot run."""
+    """The answer; None where nothing flushes at any trigger. Raises UnknownName, or BadInput where the guest cannot
+    run.
+    """
     host = replace(asked, trigger=None, range_bytes=None, rate_per_s=None)
     studies = dict(_studies(host, load().data_hash))
     if asked.trigger is not None and asked.trigger not in studies:
@@ -173,7 +178,9 @@ def _at_trigger(case: Scenario, trigger: str, asked: Question) -> Scenario:
 
 
 def curves(study: Study, strategies: Sequence[str], over: str, x: numpy.ndarray, draws: Draws) -> dict[str, Band]:
-    """Cost of each strategy over the axis, all values at once: CPU time per event, or over a rate the host CPUs lost."""
+    """Cost of each strategy over the axis, all values at once: CPU time per event, or over a rate the host CPUs
+    lost.
+    """
     axis, column, found = AXES[over], x[:, None], {}
     for name in strategies:
         there = study.scenario if over == "rate_per_s" else axis.at(study.scenario, cast(Any, column))
@@ -194,8 +201,8 @@ def curves(study: Study, strategies: Sequence[str], over: str, x: numpy.ndarray,
 
 
 class Picture:
-    """The figure: cost curves of one trigger over one axis. `show` moves its lines while trigger, axis and names stay; what does
-    not move is kept as it was drawn.
+    """The figure: cost curves of one trigger over one axis. `show` moves its lines while trigger, axis and names stay;
+    what does not move is kept as it was drawn.
     """
 
     def __init__(self) -> None:
@@ -368,7 +375,9 @@ class Explorer:
 
     @staticmethod
     def _offer(control: Any, options: Sequence[object]) -> None:
-        """Other choices for a control, which keeps its value where that is still one of them, and else takes the first."""
+        """Other choices for a control, which keeps its value where that is still one of them, and else takes the
+        first.
+        """
         if list(control.options) == list(options):
             return
         kept, values = control.value, [one[1] if isinstance(one, tuple) else one for one in options]

@@ -1,5 +1,5 @@
-"""From an executed notebook to one self-contained HTML page, and the parts of it, each from one template with autoescape:
-text from data never is markup.
+"""From an executed notebook to one self-contained HTML page, and the parts of it, each from one template with
+autoescape: text from data never is markup.
 """
 
 from __future__ import annotations

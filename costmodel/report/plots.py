@@ -1,7 +1,8 @@
 """Plots, `cm.plot`: seaborn on axes that they take and return, drawn from the frames of `costmodel.api`, in one style.
 
-Strategies that cost the same are one line or row; what the kernel does is last and thick; what can lose a flush is dashed.
-Bands and bars are the model's central 90 %. `cost_figure`, `curves_figure` and `map_figure` are the figures of a report.
+Strategies that cost the same are one line or row; what the kernel does is last and thick; what can lose a flush is
+dashed. Bands and bars are the model's central 90 %. `cost_figure`, `curves_figure` and `map_figure` are the figures of
+a report.
 """
 
 from __future__ import annotations
@@ -68,8 +69,9 @@ def intervals(
     """A row for each value of the column `by`: `median` as a point, `low` to `high` as a bar; dearest first.
 
     Equal rows are one; those in `thick` come last, those with one of the `notes` (by value) are dashed. An end that is
-    empty lies beyond the range that was swept (columns `swept_low`, `swept_high` of break-evens): the bar ends there with
-    an arrow that says so. The axis is logarithmic where every median is above zero. Raises BadInput for a frame without numbers.
+    empty lies beyond the range that was swept (columns `swept_low`, `swept_high` of break-evens): the bar ends there
+    with an arrow that says so. The axis is logarithmic where every median is above zero. Raises BadInput for a frame
+    without numbers.
     """
     import seaborn
 
@@ -137,7 +139,8 @@ def breakeven(of: pandas.DataFrame, ax: Axes | None = None, *, dark: bool = Fals
 
 
 def waits(of: pandas.DataFrame, ax: Axes | None = None, *, dark: bool = False) -> Axes:
-    """Waits over the event rate by the place of the hook, from rows of `waits(rate_per_s=...)`: one strategy, one quantity.
+    """Waits over the event rate by the place of the hook, from rows of `waits(rate_per_s=...)`: one strategy, one
+    quantity.
 
     What stays below a nanosecond is left out: no clock shows it. Raises BadInput for other frames.
     """
@@ -170,8 +173,8 @@ def lines(
 ) -> Axes:
     """`median` over the column `over` with the band `low` to `high`, one line for each value of `by`, named at its end.
 
-    Lines with one of the `notes` (by value) are dashed; nothing below `least` is shown. Both axes are logarithmic, with the
-    units of the frame.
+    Lines with one of the `notes` (by value) are dashed; nothing below `least` is shown. Both axes are logarithmic, with
+    the units of the frame.
     """
     order = list(of[by].unique())
     tables = [of.pivot_table(index=over, columns=by, values=part, sort=False).sort_index() for part in INTERVAL_COLUMNS]
@@ -274,7 +277,8 @@ class Lines:
 
 
 def calibration(of: Any, ax: Axes | None = None, *, dark: bool = False) -> Axes:
-    """Fitted over observed with the line of equality, and the 90 % interval of a new row where the diagnostics allow one.
+    """Fitted over observed with the line of equality, and the 90 % interval of a new row where the diagnostics allow
+    one.
 
     The distance from the line is the residual. `of` is what `costmodel.calibrate` gives.
     """

@@ -122,8 +122,8 @@ def _head(result: Recommendation) -> list[str]:
 
 
 def first_screen(result: Recommendation, said: Collection[str] = ()) -> list[str]:
-    """The answer in a few lines: what to do first, what it costs now, what else helps and what that leaves, and the command
-    for the rest. Warnings that were `said` before are left out.
+    """The answer in a few lines: what to do first, what it costs now, what else helps and what that leaves, and the
+    command for the rest. Warnings that were `said` before are left out.
     """
     lines = wrap(result.headline, "  ")
     if result.applicable:

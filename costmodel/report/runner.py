@@ -1,4 +1,6 @@
-"""Runs notebooks: through papermill, believing nothing but evidence that every cell ran, and in processes of their own."""
+"""Runs notebooks: through papermill, believing nothing but evidence that every cell ran, and in processes of their
+own.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,8 @@ from costmodel.hashing import write_beside
 
 # Runs a notebook through papermill and believes nothing but evidence that every cell ran.
 #
-# papermill marks cells `completed` after a killed kernel, a timeout and `sys.exit`, so the run counts only if every code
-# cell has an execution count and the last cell, tagged `sentinel`, printed the sentinel.
+# papermill marks cells `completed` after a killed kernel, a timeout and `sys.exit`, so the run counts only if every
+# code cell has an execution count and the last cell, tagged `sentinel`, printed the sentinel.
 
 SENTINEL = "report complete"
 CELL_TIMEOUT_S = 120

@@ -17,8 +17,8 @@ UNSEEN_S = 1e-9
 
 @dataclass(frozen=True)
 class Line:
-    """Cells of one or more hook placements: lock held, in progress, faults that retry and for how long, fault waits (mean,
-    p99), memslot update waits. `own` is the kernel's hook, where it is one of them.
+    """Cells of one or more hook placements: lock held, in progress, faults that retry and for how long, fault waits
+    (mean, p99), memslot update waits. `own` is the kernel's hook, where it is one of them.
     """
 
     hooks: tuple[str, ...]
@@ -104,7 +104,9 @@ def thread_names() -> list[str]:
 
 
 def sentences(result: Recommendation) -> list[str]:
-    """What the flush of this kernel makes others wait and pay at the costliest trigger, alone; empty without a flush."""
+    """What the flush of this kernel makes others wait and pay at the costliest trigger, alone; empty without a
+    flush.
+    """
     own = [row for row in result.contention if row.strategy == result.costliest_strategy]
     found = []
     for row in own:

@@ -1,4 +1,6 @@
-"""What was seen on real hosts and is no input of the model, and what others say: rules of thumb and published figures."""
+"""What was seen on real hosts and is no input of the model, and what others say: rules of thumb and published
+figures.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Simulation against formulas: one row per formula, one per limit of validity, one over all settings.
 
 A formula agrees with the simulation of a setting if the whole 95 % interval of the relative difference lies within 5 %
-either way (two one-sided tests at 2.5 %). The simulator is in tests/simulation/ and imports no formula; what it gave, and
-what the formulas say to it, stands in data/validation/, which `make validation-data` renews. A test simulates a sample anew
-and evaluates every formula anew.
+either way (two one-sided tests at 2.5 %). The simulator is in tests/simulation/ and imports no formula; what it gave,
+and what the formulas say to it, stands in data/validation/, which `make validation-data` renews. A test simulates a
+sample anew and evaluates every formula anew.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ RULE = f"95 % interval of the difference within {EQUIVALENCE:.0%}, half-width at
 class Result:
     """One output of one setting: the simulated value with its 95 % interval, and the formula's.
 
-    `output` is the id of the formula; values are in its unit. `asked` is the hash of what the simulator was asked, `fingerprint`
-    that of the formula. `limit` is the stated limit of validity beyond which the
-    setting lies, empty inside.
+    `output` is the id of the formula; values are in its unit. `asked` is the hash of what the simulator was asked,
+    `fingerprint` that of the formula. `limit` is the stated limit of validity beyond which the setting lies, empty
+    inside.
     """
 
     setting: str

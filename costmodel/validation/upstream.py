@@ -23,9 +23,9 @@ from costmodel.validation.row import Row, Verdict
 
 # The model against what the kernel developers decided since 2022, with what was known then.
 #
-# Each decision put one behaviour in the place of another. Where rules leave only one of the two, agreement is forced and
-# no evidence; it is evidence where cost decides, told with the rules switched off. Leaving a flush out is always cheaper,
-# so such a prediction is called trivial and is no evidence either.
+# Each decision put one behaviour in the place of another. Where rules leave only one of the two, agreement is forced
+# and no evidence; it is evidence where cost decides, told with the rules switched off. Leaving a flush out is always
+# cheaper, so such a prediction is called trivial and is no evidence either.
 
 FIRST_YEAR = "2022"
 MACHINES = {"amd": "epyc-7763-2s", "intel": "xeon-8570-2s"}
