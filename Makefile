@@ -70,8 +70,11 @@ lowest: $(STAMP)
 	XDG_CACHE_HOME=$(abspath $(VENV)-lowest)/cache $(VENV)-lowest/bin/python -m pytest -m 'not browser' \
 	  --numprocesses $(JOBS) --dist loadfile
 
+# Also what .pre-commit-config.yaml runs before a commit.
 lint: $(STAMP)
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 audit: $(STAMP)
 	$(BIN)/costmodel audit
@@ -89,4 +92,4 @@ lock: $(STAMP)
 	sed -i '1i # Hash-locked dependency set of pyproject.toml with all extras; `make lock` renews it.' requirements.lock
 
 clean:
-	rm -rf $(VENV) $(VENV)-lowest .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-lowest .mypy_cache .pytest_cache .ruff_cache

@@ -6,8 +6,14 @@
 'WBNOINVD_MASK'
 
 `case` asks about one guest on one machine; `formulas`, `measurements`, `machines`, `workloads`, `guests`, `triggers`,
-`strategies` and `kernels` show what is known, `calibrate`, `parameters` and `host` how it was fitted, `scoreboard` and
-`simulations` whether it is right, `plot` draws. All of it is loaded when first used.
+`strategies` and `kernels` show what is known, `calibrate`, `parameters` and `host` how it was fitted, `scoreboard`
+and `simulations` whether it is right, `plot` draws. All of it is loaded when first used.
+
+In come numbers with their sources (data/) and the user's guest, machine and kernel; out go costs with intervals and
+the safe strategy that is cheapest, each number traceable to its source. Data flows one way, evidence -> calibration
+-> cost -> decision -> report, and kvm and formulas hold the facts about KVM and the cost terms. CONTRIBUTING.md says
+which file a machine, a workload, a strategy, a formula, a guest type or a measurement is added to; a name that users
+shall have goes into `api` and `__all__`.
 """
 
 from __future__ import annotations

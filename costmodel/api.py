@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar, cast
 
 import numpy
 import pandas
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     import sympy
     from matplotlib.axes import Axes
 
-    from costmodel.calibration.fit import Fit
+    from costmodel.calibration.fit import Fit, Problem
     from costmodel.evidence.hosts import Profile
 
 CASE = ("guest", "machine", "workload", "kernel", "vcpus", "resident_bytes", "cpus_that_ran")
@@ -91,7 +91,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class UnknownAttribute(UnknownName, AttributeError):
+class UnknownAttribute(UnknownName, AttributeError):  # type: ignore[misc]  # both have a `name`: what was asked for
     """An attribute that an object lacks; completion and copying rely on its being an AttributeError."""
 
 
@@ -180,12 +180,12 @@ def case(
     """One guest on one machine under a workload and a kernel: the start of every question.
 
     None means the workload's own number; for `cpus_that_ran`, the mask of an unpinned guest: all CPUs. `resident_bytes`
-    may be text such as `"16 GiB"`. `machine` is anything that `machine()` takes. `rates` are events per second that you measured, by trigger, or pairs of a count and
-    its seconds; the trigger `"all"` is every event at the guest's hook. `vmm` (qemu, cloud-hypervisor, other), `pinned`,
-    `backing` (anon, thp, hugetlb, memfd, guest_memfd), `mempolicy` and `mergeable` say how the guest's memory is set up;
-    None is what the VMM does by default. `noncoherent_dma`: a device of a guest without encryption does DMA that bypasses the
-    caches, so that KVM executes the guest's WBINVD. Ids are those of `guests()`, `machines()`, `workloads()`, `kernels()` and
-    `triggers()`. Raises UnknownName or BadInput.
+    may be text such as `"16 GiB"`. `machine` is anything that `machine()` takes. `rates` are events per second that you
+    measured, by trigger, or pairs of a count and its seconds; the trigger `"all"` is every event at the guest's hook.
+    `vmm` (qemu, cloud-hypervisor, other), `pinned`, `backing` (anon, thp, hugetlb, memfd, guest_memfd), `mempolicy` and
+    `mergeable` say how the guest's memory is set up; None is what the VMM does by default. `noncoherent_dma`: a device
+    of a guest without encryption does DMA that bypasses the caches, so that KVM executes the guest's WBINVD. Ids are
+    those of `guests()`, `machines()`, `workloads()`, `kernels()` and `triggers()`. Raises UnknownName or BadInput.
 
     >>> case("sev", "epyc-7763-2s", kernel="6.17", cpus_that_ran=8)
     case('sev', 'epyc-7763-2s', kernel='6.17', cpus_that_ran=8)
@@ -286,7 +286,9 @@ class Case:
 
     @property
     def costliest_trigger(self) -> str:
-        """The trigger whose flush costs most: where `draws`, `sweep` and `breakeven` look by default. Raises BadInput."""
+        """The trigger whose flush costs most: where `draws`, `sweep` and `breakeven` look by default. Raises
+        BadInput.
+        """
         return self._study(None).trigger.id
 
     def _columns(self, case: Scenario | None = None) -> dict[str, object]:
@@ -298,12 +300,12 @@ class Case:
     def costs(self, trigger: str | None = None) -> pandas.DataFrame:
         """What each strategy that rules leave open costs, at every trigger or at one.
 
-        A frame of COLUMNS, `chosen` (what the kernel does), `needs` (nothing, or what this kernel lacks for the strategy: an
-        upgrade, a patch), `refused`, `fires` and `why` (whether the guest's setup lets the
-        trigger happen, and why not) and `at_most` (rates and what is lost by them are ceilings; `host_cpus_at_least` is the
-        floor); quantities: the values of PARTS. Times in seconds, `cpu_time` per event,
-        `host_cpus` in CPUs that do nothing else. A number that no source gives is a row with quantity `cpu_time`, no median, and
-        the gap in `refused`. Raises UnknownName, or BadInput where the machine cannot host the guest.
+        A frame of COLUMNS, `chosen` (what the kernel does), `needs` (nothing, or what this kernel lacks for the
+        strategy: an upgrade, a patch), `refused`, `fires` and `why` (whether the guest's setup lets the trigger happen,
+        and why not) and `at_most` (rates and what is lost by them are ceilings; `host_cpus_at_least` is the floor);
+        quantities: the values of PARTS. Times in seconds, `cpu_time` per event, `host_cpus` in CPUs that do nothing
+        else. A number that no source gives is a row with quantity `cpu_time`, no median, and the gap in `refused`.
+        Raises UnknownName, or BadInput where the machine cannot host the guest.
 
         >>> frame = case("sev", "epyc-7763-2s").costs()
         >>> set(COLUMNS) < set(frame.columns)
@@ -328,12 +330,13 @@ class Case:
 
     @_named
     def waits(self, trigger: str | None = None, rate_per_s: Sequence[float] | None = None) -> pandas.DataFrame:
-        """What waits for each flush, by the place of the hook: a frame of COLUMNS, `chosen`, `placement`, `here`, `note`.
+        """What waits for each flush, by the place of the hook: a frame of COLUMNS, `chosen`, `placement`, `here`,
+        `note`.
 
-        Quantities: the values of WAITS, times in seconds, shares as fractions of 1. `chosen` and `here` mark the flush and
-        the place of this kernel; a wait without a bound has no median. Triggers without a rate have no rows: give one in
-        `rates`, or several in `rate_per_s` (then at one trigger, by default the costliest, and a column `rate_per_s` more).
-        Raises UnknownName or BadInput.
+        Quantities: the values of WAITS, times in seconds, shares as fractions of 1. `chosen` and `here` mark the flush
+        and the place of this kernel; a wait without a bound has no median. Triggers without a rate have no rows: give
+        one in `rates`, or several in `rate_per_s` (then at one trigger, by default the costliest, and a column
+        `rate_per_s` more). Raises UnknownName or BadInput.
 
         >>> case("sev", "epyc-7763-2s").waits("autonuma_prot_none_scan").placement.nunique()
         4
@@ -352,9 +355,11 @@ class Case:
 
     @_named
     def bill(self, trigger: str | None = None) -> pandas.DataFrame:
-        """Who pays for one event of each flush: a frame of COLUMNS, `chosen` and `payer`, by default at the costliest trigger.
+        """Who pays for one event of each flush: a frame of COLUMNS, `chosen` and `payer`, by default at the costliest
+        trigger.
 
-        The `payer` of `cpu_time` is "its guest" (the CPUs that run it) or "everyone else". Raises UnknownName or BadInput.
+        The `payer` of `cpu_time` is "its guest" (the CPUs that run it) or "everyone else". Raises UnknownName or
+        BadInput.
 
         >>> sorted(set(case("sev", "epyc-7763-2s").bill().payer))
         ['everyone else', 'its guest']
@@ -363,7 +368,12 @@ class Case:
         own = study.chosen.strategy if study.chosen else None
         rows = []
         for paid in bill_rows(study, load()):
-            known = {"trigger": paid.trigger, "strategy": paid.strategy, "state": paid.state, "quantity": "cpu_time"}
+            known: dict[str, object] = {
+                "trigger": paid.trigger,
+                "strategy": paid.strategy,
+                "state": paid.state,
+                "quantity": "cpu_time",
+            }
             known["chosen"] = paid.strategy == own
             parts = {"its guest": paid.own_s, "everyone else": paid.others_s}
             rows += [{**known, "payer": who, **_cells(part, part.extrapolated)} for who, part in parts.items()]
@@ -373,9 +383,9 @@ class Case:
     def mask(self, trigger: str | None = None) -> pandas.DataFrame:
         """What pinning and time make of the mask of CPUs that ran the guest, and what a flush on it costs.
 
-        A frame of COLUMNS, `mask` (in words), `domains` and `note`, for the masked flush of this kernel; `cpus_that_ran` is
-        the size of the mask, quantities are `cpu_time` and `event_time`. Empty where no masked flush is safe. Raises
-        UnknownName or BadInput.
+        A frame of COLUMNS, `mask` (in words), `domains` and `note`, for the masked flush of this kernel;
+        `cpus_that_ran` is the size of the mask, quantities are `cpu_time` and `event_time`. Empty where no masked flush
+        is safe. Raises UnknownName or BadInput.
 
         >>> case("sev", "epyc-7763-2s").mask()["mask"].iloc[0]
         'pinned, packed'
@@ -405,9 +415,13 @@ class Case:
         cost = study.cost(STRATEGIES[strategy].id)
         if cost.refused:
             raise MissingNumber(f"{strategy}: {cost.refused}")
-        names = {"event_time_s": cost.event.time_s, "cpu_time_s": cost.event.stolen_s, "guest_s": cost.event.guest_s}
+        names: dict[str, numpy.ndarray | None] = {
+            "event_time_s": cost.priced.time_s,
+            "cpu_time_s": cost.priced.stolen_s,
+            "guest_s": cost.priced.guest_s,
+        }
         names |= {
-            "interrupts_off_s": cost.event.irq_off_s,
+            "interrupts_off_s": cost.priced.irq_off_s,
             "rate_per_s": cost.rate_per_s,
             "host_cpus": cost.host_cpu_s_per_s,
         }
@@ -421,9 +435,9 @@ class Case:
     ) -> pandas.DataFrame:
         """Costs over all combinations of the axes: a frame of COLUMNS, one column for each axis, `chosen`, `refused`.
 
-        Axes: `range_bytes`, `cpus` (that ran the guest), `rate_per_s`, `cache_bytes` (per last-level-cache domain), each a
-        number or a sequence. Quantities `cpu_time`, `event_time` and, where a rate is known, `host_cpus`. By default at
-        the costliest trigger, for the strategies that have a number there. Raises UnknownName or BadInput.
+        Axes: `range_bytes`, `cpus` (that ran the guest), `rate_per_s`, `cache_bytes` (per last-level-cache domain),
+        each a number or a sequence. Quantities `cpu_time`, `event_time` and, where a rate is known, `host_cpus`. By
+        default at the costliest trigger, for the strategies that have a number there. Raises UnknownName or BadInput.
 
         >>> frame = case("sev", "epyc-7763-2s").sweep(cpus=[8, 64])
         >>> sorted(set(frame.cpus))
@@ -475,11 +489,11 @@ class Case:
     def breakeven(self, first: str, second: str, over: str, trigger: str | None = None) -> pandas.DataFrame:
         """Where one strategy becomes cheaper than the other along an axis of `sweep()`: COLUMNS and seven more.
 
-        `median`, `low`, `high` are the break-even (`quantity` is the axis) over all draws, of which a `share` has it inside
-        the swept range; the others count as beyond its ends, and an end that lies there is empty
-        (`swept_low` and `swept_high` are the ends of the range). `at_medians` is that of the median parameters. Without any, they are empty and `always` names the cheaper one. Over
-        `rate_per_s`, rows give the rates at which each loses 1 % and 10 % of the host. Compared is CPU time per event.
-        Raises UnknownName, BadInput, or MissingNumber with the gap.
+        `median`, `low`, `high` are the break-even (`quantity` is the axis) over all draws, of which a `share` has it
+        inside the swept range; the others count as beyond its ends, and an end that lies there is empty (`swept_low`
+        and `swept_high` are the ends of the range). `at_medians` is that of the median parameters. Without any, they
+        are empty and `always` names the cheaper one. Over `rate_per_s`, rows give the rates at which each loses 1 % and
+        10 % of the host. Compared is CPU time per event. Raises UnknownName, BadInput, or MissingNumber with the gap.
 
         >>> case("sev", "epyc-7763-2s").breakeven("WBNOINVD_MASK", "CLFLUSHOPT_UVA", over="range_bytes").quantity.item()
         'range_bytes'
@@ -551,7 +565,8 @@ class Case:
     def recommend(self, vms: Mapping[str, int] | None = None) -> Recommendation:
         """What to do, what it gains, how sure it is. Shows itself as the first screen of the report.
 
-        `vms`: how many guests of each type share the host, such as `{"sev": 4, "sev-es": 2}`; `.together` is what they take.
+        `vms`: how many guests of each type share the host, such as `{"sev": 4, "sev-es": 2}`; `.together` is what they
+        take.
         """
         return Recommendation(decide(**self._asked, vms=vms)) if vms else self._recommended
 
@@ -604,8 +619,8 @@ def _swept(cost: Total, candidate: Candidate, known: dict[str, object]) -> list[
     if cost.refused:
         return [{**known, **told, "quantity": "cpu_time", **_cells(None, cost.extrapolated)}]
     parts = {
-        "cpu_time": (cost.event.stolen_s, "s"),
-        "event_time": (cost.event.time_s, "s"),
+        "cpu_time": (cost.priced.stolen_s, "s"),
+        "event_time": (cost.priced.time_s, "s"),
         "host_cpus": (cost.host_cpu_s_per_s, "1"),
     }
     return [
@@ -784,7 +799,7 @@ class Formula:
     def __hash__(self) -> int:
         return hash(self.id)
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return Formula, (self.id,)
 
 
@@ -970,7 +985,7 @@ class Calibration:
         """
         from costmodel.calibration.fit import prediction_factor
 
-        problem, theta = self.fit.problem, self.fit.theta
+        problem, theta = self._problem, self.fit.theta
         fitted = problem.predict(theta)
         factor = numpy.full(len(fitted), math.nan)
         if self.fit.covariance is not None:
@@ -987,6 +1002,10 @@ class Calibration:
             },
             index=pandas.Index(problem.ids, name="id"),
         )
+
+    @property
+    def _problem(self) -> Problem:
+        return cast("Problem", self.fit.problem)
 
     @property
     def parameters(self) -> pandas.DataFrame:
@@ -1008,10 +1027,12 @@ class Calibration:
         """What the fit says of rows that were left out, as a sentence."""
         from costmodel.calibration.holdout import leave_groups_out
 
-        return leave_groups_out(self.fit.problem).sentence()
+        return leave_groups_out(self._problem).sentence()
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Fitted over observed, the line of equality from which residuals are read, and the 90 % interval of a new row."""
+        """Fitted over observed, the line of equality from which residuals are read, and the 90 % interval of a new
+        row.
+        """
         from costmodel.report import plots
 
         return plots.calibration(self, ax=ax)
@@ -1023,7 +1044,7 @@ class Calibration:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Calibration) and self.name == other.name and self.points.equals(other.points)
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]  # equal by content, so it has no hash
 
     def _repr_html_(self) -> str:
         return f"<p>{self.title}: {self.held_out()}</p>{self.parameters._repr_html_()}"
@@ -1031,10 +1052,11 @@ class Calibration:
 
 @_named
 def parameters(machine: str) -> pandas.DataFrame:
-    """Every cost parameter of a machine by name: `median`, `low`, `high` (90 %), `factor` (how far either way), `unit`, rule.
+    """Every cost parameter of a machine by name: `median`, `low`, `high` (90 %), `factor` (how far either way), `unit`,
+    rule.
 
-    `extrapolated` marks a prior by a named rule; a parameter that no rule gives has no median, and its `rule` is the gap.
-    Raises UnknownName.
+    `extrapolated` marks a prior by a named rule; a parameter that no rule gives has no median, and its `rule` is the
+    gap. Raises UnknownName.
 
     >>> bool(parameters("epyc-7763-2s").extrapolated["line_valid_s"])
     True
@@ -1118,13 +1140,14 @@ class Host:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Host) and self.profile.id == other.profile.id
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]  # equal by content, so it has no hash
 
 
 def scoreboard(*sections: str) -> pandas.DataFrame:
     """Whether the model is right, row by row: `section`, `what`, `figure`, `verdict` and its details, by id.
 
-    Where held-out values were predicted, `covered` of `n` lay in their 90 % interval. Sections are those of `costmodel validate`, all if none is named. Raises UnknownName.
+    Where held-out values were predicted, `covered` of `n` lay in their 90 % interval. Sections are those of `costmodel
+    validate`, all if none is named. Raises UnknownName.
 
     >>> set(scoreboard("formulas").verdict)
     {'pass'}
@@ -1142,8 +1165,8 @@ def scoreboard(*sections: str) -> pandas.DataFrame:
 def simulations(*families: str) -> pandas.DataFrame:
     """Formula against discrete-event simulation, a row for each setting and output, as they were last compared.
 
-    `simulated` with its 95 % interval, `formula`, their `ratio`, and the `finding`: agrees, beyond a stated limit, or wrong.
-    `families` of settings are those of the column `family`, all if none is named. Raises UnknownName.
+    `simulated` with its 95 % interval, `formula`, their `ratio`, and the `finding`: agrees, beyond a stated limit, or
+    wrong. `families` of settings are those of the column `family`, all if none is named. Raises UnknownName.
     """
     from costmodel.validation import simulation
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from enum import IntEnum
+from typing import TypeVar
 
 from costmodel.plain import visible
 
@@ -155,6 +156,16 @@ class MissingNumber(CostModelError):
     def __init__(self, gap: str) -> None:
         self.gap = gap
         super().__init__(gap)
+
+
+Value = TypeVar("Value")
+
+
+def stated(value: Value | None, gap: str) -> Value:
+    """The value. Raises MissingNumber with the gap where there is none."""
+    if value is None:
+        raise MissingNumber(gap)
+    return value
 
 
 OF_NO_THREAD = ("can't start new thread", "Resource temporarily unavailable")

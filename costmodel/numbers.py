@@ -75,8 +75,9 @@ def interval(
 ) -> str:
     """Median and 90 % interval in one unit, with the digits that the width carries: one where it spans a factor of 4, else two.
 
-    The unit is that of the upper end, so that no end has four digits where a larger unit has fewer; of an interval so wide
-    that the median would be below a hundredth of it, the median's. Rounding never goes beyond `most`, the largest value that the quantity can have; `like` is a value whose unit is taken.
+    The unit is that of the upper end, so that no end has four digits where a larger unit has fewer; of an interval so
+    wide that the median would be below a hundredth of it, the median's. Rounding never goes beyond `most`, the largest
+    value that the quantity can have; `like` is a value whose unit is taken.
 
     >>> interval(0.0011, 0.0034, 0.0102, "s")
     '3 [1, 10] ms'

@@ -1,4 +1,6 @@
-"""Foreign text made plain: what a file, a task or a mail is called is shown, and never acts on a terminal, a page or a shell."""
+"""Foreign text made plain: what a file, a task or a mail is called is shown, and never acts on a terminal, a page or a
+shell.
+"""
 
 from __future__ import annotations
 

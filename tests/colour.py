@@ -1,5 +1,5 @@
-"""Colour as readers see it: contrast (WCAG 2.2), dichromats (Machado, Oliveira, Fernandes 2009, severity 1), and CIEDE2000;
-and what a figure must keep of it.
+"""Colour as readers see it: contrast (WCAG 2.2), dichromats (Machado, Oliveira, Fernandes 2009, severity 1), and
+CIEDE2000; and what a figure must keep of it.
 """
 
 import math
@@ -74,7 +74,9 @@ def ciede2000(one, other):
 
 
 def check_figure(figure):
-    """Every text can be read and covers no other; any two marks of axes differ for dichromats, or in marker and line style."""
+    """Every text can be read and covers no other; any two marks of axes differ for dichromats, or in marker and line
+    style.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.colors import to_hex
     from matplotlib.text import Text

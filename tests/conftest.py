@@ -15,7 +15,8 @@ settings.register_profile("same", derandomize=True, deadline=None, print_blob=Tr
 settings.load_profile("same")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # Tests that a shell started in the background inherit an ignored Ctrl-C, and so would every process that they interrupt.
+    # Tests that a shell started in the background inherit an ignored Ctrl-C, and so would every process that they
+    # interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -34,7 +35,9 @@ def _machines_of_the_user_are_none(monkeypatch, tmp_path_factory):
 
 @pytest.fixture
 def mended(monkeypatch):
-    """The flush at intra-host migration as if 6.18.55 and 7.2.9 had it whole: none of the releases that were seen has."""
+    """The flush at intra-host migration as if 6.18.55 and 7.2.9 had it whole: none of the releases that were seen
+    has.
+    """
     first = {(6, 18): (6, 18, 55), (7, 2): (7, 2, 9)}
     rows = tuple(
         replace(fix, status="released", first=first[fix.series]) if fix.series in first else fix

@@ -1,4 +1,6 @@
-"""What a user types after `import costmodel as cm`: one schema, short shows, clear refusals, nothing loaded too early."""
+"""What a user types after `import costmodel as cm`: one schema, short shows, clear refusals, nothing loaded too
+early.
+"""
 
 import copy
 import doctest

@@ -1,4 +1,6 @@
-"""The cache saves time and nothing else: damaged it is built again, foreign it is not read, missing it is not missed."""
+"""The cache saves time and nothing else: damaged it is built again, foreign it is not read, missing it is not
+missed.
+"""
 
 import json
 import os

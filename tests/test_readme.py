@@ -1,5 +1,5 @@
-"""The table of the README is the model's, and every command block of README.md and docs/ runs, or says why a test does not
-run it.
+"""The table of the README is the model's, and every command block of README.md and docs/ runs, or says why a test does
+not run it.
 """
 
 import os

@@ -1,5 +1,5 @@
-"""What published figures identify: fits of the line time and of the broadcast, anchors of the whole-cache flush, bounds from
-boot logs.
+"""What published figures identify: fits of the line time and of the broadcast, anchors of the whole-cache flush, bounds
+from boot logs.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from functools import lru_cache
 from itertools import product
 
 import numpy
+from numpy.typing import ArrayLike
 
 from costmodel.calibration.distribution import Distribution, loguniform, tabulated
 from costmodel.calibration.fit import Fit, Problem, Unknown, fit
+from costmodel.errors import stated
 from costmodel.evidence.hosts import Profile
 from costmodel.evidence.records import Measurement
 from costmodel.evidence.rendezvous import Rendezvous
@@ -62,11 +64,12 @@ def dearest_on_two_sockets(result: Fit, vendor: str) -> float:
     """
     problem, one = result.problem, result.values[f"{vendor}_s"]
     mask = next(unknown.mask for unknown in problem.unknowns if unknown.name == f"{vendor}_s")
-    return float(problem.observed[mask & (problem.known["two_sockets"] == 1)].max(initial=one) / one)
+    on_two = numpy.asarray(problem.known["two_sockets"]) == 1
+    return float(problem.observed[on_two if mask is None else mask & on_two].max(initial=one) / one)
 
 
-# Fits of the empty broadcast: rows I06a..h (per-loop time of a TLB shoot-down on Milan, an upper bound for a round), and
-# the delay with which CPUs answer on a measured host.
+# Fits of the empty broadcast: rows I06a..h (per-loop time of a TLB shoot-down on Milan, an upper bound for a round),
+# and the delay with which CPUs answer on a measured host.
 
 START = Unknown("broadcast_start_s", "broadcast_start_s", 2e-6, 1e-8, 1e-3)
 PER_CPU = Unknown("broadcast_per_cpu_s", "broadcast_per_cpu_s", 1e-6, 1e-9, 1e-3)
@@ -78,7 +81,7 @@ EXCEEDED = numpy.arange(0.95, 0.04, -0.05)
 def broadcast_problem(evidence: Evidence, formula: str = "broadcast") -> Problem:
     """Loop time per thread = threads / loops per second, against the other threads' CPUs."""
     used = [row for row in evidence.rows(observable="broadcast.loops_per_s") if row.use == "fit"]
-    threads = numpy.array([float(row.cpus) for row in used])
+    threads = numpy.array([float(stated(row.cpus, f"CPUs of row {row.id}")) for row in used])
     observed = threads / numpy.array([row.si for row in used])
     unknowns = (START, PER_CPU, *((DELAY,) if formula == "broadcast_slowest" else ()))
     groups = tuple(str(row.cpus) for row in used)
@@ -109,9 +112,9 @@ def host_broadcast_problem(profile: Profile) -> Problem | None:
 
 # What the Intel anchors say about a whole-cache flush: cost per line of capacity, serial exponent, SMT factor.
 #
-# The anchors identify different quantities: Skylake-SP flushes one CPU at a time with near-clean
-# caches (what an empty cache costs), Sapphire Rapids flushes all at once (exponent, SMT factor), Ice Lake is an upper bound only, Haswell
-# is the outlier to test against. The sources do not name the exact parts, so the fit runs at each corner of the geometry
+# The anchors identify different quantities: Skylake-SP flushes one CPU at a time with near-clean caches (what an empty
+# cache costs), Sapphire Rapids flushes all at once (exponent, SMT factor), Ice Lake is an upper bound only, Haswell is
+# the outlier to test against. The sources do not name the exact parts, so the fit runs at each corner of the geometry
 # that catalogued parts of the family have.
 
 LINE_BYTES = 64.0
@@ -132,7 +135,8 @@ class Anchor:
 def per_flush_s(evidence: Evidence, with_id: str, without_id: str) -> float:
     """Time of one WBINVD in the serial MTRR procedure: (with - without) / (CPUs * 2), in seconds."""
     with_flush, without = evidence.one(with_id), evidence.one(without_id)
-    return (with_flush.si - without.si) / (with_flush.cpus * FLUSHES_PER_CPU)
+    cpus = stated(with_flush.cpus, f"CPUs of row {with_id}")
+    return (with_flush.si - without.si) / (cpus * FLUSHES_PER_CPU)
 
 
 def whole_cache_anchors(evidence: Evidence) -> list[Anchor]:
@@ -142,7 +146,7 @@ def whole_cache_anchors(evidence: Evidence) -> list[Anchor]:
     skylake_l2 = evidence.geometry("00050654")[0].l2_bytes
     sapphire_l2 = evidence.geometry("000806F8")[0].l2_bytes
     both, one = evidence.one("W08"), evidence.one("W09")
-    stated_cores = one.cpus
+    stated_cores = stated(one.cpus, "CPUs of row W09")
     corners = product((min(skylake), max(skylake)), (min(sapphire), max(sapphire)), (stated_cores // 2, stated_cores))
     found = []
     for llc_skylake, llc_sapphire, cores in corners:
@@ -185,7 +189,7 @@ def range_shape_problem(evidence: Evidence) -> Problem:
     """Time of flushing a whole array against its lines: slope per line and a nuisance intercept."""
     used = [row for row in evidence.rows(observable="range_flush.range_time_s") if row.use == "fit"]
     size = numpy.array([row.range_bytes for row in used])
-    known = {
+    known: dict[str, ArrayLike] = {
         "lines": size / LINE_BYTES,
         "present_fraction": 1.0,
         "remote_factor": 1.0,
@@ -215,14 +219,16 @@ def fit_range_shape(evidence: Evidence) -> Fit:
 #
 # In such a rendezvous every CPU executes WBINVD twice, one CPU at a time, and a log shows how long all of it took at
 # most. Nearly all of these flushes meet an empty cache: who waits only spins, and each CPU's second flush follows its
-# first. At boot one domain holds what the boot CPU has touched, a share v of its lines that no log tells. So a boot says
+# first. At boot one domain holds what the boot CPU has touched, a share v of its lines that no log tells. So a boot
+# says
 #
 #     flushes x lines x c_empty + lines x v x c_valid <= longest time,
 #
 # a resume the same without the second term, and what else the machine did in that time only makes the bound weaker. The
-# likelihood is censored: a log tells that the sum is below its time, not by how much. Machines differ from each other, so
-# the bound of one is no bound of another: they are let lie apart as far as measured machines do in a range flush, with the degrees of freedom that these few leave.
-# What is left has an upper end only: how low the costs go is the prior's.
+# likelihood is censored: a log tells that the sum is below its time, not by how much. Machines differ from each other,
+# so the bound of one is no bound of another: they are let lie apart as far as measured machines do in a range flush,
+# with the degrees of freedom that these few leave. What is left has an upper end only: how low the costs go is the
+# prior's.
 
 DECADES_BELOW = 3.0
 """The prior starts so far below the anchor: an empty 32 MiB then takes microseconds, less than any other term."""
@@ -234,7 +240,9 @@ SHARES = tuple((i + 0.5) / 8 for i in range(8))
 
 @dataclass(frozen=True)
 class Bounded:
-    """`before` is the prior of either cost, `empty` and `valid` what is left for one machine more, in seconds per line."""
+    """`before` is the prior of either cost, `empty` and `valid` what is left for one machine more, in seconds per
+    line.
+    """
 
     before: Distribution
     empty: Distribution
@@ -270,7 +278,7 @@ def bounded(rows: tuple[Rendezvous, ...], anchor_s: float, factor: float, deviat
         below = [
             stdtr(
                 freedom,
-                numpy.log(row.longest_s / row.capacity_lines / (row.flushes * empty_s + share * valid_s)) / deviation,
+                numpy.log(row.line_of_all_s / (row.flushes * empty_s + share * valid_s)) / deviation,
             )
             for share in shares
         ]

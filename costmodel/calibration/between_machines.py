@@ -38,7 +38,9 @@ FEWEST_FREEDOM = 2
 
 @dataclass(frozen=True)
 class Seen:
-    """One quantity of one machine. `logs` holds the logarithm of its SI value per cell and run; a published row gives one."""
+    """One quantity of one machine. `logs` holds the logarithm of its SI value per cell and run; a published row gives
+    one.
+    """
 
     machine: str
     vendor: str
@@ -60,7 +62,9 @@ class Seen:
 
 
 def factor_of_runs(logs: Sequence[float], runs: int) -> float:
-    """Factor from the median to the 95 % point of one more value: scatter of the logarithms, Student t over the runs."""
+    """Factor from the median to the 95 % point of one more value: scatter of the logarithms, Student t over the
+    runs.
+    """
     from scipy.special import stdtrit
 
     if runs < 2:
@@ -93,7 +97,8 @@ def _sweep(profile: Profile) -> dict[str, tuple[list[float], int]]:
     Slopes of cached lines come from ranges of a page up to the last-level cache: a longer range is not cached whole.
     A slope is a difference of two times, and where a run's median is not positive that run says nothing of it.
     """
-    largest, runs = profile.machine.llc_bytes_per_domain, {}
+    largest = profile.machine.llc_bytes_per_domain
+    runs: dict[tuple[str, str, float, float], list[tuple[float, float]]] = {}
     for row in profile.table("flush"):
         cached = row["state"] != "absent" and row["range_bytes"] > largest
         if row["instruction"] == INSTRUCTION and row["range_bytes"] >= PAGE_BYTES and not cached:
@@ -177,8 +182,8 @@ def of_rows(evidence: Evidence) -> list[Seen]:
 
 @dataclass(frozen=True)
 class Predicted:
-    """`factor` leads from the median to the 95 % point; `used` are the machines behind it, and `whose` says of what kind
-    they are; `freedom` is that of the t.
+    """`factor` leads from the median to the 95 % point; `used` are the machines behind it, and `whose` says of what
+    kind they are; `freedom` is that of the t.
     """
 
     median: float
@@ -220,8 +225,9 @@ class Measured:
     def predict(self, vendor: str, generation: str | None, quantity: str) -> Predicted:
         """The quantity in SI units, for one machine more of the core `generation`, else (or with None) of its vendor.
 
-        Where no machine of the vendor tells a quantity, a dirty line stands in for a clean one (it is the dearer on every
-        measured host), and machines of any vendor for the start and for bandwidths. Raises MissingNumber where there is none of these.
+        Where no machine of the vendor tells a quantity, a dirty line stands in for a clean one (it is the dearer on
+        every measured host), and machines of any vendor for the start and for bandwidths. Raises MissingNumber where
+        there is none of these.
         """
         from scipy.special import stdtrit
 
@@ -244,7 +250,9 @@ class Measured:
 
 @dataclass(frozen=True)
 class HeldOutMachine:
-    """A measured machine predicted from the others: `ratio` is predicted over measured, `factor` the 90 % interval's."""
+    """A measured machine predicted from the others: `ratio` is predicted over measured, `factor` the 90 %
+    interval's.
+    """
 
     machine: str
     quantity: str
@@ -262,7 +270,9 @@ class HeldOutMachine:
 
     @property
     def interval_score(self) -> float:
-        """Gneiting and Raftery's score of the interval in logarithms, at 90 %: its width, and 20 times what it missed."""
+        """Gneiting and Raftery's score of the interval in logarithms, at 90 %: its width, and 20 times what it
+        missed.
+        """
         missed = max(0.0, abs(math.log(self.ratio)) - math.log(self.factor))
         return 2 * math.log(self.factor) + 2 / 0.1 * missed
 

@@ -1,4 +1,6 @@
-"""Parameter sets of all machines and measured hosts, calibrated once and kept; with one source left out; and as a record."""
+"""Parameter sets of all machines and measured hosts, calibrated once and kept; with one source left out; and as a
+record.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import lru_cache
+from typing import cast
 
 import numpy
 
@@ -18,6 +21,7 @@ from costmodel.calibration.fit import Fit, Problem, fit
 from costmodel.calibration.holdout import leave_groups_out
 from costmodel.calibration.parameters import Calibration, Parameter, ParameterSet
 from costmodel.calibration.published import checks
+from costmodel.errors import stated
 from costmodel.evidence.hosts import Profile
 from costmodel.evidence.records import Machine
 from costmodel.evidence.store import Evidence
@@ -73,7 +77,7 @@ def _seen(profile: Profile, quantity: str, rule: str) -> dict[str, Parameter]:
 def _lines(profile: Profile) -> dict[str, Parameter]:
     """Start and slopes of the host's own sweep; the interval holds runs, page sizes and ranges up to its cache."""
     rule = f"CLFLUSHOPT {ON_THE_HOST}, 4 KiB to the last-level cache, both page sizes; run medians, Student t over runs"
-    own = {}
+    own: dict[str, Parameter] = {}
     for quantity in between_machines.RANGE_FLUSH:
         own |= _seen(profile, quantity, rule)
     if own and profile.machine.sockets == 1:
@@ -111,7 +115,7 @@ def _bandwidth(profile: Profile) -> dict[str, Parameter]:
 
 def _over(medians: list[float]) -> Distribution:
     """Log-normal for a run more: the median of the run medians, a Student t with the runs less one for the factor."""
-    logs = numpy.log(medians)
+    logs = [float(log) for log in numpy.log(medians)]
     return lognormal(math.exp(float(numpy.median(logs))), between_machines.factor_of_runs(logs, len(logs)))
 
 
@@ -129,7 +133,8 @@ def _broadcast(profile: Profile) -> dict[str, Parameter]:
     starts, slopes = [], []
     for run in sorted({run for run, _ in runs}):
         points = [(count, float(numpy.median(runs[run, count]))) for count in counts if (run, count) in runs]
-        slope, start = numpy.polyfit(*zip(*points, strict=True), 1)
+        targets, calls_s = zip(*points, strict=True)
+        slope, start = numpy.polyfit(targets, calls_s, 1)
         starts.append(float(start))
         slopes.append(float(slope))
     rule = f"membarrier to 1 to {counts[-1]:g} CPUs {ON_THE_HOST}: a proxy with an empty handler"
@@ -185,8 +190,8 @@ def tightest(evidence: Evidence) -> list[str]:
     """The logs that bound an empty and a full cache most tightly: without them the posterior is another."""
     rows = usable(evidence.rendezvous.values())
     boots = [row for row in rows if row.method == "boot"]
-    empty = min(rows, key=lambda row: row.flush_at_most_s / row.capacity_lines, default=None)
-    full = min(boots, key=lambda row: row.longest_s / row.capacity_lines, default=None)
+    empty = min(rows, key=lambda row: stated(row.line_at_most_s, f"bound of row {row.id}"), default=None)
+    full = min(boots, key=lambda row: row.line_of_all_s, default=None)
     return sorted({row.id for row in (empty, full) if row is not None})
 
 
@@ -248,6 +253,7 @@ def host_broadcast(profile: Profile) -> dict[str, object] | None:
 
 
 def _record(name: str, result: Fit, held_out: str) -> dict[str, object]:
+    problem = cast(Problem, result.problem)
     errors = {}
     if result.covariance is not None:
         errors = {
@@ -255,8 +261,8 @@ def _record(name: str, result: Fit, held_out: str) -> dict[str, object]:
         }
     return {
         "fit": name,
-        "formula": result.problem.formula,
-        "rows": list(result.problem.ids),
+        "formula": problem.formula,
+        "rows": list(problem.ids),
         "values": result.values,
         "standard_errors_of_logs": errors,
         "error_bars_withheld": result.withheld,

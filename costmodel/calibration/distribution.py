@@ -42,10 +42,10 @@ class Distribution(BaseModel):
         if self.shape == "loguniform":
             return self.a * (self.b / self.a) ** u
         if self.shape == "tabulated":
-            return numpy.exp(numpy.interp(u, _probabilities(len(self.knots)), numpy.log(self.knots)))
+            return numpy.asarray(numpy.exp(numpy.interp(u, _probabilities(len(self.knots)), numpy.log(self.knots))))
         from scipy.special import ndtri
 
-        return self.a * numpy.exp(math.log(self.b) / Z90 * ndtri(u))
+        return numpy.asarray(self.a * numpy.exp(math.log(self.b) / Z90 * ndtri(u)))
 
     @property
     def low(self) -> float:

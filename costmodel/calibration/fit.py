@@ -9,13 +9,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy
+from numpy.typing import ArrayLike
 
 from costmodel.calibration import solver
 from costmodel.calibration.solver import Attempt
-from costmodel.errors import BadInput
+from costmodel.errors import BadInput, stated
 from costmodel.formulas import compiled
 
 if TYPE_CHECKING:
@@ -38,18 +39,21 @@ class Unknown:
     log: bool = True
 
 
+Theta = Sequence[float] | numpy.ndarray
+
+
 @dataclass(frozen=True)
 class Problem:
     """Rows to explain: `observed` (n positive values), `known` formula arguments (scalars or n values), `groups`."""
 
     formula: str
     observed: numpy.ndarray
-    known: dict[str, object]
+    known: Mapping[str, ArrayLike]
     unknowns: tuple[Unknown, ...]
     groups: tuple[str, ...]
     ids: tuple[str, ...]
 
-    def columns(self, theta: Sequence[float]) -> dict[str, numpy.ndarray]:
+    def columns(self, theta: Theta) -> dict[str, numpy.ndarray]:
         """Formula arguments at the parameters `theta` (in fitted coordinates)."""
         n = len(self.observed)
         arguments = {k: numpy.broadcast_to(numpy.asarray(v, float), n) for k, v in self.known.items()}
@@ -60,19 +64,19 @@ class Problem:
             arguments[unknown.symbol] = numpy.where(mask, value, column)
         return arguments
 
-    def predict(self, theta: Sequence[float]) -> numpy.ndarray:
+    def predict(self, theta: Theta) -> numpy.ndarray:
         return compiled.value(self.formula, **self.columns(theta))
 
-    def residual(self, theta: Sequence[float]) -> numpy.ndarray:
+    def residual(self, theta: Theta) -> numpy.ndarray:
         """ln prediction - ln observed, shape (n,)."""
-        return numpy.log(self.predict(theta)) - numpy.log(self.observed)
+        return numpy.asarray(numpy.log(self.predict(theta)) - numpy.log(self.observed))
 
     @property
     def size(self) -> float:
         """Norm of the logarithms that are fitted."""
         return float(numpy.linalg.norm(numpy.log(self.observed)))
 
-    def jacobian(self, theta: Sequence[float]) -> numpy.ndarray:
+    def jacobian(self, theta: Theta) -> numpy.ndarray:
         """d ln prediction / d theta, shape (n, parameters)."""
         arguments = self.columns(theta)
         predicted = compiled.value(self.formula, **arguments)
@@ -174,7 +178,9 @@ def prediction_factor(result: Fit, gradient: numpy.ndarray) -> float:
     """Factor from the median to the 95 % point for a new run (parameter error plus between-run scatter, Student t)."""
     from scipy.special import stdtrit
 
-    variance = result.scatter**2 + gradient @ result.covariance @ gradient
+    scatter = stated(result.scatter, f"the scatter of a fit: {result.withheld}")
+    covariance = stated(result.covariance, f"error bars of a fit: {result.withheld}")
+    variance = scatter**2 + gradient @ covariance @ gradient
     return float(math.exp(stdtrit(result.degrees_of_freedom, 0.95) * math.sqrt(variance)))
 
 
@@ -203,20 +209,20 @@ class ExpressionProblem:
             )
 
     @cached_property
-    def _functions(self) -> tuple[Callable, Callable]:
+    def _functions(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
         return _compiled(self.expression, tuple(self.known), tuple(unknown.symbol for unknown in self.unknowns))
 
-    def predict(self, theta: Sequence[float]) -> numpy.ndarray:
+    def predict(self, theta: Theta) -> numpy.ndarray:
         """Values of the expression, shape (n,); infinite or nan where it has none."""
         with numpy.errstate(all="ignore"):
             value = self._functions[0](*self.known.values(), *theta)
         return numpy.broadcast_to(value, self.observed.shape)
 
-    def residual(self, theta: Sequence[float]) -> numpy.ndarray:
+    def residual(self, theta: Theta) -> numpy.ndarray:
         """Predicted minus observed, shape (n,)."""
-        return self.predict(theta) - self.observed
+        return numpy.asarray(self.predict(theta) - self.observed)
 
-    def jacobian(self, theta: Sequence[float]) -> numpy.ndarray:
+    def jacobian(self, theta: Theta) -> numpy.ndarray:
         """d prediction / d theta from the symbolic derivatives, shape (n, parameters)."""
         with numpy.errstate(all="ignore"):
             columns = self._functions[1](*self.known.values(), *theta)
@@ -236,7 +242,9 @@ class ExpressionProblem:
 
 
 @lru_cache(maxsize=64)
-def _compiled(expression: sympy.Expr, known: tuple[str, ...], unknowns: tuple[str, ...]) -> tuple[Callable, Callable]:
+def _compiled(
+    expression: sympy.Expr, known: tuple[str, ...], unknowns: tuple[str, ...]
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Value and derivatives as numpy functions of the known columns and the unknowns, in this order."""
     import sympy
 

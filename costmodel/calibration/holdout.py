@@ -1,11 +1,14 @@
-"""How well is predicted what was not fitted: groups of published rows, and cells, range decades and runs of a measured host."""
+"""How well is predicted what was not fitted: groups of published rows, and cells, range decades and runs of a measured
+host.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy
 
@@ -139,7 +142,7 @@ def held_out(profile: Profile) -> list[HeldOut]:
     return [HeldOut(**trial) for trial in tried]
 
 
-def _remembered(name: str, profile: Profile, build: Callable[[], object]):
+def _remembered(name: str, profile: Profile, build: Callable[[], object]) -> Any:
     key = cache.key_of([profile.digest], ["evidence", "calibration"])
     return json.loads(cache.recall(name, key, lambda: json.dumps(build()).encode()))
 
@@ -178,7 +181,8 @@ def repeat_run(profile: Profile, again: Profile) -> HeldOut | None:
 
 def rivals(profile: Profile) -> dict[str, float]:
     """Median error of each form on inner ranges left out one at a time."""
-    return _remembered("rivals", profile, lambda: _errors_of_forms(profile))
+    errors: dict[str, float] = _remembered("rivals", profile, lambda: _errors_of_forms(profile))
+    return errors
 
 
 def _errors_of_forms(profile: Profile) -> dict[str, float]:
@@ -202,7 +206,7 @@ def _decade(cell: Cell) -> int:
     return int(math.log10(cell.range_bytes))
 
 
-def _score(what: str, fitted: list[Iterable[Cell]], wanted: list[list[Cell]]) -> HeldOut | None:
+def _score(what: str, fitted: list[list[Cell]], wanted: list[list[Cell]]) -> HeldOut | None:
     """Predict every run of the wanted cells from the fitted ones."""
     from scipy.stats import binomtest
 
@@ -216,7 +220,8 @@ def _score(what: str, fitted: list[Iterable[Cell]], wanted: list[list[Cell]]) ->
                 continue
             for value in cell.runs.values():
                 logs.append(math.log(guess.line_s / value))
-                inside.append(guess.low_s is not None and guess.low_s <= value <= guess.high_s)
+                low, high = guess.low_s, guess.high_s
+                inside.append(low is not None and high is not None and low <= value <= high)
     if not logs:
         return None
     errors = numpy.abs(numpy.expm1(logs))

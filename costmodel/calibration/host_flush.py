@@ -1,7 +1,8 @@
 """Time per flushed line on a measured host: interpolation between measured ranges, with intervals for a new run.
 
-Two forms of MODEL.md section 2 compete with it (formulas `line_time_levels` and `line_time_tail`); held-out data decide.
-An interval holds what changes between runs and, between two measured ranges, what interpolation has missed there.
+Two forms of MODEL.md section 2 compete with it (formulas `line_time_levels` and `line_time_tail`); held-out data
+decide. An interval holds what changes between runs and, between two measured ranges, what interpolation has missed
+there.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy
+from numpy.typing import ArrayLike
 
 from costmodel.calibration.fit import Problem, Unknown, fit
 from costmodel.errors import BadInput, UnknownName
@@ -64,8 +66,8 @@ def cells_of(profile: Profile, *, whole: bool = False) -> list[Cell]:
     """Run medians of every cell of the flush probe, per line: of the slope, or of the `whole` call with its fences.
 
     A slope is the difference of two noisy times and can be zero or less in one repetition; the median over a run's
-    repetitions takes them as they are. A run whose median is not above zero has no logarithm: it is left out and counted,
-    and so is a cell without any other run.
+    repetitions takes them as they are. A run whose median is not above zero has no logarithm: it is left out and
+    counted, and so is a cell without any other run.
     """
     values: dict[tuple[Kind, float], dict[int, list[float]]] = {}
     for row in profile.table("flush"):
@@ -183,7 +185,7 @@ def _octaves(below: Cell, above: Cell) -> float:
 
 def _deviations(cell: Cell) -> numpy.ndarray:
     logs = numpy.log(list(cell.runs.values()))
-    return logs - logs.mean()
+    return numpy.asarray(logs - logs.mean())
 
 
 def _robust(values: numpy.ndarray, freedom: int) -> float:
@@ -210,7 +212,7 @@ Form = Callable[[list[Cell], float], float]
 def forms(machine: Machine, l1_bytes: float) -> dict[str, Form]:
     """The rival forms by name; the two formulas are fitted by least squares."""
 
-    def problem(cells: list[Cell], formula: str, known: dict[str, object], names: tuple[str, ...]) -> Problem:
+    def problem(cells: list[Cell], formula: str, known: dict[str, ArrayLike], names: tuple[str, ...]) -> Problem:
         sizes = numpy.array([cell.range_bytes for cell in cells])
         unknowns = tuple(Unknown(name, name, 2e-9, 1e-12, 1e-6) for name in names)
         observed = numpy.exp([cell.log for cell in cells])
@@ -218,7 +220,7 @@ def forms(machine: Machine, l1_bytes: float) -> dict[str, Form]:
         return Problem(formula, observed, known, unknowns, ids, ids)
 
     def levels(cells: list[Cell], range_bytes: float) -> float:
-        def known(sizes: object) -> dict[str, object]:
+        def known(sizes: ArrayLike) -> dict[str, ArrayLike]:
             return {
                 "range_bytes": sizes,
                 "l1_bytes": l1_bytes,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
+from typing import cast
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
@@ -22,8 +23,8 @@ from costmodel.calibration.anchors import (
 )
 from costmodel.calibration.between_machines import BANDWIDTHS, RANGE_FLUSH, Measured
 from costmodel.calibration.distribution import Distribution, fixed, lognormal, uniform
-from costmodel.calibration.fit import Fit
-from costmodel.errors import MissingNumber
+from costmodel.calibration.fit import Fit, Problem
+from costmodel.errors import MissingNumber, stated
 from costmodel.evidence.records import Machine
 from costmodel.evidence.rendezvous import FILE as LOGS
 from costmodel.evidence.rendezvous import Rendezvous
@@ -346,7 +347,7 @@ def _bandwidth(calibration: Calibration, machine: Machine) -> list[Parameter]:
     practice = calibration.evidence.rows(observable="bandwidth.dram_practice_bytes_per_s")
     if not practice:
         raise MissingNumber("no row of bandwidth.dram_practice_bytes_per_s in data/measurements.csv")
-    shares = [row.si / row.high_si for row in practice]
+    shares = [row.si / stated(row.high_si, f"upper end of row {row.id}") for row in practice]
     ids = (*machine.provenance.get("dram_peak_bytes_per_s_per_socket", ()), *(row.id for row in practice))
     return [
         _parameter(
@@ -423,7 +424,7 @@ def _remote(calibration: Calibration, machine: Machine) -> Parameter:
         "one socket"
         if alone
         else f"between no effect and {most:.1f}x: the dearest latency of one flush on two sockets over that on one",
-        () if alone else latency.problem.ids,
+        () if alone else cast(Problem, latency.problem).ids,
         "`costmodel measure flush` with memory of the other socket",
         extrapolated=not alone,
     )
@@ -434,7 +435,7 @@ def _broadcast(calibration: Calibration, machine: Machine) -> list[Parameter]:
     same = machine.microarchitecture == "zen3"
     rule = "linear fit to the shoot-down loop of a 72-CPU Milan (contains mmap_lock contention: upper bound)"
     next_one = "time an empty smp_call_function_many() to k CPUs"
-    ids = result.problem.ids
+    ids = cast(Problem, result.problem).ids
     return [
         _parameter(
             "broadcast_start_s",

@@ -17,7 +17,7 @@ from costmodel.calibration.anchors import per_flush_s
 from costmodel.calibration.fit import prediction_factor
 from costmodel.calibration.parameters import CLAIM_FACTOR, Calibration
 from costmodel.calibration.parameters import catalog_parameters as parameter_set
-from costmodel.errors import CostModelError
+from costmodel.errors import CostModelError, stated
 from costmodel.evidence.records import Measurement
 from costmodel.formulas.compiled import value
 
@@ -82,7 +82,7 @@ def _check(calibration: Calibration, row: Measurement, note: str) -> Check:
         except CostModelError as gap:
             interval, note = None, str(gap)
     low, high = interval or (None, None)
-    verdict = "cannot check" if interval is None else "met" if _meets(row, low, high) else "missed"
+    verdict = "cannot check" if interval is None else "met" if _meets(row, *interval) else "missed"
     return Check(row.id, row.quantity, row.kind, row.use, row.si, row.si_unit, low, high, verdict, note)
 
 
@@ -135,7 +135,7 @@ def _range_time(calibration: Calibration, row: Measurement) -> tuple[tuple[float
     result = anchors.fit_line_time(calibration.evidence, "CLFLUSH")
     if result.covariance is None:
         return None, str(result.withheld)
-    lines = row.range_bytes / 64.0
+    lines = stated(row.range_bytes, f"range of row {row.id}") / 64.0
     scatter = prediction_factor(result, numpy.zeros(len(result.theta)))
     near, factor = result.values["intel_s"], result.values["intel_two_socket_factor"]
     return (lines * near / scatter, lines * near * factor * scatter), "CLFLUSH on Intel: its latency per line"
@@ -154,7 +154,7 @@ def _serial_procedure(calibration: Calibration, row: Measurement) -> tuple[tuple
     walks = [anchor.result.values["line_empty_s"] for anchor in calibration.anchors]
     one = smallest / 64.0 * max(walks) * CLAIM_FACTOR
     seen = per_flush_s(calibration.evidence, "W03", "W04")
-    top = row.si - (seen - one) * row.cpus * 2
+    top = row.si - (seen - one) * stated(row.cpus, f"CPUs of row {row.id}") * 2
     return (0.0, top), f"{seen * 1e3:.0f} ms per flush against at most {one * 1e3:.1f} ms: the unexplained outlier"
 
 
@@ -163,7 +163,7 @@ def _broadcast_flush(calibration: Calibration, row: Measurement) -> tuple[tuple[
         return None, "anchor of the serial exponent and the SMT factor: fitted, not checked"
     results = [anchor.result.values for anchor in calibration.anchors]
     dump = max(calibration.evidence.geometry("000606A6"), key=lambda d: d.l3_bytes)
-    cores = row.cpus / 4  # two sockets, two threads per core
+    cores = stated(row.cpus, f"CPUs of row {row.id}") / 4  # two sockets, two threads per core
     ends = [
         float(
             value(
@@ -201,16 +201,17 @@ def _smt_ratio(calibration: Calibration, row: Measurement) -> tuple[tuple[float,
 def _loops(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
     result = calibration.broadcast
     if result.covariance is None:
-        return None, result.withheld
+        return None, str(result.withheld)
+    cpus = stated(row.cpus, f"CPUs of row {row.id}")
     round_s = float(
         value(
             "broadcast",
-            target_cpus=row.cpus - 1,
+            target_cpus=cpus - 1,
             **{name: result.values[name] for name in ("broadcast_start_s", "broadcast_per_cpu_s")},
         )
     )
     factor = prediction_factor(result, numpy.zeros(2))
-    rate = row.cpus / round_s
+    rate = cpus / round_s
     return (rate / factor, rate * factor), "linear fit"
 
 
@@ -225,7 +226,9 @@ def _one_round(calibration: Calibration, row: Measurement) -> tuple[tuple[float,
 
 
 def _rule(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
-    """A rule of thumb for k CPUs: the loops of the fit hold mmap_lock too, so their line refutes only what lies above."""
+    """A rule of thumb for k CPUs: the loops of the fit hold mmap_lock too, so their line refutes only what lies
+    above.
+    """
     interval, note = _one_round(calibration, row)
     return (0.0, interval[1]) if interval else None, f"{note}; it holds contention for mmap_lock: an upper bound"
 

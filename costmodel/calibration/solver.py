@@ -152,7 +152,7 @@ def judge(best: Attempt, attempts: Sequence[Attempt], jacobian: Function, size: 
         withheld = problem
     scatter = float(numpy.sqrt(2 * best.cost / spare)) if spare > 0 else None
     covariance = None
-    if withheld is None:
+    if withheld is None and scatter is not None:
         covariance = scatter**2 * (directions.T / strengths**2) @ directions * numpy.outer(scale, scale)
     return Solution(best, tuple(attempts), rank, covariance, scatter, withheld)
 
@@ -213,4 +213,4 @@ def _scale(columns: Vector) -> Vector:
     lengths = _lengths(columns)
     if lengths.max() <= UNLIKE * lengths.min():
         return numpy.ones_like(lengths)
-    return 2.0 ** -numpy.round(numpy.log2(lengths))
+    return numpy.asarray(2.0 ** -numpy.round(numpy.log2(lengths)))

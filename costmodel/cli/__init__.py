@@ -1,4 +1,10 @@
-"""The command line: parse, call, print. The module of a command is imported when it is called."""
+"""The command line: parse, call, print.
+
+In come arguments, files and standard input; out go the text or JSON of what the other packages answer, or one line on
+standard error and a code of ExitCode. A command is added to COMMANDS and written as `NAME_command` in the module of
+its group, which is imported only when it is called; options that several commands share are in `options`, what an
+argument may be in `types`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +14,7 @@ import os
 import signal
 import sys
 import warnings
+from typing import cast
 
 import click
 
@@ -93,7 +100,7 @@ def _help_of(error: click.ClickException) -> str:
 
 def main() -> None:
     """Run the command line; what goes wrong is one line on stderr and a code of ExitCode."""
-    warnings.showwarning = _note
+    warnings.showwarning = _note  # type: ignore[assignment]  # the places in the source that it is given as well are not shown
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices are small here, and it dies where it gets no threads
     signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -134,7 +141,7 @@ def _called() -> int:
     try:
         return cli(standalone_mode=False) or ExitCode.OK
     except SystemExit as left:
-        return left.code if sys.stdout is output else ExitCode.PIPE_CLOSED
+        return cast(int, left.code) if sys.stdout is output else ExitCode.PIPE_CLOSED
 
 
 def _fail(message: str, code: ExitCode = ExitCode.BAD_INPUT) -> ExitCode:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -18,8 +18,12 @@ from costmodel.errors import BadInput, CostModelError, ExitCode, NotApplicable, 
 from costmodel.numbers import interval, quantity
 
 if TYPE_CHECKING:
+    import numpy
+
+    from costmodel.cost.draws import Draws
     from costmodel.cost.sweep import BreakEven, Row
     from costmodel.decision.result import Versus
+    from costmodel.evidence.hosts import Profile
 
 
 @click.command(
@@ -49,7 +53,7 @@ def recommend_command(
     kernel: str,
     vms: tuple[str, ...],
     as_json: bool,
-    **numbers: float | None,
+    **numbers: Any,
 ) -> None:
     """Recommend a flush strategy for each trigger of a guest type on a machine.
 
@@ -103,7 +107,7 @@ def cost_command(
     kernel: str,
     trigger: str | None,
     as_json: bool,
-    **numbers: float | None,
+    **numbers: Any,
 ) -> None:
     """What each strategy costs at each trigger: time per event, CPU time taken, host CPUs lost (median [90 %]).
 
@@ -118,7 +122,7 @@ def cost_command(
         raise UnknownName(f"trigger of {guest}", trigger, names)
     rows = [row for row in result.costs if trigger in (None, row.trigger)]
     if not result.applicable:
-        raise NotApplicable(result.not_applicable_reason)
+        raise NotApplicable(str(result.not_applicable_reason))
     if as_json:
         options.print_json([row.model_dump(mode="json") for row in rows])
         return
@@ -135,13 +139,13 @@ def cost_command(
             click.echo(f"  cannot happen here, costs 0: {why}")
         lines = [HEAD]
         for row in own:
-            cells = [row.strategy, cell(row.event_time_s), cell(row.stolen_cpu_s_per_event), loss_cell(row)]
+            costs = cell(row.event_time_s), cell(row.stolen_cpu_s_per_event), loss_cell(row)
             limits = [
                 row.refused or ("EXTRAPOLATED" if row.extrapolated else ""),
                 "" if row.state == "admissible" else row.state,
                 NEEDS.get(row.needs, ""),
             ]
-            lines.append((*cells, ", ".join(filter(None, limits))))
+            lines.append((row.strategy, *costs, ", ".join(filter(None, limits))))
         widths = widths_of(lines)
         for line in lines:
             click.echo("\n".join(aligned(line, widths, indent="  ", room=None)))
@@ -186,7 +190,7 @@ def contention_command(
     trigger: str | None,
     rate_per_s: float | None,
     as_json: bool,
-    **numbers: float | None,
+    **numbers: Any,
 ) -> None:
     """What waits for each flush by the place of the hook, who pays for it, and what one tenant can force.
 
@@ -228,7 +232,7 @@ def contention_command(
     hybrids = waits.hybrid_rows([study])
     masks, variants = mask_rows(study), variant_rows(study, evidence)
     if as_json:
-        parts = dict(zip(PARTS, (rows, bills, hybrids, masks, variants), strict=True))
+        parts: dict[str, Sequence[Any]] = dict(zip(PARTS, (rows, bills, hybrids, masks, variants), strict=True))
         options.print_json({name: [row.model_dump(mode="json") for row in part] for name, part in parts.items()})
         return
     _print(
@@ -367,7 +371,7 @@ Examples:
 @click.option("--memslots", type=EXISTING, help="With --trace: CSV with the columns start,end of the memory slots.")
 @options.scenario_numbers
 @options.as_json
-def compare_command(trace: Path | None, memslots: Path | None, as_json: bool, **asked: object) -> None:
+def compare_command(trace: Path | None, memslots: Path | None, as_json: bool, **asked: Any) -> None:
     """Two kernels or two strategies side by side: base, new, change with its 90 % interval, ~ where it cannot be told.
 
     Both sides are computed over the same draws of the parameters, so what they share cancels. For kernels it also says
@@ -385,7 +389,7 @@ def compare_command(trace: Path | None, memslots: Path | None, as_json: bool, **
     click.echo(render_comparison(result), nl=False)
 
 
-def compared(trace: Path | None, memslots: Path | None, **asked: object) -> Versus:
+def compared(trace: Path | None, memslots: Path | None, **asked: Any) -> Versus:
     """The comparison that the options ask for: at every trigger, or on the events of a trace."""
     from costmodel.decision.versus import compare_sides, sides
     from costmodel.evidence.store import load
@@ -438,7 +442,7 @@ def breakeven_command(
     workload: str,
     kernel: str,
     as_json: bool,
-    **numbers: float | None,
+    **numbers: Any,
 ) -> None:
     """Where one strategy becomes cheaper than the other, with the 90 % interval of the break-even.
 
@@ -484,14 +488,16 @@ def breakeven_command(
 
 def _spread(row: Row, found: BreakEven) -> str:
     """Median and interval; an end outside the swept range as `> 64 GiB`."""
-    points = (row.low, row.median, row.high, row.at_medians)
+    low, median, high = row.low, row.median, row.high
+    points = (low, median, high, row.at_medians)
     sign = {"below": "<", "above": ">"}
     texts = [
         quantity(point, row.unit) if point is not None else f"{sign[side]} {quantity(found.ends[side], row.unit)}"
         for point, side in zip(points, row.beyond, strict=True)
     ]
-    whole = None not in points[:3]
-    spread = interval(*points[:3], row.unit) if whole else f"{texts[1]} [{texts[0]}, {texts[2]}]"
+    spread = f"{texts[1]} [{texts[0]}, {texts[2]}]"
+    if low is not None and median is not None and high is not None:
+        spread = interval(low, median, high, row.unit)
     return f"{spread}  (at the medians {texts[3]})"
 
 
@@ -582,7 +588,7 @@ def _known(
     from costmodel.kvm.setup import setup as setup_of
 
     found: dict[str, bool] = {}
-    memory = {name: value for name, value in setup.items() if name != "noncoherent_dma"}
+    memory: dict[str, Any] = {name: value for name, value in setup.items() if name != "noncoherent_dma"}
     dma = bool(setup["noncoherent_dma"])
     told = bool(machine or kernel) or _told(setup)
     if told:
@@ -648,7 +654,8 @@ def _batch(file: TextIO) -> None:
                 f"a cell is longer than {LONGEST_CELL} characters", file=name, row=number, remedy="shorten it"
             )
         try:
-            verdict = judge(*cells)
+            guest, trigger, strategy = cells
+            verdict = judge(guest, trigger, strategy)
         except CostModelError as error:
             raise BadInput(str(error), file=name, row=number, remedy="see `costmodel list`") from None
         out.append((*cells, verdict.label, verdict.predicates, verdict.reason))
@@ -720,10 +727,10 @@ def predict_command(machine: str, cells: TextIO) -> None:
     """Predicted time of each range flush and its 90 % interval for a new run, as CSV: the same columns and order.
 
     The time is that of a whole call as the kernel's loop takes it, both fences included; the slope, the mean per line
-    without them, has a column of its own. States are dirty, clean and absent: how one CPU left the range before the call.
-    A catalogued machine that nobody measured takes CLFLUSHOPT only, from the measured machines of its core generation or
-    vendor, with the wide interval of one machine more; what its caches do not hold of a range is absent, and the note
-    says of which lines the slope is.
+    without them, has a column of its own. States are dirty, clean and absent: how one CPU left the range before the
+    call. A catalogued machine that nobody measured takes CLFLUSHOPT only, from the measured machines of its core
+    generation or vendor, with the wide interval of one machine more; what its caches do not hold of a range is absent,
+    and the note says of which lines the slope is.
     """
     from costmodel.evidence.store import load
 
@@ -733,7 +740,7 @@ def predict_command(machine: str, cells: TextIO) -> None:
     click.echo(predicted(predictor, cells), nl=False)
 
 
-def of_host(profile: object) -> Predictor:
+def of_host(profile: Profile) -> Predictor:
     """From the host's own sweep: interpolation between measured ranges."""
     from costmodel.calibration.host_flush import LINE_BYTES, FlushModel, cells_of
 
@@ -793,7 +800,7 @@ def _lines(state: str, cached: float, present: float) -> str:
     return state if present == cached else f"{100 * present:.2g} % {state} and {100 * (1 - present):.2g} % absent"
 
 
-def _writeback(draws: object) -> object:
+def _writeback(draws: Draws) -> numpy.ndarray | float:
     """Draws of the write-back bandwidth; no bound where nobody published it."""
     import numpy
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -164,7 +165,7 @@ def calibrate_command(machine: str | None, host: str | None, against: str | None
     evidence = load()
     wanted = [evidence.machine(machine)] if machine else list(evidence.machines.values())
     calibration = Calibration(evidence)
-    result = record(calibration, [parameter_set(calibration, entry) for entry in wanted])
+    result: dict[str, Any] = record(calibration, [parameter_set(calibration, entry) for entry in wanted])
     if as_json:
         options.print_json(result)
         return

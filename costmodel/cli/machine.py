@@ -61,8 +61,8 @@ Examples:
 def add(name: str, id: str | None) -> None:
     """Keep a machine under an id of your own, with where each number comes from.
 
-    Writes one TOML file into COSTMODEL_MACHINES, or costmodel/machines under XDG_DATA_HOME or ~/.local/share; correct in
-    it what you know better. Nothing in the catalogue changes.
+    Writes one TOML file into COSTMODEL_MACHINES, or costmodel/machines under XDG_DATA_HOME or ~/.local/share; correct
+    in it what you know better. Nothing in the catalogue changes.
     """
     from costmodel.errors import BadInput
     from costmodel.evidence import machine_input, machines, store

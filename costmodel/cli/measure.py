@@ -7,7 +7,7 @@ import io
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import click
 
@@ -379,7 +379,7 @@ def wbinvd(yes: bool, dirty: bool, as_json: bool) -> None:
     ):
         for text in probe.planned(host):
             click.echo(text, err=True)
-        result = probe.measure(host, changes, usable_cpus()[-1], dirty)
+        result = probe.measure(host, cast("Changes", changes), usable_cpus()[-1], dirty)
     if as_json:
         options.print_json(result.as_json())
     else:

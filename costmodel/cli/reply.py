@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,14 +27,14 @@ Examples:
 @click.option("--send-ready", is_flag=True, help="Fail unless the mail can be sent as it is.")
 @options.scenario_numbers
 def reply_command(
-    file: Path, patterns: tuple[str, ...], message_id: str | None, send_ready: bool, **asked: object
+    file: Path, patterns: tuple[str, ...], message_id: str | None, send_ready: bool, **asked: Any
 ) -> None:
-    """Answer a mail with numbers: an RFC 5322 message on stdout for `git send-email`, 7-bit plain text, or UTF-8 where a
-    quote or a name needs it.
+    """Answer a mail with numbers: an RFC 5322 message on stdout for `git send-email`, 7-bit plain text, or UTF-8 where
+    a quote or a name needs it.
 
-    FILE is a raw mail, an mbox (also .gz), a public-inbox file or the page of a mail archive (HTML or its text; of one mail
-    or of a thread), or - for stdin. What the file does not tell, such as who wrote a line that is quoted, gives a draft that
-    names what is missing. Nothing is ever made up.
+    FILE is a raw mail, an mbox (also .gz), a public-inbox file or the page of a mail archive (HTML or its text; of one
+    mail or of a thread), or - for stdin. What the file does not tell, such as who wrote a line that is quoted, gives a
+    draft that names what is missing. Nothing is ever made up.
     """
     from costmodel.mail.read import read
     from costmodel.mail.reply import choose, reply

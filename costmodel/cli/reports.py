@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -93,7 +94,7 @@ def report_command(
     click.echo(f"{len(todo)} reports in {out}" + ("" if guest or machine else f", overview {out / 'index.html'}"))
 
 
-def _trace(trace: Path, asked: dict[str, object], out: Path) -> None:
+def _trace(trace: Path, asked: dict[str, Any], out: Path) -> None:
     """Page, text and JSON of a replayed trace."""
     from costmodel.report import build
     from costmodel.report.trace import files as files_of
@@ -110,9 +111,9 @@ SWITCHES = {"true": True, "false": False}
 OPTIONS = ("guest", "machine", "workload", "kernel")
 
 
-def _parse(extra: tuple[str, ...]) -> dict[str, object]:
+def _parse(extra: tuple[str, ...]) -> dict[str, Any]:
     """NAME=VALUE pairs as numbers where they are numbers; the contract checks names and types."""
-    values: dict[str, object] = {}
+    values: dict[str, Any] = {}
     for item in extra:
         name, separator, text = item.partition("=")
         if not separator:
@@ -156,7 +157,8 @@ Examples:
 def validate_command(sections: tuple[str, ...], everything: bool, page: Path | None, as_json: bool) -> None:
     """The scoreboard: held-out errors, simulation, upstream decisions, lore, certified regressions.
 
-    Exit code 1 if a row fails without an explanation. Simulation and certified regressions are shown as they were last run.
+    Exit code 1 if a row fails without an explanation. Simulation and certified regressions are shown as they were last
+    run.
     """
     from costmodel.errors import BadInput
     from costmodel.evidence.store import load
@@ -228,7 +230,7 @@ Examples:
 @table_options
 @options.scenario_numbers
 @options.as_json
-def block_command(as_json: bool, **asked: object) -> None:
+def block_command(as_json: bool, **asked: Any) -> None:
     """The table of one trigger for a commit message: what each kernel does and what that costs, with its limits.
 
     Prose has at most 72 columns, the table 75; each row says MODEL or MEASURED.
@@ -245,7 +247,7 @@ def block_command(as_json: bool, **asked: object) -> None:
     click.echo(render_block(result), nl=False)
 
 
-def rows(*, guests: tuple[str, ...], machine: str, workload: str, **asked: object):
+def rows(*, guests: tuple[str, ...], machine: str, workload: str, **asked: Any):
     """The alternatives that the options ask for."""
     from costmodel.decision.alternatives import alternatives
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import cast
 
 import click
 from click.shell_completion import CompletionItem
@@ -41,7 +42,7 @@ class Bytes(click.ParamType):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The size in bytes."""
-        size = bytes_of(value) if isinstance(value, str) else float(value)
+        size = bytes_of(value) if isinstance(value, str) else float(cast(float, value))
         if size is None or not size > 0:
             raise _refused(param, f"{value!r} is no size above zero")
         return size

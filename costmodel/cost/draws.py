@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy
 
@@ -40,7 +41,9 @@ class Draws:
         return self._values[name]
 
     def with_values(self, **values: numpy.ndarray) -> Draws:
-        """The same draws with some parameters replaced (arrays that broadcast with the rest); use is recorded in both."""
+        """The same draws with some parameters replaced (arrays that broadcast with the rest); use is recorded in
+        both.
+        """
         other = Draws(self.parameters, self.n, fixed={**self._values, **values})
         other.used = self.used
         return other
@@ -74,7 +77,7 @@ class Case:
         """The same over other draws."""
         return replace(self, draws=draws)
 
-    def where(self, **changes: object) -> Case:
+    def where(self, **changes: Any) -> Case:
         """The same in a scenario with some numbers changed."""
         return replace(self, scenario=replace(self.scenario, **changes))
 

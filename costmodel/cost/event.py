@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy
 
@@ -148,22 +149,25 @@ def whole_cache(
 
 
 def domain_writeback(draws: Draws, machine: Machine) -> numpy.ndarray:
-    """Write-back bandwidth of one domain: its own limit, at most the socket's; the socket's where it is the only one."""
+    """Write-back bandwidth of one domain: its own limit, at most the socket's; the socket's where it is the only
+    one.
+    """
     socket = draws["writeback_bytes_per_s"]
     return socket if machine.domains_per_socket == 1 else numpy.minimum(draws["domain_writeback_bytes_per_s"], socket)
 
 
 def cpus_outside(machine: Machine, spread: Spread, cpus: numpy.ndarray | float) -> numpy.ndarray:
     """CPUs that do not flush themselves, on the sockets on which others do."""
-    return numpy.maximum(0.0, spread.sockets * machine.logical_cpus / machine.sockets - numpy.asarray(cpus, float))
+    on_them = spread.sockets * machine.logical_cpus / machine.sockets
+    return numpy.asarray(numpy.maximum(0.0, on_them - numpy.asarray(cpus, float)))
 
 
 def at_rate(draws: Draws, machine: Machine, rate_per_s: numpy.ndarray) -> Draws:
     """The draws with the dirty share that a flush finds when it comes `rate_per_s` times a second (n,).
 
-    Each flush leaves the caches clean; the software of the domain makes lines dirty again. Without flushes as many lines
-    become dirty as its memory traffic writes back, F per second, so that lines change at F / (d (1 - d)) with d the share
-    then dirty. That a WBINVD leaves caches empty too is left out: what it finds valid is an upper bound.
+    Each flush leaves the caches clean; the software of the domain makes lines dirty again. Without flushes as many
+    lines become dirty as its memory traffic writes back, F per second, so that lines change at F / (d (1 - d)) with d
+    the share then dirty. That a WBINVD leaves caches empty too is left out: what it finds valid is an upper bound.
     """
     dirty = draws["dirty_fraction"]
     written = draws["traffic_fraction"] * domain_writeback(draws, machine) / machine.line_bytes
@@ -196,9 +200,16 @@ def cached_fraction(machine: Machine, range_bytes: numpy.ndarray | float) -> num
     return numpy.minimum(1.0, machine.cache_bytes / numpy.maximum(range_bytes, machine.line_bytes))
 
 
+class Term(TypedDict):
+    """A formula and what it is evaluated at."""
+
+    formula: str
+    arguments: dict[str, object]
+
+
 def present_arguments(
     draws: Draws, machine: Machine, resident_bytes: float, residency: str, range_bytes: numpy.ndarray | float
-) -> dict[str, object] | None:
+) -> Term | None:
     """Formula of the present share and its arguments; None for a hot range, which is all there as far as it fits."""
     if residency == "hot":
         return None
@@ -367,7 +378,9 @@ def leaves_rmp(trigger: str, scenario: Scenario) -> bool:
 
 
 def left_out(trigger: str, scenario: Scenario) -> str:
-    """What no source times and is small beside the rest, so that totals are given without it; empty where nothing is."""
+    """What no source times and is small beside the rest, so that totals are given without it; empty where nothing
+    is.
+    """
     return PSMASH if leaves_rmp(trigger, scenario) and scenario.folio_bytes == PAGE_BYTES else ""
 
 
@@ -406,7 +419,7 @@ def _range(case: Case, strategy: Strategy, range_bytes: numpy.ndarray | float) -
 
 def piece_bytes(strategy: Strategy, scenario: Scenario) -> float | None:
     """What a range flush takes between two fences: a page, a folio, or None where it takes the whole range."""
-    return {"gmem": scenario.folio_bytes, "pinned": PAGE_BYTES}.get(strategy.address_source)
+    return {"gmem": scenario.folio_bytes, "pinned": PAGE_BYTES}.get(strategy.address_source or "")
 
 
 def mixed_cost(case: Case, strategy: Strategy) -> tuple[EventCost, numpy.ndarray]:

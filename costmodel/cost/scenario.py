@@ -25,14 +25,13 @@ from costmodel.kvm.setup import setup as setup_of
 class Scenario:
     """`cpus_that_ran` is the size of the mask of CPUs that ran the guest since it was created; it only grows, so an
     unpinned guest has all online CPUs; `packed` says whether they fill one cache domain after the other or are dealt
-    out over all. `range_bytes` and `rate_per_s` override the workload at every trigger where a sweep sets them;
-    `rates` are (trigger, events per second) that the user measured: such a trigger is open. `counts` are (trigger,
-    events, seconds) that were counted, which tell how sure the rate is. In both, ALL stands for every event at the hook,
-    whatever caused it. `setup` says how the guest's memory is set up.
-    `kernel` is the catalogued range, `release` the (major, minor, patch) whose memory management it has, `version` the
-    kernel as it was asked for: a release, what uname -r prints, or the range where that was asked for.
-    `folio_bytes` is the folio size of guest_memfd: 4 KiB in every tree that was read.
-    `noncoherent_dma` says that a device of the guest does DMA that bypasses the caches.
+    out over all. `range_bytes` and `rate_per_s` override the workload at every trigger where a sweep sets them; `rates`
+    are (trigger, events per second) that the user measured: such a trigger is open. `counts` are (trigger, events,
+    seconds) that were counted, which tell how sure the rate is. In both, ALL stands for every event at the hook,
+    whatever caused it. `setup` says how the guest's memory is set up. `kernel` is the catalogued range, `release` the
+    (major, minor, patch) whose memory management it has, `version` the kernel as it was asked for: a release, what
+    uname -r prints, or the range where that was asked for. `folio_bytes` is the folio size of guest_memfd: 4 KiB in
+    every tree that was read. `noncoherent_dma` says that a device of the guest does DMA that bypasses the caches.
     `elsewhere` holds loads of other workloads: they tell the range of a trigger that this workload does not pull.
     """
 
@@ -57,7 +56,9 @@ class Scenario:
     noncoherent_dma: bool = False
 
     def on(self, version: str) -> Scenario:
-        """The same on another kernel: a version such as `6.12.61`, a range, `newest` or what uname -r prints. Raises BadInput."""
+        """The same on another kernel: a version such as `6.12.61`, a range, `newest` or what uname -r prints. Raises
+        BadInput.
+        """
         kernel = kernels.settled(version, self.guest)
         return replace(
             self,
@@ -93,8 +94,8 @@ class Scenario:
 
     @property
     def trigger_of_all(self) -> str | None:
-        """The trigger whose ranges stand for those of ALL events: the first of the workload, else of all, that passes the
-        hook and can happen.
+        """The trigger whose ranges stand for those of ALL events: the first of the workload, else of all, that passes
+        the hook and can happen.
         """
         ids = [load.trigger for load in self.workload.triggers] + [trigger.id for trigger in triggers_of(self.guest)]
         return next((id for id in ids if TRIGGERS[id].in_window and self._can_happen(id).fires), None)
@@ -106,7 +107,9 @@ class Scenario:
         return own and ALL in given and trigger == self.trigger_of_all
 
     def firing(self, trigger: str) -> events.Firing:
-        """Whether the guest's setup lets `trigger` happen on this release. A rate that somebody measured says that it does."""
+        """Whether the guest's setup lets `trigger` happen on this release. A rate that somebody measured says that it
+        does.
+        """
         found = self._can_happen(trigger)
         measured = self.rate(trigger)
         return found if measured is None or numpy.all(measured == 0) else replace(found, fires=True, why="")
@@ -137,8 +140,8 @@ class Scenario:
         return load.range_bytes if load else ((PAGE_BYTES, 1.0),)
 
     def range_is_assumed(self, trigger: str) -> bool:
-        """Whether nothing published tells the range of the trigger, so that one page stands for it. Where nobody's lines are
-        at stake there is no range.
+        """Whether nothing published tells the range of the trigger, so that one page stands for it. Where nobody's
+        lines are at stake there is no range.
         """
         told = self.range_bytes is not None or self.shape(trigger) is not None or TRIGGERS[trigger].lines is None
         return not told and TRIGGERS[trigger].path not in WHOLE_GUEST
@@ -192,8 +195,8 @@ def release_of(guest: str, version: str) -> tuple[int, int, int]:
 
 
 def version_of(version: str) -> str:
-    """A kernel as a user gives it: what uname -r prints, a release such as `6.12.61`, or the range where that or `newest`
-    was asked for. Raises BadInput.
+    """A kernel as a user gives it: what uname -r prints, a release such as `6.12.61`, or the range where that or
+    `newest` was asked for. Raises BadInput.
     """
     if kernels.is_build(version):
         return builds.parse(version).name
@@ -293,7 +296,7 @@ def _check_stocks(load: Workload, resident_bytes: float) -> None:
         piece = TRIGGERS[entry.trigger].stock_bytes
         if piece is None or entry.loop != "once":
             continue
-        most, events_ = math.ceil(resident_bytes / piece), entry.events_per_cycle.value
+        most, events_ = math.ceil(resident_bytes / piece), entry.number("events_per_cycle")
         if events_ > most:
             raise BadInput(
                 f"{events_:g} events of {entry.trigger}, but the guest has {most} pieces of {piece:g} bytes to give",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from costmodel.cost import event
 from costmodel.cost.draws import Case, Draws, medians
-from costmodel.cost.event import cpus_flushed, folios, invalidates, leaves_rmp, piece_bytes
+from costmodel.cost.event import Term, cpus_flushed, folios, invalidates, leaves_rmp, piece_bytes
 from costmodel.cost.scenario import Scenario
 from costmodel.formulas.compiled import slope, value
 from costmodel.kvm.catalog import STRATEGIES, Strategy
@@ -22,9 +22,9 @@ def elasticities(case: Case, strategy: str) -> dict[str, float]:
     if not (entry.whole_cache or entry.instruction == "clflushopt"):
         return {}
     parts = [
-        (weight * times, *part)
+        (weight * times, formula, arguments, present)
         for size, weight in case.scenario.ranges(case.trigger)
-        for times, *part in _parts(entry, case.trigger, case.scenario, at, size)
+        for times, formula, arguments, present in _parts(entry, case.trigger, case.scenario, at, size)
     ]
     cost = sum(weight * float(value(formula, **arguments)[0]) for weight, formula, arguments, _ in parts)
     found = {}
@@ -36,7 +36,7 @@ def elasticities(case: Case, strategy: str) -> dict[str, float]:
     return found
 
 
-def _slope(name: str, formula: str, arguments: dict[str, object], present: dict[str, object] | None) -> float:
+def _slope(name: str, formula: str, arguments: dict[str, object], present: Term | None) -> float:
     """d CPU time / d parameter; the position of the present share acts through that share, and a socket's bandwidth is
     that of its only domain too.
     """
@@ -51,9 +51,9 @@ def _slope(name: str, formula: str, arguments: dict[str, object], present: dict[
 
 def _parts(
     strategy: Strategy, trigger: str, scenario: Scenario, at: Draws, size: float
-) -> list[tuple[float, str, dict[str, object], dict[str, object] | None]]:
+) -> list[tuple[float, str, dict[str, object], Term | None]]:
     """What one event of `size` bytes is made of: how often, formula, arguments, and where its present share is from."""
-    found = []
+    found: list[tuple[float, str, dict[str, object], Term | None]] = []
     if strategy.whole_cache:
         found.append((1.0, "whole_cache_event", _whole(strategy, scenario, at), None))
         if (calls := float(folios(trigger, scenario, size))) > 1:
@@ -94,7 +94,7 @@ def _whole(strategy: Strategy, scenario: Scenario, at: Draws) -> dict[str, objec
 
 def _range(
     strategy: Strategy, trigger: str, scenario: Scenario, at: Draws, range_bytes: float
-) -> tuple[str, dict[str, object], dict[str, object] | None]:
+) -> tuple[str, dict[str, object], Term | None]:
     """Formula, its arguments, and how the present share follows from its position (None where it is given)."""
     machine, load = scenario.machine, scenario.shape(trigger)
     residency = load.residency if load else "unknown"

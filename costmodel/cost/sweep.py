@@ -1,4 +1,6 @@
-"""Costs along an axis: the axes, curves and crossings, the map of the cheapest strategy, HYBRID caps, and break-evens."""
+"""Costs along an axis: the axes, curves and crossings, the map of the cheapest strategy, HYBRID caps, and
+break-evens.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.event import PAGE_BYTES, mixed_cost
 from costmodel.cost.scenario import Scenario
 from costmodel.cost.total import Total, event_of, total
-from costmodel.errors import BadInput, MissingNumber, UnknownName
+from costmodel.errors import BadInput, MissingNumber, UnknownName, stated
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
 from costmodel.kvm.admissibility import judge
@@ -24,7 +26,9 @@ from costmodel.kvm.catalog import GUESTS, STRATEGIES, triggers_of
 
 @dataclass(frozen=True)
 class Axis:
-    """`at(scenario, value)` is the scenario with the axis set; `values(scenario)` a logarithmic grid; `here` its value."""
+    """`at(scenario, value)` is the scenario with the axis set; `values(scenario)` a logarithmic grid; `here` its
+    value.
+    """
 
     id: str
     label: str
@@ -204,7 +208,8 @@ def sweep(case: Case, strategies: Sequence[str], over: str) -> Curves:
             if cost.refused:
                 refused[strategy] = cost.refused
                 break
-            rows.append(cost.host_cpu_s_per_s if over == "rate_per_s" else cost.event.stolen_s)
+            lost = cost.host_cpu_s_per_s if over == "rate_per_s" else cost.priced.stolen_s
+            rows.append(stated(lost, f"the rate of {case.trigger}"))
         else:
             low, median, high = numpy.quantile(numpy.stack(rows), (0.05, 0.5, 0.95), axis=1)
             series[strategy] = Band(low, median, high)
@@ -225,8 +230,8 @@ def sweep(case: Case, strategies: Sequence[str], over: str) -> Curves:
 
 
 def _crossings(x: numpy.ndarray, series: dict[str, Band]) -> list[Crossing]:
-    """Where the lowest median changes hands, interpolated in the logarithms; a tie, as where both take the whole host, is no
-    change: the other one must be cheaper beyond it.
+    """Where the lowest median changes hands, interpolated in the logarithms; a tie, as where both take the whole host,
+    is no change: the other one must be cheaper beyond it.
     """
     names = list(series)
     if len(names) < 2:
@@ -253,8 +258,8 @@ def winner_map(case: Case, strategies: Sequence[str]) -> HeatMap:
     costed = [s for s in strategies if total(case.over(at), s).refused is None]
     rows = []
     for point in y:
-        there = replace(y_axis.at(case.scenario, float(point)), range_bytes=x)
-        costs = [total(Case(case.trigger, there, at), s).event.stolen_s for s in costed]
+        there = Case(case.trigger, y_axis.at(case.scenario, float(point)), at).where(range_bytes=x)
+        costs = [total(there, s).priced.stolen_s for s in costed]
         rows.append(numpy.argmin(numpy.stack([numpy.broadcast_to(cost, x.shape) for cost in costs]), axis=0))
     return HeatMap(
         case.trigger,
@@ -283,7 +288,7 @@ def cap_bytes(
     ranged: str,
     whole: str,
     by: str = "stolen_s",
-    found: dict[tuple, numpy.ndarray] | None = None,
+    found: dict[tuple[object, ...], numpy.ndarray] | None = None,
 ) -> numpy.ndarray:
     """Longest range (n,), in whole lines or pages, that `ranged` flushes for no more than `whole` costs, by CPU time
     (`stolen_s`) or latency (`time_s`). Raises MissingNumber where a term is unknown.
@@ -294,7 +299,8 @@ def cap_bytes(
     limit_s = getattr(event_of(case, STRATEGIES[whole])[0], by)
 
     def excess_s(grains: numpy.ndarray) -> numpy.ndarray:
-        return getattr(mixed_cost(case.where(range_bytes=grains * grain), STRATEGIES[ranged])[0], by) - limit_s
+        cost, _ = mixed_cost(case.where(range_bytes=grains * grain), STRATEGIES[ranged])
+        return numpy.asarray(getattr(cost, by) - limit_s)
 
     knots = numpy.array([[1.0], [_knee(case.scenario, grain)], [MOST_BYTES / grain]])
     at_knots = numpy.broadcast_to(excess_s(knots), (len(knots), case.draws.n))
@@ -307,7 +313,7 @@ def cap_bytes(
 
 def _knee(scenario: Scenario, grain: float) -> float:
     """Where a range fills all caches, in grains: up to there its cost is linear in the length."""
-    return max(2.0, numpy.floor(scenario.machine.cache_bytes / grain))
+    return max(2.0, float(numpy.floor(scenario.machine.cache_bytes / grain)))
 
 
 def _last_affordable(
@@ -416,13 +422,16 @@ def break_even(evidence: Evidence, case: Scenario, trigger: str, strategies: Seq
     inside = numpy.isfinite(roots) & (roots > 0)
     spread = _quantiles(roots)
     if not any(0 < point < numpy.inf for point in spread):
-        cheaper = min(costs, key=lambda cost: float(numpy.median(cost.event.stolen_s))).strategy
+        cheaper = min(costs, key=lambda cost: float(numpy.median(cost.priced.stolen_s))).strategy
         return BreakEven((first, second), over, line.unit, low, high, (), cheaper, extrapolated)
     centre = float(_roots(trigger, strategies, case, middle, line)[0])
     points = [*spread, centre]
-    told = [point if 0 < point < numpy.inf else None for point in points]
-    beyond = tuple("" if 0 < point < numpy.inf else "below" if point <= 0 else "above" for point in points)
-    row = Row("break-even", *told, line.unit, float(inside.mean()), beyond)
+    low_, median, high_, here = (point if 0 < point < numpy.inf else None for point in points)
+    below, at_median, above, at_here = (
+        "" if 0 < point < numpy.inf else "below" if point <= 0 else "above" for point in points
+    )
+    beyond = (below, at_median, above, at_here)
+    row = Row("break-even", low_, median, high_, here, line.unit, float(inside.mean()), beyond)
     return BreakEven((first, second), over, line.unit, low, high, (row,), None, extrapolated)
 
 
@@ -432,7 +441,9 @@ def _quantiles(roots: numpy.ndarray) -> list[float]:
 
 
 def _refuse_no_choice(guest: str, trigger: str, strategies: Sequence[str]) -> None:
-    """Raise BadInput where a rule says that one of the two can never be used there; a condition that fails is no such rule."""
+    """Raise BadInput where a rule says that one of the two can never be used there; a condition that fails is no such
+    rule.
+    """
     verdicts = [judge(guest, trigger, name) for name in strategies]
     ruled_out = next(((n, v) for n, v in zip(strategies, verdicts, strict=True) if v.label == "no" and v.needed), None)
     if ruled_out is None or STRATEGIES[ruled_out[0]].skips:
@@ -446,8 +457,8 @@ def _refuse_no_choice(guest: str, trigger: str, strategies: Sequence[str]) -> No
 
 
 def _open_question(guest: str, strategies: Sequence[str]) -> str:
-    """A guest type and a trigger at which a flush is due and no rule excludes either strategy, of the same guest type if
-    there is one.
+    """A guest type and a trigger at which a flush is due and no rule excludes either strategy, of the same guest type
+    if there is one.
     """
     for name in (guest, *GUESTS):
         for trigger in triggers_of(name):
@@ -471,10 +482,10 @@ def _loss_rates(case: Scenario, cost: Total, centre: Total) -> list[Row]:
     rows = []
     for share in LOSSES:
         known = {"lost_fraction": share, "logical_cpus": case.machine.logical_cpus}
-        if float(centre.event.stolen_s[0]) == 0:
+        if float(centre.priced.stolen_s[0]) == 0:
             continue
-        rates = value("rate_at_loss", stolen_cpu_s_per_event=cost.event.stolen_s, **known)
-        at = float(value("rate_at_loss", stolen_cpu_s_per_event=centre.event.stolen_s, **known)[0])
+        rates = value("rate_at_loss", stolen_cpu_s_per_event=cost.priced.stolen_s, **known)
+        at = float(value("rate_at_loss", stolen_cpu_s_per_event=centre.priced.stolen_s, **known)[0])
         low, mid, high = (float(x) for x in numpy.quantile(rates, (0.05, 0.5, 0.95)))
         rows.append(Row(f"{cost.strategy} costs {share:.0%} of the host", low, mid, high, at, "1/s", 1.0))
     return rows
@@ -489,13 +500,14 @@ def _roots(trigger: str, strategies: Sequence[str], case: Scenario, draws: Draws
     """
     low, high = line.span(case)
     grid = numpy.geomspace(low, high, ROOT_GRID)
-    ratio = []
+    ratios = []
     for x in grid:
-        one, other = (total(Case(trigger, line.at(case, float(x)), draws), name).event.stolen_s for name in strategies)
-        ratio.append(numpy.broadcast_to(numpy.log(numpy.maximum(one, 1e-15) / numpy.maximum(other, 1e-15)), (draws.n,)))
-    ratio = numpy.stack(ratio)
+        one, other = (total(Case(trigger, line.at(case, float(x)), draws), name).priced.stolen_s for name in strategies)
+        ratios.append(
+            numpy.broadcast_to(numpy.log(numpy.maximum(one, 1e-15) / numpy.maximum(other, 1e-15)), (draws.n,))
+        )
     logs = numpy.log(grid)
-    return numpy.array([_root(column, logs) for column in ratio.T])
+    return numpy.array([_root(column, logs) for column in numpy.stack(ratios).T])
 
 
 def _root(ratio: numpy.ndarray, logs: numpy.ndarray) -> float:

@@ -21,11 +21,12 @@ PER_VM_LOOPS = ("autonuma", "axis", "once")
 @dataclass(frozen=True)
 class Bill:
     """Arrays over the draws. `own_s` and `others_s`: CPU time per event from CPUs that run the guest, and from the
-    rest, who also wait for memory and fetch their lines again; `neighbour_fraction`: share of its time that a CPU of someone else loses if it is among those that flush (None
-    without a rate; 0 for a range flush, which stops one CPU only); `forced_cpus`: host CPUs that one attacking thread can
-    take at most (None where no VMM makes the event at will); `late_answer_s`: mean delay of the CPUs' answers from which
-    on waiting for the slowest takes longer than the flush (None for a range flush); `vms_at` maps a share of the host to
-    the number of equal VMs that loses it (None where one thread serves all VMs or no rate is known).
+    rest, who also wait for memory and fetch their lines again; `neighbour_fraction`: share of its time that a CPU of
+    someone else loses if it is among those that flush (None without a rate; 0 for a range flush, which stops one CPU
+    only); `forced_cpus`: host CPUs that one attacking thread can take at most (None where no VMM makes the event at
+    will); `late_answer_s`: mean delay of the CPUs' answers from which on waiting for the slowest takes longer than the
+    flush (None for a range flush); `vms_at` maps a share of the host to the number of equal VMs that loses it (None
+    where one thread serves all VMs or no rate is known).
     """
 
     own_s: numpy.ndarray
@@ -66,7 +67,7 @@ def _neighbour(cost: Total, whole_cache: bool) -> numpy.ndarray | None:
     if cost.rate_per_s is None:
         return None
     return (
-        numpy.minimum(1.0, cost.rate_per_s * cost.event.guest_s) if whole_cache else numpy.zeros_like(cost.rate_per_s)
+        numpy.minimum(1.0, cost.rate_per_s * cost.priced.guest_s) if whole_cache else numpy.zeros_like(cost.rate_per_s)
     )
 
 
@@ -79,14 +80,15 @@ def _vms(cost: Total, scenario: Scenario, share: float) -> numpy.ndarray | None:
         lost_fraction=share,
         logical_cpus=scenario.machine.logical_cpus,
         rate_per_s=cost.rate_per_s,
-        stolen_cpu_s_per_event=cost.event.stolen_s,
+        stolen_cpu_s_per_event=cost.priced.stolen_s,
     )
 
 
 # What several guests on one host lose together.
 #
 # A flush on all CPUs stops every guest's vCPUs, and leaves the next flush, whoever asks for it, fewer dirty lines. That
-# flushes of several guests wait for the same CPUs is left out: it makes closed loops slower, so the sum is an upper bound.
+# flushes of several guests wait for the same CPUs is left out: it makes closed loops slower, so the sum is an upper
+# bound.
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,9 @@ class Part:
 
     @property
     def loops(self) -> int:
-        """Loops that make the events: one for each guest, but one for all where a kernel thread of the host scans them."""
+        """Loops that make the events: one for each guest, but one for all where a kernel thread of the host scans
+        them.
+        """
         load = self.scenario.load(self.trigger)
         shared = self.scenario.rate(self.trigger) is None and load is not None and load.loop == "closed_batch"
         return 1 if shared else self.vms
@@ -128,7 +132,9 @@ def losses(parts: Sequence[Part], draws: Draws, rate_of: Rate = event_rate) -> l
 def _once(
     parts: Sequence[Part], found: Sequence[Draws], rate_of: Rate
 ) -> tuple[list[numpy.ndarray], list[numpy.ndarray]]:
-    """Events per second of all loops of each part, and the CPU time that one of them takes; none where no rate is known."""
+    """Events per second of all loops of each part, and the CPU time that one of them takes; none where no rate is
+    known.
+    """
     rates, stolen = [], []
     for part, draws in zip(parts, found, strict=True):
         entry = STRATEGIES[part.strategy]

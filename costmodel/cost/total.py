@@ -1,4 +1,6 @@
-"""Totals of one strategy at one trigger: event rates, CPU time per second, and how far the kernel's lock-up limits are."""
+"""Totals of one strategy at one trigger: event rates, CPU time per second, and how far the kernel's lock-up limits
+are.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from scipy.special import gammaincinv
 from costmodel.cost.draws import Case, Draws, uniforms
 from costmodel.cost.event import EventCost, at_rate, mixed_cost
 from costmodel.cost.scenario import Scenario
-from costmodel.errors import MissingNumber
+from costmodel.errors import MissingNumber, stated
 from costmodel.evidence.records import TriggerLoad
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
@@ -41,10 +43,10 @@ def event_rate(case: Case, strategy: Strategy) -> numpy.ndarray | None:
     if load.loop == "closed_batch":
         return value(
             "closed_rate",
-            threads=load.threads.value,
-            event_fraction=load.event_fraction.value,
+            threads=load.number("threads"),
+            event_fraction=load.number("event_fraction"),
             events_per_cycle=_events_per_cycle(load, case.scenario),
-            sleep_s=load.sleep_s.value,
+            sleep_s=load.number("sleep_s"),
             cycle_flush_s=_cycle_flush_s(strategy, load, case.scenario, case.draws),
         )
     ranges = ranges_per_pass(load, case.scenario)
@@ -55,9 +57,9 @@ def least_rate(case: Case, strategy: Strategy) -> numpy.ndarray | None:
     """Events per second (n,) that the tunables allow at least: one range per longest scan period; none where a thread
     scans what it need not change. None where `event_rate` is no ceiling.
     """
-    if not is_ceiling(case.scenario, case.trigger):
-        return None
     load = case.scenario.load(case.trigger)
+    if load is None or not is_ceiling(case.scenario, case.trigger):
+        return None
     if load.loop == "closed_batch":
         return numpy.zeros(case.draws.n)
     return _numa("numa_rate_at_least", strategy, load, case.scenario, case.draws, "numa_scan_period_max_s", 1.0)
@@ -69,20 +71,22 @@ def is_ceiling(scenario: Scenario, trigger: str) -> bool:
 
 
 def stock(scenario: Scenario, trigger: str) -> float | None:
-    """The most events that the guest has left to give, where each uses up a piece of it; None where it can go on for ever."""
+    """The most events that the guest has left to give, where each uses up a piece of it; None where it can go on for
+    ever.
+    """
     piece = TRIGGERS[trigger].stock_bytes
     return None if piece is None else float(math.ceil(scenario.resident_bytes / piece))
 
 
 def _counted(count: float, seconds: float, draws: Draws) -> numpy.ndarray:
     """Rates that a Poisson count allows: a gamma distribution, by the prior of Jeffreys."""
-    return gammaincinv(count + JEFFREYS, uniforms("counted_rate", draws.n)) / seconds
+    return numpy.asarray(gammaincinv(count + JEFFREYS, uniforms("counted_rate", draws.n)) / seconds)
 
 
 def _events_per_cycle(load: TriggerLoad, scenario: Scenario) -> float:
     """Events of one cycle: as many as the thread scans, and no more than the guest has pieces."""
     left = stock(scenario, load.trigger)
-    return load.events_per_cycle.value if left is None else min(load.events_per_cycle.value, left)
+    return load.number("events_per_cycle") if left is None else min(load.number("events_per_cycle"), left)
 
 
 def _cycle_flush_s(strategy: Strategy, load: TriggerLoad, scenario: Scenario, draws: Draws) -> numpy.ndarray:
@@ -130,7 +134,7 @@ def _numa(
     )
     return value(
         formula,
-        event_fraction=load.event_fraction.value,
+        event_fraction=load.number("event_fraction"),
         flushes_per_pass=ranges,
         numa_scan_period_s=period_s,
         numa_limiter_factor=tunables["numa_limiter_factor"],
@@ -149,16 +153,18 @@ def is_closed(scenario: Scenario, trigger: str) -> bool:
 
 Rate = Callable[[Case, Strategy], numpy.ndarray | None]
 REFINEMENTS = 3
-"""A flush that comes often finds fewer dirty lines, ends sooner, and may come sooner: times that this is followed up."""
+"""A flush that comes often finds fewer dirty lines, ends sooner, and may come sooner: times that this is followed
+up.
+"""
 
 
 @dataclass(frozen=True)
 class Total:
     """Cost over the draws. `rate_per_s` is None where nobody published a rate; `refused` names a missing number.
 
-    `least_per_s` is the floor of a rate that is a ceiling, None where the rate was measured or is none; `least_stolen_s`
-    is the CPU time that one event takes at that floor. `never` says why the trigger cannot happen, empty where it can.
-    `parameters` are the names of the parameters that went in.
+    `least_per_s` is the floor of a rate that is a ceiling, None where the rate was measured or is none;
+    `least_stolen_s` is the CPU time that one event takes at that floor. `never` says why the trigger cannot happen,
+    empty where it can. `parameters` are the names of the parameters that went in.
     """
 
     trigger: str
@@ -174,6 +180,11 @@ class Total:
     least_per_s: numpy.ndarray | None = None
     least_stolen_s: numpy.ndarray | None = None
     never: str = ""
+
+    @property
+    def priced(self) -> EventCost:
+        """Cost of one event. Raises MissingNumber with the gap where it was refused."""
+        return stated(self.event, self.refused or f"{self.strategy} at {self.trigger}")
 
     @property
     def at_most(self) -> bool:
@@ -209,7 +220,7 @@ class Total:
         """Share of time a vCPU of the guest stands still (lower bound)."""
         if self.event is None or self.rate_per_s is None:
             return None
-        return numpy.minimum(1.0, self.rate_per_s * self.event.guest_s)
+        return numpy.asarray(numpy.minimum(1.0, self.rate_per_s * self.event.guest_s))
 
     @property
     def in_progress_fraction(self) -> numpy.ndarray | None:
@@ -240,7 +251,7 @@ def event_of(
     rate = rate_of(case, strategy)
     if rate is not None and strategy.whole_cache and numpy.any(rate > 0):
         for _ in range(REFINEMENTS):
-            found = at_rate(case.draws, case.scenario.machine, rate)
+            found = at_rate(case.draws, case.scenario.machine, stated(rate, f"the rate of {case.trigger}"))
             event, p99_s = mixed_cost(case.over(found), strategy)
             rate = rate_of(case.over(found), strategy)
     return event, p99_s, rate

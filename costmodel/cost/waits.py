@@ -120,7 +120,7 @@ class Window:
             return numpy.full_like(self.length_s, range_fraction)
         with numpy.errstate(divide="ignore", invalid="ignore", over="ignore"):
             merged = value(formula, range_fraction=range_fraction, rate_per_s=self.rate_per_s, **self._parts)
-        return numpy.clip(numpy.nan_to_num(merged, nan=1.0), range_fraction, 1.0)
+        return numpy.asarray(numpy.clip(numpy.nan_to_num(merged, nan=1.0), range_fraction, 1.0))
 
 
 def range_fraction(scenario: Scenario, trigger: str) -> float:
@@ -130,7 +130,9 @@ def range_fraction(scenario: Scenario, trigger: str) -> float:
 
 
 def _stalls(window: Window, share: float) -> tuple[numpy.ndarray, numpy.ndarray | None]:
-    """Mean and 99th percentile over all faults of the wait for invalidations in progress; None without a closed form."""
+    """Mean and 99th percentile over all faults of the wait for invalidations in progress; None without a closed
+    form.
+    """
     merged = window.merged(share)
     mean = value(
         "fault_stall",

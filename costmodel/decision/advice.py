@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy
 
@@ -16,6 +17,7 @@ from costmodel.cost.total import Total, total
 from costmodel.decision.choice import Study, dominates, running_strategies
 from costmodel.decision.estimates import interval_of
 from costmodel.decision.result import Advice, Interval, Sensitivity
+from costmodel.errors import stated
 from costmodel.kvm import kernels
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, Guest
 from costmodel.kvm.decisions import Remedy, remedies
@@ -26,12 +28,18 @@ from costmodel.numbers import P_BOUNDS, probability
 def _loss(costs: Sequence[Total]) -> numpy.ndarray | None:
     """Host CPU-seconds per second over the triggers that have a number."""
     rows = [cost.host_cpu_s_per_s for cost in costs if cost.host_cpu_s_per_s is not None]
-    return sum(rows) if rows else None
+    return _sum(rows)
 
 
-def _advice(studies: Sequence[Study], saved: numpy.ndarray | None, extrapolated: bool, **fields: object) -> Advice:
+def _sum(rows: Sequence[numpy.ndarray]) -> numpy.ndarray | None:
+    return sum(rows, start=numpy.zeros(())) if rows else None
+
+
+def _advice(studies: Sequence[Study], saved: numpy.ndarray | None, extrapolated: bool, **fields: Any) -> Advice:
     loss = _loss([s.cost(s.chosen.strategy) for s in studies if s.chosen])
-    share = float(numpy.median(saved) / numpy.median(loss)) if saved is not None and numpy.median(loss) > 0 else None
+    share = None
+    if saved is not None and (whole := float(numpy.median(stated(loss, "what the host loses")))) > 0:
+        share = float(numpy.median(saved)) / whole
     return Advice(
         saves_cpu_s_per_s=interval_of(saved, "1", extrapolated, float(studies[0].scenario.machine.logical_cpus))
         if saved is not None
@@ -43,8 +51,8 @@ def _advice(studies: Sequence[Study], saved: numpy.ndarray | None, extrapolated:
 
 
 def remedy_advice(studies: Sequence[Study]) -> list[Advice]:
-    """Non-flush remedies that apply to a trigger whose flush costs something here; the one after which least is left comes
-    first.
+    """Non-flush remedies that apply to a trigger whose flush costs something here; the one after which least is left
+    comes first.
     """
     whole = _loss([s.cost(s.chosen.strategy) for s in studies if s.chosen])
     costly = [s for s in studies if s.chosen and STRATEGIES[s.chosen.strategy].instruction != "none"]
@@ -63,7 +71,7 @@ def remedy_advice(studies: Sequence[Study]) -> list[Advice]:
         saved = _pinning(hit) if remedy.effect == "pin_vcpus" else _stopped(hit, remedy) if known else None
         if saved is not None and not numpy.median(saved) > 0:
             continue
-        marked = any(s.cost(s.chosen.strategy).extrapolated for s in hit)
+        marked = any(s.cost(s.picked.strategy).extrapolated for s in hit)
         found.append(
             _advice(
                 hit,
@@ -75,7 +83,9 @@ def remedy_advice(studies: Sequence[Study]) -> list[Advice]:
                 caveat=remedy.caveat if known or saved is not None else f"{UNTOLD}; {remedy.caveat}",
                 status="available now",
                 source=remedy.source,
-                left_cpu_s_per_s=None if saved is None else _left(whole, saved, marked, hit[0].scenario),
+                left_cpu_s_per_s=None
+                if saved is None or whole is None
+                else _left(whole, saved, marked, hit[0].scenario),
             )
         )
     return sorted(found, key=lambda a: a.left_cpu_s_per_s.median if a.left_cpu_s_per_s else math.inf)
@@ -87,23 +97,25 @@ UNTOLD = "how many of the events that were counted it stops, the count does not 
 
 def _left(whole: numpy.ndarray, saved: numpy.ndarray, extrapolated: bool, case: Scenario) -> Interval:
     """What is left of the loss at all triggers that have a rate, draw by draw."""
-    return interval_of(numpy.maximum(0.0, whole - saved), "1", extrapolated, case.machine.logical_cpus)
+    left = numpy.asarray(numpy.maximum(0.0, whole - saved))
+    found: Interval = interval_of(left, "1", extrapolated, case.machine.logical_cpus)
+    return found
 
 
 def _stopped(studies: Sequence[Study], remedy: Remedy) -> numpy.ndarray | None:
     if remedy.effect != "stops":
         return None
-    return _loss([s.cost(s.chosen.strategy) for s in studies])
+    return _loss([s.cost(s.picked.strategy) for s in studies])
 
 
 def _is_masked(study: Study) -> bool:
-    return STRATEGIES[study.chosen.strategy].scope == "mask"
+    return STRATEGIES[study.picked.strategy].scope == "mask"
 
 
 def _pinning(studies: Sequence[Study]) -> numpy.ndarray | None:
     """Loss with the mask of an unpinned guest minus the loss with one CPU per vCPU."""
     masked = [s for s in studies if _is_masked(s)]
-    before = _loss([s.cost(s.chosen.strategy) for s in masked])
+    before = _loss([s.cost(s.picked.strategy) for s in masked])
     if before is None:
         return None
     pinned = [
@@ -113,11 +125,12 @@ def _pinning(studies: Sequence[Study]) -> numpy.ndarray | None:
                 replace(s.scenario, cpus_that_ran=float(min(s.scenario.vcpus, s.scenario.machine.logical_cpus))),
                 s.draws,
             ),
-            s.chosen.strategy,
+            s.picked.strategy,
         )
         for s in masked
     ]
-    return before - _loss(pinned)
+    after = _loss(pinned)
+    return None if after is None else numpy.asarray(before - after)
 
 
 @dataclass(frozen=True)
@@ -139,15 +152,15 @@ class _Step:
 
 
 def upgrade_advice(studies: Sequence[Study]) -> list[Advice]:
-    """A released kernel of a maintained series, or the guest type that mainline has instead, if it does something cheaper
-    or safer: the one that mends most, then saves most, then is the smallest step.
+    """A released kernel of a maintained series, or the guest type that mainline has instead, if it does something
+    cheaper or safer: the one that mends most, then saves most, then is the smallest step.
     """
     if not studies:
         return []
     case = studies[0].scenario
     successor = GUESTS[case.guest].successor
     if successor and kernels.hosts(successor, case.kernel):
-        targets = [(None, replace(case, guest=successor))]
+        targets: list[tuple[Release | None, Scenario]] = [(None, replace(case, guest=successor))]
     else:
         newer = [release for release in releases() if release.version > case.release]
         targets = [(one, replace(case.on(one.name), guest=successor or case.guest)) for one in newer]
@@ -183,7 +196,7 @@ def _step(studies: Sequence[Study], release: Release | None, there: Scenario) ->
 
 
 def _upgrade(studies: Sequence[Study], step: _Step) -> Advice:
-    release = step.release
+    release = stated(step.release, "a release to upgrade to")
     series = ".".join(map(str, release.version[:2]))
     caveats = []
     if step.fixed:
@@ -197,7 +210,7 @@ def _upgrade(studies: Sequence[Study], step: _Step) -> Advice:
         caveats.append("the mask of CPUs that ran the guest only grows: it helps pinned guests most")
     return _advice(
         step.changed,
-        sum(step.saved) if step.saved else None,
+        _sum(step.saved),
         step.extrapolated,
         id="upgrade-kernel",
         kind="upgrade",
@@ -213,7 +226,7 @@ def _move(successor: Guest, step: _Step) -> Advice:
     needed = f" on {step.release.name} or newer" if step.release else ""
     return _advice(
         step.changed,
-        sum(step.saved) if step.saved else None,
+        _sum(step.saved),
         step.extrapolated,
         id="move-guest-type",
         kind="guest",
@@ -225,7 +238,9 @@ def _move(successor: Guest, step: _Step) -> Advice:
 
 
 def patch_advice(studies: Sequence[Study]) -> list[Advice]:
-    """Strategies that the kernel does not have at a trigger and that would cost less: worth patching, never a headline."""
+    """Strategies that the kernel does not have at a trigger and that would cost less: worth patching, never a
+    headline.
+    """
     grouped: dict[str, list[Study]] = {}
     for study in studies:
         for strategy in _cheaper(study):
@@ -241,7 +256,7 @@ def _cheaper(study: Study) -> list[str]:
     """Strategies that are not ruled out, not used here, and cheaper at the medians than what the kernel does."""
     if study.chosen is None or not study.firing.fires or study.cost(study.chosen.strategy).refused:
         return []
-    own = numpy.median(study.cost(study.chosen.strategy).event.stolen_s)
+    own = numpy.median(study.cost(study.chosen.strategy).priced.stolen_s)
     latest = running_strategies(study.scenario.on("newest"), study.trigger.id)
     open_ones = [
         c.strategy
@@ -251,7 +266,7 @@ def _cheaper(study: Study) -> list[str]:
         and c.verdict.label != "no"
         and c.verdict.state != "inadmissible"
         and study.cost(c.strategy).refused is None
-        and numpy.median(study.cost(c.strategy).event.stolen_s) < own
+        and numpy.median(study.cost(c.strategy).priced.stolen_s) < own
     ]
     skips = sorted(
         (s for s in open_ones if STRATEGIES[s].skips), key=lambda s: SKIP_PREFERENCE.index(STRATEGIES[s].skips)
@@ -261,16 +276,11 @@ def _cheaper(study: Study) -> list[str]:
 
 
 def _patch(strategy: str, studies: Sequence[Study]) -> Advice:
-    verdicts: Mapping[str, str] = {
-        s.trigger.id: next(c.verdict for c in s.candidates if c.strategy == strategy) for s in studies
-    }
+    verdicts = {s.trigger.id: next(c.verdict for c in s.candidates if c.strategy == strategy) for s in studies}
     open_ones = sorted({name for verdict in verdicts.values() for name in verdict.unknown})
-    rows = [
-        s.cost(s.chosen.strategy).host_cpu_s_per_s - s.cost(strategy).host_cpu_s_per_s
-        for s in studies
-        if s.cost(s.chosen.strategy).host_cpu_s_per_s is not None and s.cost(strategy).host_cpu_s_per_s is not None
-    ]
-    marked = any(s.cost(s.chosen.strategy).extrapolated or s.cost(strategy).extrapolated for s in studies)
+    pairs = [(s.cost(s.picked.strategy).host_cpu_s_per_s, s.cost(strategy).host_cpu_s_per_s) for s in studies]
+    rows = [now - then for now, then in pairs if now is not None and then is not None]
+    marked = any(s.cost(s.picked.strategy).extrapolated or s.cost(strategy).extrapolated for s in studies)
     entry = STRATEGIES[strategy]
     known = entry.whole_cache or not any(s.scenario.stands_for_all(s.trigger.id) for s in studies)
     caveat = "; ".join(sorted({verdict.reason for verdict in verdicts.values()}))
@@ -280,7 +290,7 @@ def _patch(strategy: str, studies: Sequence[Study]) -> Advice:
         caveat += f" (must hold: {', '.join(open_ones)})"
     return _advice(
         studies,
-        sum(rows) if rows and known else None,
+        _sum(rows) if known else None,
         marked,
         id=strategy,
         kind="patch",
@@ -300,13 +310,13 @@ def pinned_scan_advice(studies: Sequence[Study]) -> list[Advice]:
     """
     impossible = any(s.scenario.pulls(s.trigger.id) and not s.firing.fires for s in studies)
     hit = [study for study in studies if study.chosen and study.chosen.flushes and _scans_pinned(study)]
-    costs = [study.cost(study.chosen.strategy) for study in hit]
+    costs = [study.cost(study.picked.strategy) for study in hit]
     lost = [cost.host_cpu_s_per_s for cost in costs if cost.host_cpu_s_per_s is not None]
     if not hit or not (lost or impossible):
         return []
     cpus = costs[0].logical_cpus
-    saved = numpy.minimum(sum(lost), cpus) if lost else None
-    known = lost and not any(study.scenario.stands_for_all(study.trigger.id) for study in hit)
+    saved = numpy.minimum(sum(lost, start=numpy.zeros(())), cpus) if lost else None
+    known = saved is not None and not any(study.scenario.stands_for_all(study.trigger.id) for study in hit)
     return [
         Advice(
             id="no-notifier-for-pinned-ranges",
@@ -316,7 +326,7 @@ def pinned_scan_advice(studies: Sequence[Study]) -> list[Advice]:
             saves_cpu_s_per_s=interval_of(saved, "1", any(cost.extrapolated for cost in costs), cpus)
             if known
             else None,
-            saves_fraction=1.0 if known and float(numpy.median(saved)) > 0 else None,
+            saves_fraction=1.0 if known and saved is not None and float(numpy.median(saved)) > 0 else None,
             caveat="; ".join(filter(None, [_why(hit), "" if lost else NOT_IN_WORKLOAD])),
             status="RFC by Yan Zhao, 2023-08 (MMU_NOTIFIER_RANGE_NUMA, then .numa_protect()), not merged",
             source="lkml.iu.edu/hypermail/linux/kernel/2308.1/03463.html; mm/mprotect.c change_pud_range() before folio_can_map_prot_numa(); kernel/sched/fair.c task_numa_work()",
@@ -370,7 +380,7 @@ def drops(study: Study, parameters: ParameterSet) -> list[Drop]:
     if study.comparison is None:
         return []
     costs = study.costed
-    best = numpy.argmin(numpy.stack([cost.event.stolen_s for cost in costs.values()]), axis=0)
+    best = numpy.argmin(numpy.stack([cost.priced.stolen_s for cost in costs.values()]), axis=0)
     now = 1.0 - float(numpy.bincount(best).max()) / len(best)
     told: dict[str, list[str]] = {}
     for name in sorted({name for cost in costs.values() for name in cost.parameters}):
@@ -401,13 +411,15 @@ def _wrong_within(best: numpy.ndarray, slices: numpy.ndarray) -> float:
 
 
 def measure_next(study: Study | None, parameters: ParameterSet, ranked: Sequence[Sensitivity]) -> list[str]:
-    """Measurements, each once: by the drop of P(wrong) where cost decides, then by what moves the cost most (`ranked`)."""
+    """Measurements, each once: by the drop of P(wrong) where cost decides, then by what moves the cost most
+    (`ranked`).
+    """
     if study is None or study.chosen is None:
         return []
     found: dict[str, str] = {}
     for drop in drops(study, parameters):
         if drop.now - drop.then >= ENOUGH_DROP:
-            marked = study.comparison.extrapolated
+            marked = stated(study.comparison, "what is compared").extrapolated
             now, then = (probability(_bounded(p, marked), extrapolated=marked) for p in (drop.now, drop.then))
             found[drop.measurement] = f"P(wrong strategy) would fall from {now} to {then} on average"
     for entry in ranked:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from costmodel import __version__
 from costmodel.calibration.calibrate import parameters_of
@@ -20,7 +21,7 @@ from costmodel.decision.recommend import DEFAULT_WORKLOAD, not_applicable
 from costmodel.decision.result import Alternatives, Interval, ModelRow, Upstreamed
 from costmodel.decision.sensitivity import sensitivities
 from costmodel.decision.sources import observed
-from costmodel.errors import BadInput, NotApplicable
+from costmodel.errors import BadInput, NotApplicable, stated
 from costmodel.evidence.store import Evidence, load
 from costmodel.hashing import value_hash
 from costmodel.kvm import kernels
@@ -43,7 +44,7 @@ def alternatives(
     strategies: Sequence[str] = (),
     measured: Sequence[str] = (),
     evidence: Evidence | None = None,
-    **numbers: float | None,
+    **numbers: Any,
 ) -> Alternatives:
     """One row per kernel behaviour of each guest type, then one per strategy asked for, at `trigger`.
 
@@ -122,7 +123,7 @@ def _trigger(case: Scenario, asked: str | None, draws: Draws, versions: Sequence
     at = case.on(first)
     studies = [Study(one, at, draws) for one in triggers_of(case.guest)]
     lead = headline_study([s for s in studies if case.load(s.trigger.id)] or studies)
-    return lead.trigger.id
+    return stated(lead, f"a trigger of {case.guest}").trigger.id
 
 
 def _rows(
@@ -152,7 +153,7 @@ def _row(span: Span, case: Scenario, cost: Total, base: Total | None, cpus: floa
     change = None
     if known and base is not None:
         marks = (base.extrapolated, cost.extrapolated)
-        change = paired(CPU_TIME, base.event.stolen_s, cost.event.stolen_s, marks)
+        change = paired(CPU_TIME, base.priced.stolen_s, cost.priced.stolen_s, marks)
     return ModelRow(
         guest=span.guest,
         guest_title=GUESTS[span.guest].title,
@@ -167,16 +168,18 @@ def _row(span: Span, case: Scenario, cost: Total, base: Total | None, cpus: floa
         needs=needs(case, cost.trigger, span.strategy) if span.asked else "nothing",
         state=span.state,
         note="; ".join(filter(None, [span.note, NO_WBNOINVD if done.id != span.strategy else "", _walk(case, cost)])),
-        cpu_time_per_event_s=interval_of(cost.event.stolen_s, "s", cost.extrapolated) if known else None,
+        cpu_time_per_event_s=interval_of(cost.priced.stolen_s, "s", cost.extrapolated) if known else None,
         host_cpus_lost=interval_of(cost.host_cpu_s_per_s, "1", cost.extrapolated, at_most=cost.at_most),
-        latency_s=interval_of(cost.event.time_s, "s", cost.extrapolated) if known else None,
+        latency_s=interval_of(cost.priced.time_s, "s", cost.extrapolated) if known else None,
         change=change,
         refused=cost.refused,
     )
 
 
 def _walk(case: Scenario, cost: Total) -> str:
-    """Why a scanner that had to change a page in earlier kernels flushes more often in this one; empty where it does not."""
+    """Why a scanner that had to change a page in earlier kernels flushes more often in this one; empty where it does
+    not.
+    """
     load = case.workload.load(cost.trigger)
     ranges = ranges_per_pass(load, case) if load is not None and load.loop == "autonuma" else 1.0
     if ranges <= 1 or case.rate(cost.trigger) is not None:

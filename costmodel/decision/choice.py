@@ -1,4 +1,6 @@
-"""The choice of a strategy at one trigger: what may be used, what needs no numbers, what is cheapest, what would flip it."""
+"""The choice of a strategy at one trigger: what may be used, what needs no numbers, what is cheapest, what would flip
+it.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +19,7 @@ from costmodel.cost.scenario import Scenario
 from costmodel.cost.sweep import AXES, crossings
 from costmodel.cost.total import Total, event_of, total
 from costmodel.decision.result import Basis, Corner, Flip, Needs, PolicyEntry, Regret
+from costmodel.errors import stated
 from costmodel.kvm import kernels
 from costmodel.kvm.admissibility import Verdict, judge
 from costmodel.kvm.catalog import STRATEGIES, TRIGGERS, Strategy, Trigger
@@ -93,8 +96,8 @@ def candidates(scenario: Scenario, trigger: str) -> list[Candidate]:
 
 
 def from_kernel(scenario: Scenario, trigger: str, candidate: Candidate) -> str | None:
-    """The first later kernel range with what the strategy lacks in this one; None where it lacks nothing, or no kernel has
-    it.
+    """The first later kernel range with what the strategy lacks in this one; None where it lacks nothing, or no kernel
+    has it.
     """
     merged = STRATEGIES[candidate.strategy].first_version is not None
     if not merged or candidate.verdict.state != "inadmissible" or candidate.verdict.label == "no":
@@ -167,7 +170,7 @@ class Comparison:
 def compare(costs: Mapping[str, Total]) -> Comparison:
     """Compare totals that all have numbers; joint draws with common parameters."""
     names = list(costs)
-    stolen = numpy.stack([costs[name].event.stolen_s for name in names])
+    stolen = numpy.stack([costs[name].priced.stolen_s for name in names])
     best = stolen.min(axis=0)
     extrapolated = any(costs[name].extrapolated for name in names)
     low, high = P_BOUNDS if extrapolated else (0.0, 1.0)
@@ -183,7 +186,9 @@ def compare(costs: Mapping[str, Total]) -> Comparison:
 
 
 def corners(case: Case, strategies: Sequence[str], chosen: str) -> list[Corner]:
-    """Cheapest strategy at each corner of the prior: the parameters that matter most at 5 % and 95 %, the rest median."""
+    """Cheapest strategy at each corner of the prior: the parameters that matter most at 5 % and 95 %, the rest
+    median.
+    """
     names = influential(case, strategies)[:CORNER_PARAMETERS]
     ends = [(case.parameters[name].distribution.low, case.parameters[name].distribution.high) for name in names]
     grid = list(product(*ends))
@@ -201,7 +206,7 @@ def corners(case: Case, strategies: Sequence[str], chosen: str) -> list[Corner]:
             **values,
         },
     )
-    stolen = numpy.stack([total(case.over(at), name).event.stolen_s for name in strategies])
+    stolen = numpy.stack([total(case.over(at), name).priced.stolen_s for name in strategies])
     own = stolen[list(strategies).index(chosen)]
     labels = [
         ", ".join(
@@ -224,7 +229,7 @@ def influential(case: Case, strategies: Sequence[str]) -> list[str]:
     """Parameters by how far the log of the cost ratio of the two cheapest strategies moves between 5 % and 95 %."""
     middle = medians(case.parameters)
     base = {name: total(case.over(middle), name) for name in strategies}
-    ranked = sorted(strategies, key=lambda name: float(base[name].event.stolen_s[0]))[:2]
+    ranked = sorted(strategies, key=lambda name: float(base[name].priced.stolen_s[0]))[:2]
     used = sorted({name for strategy in ranked for name in base[strategy].parameters})
     swings = {}
     for name in used:
@@ -232,7 +237,7 @@ def influential(case: Case, strategies: Sequence[str]) -> list[str]:
         if entry.shape == "fixed":
             continue
         ends = middle.with_values(**{name: numpy.array([entry.low, entry.high])})
-        logs = [numpy.log(numpy.maximum(total(case.over(ends), s).event.stolen_s, 1e-15)) for s in ranked]
+        logs = [numpy.log(numpy.maximum(total(case.over(ends), s).priced.stolen_s, 1e-15)) for s in ranked]
         ratio = logs[0] - logs[-1] if len(logs) > 1 else logs[0]
         ratio = numpy.broadcast_to(ratio, (2,))
         swings[name] = abs(float(ratio[1] - ratio[0]))
@@ -249,7 +254,7 @@ def winners_elsewhere(case: Case, strategies: Sequence[str], variations: Mapping
         there = case.over(medians(parameters))
         costs = {name: total(there, name) for name in strategies}
         if all(cost.refused is None for cost in costs.values()):
-            found[label] = min(costs, key=lambda name: float(costs[name].event.stolen_s[0]))
+            found[label] = min(costs, key=lambda name: float(costs[name].priced.stolen_s[0]))
     return found
 
 
@@ -318,15 +323,13 @@ def _along(
 
     def lead(values: numpy.ndarray) -> numpy.ndarray:
         costs = [stolen_at(case, s, name, values) for s in others]
-        return numpy.min(costs, axis=0) - stolen_at(case, winner, name, values)
+        return numpy.asarray(numpy.min(costs, axis=0) - stolen_at(case, winner, name, values))
 
     roots = crossings(lead, low, high)
     below = [root for root in roots if root < current]
     above = [root for root in roots if root > current]
     found = []
-    for root, side in ((below[-1:] or [None])[0], 0.99), ((above[:1] or [None])[0], 1.01):
-        if root is None:
-            continue
+    for root, side in [(root, 0.99) for root in below[-1:]] + [(root, 1.01) for root in above[:1]]:
         other = winner_at(case, strategies, name, root * side)
         inside = winner_at(case, strategies, name, root / side)
         if other == inside:
@@ -395,6 +398,11 @@ class Study:
         """Strategies that are safe here and that the kernel offers; batching needs one of them and is none itself."""
         return [c for c in self.candidates if c.safe and c.offered and STRATEGIES[c.strategy].instruction != "defer"]
 
+    @property
+    def picked(self) -> Candidate:
+        """What is chosen. Raises MissingNumber where nothing safe can be had."""
+        return stated(self.chosen, f"no strategy is chosen at {self.trigger.id}")
+
     @cached_property
     def chosen(self) -> Candidate | None:
         """What the kernel does here, if that is safe; the least costly by dominance where it leaves a choice."""
@@ -439,7 +447,7 @@ class Study:
     @cached_property
     def comparison(self) -> Comparison | None:
         """By cost, where the basis is cost and every rival has a number."""
-        if self.basis != "cost" or len(self.costed) < 2 or self.chosen.strategy not in self.costed:
+        if self.basis != "cost" or len(self.costed) < 2 or self.picked.strategy not in self.costed:
             return None
         return compare(self.costed)
 
@@ -447,7 +455,7 @@ class Study:
     def corners(self) -> list[Corner]:
         if self.comparison is None:
             return []
-        return corners(self.case, list(self.costed), self.chosen.strategy)
+        return corners(self.case, list(self.costed), self.picked.strategy)
 
     @cached_property
     def disagreeing(self) -> dict[str, str]:
@@ -496,7 +504,7 @@ class Study:
             return None
         worst = max(self.corners, key=lambda c: c.regret_cpu_s_per_event, default=None)
         return Regret(
-            expected_cpu_s_per_event=self.comparison.regret_s[self.chosen.strategy],
+            expected_cpu_s_per_event=self.comparison.regret_s[self.picked.strategy],
             worst_cpu_s_per_event=worst.regret_cpu_s_per_event if worst else None,
             worst_corner=worst.corner if worst else "",
         )
@@ -513,7 +521,7 @@ class Study:
 
     def _p_best_note(self) -> str:
         if self.basis == "cost" and self.comparison is None:
-            gaps = sorted({self.cost(n).refused for n in self.rivals if self.cost(n).refused})
+            gaps = sorted({gap for n in self.rivals if (gap := self.cost(n).refused)})
             return "no P(best): " + "; ".join(gaps)
         if self.disagreeing:
             rows = ", ".join(f"{label}: {winner}" for label, winner in sorted(self.disagreeing.items())[:3])

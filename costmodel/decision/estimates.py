@@ -1,17 +1,28 @@
-"""From draws to the intervals that are printed, and from two quantities over the same draws to lower, higher or undecided."""
+"""From draws to the intervals that are printed, and from two quantities over the same draws to lower, higher or
+undecided.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, overload
 
 import numpy
 
 from costmodel.cost.total import Total
-from costmodel.decision.result import Interval, VersusRow
+from costmodel.decision.result import Interval, Verdict, VersusRow
 
 # From draws to the interval that a report prints.
 
 
+@overload
+def interval_of(
+    values: numpy.ndarray, unit: str, extrapolated: bool, most: float | None = None, at_most: bool = False
+) -> Interval: ...
+@overload
+def interval_of(
+    values: numpy.ndarray | None, unit: str, extrapolated: bool, most: float | None = None, at_most: bool = False
+) -> Interval | None: ...
 def interval_of(
     values: numpy.ndarray | None, unit: str, extrapolated: bool, most: float | None = None, at_most: bool = False
 ) -> Interval | None:
@@ -38,13 +49,13 @@ class Quantity(NamedTuple):
 
 CPU_TIME = Quantity("cpu_time", "CPU time/event", "s")
 HOST_CPUS = Quantity("host_cpus", "host CPUs lost", "1")
-QUANTITIES = (
-    (CPU_TIME, lambda cost: cost.event.stolen_s),
+QUANTITIES: tuple[tuple[Quantity, Callable[[Total], numpy.ndarray | None]], ...] = (
+    (CPU_TIME, lambda cost: cost.priced.stolen_s),
     (HOST_CPUS, lambda cost: cost.host_cpu_s_per_s),
-    (Quantity("event_time", "event latency", "s"), lambda cost: cost.event.time_s),
+    (Quantity("event_time", "event latency", "s"), lambda cost: cost.priced.time_s),
     (Quantity("event_time_p99", "event latency, p99", "s"), lambda cost: cost.p99_s),
-    (Quantity("interrupts_off", "IRQs off", "s"), lambda cost: cost.event.irq_off_s),
-    (Quantity("guest_stall_time", "vCPU stall", "s"), lambda cost: cost.event.guest_s),
+    (Quantity("interrupts_off", "IRQs off", "s"), lambda cost: cost.priced.irq_off_s),
+    (Quantity("guest_stall_time", "vCPU stall", "s"), lambda cost: cost.priced.guest_s),
 )
 """Each quantity with its array: the mean over the trigger's range lengths, and its p99 for the latency."""
 
@@ -87,14 +98,17 @@ def paired(
 ) -> VersusRow:
     """Compare two arrays of the same draws; `extrapolated` marks base and new, `ceilings` what rests on a ceiling."""
     base, new = numpy.broadcast_arrays(numpy.atleast_1d(base).astype(float), numpy.atleast_1d(new).astype(float))
-    unit, ratio = quantity.unit, None
+    unit = quantity.unit
+    ratio: Interval | None = None
+    verdict: Verdict
     if numpy.array_equal(base, new):
         verdict = "equal"
     elif not numpy.all(base > 0):
         verdict = _signed(new - base)
     else:
-        ratio = interval_of(new / base, "1", any(extrapolated))
-        verdict = "lower" if ratio.high < 1 else "higher" if ratio.low > 1 else "undecided"
+        found = interval_of(new / base, "1", any(extrapolated))
+        verdict = "lower" if found.high < 1 else "higher" if found.low > 1 else "undecided"
+        ratio = found
     return VersusRow(
         id=quantity.id,
         quantity=quantity.title,
@@ -107,7 +121,7 @@ def paired(
     )
 
 
-def _signed(difference: numpy.ndarray) -> str:
+def _signed(difference: numpy.ndarray) -> Verdict:
     """Verdict by the 90 % interval of a difference, where a base of zero leaves no ratio."""
     low, high = numpy.quantile(difference, (0.05, 0.95))
     return "lower" if high < 0 else "higher" if low > 0 else "undecided"

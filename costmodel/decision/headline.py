@@ -14,6 +14,7 @@ from costmodel.cost.sweep import LOSSES
 from costmodel.cost.total import Total, distances, ranges_per_pass, stock, total
 from costmodel.decision.choice import Study
 from costmodel.decision.result import Advice
+from costmodel.errors import stated
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
 from costmodel.kvm import kernels
@@ -72,7 +73,7 @@ def _weight(study: Study) -> tuple[int, float]:
     lost = float(numpy.median(cost.host_cpu_s_per_s)) if cost.host_cpu_s_per_s is not None else 0.0
     if lost > 0:
         return 6, lost
-    stolen = float(numpy.median(cost.event.stolen_s))
+    stolen = float(numpy.median(cost.priced.stolen_s))
     if stolen > 0:
         return (5 if pulled else 2, stolen)
     return (3 if pulled else 0, 0.0)
@@ -124,10 +125,10 @@ def sentence(
 
 
 def _between_guests(lead: Study) -> bool:
-    """Whether the costliest event of the workload is one that serves several guests at once, where nothing else is safe and
-    no total is known: all that this guest's own events do costs nothing then.
+    """Whether the costliest event of the workload is one that serves several guests at once, where nothing else is safe
+    and no total is known: all that this guest's own events do costs nothing then.
     """
-    return lead.trigger.batched and lead.basis == "forced" and lead.cost(lead.chosen.strategy).refused is not None
+    return lead.trigger.batched and lead.basis == "forced" and lead.cost(lead.picked.strategy).refused is not None
 
 
 def _none_counted(lead: Study) -> str | None:
@@ -135,15 +136,15 @@ def _none_counted(lead: Study) -> str | None:
     counted = lead.scenario.count(lead.trigger.id)
     if counted is None or counted[0] > 0:
         return None
-    high = float(numpy.quantile(lead.cost(lead.chosen.strategy).rate_per_s, 0.95))
+    high = float(numpy.quantile(_rate(lead.cost(lead.picked.strategy)), 0.95))
     return f"no event in {quantity(counted[1], 's')}, which leaves at most {significant(high, 1)} per second (95 %)"
 
 
 def _saved(advice: Advice, lead: Study) -> str:
     """What an advice saves: no more than a ceiling where the loss that it takes away is one."""
-    saved = advice.saves_cpu_s_per_s
+    saved = stated(advice.saves_cpu_s_per_s, f"what {advice.id} saves")
     shown = interval(saved.low, saved.median, saved.high, "1", saved.most)
-    return f"{ceiling(shown, lead.cost(lead.chosen.strategy).at_most)} host CPUs"
+    return f"{ceiling(shown, lead.cost(lead.picked.strategy).at_most)} host CPUs"
 
 
 def _helps(remedy: Advice, lead: Study) -> bool:
@@ -167,7 +168,7 @@ def cost_text(lead: Study | None, studies: Sequence[Study]) -> str:
         return f"total refused: {cost.refused}"
     if cost.never:
         return f"0: no {lead.trigger.title} can happen here"
-    if not lead.scenario.pulls(lead.trigger.id) or float(numpy.median(cost.event.stolen_s)) == 0:
+    if not lead.scenario.pulls(lead.trigger.id) or float(numpy.median(cost.priced.stolen_s)) == 0:
         other = costliest_study(studies)
         if other is None or other.chosen is None:
             return "0 (no flush)"
@@ -180,15 +181,15 @@ def cost_text(lead: Study | None, studies: Sequence[Study]) -> str:
 
 def _flush_text(lead: Study, studies: Sequence[Study]) -> str:
     """What the flush of a trigger costs, by event and by second."""
-    cost = lead.cost(lead.chosen.strategy)
+    cost = lead.cost(lead.picked.strategy)
     if cost.refused:
         return f"total refused: {cost.refused}"
     mark = ", EXTRAPOLATED" if cost.extrapolated else ""
     if cost.never:
         return f"0: no {lead.trigger.title} can happen here"
-    if float(numpy.median(cost.event.stolen_s)) == 0:
+    if float(numpy.median(cost.priced.stolen_s)) == 0:
         return "0 (no flush)"
-    low, middle, high = numpy.quantile(cost.event.stolen_s, (0.05, 0.5, 0.95))
+    low, middle, high = numpy.quantile(cost.priced.stolen_s, (0.05, 0.5, 0.95))
     event = f"{interval(low, middle, high, 's')} CPU time per event"
     lost = cost.host_cpu_s_per_s
     if lost is None:
@@ -206,9 +207,10 @@ def _flush_text(lead: Study, studies: Sequence[Study]) -> str:
         text += f"; on top comes {' and '.join(unrated)}, of which no rate is published"
     costs = [s.cost(s.chosen.strategy) for s in studies if s.chosen]
     losing = [c for c in costs if c.host_cpu_s_per_s is not None and numpy.median(c.host_cpu_s_per_s) > 0]
+    lost_by = [c.host_cpu_s_per_s for c in losing if c.host_cpu_s_per_s is not None]
     if len(losing) < 2:
         return text
-    whole = numpy.minimum(sum(c.host_cpu_s_per_s for c in losing), cpus)
+    whole = numpy.minimum(sum(lost_by, start=numpy.zeros(())), cpus)
     low, middle, high = numpy.quantile(whole, (0.05, 0.5, 0.95))
     everywhere = ceiling(interval(low, middle, high, "1", cpus), any(c.at_most for c in losing))
     return f"{text}; {everywhere} host CPUs at all {len(losing)} triggers of the workload"
@@ -216,18 +218,24 @@ def _flush_text(lead: Study, studies: Sequence[Study]) -> str:
 
 def _floor(cost: Total) -> str:
     """The other end of a ceiling."""
-    if cost.least_host_cpu_s_per_s is None or not cost.host_cpu_s_per_s.any():
+    lost = cost.host_cpu_s_per_s
+    if cost.least_host_cpu_s_per_s is None or lost is None or not lost.any():
         return ""
     low, middle, high = numpy.quantile(cost.least_host_cpu_s_per_s, (0.05, 0.5, 0.95))
     return f", at least {interval(low, middle, high, '1', cost.logical_cpus)}"
 
 
+def _rate(cost: Total) -> numpy.ndarray:
+    """Events per second. Raises MissingNumber where nobody published a rate."""
+    return stated(cost.rate_per_s, f"rate of {cost.trigger}")
+
+
 def stock_text(study: Study) -> str:
     """For how long events that use up a piece of the guest each can come as fast as their ceiling; empty for others."""
-    left, cost = stock(study.scenario, study.trigger.id), study.cost(study.chosen.strategy)
-    if left is None or not cost.at_most or not float(numpy.median(cost.rate_per_s)) > 0:
+    left, cost = stock(study.scenario, study.trigger.id), study.cost(study.picked.strategy)
+    if left is None or not cost.at_most or not float(numpy.median(_rate(cost))) > 0:
         return ""
-    lasts_s = left / float(numpy.median(cost.rate_per_s))
+    lasts_s = left / float(numpy.median(_rate(cost)))
     return f"the guest has pages for {significant(left, 2)} of these events, which at that rate end after {quantity(lasts_s, 's')}"
 
 
@@ -243,7 +251,9 @@ def measure_rate(lead: Study | None) -> str:
 
 
 def confidence(lead: Study | None) -> str:
-    """How sure the choice is: by rule, by dominance, or with a probability and its condition. Not how sure its cost is."""
+    """How sure the choice is: by rule, by dominance, or with a probability and its condition. Not how sure its cost
+    is.
+    """
     if lead is None or lead.basis is None:
         return "no choice to be made" if lead is None else "not a question of cost: a flush can be lost"
     if lead.basis == "forced":
@@ -252,12 +262,12 @@ def confidence(lead: Study | None) -> str:
         return "needs no numbers: it does a part of what every other safe strategy of this kernel does"
     entry = lead.entry()
     text = entry.p_best_note
-    if entry.p_best is not None:
+    if entry.p_best is not None and lead.comparison is not None:
         chance = probability(entry.p_best, extrapolated=lead.comparison.extrapolated)
         text = f"P(best) {chance} ({entry.p_best_note})"
     rival = lead.comparison.winner if lead.comparison else entry.strategy
-    if rival != entry.strategy and STRATEGIES[rival].whole_cache:
-        event = lead.cost(rival).event
+    if rival is not None and rival != entry.strategy and STRATEGIES[rival].whole_cache:
+        event = lead.cost(rival).priced
         stopped = cpus_flushed(STRATEGIES[rival], lead.scenario)
         text += (
             f"; {rival} takes less CPU time but stops {int(stopped)} CPUs for "
@@ -273,7 +283,7 @@ def size_confidence(lead: Study | None) -> str:
     cost = lead.cost(lead.chosen.strategy)
     if cost.refused:
         return "no total: a part of it has no source"
-    size = cost.event.stolen_s if cost.host_cpu_s_per_s is None else cost.host_cpu_s_per_s
+    size = cost.priced.stolen_s if cost.host_cpu_s_per_s is None else cost.host_cpu_s_per_s
     low, middle, high = (float(x) for x in numpy.quantile(size, (0.05, 0.5, 0.95)))
     if middle == 0:
         return "nothing is flushed here"
@@ -321,33 +331,40 @@ def saturation(study: Study) -> list[str]:
     return [text for name in dict.fromkeys(names) if (text := _saturation(study, name))]
 
 
+def _ends(values: numpy.ndarray | None) -> tuple[float, float, float]:
+    low, median, high = numpy.quantile(stated(values, "a rate of events"), (0.05, 0.5, 0.95))
+    return low, median, high
+
+
 def _saturation(study: Study, strategy: str) -> str | None:
     cost = study.cost(strategy)
-    if cost.refused or float(numpy.median(cost.event.stolen_s)) == 0:
+    if cost.refused or float(numpy.median(cost.priced.stolen_s)) == 0:
         return None
-    rate = numpy.quantile(cost.saturation_rate_per_s, (0.05, 0.5, 0.95))
+    low, middle, high = _ends(cost.saturation_rate_per_s)
     losses = [
         numpy.median(
             value(
                 "rate_at_loss",
                 lost_fraction=share,
                 logical_cpus=study.scenario.machine.logical_cpus,
-                stolen_cpu_s_per_event=cost.event.stolen_s,
+                stolen_cpu_s_per_event=cost.priced.stolen_s,
             )
         )
         for share in LOSSES
     ]
     who = f"{events_of(study)}, {strategy}"
     tail = (
-        f"events that do not wait would saturate it at {interval(*rate, '1')} per second; 1 % of the host is lost at "
+        f"events that do not wait would saturate it at {interval(low, middle, high, '1')} per second; 1 % of the host is lost at "
         f"{quantity(losses[0], '1')} per second, 10 % at {quantity(losses[1], '1')}"
     )
     if cost.closed:
-        share = numpy.quantile(cost.in_progress_fraction, (0.05, 0.5, 0.95))
-        mean = numpy.quantile(cost.rate_per_s, (0.05, 0.5, 0.95))
+        low, middle, high = _ends(cost.rate_per_s)
+        mean = ceiling(interval(low, middle, high, "1"), cost.at_most)
+        low, middle, high = (100 * share for share in _ends(cost.in_progress_fraction))
+        running = interval(low, middle, high, "1", 100.0)
         return (
-            f"{who}: each event waits for its flush, so that there are {ceiling(interval(*mean, '1'), cost.at_most)} per "
-            f"second, with a flush running {interval(*(100 * share), '1', 100.0)} % of the time; {tail}"
+            f"{who}: each event waits for its flush, so that there are {mean} per "
+            f"second, with a flush running {running} % of the time; {tail}"
         )
     return f"{who}: {tail}"
 
@@ -380,7 +397,7 @@ def assumptions(case: Scenario, studies: Sequence[Study]) -> list[str]:
             "rates are ceilings from the kernel's tunables (shortest scan period, no work but the flush slows the trigger); "
             "the floor takes the longest scan period, and of a scanner that need not change a page nothing"
         )
-    if any(case.stands_for_all(study.trigger.id) for study in studies):
+    if case.trigger_of_all is not None and any(case.stands_for_all(study.trigger.id) for study in studies):
         lines.append(
             "the measured rate counts every event at the hook, whatever caused it: all are costed with the ranges of "
             f"{TRIGGERS[case.trigger_of_all].title} and stand at that trigger, the other triggers of the hook have none"
@@ -420,15 +437,15 @@ def setup_text(case: Scenario) -> str:
 
 
 def merging_error(case: Scenario, studies: Sequence[Study], evidence: Evidence) -> list[str]:
-    """That merging the memory of an encrypted guest is a mistake, and what it costs: under this workload where that scans
-    for pages to merge, else under the defaults of KSM.
+    """That merging the memory of an encrypted guest is a mistake, and what it costs: under this workload where that
+    scans for pages to merge, else under the defaults of KSM.
     """
     if not (case.setup.mergeable and GUESTS[case.guest].has("encrypted")):
         return []
     scanned = [s for s in studies if s.chosen and any("mergeable" in cause.before for cause in s.trigger.causes)]
     own = any(case.pulls(study.trigger.id) for study in scanned)
     there = case if own else replace(case, workload=evidence.workload(KSM_WORKLOAD))
-    costs = [total(Case(s.trigger.id, there, s.draws), s.chosen.strategy) for s in scanned]
+    costs = [total(Case(s.trigger.id, there, s.draws), s.picked.strategy) for s in scanned]
     lost = [cost.host_cpu_s_per_s for cost in costs if cost.host_cpu_s_per_s is not None]
     price = "what that costs is not known here"
     if lost:
@@ -449,9 +466,9 @@ def irq_off_lines(evidence: Evidence, lead: Study | None) -> list[str]:
     if lead is None or lead.chosen is None:
         return []
     cost = lead.cost(lead.chosen.strategy)
-    if cost.refused or not float(numpy.median(cost.event.irq_off_s)) > 0:
+    if cost.refused or not float(numpy.median(cost.priced.irq_off_s)) > 0:
         return []
-    low, middle, high = numpy.quantile(cost.event.irq_off_s, (0.05, 0.5, 0.95))
+    low, middle, high = numpy.quantile(cost.priced.irq_off_s, (0.05, 0.5, 0.95))
     fits = ", ".join(
         f"{significant(d.ratio, 1)}x below {quantity(d.limit_s, 's')} ({d.limit}, row {d.id})"
         for d in distances(evidence, float(high))

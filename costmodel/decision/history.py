@@ -1,4 +1,6 @@
-"""What upstream decided between two kernels about one trigger: for the sentences of a mail and the steps of a comparison."""
+"""What upstream decided between two kernels about one trigger: for the sentences of a mail and the steps of a
+comparison.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from itertools import pairwise
 from costmodel.cost.draws import Draws
 from costmodel.cost.scenario import Scenario
 from costmodel.decision.choice import Study
-from costmodel.decision.result import Upstreamed, VersusChange, VersusDecision
+from costmodel.decision.result import State, Upstreamed, VersusChange, VersusDecision
 from costmodel.kvm import decisions, kernels
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
 from costmodel.kvm.kernels import placement_for
@@ -61,11 +63,11 @@ def told(before: Sequence[str], after: Sequence[str]) -> tuple[str, str]:
     >>> told(["NO_FLUSH"], ["WBINVD_ALL"])
     ('began to flush here', 'with WBINVD on all online CPUs')
     """
-    old, new = (STRATEGIES[names[0]] if names else None for names in (before, after))
-    flushed = old is not None and old.instruction != "none"
+    old, new = STRATEGIES[before[0]] if before else None, STRATEGIES[after[0]]
     if new.instruction == "none":
+        flushed = old is not None and old.instruction != "none"
         return ("no longer flushes here" if flushed else "does not flush here"), _reason(after)
-    if not flushed:
+    if old is None or old.instruction == "none":
         why = f", where it did not {reason}" if (reason := _reason(before)) else ""
         return ("flushes here" if old is None else "began to flush here"), f"with {_titles(after)}{why}"
     if old.whole_cache and new.whole_cache:
@@ -86,7 +88,8 @@ def _reason(names: Sequence[str]) -> str:
 
 
 def steps(guest: str, trigger: str, base: str, new: str) -> list[VersusChange]:
-    """What changed between two catalogued ranges, oldest first, each with the first range that has it and its decisions.
+    """What changed between two catalogued ranges, oldest first, each with the first range that has it and its
+    decisions.
 
     The order of the two ranges does not matter. A hook that moves is a step only where a decision moved it.
     """
@@ -121,7 +124,8 @@ def steps(guest: str, trigger: str, base: str, new: str) -> list[VersusChange]:
     return found
 
 
-# What each kernel does about one trigger, adjacent kernels that do the same together: what the rows of a mail are about.
+# What each kernel does about one trigger, adjacent kernels that do the same together: what the rows of a mail are
+# about.
 
 OUT_OF_TREE, ASKED = "out of tree", "for comparison"
 
@@ -155,12 +159,14 @@ def pieces(trigger: str, kernel: str) -> list[Piece]:
 
 @dataclass(frozen=True)
 class Span:
-    """Adjacent releases in which a guest type gets the same strategy as often; `asked` is a strategy outside any kernel."""
+    """Adjacent releases in which a guest type gets the same strategy as often; `asked` is a strategy outside any
+    kernel.
+    """
 
     guest: str
     pieces: tuple[Piece, ...]
     strategy: str
-    state: str
+    state: State
     note: str = ""
     asked: bool = False
     again: bool = False
@@ -189,8 +195,8 @@ class Span:
 def spans_of(case: Scenario, trigger: str, draws: Draws, versions: Sequence[str]) -> list[Span]:
     """What the kernels do for a guest type, in the order of `versions` or else oldest first.
 
-    Adjacent releases with the same strategy, whose events come as often, are one, unless they are asked for; out of tree
-    they always are.
+    Adjacent releases with the same strategy, whose events come as often, are one, unless they are asked for; out of
+    tree they always are.
     """
     if not TRIGGERS[trigger].occurs_with(GUESTS[case.guest]):
         return []

@@ -51,7 +51,7 @@ def _shared(study: Study, strategy: str) -> list[VariantRow]:
     if rate is None:
         return []
     batch = (
-        numpy.ones_like(rate) if cost.closed else value("coalesced_batch", rate_per_s=rate, flush_s=cost.event.time_s)
+        numpy.ones_like(rate) if cost.closed else value("coalesced_batch", rate_per_s=rate, flush_s=cost.priced.time_s)
     )
     deferred = value("deferred_rate", rate_per_s=rate, delay_s=DEFERRED_S)
     shared_note = (
@@ -105,7 +105,7 @@ def _losses(
     lost = value(
         "host_loss",
         rate_per_s=rate,
-        stolen_cpu_s_per_event=cost.event.stolen_s,
+        stolen_cpu_s_per_event=cost.priced.stolen_s,
         logical_cpus=cpus,
     )
     return VariantRow(
@@ -155,7 +155,7 @@ def overlap_share(trigger: str, evidence: Evidence) -> tuple[float | None, str]:
 def _spte(study: Study, ranged: str, whole: str) -> VariantRow:
     """KVM's own zaps per notifier event at which flushing every zapped leaf costs as much as the whole-cache flush."""
     costs = study.cost(ranged), study.cost(whole)
-    zaps = numpy.maximum(0.0, costs[1].event.stolen_s / costs[0].event.stolen_s - 1.0)
+    zaps = numpy.maximum(0.0, costs[1].priced.stolen_s / costs[0].priced.stolen_s - 1.0)
     return VariantRow(
         id="spte-zaps",
         trigger=study.trigger.id,
@@ -176,7 +176,7 @@ def _user_va(study: Study, strategy: str) -> list[VariantRow]:
     if cost.rate_per_s is None:
         return []
     same = min(1.0, 2.0 * range_fraction(study.scenario, study.trigger.id))
-    missed = value("missed_flushes", rate_per_s=cost.rate_per_s, same_page_fraction=same, window_s=cost.event.time_s)
+    missed = value("missed_flushes", rate_per_s=cost.rate_per_s, same_page_fraction=same, window_s=cost.priced.time_s)
     return [
         VariantRow(
             id="user-va-missed",

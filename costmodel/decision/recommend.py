@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from costmodel import __version__
 from costmodel.calibration.calibrate import parameters_of, variations
@@ -47,14 +48,14 @@ def recommend(
     *,
     evidence: Evidence | None = None,
     vms: Mapping[str, int] | None = None,
-    **numbers: object,
+    **numbers: Any,
 ) -> Recommendation:
     """Recommend a flush strategy for each trigger of `guest` on `machine` under `workload` and `kernel`.
 
     `kernel` is a version or `newest`; `numbers` are those of `scenario`: vcpus, resident_bytes, cpus_that_ran (default:
-    all, the fate of an unpinned guest), event_fraction, rates (events per second, or a count and its seconds, by trigger),
-    and the setup of the guest's memory: vmm, pinned, backing, mempolicy, mergeable. `vms` is how
-    many guests of each type share the host, for the rows `together`. Raises UnknownName or BadInput.
+    all, the fate of an unpinned guest), event_fraction, rates (events per second, or a count and its seconds, by
+    trigger), and the setup of the guest's memory: vmm, pinned, backing, mempolicy, mergeable. `vms` is how many guests
+    of each type share the host, for the rows `together`. Raises UnknownName or BadInput.
     """
     evidence = evidence or load()
     case = scenario(evidence, guest, machine, workload, kernel, **numbers)
@@ -159,7 +160,9 @@ def _assemble(
         all_events_at=next((s.trigger.id for s in studies if case.stands_for_all(s.trigger.id)), None),
         costliest_trigger=flush.trigger.id if flush else None,
         costliest_strategy=flush.chosen.strategy if flush and flush.chosen else None,
-        headline_cost="; ".join(filter(None, (headline.cost_text(lead, studies), lead and bound(lead, evidence)))),
+        headline_cost="; ".join(
+            filter(None, (headline.cost_text(lead, studies), bound(lead, evidence) if lead else None))
+        ),
         measure_rate=headline.measure_rate(lead),
         confidence=headline.confidence(lead),
         size_confidence=headline.size_confidence(lead),
@@ -219,16 +222,17 @@ class ByKernel:
 
     def as_json(self) -> dict[str, object]:
         """The recommendation itself, or all of them with what tells the kernels apart."""
-        shown = [
+        shown: list[dict[str, Any]] = [
             {"kernel": one.kernel, "if": one.why, "recommendation": answer.model_dump(mode="json")}
             for one, answer in self.answers
         ]
         if not self.several:
-            return shown[0]["recommendation"]
+            alone: dict[str, object] = shown[0]["recommendation"]
+            return alone
         return {"kernel": self.kernel, "why_several": self.why, "tell_apart": f"{LOOK}: {LOOKED}", "answers": shown}
 
 
-def recommend_by_kernel(guest: str, machine: str, workload: str, kernel: str, **numbers: object) -> ByKernel:
+def recommend_by_kernel(guest: str, machine: str, workload: str, kernel: str, **numbers: Any) -> ByKernel:
     """What `recommend` gives, for each kernel that `kernel` may behave as. Raises as `recommend` does."""
     try:
         return ByKernel(kernel, ((Candidate(kernel), recommend(guest, machine, workload, kernel, **numbers)),))

@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict
 # All quantities are in SI units with the unit in the name; an interval is a central 90 % prediction interval.
 
 RATE_OF, COUNT_OF, SECONDS_OF = "rate_per_s ", "events ", "seconds "
-"""Prefixes of the keys of `scenario` that hold a rate which the user set, or the count behind it; the trigger follows."""
+"""Prefixes of the keys of `scenario` that hold a rate which the user set, or the count behind it; the trigger
+follows.
+"""
 Basis = Literal["forced", "dominated", "cost"]
 Needs = Literal["nothing", "upgrade", "patch", "unknown"]
 """What it takes to have a strategy at a trigger: this kernel does it, a newer one does, no catalogued one does; or what
@@ -139,9 +141,9 @@ class BillRow(Frozen):
     """Who pays for one event of a strategy, and what one tenant can force.
 
     `neighbour_fraction`: share of time that a CPU of another guest stands still or refills, if it is among those that
-    flush (a lower bound). `forced_cpus`: what one attacking thread takes at most, where the VMM makes the event at will.
-    `vms_at_one_percent` and `_ten_percent`: VMs that lose that share of the host. `late_answer_s`: mean delay of the
-    CPUs' answers at which waiting for the slowest takes as long as the flush; no source gives that delay.
+    flush (a lower bound). `forced_cpus`: what one attacking thread takes at most, where the VMM makes the event at
+    will. `vms_at_one_percent` and `_ten_percent`: VMs that lose that share of the host. `late_answer_s`: mean delay of
+    the CPUs' answers at which waiting for the slowest takes as long as the flush; no source gives that delay.
     """
 
     trigger: str
@@ -206,7 +208,9 @@ class VariantRow(Frozen):
 
 
 class StormRow(Frozen):
-    """Releasing or converting all memory of the guest, or the `events` of one boot, one after another. Refused quantities are null and `refused` names the gap."""
+    """Releasing or converting all memory of the guest, or the `events` of one boot, one after another. Refused
+    quantities are null and `refused` names the gap.
+    """
 
     trigger: str
     trigger_title: str
@@ -234,8 +238,8 @@ class PolicyEntry(Frozen):
     """What to run at one trigger, on the kernel in question, and why.
 
     `cheapest` is the strategy with the lowest median CPU time where cost is the basis: another than `strategy` where
-    the kernel offers it elsewhere but does not run it at this trigger. Not `fires`: the guest's setup rules the trigger out,
-    as `why` says.
+    the kernel offers it elsewhere but does not run it at this trigger. Not `fires`: the guest's setup rules the trigger
+    out, as `why` says.
     """
 
     trigger: str
@@ -260,13 +264,15 @@ class PolicyEntry(Frozen):
 
     @property
     def undecided(self) -> bool:
-        """Whether costs were compared and another strategy is cheapest without one source of data: no P(best) is given."""
+        """Whether costs were compared and another strategy is cheapest without one source of data: no P(best) is
+        given.
+        """
         return self.regret is not None and self.p_best is None
 
 
 class Advice(Frozen):
-    """One DO NOW or WORTH PATCHING item. `saves_cpu_s_per_s` is what it takes off the host's loss, `left_cpu_s_per_s` what
-    the triggers with a rate still take after a remedy.
+    """One DO NOW or WORTH PATCHING item. `saves_cpu_s_per_s` is what it takes off the host's loss, `left_cpu_s_per_s`
+    what the triggers with a rate still take after a remedy.
     """
 
     id: str
@@ -419,6 +425,8 @@ class Recommendation(Frozen):
 #
 # Quantities are in SI units. `ratio` is new over base, formed draw by draw; an interval is a central 90 % interval.
 
+SideState = Literal["admissible", "inadmissible", "undecided", "not catalogued"]
+Kind = Literal["kernels", "strategies"]
 Verdict = Literal["lower", "higher", "equal", "undecided", "refused"]
 
 
@@ -446,7 +454,7 @@ class VersusSide(Frozen):
     """
 
     strategy: str | None
-    state: Literal["admissible", "inadmissible", "undecided", "not catalogued"]
+    state: SideState
     placement: str
     note: str
     from_kernel: str | None = None
@@ -463,8 +471,8 @@ class VersusDecision(Frozen):
 
 
 class VersusChange(Frozen):
-    """A step between two catalogued kernel ranges: what is done from `kernel` on, where that was read, and all decisions
-    behind it, oldest first; none where the list holds none.
+    """A step between two catalogued kernel ranges: what is done from `kernel` on, where that was read, and all
+    decisions behind it, oldest first; none where the list holds none.
     """
 
     kernel: str
@@ -496,7 +504,7 @@ class Versus(Frozen):
 
     schema_version: Literal["1"] = "1"
     costmodel_version: str
-    kind: Literal["kernels", "strategies"]
+    kind: Kind
     base: str
     new: str
     guest: str
@@ -591,8 +599,8 @@ class Upstreamed(Frozen):
 class Alternatives(Frozen):
     """The alternatives at one trigger of one machine under one workload, with limits and provenance.
 
-    `range_note` says so where `range_bytes` is an assumption. `model_lines`: seconds per flushed line (present, absent) that the model has for this machine, where measured ones
-    of another host stand in the table.
+    `range_note` says so where `range_bytes` is an assumption. `model_lines`: seconds per flushed line (present, absent)
+    that the model has for this machine, where measured ones of another host stand in the table.
     """
 
     schema_version: Literal["1"] = "1"

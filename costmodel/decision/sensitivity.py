@@ -35,7 +35,7 @@ def sensitivities(case: Case, strategy: str) -> list[Sensitivity]:
 def _sensitivities(case: Case, strategy: str) -> list[Sensitivity]:
     middle = medians(case.parameters)
     base = total(case.over(middle), strategy)
-    if base.refused or float(base.event.stolen_s[0]) == 0:
+    if base.refused or float(base.priced.stolen_s[0]) == 0:
         return []
     names = [n for n in base.parameters if case.parameters[n].distribution.shape != "fixed"]
     slopes = elasticities(case, strategy)
@@ -70,7 +70,7 @@ def _sobol(case: Case, strategy: str, names: list[str]) -> tuple[numpy.ndarray, 
             for name, row in zip(names, u, strict=True)
         }
         cost = total(case.over(Draws(case.parameters, n, fixed=values)), strategy)
-        return numpy.log(numpy.broadcast_to(cost.event.stolen_s, (n,)))
+        return numpy.asarray(numpy.log(numpy.broadcast_to(cost.priced.stolen_s, (n,))))
 
     result = sobol_indices(
         func=log_cost, n=SAMPLES, dists=[uniform()] * len(names), random_state=numpy.random.default_rng(7)

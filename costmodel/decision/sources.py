@@ -1,9 +1,12 @@
-"""What stands behind a recommendation: rows of data/, measured values beside the modelled, bounds where a total is refused."""
+"""What stands behind a recommendation: rows of data/, measured values beside the modelled, bounds where a total is
+refused.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy
 
@@ -12,7 +15,7 @@ from costmodel.cost.scenario import Scenario
 from costmodel.decision.choice import Study
 from costmodel.decision.estimates import interval_of
 from costmodel.decision.result import MeasuredHost, MeasuredRow, MeasuredValue, SourceRow
-from costmodel.errors import CostModelError, UnknownName
+from costmodel.errors import CostModelError, UnknownName, stated
 from costmodel.evidence.hosts import FOLDER, HOST_FILE, Profile
 from costmodel.evidence.records import Measurement
 from costmodel.evidence.rendezvous import FILE as LOGS
@@ -129,7 +132,7 @@ def measured_rows(evidence: Evidence, machine: str) -> list[MeasuredRow]:
 
 
 def _flush(profile: Profile) -> list[MeasuredRow]:
-    rows = []
+    rows: list[MeasuredRow] = []
     if not profile.table("flush"):
         return rows
     model = FlushModel(cells_of(profile))
@@ -143,7 +146,7 @@ def _flush(profile: Profile) -> list[MeasuredRow]:
                 continue
             value = (
                 quantity(guess.line_s, "s")
-                if guess.low_s is None
+                if guess.low_s is None or guess.high_s is None
                 else interval(guess.low_s, guess.line_s, guess.high_s, "s")
             )
             rows.append(
@@ -163,11 +166,16 @@ def _broadcast(profile: Profile) -> list[MeasuredRow]:
     return [
         MeasuredRow(
             what=f"interrupt round to {count:g} CPUs",
-            value=interval(*numpy.quantile(found, (0.05, 0.5, 0.95)), "s"),
+            value=interval(*_ends(found), "s"),
             detail="membarrier: an empty handler; 5 %, median, 95 % of the repetitions",
         )
         for count, found in sorted(times.items())
     ]
+
+
+def _ends(values: Sequence[float]) -> tuple[float, float, float]:
+    low, median, high = numpy.quantile(values, (0.05, 0.5, 0.95))
+    return low, median, high
 
 
 def _neighbour(profile: Profile) -> list[MeasuredRow]:
@@ -187,7 +195,7 @@ def _neighbour(profile: Profile) -> list[MeasuredRow]:
 
 
 def _invalidations(profile: Profile) -> list[MeasuredRow]:
-    events: dict[str, list[dict[str, object]]] = {}
+    events: dict[str, list[dict[str, Any]]] = {}
     for row in profile.table("invalidations"):
         events.setdefault(str(row["trigger"]), []).append(row)
     found = []
@@ -258,7 +266,7 @@ def _rounds(profile: Profile) -> list[MeasuredValue]:
     )
 
 
-def _value(what: str, rows: Iterable[dict[str, object]], column: str) -> list[MeasuredValue]:
+def _value(what: str, rows: Iterable[dict[str, Any]], column: str) -> list[MeasuredValue]:
     values = [float(row[column]) for row in rows]
     if not values:
         return []
@@ -283,7 +291,9 @@ SHUTDOWNS = {
 
 
 def bound(study: Study, evidence: Evidence) -> str:
-    """What is known of the flush that the kernel does at the trigger although its total is refused; empty where nothing."""
+    """What is known of the flush that the kernel does at the trigger although its total is refused; empty where
+    nothing.
+    """
     if study.chosen is None or not study.cost(study.chosen.strategy).refused:
         return ""
     entry = STRATEGIES[study.chosen.strategy]
@@ -300,7 +310,10 @@ def _at_least(study: Study, part: str) -> str:
     if cost.refused:
         return ""
     texts = []
-    for values, what in ((cost.event.stolen_s, "CPU time"), (cost.event.irq_off_s, "with interrupts off on each CPU")):
+    for values, what in (
+        (cost.priced.stolen_s, "CPU time"),
+        (cost.priced.irq_off_s, "with interrupts off on each CPU"),
+    ):
         found = interval_of(values, "s", cost.extrapolated)
         texts.append(f"{interval(found.low, found.median, found.high, found.unit)} {what}")
     mark = ", EXTRAPOLATED" if cost.extrapolated else ""
@@ -308,16 +321,18 @@ def _at_least(study: Study, part: str) -> str:
 
 
 def _shutdowns(resident_bytes: float, evidence: Evidence) -> str:
-    """The measured shutdowns of the guest size next above, or of the largest: upper bounds of the write-back in them."""
+    """The measured shutdowns of the guest size next above, or of the largest: upper bounds of the write-back in
+    them.
+    """
     texts = []
     for name, how in SHUTDOWNS.items():
         rows = [row for row in evidence.measurements.values() if row.observable == name and row.range_bytes]
         row = _next(rows, resident_bytes)
         texts.append(f"{quantity(row.si, 's')} {how} (row {row.id})")
-    size = quantity(row.range_bytes, "B")
+    size = quantity(stated(row.range_bytes, f"guest size of row {row.id}"), "B")
     return f"whole shutdowns of a guest of {size}, of which the write-back is a part, took {' and '.join(texts)}"
 
 
 def _next(rows: list[Measurement], resident_bytes: float) -> Measurement:
-    ordered = sorted(rows, key=lambda row: row.range_bytes)
-    return next((row for row in ordered if row.range_bytes >= resident_bytes), ordered[-1])
+    ordered = sorted(rows, key=lambda row: row.range_bytes or 0.0)
+    return next((row for row in ordered if (row.range_bytes or 0.0) >= resident_bytes), ordered[-1])

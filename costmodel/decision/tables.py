@@ -1,9 +1,12 @@
-"""Tables of a recommendation: costs, the mask of CPUs, storms, several guests, upstream's choice, rival priors, objectives."""
+"""Tables of a recommendation: costs, the mask of CPUs, storms, several guests, upstream's choice, rival priors,
+objectives.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy
 
@@ -13,9 +16,18 @@ from costmodel.cost.tenants import Part, losses
 from costmodel.cost.total import Total, event_rate, is_ceiling, least_rate, total
 from costmodel.decision.choice import Candidate, Study, from_kernel, needs
 from costmodel.decision.estimates import interval_of
-from costmodel.decision.result import CostRow, MaskRow, Objective, RivalPrior, StormRow, TogetherRow, UpstreamRow
+from costmodel.decision.result import (
+    CostRow,
+    Interval,
+    MaskRow,
+    Objective,
+    RivalPrior,
+    StormRow,
+    TogetherRow,
+    UpstreamRow,
+)
 from costmodel.decision.waits import compared
-from costmodel.errors import BadInput
+from costmodel.errors import BadInput, stated
 from costmodel.formulas.compiled import value
 from costmodel.kvm import kernels
 from costmodel.kvm.admissibility import judge
@@ -144,8 +156,8 @@ def _mask_row(
         label=label,
         cpus=cpus,
         domains=_domains(case, cpus, uniform=uniform),
-        event_time_s=interval_of(cost.event.time_s, "s", cost.extrapolated),
-        stolen_cpu_s_per_event=interval_of(cost.event.stolen_s, "s", cost.extrapolated),
+        event_time_s=interval_of(cost.priced.time_s, "s", cost.extrapolated),
+        stolen_cpu_s_per_event=interval_of(cost.priced.stolen_s, "s", cost.extrapolated),
         admissible=admissible,
         note=note,
     )
@@ -192,12 +204,12 @@ def _storm_rows(study: Study) -> list[StormRow]:
 def _storm_row(study: Study, events: float, range_bytes: float | None) -> StormRow:
     """`events` events one after another, each over `range_bytes` (None: the trigger's own range)."""
     case = replace(study.scenario, range_bytes=range_bytes)
-    cost = total(Case(study.trigger.id, case, study.draws), study.chosen.strategy)
+    cost = total(Case(study.trigger.id, case, study.draws), study.picked.strategy)
     event = cost.event
     return StormRow(
         trigger=study.trigger.id,
         trigger_title=study.trigger.title,
-        strategy=study.chosen.strategy,
+        strategy=study.picked.strategy,
         resident_bytes=study.scenario.resident_bytes,
         events=events,
         duration_s=interval_of(events * event.time_s if event else None, "s", cost.extrapolated),
@@ -257,7 +269,7 @@ def _together_row(
     cpus = parts[0].scenario.machine.logical_cpus if parts else None
     ceiling = any(is_ceiling(parts[at].scenario, parts[at].trigger) for at in own)
 
-    def shown(values: Sequence[numpy.ndarray], at_most: bool) -> object:
+    def shown(values: Sequence[numpy.ndarray], at_most: bool) -> Interval:
         taken = sum((values[at] for at in own), start=numpy.zeros(draws.n))
         return interval_of(taken, "1", draws.extrapolated, cpus, at_most)
 
@@ -295,7 +307,7 @@ def upstream_rows(studies: Sequence[Study]) -> list[UpstreamRow]:
     return rows
 
 
-def _agreement(study: Study, kernel: str, strategies: Sequence[str]) -> tuple[str, str]:
+def _agreement(study: Study, kernel: str, strategies: Sequence[str]) -> tuple[Literal["yes", "no", "n/a"], str]:
     case = study.scenario
     facts = case.on(kernel).known(study.trigger.id)
     states = [judge(case.guest, study.trigger.id, name, facts).state for name in strategies]
@@ -344,23 +356,23 @@ def _prior_values(study: Study, instead: float | str) -> numpy.ndarray:
 
 
 def _prior_row(prior: str, study: Study, taken: dict[str, numpy.ndarray]) -> RivalPrior:
-    found = total(Case(study.trigger.id, study.scenario, study.draws.with_values(**taken)), study.chosen.strategy)
+    found = total(Case(study.trigger.id, study.scenario, study.draws.with_values(**taken)), study.picked.strategy)
     per_event = found.host_cpu_s_per_s is None
     return RivalPrior(
         prior=prior,
         host_cpu_s_per_s=interval_of(
             found.host_cpu_s_per_s, "1", found.extrapolated, found.logical_cpus, found.at_most
         ),
-        stolen_cpu_s_per_event=interval_of(found.event.stolen_s if per_event else None, "s", found.extrapolated),
+        stolen_cpu_s_per_event=interval_of(found.priced.stolen_s if per_event else None, "s", found.extrapolated),
     )
 
 
 # Winners for the three named objectives at a trigger, and the weight at which host time gives way to latency.
 
 OBJECTIVES: dict[str, tuple[str, Callable[[Total], numpy.ndarray]]] = {
-    "host CPU-seconds per event": ("s", lambda cost: cost.event.stolen_s),
-    "99th percentile event latency": ("s", lambda cost: cost.p99_s),
-    "guest time per event": ("s", lambda cost: cost.event.guest_s),
+    "host CPU-seconds per event": ("s", lambda cost: cost.priced.stolen_s),
+    "99th percentile event latency": ("s", lambda cost: stated(cost.p99_s, cost.refused or "latency")),
+    "guest time per event": ("s", lambda cost: cost.priced.guest_s),
 }
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy
 
@@ -17,7 +18,7 @@ from costmodel.decision.choice import Study, from_kernel, needs
 from costmodel.decision.estimates import CPU_TIME, HOST_CPUS, paired, refused_row, rows_of
 from costmodel.decision.history import steps
 from costmodel.decision.recommend import DEFAULT_WORKLOAD, not_applicable
-from costmodel.decision.result import SourceRow, Versus, VersusRow, VersusSide, VersusTrigger
+from costmodel.decision.result import Kind, SideState, SourceRow, Versus, VersusRow, VersusSide, VersusTrigger
 from costmodel.decision.sources import source_row, source_rows
 from costmodel.errors import BadInput, NotApplicable
 from costmodel.evidence.store import Evidence
@@ -56,8 +57,8 @@ def sides(
     *,
     kernel_names: Sequence[str] = (),
     strategies: Sequence[str] = (),
-    **numbers: float | None,
-) -> tuple[str, Side, Side]:
+    **numbers: Any,
+) -> tuple[Kind, Side, Side]:
     """What is compared and its two sides: two kernels, or two strategies (safe or not) on one kernel or the newest.
 
     Raises BadInput or UnknownName.
@@ -94,23 +95,24 @@ def host_both(*sides: Side) -> None:
             raise NotApplicable(reason, "see `costmodel list guests` and `list machines`")
 
 
-def compare_sides(evidence: Evidence, kind: str, base: Side, new: Side) -> Versus:
+def compare_sides(evidence: Evidence, kind: Kind, base: Side, new: Side) -> Versus:
     """Compare two sides that differ in kernel or strategy only, at every trigger of the guest type. Raises BadInput."""
     host_both(base, new)
     case = base.scenario
     draws = Draws(parameters_of(evidence, case.machine.id))
-    pairs = [
-        (trigger, *(_done(Study(trigger, side.scenario, draws), side) for side in (base, new)))
-        for trigger in triggers_of(case.guest)
-    ]
+
+    def done(trigger: Trigger, side: Side) -> Done:
+        return _done(Study(trigger, side.scenario, draws), side)
+
+    pairs = [(trigger, done(trigger, base), done(trigger, new)) for trigger in triggers_of(case.guest)]
     found = [_trigger(kind, trigger, left, right) for trigger, left, right in pairs]
-    used = {name for _, *sides in pairs for done in sides if done.cost for name in done.cost.parameters}
+    used = {name for _, *sides in pairs for one in sides if one.cost for name in one.cost.parameters}
     return framed(evidence, kind, (base, new), found, _total(pairs), used)
 
 
 def framed(
     evidence: Evidence,
-    kind: str,
+    kind: Kind,
     sides: tuple[Side, Side],
     triggers: list[VersusTrigger],
     total: VersusRow,
@@ -190,7 +192,7 @@ def _done(study: Study, side: Side) -> Done:
     return Done(VersusSide(strategy=None, state="not catalogued", placement=place, note=note), study, None)
 
 
-def _trigger(kind: str, trigger: Trigger, left: Done, right: Done) -> VersusTrigger:
+def _trigger(kind: Kind, trigger: Trigger, left: Done, right: Done) -> VersusTrigger:
     if left.cost is None or right.cost is None:
         gaps = {done.side.state: name for name, done in (("base", left), ("new", right)) if done.cost is None}
         both = left.cost is None and right.cost is None
@@ -211,7 +213,7 @@ def _trigger(kind: str, trigger: Trigger, left: Done, right: Done) -> VersusTrig
     )
 
 
-def _gap(gaps: dict[str, str], *, both: bool) -> str:
+def _gap(gaps: Mapping[SideState, str], *, both: bool) -> str:
     """Why there is no cost: which side (of `gaps` by state) loses a flush or is not catalogued."""
     texts = {"inadmissible": "can lose a flush here", "not catalogued": "what it does here is not catalogued"}
     one_reason = both and len(gaps) == 1
@@ -233,9 +235,14 @@ def _total(pairs: Sequence[tuple[Trigger, Done, Done]]) -> VersusRow:
             rated.append((left.cost, right.cost))
     if gaps or not rated:
         return refused_row(HOST_CPUS, "; ".join(gaps) or "no rate is published for a trigger of this workload")
-    left, right = (sum((pair[i].host_cpu_s_per_s for pair in rated), start=numpy.zeros(1)) for i in (0, 1))
-    marks = tuple(any(pair[i].extrapolated for pair in rated) for i in (0, 1))
-    return paired(HOST_CPUS, left, right, marks, tuple(any(pair[i].at_most for pair in rated) for i in (0, 1)))
+
+    def lost(costs: Sequence[Total]) -> numpy.ndarray:
+        return sum((c.host_cpu_s_per_s for c in costs if c.host_cpu_s_per_s is not None), start=numpy.zeros(1))
+
+    before, after = zip(*rated, strict=True)
+    marks = any(cost.extrapolated for cost in before), any(cost.extrapolated for cost in after)
+    ceilings = any(cost.at_most for cost in before), any(cost.at_most for cost in after)
+    return paired(HOST_CPUS, lost(before), lost(after), marks, ceilings)
 
 
 def priors(parameters: ParameterSet, used: set[str]) -> list[str]:
@@ -274,7 +281,7 @@ def _warnings(base: Side, new: Side, triggers: Sequence[VersusTrigger]) -> list[
     return texts
 
 
-def _command(kind: str, base: Side, new: Side, more: Sequence[str]) -> str:
+def _command(kind: Kind, base: Side, new: Side, more: Sequence[str]) -> str:
     """The command line that gives this comparison again."""
     case = base.scenario
     option = "--kernel" if kind == "kernels" else "--strategy"

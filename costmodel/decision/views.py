@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 from costmodel.calibration.calibrate import parameters_of
 from costmodel.calibration.parameters import ParameterSet
@@ -55,20 +57,20 @@ def view(result: Recommendation, evidence: Evidence | None = None) -> View | Non
     if not result.applicable or result.costliest_trigger is None:
         return None
     evidence = evidence or load()
-    numbers = {name: result.scenario[name] for name in ("vcpus", "cpus_that_ran")}
+    told = cast(dict[str, Any], result.scenario)
+    own = {name: told[name] for name in PROPERTIES} | {name: int(told[name]) for name in ("vcpus", "cpus_that_ran")}
     case = scenario(
         evidence,
         result.guest,
         result.machine,
         result.workload,
         result.kernel_version,
-        resident_bytes=result.scenario["resident_bytes"],
-        event_fraction=result.scenario.get("event_fraction"),
+        resident_bytes=told["resident_bytes"],
+        event_fraction=told.get("event_fraction"),
         folio_bytes=int(result.scenario.get("folio_bytes", PAGE_BYTES)),
         noncoherent_dma=bool(result.scenario.get("noncoherent_dma", False)),
         rates=_rates(result.scenario),
-        **{name: result.scenario[name] for name in PROPERTIES},
-        **{name: int(value) for name, value in numbers.items()},
+        **own,
     )
     rows = [
         r
@@ -80,7 +82,7 @@ def view(result: Recommendation, evidence: Evidence | None = None) -> View | Non
     return View(case, parameters_of(evidence, result.machine), result.costliest_trigger, states) if states else None
 
 
-def _rates(numbers: dict[str, float | bool | str]) -> dict[str, float | tuple[float, float]]:
+def _rates(numbers: Mapping[str, Any]) -> dict[str, float | tuple[float, float]]:
     """The rates that the user gave, as `scenario` takes them."""
     given = {key.removeprefix(RATE_OF): rate for key, rate in numbers.items() if key.startswith(RATE_OF)}
     counted = [key.removeprefix(COUNT_OF) for key in numbers if key.startswith(COUNT_OF)]

@@ -63,8 +63,8 @@ def placements_of(study: Study) -> tuple[str, ...]:
 
 
 def silence(study: Study, rows: Sequence[ContentionRow]) -> str:
-    """Why `rows`, those of `contention_rows`, lack what this kernel does: no window, no rate, or a total that is refused;
-    empty where they have it.
+    """Why `rows`, those of `contention_rows`, lack what this kernel does: no window, no rate, or a total that is
+    refused; empty where they have it.
     """
     where = placements_of(study)
     if not where:
@@ -115,7 +115,8 @@ def _bounded(values: numpy.ndarray | None, unit: str, marked: bool, at_most: boo
     """The interval, or None where its upper end has no bound."""
     if values is None or not numpy.isfinite(numpy.quantile(values, 0.95, method="higher")):
         return None
-    return interval_of(values, unit, marked, at_most=at_most)
+    found: Interval = interval_of(values, unit, marked, at_most=at_most)
+    return found
 
 
 def _verdict(placement: str, here: bool) -> str:
@@ -151,7 +152,7 @@ def bill_rows(study: Study, evidence: Evidence) -> list[BillRow]:
                 vms_at_one_percent=interval_of(paid.vms_at[LOSSES[0]], "1", marked),
                 vms_at_ten_percent=interval_of(paid.vms_at[LOSSES[1]], "1", marked),
                 late_answer_s=interval_of(paid.late_answer_s, "s", marked),
-                limits=_limits(cost.event.irq_off_s, cpus, evidence, marked),
+                limits=_limits(cost.priced.irq_off_s, cpus, evidence, marked),
             )
         )
     return rows
@@ -179,7 +180,7 @@ def _limits(irq_off_s: numpy.ndarray, cpus: int, evidence: Evidence, marked: boo
 def abuse_rows(studies: Sequence[Study], evidence: Evidence) -> list[BillRow]:
     """The bill of what the kernel does at each event that the VMM makes at will."""
     forced = [s for s in studies if s.trigger.by_vmm and s.chosen and s.chosen.flushes]
-    return [row for s in forced for row in bill_rows(s, evidence) if row.strategy == s.chosen.strategy]
+    return [row for s in forced for row in bill_rows(s, evidence) if row.strategy == s.picked.strategy]
 
 
 def hybrid_rows(studies: Sequence[Study]) -> list[HybridRow]:
@@ -187,7 +188,7 @@ def hybrid_rows(studies: Sequence[Study]) -> list[HybridRow]:
 
     A hook that sees one folio at a time has no range that could pass a cap.
     """
-    found: dict[tuple, numpy.ndarray] = {}
+    found: dict[tuple[object, ...], numpy.ndarray] = {}
     return [row for study in studies if study.chosen and study.chosen.flushes for row in _hybrids(study, found)]
 
 
@@ -196,7 +197,7 @@ def _beyond(candidate: Candidate) -> tuple[bool, bool]:
     return not candidate.running, STRATEGIES[candidate.strategy].instruction != "wbnoinvd"
 
 
-def _hybrids(study: Study, found: dict[tuple, numpy.ndarray]) -> list[HybridRow]:
+def _hybrids(study: Study, found: dict[tuple[object, ...], numpy.ndarray]) -> list[HybridRow]:
     known = compared(study)
     whole = min(
         (c for c in known if STRATEGIES[c.strategy].whole_cache and c.offered and c.safe), key=_beyond, default=None

@@ -1,4 +1,6 @@
-"""What a file tells of a machine: lscpu, lscpu -J, /proc/cpuinfo, CPUID dumps (`cpuid -r`, InstLatx64) and lstopo XML."""
+"""What a file tells of a machine: lscpu, lscpu -J, /proc/cpuinfo, CPUID dumps (`cpuid -r`, InstLatx64) and lstopo
+XML.
+"""
 
 from __future__ import annotations
 
@@ -58,8 +60,8 @@ class Cache:
 @dataclass(frozen=True)
 class Described:
     """A machine as a file describes it. What the file does not tell is None or empty; `features` None means that it
-    tells of no feature, and `whole` that it tells of every one, so that what is not named is off. The bandwidth is that of
-    the memory of one socket.
+    tells of no feature, and `whole` that it tells of every one, so that what is not named is off. The bandwidth is that
+    of the memory of one socket.
     """
 
     kind: str
@@ -245,8 +247,8 @@ def _cpuid_raw(text: str, file: str) -> Described:
         re.MULTILINE | re.IGNORECASE | re.ASCII,
     )
     for found in line.finditer(text):
-        leaf, sub, *registers = (int(group, 16) for group in found.groups())
-        leaves.setdefault((leaf, sub), tuple(registers))
+        leaf, sub, a, b, c, d = (int(group, 16) for group in found.groups())
+        leaves.setdefault((leaf, sub), (a, b, c, d))
     sections = len(re.findall(r"^CPU \d+:", text, re.MULTILINE))
     return _from_cpuid(leaves, "cpuid -r", sections if sections > 1 else None)
 
@@ -259,8 +261,8 @@ def _instlat(text: str, file: str) -> Described:
         re.MULTILINE | re.ASCII,
     )
     for found in line.finditer(text):
-        leaf, *registers = (int(group, 16) for group in found.groups()[:5])
-        leaves.setdefault((leaf, int(found[6] or "0", 16)), tuple(registers))
+        leaf, a, b, c, d = (int(group, 16) for group in found.groups()[:5])
+        leaves.setdefault((leaf, int(found[6] or "0", 16)), (a, b, c, d))
     sections = len(set(re.findall(r"Logical CPU #(\d+)", text)))
     return _from_cpuid(leaves, "CPUID dump", sections if sections > 1 else None)
 

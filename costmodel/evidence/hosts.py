@@ -7,16 +7,17 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any, cast
 
 from costmodel import cache
 from costmodel.errors import BadInput
 from costmodel.evidence.described import CACHE_BOUNDS, HOST_BOUNDS
 from costmodel.evidence.machines import FEATURES, CpuidRow
-from costmodel.evidence.records import Machine
+from costmodel.evidence.records import Machine, Vendor
 from costmodel.evidence.tables import checked_id, read_document, shown, subtable, text, texts
 from costmodel.hashing import value_hash
 
@@ -55,7 +56,9 @@ COUNTS = {
 MEASURED = "measured_"
 MEASURED_MAX = 1e18
 SIGNED = ("measured_line_s",)
-"""Differences of two times: noise can make one repetition negative, and a median of what is cut off at zero is biased."""
+"""Differences of two times: noise can make one repetition negative, and a median of what is cut off at zero is
+biased.
+"""
 ROWS_MAX = 2**20
 
 CACHE_KINDS = ("Data", "Instruction", "Unified")
@@ -80,10 +83,10 @@ class Profile:
         return probe in self.parsed
 
     @cached_property
-    def _tables(self) -> dict[str, list[dict[str, object]]]:
+    def _tables(self) -> dict[str, list[dict[str, Any]]]:
         return {}
 
-    def table(self, probe: str) -> list[dict[str, object]]:
+    def table(self, probe: str) -> list[dict[str, Any]]:
         """Rows of the probe's CSV, empty where it was not run."""
         if probe not in self._tables:
             found = json.loads(self.parsed.get(probe, b"{}"))
@@ -92,7 +95,9 @@ class Profile:
         return self._tables[probe]
 
     def overlaps(self, trigger: str) -> tuple[int, int]:
-        """Notifier events seen of `trigger`, or of the trigger that it stands for, and how many of them met a memslot."""
+        """Notifier events seen of `trigger`, or of the trigger that it stands for, and how many of them met a
+        memslot.
+        """
 
         def as_json() -> bytes:
             rows = [row for row in self.table("invalidations") if trigger in (row["trigger"], row["proxy"])]
@@ -113,12 +118,14 @@ def _checksum(path: Path) -> str:
 
 
 def _columns(path: Path, needed: tuple[str, ...], checksum: str) -> bytes:
-    """The columns of a probe's CSV as JSON, parsed once per state of the file, which its checksum tells. Raises BadInput."""
+    """The columns of a probe's CSV as JSON, parsed once per state of the file, which its checksum tells. Raises
+    BadInput.
+    """
     key = cache.key_of([checksum, needed], ["evidence"])
     return cache.recall("table", key, lambda: json.dumps(_parsed(path, needed)).encode())
 
 
-def _parsed(path: Path, needed: tuple[str, ...]) -> dict[str, list[object]]:
+def _parsed(path: Path, needed: tuple[str, ...]) -> dict[str, Sequence[object]]:
     """The columns of a probe's CSV: words, and numbers where the name says so. Raises BadInput."""
     remedy = "measure again"
     try:
@@ -142,20 +149,19 @@ def _parsed(path: Path, needed: tuple[str, ...]) -> dict[str, list[object]]:
     return {name: _column(path, name, list(column)) for name, column in zip(header, cells, strict=True)}
 
 
-def _column(path: Path, name: str, cells: list[str]) -> list[object]:
+def _column(path: Path, name: str, cells: list[str]) -> Sequence[object]:
     """The cells of one column, converted. Raises BadInput with the first row that cannot be used."""
     if name not in COUNTS and not name.startswith(MEASURED):
         if all(map(WORD.fullmatch, set(cells))):
             return cells
-        wrong, problem = (cell for cell in cells if not WORD.fullmatch(cell)), "is no word"
+        cell, problem = next(cell for cell in cells if not WORD.fullmatch(cell)), "is no word"
     else:
         low = -MEASURED_MAX if name in SIGNED or name.endswith("offset_bytes") else 0
         if len(good := _numbers(cells, low, COUNTS.get(name, MEASURED_MAX), whole=name in COUNTS)) == len(cells):
             return good
-        wrong, problem = iter(cells[len(good) :]), "is no number that was counted or measured"
-    cell = next(wrong)
-    place = {"file": path, "row": cells.index(cell) + 2, "field": name}
-    raise BadInput(f"{cell[:40]!r} {problem}", **place, remedy="measure again")
+        cell, problem = cells[len(good)], "is no number that was counted or measured"
+    row = cells.index(cell) + 2
+    raise BadInput(f"{cell[:40]!r} {problem}", file=path, row=row, field=name, remedy="measure again")
 
 
 def _numbers(cells: list[str], low: float, high: float, *, whole: bool) -> list[object]:
@@ -210,7 +216,9 @@ def read(folder: Path, dumps: Mapping[str, CpuidRow], known: Mapping[str, Machin
     )
 
 
-def _whole(table: dict, field: str, low: int, high: int, path: Path, row: str, default: int | None = None) -> int:
+def _whole(
+    table: dict[str, Any], field: str, low: int, high: int, path: Path, row: str, default: int | None = None
+) -> int:
     """A whole number of the table within its bounds. Raises BadInput."""
     value = table.get(field, default)
     if type(value) is not int or not low <= value <= high:
@@ -219,19 +227,19 @@ def _whole(table: dict, field: str, low: int, high: int, path: Path, row: str, d
     return value
 
 
-def _caches(host: dict, path: Path) -> list[dict[str, int | str]]:
+def _caches(host: dict[str, Any], path: Path) -> list[dict[str, int]]:
     """The caches that hold data, each number checked. Raises BadInput where there is none, or two of a level."""
     listed = host.get("caches", [])
     if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
         raise BadInput("is no list of tables", file=path, row="host", field="caches", remedy="measure again")
-    found: list[dict[str, int | str]] = []
+    found: list[dict[str, int]] = []
     for number, one in enumerate(listed):
         row = f"caches[{number}]"
         kind = text(one, "kind", file=path.name, row=row, allowed=CACHE_KINDS)
         default = {"line_bytes": 64}
         sizes = {f: _whole(one, f, *ends, path, row, default.get(f)) for f, ends in CACHE_BOUNDS.items()}
         if kind != "Instruction":
-            found.append({"kind": kind, **sizes})
+            found.append(sizes)
     levels = [one["level"] for one in found]
     if not found or len(set(levels)) < len(levels):
         problem = "names no data cache, or two of one level"
@@ -241,8 +249,8 @@ def _caches(host: dict, path: Path) -> list[dict[str, int | str]]:
 
 def _machine(
     name: str,
-    host: dict,
-    caches: list[dict[str, int | str]],
+    host: dict[str, Any],
+    caches: list[dict[str, int]],
     dumps: Mapping[str, CpuidRow],
     known: Mapping[str, Machine],
     path: Path,
@@ -269,7 +277,7 @@ def _machine(
     return Machine(
         id=name,
         title=title + (", virtual machine" if virtual else ""),
-        vendor=vendor,
+        vendor=cast(Vendor, vendor),
         microarchitecture=twin.microarchitecture if twin else "not catalogued",
         sockets=numbers["sockets"],
         logical_cpus=cpus,

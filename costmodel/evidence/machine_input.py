@@ -8,13 +8,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence import described, machines, tables
 from costmodel.evidence.described import Described
 from costmodel.evidence.hosts import signature_of
 from costmodel.evidence.machines import CpuidRow
-from costmodel.evidence.records import Machine
+from costmodel.evidence.records import Machine, Vendor
 from costmodel.evidence.store import Evidence, load, tell
 from costmodel.plain import visible
 
@@ -39,8 +40,8 @@ KIB, GB = 1024.0, 1e9
 
 @dataclass(frozen=True)
 class Part:
-    """One package. `dump` is a CPUID dump of the same family and model; `l3_bytes` is the size of all its L3 caches, and
-    `l3_caches` how many they are, None where no source tells.
+    """One package. `dump` is a CPUID dump of the same family and model; `l3_bytes` is the size of all its L3 caches,
+    and `l3_caches` how many they are, None where no source tells.
     """
 
     name: str
@@ -66,9 +67,11 @@ def read_parts(path: Path, dumps: Collection[str]) -> dict[str, Part]:
     """The parts of a file by name. Raises BadInput with the row that cannot be read."""
     found = {}
     for row in tables.read_table(path, PART_COLUMNS, "part"):
-        place = {"file": path.name, "name": row["part"]}
+        place: tables.Place = {"file": path.name, "name": row["part"]}
         tables.filled(row, ("cores", "threads", "most_sockets", "source", "read_on"), **place)
-        cores, threads, sockets = (tables.whole(row, name, **place) for name in ("cores", "threads", "most_sockets"))
+        cores, threads, sockets = (
+            tables.whole(row, name, required=True, **place) for name in ("cores", "threads", "most_sockets")
+        )
         caches = tables.whole(row, "l3_caches", **place)
         peak = tables.number(row, "dram_peak_gb_per_s_per_socket", **place)
         for column, whole, parts in (("threads", threads, cores), ("l3_caches", cores, caches or 1)):
@@ -100,9 +103,9 @@ def read_parts(path: Path, dumps: Collection[str]) -> dict[str, Part]:
 # A catalogued machine has the sockets that its entry says; one of a dump as many as the dump counts CPUs for; a part of
 # data/server_parts.csv one; `2x NAME` says otherwise. NUMA nodes per socket change no cache, so they are not asked for.
 #
-# What a file does not tell comes from the CPUID dumps of the same signature, then from those of the same model, then from
-# those of the same core generation; each such number is named in the notes, the last kind as EXTRAPOLATED. Of a part whose
-# number of L3 caches no source tells, the largest size of one that fits is taken, as EXTRAPOLATED too.
+# What a file does not tell comes from the CPUID dumps of the same signature, then from those of the same model, then
+# from those of the same core generation; each such number is named in the notes, the last kind as EXTRAPOLATED. Of a
+# part whose number of L3 caches no source tells, the largest size of one that fits is taken, as EXTRAPOLATED too.
 
 GENERATIONS = "core_generations.csv"
 COLUMNS = ("vendor", "family", "first_model", "last_model", "microarchitecture", "source")
@@ -178,7 +181,9 @@ def origins(evidence: Evidence, asked: str) -> tuple[Machine, dict[str, str]]:
 
 
 def told(asked: str) -> Machine:
-    """The machine that `asked` means; one that is only described is known to this process from now on. Raises as `find`."""
+    """The machine that `asked` means; one that is only described is known to this process from now on. Raises as
+    `find`.
+    """
     found = find(load(), asked)
     if found.given:
         tell(found)
@@ -220,8 +225,8 @@ def _generations(path: Path) -> tuple[tuple[str, int, int, int, str], ...]:
             if not re.fullmatch(r"0x[0-9a-f]{2,3}", row[column], re.ASCII):
                 problem = f"{row[column][:20]!r} is no hexadecimal number"
                 raise BadInput(problem, **place, field=column, remedy="write it as 0x19")
-        numbers = (int(row[column], 16) for column in COLUMNS[1:4])
-        found.append((row["vendor"], *numbers, row["microarchitecture"]))
+        family, first, last = (int(row[column], 16) for column in COLUMNS[1:4])
+        found.append((row["vendor"], family, first, last, row["microarchitecture"]))
     return tuple(found)
 
 
@@ -245,7 +250,9 @@ class _Gaps:
         return self.told.kind if self.told.kind.endswith(f"/{file}") else f"{self.told.kind} ({file})"
 
     def circles(self) -> list[tuple[str, list[CpuidRow]]]:
-        """Dumps of the same signature, of the same model and of the same generation; of each first those of the same part."""
+        """Dumps of the same signature, of the same model and of the same generation; of each first those of the same
+        part.
+        """
         told, rows = self.told, list(self.evidence.dumps.values())
         own = signature_of(told.family or 0, told.model or 0, told.stepping or 0)
         near = {
@@ -301,7 +308,7 @@ class _Gaps:
         return Machine(
             id=_id(told.name, sockets, self.evidence),
             title=f"{'' if sockets == 1 else f'{sockets} x '}{_title(told.name) or told.vendor}",
-            vendor=told.vendor,
+            vendor=cast(Vendor, told.vendor),
             microarchitecture=self.generation or "not catalogued",
             sockets=sockets,
             logical_cpus=cpus,
@@ -566,8 +573,8 @@ def _parts(evidence: Evidence) -> dict[str, Part]:
 
 
 def _caches_of(evidence: Evidence, part: Part) -> tuple[int, str]:
-    """Number of L3 caches of a part and why: of the sizes that caches of the same model have, the largest of which a whole
-    number makes the total, with no more caches and no more cores behind one than that model is known to have.
+    """Number of L3 caches of a part and why: of the sizes that caches of the same model have, the largest of which a
+    whole number makes the total, with no more caches and no more cores behind one than that model is known to have.
 
     Raises BadInput where none fits.
     """
@@ -583,7 +590,8 @@ def _caches_of(evidence: Evidence, part: Part) -> tuple[int, str]:
         if other.l3_caches and evidence.dumps[other.dump].signature[:-1] == own[:-1]:
             size = other.l3_bytes / other.l3_caches
             known.append((size, other.l3_caches, other.cores // other.l3_caches, other.name))
-    most_caches, most_cores = (max((one[at] for one in known), default=0) for at in (1, 2))
+    most_caches = max((one[1] for one in known), default=0)
+    most_cores = max((one[2] for one in known), default=0)
     for size, _, _, name in sorted(known, reverse=True):
         caches = part.l3_bytes / size
         fits = caches == int(caches) and caches <= most_caches and part.cores % int(caches or 1) == 0
@@ -625,7 +633,9 @@ def facts(machine: Machine) -> Sequence[str]:
 
 
 def named(evidence: Evidence) -> dict[str, str]:
-    """Names that `find` takes without a file, and what each means: ids first, then parts of which a dump is in data/."""
+    """Names that `find` takes without a file, and what each means: ids first, then parts of which a dump is in
+    data/.
+    """
     found = {id: machine.title for id, machine in evidence.machines.items()}
     titles = " ".join(found.values()).lower()
     for part, row in sorted(_newest_of(evidence.dumps.values()).items()):

@@ -7,12 +7,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 from costmodel.errors import BadInput
 from costmodel.evidence import tables
 from costmodel.evidence.described import VENDORS
 from costmodel.evidence.paths import own_machines_dir
-from costmodel.evidence.records import Machine
+from costmodel.evidence.records import Machine, Vendor
 from costmodel.evidence.tables import Number, checked_id, parse, read_document, read_toml, subtable, text, texts
 from costmodel.hashing import write_beside
 
@@ -110,6 +111,7 @@ REQUIRED = (
     "line_bytes",
 )
 OPTIONAL = "dram_peak_bytes_per_s_per_socket"
+NUMBERS = (*REQUIRED, OPTIONAL)
 WHOLE = ("sockets", "logical_cpus", "threads_per_core", "cpus_per_domain", "line_bytes")
 KEYS = {"id", "title", "vendor", "microarchitecture", "signature", "dump", "notes", "numbers", "missing", "tdx"}
 
@@ -119,7 +121,7 @@ def read_numbers(path: Path) -> dict[str, Number]:
     return _machine_numbers(read_toml(path), path.name)
 
 
-def _machine_numbers(document: dict[str, object], file: str) -> dict[str, Number]:
+def _machine_numbers(document: dict[str, Any], file: str) -> dict[str, Number]:
     tables = subtable(document, "numbers", file=file)
     missing = subtable(document, "missing", file=file)
     for field in tables:
@@ -145,6 +147,7 @@ def read_machine(path: Path, dumps: Mapping[str, CpuidRow]) -> Machine:
         raise BadInput("is unknown", file=file, field=field, remedy="remove it")
     numbers = _machine_numbers(document, file)
     values = _checked(numbers, file)
+    own: dict[str, Any] = {field: values.get(field) for field in NUMBERS}
     dump = text(document, "dump", file=file, allowed=dumps)
     signature = text(document, "signature", file=file, allowed={row.signature for row in dumps.values()})
     vendor = text(document, "vendor", file=file, allowed={"amd", "intel"})
@@ -155,9 +158,9 @@ def read_machine(path: Path, dumps: Mapping[str, CpuidRow]) -> Machine:
     return Machine(
         id=document["id"],
         title=text(document, "title", file=file),
-        vendor=vendor,
+        vendor=cast(Vendor, vendor),
         microarchitecture=text(document, "microarchitecture", file=file),
-        domains=values["logical_cpus"] // values["cpus_per_domain"],
+        domains=int(values["logical_cpus"] // values["cpus_per_domain"]),
         features=features,
         features_off=off,
         provenance={
@@ -166,11 +169,11 @@ def read_machine(path: Path, dumps: Mapping[str, CpuidRow]) -> Machine:
         },
         missing=missing,
         notes=texts(document, "notes", file=file),
-        **{field: values.get(field) for field in (*REQUIRED, OPTIONAL)},
+        **own,
     )
 
 
-def checked_numbers(document: dict[str, object], file: str) -> tuple[dict[str, float], dict[str, str]]:
+def checked_numbers(document: dict[str, Any], file: str) -> tuple[dict[str, float], dict[str, str]]:
     """The numbers of a document by attribute, in SI units and held against each other, and the source of each.
 
     Raises BadInput.
@@ -202,7 +205,9 @@ def _checked(numbers: dict[str, Number], file: str) -> dict[str, float]:
     return values
 
 
-def _features(dumps: Mapping[str, CpuidRow], own: str, signature: str) -> tuple[dict, tuple, dict]:
+def _features(
+    dumps: Mapping[str, CpuidRow], own: str, signature: str
+) -> tuple[dict[str, bool], tuple[str, ...], dict[str, tuple[str, ...]]]:
     """Bits of the silicon (1 in any dump of the signature), those off in the own dump, and the dumps that show each."""
     same = [row for row in dumps.values() if row.signature == signature]
     shown = {name: tuple(row.dump for row in same if name in row.bits) for name in FEATURES}
@@ -210,7 +215,7 @@ def _features(dumps: Mapping[str, CpuidRow], own: str, signature: str) -> tuple[
     return {name: bool(found) for name, found in shown.items()}, off, {n: found or (own,) for n, found in shown.items()}
 
 
-def _tdx(document: dict, vendor: str, missing: dict[str, str], file: str) -> tuple[bool, tuple[str, ...]]:
+def _tdx(document: dict[str, Any], vendor: str, missing: dict[str, str], file: str) -> tuple[bool, tuple[str, ...]]:
     """TDX does not stand in the dumps: a sourced statement, or a reason why it is taken as absent."""
     if "tdx" not in document:
         if vendor == "intel" and "tdx" not in missing:
@@ -232,7 +237,6 @@ def _tdx(document: dict, vendor: str, missing: dict[str, str], file: str) -> tup
 # Machines that a user added (`costmodel machine add`): one TOML file each, with where every number comes from.
 
 SUFFIX = ".toml"
-NUMBERS = (*REQUIRED, OPTIONAL)
 OWN_KEYS = {"id", "title", "vendor", "microarchitecture", "numbers", "features", "features_off", "missing", "notes"}
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
 
@@ -253,6 +257,7 @@ def read_own(path: Path, *, given: str) -> Machine:
     for field in document.keys() - OWN_KEYS:
         raise BadInput("is unknown", file=file, field=field, remedy="remove it, or write `costmodel machine add` anew")
     values, sources = checked_numbers(document, file)
+    own: dict[str, Any] = {field: values.get(field) for field in NUMBERS}
     features = subtable(document, "features", file=file)
     if features.keys() != {*FEATURES, "tdx"} or not all(isinstance(has, bool) for has in features.values()):
         remedy = f"write true or false for each of {', '.join((*FEATURES, 'tdx'))}"
@@ -261,21 +266,23 @@ def read_own(path: Path, *, given: str) -> Machine:
     return Machine(
         id=checked_id(document, path.stem, path, "name of its file"),
         title=text(document, "title", file=file),
-        vendor=text(document, "vendor", file=file, allowed=set(VENDORS.values())),
+        vendor=cast(Vendor, text(document, "vendor", file=file, allowed=set(VENDORS.values()))),
         microarchitecture=text(document, "microarchitecture", file=file),
-        domains=values["logical_cpus"] // values["cpus_per_domain"],
+        domains=int(values["logical_cpus"] // values["cpus_per_domain"]),
         features=features,
         features_off=texts(document, "features_off", file=file),
         missing={field: text(stated, field, file=file, row="missing") for field in stated},
         notes=texts(document, "notes", file=file),
         given=given,
         origins=sources,
-        **{field: values.get(field) for field in NUMBERS},
+        **own,
     )
 
 
 def write_own(machine: Machine, origins: Mapping[str, str], id: str) -> Path:
-    """Write the machine as `id` into the user's folder and return the file. Raises BadInput where the id is taken or none."""
+    """Write the machine as `id` into the user's folder and return the file. Raises BadInput where the id is taken or
+    none.
+    """
     path = own_machines_dir() / f"{id}{SUFFIX}"
     if not _ID.fullmatch(id):
         raise BadInput(f"{id[:40]!r} is no id", field="--name", remedy="use small letters, digits and hyphens")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from costmodel.errors import BadInput
 from costmodel.evidence import tables
@@ -111,11 +111,14 @@ def scaled(measurement: Measurement, factor: float) -> Measurement:
 
 def _measurement(row: dict[str, str], file: str) -> Measurement:
     name = row["id"]
-    chosen = {field: tables.choice(row, field, allowed, file=file, name=name) for field, allowed in CHOICES.items()}
+    chosen: dict[str, Any] = {
+        field: tables.choice(row, field, allowed, file=file, name=name) for field, allowed in CHOICES.items()
+    }
+    chosen |= {field: row[field] for field in TEXTS}
     unit = UNITS[chosen["unit"]]
-    value, low, high, uncertainty = (
-        tables.number(row, field, file=file, name=name, required=field == "value")
-        for field in ("value", "low", "high", "uncertainty")
+    value = tables.number(row, "value", file=file, name=name, required=True)
+    low, high, uncertainty = (
+        tables.number(row, field, file=file, name=name) for field in ("low", "high", "uncertainty")
     )
     if (low is not None and low > value) or (high is not None and high < value):
         raise BadInput(
@@ -148,5 +151,4 @@ def _measurement(row: dict[str, str], file: str) -> Measurement:
         cpus=tables.whole(row, "cpus", file=file, name=name),
         range_bytes=tables.number(row, "range_bytes", file=file, name=name),
         **chosen,
-        **{field: row[field] for field in TEXTS},
     )

@@ -1,4 +1,6 @@
-"""Where data/ and notebooks/ lie, in a checkout beside the package and in a wheel inside it, and which files data/ consists of."""
+"""Where data/ and notebooks/ lie, in a checkout beside the package and in a wheel inside it, and which files data/
+consists of.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ def data_dir() -> Path:
 
 
 def own_machines_dir() -> Path:
-    """Where the user's own machines lie: COSTMODEL_MACHINES, else costmodel/machines under XDG_DATA_HOME or ~/.local/share."""
+    """Where the user's own machines lie: COSTMODEL_MACHINES, else costmodel/machines under XDG_DATA_HOME or
+    ~/.local/share.
+    """
     if override := os.environ.get("COSTMODEL_MACHINES"):
         return Path(override)
     base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"

@@ -8,6 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from costmodel.errors import stated
+
+Vendor = Literal["amd", "intel"]
+Loop = Literal["closed_batch", "autonuma", "axis", "once"]
+Residency = Literal["cold", "hot", "unknown"]
 Kind = Literal["measured", "claimed", "specified", "threshold"]
 Use = Literal["fit", "check", "exclude"]
 UncertaintyKind = Literal["statistical", "bound", "none"]
@@ -71,7 +76,7 @@ class Machine:
 
     id: str
     title: str
-    vendor: Literal["amd", "intel"]
+    vendor: Vendor
     microarchitecture: str
     sockets: int
     logical_cpus: int
@@ -141,20 +146,27 @@ class TriggerLoad:
     """
 
     trigger: str
-    loop: Literal["closed_batch", "autonuma", "axis", "once"]
+    loop: Loop
     threads: Sourced | None
     events_per_cycle: Sourced | None
     sleep_s: Sourced | None
     event_fraction: Sourced | None
     axis_per_s: tuple[float, ...]
     range_bytes: tuple[tuple[float, float], ...]
-    residency: Literal["cold", "hot", "unknown"]
+    residency: Residency
     residency_reason: str
     rate_reason: str
     sources: tuple[str, ...]
     thread: str = ""
     tunables: dict[str, Sourced] = field(default_factory=dict)
     whole_vm: bool = False
+
+    def number(self, name: str) -> float:
+        """The value of `threads`, `events_per_cycle`, `sleep_s` or `event_fraction`. Raises MissingNumber without
+        one.
+        """
+        sourced: Sourced | None = getattr(self, name)
+        return stated(sourced, f"{name} of {self.trigger} stands in no workload").value
 
 
 @dataclass(frozen=True)

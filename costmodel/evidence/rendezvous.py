@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from costmodel.errors import BadInput
+from costmodel.errors import BadInput, stated
 from costmodel.evidence import tables
 
 FILE = "kvm/amd_rendezvous.csv"
@@ -42,7 +43,9 @@ COLUMNS = (
 METHODS = ("boot", "resume-s3", "resume-s4")
 """S3 is suspend to memory, S4 hibernation."""
 QUALITIES = ("good", "fair", "weak", "incomplete", "control")
-"""`incomplete` rows lack the line that says what the clock lost, so they bound nothing; in a `control` no CPU flushes."""
+"""`incomplete` rows lack the line that says what the clock lost, so they bound nothing; in a `control` no CPU
+flushes.
+"""
 CONSOLES = ("none seen", "suspended", "serial", "unknown")
 CLOCKS = ("stable", "stepped")
 """A stepped clock is led by the tick: it may stand up to one tick beside the time."""
@@ -55,7 +58,8 @@ LINE_BYTES = 64
 
 @dataclass(frozen=True)
 class Rendezvous:
-    """One rendezvous of all CPUs as a log shows it. Times in seconds, sizes in bytes; None is what the log does not tell.
+    """One rendezvous of all CPUs as a log shows it. Times in seconds, sizes in bytes; None is what the log does not
+    tell.
 
     `gap_s` lies between the two quoted lines. `lost_s` is what the clock of the log did not count until it was called
     stable (boot; zero on resume, where the time-stamp counter counts on). `deferred_init_s` is other work inside the
@@ -123,6 +127,14 @@ class Rendezvous:
         """The mean time of one WBINVD per line of capacity is at most this; None where one of the two is not known."""
         return self.flush_at_most_s / self.capacity_lines if self.flush_at_most_s and self.capacity_lines else None
 
+    @property
+    def line_of_all_s(self) -> float:
+        """The time of all flushes together, per line of capacity. Raises MissingNumber where one of the two is not
+        known.
+        """
+        lines = stated(self.capacity_lines, f"cache sizes of row {self.id}")
+        return stated(self.longest_s, f"bound of row {self.id}") / lines
+
 
 def read(path: Path) -> dict[str, Rendezvous]:
     """All rows by id, in the order of the file. Raises BadInput."""
@@ -130,23 +142,24 @@ def read(path: Path) -> dict[str, Rendezvous]:
 
 
 def _rendezvous(row: dict[str, str], file: str) -> Rendezvous:
-    place = {"file": file, "name": row["id"]}
+    place: tables.Place = {"file": file, "name": row["id"]}
     tables.filled(row, ("cpu", "logical_cpus", "source", "quote"), **place)
-    chosen = {
+    chosen: dict[str, Any] = {
         field: tables.choice(row, field, allowed, **place)
         for field, allowed in (("method", METHODS), ("quality", QUALITIES), ("console", CONSOLES), ("clock", CLOCKS))
     }
     snoops = tables.choice(row, "self_snoop", ("yes", "no"), **place) == "yes"
+    told: dict[str, Any] = {field: row[field] for field in TEXTS}
+    told |= {field: tables.whole(row, field, **place) for field in ("sockets", "logical_cpus", "cores", "hz")}
+    told |= {field: tables.number(row, field, **place) for field in ("llc_bytes_per_domain", "l2_bytes_per_core")}
     found = Rendezvous(
         id=row["id"],
         self_snoop=snoops,
         **chosen,
-        **{field: tables.whole(row, field, **place) for field in ("sockets", "logical_cpus", "cores", "hz")},
-        **{field: tables.number(row, field, **place) for field in ("llc_bytes_per_domain", "l2_bytes_per_core")},
+        **told,
         gap_s=tables.number(row, "gap_s", required=True, **place),
         lost_s=_seconds(row, "lost_s", file),
         deferred_init_s=_seconds(row, "deferred_init_s", file) or 0.0,
-        **{field: row[field] for field in TEXTS},
     )
     _check(found, file)
     return found

@@ -8,6 +8,7 @@ import os
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from costmodel.errors import BadInput, UnknownName, known_id
 from costmodel.evidence import hosts, machines, measurements, paths, rendezvous, workloads
@@ -67,7 +68,9 @@ class Evidence:
         return found
 
     def machine(self, id: str) -> Machine:
-        """The catalogued machine `id`, in any case. Raises UnknownName, or BadInput where it is a profile that was left out."""
+        """The catalogued machine `id`, in any case. Raises UnknownName, or BadInput where it is a profile that was left
+        out.
+        """
         self._refuse_left_out(id)
         return self.machines[known_id("machine", id, self.machines)]
 
@@ -79,8 +82,8 @@ class Evidence:
     def _refuse_left_out(self, id: str) -> None:
         if id in self.left_out and id not in self.machines:
             why = self.left_out[id]
-            place = {"file": why.file, "row": why.row, "field": why.field, "remedy": why.remedy}
-            raise BadInput(f"this profile was left out: {why.problem}", **place)
+            problem = f"this profile was left out: {why.problem}"
+            raise BadInput(problem, file=why.file, row=why.row, field=why.field, remedy=why.remedy)
 
     def workload(self, id: str) -> Workload:
         """The catalogued workload `id`, in any case. Raises UnknownName."""
@@ -118,7 +121,7 @@ class Evidence:
         """A copy in which `workload` takes the place of the one with its id."""
         return self._copy(("workload", repr(workload)), workloads={**self.workloads, workload.id: workload})
 
-    def _copy(self, change: tuple, **fields: object) -> Evidence:
+    def _copy(self, change: tuple[object, ...], **fields: Any) -> Evidence:
         return replace(self, data_hash=value_hash([self.data_hash, *change]), **fields)
 
 
@@ -128,8 +131,8 @@ def _scaled(machine: Machine, id: str, factor: float) -> Machine:
 
 
 TOLD = "COSTMODEL_TOLD"
-"""Environment variable with the machines that a user described, as JSON: the kernels of notebooks and every other process
-that this one starts know them too.
+"""Environment variable with the machines that a user described, as JSON: the kernels of notebooks and every other
+process that this one starts know them too.
 """
 
 

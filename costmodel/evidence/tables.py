@@ -1,5 +1,5 @@
-"""Strict readers of the CSV and TOML files of data/, and the units that these may use: what a spreadsheet, a browser or a sum
-could trip over is refused with its place.
+"""Strict readers of the CSV and TOML files of data/, and the units that these may use: what a spreadsheet, a browser or
+a sum could trip over is refused with its place.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import io
 import math
 import re
 import tomllib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypedDict, TypeVar, overload
 
 from costmodel.errors import BadInput
 from costmodel.plain import FORMULA_START, csv_cell
@@ -181,6 +181,17 @@ def check_cell(cell: str, *, file: str, row: object, field: str, signed: bool = 
     raise BadInput(problem, file=file, row=row, field=field, remedy="rewrite the cell as plain text")
 
 
+class Place(TypedDict):
+    """Where a cell stands, for the readers of one."""
+
+    file: str
+    name: str
+
+
+@overload
+def number(row: dict[str, str], field: str, *, file: str, name: str, required: Literal[True]) -> float: ...
+@overload
+def number(row: dict[str, str], field: str, *, file: str, name: str, required: bool = False) -> float | None: ...
 def number(row: dict[str, str], field: str, *, file: str, name: str, required: bool = False) -> float | None:
     """The cell as a finite number above zero, None where it is empty. Raises BadInput."""
     cell = row[field]
@@ -203,9 +214,13 @@ def number(row: dict[str, str], field: str, *, file: str, name: str, required: b
     return value
 
 
-def whole(row: dict[str, str], field: str, *, file: str, name: str) -> int | None:
+@overload
+def whole(row: dict[str, str], field: str, *, file: str, name: str, required: Literal[True]) -> int: ...
+@overload
+def whole(row: dict[str, str], field: str, *, file: str, name: str, required: bool = False) -> int | None: ...
+def whole(row: dict[str, str], field: str, *, file: str, name: str, required: bool = False) -> int | None:
     """The cell as a whole number above zero, None where it is empty. Raises BadInput."""
-    value = number(row, field, file=file, name=name)
+    value = number(row, field, file=file, name=name, required=required)
     if value is not None and value != int(value):
         raise BadInput(f"{value} is not a whole number", file=file, row=name, field=field, remedy="correct it")
     return None if value is None else int(value)
@@ -272,10 +287,17 @@ class Number:
         return self.value * UNITS[self.unit].factor
 
 
-Record = TypeVar("Record")
+class Identified(Protocol):
+    """A record that has an id."""
+
+    @property
+    def id(self) -> str: ...
 
 
-def read_toml(path: Path) -> dict[str, object]:
+Record = TypeVar("Record", bound=Identified)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
     """The file as nested dicts; its id is its name. Raises BadInput."""
     document = read_document(path)
     checked_id(document, path.stem, path.name, "file's name")
@@ -293,7 +315,7 @@ def checked_id(document: dict[str, object], name: str, file: object, what: str) 
     return name
 
 
-def read_document(path: Path) -> dict[str, object]:
+def read_document(path: Path) -> dict[str, Any]:
     """The file as nested dicts. Raises BadInput where it is no TOML, too long or holds hostile text."""
     try:
         content = path.read_bytes()
@@ -314,8 +336,9 @@ def read_document(path: Path) -> dict[str, object]:
 
 
 def read_records(path: Path, key: str, record: type[Record]) -> dict[str, Record]:
-    """The entries of the array of tables `key`, each a `record` (a dataclass) with an id of its own, as pydantic reads it. Raises BadInput with the
-    entry and the field.
+    """The entries of the array of tables `key`, each a `record` (a dataclass) with an id of its own, as pydantic reads it.
+
+    Raises BadInput with the entry and the field.
     """
     from pydantic import TypeAdapter, ValidationError  # a command line that asks for no record shall not wait for it
 
@@ -362,7 +385,7 @@ def shown(value: object) -> str:
         return "a number of more than 4300 digits"
 
 
-def subtable(table: dict, field: str, *, file: str, row: str = "") -> dict[str, object]:
+def subtable(table: Mapping[str, Any], field: str, *, file: str, row: str = "") -> dict[str, Any]:
     """The table under `field`, empty where there is none. Raises BadInput where it is something else."""
     value = table.get(field, {})
     if not isinstance(value, dict):
@@ -372,7 +395,7 @@ def subtable(table: dict, field: str, *, file: str, row: str = "") -> dict[str, 
     return value
 
 
-def texts(table: dict, field: str, *, file: str, row: str = "") -> tuple[str, ...]:
+def texts(table: Mapping[str, Any], field: str, *, file: str, row: str = "") -> tuple[str, ...]:
     """The list of strings under `field`, empty where there is none. Raises BadInput."""
     value = table.get(field, [])
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
@@ -380,7 +403,9 @@ def texts(table: dict, field: str, *, file: str, row: str = "") -> tuple[str, ..
     return tuple(value)
 
 
-def text(table: dict, field: str, *, file: str, row: str = "", allowed: Collection[str] | None = None) -> str:
+def text(
+    table: Mapping[str, Any], field: str, *, file: str, row: str = "", allowed: Collection[str] | None = None
+) -> str:
     """A string of the table, non-empty and one of `allowed`. Raises BadInput."""
     value = table.get(field)
     if not isinstance(value, str) or not value or (allowed is not None and value not in allowed):

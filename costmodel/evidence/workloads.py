@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast, get_args
 
 from costmodel.errors import BadInput
-from costmodel.evidence.records import Sourced, TriggerLoad, Workload
+from costmodel.evidence.records import Loop, Residency, Sourced, TriggerLoad, Workload
 from costmodel.evidence.tables import VALUE_MAX, Number, parse, read_toml, subtable, text, texts
 
 FOLDER = "workloads"
@@ -32,7 +33,7 @@ LOAD_KEYS = {
     "sources",
     "tunables",
 }
-LOOPS = ("closed_batch", "autonuma", "axis", "once")
+LOOPS: tuple[str, ...] = get_args(Loop)
 TRIGGERS = frozenset(
     {
         "autonuma_prot_none_scan",
@@ -72,7 +73,7 @@ def read_numbers(path: Path) -> dict[str, Number]:
     return _numbers(read_toml(path), path.name)
 
 
-def _numbers(document: dict[str, object], file: str) -> dict[str, Number]:
+def _numbers(document: dict[str, Any], file: str) -> dict[str, Number]:
     scenario = subtable(document, "scenario", file=file)
     found = {field: parse(scenario.get(field), file=file, field=field) for field in SCENARIO_FIELDS}
     for load in _loads(document, file):
@@ -104,14 +105,14 @@ def read(path: Path) -> Workload:
     )
 
 
-def _loads(document: dict, file: str) -> list[dict]:
+def _loads(document: dict[str, Any], file: str) -> list[dict[str, Any]]:
     loads = document.get("triggers", [])
     if not isinstance(loads, list) or not all(isinstance(load, dict) for load in loads):
         raise BadInput("is no list of tables", file=file, field="triggers", remedy="begin each one with [[triggers]]")
     return loads
 
 
-def _load(load: dict, numbers: dict[str, Sourced], resident_bytes: float, file: str) -> TriggerLoad:
+def _load(load: dict[str, Any], numbers: dict[str, Sourced], resident_bytes: float, file: str) -> TriggerLoad:
     name = load["trigger"]
     for field in load.keys() - LOAD_KEYS:
         raise BadInput("is unknown", file=file, row=name, field=field, remedy="remove it")
@@ -147,12 +148,12 @@ def _load(load: dict, numbers: dict[str, Sourced], resident_bytes: float, file: 
     lengths = {RESIDENT: resident_bytes, **{key: number.value for key, number in tunables.items()}}
     return TriggerLoad(
         trigger=name,
-        loop=loop,
+        loop=cast(Loop, loop),
         axis_per_s=tuple(float(rate) for rate in axis),
         thread=text(load, "thread", file=file, row=name) if "thread" in load else "",
         range_bytes=_ranges(load.get("range_bytes"), lengths, file, name),
         whole_vm=load.get("range_bytes") == RESIDENT,
-        residency=text(load, "residency", file=file, row=name, allowed=("cold", "hot", "unknown")),
+        residency=cast(Residency, text(load, "residency", file=file, row=name, allowed=get_args(Residency))),
         residency_reason=text(load, "residency_reason", file=file, row=name),
         rate_reason=text(load, "rate_reason", file=file, row=name),
         sources=texts(load, "sources", file=file, row=name),
@@ -161,7 +162,7 @@ def _load(load: dict, numbers: dict[str, Sourced], resident_bytes: float, file: 
     )
 
 
-def _ranges(table: object, lengths: dict[str, float], file: str, name: str) -> tuple[tuple[float, float], ...]:
+def _ranges(table: Any, lengths: dict[str, float], file: str, name: str) -> tuple[tuple[float, float], ...]:
     """(bytes, weight) pairs from the file, or the one length that the file names."""
     if isinstance(table, str) and table in lengths:
         return ((lengths[table], 1.0),)
@@ -188,12 +189,12 @@ def map_numbers(workload: Workload, change: Callable[[str, Sourced], Sourced]) -
     """The workload with `change(place, number)` applied to each sourced number; places as in `read_numbers`."""
     loads = []
     for load in workload.triggers:
-        own = {
+        own: dict[str, Any] = {
             field: change(f"{load.trigger}.{field}", getattr(load, field))
             for field in LOAD_NUMBERS
             if getattr(load, field) is not None
         }
         tunables = {key: change(f"{load.trigger}.tunables.{key}", n) for key, n in load.tunables.items()}
         loads.append(replace(load, tunables=tunables, **own))
-    scenario = {field: change(field, getattr(workload, field)) for field in SCENARIO_FIELDS}
+    scenario: dict[str, Any] = {field: change(field, getattr(workload, field)) for field in SCENARIO_FIELDS}
     return replace(workload, triggers=tuple(loads), **scenario)

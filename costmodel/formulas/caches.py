@@ -1,4 +1,5 @@
-"""What a guest leaves behind: the CPUs that it ran on, and the lines that are cached, valid and dirty when a flush comes.
+"""What a guest leaves behind: the CPUs that it ran on, and the lines that are cached, valid and dirty when a flush
+comes.
 
 Each section names its symbols by letters of its own.
 """
@@ -12,8 +13,8 @@ from costmodel.formulas.formula import Formula, Quantity, symbol
 # CPUs that ran a guest: a set that only grows (`have_run_cpus`), and the cache domains that it touches.
 #
 # Each migration of a vCPU lands on any of the s - 1 other CPUs that it may run on with the same probability. A CPU that
-# was missed by M migrations is still outside the mask, and a pinned guest (M = 0) keeps the CPUs of its vCPUs. No source
-# publishes a migration rate, so it is an axis everywhere.
+# was missed by M migrations is still outside the mask, and a pinned guest (M = 0) keeps the CPUs of its vCPUs. No
+# source publishes a migration rate, so it is an axis everywhere.
 
 s, v, M = symbol("allowed_cpus"), symbol("vcpus"), symbol("migrations")
 o, y, m = symbol("other_cpus"), symbol("untouched_fraction"), symbol("mask_cpus")
@@ -123,8 +124,8 @@ PRESENT_BETWEEN = Formula(
 
 # Refill: fetching again what a flush evicted and the software would have used.
 #
-# Only the floor is known: the bytes cannot come back faster than memory delivers them. No source times the refill itself.
-# WBNOINVD keeps the lines valid and has no refill.
+# Only the floor is known: the bytes cannot come back faster than memory delivers them. No source times the refill
+# itself. WBNOINVD keeps the lines valid and has no refill.
 
 E, rho, B = symbol("evicted_bytes"), symbol("reused_fraction"), symbol("read_bytes_per_s")
 
@@ -145,9 +146,9 @@ REFILL_FLOOR = Formula(
 
 # Dirty share of a cache when a flush comes: writes make lines dirty, each flush leaves them clean.
 #
-# Natural write-back between the flushes, left out here, needs no other formula. With w lines written and u lines written back per second
-# the share is w / (w + u + rate lines): the share without flushes, w / (w + u), times the law for w + u lines that change
-# per second. The same holds of the valid lines, which a WBINVD drops and fills bring back.
+# Natural write-back between the flushes, left out here, needs no other formula. With w lines written and u lines
+# written back per second the share is w / (w + u + rate lines): the share without flushes, w / (w + u), times the law
+# for w + u lines that change per second. The same holds of the valid lines, which a WBINVD drops and fills bring back.
 
 w, lines, lam, gap = symbol("dirty_lines_per_s"), symbol("lines"), symbol("rate_per_s"), symbol("gap_s")
 

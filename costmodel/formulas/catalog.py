@@ -27,10 +27,11 @@ def formula(name: str) -> Formula:
     return FORMULAS[known_id("formula", name, FORMULAS)]
 
 
-class _Numpy(NumPyPrinter):
+class _Numpy(NumPyPrinter):  # type: ignore[misc]  # sympy has no types
     """numpy code that broadcasts: sympy prints Max as a reduction over a ragged tuple."""
 
     def _fold(self, function: str, arguments: tuple[sympy.Expr, ...]) -> str:
+        head: str
         head, *rest = [self._print(argument) for argument in arguments]
         for argument in rest:
             head = f"{self._module_format('numpy.' + function)}({head}, {argument})"
@@ -45,17 +46,17 @@ class _Numpy(NumPyPrinter):
 
 def numpy_code(expression: sympy.Expr) -> str:
     """`expression` as a numpy expression (fully qualified `numpy.` names)."""
-    return _Numpy({"fully_qualified_modules": True}).doprint(expression)
+    return str(_Numpy({"fully_qualified_modules": True}).doprint(expression))
 
 
 def text(name: str) -> str:
     """Plain ASCII, two-dimensional, in short notation (see `notation`)."""
-    return sympy.pretty(_short(formula(name).expression), use_unicode=False, wrap_line=False)
+    return str(sympy.pretty(_short(formula(name).expression), use_unicode=False, wrap_line=False))
 
 
 def latex(name: str) -> str:
     """LaTeX of the expression in short notation (see `notation`)."""
-    return sympy.latex(_short(formula(name).expression))
+    return str(sympy.latex(_short(formula(name).expression)))
 
 
 def mathml(name: str) -> str:

@@ -1,7 +1,8 @@
 """Numeric forms of the formulas, generated once from the symbolic ones and cached, so that calls need no sympy.
 
-`value("range_flush", range_start_s=..., lines=...)` evaluates with numpy broadcasting; `slope(name, symbol, ...)` evaluates
-the partial derivative. Arguments are converted to float64 first, because integer input would overflow silently.
+`value("range_flush", range_start_s=..., lines=...)` evaluates with numpy broadcasting; `slope(name, symbol, ...)`
+evaluates the partial derivative. Arguments are converted to float64 first, because integer input would overflow
+silently.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from functools import lru_cache
 from types import ModuleType
 
 import numpy
+from numpy.typing import ArrayLike
 
 from costmodel import cache
 from costmodel.hashing import value_hash
@@ -51,8 +53,8 @@ def slope(formula: str, symbol: str, /, **arguments: object) -> numpy.ndarray:
 
 
 def fingerprint(formula: str) -> str:
-    """Hash of what `formula` gives for three sets of arguments, to six digits: it changes with the formula, not with how that
-    is written, so that what was compared with a formula can say with which.
+    """Hash of what `formula` gives for three sets of arguments, to six digits: it changes with the formula, not with
+    how that is written, so that what was compared with a formula can say with which.
     """
     names = getattr(_module(), formula).__code__
     names = names.co_varnames[: names.co_argcount]
@@ -62,7 +64,7 @@ def fingerprint(formula: str) -> str:
     return value_hash([f"{one:.6g}" for one in values])
 
 
-def chunks(formula: str, points: int, /, **arguments: object) -> Iterator[tuple[slice, numpy.ndarray]]:
+def chunks(formula: str, points: int, /, **arguments: ArrayLike) -> Iterator[tuple[slice, numpy.ndarray]]:
     """Values of `formula` over long one-dimensional arrays, in pieces that stay in the L2 cache.
 
     Yields (slice, values). Nothing of the full length is allocated, so a caller can reduce 1e9 points.
@@ -70,7 +72,7 @@ def chunks(formula: str, points: int, /, **arguments: object) -> Iterator[tuple[
     for start in range(0, points, CHUNK_POINTS):
         part = slice(start, min(start + CHUNK_POINTS, points))
         pieces = {
-            name: array[part] if numpy.ndim(array) == 1 and len(array) == points else array
+            name: array[part] if isinstance(array, numpy.ndarray) and array.shape == (points,) else array
             for name, array in arguments.items()
         }
         yield part, value(formula, **pieces)

@@ -12,8 +12,8 @@ from costmodel.formulas.formula import Formula, Quantity, symbol
 
 # guest_memfd release (SNP): per folio RMPUPDATE to shared, fence, line flushes, fence.
 #
-# Source: sev_gmem_invalidate() from kvm_gmem_free_folio(); folios are order 0 in every tree read, so a hole of N pages is
-# N such calls. Whatever flushes, each call makes its pages shared first.
+# Source: sev_gmem_invalidate() from kvm_gmem_free_folio(); folios are order 0 in every tree read, so a hole of N pages
+# is N such calls. Whatever flushes, each call makes its pages shared first.
 
 N, t_r, t_p = symbol("pages"), symbol("rmpupdate_s"), symbol("page_flush_s")
 
@@ -110,8 +110,8 @@ BREAK_EVEN_BYTES = Formula(
 
 # Cost of one event as a single expression, composed of the registered terms, so that its slope is exact.
 #
-# Nothing is written anew here: each expression is another formula's with its intermediate times substituted. The lines of
-# a range stay a symbol, because a rounded number has no slope.
+# Nothing is written anew here: each expression is another formula's with its intermediate times substituted. The lines
+# of a range stay a symbol, because a rounded number has no slope.
 
 
 def _symbols(*parts: Formula, without: set[str], more: dict[str, Quantity]) -> dict[str, Quantity]:
@@ -169,7 +169,7 @@ _range_stolen = STOLEN_RANGE.expression.subs(
     }
 )
 _REFILL = {name: STOLEN_RANGE.symbols[name] for name in ("reused_fraction", "cpu_read_bytes_per_s")}
-_RANGE = RANGE_FLUSH.symbols | _REFILL
+_RANGE = {**RANGE_FLUSH.symbols, **_REFILL}
 _PAGES = {"pages": PAGE_CHAIN.symbols["pages"]}
 RANGE_EVENT = Formula(
     id="range_event",

@@ -11,10 +11,11 @@ from costmodel.formulas.formula import Formula, Quantity, symbol
 
 # Range flush: CLFLUSH or CLFLUSHOPT over every line of an address range, between two fences.
 #
-# Source: clflush_cache_range() in arch/x86/mm/pat/set_memory.c (fence, one flush per line, fence). A call has a start, the
-# two fences and the latency of a single flush, and a slope per further line. The two are different quantities: CLFLUSHOPT
-# is ordered against flushes of the same line only, so many lines are in flight at once, and a test that flushes one line
-# again and again (the published latencies of 25 to 250 ns) says nothing about the slope (0.6 to 4 ns on three measured EPYC).
+# Source: clflush_cache_range() in arch/x86/mm/pat/set_memory.c (fence, one flush per line, fence). A call has a start,
+# the two fences and the latency of a single flush, and a slope per further line. The two are different quantities:
+# CLFLUSHOPT is ordered against flushes of the same line only, so many lines are in flight at once, and a test that
+# flushes one line again and again (the published latencies of 25 to 250 ns) says nothing about the slope (0.6 to 4 ns
+# on three measured EPYC).
 
 R, L, o = symbol("range_bytes"), symbol("line_bytes"), symbol("offset_bytes")
 q, p, d = symbol("lines"), symbol("present_fraction"), symbol("dirty_fraction")
@@ -80,8 +81,8 @@ LINE_TIME = Formula(
 
 # How the time per flushed line depends on the length of the range: two rival forms, held against measured hosts.
 #
-# Both are of MODEL.md section 2: a mix over the cache levels that can hold the range, and a start bound by latency with a
-# tail bound by throughput. On the first measured host interpolation between measured ranges beats both; `costmodel
+# Both are of MODEL.md section 2: a mix over the cache levels that can hold the range, and a start bound by latency with
+# a tail bound by throughput. On the first measured host interpolation between measured ranges beats both; `costmodel
 # calibrate --host` prints the three errors.
 
 R, q = symbol("range_bytes"), symbol("lines")
@@ -131,11 +132,11 @@ LINE_TIME_TAIL = Formula(
 
 # Whole-cache flush: WBINVD or WBNOINVD on every CPU of a mask.
 #
-# T_domain(k) = (t_0 + lines c_empty) k^s sigma^[both siblings] + lines v c_valid k^r + v d bytes / B, with k the cores of
-# one last-level-cache domain that flush, v the share of its lines that are valid and d the share of those that are dirty.
-# What an empty cache costs and what a full one adds are two numbers: resumes of AMD machines leave at most 25 to 250
-# microseconds for the flush of an empty domain, where Skylake-SP takes 3.4 ms for the same procedure. A line that WBINVD
-# has dropped is valid for no other core, so r is 0; r = 1 is a rival for WBNOINVD, after which lines stay valid.
+# T_domain(k) = (t_0 + lines c_empty) k^s sigma^[both siblings] + lines v c_valid k^r + v d bytes / B, with k the cores
+# of one last-level-cache domain that flush, v the share of its lines that are valid and d the share of those that are
+# dirty. What an empty cache costs and what a full one adds are two numbers: resumes of AMD machines leave at most 25 to
+# 250 microseconds for the flush of an empty domain, where Skylake-SP takes 3.4 ms for the same procedure. A line that
+# WBINVD has dropped is valid for no other core, so r is 0; r = 1 is a rival for WBNOINVD, after which lines stay valid.
 #
 # Cores and SMT siblings are told apart: rows W08 and W09 (21.5 ms against 12 ms for twice the CPUs, 1.8x) do not fit
 # k^s with the s of rows W09 and W01 (2^s = 1.1 to 1.3), so the published data contradict a common exponent.
@@ -203,8 +204,9 @@ EVENT_FLUSH = Formula(
 
 # Broadcast: interrupting k other CPUs and waiting until all have answered.
 #
-# Source: smp_call_function_many_cond() sends to each target in turn and waits for each in turn, so the time grows with k.
-# Two rival forms are fitted beside it, a tree and a wait for the slowest of k late answers; held-out CPU counts decide.
+# Source: smp_call_function_many_cond() sends to each target in turn and waits for each in turn, so the time grows with
+# k. Two rival forms are fitted beside it, a tree and a wait for the slowest of k late answers; held-out CPU counts
+# decide.
 #
 # The mean of the largest of k exponential delays is their mean times the harmonic number H_k. H_k is continued to any
 # k >= 0 by its recurrence and the asymptotic series of H at k + 2, off by less than 2e-5.
@@ -275,7 +277,7 @@ BROADCAST_QUANTILE = Formula(
     title="Time of an empty broadcast to k CPUs that a share x of the rounds exceeds",
     expression=BROADCAST.expression + SLOWEST_QUANTILE.expression,
     unit="second",
-    symbols=_SYMBOLS | SLOWEST_QUANTILE.symbols,
+    symbols={**_SYMBOLS, **SLOWEST_QUANTILE.symbols},
     source="broadcast plus slowest_response_quantile",
     validity="as slowest_response",
 )

@@ -115,8 +115,8 @@ DEFERRED_RATE = Formula(
 
 # How often a trigger fires: closed loops that wait for their own flush, and NUMA balancing.
 #
-# A kernel thread that makes E events per cycle, waits for each (T) and sleeps Z has the rate E/(Z + E T): it slows itself
-# down and never saturates.
+# A kernel thread that makes E events per cycle, waits for each (T) and sleeps Z has the rate E/(Z + E T): it slows
+# itself down and never saturates.
 
 E, f, N = symbol("events_per_cycle"), symbol("event_fraction"), symbol("threads")
 Z, T = symbol("sleep_s"), symbol("cycle_flush_s")

@@ -1,5 +1,5 @@
-"""Verdict on a strategy at a trigger of a guest: the first rule that applies, then its predicates on what is known; and the
-rules held against a reading of the kernel sources.
+"""Verdict on a strategy at a trigger of a guest: the first rule that applies, then its predicates on what is known; and
+the rules held against a reading of the kernel sources.
 """
 
 from __future__ import annotations
@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
 from costmodel.kvm import predicates
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
-from costmodel.kvm.rules import RULES, Rule
+from costmodel.kvm.rules import RULES, Label, Rule
+
+State = Literal["admissible", "inadmissible", "undecided"]
 
 # Verdict on a strategy at a trigger of a guest: the first rule that applies, then its predicates on what is known.
 
@@ -24,14 +27,14 @@ class Verdict:
     the predicates' value on the `known` facts, with those that fail (`unmet`) and those that nobody told (`unknown`).
     """
 
-    label: str
+    label: Label
     predicates: str
     reason: str
     source: str
     rule: str
     needed: bool
     dominated: bool
-    state: str
+    state: State
     unmet: tuple[str, ...]
     unknown: tuple[str, ...]
 
@@ -69,13 +72,14 @@ def _dominated(rule: Rule) -> bool:
     return rule.id == "superfluous"
 
 
-def _state(label: str, text: str, known: Mapping[str, bool]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+def _state(label: Label, text: str, known: Mapping[str, bool]) -> tuple[State, tuple[str, ...], tuple[str, ...]]:
     if label == "no":
         return "inadmissible", (), ()
     value = predicates.evaluate(text, known)
     unmet = tuple(name for name in predicates.atoms(text) if predicates.helps(text, name, known) is False)
     unknown = tuple(name for name in predicates.atoms(text) if name not in known) if value is None else ()
-    return {True: "admissible", False: "inadmissible", None: "undecided"}[value], unmet, unknown
+    states: dict[bool | None, State] = {True: "admissible", False: "inadmissible", None: "undecided"}
+    return states[value], unmet, unknown
 
 
 # The rules against the facts: data/kvm/admissibility.csv holds a reading of the kernel sources, cell by cell.
@@ -132,14 +136,15 @@ def read_facts(path: Path) -> tuple[dict[str, str], ...]:
 
 def read_documented(path: Path) -> dict[tuple[str, str, str], str]:
     """The documented reason of each cell in which rule and fact differ. Raises BadInput."""
-    return {tuple(row[field] for field in DOCUMENTED[:3]): row["why"] for row in _cells(path, DOCUMENTED)}
+    return {(row["guest"], row["trigger"], row["strategy"]): row["why"] for row in _cells(path, DOCUMENTED)}
 
 
 def _cells(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     """Rows whose first three columns are guest type, trigger and strategy, each catalogued, each cell once."""
     rows = tables.read_table(path, columns, columns[:3])
+    catalogues: tuple[Mapping[str, object], ...] = (GUESTS, TRIGGERS, STRATEGIES)
     for row in rows:
-        for field, known in zip(columns, (GUESTS, TRIGGERS, STRATEGIES), strict=False):
+        for field, known in zip(columns, catalogues, strict=False):
             tables.choice(row, field, known, file=path.name, name=tables.row_name(row, columns[:3]))
     return rows
 

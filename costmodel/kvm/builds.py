@@ -1,7 +1,7 @@
 """What `uname -r` tells of a kernel: its upstream version, who built it, and whether that build is known.
 
-data/kvm/builds.csv says which builds were read, or dated, and which catalogued range each of them behaves as; data/kvm/majors.csv
-which versions never were.
+data/kvm/builds.csv says which builds were read, or dated, and which catalogued range each of them behaves as;
+data/kvm/majors.csv which versions never were.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ BUILD_COLUMNS = (
 )
 MAJOR_COLUMNS = ("major", "last_minor", "source")
 BASES = ("read", "dated")
-"""How a build is known: its source was read, or it is older than what would change it. Of guest types that a dated build
-does not name nothing is known.
+"""How a build is known: its source was read, or it is older than what would change it. Of guest types that a dated
+build does not name nothing is known.
 """
 UPSTREAM = "kernel.org"
 THIS = "this"
@@ -82,8 +82,8 @@ class Build:
 
 @dataclass(frozen=True)
 class Read:
-    """Builds of a builder's series, `first` to `last`, that were read, or are older than what would change them: they behave
-    as `kernel_range` and run `guests`.
+    """Builds of a builder's series, `first` to `last`, that were read, or are older than what would change them: they
+    behave as `kernel_range` and run `guests`.
     """
 
     builder: str
@@ -114,8 +114,8 @@ def running() -> str:
 
 
 def parse(text: str) -> Build:
-    """The build that `text` names: what `uname -r` prints, a version, or `this`. Raises BadInput where it cannot be read,
-    and where no such version was ever released.
+    """The build that `text` names: what `uname -r` prints, a version, or `this`. Raises BadInput where it cannot be
+    read, and where no such version was ever released.
     """
     text = running() if text.lower() == THIS else text
     match = _VERSION.fullmatch(text)
@@ -130,9 +130,7 @@ def parse(text: str) -> Build:
     if last is not None and minor > last:
         problem = f"there is no Linux {major}.{minor}: {major}.{last} was followed by {major + 1}.0"
         raise BadInput(problem, field="kernel", remedy="give what uname -r prints on the host")
-    builder, title, number = UPSTREAM, UPSTREAM, (patch,)
-    if match[4]:
-        builder, title, number = _builder(match[4])
+    builder, title, number = _builder(match[4]) if match[4] else (UPSTREAM, UPSTREAM, (patch,))
     return Build(text, (major, minor, patch), match[3] is not None, builder, title, number)
 
 
@@ -178,9 +176,10 @@ def read_majors(path: Path) -> dict[int, int]:
     """The last minor versions of a file. Raises BadInput with the row that cannot be read."""
     found = {}
     for row in tables.read_table(path, MAJOR_COLUMNS, "major"):
-        place = {"file": path.name, "name": row["major"]}
+        place: tables.Place = {"file": path.name, "name": row["major"]}
         tables.filled(row, MAJOR_COLUMNS, **place)
-        found[tables.whole(row, "major", **place)] = tables.whole(row, "last_minor", **place)
+        major = tables.whole(row, "major", required=True, **place)
+        found[major] = tables.whole(row, "last_minor", required=True, **place)
     return found
 
 
@@ -196,7 +195,7 @@ def read_builds(path: Path) -> tuple[Read, ...]:
 
     found = []
     for row in tables.read_table(path, BUILD_COLUMNS, ("builder", "series", "first_build")):
-        place = {"file": path.name, "name": f"{row['builder']}, {row['series']}, {row['first_build']}"}
+        place: tables.Place = {"file": path.name, "name": f"{row['builder']}, {row['series']}, {row['first_build']}"}
         tables.filled(row, ("guest_types", "source"), **place)
         first, last = (_number(row, field, place) for field in ("first_build", "last_build"))
         if last < first:
@@ -218,7 +217,7 @@ def read_builds(path: Path) -> tuple[Read, ...]:
     return tuple(found)
 
 
-def _number(row: dict[str, str], field: str, place: dict[str, str]) -> tuple[int, ...]:
+def _number(row: dict[str, str], field: str, place: tables.Place) -> tuple[int, ...]:
     if not re.fullmatch(r"\d{1,4}(\.\d{1,4}){0,3}", row[field], re.ASCII):
         problem = f"{row[field][:20]!r} is no number of a build"
         raise BadInput(problem, field=field, remedy="write it as 265 or 425.3.1", file=place["file"], row=place["name"])

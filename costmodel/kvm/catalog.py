@@ -1,7 +1,7 @@
 """What KVM knows by id: guest types, flush strategies, triggers and hook placements, read from data/kvm/*.toml.
 
-`STRATEGIES["wbnoinvd_mask"]` finds a record in any case and raises UnknownName. A file that says something impossible is
-refused with the record and the field.
+`STRATEGIES["wbnoinvd_mask"]` finds a record in any case and raises UnknownName. A file that says something impossible
+is refused with the record and the field.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from typing import ClassVar, Literal, TypeVar
 from costmodel.errors import known_id
 from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
-from costmodel.evidence.tables import read_document, read_records, subtable
+from costmodel.evidence.tables import Identified, read_document, read_records, subtable
 
 STRICT = {"extra": "forbid"}
 """How pydantic reads a record: a field that it does not have is refused."""
 Version = tuple[int, int, int]
 Record = TypeVar("Record")
+Entry = TypeVar("Entry", bound=Identified)
 FIRST: Version = (0, 0, 0)
 NO_END: Version = (9999, 0, 0)
 
@@ -38,7 +39,7 @@ class Catalog(Mapping[str, Record]):
         """The record called `id`, in any case. Raises UnknownName."""
         return self._records[known_id(self.kind, id, self._records)]
 
-    def get(self, id: str, default: Record | None = None) -> Record | None:  # type: ignore[override]
+    def get(self, id: str, default: Record | None = None) -> Record | None:  # type: ignore[override]  # an id, and no other type of default
         """The record with exactly this id, or `default`."""
         return self._records.get(id, default)
 
@@ -79,9 +80,10 @@ class Guest:
 class Strategy:
     """One way to flush, or not to.
 
-    `address_source` is that of a range; `skips`: why nothing is flushed, `why` the same in the words of the title. `first_version` is the first catalogued kernel
-    that does it anywhere, None if no kernel version is known to; `features` are machine features. `contains` is another
-    strategy that is a part of it, so that its cost is a lower bound.
+    `address_source` is that of a range; `skips`: why nothing is flushed, `why` the same in the words of the title.
+    `first_version` is the first catalogued kernel that does it anywhere, None if no kernel version is known to;
+    `features` are machine features. `contains` is another strategy that is a part of it, so that its cost is a lower
+    bound.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
@@ -109,10 +111,10 @@ class Strategy:
 
 @dataclass(frozen=True)
 class Cause:
-    """A way of the kernel to a trigger's notifier. `before` names the conditions (`costmodel.kvm.events`) that are tested
-    before it fires, `after` those tested afterwards, where the page stays if one fails. `moves`: the page leaves the guest
-    if all hold. `goes_on`: a pass that changed nothing goes on to the next range at once. `since` and `until` are the
-    first release that works so and the first that does not.
+    """A way of the kernel to a trigger's notifier. `before` names the conditions (`costmodel.kvm.events`) that are
+    tested before it fires, `after` those tested afterwards, where the page stays if one fails. `moves`: the page leaves
+    the guest if all hold. `goes_on`: a pass that changed nothing goes on to the next range at once. `since` and `until`
+    are the first release that works so and the first that does not.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
@@ -139,10 +141,10 @@ class Trigger:
     `path` is the code path, `event` the mmu_notifier event. `lines` says whose cache lines are at stake: of the guest
     (a page goes back to the host), of the host (a page goes to the guest) or none. `pfn_source` is where the PFNs of
     the range come from: vma (only behind user addresses), pinned, kernel_va, gmem, module or none. `context` is the
-    predicate that a flush of whole caches needs there. `by_vmm` says that the guest's own VMM makes the event at will, by a
-    system call or an ioctl, as often as it likes. A guest has the trigger if it has all properties of `requires`
-    and none of `excludes`. `causes` are the kernel's ways to the notifier; KVM's own events have none. `stock_bytes`: the
-    event uses up one piece of this size of the guest, so that there are no more of them than pieces.
+    predicate that a flush of whole caches needs there. `by_vmm` says that the guest's own VMM makes the event at will,
+    by a system call or an ioctl, as often as it likes. A guest has the trigger if it has all properties of `requires`
+    and none of `excludes`. `causes` are the kernel's ways to the notifier; KVM's own events have none. `stock_bytes`:
+    the event uses up one piece of this size of the guest, so that there are no more of them than pieces.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
@@ -178,7 +180,9 @@ class Trigger:
 
     @property
     def in_window(self) -> bool:
-        """Whether the hook runs between range_start and range_end of a notifier; the release of a whole mm has neither."""
+        """Whether the hook runs between range_start and range_end of a notifier; the release of a whole mm has
+        neither.
+        """
         return self.path == "hva_notifier" and self.event != "RELEASE"
 
     @property
@@ -217,7 +221,7 @@ class Placement:
     hooks: tuple[str, ...] = ()
 
 
-def _read(name: str, key: str, record: type[Record]) -> Callable[[], dict[str, Record]]:
+def _read(name: str, key: str, record: type[Entry]) -> Callable[[], dict[str, Entry]]:
     return lambda: read_records(data_dir() / "kvm" / f"{name}.toml", key, record)
 
 
@@ -244,19 +248,19 @@ HVA = "hva"
 """In the column triggers of the tables under data/kvm: every trigger that comes with user addresses of the memslots."""
 
 
-def guests_in(row: dict[str, str], place: dict[str, str]) -> frozenset[str]:
+def guests_in(row: dict[str, str], place: tables.Place) -> frozenset[str]:
     """Guest types of the column guest_types. Raises BadInput."""
     return _members(row, "guest_types", {ANY: list(GUESTS)}, GUESTS, place)
 
 
-def triggers_in(row: dict[str, str], place: dict[str, str]) -> frozenset[str]:
+def triggers_in(row: dict[str, str], place: tables.Place) -> frozenset[str]:
     """Triggers of the column triggers. Raises BadInput."""
     by_hva = [id for id, trigger in TRIGGERS.items() if trigger.by_hva]
     return _members(row, "triggers", {ANY: list(TRIGGERS), HVA: by_hva}, TRIGGERS, place)
 
 
 def _members(
-    row: dict[str, str], field: str, groups: dict[str, list[str]], known: Mapping[str, object], place: dict[str, str]
+    row: dict[str, str], field: str, groups: dict[str, list[str]], known: Mapping[str, object], place: tables.Place
 ) -> frozenset[str]:
     found = tables.choices(row, field, (*groups, *known), "|", **place)
     return frozenset(id for name in found for id in groups.get(name, [name]))

@@ -1,4 +1,6 @@
-"""What upstream decided about these flushes, what must be told beside an answer for a kernel, and remedies that are no flush."""
+"""What upstream decided about these flushes, what must be told beside an answer for a kernel, and remedies that are no
+flush.
+"""
 
 from __future__ import annotations
 
@@ -99,10 +101,10 @@ def read_decisions(path: Path) -> tuple[UpstreamDecision, ...]:
 
 
 def _decision(row: dict[str, str], file: str) -> UpstreamDecision:
-    place = {"file": file, "name": row["number"]}
+    place: tables.Place = {"file": file, "name": row["number"]}
     tables.filled(row, ("effect", "guest_types", "source"), **place)
     return UpstreamDecision(
-        number=tables.whole(row, "number", **place),
+        number=tables.whole(row, "number", required=True, **place),
         commits=_split(row["commits"]),
         status=tables.choice(row, "status", STATUSES, **place),
         title=row["title"],
@@ -132,7 +134,8 @@ def mainline(first: str, last: str) -> tuple[str, ...]:
 
 
 def changes(guest: str, trigger: str, before: str, after: str) -> tuple[UpstreamDecision, ...]:
-    """All merged decisions that turned what `before` does for `guest` at `trigger` into what the later range `after` does.
+    """All merged decisions that turned what `before` does for `guest` at `trigger` into what the later range `after`
+    does.
 
     In the order of the list: one release may have several, and what an earlier one of them brought, the next one may
     have replaced at once. A stable series may have the decision of a later release. None where the list holds none.
@@ -164,7 +167,9 @@ def moved(guest: str, trigger: str, kernel: str) -> tuple[UpstreamDecision, ...]
 
 
 def kernel_notes(guest: str, kernel: str, release: Version, version: str) -> list[str]:
-    """One sentence each, for the guest type on the range `kernel` and the release; `version` is how it was asked for."""
+    """One sentence each, for the guest type on the range `kernel` and the release; `version` is how it was asked
+    for.
+    """
     notes = [one.why for one in kernels.candidates(version, guest) if one.why]
     notes += [_newest()] if kernel == kernels.newest() else []
     return notes + [text for b in backports() if guest in b.guests and (text := _series(b, release))]

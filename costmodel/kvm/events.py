@@ -19,8 +19,8 @@ from costmodel.kvm.setup import BACKINGS, MEMPOLICIES, SWITCHES, VMMS, Setup
 
 Release = tuple[int, int, int]
 WITH_MOF = ("default", "numa-balancing")
-"""Memory policies that carry MPOL_F_MOF, without which the scanner skips a VMA; memory of tmpfs has the default policy of
-the file, which does not carry it.
+"""Memory policies that carry MPOL_F_MOF, without which the scanner skips a VMA; memory of tmpfs has the default policy
+of the file, which does not carry it.
 """
 FIRES, FAILS, NEVER = "yes", "fails", "no"
 """The notifier fires; it fires and then the page stays after all; it never fires."""

@@ -1,4 +1,6 @@
-"""What each catalogued kernel range does at each trigger (data/kvm/upstream_behaviour.csv), and which range a version is in."""
+"""What each catalogued kernel range does at each trigger (data/kvm/upstream_behaviour.csv), and which range a version
+is in.
+"""
 
 from __future__ import annotations
 
@@ -163,7 +165,9 @@ def candidates(version: str, guest: str | None = None) -> tuple[Candidate, ...]:
 
 
 def settled(version: str, guest: str | None = None) -> str:
-    """The one kernel that `version` behaves as for `guest`. Raises SeveralKernels, and BadInput as `candidates` does."""
+    """The one kernel that `version` behaves as for `guest`. Raises SeveralKernels, and BadInput as `candidates`
+    does.
+    """
     found = candidates(version, guest)
     if len(found) > 1:
         build, may = builds.parse(version), " or ".join(one.kernel for one in found)
@@ -326,7 +330,9 @@ def release(version: str) -> tuple[int, int, int]:
 
 
 def not_hosted(guest: str, version: str) -> str:
-    """Why the kernel has no guests of this type although its range has; empty where it has them, or nothing was read."""
+    """Why the kernel has no guests of this type although its range has; empty where it has them, or nothing was
+    read.
+    """
     if version in KERNELS or not GUESTS[guest].has("upstream"):
         return ""
     build = builds.parse(version)
@@ -354,15 +360,19 @@ def _rows() -> dict[tuple[str, str, str], Upstream]:
 
 
 def read(path: Path) -> dict[tuple[str, str, str], Upstream]:
-    """What a file says of each guest type, trigger and kernel range. Raises BadInput with the row that cannot be read."""
-    known = {"guest_type": GUESTS, "trigger": TRIGGERS, "kernel_range": (*KERNELS, TDX_FIRST, FACTS_OF_5_4)}
+    """What a file says of each guest type, trigger and kernel range. Raises BadInput with the row that cannot be
+    read.
+    """
+    ranges = (*KERNELS, TDX_FIRST, FACTS_OF_5_4)
     found = {}
     for row in tables.read_table(path, COLUMNS, COLUMNS[:3]):
-        place = {"file": path.name, "name": tables.row_name(row, COLUMNS[:3])}
-        cell = tuple(tables.choice(row, field, allowed, **place) for field, allowed in known.items())
+        place: tables.Place = {"file": path.name, "name": tables.row_name(row, COLUMNS[:3])}
+        guest = tables.choice(row, "guest_type", GUESTS, **place)
+        trigger = tables.choice(row, "trigger", TRIGGERS, **place)
+        kernel = tables.choice(row, "kernel_range", ranges, **place)
         tables.filled(row, ("upstream_strategy", "locator"), **place)
         strategies = tables.choices(row, "upstream_strategy", (*NOTHING_KNOWN, *STRATEGIES), "|", **place)
-        found[cell] = Upstream(strategies, row["locator"])
+        found[guest, trigger, kernel] = Upstream(strategies, row["locator"])
     return found
 
 
@@ -375,7 +385,7 @@ def upstream(guest: str, trigger: str, kernel: str, release: Version = (0, 0, 0)
     if not GUESTS[guest].has("upstream"):
         event = TRIGGERS[trigger]
         return Upstream(OUT_OF_TREE, "thread of 2023-08-18", "out of tree") if event.by_hva else None
-    if fix := backport(guest, trigger, release):
+    if (fix := backport(guest, trigger, release)) and fix.first:
         return Upstream(fix.strategies, f"commit {fix.commit}; {fix.source}", f"from {dotted(fix.first)} on")
     row = _rows().get((guest, trigger, kernel))
     if (0, 0, 0) < release < (*OLDEST_READ_AFTER, 0):

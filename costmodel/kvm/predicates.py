@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from costmodel.errors import BadInput
 from costmodel.evidence import tables
@@ -120,8 +121,12 @@ def known(
     return facts
 
 
+Node = tuple[Any, ...]
+"""The name of an operation, and what it is applied to: nodes, or the name of a predicate."""
+
+
 @lru_cache(maxsize=512)
-def _parse(text: str) -> tuple:
+def _parse(text: str) -> Node:
     """Nested tuples: ("name", x), ("!", a), ("&&", a, b), ("||", a, b). Raises BadInput."""
     tokens, position = [], 0
     while position < len(text.rstrip()):
@@ -135,21 +140,21 @@ def _parse(text: str) -> tuple:
         tokens.append(match.group(1))
         position = match.end()
 
-    def either() -> tuple:
+    def either() -> Node:
         left = both()
         while tokens and tokens[0] == "||":
             tokens.pop(0)
             left = ("||", left, both())
         return left
 
-    def both() -> tuple:
+    def both() -> Node:
         left = single()
         while tokens and tokens[0] == "&&":
             tokens.pop(0)
             left = ("&&", left, single())
         return left
 
-    def single() -> tuple:
+    def single() -> Node:
         token = tokens.pop(0) if tokens else ")"
         if token == "!":
             return ("!", single())
@@ -172,7 +177,7 @@ def atoms(text: str) -> tuple[str, ...]:
     """Names in the expression, in order, without `true` and `false`."""
     names: dict[str, None] = {}
 
-    def walk(node: tuple) -> None:
+    def walk(node: Node) -> None:
         if node[0] == "name":
             if node[1] not in ("true", "false"):
                 names[node[1]] = None
@@ -189,14 +194,14 @@ def evaluate(text: str, known: Mapping[str, bool]) -> bool | None:
     return _value(_parse(text), {**known, "true": True, "false": False})
 
 
-def _value(node: tuple, known: Mapping[str, bool]) -> bool | None:
+def _value(node: Node, known: Mapping[str, bool]) -> bool | None:
     if node[0] == "name":
         return known.get(node[1])
     if node[0] == "!":
         inner = _value(node[1], known)
         return None if inner is None else not inner
     left, right = (_value(part, known) for part in node[1:])
-    decisive = node[0] == "||"
+    decisive: bool = node[0] == "||"
     if decisive in (left, right):
         return decisive
     return None if None in (left, right) else not decisive

@@ -1,4 +1,5 @@
-"""Stable series: which releases were seen (data/kvm/releases.csv), and which fixes came to them (data/kvm/backports.csv).
+"""Stable series: which releases were seen (data/kvm/releases.csv), and which fixes came to them
+(data/kvm/backports.csv).
 
 The hook that came to 5.15.70 is a kernel range of its own, and in neither table.
 """
@@ -114,7 +115,7 @@ def read_releases(path: Path) -> tuple[Release, ...]:
     """The releases of a file. Raises BadInput with the row that cannot be read."""
     found = []
     for row in tables.read_table(path, RELEASE_COLUMNS, "series"):
-        place = {"file": path.name, "name": row["series"]}
+        place: tables.Place = {"file": path.name, "name": row["series"]}
         tables.filled(row, ("seen_on", "source"), **place)
         version = _version(row, "newest_release", _series(row, place), place)
         found.append(Release(version, tables.choice(row, "kind", KINDS, **place), row["seen_on"], row["source"]))
@@ -127,7 +128,7 @@ def read_backports(path: Path) -> tuple[Backport, ...]:
 
 
 def _backport(row: dict[str, str], file: str) -> Backport:
-    place = {"file": file, "name": f"{row['decision']}, {row['series']}"}
+    place: tables.Place = {"file": file, "name": f"{row['decision']}, {row['series']}"}
     tables.filled(row, ("date", "commit", "guest_types", "triggers", "strategy", "source"), **place)
     series, status = _series(row, place), tables.choice(row, "status", STATUSES, **place)
     if (status == "released") != bool(row["first_release"]):
@@ -139,7 +140,7 @@ def _backport(row: dict[str, str], file: str) -> Backport:
             row=place["name"],
         )
     return Backport(
-        decision=tables.whole(row, "decision", **place),
+        decision=tables.whole(row, "decision", required=True, **place),
         series=series,
         first=_version(row, "first_release", series, place) if row["first_release"] else None,
         status=status,
@@ -153,7 +154,7 @@ def _backport(row: dict[str, str], file: str) -> Backport:
     )
 
 
-def _series(row: dict[str, str], place: dict[str, str]) -> tuple[int, int]:
+def _series(row: dict[str, str], place: tables.Place) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{1,3})\.(\d{1,3})", row["series"], re.ASCII)
     if not match:
         raise BadInput(
@@ -166,7 +167,7 @@ def _series(row: dict[str, str], place: dict[str, str]) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _version(row: dict[str, str], field: str, series: tuple[int, int], place: dict[str, str]) -> Version:
+def _version(row: dict[str, str], field: str, series: tuple[int, int], place: tables.Place) -> Version:
     match = re.fullmatch(r"(\d{1,3})\.(\d{1,3})\.(\d{1,4})", row[field], re.ASCII)
     if not match or (int(match[1]), int(match[2])) != series:
         raise BadInput(

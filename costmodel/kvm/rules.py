@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from costmodel.kvm.catalog import Guest, Strategy, Trigger
 
+Label = Literal["yes", "conditional", "no"]
 COMPLETE = "cpumask_complete"
 WRITEBACK = "(has_wbnoinvd || fallback_to_wbinvd)"
 
@@ -21,12 +23,12 @@ class Rule:
 
     id: str
     when: Callable[[Guest, Trigger, Strategy], bool]
-    label: str | Callable[[Guest, Trigger, Strategy], str]
+    label: Label | Callable[[Guest, Trigger, Strategy], Label]
     predicates: str | Callable[[Trigger, Strategy], str]
     reason: str
     source: str
 
-    def verdict(self, guest: Guest, trigger: Trigger, strategy: Strategy) -> str:
+    def verdict(self, guest: Guest, trigger: Trigger, strategy: Strategy) -> Label:
         """yes, conditional or no."""
         return self.label if isinstance(self.label, str) else self.label(guest, trigger, strategy)
 
@@ -239,7 +241,7 @@ RULES = (
             )
         ),
         "yes",
-        lambda t, s: {"user_va": "va_mapped", "spte": "pfn_known_from_spte"}.get(s.address_source, "true"),
+        lambda t, s: {"user_va": "va_mapped", "spte": "pfn_known_from_spte"}.get(s.address_source or "", "true"),
         "correct but dominated: nothing encrypted can be behind the address",
         f"{SEV_C} sev_guest_memory_reclaimed()",
     ),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from costmodel.errors import BadInput
 from costmodel.evidence import tables
@@ -100,14 +101,16 @@ def setup(
     told = {name: value for name, value in given.items() if value is not None}
     if (told.get("backing") in ("hugetlb", "memfd")) and "mergeable" not in told:
         told["mergeable"] = False
-    values = assumed_values(g) | sourced | told
+    values: dict[str, Any] = assumed_values(g) | sourced | told
     found = Setup(who, **values, assumed=tuple(name for name in values if name not in sourced and name not in told))
     _check(g, found)
     return found
 
 
 def contradictions(guest_id: str, found: Setup) -> list[str]:
-    """What no guest of this type under this VMM can have, with what the VMM does in its place and where that was read."""
+    """What no guest of this type under this VMM can have, with what the VMM does in its place and where that was
+    read.
+    """
     return [
         f"the guest is said to be {_words(name, found.values[name])}, but under {found.vmm} every {guest_id} guest is "
         f"{_words(name, default.value)} ({default.source}): no such guest exists; for another VMM say --vmm other"
@@ -125,7 +128,9 @@ def _defaults_of(guest_id: str, vmm: str) -> dict[str, Default]:
 
 
 def assumed_values(g: Guest) -> dict[str, str | bool]:
-    """What is assumed of a guest whose VMM no source describes: encrypted memory behind user addresses is registered."""
+    """What is assumed of a guest whose VMM no source describes: encrypted memory behind user addresses is
+    registered.
+    """
     return {
         "pinned": g.has("private_memory_vma_backed"),
         "backing": "guest_memfd" if g.has("guest_memfd") else "anon",

@@ -1,1 +1,6 @@
-"""Mails of a kernel list: read them, tell who wrote which line, quote the lines that are answered, write the reply."""
+"""Mails of a kernel list.
+
+In comes a mail or a page of an archive, and the answers of decision; out goes a reply that quotes the lines which it
+answers, with one table below them. Another way to attribute or quote belongs in `authors`, another form of input in
+`read`, a question that a reply can answer in `reply`; each comes with an example in tests/mail/fixtures.
+"""

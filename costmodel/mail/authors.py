@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 UNKNOWN = "the mail does not say who wrote this"
 UNMARKED = "no marks from here on: the sender's words, or quoted ones"
@@ -21,9 +22,9 @@ BROKEN = "the sender's words, or the end of the line above"
 class Line:
     """One line of the body without its quote marks; `depth` counts them, 0 is the sender's own text.
 
-    `attribution` marks a line such as `On DATE, NAME wrote:`, and the headers of a mail that was pasted: nobody's words.
-    `named_by` are the places of the lines that name its author, outermost first; `doubt` says why nobody can, empty
-    where the author is known. `pasted_from` names who wrote a line that the sender pasted without quote marks.
+    `attribution` marks a line such as `On DATE, NAME wrote:`, and the headers of a mail that was pasted: nobody's
+    words. `named_by` are the places of the lines that name its author, outermost first; `doubt` says why nobody can,
+    empty where the author is known. `pasted_from` names who wrote a line that the sender pasted without quote marks.
     """
 
     depth: int
@@ -95,7 +96,7 @@ def marked(body: str) -> list[tuple[int, str]]:
         if cited := _SUPERCITE.fullmatch(raw):
             found.append((cited[1].count(">"), cited[2]))
             continue
-        marks = _MARKS.match(raw).group()
+        marks = cast(re.Match[str], _MARKS.match(raw)).group()
         depth, text = marks.count(">"), raw[len(marks) :]
         found.append((depth + bool(_INITIALS.match(text)), text))
     return found
@@ -202,7 +203,9 @@ class _Reading:
         self._mend_wraps()
 
     def _mend_wraps(self) -> None:
-        """A wrapped line lost its marks: the end of an attribution gets them back, any other lower-case end is in doubt."""
+        """A wrapped line lost its marks: the end of an attribution gets them back, any other lower-case end is in
+        doubt.
+        """
         marks = 0
         for above, i in zip(self.filled, self.filled[1:], strict=False):
             marks = marks if above in self.broken else self.depths[above]
@@ -330,7 +333,9 @@ class _Reading:
         self.found[i] = Line(level, self.texts[i], attribution, named, "" if attribution else doubt)
 
     def _take(self, level: int, places: tuple[int, ...]) -> None:
-        """From here on the lines of `places` name the author of `level`, nobody if there are none; deeper levels are over."""
+        """From here on the lines of `places` name the author of `level`, nobody if there are none; deeper levels are
+        over.
+        """
         self.scope = {one: named for one, named in self.scope.items() if one < level}
         if places:
             self.scope[level] = (*self.scope.get(level - 1, ()), *places)
@@ -384,7 +389,9 @@ class _Reading:
         return bool(hinted) and hinted <= people(others[-WRAPPED_OVER:])
 
     def _inner(self, i: int) -> tuple[int, ...]:
-        """An attribution that carries the marks of what it speaks of: the first lines of a run, if no deeper one follows."""
+        """An attribution that carries the marks of what it speaks of: the first lines of a run, if no deeper one
+        follows.
+        """
         at = self.place[i]
         for n in range(1, WRAPPED_OVER + 1):
             run = self.filled[at : at + n]
@@ -414,7 +421,8 @@ class _Reading:
     def _open_pasted(self, head: Sequence[int], begins_a_run: bool = False) -> None:
         """A mail begins that was pasted without marks of its own: it lies one level deeper.
 
-        Where its headers begin a run of quoted lines that nothing else names, they have the marks of what they speak of.
+        Where its headers begin a run of quoted lines that nothing else names, they have the marks of what they speak
+        of.
         """
         marks = self.depths[head[0]]
         inner = begins_a_run and self.level(marks) not in self.scope
@@ -440,15 +448,17 @@ class _Reading:
 
     def _header_block(self, start: int) -> list[int]:
         """The lines of a block of headers that begins at `start`, a rule before it included; or nothing."""
-        if not self._label(start) and not _RULE.fullmatch(self.texts[start]):
+        label = self._label(start)
+        if not label and not _RULE.fullmatch(self.texts[start]):
             return []
-        ruled = not self._label(start)
-        if not ruled and not self._label(start)["value"].strip():
+        ruled = not label
+        if label and not label["value"].strip():
             return []
         i = self._after_blanks(start + 1) if ruled else start
         if i is None or self.depths[i] != self.depths[start]:
             return []
-        labels, places, apart = [], [start] if ruled else [], None
+        labels: list[int] = []
+        places, apart = [start] if ruled else [], None
         while i < len(self.texts) and len(labels) < 12:
             text = self.texts[i]
             if not text.strip():
@@ -467,10 +477,11 @@ class _Reading:
                 break
             places.append(i)
             i += 1
-        values = [self._label(one)["value"] for one in labels]
+        found = [label for one in labels if (label := self._label(one))]
+        values = [label["value"] for label in found]
         someone = any(_ADDRESS.search(value) for value in values) or any(self._is_from(one) for one in labels)
         dated = any(_DATE.search(value) for value in values)
-        names = {self._label(one)["label"].casefold() for one in labels}
+        names = {label["label"].casefold() for label in found}
         enough = 2 if ruled else 3
         return places if len(names) >= enough and someone and (dated or (ruled and len(names) > 2)) else []
 
@@ -492,13 +503,14 @@ class _Reading:
         )
 
     def _is_from(self, i: int) -> bool:
-        return bool(_FROM.fullmatch(self._label(i)["label"].strip()))
+        label = self._label(i)
+        return bool(label and _FROM.fullmatch(label["label"].strip()))
 
     def _author(self, head: Sequence[int]) -> tuple[int, ...]:
-        """The header that names the sender: by its label in many languages, else the first, or the first after a date, if
-        that holds an address.
+        """The header that names the sender: by its label in many languages, else the first, or the first after a date,
+        if that holds an address.
         """
-        labels = [i for i in head if self._label(i) and self._label(i)["value"].strip()]
+        labels = [i for i in head if (label := self._label(i)) and label["value"].strip()]
         if labelled := [i for i in labels if self._is_from(i)]:
             return (labelled[0],)
         if labels and _DATE.search(self.texts[labels[0]]) and not _ADDRESS.search(self.texts[labels[0]]):
@@ -507,8 +519,8 @@ class _Reading:
 
 
 def _pasted(lines: Iterable[Line], sender: str) -> Iterable[Line]:
-    """The lines; those of the sender after `Pasting your ...:` are marked as written by whom the sender answers, and those
-    below the `From:` of a patch as written by its author.
+    """The lines; those of the sender after `Pasting your ...:` are marked as written by whom the sender answers, and
+    those below the `From:` of a patch as written by its author.
 
     `your` is the person whom the first attribution of the mail names; without one nothing is marked.
     """

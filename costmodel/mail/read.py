@@ -22,6 +22,7 @@ from email.message import Message
 from email.utils import getaddresses, parsedate_to_datetime
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import cast
 
 from costmodel.errors import BadInput
 from costmodel.mail.authors import Line, authors, marked
@@ -102,7 +103,9 @@ class Person:
 
 @dataclass(frozen=True)
 class Original:
-    """A mail. `date` is printed as it stands; `gaps` names what a reply that can be sent would need and the file lacks."""
+    """A mail. `date` is printed as it stands; `gaps` names what a reply that can be sent would need and the file
+    lacks.
+    """
 
     subject: str
     sender: Person
@@ -275,7 +278,7 @@ def _own_parts(mail: Message) -> Iterator[Message]:
     if mail.get_content_type() == "message/rfc822" or mail.get_content_disposition() == "attachment":
         return
     if mail.is_multipart():
-        for part in mail.get_payload():
+        for part in cast(list[Message], mail.get_payload()):
             yield from _own_parts(part)
     else:
         yield mail
@@ -287,7 +290,7 @@ def _body(mail: Message) -> tuple[str, bool]:
     for kind in ("text/plain", "text/html"):
         for part in parts:
             if part.get_content_type() == kind:
-                text = decoded((part.get_payload(decode=True) or b"")[:BODY_MAX], _charset(part))
+                text = decoded(cast(bytes, part.get_payload(decode=True) or b"")[:BODY_MAX], _charset(part))
                 if kind == "text/html" or _looks_like_html(text):
                     return as_text(text), True
                 return _unstuffed(text) if part.get_param("format") == "flowed" else text, False
@@ -385,7 +388,8 @@ class _Text(HTMLParser):
 
 def _without_comments(html: str) -> tuple[str, dict[str, str]]:
     """HTML without its comments, and the headers that they hold."""
-    kept, headers, at = [], {}, 0
+    headers: dict[str, str] = {}
+    kept, at = [], 0
     while (start := html.find("<!--", at)) >= 0 and (end := html.find("-->", start + 4)) >= 0:
         found = re.match(r"\s*([\w-]+)\s*[=:]\s*\"?([^\"\n]{1,500}?)\"?\s*$", html[start + 4 : min(end, start + 600)])
         if found and (name := _COMMENTS.get(found[1].lower())):
@@ -461,7 +465,7 @@ def _trimmed(body: str) -> str:
 
 def _of_thread(text: str, starts: Sequence[re.Match[str]]) -> list[Original]:
     """The mails of a thread page of public-inbox."""
-    found = []
+    found: list[Original] = []
     for start, following in zip(starts, [*starts[1:], None][: len(starts)], strict=True):
         body = text[start.end() : following.start() if following else len(text)].lstrip("\n")
         if also := _ALSO_TO.match(body):

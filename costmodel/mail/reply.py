@@ -1,8 +1,9 @@
 """The reply: which mail is answered, what is quoted, the numbers below it; a draft where the file lacks something.
 
-A reply is plain text in one part, 7-bit, or UTF-8 in 8 bits where a quote or a name needs it, with the threading headers
-on lines of their own. There is no Message-ID, From or Date: `git send-email` sets them. What was composed is read again by
-two parsers before it is given out: it holds the headers that were meant, with the values that were meant, and no other.
+A reply is plain text in one part, 7-bit, or UTF-8 in 8 bits where a quote or a name needs it, with the threading
+headers on lines of their own. There is no Message-ID, From or Date: `git send-email` sets them. What was composed is
+read again by two parsers before it is given out: it holds the headers that were meant, with the values that were meant,
+and no other.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from email.header import Header, decode_header, make_header
 from email.message import EmailMessage
 from email.policy import EmailPolicy
 from email.utils import formataddr, getaddresses
+from typing import Any
 
 from costmodel.decision.result import Alternatives
 from costmodel.errors import BadInput
@@ -88,7 +90,8 @@ def choose(mails: Sequence[Original], patterns: Sequence[str], message_id: str |
 def reply(mail: Original, numbers: Alternatives, patterns: Sequence[str], *, send_ready: bool = False) -> Reply:
     """The reply to `mail`: attribution, the quoted lines, the sentence, the table, the limits and how to get it again.
 
-    Raises BadInput where `send_ready` is asked and the file lacks a Message-ID, an address, or the author of what is quoted.
+    Raises BadInput where `send_ready` is asked and the file lacks a Message-ID, an address, or the author of what is
+    quoted.
     """
     quote = quoted(mail, patterns)
     if send_ready and (gaps := (*mail.gaps, *quote.gaps)):
@@ -112,7 +115,9 @@ def answer(numbers: Alternatives) -> list[str]:
 
 
 def attribution(mail: Original) -> list[str]:
-    """`On DATE, NAME wrote:`, over several lines where it is longer than WIDTH columns; the name is spelled as it is."""
+    """`On DATE, NAME wrote:`, over several lines where it is longer than WIDTH columns; the name is spelled as it
+    is.
+    """
     who = mail.sender.name or mail.sender.address or "an unnamed sender"
     date = f"On {mail.date}, " if mail.date else ""
     return textwrap.wrap(one_line(f"{date}{who} wrote:", SUBJECT_MAX), WIDTH)
@@ -149,7 +154,9 @@ def _compiled(patterns: Sequence[str]) -> list[re.Pattern[str]]:
 
 
 def _matching(lines: Sequence[Line], patterns: Sequence[re.Pattern[str]]) -> list[int]:
-    """Places of the lines that some pattern matches, with their short paragraphs and the lines that name their authors."""
+    """Places of the lines that some pattern matches, with their short paragraphs and the lines that name their
+    authors.
+    """
     chosen: set[int] = set()
     for hit, line in enumerate(lines):
         if _is_words(line) and any(p.search(line.text) for p in patterns):
@@ -347,7 +354,7 @@ def _check(content: bytes, meant: Mapping[str, object], body: str) -> None:
             raise BadInput(problem, field="FILE", remedy="correct the mail file, or answer another mail")
 
 
-def _same(header: str, meant: object) -> bool:
+def _same(header: str, meant: Any) -> bool:
     """Whether a header that was read says what was meant, blanks apart: Python reads one between two encoded words."""
     if isinstance(meant, str):
         return _squeezed(_decoded(header)) == _squeezed(meant)

@@ -17,7 +17,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from costmodel import __version__
 from costmodel.errors import BadInput
@@ -177,8 +177,11 @@ def _facts(lines: Sequence[Line]) -> tuple[int | None, str]:
 def _boot(lines: Sequence[Line]) -> Iterator[Event]:
     """The rendezvous of the boot, where its lines are there."""
     number = next((n for n, line in enumerate(lines) if TOTAL.search(line.text)), None)
-    total = lines[number] if number is not None else None
-    after = next((line for line in lines[number + 1 :] if line.time_s >= total.time_s), None) if total else None
+    if number is None:
+        return
+    total = lines[number]
+    cpus = cast(re.Match[str], TOTAL.search(total.text))
+    after = next((line for line in lines[number + 1 :] if line.time_s >= total.time_s), None)
     if after is None:
         return
     mark = next((line for line in lines[number:] if MARK.search(line.text)), None)
@@ -191,7 +194,7 @@ def _boot(lines: Sequence[Line]) -> Iterator[Event]:
         remarks.append("serial console: each line that it prints adds to what the clock lost")
     yield Event(
         method="boot",
-        logical_cpus=int(TOTAL.search(total.text)[1]),
+        logical_cpus=int(cpus[1]),
         gap_s=max(1e-6, round(after.time_s - total.time_s, 9)),
         lost_s=_lost_s(mark) if mark else None,
         deferred_init_s=int(deferred[1] or deferred[2]) / 1000 if deferred else 0.0,
@@ -206,7 +209,7 @@ def _boot(lines: Sequence[Line]) -> Iterator[Event]:
 
 def _lost_s(mark: Line) -> float:
     """What the clock had not counted when it was called stable: its raw reading less its own."""
-    gtod, gtod_offset, raw, offset = map(int, MARK.search(mark.text).groups())
+    gtod, gtod_offset, raw, offset = map(int, cast(re.Match[str], MARK.search(mark.text)).groups())
     if gtod + gtod_offset - raw != offset:
         raise BadInput("does not add up", field=mark.text[:80], remedy="give the log as the kernel wrote it")
     return round(max(0, -offset) * 1e-9, 9)
@@ -236,16 +239,18 @@ def _resume(lines: Sequence[Line], begin: int, number: int) -> Event:
     if enabling is None:
         remarks.append("the beginning of the resume is missing: CPUs are counted by the last number")
     hz, kernel = _facts(lines)
-    end = rest[waking or 0]
+    first = rest[waking or 0]
+    end: Line | None = first
     back = next((n for n in range(1, len(block)) if block[n].time_s < block[n - 1].time_s), None)
-    shown = [lines[number], end]
+    shown = [lines[number], first]
     if back is not None:
         tick_s = 1 / (hz or SLOWEST_HZ)
-        later = next((line for line in rest[waking or 0 :] if line.time_s > end.time_s + tick_s), None)
+        later = next((line for line in rest[waking or 0 :] if line.time_s > first.time_s + tick_s), None)
         remarks.append("clocks of the CPUs differ: the gap ends at the first line that is more than a tick later")
         shown = [block[back - 1], block[back], *shown, *([later] if later else [])]
         end = later
-    state = WAKING.search(rest[waking].text)[1] if waking is not None else ""
+    woken = WAKING.search(rest[waking].text) if waking is not None else None
+    state = woken[1] if woken else ""
     s4 = state == "4" or (not state and _first(HIBERNATION, lines[begin:]) is not None)
     return Event(
         method="resume-s4" if s4 else "resume-s3",
@@ -332,7 +337,7 @@ def _row(id: str, event: Event, machine: Machine, source: str) -> Rendezvous:
     )
 
 
-def bounds(content: bytes | None, name: str, given: Mapping[str, object], root: Path = Path("/")) -> list[Rendezvous]:
+def bounds(content: bytes | None, name: str, given: Mapping[str, Any], root: Path = Path("/")) -> list[Rendezvous]:
     """The rows of a log: of `content`, or where that is None of this boot of this host.
 
     What the log says of its machine is completed by this host where it is the same one, and by `given` (fields of
@@ -384,7 +389,7 @@ def own_log() -> tuple[str, str]:
     )
 
 
-def as_json(found: Sequence[Rendezvous]) -> dict[str, object]:
+def as_json(found: Sequence[Rendezvous]) -> dict[str, Any]:
     """The rows with their bounds; times in seconds."""
     derived = ("flushes", "longest_s", "flush_at_most_s", "capacity_lines", "line_at_most_s")
     return {"rendezvous": [asdict(row) | {name: getattr(row, name) for name in derived} for row in found]}
@@ -421,7 +426,7 @@ def _bound(row: Rendezvous) -> str:
     if row.longest_s is None:
         return "no bound"
     whole = f"all {row.logical_cpus} CPUs together at most {_time(row.longest_s)}"
-    parts = f"(gap {_time(row.gap_s)}, lost {_time(row.lost_s)}"
+    parts = f"(gap {_time(row.gap_s)}, lost {_time(row.lost_s or 0.0)}"
     parts += f", deferred initialisation {_time(row.deferred_init_s)} taken out" if row.deferred_init_s else ""
     parts += f", clock in ticks of {row.tick_s * 1e3:.3g} ms{_assumed(row)})" if row.clock == "stepped" else ")"
     if row.flush_at_most_s is None:

@@ -7,6 +7,7 @@ import ctypes
 import os
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from costmodel.measure import native
@@ -75,7 +76,7 @@ def flush_probe(host: Host, settings: Settings, tick: Tick, cpus: Sequence[int])
             Buffer(2 * LARGEST_BYTES, "2MiB") as huge,
         ):
             memory = {"4KiB": small, "2MiB": huge}
-            repeat(table, wanted, settings, run, lambda cell, memory=memory: _measure_flush(memory, cell), tick)
+            repeat(table, wanted, settings, run, partial(_measure_flush, memory), tick)
     return table
 
 
@@ -155,7 +156,7 @@ def flush_cells_probe(host: Host, settings: Settings, tick: Tick, cpus: Sequence
             wanted = cells_of_states(host, len(cpus) > 1, not reason)
             if reason and reason not in table.notes:
                 table.notes.append(reason)
-            repeat(table, wanted, settings, run, lambda cell, m=memory, o=other: _measure_flush_cells(m, cell, o), tick)
+            repeat(table, wanted, settings, run, partial(_measure_flush_cells, memory, other_cpu=other), tick)
     return table
 
 
@@ -216,7 +217,8 @@ def _set_policy(mode: int, mask: object, bits: int) -> None:
 
 # Reading a working set again after it was flushed, one line after the other and each line from the one before.
 #
-# In 4 KiB pages reading at random also waits for address translation, so both page sizes are measured where they can be.
+# In 4 KiB pages reading at random also waits for address translation, so both page sizes are measured where they can
+# be.
 
 LARGEST_REFILL_BYTES = 64 * 2**20
 PATTERNS = ("sequential", "dependent")
@@ -299,7 +301,7 @@ def bandwidth_probe(host: Host, settings: Settings, tick: Tick, cpus: list[int] 
     for run in range(settings.runs):
         buffers = [Buffer(PER_THREAD_BYTES, "2MiB") for _ in cpus]
         try:
-            repeat(table, cells, settings, run, lambda cell, b=buffers: _measure_bandwidth(cell, b, cpus), tick)
+            repeat(table, cells, settings, run, partial(_measure_bandwidth, buffers=buffers, cpus=cpus), tick)
         finally:
             for buffer in buffers:
                 buffer.close()
@@ -319,6 +321,6 @@ def _measure_bandwidth(cell, buffers: list[Buffer], cpus: list[int]) -> dict[str
         return half
 
     work = write_back if cell["kind"] == "write_back" else copy
-    workers = together(cpus[:count], [lambda b=b: work(b) for b in buffers[:count]])
+    workers = together(cpus[:count], [partial(work, b) for b in buffers[:count]])
     time_s = max(w.ended_s for w in workers) - min(w.began_s for w in workers)
     return {"bytes_per_s": sum(w.result for w in workers) / time_s}

@@ -1,5 +1,5 @@
-"""Counts and histograms of the tools that give no single events: bpftrace, perf stat, perf kvm stat, kvm_stat, funccount,
-funclatency; and a count as a rate with its interval.
+"""Counts and histograms of the tools that give no single events: bpftrace, perf stat, perf kvm stat, kvm_stat,
+funccount, funclatency; and a count as a rate with its interval.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from costmodel.numbers import interval
 
@@ -113,9 +113,9 @@ def row(
     unit: str = "",
     count: int = 1,
     seconds: object = "",
-) -> dict[str, object]:
-    """A row of `measure import`. `seconds` is the time in which a count was counted, where the tool says it; the key of a
-    call chain is its functions, innermost first, joined by `;`; `trigger` is for whoever knows what chains mean.
+) -> dict[str, Any]:
+    """A row of `measure import`. `seconds` is the time in which a count was counted, where the tool says it; the key of
+    a call chain is its functions, innermost first, joined by `;`; `trigger` is for whoever knows what chains mean.
     """
     return {
         "kind": kind, "name": name, "key": key or "", "trigger": "", "time_s": time_s, "low": low, "high": high,
@@ -174,11 +174,12 @@ class Maps:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self._title: tuple[str, str] | None = None
-        self._name, self._key = "", None
+        self._name = ""
+        self._key: list[str] | None = None
 
     def take(self, line: str) -> bool:
         if self._key is not None:
-            return self._key_goes_on(line)
+            return self._key_goes_on(self._key, line)
         if line[0] == "{":
             return self._json(line)
         if line[0] == "@" and len(line) <= LINE_MAX:
@@ -199,15 +200,15 @@ class Maps:
             return False
         return True
 
-    def _key_goes_on(self, line: str) -> bool:
+    def _key_goes_on(self, key: list[str], line: str) -> bool:
         """A line of a key that is a call chain."""
         if found := KEY_ENDS.match(line[:LINE_MAX]):
-            words = [*self._key, found["rest"]]
+            words = [*key, found["rest"]]
             self._key = None
             self._titled(self._name, folded(words), found["value"])
             return True
-        self._key.append(line[:LINE_MAX])
-        if len(self._key) > KEY_LINES:
+        key.append(line[:LINE_MAX])
+        if len(key) > KEY_LINES:
             self._key = None
             return False
         return True
@@ -237,13 +238,13 @@ class Maps:
         self._value(f"mean of {name}", key, _whole(average))
 
     def _bucket(self, line: str) -> bool:
-        name, key = self._title
+        name, key = self._title or ("", "")
         if found := BUCKET.match(line):
             low = int(found["low"]) * SCALE[found["low_scale"]]
             high = low + 1 if found["high"] is None else int(found["high"]) * SCALE[found["high_scale"]]
             self._histogram(name, key, low, high, int(found["count"]))
         elif found := TAIL.match(line):
-            bound = re.fullmatch(r"(-?\d+)([KMGT]?)", found["below"] or found["above"])
+            bound = cast(re.Match[str], re.fullmatch(r"(-?\d+)([KMGT]?)", found["below"] or found["above"]))
             value = int(bound[1]) * SCALE[bound[2]]
             self._histogram(
                 name, key, None if found["below"] else value, value if found["below"] else None, int(found["count"])
@@ -315,7 +316,7 @@ def folded(words: Iterable[str]) -> str:
     return ";".join(part for part in (function["name"] if function else word for function, word in found) if part)
 
 
-def _whole(value: object) -> int:
+def _whole(value: Any) -> int:
     """A number of a map. Raises ValueError where it is beyond what a kernel counts in."""
     number = int(value)
     if not -BIGGEST <= number <= BIGGEST:
@@ -439,7 +440,8 @@ class Functions:
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
-        self._name, self._factor, self._counting = "", None, False
+        self._name, self._counting = "", False
+        self._factor: float | None = None
         self._clock_s: float | None = None
         self._since_clock: float | None = None
 
@@ -476,7 +478,9 @@ class Functions:
         self._reading.rows.append(row("count", name, count=number, seconds=seconds))
 
     def _tick(self, found: re.Match) -> None:
-        """A time of day before the counts of an interval; the first interval has none before it, and is as long as the next."""
+        """A time of day before the counts of an interval; the first interval has none before it, and is as long as the
+        next.
+        """
         now = int(found["hour"]) * 3600.0 + int(found["minute"]) * 60 + int(found["second"])
         first = self._since_clock is None
         if self._clock_s is not None:
@@ -554,7 +558,7 @@ class Rate:
         told = f"; {self.option}" if self.option else ""
         return f"{name}: {self.count} in {self.seconds:.6g} s, {interval(low, self.per_s, high, '1/s')}{told}"
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, Any]:
         """What `trace rate --json` prints."""
         low, high = self.interval_per_s
         return {
@@ -563,9 +567,9 @@ class Rate:
         }  # fmt: skip
 
 
-def rates(rows: Iterable[dict[str, object]], seconds: float | None = None) -> list[Rate]:
-    """The counts of `rows` by name and trigger, over the time that they say, else `seconds`. Several CPUs counted at once:
-    the time is that of the CPU with most. Names whose time is not known are left out.
+def rates(rows: Iterable[dict[str, Any]], seconds: float | None = None) -> list[Rate]:
+    """The counts of `rows` by name and trigger, over the time that they say, else `seconds`. Several CPUs counted at
+    once: the time is that of the CPU with most. Names whose time is not known are left out.
     """
     counts: dict[tuple[str, str], int] = {}
     spans: dict[tuple[str, str], dict[object, float]] = {}
@@ -577,8 +581,8 @@ def rates(rows: Iterable[dict[str, object]], seconds: float | None = None) -> li
             span[one["key"]] = span.get(one["key"], 0.0) + (math.nan if one["seconds"] == "" else float(one["seconds"]))
     found = []
     for name, count in counts.items():
-        span = max(spans[name].values())
-        span = (seconds or 0.0) if math.isnan(sum(spans[name].values())) else span
-        if span > 0 and count >= 0:
-            found.append(Rate(*name, count, span))
+        longest = max(spans[name].values())
+        longest = (seconds or 0.0) if math.isnan(sum(spans[name].values())) else longest
+        if longest > 0 and count >= 0:
+            found.append(Rate(*name, count, longest))
     return found

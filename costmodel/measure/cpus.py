@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import threading
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from costmodel.measure import caches, native
 from costmodel.measure.host import Host, usable_cpus
@@ -14,8 +16,9 @@ from costmodel.measure.probe import Cell, Settings, Skipped, Table, Tick, pinned
 
 # Cost of interrupting k CPUs and waiting for all, through membarrier (private expedited).
 #
-# A proxy for the broadcast of a flush: the kernel interrupts every CPU that runs a thread of this process and waits until
-# each has answered; the handler itself does nothing but a barrier. A whole-cache flush adds its own time on each CPU.
+# A proxy for the broadcast of a flush: the kernel interrupts every CPU that runs a thread of this process and waits
+# until each has answered; the handler itself does nothing but a barrier. A whole-cache flush adds its own time on each
+# CPU.
 
 REGISTER_PRIVATE_EXPEDITED = 1 << 4
 PRIVATE_EXPEDITED = 1 << 3
@@ -52,7 +55,7 @@ def broadcast_probe(host: Host, settings: Settings, tick: Tick, proc: Path = Pat
 
 def _keep_hits(table: Table, taken: int) -> None:
     """Drop repetitions that missed their interrupts, and points that are left with less than half of the `taken`."""
-    hits: dict[object, list[dict[str, object]]] = {row["targets"]: [] for row in table.rows}
+    hits: dict[object, list[dict[str, Any]]] = {row["targets"]: [] for row in table.rows}
     for row in table.rows:
         if row["measured_hit_share"] >= HIT_SHARE:
             hits[row["targets"]].append(row)
@@ -125,9 +128,7 @@ def neighbour_probe(host: Host, settings: Settings, tick: Tick) -> Table:
                     cells,
                     settings,
                     run,
-                    lambda cell, own=own, other=other, repeats=repeats: _measure_neighbour(
-                        cell, own, other, repeats, cpus[1]
-                    ),
+                    partial(_measure_neighbour, own=own, other=other, repeats=repeats, cpu=cpus[1]),
                     tick,
                 )
     return table

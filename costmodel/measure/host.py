@@ -6,11 +6,14 @@ import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from costmodel.evidence.described import listed_cpus
 
 FEATURES = ("clflushopt", "clwb", "wbnoinvd", "sev", "sev_es", "sev_snp", "tdx_host_platform")
-"""Flags of /proc/cpuinfo that the model reads; a flag that is off may be off because the BIOS or a hypervisor hides it."""
+"""Flags of /proc/cpuinfo that the model reads; a flag that is off may be off because the BIOS or a hypervisor hides
+it.
+"""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Host:
             "virtual machine: the step from last-level cache to memory is not identified",
         ]
 
-    def as_dict(self) -> dict[str, object]:
+    def as_dict(self) -> dict[str, Any]:
         """Fields for host.toml; empty ones left out."""
         fields = asdict(self)
         return {name: value for name, value in fields.items() if value not in (None, "", (), [])}

@@ -38,8 +38,8 @@ THREADS = ("ksmd", "khugepaged", "kcompactd", "kswapd")
 
 @dataclass(frozen=True)
 class Cause:
-    """How to provoke a trigger. `page` is the page size of the memory; `proxy` says for what it stands in; `after` tidies
-    the memory up once the events are read, before the tunables are put back.
+    """How to provoke a trigger. `page` is the page size of the memory; `proxy` says for what it stands in; `after`
+    tidies the memory up once the events are read, before the tunables are put back.
     """
 
     trigger: str

@@ -1,9 +1,10 @@
 """What a probe changes on the machine is written down first, so that it is put back whatever ends the run.
 
-A change (a tunable, a tracing instance, a mount of tracefs, a zram swap, a memory type range) is one entry of the journal, which is on the
-disk before the change is made. The entries are undone at the end of the block, by SIGHUP, SIGTERM and SIGINT, and,
-after SIGKILL, by the next run or by `costmodel measure restore`. A value is put back only where it is still the one
-that we wrote. The journal lies in a folder of root's own, with a lock: two runs at once cannot happen.
+A change (a tunable, a tracing instance, a mount of tracefs, a zram swap, a memory type range) is one entry of the
+journal, which is on the disk before the change is made. The entries are undone at the end of the block, by SIGHUP,
+SIGTERM and SIGINT, and, after SIGKILL, by the next run or by `costmodel measure restore`. A value is put back only
+where it is still the one that we wrote. The journal lies in a folder of root's own, with a lock: two runs at once
+cannot happen.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from costmodel.measure.probe import Skipped
 from costmodel.measure.signals import Interrupted, Signals
 
 PLACES = ("run/costmodel", "var/tmp/costmodel")
-"""Where the journal lies: the first of these that can be made. What is in /run is gone after a reboot, like the changes."""
+"""Where the journal lies: the first of these that can be made. What is in /run is gone after a reboot, like the
+changes.
+"""
 OVERRIDE = "COSTMODEL_JOURNAL"
 """Environment variable that names another folder for the journal."""
 TRACING = ("sys/kernel/tracing", "sys/kernel/debug/tracing")
@@ -354,7 +357,9 @@ class Changes:
             self.put_back(kept)
 
     def put_back(self, kept: int = 0) -> None:
-        """Undo all changes but the first `kept`, the last one first. One that fails is kept and does not stop the rest."""
+        """Undo all changes but the first `kept`, the last one first. One that fails is kept and does not stop the
+        rest.
+        """
         with self._signals.held():
             failed: list[Entry] = []
             self.findings = [finding for finding in self.findings if finding.state is not State.FAILED]
@@ -526,7 +531,8 @@ def _locked(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def changing(signals: Signals, system: System | None = None) -> Iterator[Changes]:
-    """Leave to change the machine: locked, what an ended run left is put back, and at the end all that this run changed.
+    """Leave to change the machine: locked, what an ended run left is put back, and at the end all that this run
+    changed.
 
     Raises BadInput where another run is at work or where what an earlier one left cannot be put back.
     """

@@ -10,7 +10,9 @@ import struct
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 from costmodel.measure import native
 from costmodel.measure.host import Host, usable_cpus
@@ -90,8 +92,9 @@ class Vm:
 
 # The kernel's own whole-cache flush, timed from user space: KVM_MEMORY_ENCRYPT_UNREG_REGION of an SEV VM.
 #
-# That ioctl flushes the caches on all CPUs with WBINVD up to v6.16, and from v6.17 on with WBNOINVD on the CPUs that ran
-# the VM. There the mask is empty until a vCPU has entered the guest, so a vCPU enters once on each chosen CPU first.
+# That ioctl flushes the caches on all CPUs with WBINVD up to v6.16, and from v6.17 on with WBNOINVD on the CPUs that
+# ran the VM. There the mask is empty until a vCPU has entered the guest, so a vCPU enters once on each chosen CPU
+# first.
 #
 # The sequence of system calls is tested against a recorded kernel interface; it has not yet run on SEV hardware.
 
@@ -107,7 +110,9 @@ REGION_BYTES = 4096
 MASK_SYMBOL = "wbnoinvd_on_cpus_mask"
 DIRTY_SHARES = (0.0, 0.5, 1.0)
 FLUSHES_PER_VM = {False: 3, True: 2}
-"""By `masked`: the unregistration and the release of the address space flush; up to v6.16 sev_vm_destroy() does, too."""
+"""By `masked`: the unregistration and the release of the address space flush; up to v6.16 sev_vm_destroy() does,
+too.
+"""
 
 
 class Kernel:
@@ -120,7 +125,7 @@ class Kernel:
         os.close(file)
 
     def ioctl(self, file: int, request: int, argument: int | bytes | bytearray = 0) -> int:
-        return fcntl.ioctl(file, request, argument)
+        return cast(int, fcntl.ioctl(file, request, argument))
 
     def map_vcpu(self, file: int, size: int) -> object:
         return mmap.mmap(file, size)
@@ -151,7 +156,8 @@ class SevVm:
     """An initialised SEV VM with one 4 KiB memory slot and one vCPU."""
 
     def __init__(self, memory: Buffer, kernel: Kernel) -> None:
-        self._kernel, self._files, self._memory = kernel, [], memory
+        self._kernel, self._memory = kernel, memory
+        self._files: list[int] = []
         try:
             system = self._open(kernel.open("/dev/kvm"))
             firmware = self._open(kernel.open("/dev/sev"))
@@ -269,4 +275,4 @@ def _dirty(dirt: Buffer, share: float, cpus: Sequence[int]) -> None:
     if lines:
         dirty = native.function("dirty")
         step = lines * native.LINE_BYTES
-        together(cpus, [lambda i=i: dirty(dirt.address + i * step, lines) for i in range(len(cpus))])
+        together(cpus, [partial(dirty, dirt.address + i * step, lines) for i in range(len(cpus))])

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from typing import Any
 
 from costmodel.errors import INSTALL, CostModelError
 
@@ -222,7 +223,7 @@ entry:
 
 
 @cache
-def _engine() -> object:
+def _engine() -> Any:
     try:
         from llvmlite import binding
     except ImportError as error:
@@ -335,7 +336,7 @@ class Worker(threading.Thread):
     def __init__(self, cpu: int, work: Callable[[], object], barrier: threading.Barrier) -> None:
         super().__init__(daemon=True)
         self._cpu, self._work, self._barrier = cpu, work, barrier
-        self.result: object = None
+        self.result: Any = None
         self.error: BaseException | None = None
         self.began_s = self.ended_s = 0.0
 
@@ -355,7 +356,9 @@ class Worker(threading.Thread):
 def ended(
     workers: Sequence[Worker], barrier: threading.Barrier, stop: Callable[[], object] = lambda: None
 ) -> Iterator[None]:
-    """No worker outlives the block, whatever ends it: the memory that they work on goes next. `stop` tells them to end."""
+    """No worker outlives the block, whatever ends it: the memory that they work on goes next. `stop` tells them to
+    end.
+    """
     try:
         yield
     except BaseException:

@@ -1,4 +1,6 @@
-"""A file that somebody gives: plain or compressed, or standard input; recordings that only their own tool reads are refused."""
+"""A file that somebody gives: plain or compressed, or standard input; recordings that only their own tool reads are
+refused.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 from costmodel.errors import BadInput
 from costmodel.plain import shell_word
@@ -45,7 +47,7 @@ class _Joined(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: Any) -> int:
         wanted = len(buffer)
         part = self._front[:wanted] if self._front else self._rest.read(wanted)
         self._front = self._front[wanted:]
@@ -104,11 +106,11 @@ def _read(stream: BinaryIO) -> bytes:
 
 def _unpacked(kind: str, stream: BinaryIO, path: Path) -> BinaryIO:
     if kind == "gzip":
-        return gzip.GzipFile(fileobj=stream)
+        return cast(BinaryIO, gzip.GzipFile(fileobj=stream))
     if kind == "xz":
-        return lzma.LZMAFile(stream)
+        return cast(BinaryIO, lzma.LZMAFile(stream))
     if kind == "bzip2":
-        return bz2.BZ2File(stream)
+        return cast(BinaryIO, bz2.BZ2File(stream))
     try:
         arrow = importlib.import_module("pyarrow")
     except ModuleNotFoundError:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from costmodel.errors import CostModelError
 
@@ -26,7 +27,7 @@ PREEMPTED_PER_S = 10.0
 """A run is calm while the hypervisor takes at most this share of the time, and its threads lose a CPU to others at most
 this often."""
 
-Cell = Mapping[str, object]
+Cell = Mapping[str, Any]
 Tick = Callable[[], None]
 
 
@@ -114,7 +115,7 @@ class Table:
 
     probe: str
     value: str
-    rows: list[dict[str, object]] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     conditions: Conditions | None = None
 
@@ -122,10 +123,10 @@ class Table:
     def columns(self) -> list[str]:
         return list(self.rows[0]) if self.rows else []
 
-    def cells(self) -> dict[tuple[object, ...], list[dict[str, object]]]:
+    def cells(self) -> dict[tuple[object, ...], list[dict[str, Any]]]:
         """Rows by cell: all columns but run, repetition and the measured ones."""
         keys = [name for name in self.columns if name not in ("run", "repetition") and not name.startswith("measured_")]
-        found: dict[tuple[object, ...], list[dict[str, object]]] = {}
+        found: dict[tuple[object, ...], list[dict[str, Any]]] = {}
         for row in self.rows:
             found.setdefault(tuple(row[name] for name in keys), []).append(row)
         return found

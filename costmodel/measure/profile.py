@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from costmodel import __version__
 from costmodel.errors import INSTALL, BadInput
@@ -64,7 +65,7 @@ def checked_name(name: str) -> str:
     return name
 
 
-def as_csv(rows: Sequence[Mapping[str, object]]) -> str:
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """CSV text of rows of one shape, floats with six digits.
 
     Foreign text does no harm: control characters are escaped, and what a spreadsheet would run gets a quote before it.
@@ -73,7 +74,7 @@ def as_csv(rows: Sequence[Mapping[str, object]]) -> str:
     writer = csv.DictWriter(stream, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        cells = shortened(dict(row), DIGITS)
+        cells: Any = shortened(dict(row), DIGITS)
         writer.writerow({name: csv_cell(cell) for name, cell in cells.items()})
     return stream.getvalue()
 

@@ -78,8 +78,8 @@ IN_DEBUGFS = frozenset(name for name, switch in SWITCHES.items() if "/debug/" in
 
 @dataclass(frozen=True)
 class RunningGuest:
-    """A guest as it is. What could not be seen is None and named in `unseen`. `allowed_cpus` counts the CPUs on which its
-    vCPUs may run. `limit_bytes` is the most memory that its cgroups let it have, None where they set no limit, and
+    """A guest as it is. What could not be seen is None and named in `unseen`. `allowed_cpus` counts the CPUs on which
+    its vCPUs may run. `limit_bytes` is the most memory that its cgroups let it have, None where they set no limit, and
     `allowed_nodes` counts the NUMA nodes that they let its memory lie on. `name` is empty unless names were asked for.
     """
 
@@ -195,8 +195,8 @@ def _guest(words: Sequence[str]) -> RunningGuest | None:
 
 
 def _threads(found: RunningGuest, folder: Path) -> RunningGuest:
-    """With the number of vCPU threads, and on how many CPUs they may run, where the threads tell: where they have no names,
-    all threads of the process stand for them.
+    """With the number of vCPU threads, and on how many CPUs they may run, where the threads tell: where they have no
+    names, all threads of the process stand for them.
     """
     vcpus, everywhere = [], []
     for thread in folder.glob("task/[0-9]*"):
@@ -231,7 +231,9 @@ def _cgroup(found: RunningGuest, folder: Path, root: Path) -> RunningGuest:
 
 
 def _size(text: str, plain: int) -> float | None:
-    """Bytes of `16G` or `16384MiB` as `bytes_of` reads them and, in units of `plain` bytes, of a bare number: MiB in QEMU."""
+    """Bytes of `16G` or `16384MiB` as `bytes_of` reads them and, in units of `plain` bytes, of a bare number: MiB in
+    QEMU.
+    """
     size = bytes_of(text)
     if size is None:
         return None
@@ -280,7 +282,7 @@ def qemu(words: Sequence[str]) -> RunningGuest:
     options = _options(words)
     objects = [_pairs(value, "qom-type") for name, value in options if name == "object"]
     by_id = {one["id"]: one for one in objects if one.get("id")}
-    machine = {}
+    machine: dict[str, str] = {}
     for name, value in options:
         if name in ("machine", "M"):
             machine |= _pairs(value, "type")

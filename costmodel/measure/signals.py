@@ -6,6 +6,7 @@ import contextlib
 import signal
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import Any
 
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
@@ -34,7 +35,7 @@ class Signals:
         self.ended_by = 0
         self._depth = 0
         self._waiting = 0
-        self._before: dict[int, object] = {}
+        self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Signals:
         for number in SIGNALS:

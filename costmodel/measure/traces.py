@@ -1,8 +1,8 @@
 """Text of the tools that record or count invalidations, as people post it.
 
 Read are single events (tracefs, trace-cmd report, perf script, perf trace, probes, bpftrace's printf) with their call
-chains, durations of the flush functions (function_graph), and what `counts` knows: counts and histograms. FORMATS is the
-table of all of them. What is left out is counted by its kind; what is not understood is kept with its line.
+chains, durations of the flush functions (function_graph), and what `counts` knows: counts and histograms. FORMATS is
+the table of all of them. What is left out is counted by its kind; what is not understood is kept with its line.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 from costmodel.errors import BadInput
 from costmodel.measure import counts
@@ -132,7 +133,9 @@ LOST = re.compile(
     r"|CPU ?\d+: (?P<recorder>\d{1,19}) events lost",
     re.ASCII,
 )
-"""How ftrace (trace and trace_pipe), trace-cmd report, perf trace, perf script and bpftrace say that events are missing."""
+"""How ftrace (trace and trace_pipe), trace-cmd report, perf trace, perf script and bpftrace say that events are
+missing.
+"""
 WRITTEN = re.compile(r"# entries-in-buffer/entries-written: (?P<kept>\d{1,19})/(?P<written>\d{1,19})\s", re.ASCII)
 NOISE = re.compile(
     r"\s*(?:#.*|Attach(?:ing|ed) \d+ probes?.*|(?:\S+:\s*)?cpus=\d+|version = .*|\^C|Detaching\.*"
@@ -145,8 +148,8 @@ RAW = re.compile(r"(?:\d+ \d+ \d{5,20}|[0-9a-f]{8} [0-9a-f]{8} [0-9a-f]{16}) (?:
 
 @dataclass
 class Notes:
-    """What was left out: `bad` lines (the first ten), counts of other things by their kind, and remarks on what was taken
-    for what.
+    """What was left out: `bad` lines (the first ten), counts of other things by their kind, and remarks on what was
+    taken for what.
 
     `lost` counts the events that the recordings say they lost: there may be more.
     """
@@ -174,10 +177,11 @@ class Notes:
 
 
 class Clock:
-    """Times of one file in ns. Seconds are what they are; counts need `hz`; differences (perf script --deltatime) add up.
+    """Times of one file in ns. Seconds are what they are; counts need `hz`; differences (perf script --deltatime) add
+    up.
 
-    perf sorts what it writes: where its times begin at 0 and go back, they are differences. Until they do, both readings are
-    kept of the events that are held.
+    perf sorts what it writes: where its times begin at 0 and go back, they are differences. Until they do, both
+    readings are kept of the events that are held.
     """
 
     def __init__(self, notes: Notes, file: Path, hz: float | None) -> None:
@@ -243,7 +247,7 @@ class Reading:
         self.file, self.notes = file, notes
         self.clock = Clock(notes, file, clock_hz)
         self.events: list[list] = []
-        self.rows: list[dict[str, object]] = []
+        self.rows: list[dict[str, Any]] = []
         self.read = 0
         self.unnamed = self.addresses_only = self.back = 0
         self.lost_lines = self.lost_buffer = 0
@@ -254,7 +258,9 @@ class Reading:
         self._of_thread: dict[object, list | None] = {}
 
     def event(self, time_ns: int, comm: str, pid: int | None, cpu: int | None, start: int, end: int) -> bool:
-        """One event: [t_ns, task, pid, cpu, start, end, functions of its call chain]; False where a number cannot be."""
+        """One event: [t_ns, task, pid, cpu, start, end, functions of its call chain]; False where a number cannot
+        be.
+        """
         if not start < end <= BIGGEST or (pid is not None and pid >= PID_LIMIT) or len(comm) > NAME_MAX:
             return self.unread(pid)
         self.close()
@@ -422,12 +428,11 @@ class Events:
     def _head(self, head: str) -> tuple[int, str, int | None, int | None] | None:
         """Which of HEADS it is, task, thread, CPU."""
         for kind, pattern in enumerate(HEADS):
-            text = head
-            if kind != PERF_HEAD and (file := FILE.match(head)):
-                text = head[file.end() :]
+            file = FILE.match(head) if kind != PERF_HEAD else None
+            text = head[file.end() :] if file else head
             if (found := pattern.match(text)) is None:
                 continue
-            if text is not head:
+            if file:
                 self._files.add(file["file"])
                 if len(self._files) == 2:
                     self._reading.notes.remark(
@@ -529,7 +534,8 @@ class Printf:
             comm = next((named[key] for key in ("comm", "task", "name") if key in named), "")
             ends = _pages(named["start"], named["end"])
         elif found := PRINTF.match(line):
-            time, who, ends = found["time"], WHO.match(found["who"]), _pages(found["start"], found["end"])
+            who = cast(re.Match[str], WHO.match(found["who"]))
+            time, ends = found["time"], _pages(found["start"], found["end"])
             pid, comm = who["second"] or who["first"] or who["last"] or "", who["comm"]
         else:
             return False
@@ -588,7 +594,9 @@ FORMATS = (Events, counts.Maps, counts.HistTrigger, Frames, *counts.FORMATS, Asi
 
 
 def lines(source: Opened) -> Iterator[tuple[int, str]]:
-    """Number and text of each line, whatever ends it; one beyond JSON_MAX characters is cut, and so never understood."""
+    """Number and text of each line, whatever ends it; one beyond JSON_MAX characters is cut, and so never
+    understood.
+    """
     number, whole = 0, True
     for raw in source.lines(JSON_MAX):
         if whole:
@@ -639,7 +647,7 @@ def batches(numbered: Iterable[tuple[int, str]], reading: Reading) -> Iterator[l
 class Imported:
     """Rows of one shape, and what was left out."""
 
-    rows: list[dict[str, object]] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
     notes: Notes = field(default_factory=Notes)
 
     def sentence(self) -> str:
@@ -652,8 +660,8 @@ class Imported:
 
 
 def read(path: Path, trigger_of: Callable[[Sequence[str]], str], clock_hz: float | None = None) -> Imported:
-    """All rows of a trace: its events, then counts, histograms and durations. `trigger_of` says which trigger a call chain
-    stands for. Raises BadInput.
+    """All rows of a trace: its events, then counts, histograms and durations. `trigger_of` says which trigger a call
+    chain stands for. Raises BadInput.
     """
     found = Imported()
     with opened(path) as source:
@@ -667,7 +675,7 @@ def read(path: Path, trigger_of: Callable[[Sequence[str]], str], clock_hz: float
     return found
 
 
-def counted(rows: list[dict[str, object]], trigger_of: Callable[[Sequence[str]], str]) -> list[dict[str, object]]:
+def counted(rows: list[dict[str, Any]], trigger_of: Callable[[Sequence[str]], str]) -> list[dict[str, Any]]:
     """`rows` with the trigger of those whose key is a call chain, and of WBINVD in a guest."""
     for one in rows:
         if one["name"] == counts.EXIT_OF_WBINVD:

@@ -14,6 +14,7 @@ import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from costmodel.errors import BadInput
 from costmodel.evidence import rendezvous
@@ -60,7 +61,7 @@ class Result:
         """The mean time of one WBINVD is at most this: the shorter stop, all of it taken for flushes."""
         return min(self.add_s, self.delete_s) / self.flushes_per_stop
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, Any]:
         return asdict(self) | {
             "flushes_per_stop": self.flushes_per_stop,
             "flush_at_most_s": self.flush_at_most_s,
@@ -156,7 +157,9 @@ def measure(host: Host, changes: Changes, cpu: int, dirty: bool) -> Result:
 
 
 def check(host: Host, yes: bool, root: Path = Path("/"), euid: int | None = None) -> None:
-    """Raise BadInput where the host cannot be measured, where guests run, or with the plan where nobody agreed to it."""
+    """Raise BadInput where the host cannot be measured, where guests run, or with the plan where nobody agreed to
+    it.
+    """
     if lacks := missing(host, root, euid):
         remedy = "`costmodel measure bootlog` bounds WBINVD without any of it"
         raise BadInput(f"wbinvd is skipped: {'; '.join(lacks)}", remedy=remedy)

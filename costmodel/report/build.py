@@ -1,5 +1,5 @@
-"""Builds reports: the parameters that are asked for, text, JSON and SVG in this process, pages by papermill in parallel, the
-index last; and how committed files differ from what the inputs give.
+"""Builds reports: the parameters that are asked for, text, JSON and SVG in this process, pages by papermill in
+parallel, the index last; and how committed files differ from what the inputs give.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -34,8 +35,8 @@ from costmodel.report.runner import ReportsFailed, in_processes
 
 class ReportParameters(BaseModel):
     """What a report is about. None means: the workload's own number, for `cpus_that_ran` all CPUs, the mask of an
-    unpinned guest, and for the setup of the memory (`vmm` to `mergeable`) what the VMM does. `data_hash` names the data that text and JSON of the report were made from; where it is given, other
-    data are refused.
+    unpinned guest, and for the setup of the memory (`vmm` to `mergeable`) what the VMM does. `data_hash` names the data
+    that text and JSON of the report were made from; where it is given, other data are refused.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -56,7 +57,7 @@ class ReportParameters(BaseModel):
     data_hash: str | None = None
 
 
-def check_parameters(values: Mapping[str, object]) -> ReportParameters:
+def check_parameters(values: Mapping[str, Any]) -> ReportParameters:
     """Validate `values`. Raises UnknownName or BadInput naming the parameter."""
     for name in values:
         if name not in ReportParameters.model_fields:
@@ -100,7 +101,7 @@ def check_parameters(values: Mapping[str, object]) -> ReportParameters:
     return parameters
 
 
-def arguments(parameters: ReportParameters) -> dict[str, object]:
+def arguments(parameters: ReportParameters) -> dict[str, Any]:
     """Keyword arguments for `recommend` and `costmodel.case`."""
     return parameters.model_dump(exclude={"data_hash"})
 
@@ -112,7 +113,7 @@ COMMITTED = (".txt", ".json", ".svg")
 COMMITTED_PLOTS = (("sev", "epyc-7763-2s"), ("sev-snp-gmem", "epyc-7763-2s"))
 
 
-def matrix(guests: Sequence[str], machines: Sequence[str], parameters: dict[str, object]) -> list[ReportParameters]:
+def matrix(guests: Sequence[str], machines: Sequence[str], parameters: dict[str, Any]) -> list[ReportParameters]:
     """Parameters of every combination (empty sequences mean all), each checked. Raises UnknownName or BadInput."""
     return [
         check_parameters({**parameters, "guest": guest, "machine": machine})
@@ -131,7 +132,9 @@ def _suffixed(name: str, workload: str) -> str:
 
 
 def artefacts(jobs: Sequence[ReportParameters], tick: Callable[[], None] = lambda: None) -> dict[str, str]:
-    """Files that need no kernel, by relative path: text, JSON, schema, SVG, index (of the whole matrix). All but the HTML are committed."""
+    """Files that need no kernel, by relative path: text, JSON, schema, SVG, index (of the whole matrix). All but the
+    HTML are committed.
+    """
     files: dict[str, str] = {"schema/recommendation.schema.json": recommendation.schema()}
     results: dict[tuple[str, str], Recommendation] = {}
     for job in jobs:
@@ -160,7 +163,9 @@ def _own_files(job: ReportParameters) -> tuple[str, ...]:
 
 
 def make_writable(out: Path) -> None:
-    """Make the directory `out` and prove that files can be written there. Raises BadInput: before anything is costed."""
+    """Make the directory `out` and prove that files can be written there. Raises BadInput: before anything is
+    costed.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
@@ -272,7 +277,7 @@ def _in_json(present: str, wanted: str) -> Iterator[str]:
     yield from _in_values(here, json.loads(wanted), "")
 
 
-def _in_values(here: object, there: object, place: str) -> Iterator[str]:
+def _in_values(here: Any, there: Any, place: str) -> Iterator[str]:
     """Differences of two JSON values, each with its path."""
     if isinstance(here, dict) and isinstance(there, dict):
         for name in sorted(here.keys() | there.keys()):

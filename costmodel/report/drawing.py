@@ -1,7 +1,9 @@
-"""The style of all plots: colours of the light and the dark variant, axes, labels beside their marks, self-contained SVG.
+"""The style of all plots: colours of the light and the dark variant, axes, labels beside their marks, self-contained
+SVG.
 
-Colours are shades of seaborn's "colorblind" palette; text is of a neutral ink, and what a colour tells, a marker, a line
-style or a word tells too. An SVG is drawn in the light variant and turns dark with its reader. Same bytes for the same inputs.
+Colours are shades of seaborn's "colorblind" palette; text is of a neutral ink, and what a colour tells, a marker, a
+line style or a word tells too. An SVG is drawn in the light variant and turns dark with its reader. Same bytes for the
+same inputs.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import io
 import re
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy
 
@@ -18,6 +20,7 @@ from costmodel.hashing import value_hash
 from costmodel.numbers import scale_of
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -57,7 +60,9 @@ AXIS_UNITS = {"B": "", "1": "", "1/s": "", "s": ""}
 
 
 class Mark(NamedTuple):
-    """How one name of a figure looks: its points, its line, and that line dashed where it is only drawn for comparison."""
+    """How one name of a figure looks: its points, its line, and that line dashed where it is only drawn for
+    comparison.
+    """
 
     colour: str
     marker: str
@@ -79,7 +84,7 @@ def marks(names: Sequence[str], dark: bool) -> dict[str, Mark]:
     }
 
 
-def theme(*, dark: bool = False) -> dict[str, object]:
+def theme(*, dark: bool = False) -> dict[str, Any]:
     """Keywords of `seaborn.set_theme` that give your own plots the style of these.
 
     >>> theme()["palette"][0]
@@ -123,8 +128,9 @@ def axes(ax: Axes | None, dark: bool) -> Axes:
     return ax
 
 
-def name_ends(ax: Axes, ends: Sequence[tuple[float, str, Mark]], dark: bool) -> list[object]:
-    """Write each text right of the axes, beside its mark, at the height where its line ends or as near as the others let it.
+def name_ends(ax: Axes, ends: Sequence[tuple[float, str, Mark]], dark: bool) -> list[Artist]:
+    """Write each text right of the axes, beside its mark, at the height where its line ends or as near as the others
+    let it.
 
     `ends` are (y, text, mark); limits and scales of the axes must be set. Returns what was drawn.
     """
@@ -136,15 +142,15 @@ def name_ends(ax: Axes, ends: Sequence[tuple[float, str, Mark]], dark: bool) -> 
     scaled = ax.transScale.transform([(1.0, y) for y, _, _ in ordered])
     x_left = ax.transScale.transform([(ax.get_xlim()[1], ax.get_ylim()[0])])[0][0]
     wanted = numpy.array([ax.transLimits.transform((x_left, y))[1] for _, y in scaled]).clip(0, 1)
-    height_points = 72 * ax.figure.get_figheight() * ax.get_position().height * 0.85
+    height_points = 72 * cast("Figure", ax.figure).get_figheight() * ax.get_position().height * 0.85
     tall = numpy.array([(text.count("\n") + 1) * SMALL * 1.35 / height_points for _, text, _ in ordered])
     steps = numpy.concatenate([[0.0], numpy.cumsum((tall[1:] + tall[:-1]) / 2)])
     placed = isotonic_regression(wanted - steps).x + steps
     placed = placed - max(0.0, placed[-1] + tall[-1] / 2 - 1.05)
-    drawn = []
+    drawn: list[Artist] = []
     for (_, text, mark), y, at in zip(ordered, wanted, placed, strict=True):
         drawn += ax.plot([1.0, 1.04], [y, at], color=mark.colour, linewidth=1, transform=ax.transAxes, clip_on=False)
-        here = {"transform": ax.transAxes, "clip_on": False, "markeredgewidth": 0}
+        here: dict[str, Any] = {"transform": ax.transAxes, "clip_on": False, "markeredgewidth": 0}
         drawn += ax.plot([1.05], [at], mark.marker, color=mark.colour, markersize=5, **here)
         drawn.append(
             ax.text(1.07, at, text, color=INKS[dark], size=SMALL, va="center", transform=ax.transAxes, linespacing=1.1)
@@ -157,9 +163,11 @@ def log_axis(ax: Axes, unit: str, which: str = "x") -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     class Ticks(LogLocator):
-        """Ticks at whole decades, and at 2 and 5 where there are few of these; of bytes, each KiB, MiB, GiB, and between."""
+        """Ticks at whole decades, and at 2 and 5 where there are few of these; of bytes, each KiB, MiB, GiB, and
+        between.
+        """
 
-        def tick_values(self, vmin: float, vmax: float) -> numpy.ndarray:
+        def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
             wide = vmax / vmin > WIDE[unit == "B"]
             if unit == "B":
                 self.set_params(base=1024 if wide else 32)
@@ -192,7 +200,7 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> 
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(cast(Any, STYLE)):
         figure = Figure(figsize=(width, height), layout="constrained")
         return figure, figure.subplots(rows, columns, squeeze=False)
 
@@ -202,7 +210,7 @@ def svg(figure: Figure, alt: str) -> str:
     import matplotlib
 
     buffer = io.StringIO()
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(cast(Any, STYLE)):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     body = buffer.getvalue()
     body = body[body.index("<svg") :]

@@ -1,17 +1,18 @@
-"""The explorer of notebooks/explore.ipynb: controls that start as the workload has it, the answer, and curves that follow.
+"""The explorer of notebooks/explore.ipynb: controls that start as the workload has it, the answer, and curves that
+follow.
 
-`answer` and `curves` say what is shown, without a widget. A step costs every trigger once and the drawn strategies over the
-whole axis at once; the lines of the figure are moved, not drawn anew.
+`answer` and `curves` say what is shown, without a widget. A step costs every trigger once and the drawn strategies over
+the whole axis at once; the lines of the figure are moved, not drawn anew.
 """
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy
 
@@ -75,7 +76,9 @@ class Question:
 
 
 class Line(NamedTuple):
-    """One strategy that rules leave open: what the report's table of costs says of it, or why its total is `refused`."""
+    """One strategy that rules leave open: what the report's table of costs says of it, or why its total is
+    `refused`.
+    """
 
     strategy: str
     state: str
@@ -129,7 +132,9 @@ def possible_guests(machine: str, kernel: str) -> list[str]:
 
 
 def answer(asked: Question) -> Answer | None:
-    """The answer; None where nothing flushes at any trigger. Raises UnknownName, or BadInput where the guest cannot run."""
+    """The answer; None where nothing flushes at any trigger. Raises UnknownName, or BadInput where the guest cannot
+    run.
+    """
     host = replace(asked, trigger=None, range_bytes=None, rate_per_s=None)
     studies = dict(_studies(host, load().data_hash))
     if asked.trigger is not None and asked.trigger not in studies:
@@ -173,10 +178,12 @@ def _at_trigger(case: Scenario, trigger: str, asked: Question) -> Scenario:
 
 
 def curves(study: Study, strategies: Sequence[str], over: str, x: numpy.ndarray, draws: Draws) -> dict[str, Band]:
-    """Cost of each strategy over the axis, all values at once: CPU time per event, or over a rate the host CPUs lost."""
+    """Cost of each strategy over the axis, all values at once: CPU time per event, or over a rate the host CPUs
+    lost.
+    """
     axis, column, found = AXES[over], x[:, None], {}
     for name in strategies:
-        there = study.scenario if over == "rate_per_s" else axis.at(study.scenario, column)
+        there = study.scenario if over == "rate_per_s" else axis.at(study.scenario, cast(Any, column))
         try:
             if over == "rate_per_s":
                 entry = STRATEGIES[name]
@@ -194,8 +201,8 @@ def curves(study: Study, strategies: Sequence[str], over: str, x: numpy.ndarray,
 
 
 class Picture:
-    """The figure: cost curves of one trigger over one axis. `show` moves its lines while trigger, axis and names stay; what does
-    not move is kept as it was drawn.
+    """The figure: cost curves of one trigger over one axis. `show` moves its lines while trigger, axis and names stay;
+    what does not move is kept as it was drawn.
     """
 
     def __init__(self) -> None:
@@ -203,6 +210,7 @@ class Picture:
 
         self.figure, grid = drawing.new_figure(9.6, 4.2)
         self.canvas, self.ax = FigureCanvasAgg(self.figure), grid[0][0]
+        self.limits: tuple[float, float]
         self._key: object = None
         self._kept: object = None
 
@@ -225,13 +233,15 @@ class Picture:
         self.lines.move(x, bands, self.limits)
         self.here.set_xdata([axis.here(case, trigger)] * 2)
 
-    def _start(self, states: dict[str, str], own: str | None, over: str) -> None:
+    def _start(self, states: Mapping[str, str], own: str | None, over: str) -> None:
         axis, rate = AXES[over], over == "rate_per_s"
         self.ax.clear()
         drawing.axes(self.ax, dark=False)
         drawing.log_axis(self.ax, axis.unit)
         notes = {name: state for name, state in states.items() if state != "admissible"}
-        self.lines = plots.Lines(self.ax, list(states), thick={own}, notes=notes, unit="1" if rate else "s")
+        self.lines = plots.Lines(
+            self.ax, list(states), thick={own} if own else (), notes=notes, unit="1" if rate else "s"
+        )
         self.here = self.ax.axvline(1.0, color=drawing.INKS[False], linewidth=1, alpha=0.6)
         y_label = "host CPUs lost" if rate else plots.CPU_TIME_EACH
         self.ax.set(xlabel=drawing.label(axis.label, axis.unit), ylabel=y_label)
@@ -271,14 +281,14 @@ class Explorer:
         self._still, self.picture = True, Picture()
         shape = {"layout": ipywidgets.Layout(width="46rem"), "style": {"description_width": "13rem"}}
 
-        def menu(title: str, options: object, **more: object) -> object:
+        def menu(title: str, options: object, **more: Any) -> Any:
             return ipywidgets.Dropdown(description=title, options=options, **shape, **more)
 
-        def slider(title: str) -> object:
+        def slider(title: str) -> Any:
             return ipywidgets.SelectionSlider(description=title, options=[("-", OWN)], **shape)
 
         self.machine = menu("Machine", list(evidence.machines), value=machine_id)
-        self.kernel = menu("Host kernel", ["newest", *reversed(KERNELS)])
+        self.kernel = menu("Host kernel", ["newest", *reversed([*KERNELS])])
         self.guest = menu("Guest type", [guest_id])
         self.workload = menu("Workload", list(evidence.workloads), value=workload_id)
         self.trigger = menu("Event", [("the costliest flush", OWN)])
@@ -287,7 +297,15 @@ class Explorer:
         self.rate, self.cache = slider("Events per second"), slider("Cache per domain")
         self.over = menu("Curves over", {axis.label: name for name, axis in AXES.items()})
         self.busy, self.told, self.drawn = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
-        self.controls = (self.machine, self.kernel, self.guest, self.workload, self.trigger, self.vcpus, self.pinning)
+        self.controls: tuple[Any, ...] = (
+            self.machine,
+            self.kernel,
+            self.guest,
+            self.workload,
+            self.trigger,
+            self.vcpus,
+            self.pinning,
+        )
         self.controls += (self.cpus, self.range, self.rate, self.cache, self.over)
         for control in self.controls:
             control.observe(self._follow, names="value")
@@ -300,8 +318,14 @@ class Explorer:
         """What the controls ask now."""
         numbers = {"vcpus": self.vcpus, "cpus_that_ran": self.cpus, "range_bytes": self.range, "rate_per_s": self.rate}
         numbers |= {"cache_bytes": self.cache, "trigger": self.trigger}
-        given = {name: None if control.value == OWN else control.value for name, control in numbers.items()}
-        ids = {"guest": self.guest.value, "machine": self.machine.value, "workload": self.workload.value}
+        given: dict[str, Any] = {
+            name: None if control.value == OWN else control.value for name, control in numbers.items()
+        }
+        ids: dict[str, Any] = {
+            "guest": self.guest.value,
+            "machine": self.machine.value,
+            "workload": self.workload.value,
+        }
         return Question(**ids, kernel=self.kernel.value, pinning=self.pinning.value, **given)
 
     def _follow(self, change: dict | None = None) -> None:
@@ -350,8 +374,10 @@ class Explorer:
         self._offer(self.cache, [(f"built: {_size(built)}", OWN), *((_size(c), c) for c in CACHES)])
 
     @staticmethod
-    def _offer(control: object, options: Sequence[object]) -> None:
-        """Other choices for a control, which keeps its value where that is still one of them, and else takes the first."""
+    def _offer(control: Any, options: Sequence[object]) -> None:
+        """Other choices for a control, which keeps its value where that is still one of them, and else takes the
+        first.
+        """
         if list(control.options) == list(options):
             return
         kept, values = control.value, [one[1] if isinstance(one, tuple) else one for one in options]
@@ -368,7 +394,11 @@ def _told(found: Answer | None) -> str:
     if found is None:
         return page.fragment("nothing", text="No trigger of this guest type needs a flush.")
     own = found.study.chosen.strategy if found.study.chosen else None
-    rows = [line for line in found.lines if line.strategy == own or line.refused or line.cpu_time_s.median > 0]
+    rows = [
+        line
+        for line in found.lines
+        if line.strategy == own or line.refused or (line.cpu_time_s and line.cpu_time_s.median > 0)
+    ]
     does = title_on(own, found.study.scenario) if own else "no safe strategy in this kernel"
     events, basis = headline.events_of(found.study), BASES[found.study.basis]
     return page.fragment("explore", found=found, events=events, rows=rows, own=own, does=does, basis=basis)

@@ -1,4 +1,6 @@
-"""How text is laid out: 7-bit lines of at most 72 columns, aligned tables of at most 75, rows that say the same told once."""
+"""How text is laid out: 7-bit lines of at most 72 columns, aligned tables of at most 75, rows that say the same told
+once.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,9 @@ def widths_of(rows: Iterable[Sequence[str]]) -> list[int]:
 def aligned(
     cells: Sequence[str], widths: Sequence[int], *, indent: str = "", gap: str = "  ", room: int | None = TABLE_WIDTH
 ) -> list[str]:
-    """One line of a table; where it is longer than `room`, the last cell goes to the right edge of a line of its own."""
+    """One line of a table; where it is longer than `room`, the last cell goes to the right edge of a line of its
+    own.
+    """
     *first, last = [f"{text:<{width}}" for text, width in zip(cells, widths, strict=True)]
     line = indent + gap.join([*first, last.rstrip()]).rstrip()
     if room is None or len(line) <= room:

@@ -1,5 +1,5 @@
-"""The table of a mail or a commit message, and the sentences below it on what upstream decided: 7-bit ASCII, prose of at
-most 72 columns, tables of at most 75.
+"""The table of a mail or a commit message, and the sentences below it on what upstream decided: 7-bit ASCII, prose of
+at most 72 columns, tables of at most 75.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from costmodel.decision.result import Interval, Recommendation
 from costmodel.evidence.store import load
@@ -49,10 +50,10 @@ def _held(matrix: Matrix) -> str:
     return f"The interval {held}." if (held := ends(shown)) else ""
 
 
-def _cell(result: Recommendation) -> dict[str, object]:
+def _cell(result: Recommendation) -> dict[str, Any]:
     value, unit = headline_cost(result)
     lead = next((e for e in result.policy if e.trigger == result.headline_trigger), None)
-    sure = "" if lead is None else lead.basis or "no safe strategy"
+    sure: str = "" if lead is None else lead.basis or "no safe strategy"
     if lead is not None and lead.p_best is not None:
         sure += f", P(best) {probability(lead.p_best, extrapolated=lead.extrapolated)}"
     cost = "no flush" if value is not None and value.median == 0 else unit if value is None else f"{cell(value)} {unit}"

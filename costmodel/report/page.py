@@ -1,11 +1,12 @@
-"""From an executed notebook to one self-contained HTML page, and the parts of it, each from one template with autoescape:
-text from data never is markup.
+"""From an executed notebook to one self-contained HTML page, and the parts of it, each from one template with
+autoescape: text from data never is markup.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 from importlib.resources import files
+from typing import Any
 
 from markupsafe import Markup
 
@@ -44,7 +45,7 @@ def page(title: str, body: str, home: str) -> str:
     return fragment("page", title=title, body=Markup(body), style=style(), home=home, policy=POLICY)
 
 
-def body_of(executed: dict) -> str:
+def body_of(executed: Any) -> str:
     """The HTML outputs of the executed notebook, in order; code and text outputs stay in the notebook."""
     parts = []
     before, after = _scope()
@@ -86,7 +87,7 @@ def cell(value: Interval | None) -> str:
     return layout.cell(value, marked=True, none="\N{EN DASH}")
 
 
-def fragment(name: str, **values: object) -> str:
+def fragment(name: str, **values: Any) -> str:
     """The rendered template `name`.html.j2."""
     return _environment().get_template(f"{name}.html.j2").render(**values)
 

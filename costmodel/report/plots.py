@@ -1,13 +1,14 @@
 """Plots, `cm.plot`: seaborn on axes that they take and return, drawn from the frames of `costmodel.api`, in one style.
 
-Strategies that cost the same are one line or row; what the kernel does is last and thick; what can lose a flush is dashed.
-Bands and bars are the model's central 90 %. `cost_figure`, `curves_figure` and `map_figure` are the figures of a report.
+Strategies that cost the same are one line or row; what the kernel does is last and thick; what can lose a flush is
+dashed. Bands and bars are the model's central 90 %. `cost_figure`, `curves_figure` and `map_figure` are the figures of
+a report.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy
 
@@ -44,7 +45,7 @@ INTERVAL_COLUMNS = ("median", "low", "high")
 CPU_TIME_EACH = "CPU time taken per event"
 
 
-def costs(of: object, ax: Axes | None = None, *, dark: bool = False) -> Axes:
+def costs(of: Any, ax: Axes | None = None, *, dark: bool = False) -> Axes:
     """CPU time that one event takes, by strategy: median and the model's 90 % interval, on a logarithmic axis.
 
     `of` is a case of `costmodel.case` (then at its costliest trigger) or a frame of `costs()` for one trigger. What the
@@ -68,8 +69,9 @@ def intervals(
     """A row for each value of the column `by`: `median` as a point, `low` to `high` as a bar; dearest first.
 
     Equal rows are one; those in `thick` come last, those with one of the `notes` (by value) are dashed. An end that is
-    empty lies beyond the range that was swept (columns `swept_low`, `swept_high` of break-evens): the bar ends there with
-    an arrow that says so. The axis is logarithmic where every median is above zero. Raises BadInput for a frame without numbers.
+    empty lies beyond the range that was swept (columns `swept_low`, `swept_high` of break-evens): the bar ends there
+    with an arrow that says so. The axis is logarithmic where every median is above zero. Raises BadInput for a frame
+    without numbers.
     """
     import seaborn
 
@@ -137,7 +139,8 @@ def breakeven(of: pandas.DataFrame, ax: Axes | None = None, *, dark: bool = Fals
 
 
 def waits(of: pandas.DataFrame, ax: Axes | None = None, *, dark: bool = False) -> Axes:
-    """Waits over the event rate by the place of the hook, from rows of `waits(rate_per_s=...)`: one strategy, one quantity.
+    """Waits over the event rate by the place of the hook, from rows of `waits(rate_per_s=...)`: one strategy, one
+    quantity.
 
     What stays below a nanosecond is left out: no clock shows it. Raises BadInput for other frames.
     """
@@ -170,8 +173,8 @@ def lines(
 ) -> Axes:
     """`median` over the column `over` with the band `low` to `high`, one line for each value of `by`, named at its end.
 
-    Lines with one of the `notes` (by value) are dashed; nothing below `least` is shown. Both axes are logarithmic, with the
-    units of the frame.
+    Lines with one of the `notes` (by value) are dashed; nothing below `least` is shown. Both axes are logarithmic, with
+    the units of the frame.
     """
     order = list(of[by].unique())
     tables = [of.pivot_table(index=over, columns=by, values=part, sort=False).sort_index() for part in INTERVAL_COLUMNS]
@@ -210,7 +213,8 @@ class Lines:
 
         self.ax, self.thick, self.notes, self.least, self.dark = ax, thick, notes or {}, least, dark
         self.names = sorted(names, key=lambda name: name in thick)
-        self.looks, self._ends = marks(self.names[::-1], dark), []
+        self.looks = marks(self.names[::-1], dark)
+        self._ends: list[Artist] = []
         log_axis(ax, unit, "y")
         before, twice = len(ax.get_lines()), [name for name in self.names for _ in range(2)]
         seaborn.lineplot(x=[1.0, 2.0] * len(self.names), y=[1.0] * len(twice), hue=twice, style=twice, errorbar=None, ax=ax,
@@ -272,8 +276,9 @@ class Lines:
         return [artist for artist in [*drawn, *self._ends] if artist.get_visible()]
 
 
-def calibration(of: object, ax: Axes | None = None, *, dark: bool = False) -> Axes:
-    """Fitted over observed with the line of equality, and the 90 % interval of a new row where the diagnostics allow one.
+def calibration(of: Any, ax: Axes | None = None, *, dark: bool = False) -> Axes:
+    """Fitted over observed with the line of equality, and the 90 % interval of a new row where the diagnostics allow
+    one.
 
     The distance from the line is the residual. `of` is what `costmodel.calibrate` gives.
     """
@@ -321,7 +326,7 @@ def cost_figure(rows: Sequence[CostRow], chosen: str | None) -> str:
         f"{r.strategy}{'' if r.state == 'admissible' else f' ({r.state})'} "
         f"{interval(cost.low, cost.median, cost.high, 's')}"
         for r in shown
-        for cost in [r.stolen_cpu_s_per_event]
+        if (cost := r.stolen_cpu_s_per_event)
     )
     return svg(figure, f"CPU time taken per event by strategy: {told}")
 
@@ -339,7 +344,9 @@ def curves_figure(sweeps: Sequence[Curves], states: Mapping[str, str], chosen: s
     for sweep, ax in zip(sweeps, grid.flat, strict=False):
         axes(ax, dark=False)
         log_axis(ax, sweep.x_unit)
-        Lines(ax, list(states), thick={chosen}, notes=notes, unit=sweep.y_unit).move(sweep.x, sweep.series)
+        Lines(ax, list(states), thick={chosen} if chosen else (), notes=notes, unit=sweep.y_unit).move(
+            sweep.x, sweep.series
+        )
         for crossing in sweep.crossings:
             ax.axvline(crossing.x, color=ink, linewidth=0.8, linestyle=":")
         for value in sweep.marks.values():
@@ -352,8 +359,8 @@ def curves_figure(sweeps: Sequence[Curves], states: Mapping[str, str], chosen: s
         for s in sweeps
         for c in s.crossings[:2]
     )
-    told = f"at {changes}" if changes else "nowhere in the ranges shown"
-    return svg(figure, f"Cost curves; the cheapest strategy changes {told}")
+    where = f"at {changes}" if changes else "nowhere in the ranges shown"
+    return svg(figure, f"Cost curves; the cheapest strategy changes {where}")
 
 
 def map_figure(heat: HeatMap) -> str:
@@ -369,7 +376,10 @@ def map_figure(heat: HeatMap) -> str:
     log_axis(ax, heat.y_unit, "y")
     patches = []
     for place, i in enumerate(present):
-        look = {"hatches": [HATCHES[place % len(HATCHES)]], "colors": [VARIANTS[False][place % len(VARIANTS[False])]]}
+        look: dict[str, Any] = {
+            "hatches": [HATCHES[place % len(HATCHES)]],
+            "colors": [VARIANTS[False][place % len(VARIANTS[False])]],
+        }
         area = ax.contourf(heat.x, heat.y, heat.winner == i, levels=[0.5, 1.5], alpha=0.45, **look)
         area.set(edgecolor=INKS[False], linewidth=0)
         patches.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, cast
 
 from costmodel.decision.advice import NEEDED
 from costmodel.decision.recommend import ByKernel
@@ -17,6 +18,7 @@ from costmodel.decision.result import (
     RivalPrior,
     TogetherRow,
 )
+from costmodel.errors import stated
 from costmodel.kvm.kernels import LOOK, LOOKED
 from costmodel.numbers import ceiling, probability, quantity, shortened
 from costmodel.report import waits
@@ -43,7 +45,8 @@ def headline_ends(result: Recommendation) -> str:
 
 def loss_cell(row: CostRow, mark: str = "") -> str:
     """The host CPUs lost, where the rate is a ceiling between its two ends."""
-    some = row.least_host_cpu_s_per_s is not None and row.host_cpu_s_per_s.high > 0
+    lost = row.host_cpu_s_per_s
+    some = row.least_host_cpu_s_per_s is not None and lost is not None and lost.high > 0
     return f"{cell(row.host_cpu_s_per_s)}{mark}" + (f", at least {cell(row.least_host_cpu_s_per_s)}" if some else "")
 
 
@@ -110,8 +113,8 @@ def _head(result: Recommendation) -> list[str]:
 
 
 def first_screen(result: Recommendation, said: Collection[str] = ()) -> list[str]:
-    """The answer in a few lines: what to do first, what it costs now, what else helps and what that leaves, and the command
-    for the rest. Warnings that were `said` before are left out.
+    """The answer in a few lines: what to do first, what it costs now, what else helps and what that leaves, and the
+    command for the rest. Warnings that were `said` before are left out.
     """
     lines = wrap(result.headline, "  ")
     if result.applicable:
@@ -162,7 +165,7 @@ def _policy(policy: Sequence[PolicyEntry]) -> list[str]:
         basis = f" ({entry.basis})" if entry.basis else ""
         lines += wrap(f"{entry.strategy or entry.strategy_title}{basis}, hook {entry.placement}", "  ")
         lines += wrap(f"at {', '.join(e.trigger for e in same)}", "      ", "         ")
-        if entry.p_best is not None:
+        if entry.p_best is not None and entry.regret is not None:
             regret = quantity(entry.regret.expected_cpu_s_per_event, "s")
             chance = probability(entry.p_best, extrapolated=entry.extrapolated)
             cost = (
@@ -172,8 +175,8 @@ def _policy(policy: Sequence[PolicyEntry]) -> list[str]:
         elif entry.undecided:
             lines += wrap(entry.p_best_note, "      ", "        ")
         if entry.cheapest not in (None, entry.strategy):
-            chance = entry.p_best_of_cheapest
-            sure = f", P(best) {probability(chance, extrapolated=entry.extrapolated)}" if chance is not None else ""
+            best = entry.p_best_of_cheapest
+            sure = f", P(best) {probability(best, extrapolated=entry.extrapolated)}" if best is not None else ""
             lines += wrap(f"cheapest: {entry.cheapest}{sure}; this kernel does not use it here", "      ", "        ")
         for flip in entry.flips[:3]:
             lines += wrap(f"flips: {flip.sentence}", "      ", "        ")
@@ -260,7 +263,7 @@ def rests_on_ceiling(result: Recommendation, item: Advice) -> bool:
 def effect(result: Recommendation, item: Advice, shown: Callable[[Interval], str]) -> str:
     """What `item` saves and what is left then; `shown` writes an interval."""
     most, left = rests_on_ceiling(result, item), item.left_cpu_s_per_s
-    text = f"{ceiling(shown(item.saves_cpu_s_per_s), most)} host CPUs"
+    text = f"{ceiling(shown(stated(item.saves_cpu_s_per_s, f'what {item.id} saves')), most)} host CPUs"
     if left is None:
         return text
     return f"{text}, {'nothing is' if left.high == 0 else f'{ceiling(shown(left), most)} are'} left"
@@ -291,7 +294,7 @@ def _foot(result: Recommendation) -> list[str]:
 
 def as_json(result: Recommendation) -> str:
     """JSON with sorted keys and a final newline; floats with six digits, more than any interval here carries."""
-    fields = shortened(result.model_dump(mode="json"))
+    fields = cast(dict[str, Any], shortened(result.model_dump(mode="json")))
     return "{\n" + ",\n".join(f"{_dumps(name)}: {_rows(fields[name])}" for name in sorted(fields)) + "\n}\n"
 
 

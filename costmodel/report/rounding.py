@@ -62,7 +62,7 @@ def change(row: VersusRow) -> str:
         return "same" if row.verdict == "equal" else "~"
     ratio = row.ratio
     if ratio is None:
-        return "was 0" if row.base.high == 0 else row.verdict
+        return "was 0" if row.base is not None and row.base.high == 0 else row.verdict
     if ratio.high == 0:
         return "-100 %"
     if ratio.high <= FACTOR * ratio.low and PERCENT[0] < ratio.median < PERCENT[1]:

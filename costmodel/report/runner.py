@@ -1,4 +1,6 @@
-"""Runs notebooks: through papermill, believing nothing but evidence that every cell ran, and in processes of their own."""
+"""Runs notebooks: through papermill, believing nothing but evidence that every cell ran, and in processes of their
+own.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,15 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from costmodel.errors import CostModelError, ExitCode
 from costmodel.hashing import write_beside
 
 # Runs a notebook through papermill and believes nothing but evidence that every cell ran.
 #
-# papermill marks cells `completed` after a killed kernel, a timeout and `sys.exit`, so the run counts only if every code
-# cell has an execution count and the last cell, tagged `sentinel`, printed the sentinel.
+# papermill marks cells `completed` after a killed kernel, a timeout and `sys.exit`, so the run counts only if every
+# code cell has an execution count and the last cell, tagged `sentinel`, printed the sentinel.
 
 SENTINEL = "report complete"
 CELL_TIMEOUT_S = 120
@@ -54,13 +56,13 @@ class ReportsFailed(CostModelError):
         super().__init__(f"{len(self.reasons)} of the reports failed, the others were built: {shown}")
 
 
-def run(notebook: Path, parameters: Mapping[str, object], out: Path, *, timeout_s: int = CELL_TIMEOUT_S) -> dict:
+def run(notebook: Path, parameters: Mapping[str, Any], out: Path, *, timeout_s: int = CELL_TIMEOUT_S) -> Any:
     """Execute `notebook` with `parameters` and write the normalised result to `out` (aside, then renamed).
 
     Returns the executed notebook (nbformat 4 structure). Raises ReportFailed; `out` is then left as it was.
     """
     # jsonschema would compile IRI grammars for a second; notebooks never use them.
-    sys.modules.setdefault("rfc3987_syntax", None)
+    cast(dict[str, Any], sys.modules).setdefault("rfc3987_syntax", None)
     import nbformat
     from traitlets.config import Config
 
@@ -88,7 +90,7 @@ def _hermetic(scratch: Path) -> dict[str, str]:
 
 def _execute(
     notebook: Path,
-    parameters: Mapping[str, object],
+    parameters: Mapping[str, Any],
     raw: Path,
     environment: Mapping[str, str],
     config: object,
@@ -130,7 +132,7 @@ def _execute(
     return None
 
 
-def _verify(name: str, executed: dict | None, reason: str | None) -> None:
+def _verify(name: str, executed: Any, reason: str | None) -> None:
     if executed is None:
         raise ReportFailed(name, None, reason or "no notebook was written")
     cells = [cell for cell in executed.cells if cell.cell_type == "code"]
@@ -148,7 +150,7 @@ def _verify(name: str, executed: dict | None, reason: str | None) -> None:
         raise ReportFailed(name, len(cells) or None, "the sentinel cell was not reached")
 
 
-def normalise(executed: dict) -> None:
+def normalise(executed: Any) -> None:
     """Drop what differs between two runs of the same inputs: times, paths, random ids, versions."""
     executed.metadata.pop("papermill", None)
     executed.metadata.pop("widgets", None)
@@ -177,7 +179,7 @@ class ProcessDied(CostModelError):
 
 @dataclass
 class _Running:
-    job: object
+    job: Any
     process: BaseProcess
     answers: Connection
 
@@ -190,7 +192,8 @@ def in_processes(
     Left early, by an exception or by Ctrl-C, it kills what runs, kernels included, and removes its temporary files.
     """
     context = multiprocessing.get_context("fork")
-    waiting, running = deque(jobs), {}
+    waiting = deque(jobs)
+    running: dict[Any, _Running] = {}
     with tempfile.TemporaryDirectory(prefix="cm", ignore_cleanup_errors=True) as scratch:
         try:
             while waiting or running:
@@ -208,7 +211,7 @@ def in_processes(
         finally:
             for left in running.values():
                 with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(left.process.pid, signal.SIGKILL)
+                    os.killpg(cast(int, left.process.pid), signal.SIGKILL)
                 left.process.kill()
                 left.process.join()
 
@@ -232,6 +235,6 @@ def _child(act: Callable[[Job], object], job: Job, answers: Connection, scratch:
 def _answer(ended: _Running) -> Exception | None:
     with ended.answers:
         try:
-            return ended.answers.recv() if ended.answers.poll() else ProcessDied(ended.process.exitcode)
+            return ended.answers.recv() if ended.answers.poll() else ProcessDied(cast(int, ended.process.exitcode))
         except EOFError:
-            return ProcessDied(ended.process.exitcode)
+            return ProcessDied(cast(int, ended.process.exitcode))

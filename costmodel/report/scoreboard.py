@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any, cast
 
 from costmodel.numbers import shortened
 from costmodel.report import page
@@ -60,7 +61,7 @@ def _row(row: Row) -> list[str]:
 
 def as_json(board: Scoreboard) -> str:
     """The whole scoreboard; floats with six digits."""
-    fields = shortened(board.model_dump(mode="json"))
+    fields = cast(dict[str, Any], shortened(board.model_dump(mode="json")))
     fields["failed"] = board.failed
     fields["counts"] = {
         section.id: {verdict: section.count(verdict) for verdict in VERDICTS} for section in board.sections

@@ -18,8 +18,8 @@ UNSEEN_S = 1e-9
 
 @dataclass(frozen=True)
 class Line:
-    """Cells of one or more hook placements: lock held, in progress, faults that retry and for how long, fault waits (mean,
-    p99), memslot update waits. `own` is the kernel's hook, where it is one of them.
+    """Cells of one or more hook placements: lock held, in progress, faults that retry and for how long, fault waits
+    (mean, p99), memslot update waits. `own` is the kernel's hook, where it is one of them.
     """
 
     hooks: tuple[str, ...]
@@ -40,7 +40,7 @@ class Block:
 
 def blocks(rows: Sequence[ContentionRow]) -> list[Block]:
     """Blocks in the order of the rows; the inadmissible placement is left out, it flushes too late."""
-    merged: dict[tuple[object, ...], list[str]] = {}
+    merged: dict[tuple[str, str, tuple[Line, ...]], list[str]] = {}
     for strategy in dict.fromkeys(row.strategy for row in rows):
         own = [row for row in rows if row.strategy == strategy and row.placement_admissible]
         key = (own[0].state, cell(own[0].standstill_fraction), _lines(own))
@@ -49,7 +49,7 @@ def blocks(rows: Sequence[ContentionRow]) -> list[Block]:
 
 
 def _lines(rows: Sequence[ContentionRow]) -> tuple[Line, ...]:
-    merged: dict[tuple[object, ...], list[ContentionRow]] = {}
+    merged: dict[tuple[tuple[str, ...], str], list[ContentionRow]] = {}
     for row in rows:
         cells = (
             cell(row.lock_busy_fraction),
@@ -105,7 +105,9 @@ def thread_names() -> list[str]:
 
 
 def sentences(result: Recommendation) -> list[str]:
-    """What the flush of this kernel makes others wait and pay at the costliest trigger, alone; empty without a flush."""
+    """What the flush of this kernel makes others wait and pay at the costliest trigger, alone; empty without a
+    flush.
+    """
     own = [row for row in result.contention if row.strategy == result.costliest_strategy]
     found = []
     for row in own:
@@ -128,7 +130,7 @@ def sentences(result: Recommendation) -> list[str]:
         )
         found += shares(bill)
         found += limits(bill)
-    worst = max(result.abuse, key=lambda row: row.forced_cpus.median, default=None)
+    worst = max(result.abuse, key=lambda row: row.forced_cpus.median if row.forced_cpus else 0.0, default=None)
     if worst is not None:
         found.append(
             f"one attacking thread of the VMM that loops {worst.trigger} takes {cell(worst.forced_cpus)} host CPUs at most"

@@ -1,1 +1,7 @@
-"""The scoreboard: what the model gets right, what it gets wrong, and what nobody can test."""
+"""Whether the model is right.
+
+In come the same evidence and costs that a recommendation rests on, observations that were kept apart, and committed
+results of the simulator and of certified regressions; out go rows of a scoreboard (predicted, seen, verdict, why) and
+findings of an audit. Something that others saw goes into data/ and `observed`, a claim of the thread into `thread`, a
+check of data/ into `audit`.
+"""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy
 
@@ -85,7 +85,8 @@ def _perturbed(evidence: Evidence) -> Iterator[tuple[str, list[Evidence]]]:
             value = getattr(machine, field.name)
             if field.name in machine.provenance and value is not None:
                 others = (value * 2, max(1, value // 2)) if isinstance(value, int) else (value * PERTURBATION,)
-                changed = [evidence.with_machine(replace(machine, **{field.name: other})) for other in others]
+                given: list[dict[str, Any]] = [{field.name: other} for other in others]
+                changed = [evidence.with_machine(replace(machine, **one)) for one in given]
                 yield f"machines/{machine.id}.{field.name}", changed
     for load in evidence.workloads.values():
         places: list[str] = []
@@ -396,7 +397,8 @@ def same(left: float, right: float) -> bool:
 
 def literals(expression: str) -> frozenset[float]:
     """Numbers that stand in `expression`."""
-    return frozenset(float(node.value) for node in ast.walk(_parse(expression)) if isinstance(node, ast.Constant))
+    constants = [node.value for node in ast.walk(_parse(expression)) if isinstance(node, ast.Constant)]
+    return frozenset(float(cast(float, value)) for value in constants)
 
 
 def evaluate(expression: str) -> float:
@@ -420,7 +422,7 @@ def _parse(expression: str) -> ast.Expression:
 
 
 def _value(node: ast.expr, expression: str) -> float | int:
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and type(node.value) is not bool:
         return node.value
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return -_value(node.operand, expression)

@@ -1,4 +1,6 @@
-"""What was seen on real hosts and is no input of the model, and what others say: rules of thumb and published figures."""
+"""What was seen on real hosts and is no input of the model, and what others say: rules of thumb and published
+figures.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ from costmodel.cost.draws import Case, Draws
 from costmodel.cost.event import whole_cache
 from costmodel.cost.scenario import scenario
 from costmodel.cost.total import total
+from costmodel.errors import stated
 from costmodel.evidence.records import HUGE_PAGE_BYTES, PAGE_BYTES, Measurement
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
@@ -45,7 +48,7 @@ def _lockup(evidence: Evidence) -> Row:
     low, middle, high = (float(x) for x in numpy.quantile(needed, (0.05, 0.5, 0.95)))
     scans = float(_scan_rate(evidence))
     pages = evidence.one("N02c").si / evidence.one("N03").si
-    threads = evidence.one("E01").si / evidence.one("N02c").cpus
+    threads = evidence.one("E01").si / stated(evidence.one("N02c").cpus, "CPUs of row N02c")
     huge = threads * pages * PAGE_BYTES / HUGE_PAGE_BYTES
     given = scans + huge
     stalled = evidence.one("L02").si
@@ -98,10 +101,10 @@ def _scan_rate(evidence: Evidence) -> numpy.ndarray:
 def _boot(evidence: Evidence) -> Row:
     """N30: the invalidations of one boot, as the time for which the whole host stands still."""
     case = scenario(evidence, "sev", "epyc-7763-2s", "vm-boot", "6.6")
-    load = case.load("autonuma_prot_none_scan")
+    load = stated(case.load("autonuma_prot_none_scan"), "NUMA balancing while a guest boots")
     cost = total(Case(load.trigger, case, Draws(parameters_of(evidence, case.machine.id))), "WBINVD_ALL")
-    events = load.events_per_cycle.value
-    low, middle, high = (float(x) for x in numpy.quantile(events * cost.event.time_s, (0.05, 0.5, 0.95)))
+    events = load.number("events_per_cycle")
+    low, middle, high = (float(x) for x in numpy.quantile(events * cost.priced.time_s, (0.05, 0.5, 0.95)))
     slowest = events / float(_scan_rate(evidence))
     return Row(
         id="N30",
@@ -123,7 +126,7 @@ def _rmpupdate(evidence: Evidence) -> Row:
     """S01 and S02: RMPUPDATE of all pages of a 16 GB guest."""
     seen, one = evidence.one("S02"), evidence.one("S01")
     draws = Draws(parameters_of(evidence, "epyc-7763-2s"))
-    pages = seen.range_bytes / PAGE_BYTES
+    pages = stated(seen.range_bytes, f"size of row {seen.id}") / PAGE_BYTES
     low, middle, high = (float(x) for x in numpy.quantile(pages * draws["rmpupdate_s"], (0.05, 0.5, 0.95)))
     return Row(
         id="S01-S02",
@@ -145,7 +148,7 @@ def _shutdowns(evidence: Evidence) -> list[Row]:
     found = []
     for row, kind in SHUTDOWNS.items():
         seen = [evidence.one(f"{row}{guest}") for guest in GUESTS]
-        per_page = [one.si / (one.range_bytes / PAGE_BYTES) for one in seen]
+        per_page = [one.si / (stated(one.range_bytes, f"size of row {one.id}") / PAGE_BYTES) for one in seen]
         found += [_shutdown(one, kind, per_page[:i] + per_page[i + 1 :]) for i, one in enumerate(seen)]
     return found
 
@@ -155,14 +158,14 @@ def _shutdown(seen: Measurement, kind: str, others: list[float]) -> Row:
 
     logs = numpy.log(others)
     factor = math.exp(float(stdtrit(len(logs) - 1, 0.95)) * float(logs.std(ddof=1)) * math.sqrt(1 + 1 / len(logs)))
-    pages = seen.range_bytes / PAGE_BYTES
+    pages = stated(seen.range_bytes, f"size of row {seen.id}") / PAGE_BYTES
     middle = float(value("page_chain", pages=pages, page_operation_s=math.exp(logs.mean())))
     inside = middle / factor <= seen.si <= middle * factor
     verdict: Verdict = "fail" if not inside else "pass" if factor <= WIDEST_SEEN else "not testable"
     note = "the two others differ too much to foretell a third" if verdict == "not testable" else ""
     return Row(
         id=seen.id,
-        what=f"TDX shut-down, {kind}, {significant(seen.range_bytes / 1e9, 3)} GB",
+        what=f"TDX shut-down, {kind}, {significant(pages * PAGE_BYTES / 1e9, 3)} GB",
         figure=f"{quantity(seen.si, 's')} published, {interval(middle / factor, middle, middle * factor, 's')} from the "
         "time per page of the two others",
         target="inside the 90 % interval of the two others",
@@ -203,11 +206,12 @@ def _published_row(evidence: Evidence, check: Check) -> Row:
     verdict, note = verdicts[check.verdict], check.note
     source = evidence.measurements[check.id]
     model = "no number"
-    if check.low is not None:
-        middle = math.sqrt(check.low * check.high) if check.low > 0 else check.high / 2
-        model = f"model {interval(check.low, middle, check.high, check.unit)}"
-    if verdict == "pass" and check.high > WIDEST * check.low:
-        verdict, note = "not testable", TOO_WIDE if check.low > 0 else check.note
+    low, high = check.low, check.high
+    if low is not None and high is not None:
+        middle = math.sqrt(low * high) if low > 0 else high / 2
+        model = f"model {interval(low, middle, high, check.unit)}"
+        if verdict == "pass" and high > WIDEST * low:
+            verdict, note = "not testable", TOO_WIDE if low > 0 else check.note
     reached = "the published figure lies in the model's interval"
     return Row(
         id=check.id,

@@ -1,9 +1,9 @@
 """Simulation against formulas: one row per formula, one per limit of validity, one over all settings.
 
 A formula agrees with the simulation of a setting if the whole 95 % interval of the relative difference lies within 5 %
-either way (two one-sided tests at 2.5 %). The simulator is in tests/simulation/ and imports no formula; what it gave, and
-what the formulas say to it, stands in data/validation/, which `make validation-data` renews. A test simulates a sample anew
-and evaluates every formula anew.
+either way (two one-sided tests at 2.5 %). The simulator is in tests/simulation/ and imports no formula; what it gave,
+and what the formulas say to it, stands in data/validation/, which `make validation-data` renews. A test simulates a
+sample anew and evaluates every formula anew.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy
 
@@ -38,9 +39,9 @@ RULE = f"95 % interval of the difference within {EQUIVALENCE:.0%}, half-width at
 class Result:
     """One output of one setting: the simulated value with its 95 % interval, and the formula's.
 
-    `output` is the id of the formula; values are in its unit. `asked` is the hash of what the simulator was asked, `fingerprint`
-    that of the formula. `limit` is the stated limit of validity beyond which the
-    setting lies, empty inside.
+    `output` is the id of the formula; values are in its unit. `asked` is the hash of what the simulator was asked,
+    `fingerprint` that of the formula. `limit` is the stated limit of validity beyond which the setting lies, empty
+    inside.
     """
 
     setting: str
@@ -110,7 +111,8 @@ def section(evidence: Evidence) -> Section:
     """All rows. A formula that is no longer the one that was compared is not testable until the data are renewed."""
     found = read(evidence.root)
     changed = {one.output for one in found if one.output not in FORMULAS or fingerprint(one.output) != one.fingerprint}
-    by_output, by_limit = defaultdict(list), defaultdict(list)
+    by_output: defaultdict[str, list[Any]] = defaultdict(list)
+    by_limit: defaultdict[tuple[str, str], list[Any]] = defaultdict(list)
     for result in found:
         if result.output not in changed:
             (by_limit[result.limit, result.output] if result.limit else by_output[result.output]).append(result)

@@ -51,8 +51,9 @@ def covers(covered: int, n: int, low: float, high: float) -> Verdict:
 
 
 def _published(name: str, result: Fit, trial: HoldOut) -> Row:
-    covered = trial.covered is not None
-    verdict = covers(trial.covered, trial.n, trial.coverage_low, trial.coverage_high) if covered else "not testable"
+    verdict: Verdict = "not testable"
+    if trial.covered is not None and trial.coverage_low is not None and trial.coverage_high is not None:
+        verdict = covers(trial.covered, trial.n, trial.coverage_low, trial.coverage_high)
     notes = [] if trial.n >= ENOUGH_ROWS else [f"fewer than {ENOUGH_ROWS} rows confirm no coverage"]
     if name.endswith(RIVAL):
         notes.append("shown beside the form that held-out rows chose")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy
 
@@ -19,6 +20,7 @@ from costmodel.decision.proposals import overlap_share, variant_rows
 from costmodel.decision.recommend import study_all
 from costmodel.decision.result import BillRow, ContentionRow, Interval, VariantRow
 from costmodel.decision.waits import bill_rows, contention_rows
+from costmodel.errors import stated
 from costmodel.evidence.records import HUGE_PAGE_BYTES, PAGE_BYTES
 from costmodel.evidence.store import Evidence
 from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
@@ -61,7 +63,7 @@ class Studies:
         self._found: dict[tuple[str, str, str, float | None, int | None], dict[str, Study]] = {}
 
     def case(self, guest: str, workload: str, kernel: str = THEN, cpus_that_ran: int | None = None) -> Scenario:
-        setup = SETUPS.get(workload, {})
+        setup: dict[str, Any] = SETUPS.get(workload, {})
         return scenario(self.evidence, guest, MACHINE, workload, kernel, cpus_that_ran=cpus_that_ran, **setup)
 
     def get(
@@ -95,7 +97,8 @@ def _of(rows: Sequence[BillRow], strategy: str) -> BillRow:
     return next(row for row in rows if row.strategy == strategy)
 
 
-def _text(found: Interval) -> str:
+def _text(found: Interval | None) -> str:
+    found = stated(found, "a number of the claim")
     return interval(found.low, found.median, found.high, found.unit, found.most)
 
 
@@ -113,8 +116,8 @@ def _blast(s: Studies) -> tuple[str, Interval, bool]:
     cost = s.get("sev", DEFAULT_WORKLOAD, SCAN).cost(BLAST)
     few = int(s.evidence.one("E05").si)
     mask = s.get("sev", DEFAULT_WORKLOAD, SCAN, cpus_that_ran=few).cost("WBINVD_MASK")
-    both = interval_of(cost.event.stolen_s, "s", cost.extrapolated)
-    ratio = _draws(cost.event.stolen_s / mask.event.stolen_s)
+    both = interval_of(cost.priced.stolen_s, "s", cost.extrapolated)
+    ratio = _draws(cost.priced.stolen_s / mask.priced.stolen_s)
     cpus = s.case("sev", DEFAULT_WORKLOAD).machine.logical_cpus
     text = f"one WBINVD on all {cpus} CPUs takes {_text(both)} of CPU time, {_text(ratio)} times that on {few} CPUs that ran"
     return f"{text} a guest", ratio, True
@@ -128,7 +131,7 @@ def _neighbours(s: Studies) -> tuple[str, Interval, bool]:
     row = s.bill("sev", "ksm-default", MERGE, BLAST)
     share = f"{100 * row.others_fraction:.0f} % of the bill of WBINVD is paid by CPUs that do not run the guest"
     text = f"{share}; under KSM each loses up to {_text(row.neighbour_fraction)} of its time"
-    return text, row.neighbour_fraction, row.others_fraction > 0.5
+    return text, stated(row.neighbour_fraction, "loss of a neighbour"), row.others_fraction > 0.5
 
 
 def _snp_slower(s: Studies) -> tuple[str, Interval, bool]:
@@ -138,10 +141,10 @@ def _snp_slower(s: Studies) -> tuple[str, Interval, bool]:
     """
     study = s.get("sev-snp", DEFAULT_WORKLOAD, SCAN)
     ranged, blast = study.cost("CLFLUSHOPT_UVA"), study.cost(BLAST)
-    longer = float(numpy.mean(ranged.event.time_s > blast.event.time_s))
-    times = [interval_of(cost.event.time_s, "s", cost.extrapolated) for cost in (ranged, blast)]
+    longer = float(numpy.mean(ranged.priced.time_s > blast.priced.time_s))
+    times = [interval_of(cost.priced.time_s, "s", cost.extrapolated) for cost in (ranged, blast)]
     others = s.bill("sev-snp", DEFAULT_WORKLOAD, SCAN, "CLFLUSHOPT_UVA").others_s
-    busy = _draws(ranged.rate_per_s * ranged.event.time_s)
+    busy = _draws(ranged.rate_per_s * ranged.priced.time_s)
     text = (
         f"the guest's thread waits {_text(times[0])} for CLFLUSHOPT over a NUMA balancing range, {_text(times[1])} for "
         f"WBINVD: longer in {100 * longer:.0f} % of the draws; at most {_text(busy)} of the time of the vCPU that scans; "
@@ -166,7 +169,7 @@ def _gmem(s: Studies) -> tuple[str, Interval, bool]:
     study = s.get("sev-snp-gmem", DEFAULT_WORKLOAD, "gmem_punch_hole", kernel="newest")
     hva = s.get("sev-snp-gmem", DEFAULT_WORKLOAD, SCAN, kernel="newest")
     row = _of(bill_rows(study, s.evidence), "CLFLUSHOPT_DM_GMEM")
-    page, mask = (study.cost(name).event.stolen_s for name in ("CLFLUSHOPT_DM_GMEM", "WBNOINVD_MASK"))
+    page, mask = (study.cost(name).priced.stolen_s for name in ("CLFLUSHOPT_DM_GMEM", "WBNOINVD_MASK"))
     ratio = _draws(mask / page)
     text = (
         f"no flush at user addresses; {_text(row.own_s)} per 4 KiB page when guest_memfd frees it, and {_text(ratio)} "
@@ -200,7 +203,9 @@ def _overlap(s: Studies) -> tuple[str, Interval, bool]:
 
 def _triggers(s: Studies) -> tuple[str, Interval, bool]:
     scan, merge = (
-        interval_of(s.get("sev", workload, trigger).cost(BLAST).host_cpu_s_per_s, "1", True)
+        interval_of(
+            stated(s.get("sev", workload, trigger).cost(BLAST).host_cpu_s_per_s, f"rate of {trigger}"), "1", True
+        )
         for workload, trigger in ((DEFAULT_WORKLOAD, SCAN), ("ksm-default", MERGE))
     )
     text = f"host CPUs lost to WBINVD at most: {_text(scan)} under NUMA balancing, {_text(merge)} under KSM merges of a guest "

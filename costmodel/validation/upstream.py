@@ -24,9 +24,9 @@ from costmodel.validation.row import Row, Verdict
 
 # The model against what the kernel developers decided since 2022, with what was known then.
 #
-# Each decision put one behaviour in the place of another. Where rules leave only one of the two, agreement is forced and
-# no evidence; it is evidence where cost decides, told with the rules switched off. Leaving a flush out is always cheaper,
-# so such a prediction is called trivial and is no evidence either.
+# Each decision put one behaviour in the place of another. Where rules leave only one of the two, agreement is forced
+# and no evidence; it is evidence where cost decides, told with the rules switched off. Leaving a flush out is always
+# cheaper, so such a prediction is called trivial and is no evidence either.
 
 FIRST_YEAR = "2022"
 MACHINES = {"amd": "epyc-7763-2s", "intel": "xeon-8570-2s"}
@@ -133,7 +133,9 @@ def _judgement(evidence: Evidence, case: Scenario, decision: UpstreamDecision, t
         if known
         else None
     )
-    if was is None or (was.state == "inadmissible" and new.state != "inadmissible"):
+    basis: Basis
+    prefers: bool | None
+    if was is None or known is None or (was.state == "inadmissible" and new.state != "inadmissible"):
         basis, prefers = "forced", True
     elif new.state == "inadmissible" and was.state != "inadmissible":
         basis, prefers = "forced", False
@@ -160,16 +162,16 @@ def _rival(case: Scenario, trigger: str, proposed: str, facts: dict[str, bool], 
         and judge(case.guest, trigger, name, facts).state == "admissible"
     }
     known = {name: cost for name, cost in costs.items() if cost.refused is None}
-    return min(known, key=lambda name: float(numpy.median(known[name].event.stolen_s)), default=None)
+    return min(known, key=lambda name: float(numpy.median(known[name].priced.stolen_s)), default=None)
 
 
 def _p_cheaper(new: Total, old: Total) -> float | None:
     """P(less host CPU time per event); where both take the same, P(less guest time)."""
     if new.refused or old.refused:
         return None
-    difference = old.event.stolen_s - new.event.stolen_s
+    difference = old.priced.stolen_s - new.priced.stolen_s
     if numpy.all(difference == 0):
-        difference = old.event.guest_s - new.event.guest_s
+        difference = old.priced.guest_s - new.priced.guest_s
     share = float(numpy.mean((difference > 0) + 0.5 * (difference == 0)))
     return min(max(share, P_BOUNDS[0]), P_BOUNDS[1]) if new.extrapolated or old.extrapolated else share
 
@@ -284,8 +286,8 @@ def _cost_alone_row(evidence: Evidence, place: Place) -> Row:
     case = scenario(evidence, place.guest, COST_ALONE_MACHINE, DEFAULT_WORKLOAD)
     case = replace(case, cpus_that_ran=float(case.vcpus))
     draws = Draws(parameters_of(evidence, COST_ALONE_MACHINE))
-    cheap = total(Case(place.trigger, case, draws), place.cheaper).event
-    dear = total(Case(place.trigger, case, draws), place.first_half or place.kernel).event
+    cheap = total(Case(place.trigger, case, draws), place.cheaper).priced
+    dear = total(Case(place.trigger, case, draws), place.first_half or place.kernel).priced
     share = float(numpy.mean(cheap.stolen_s < dear.stolen_s))
     verdict = judge(
         place.guest,

@@ -1,4 +1,6 @@
-"""JupyterLab as a reader uses it: every notebook runs to its end and looks right; in the explorer, controls move the answer."""
+"""JupyterLab as a reader uses it: every notebook runs to its end and looks right; in the explorer, controls move the
+answer.
+"""
 
 import os
 import shutil

@@ -322,7 +322,9 @@ def test_every_corner_of_the_open_geometry_is_fitted():
 
 @pytest.mark.parametrize("anchor", ANCHORS, ids=range(len(ANCHORS)))
 def test_three_rows_give_three_numbers(anchor):
-    """Walk: one flush over its lines. Exponent: cores at once against the walk alone. Siblings: the ratio of the rows."""
+    """Walk: one flush over its lines. Exponent: cores at once against the walk alone. Siblings: the ratio of the
+    rows.
+    """
     found = anchor.result.values
     l2 = EVIDENCE.geometry("00050654")[0].l2_bytes
     walk_s = anchors.per_flush_s(EVIDENCE, "W01", "W02") / ((anchor.skylake_llc_bytes + l2) / 64)
@@ -417,7 +419,9 @@ def test_without_a_log_the_prior_stays():
 
 
 def test_a_resume_cuts_the_prior_of_an_empty_line_at_its_bound():
-    """100 flushes of a million lines in 10 ms: at most 0.1 ns each; log-uniform below. A full line it says nothing of."""
+    """100 flushes of a million lines in 10 ms: at most 0.1 ns each; log-uniform below. A full line it says nothing
+    of.
+    """
     found = left(Log(0.01))
     low, bound = ANCHOR_S / 1000, 1e-10
     assert found.empty.median == pytest.approx(numpy.sqrt(low * bound), rel=0.03)

@@ -1,4 +1,6 @@
-"""Start and slope of a range: of a host by hand-made sweeps, of a machine nobody measured by a Student t over machines."""
+"""Start and slope of a range: of a host by hand-made sweeps, of a machine nobody measured by a Student t over
+machines.
+"""
 
 import math
 from types import SimpleNamespace

@@ -159,7 +159,9 @@ class Made:
 
 
 def test_a_repetition_that_is_not_above_zero_counts_as_it_is():
-    """A clamp to a tiny number would give the same median here, and a run of mostly such repetitions would give the clamp."""
+    """A clamp to a tiny number would give the same median here, and a run of mostly such repetitions would give the
+    clamp.
+    """
     (cell,) = cells_of(Made([-3e-10, 1e-9, 2e-9]))
     assert (cell.runs, cell.left_out) == ({0: 1e-9}, 0)
 

@@ -1,4 +1,6 @@
-"""Rows of the scoreboard that only tests can make: certified regressions and dimensions. `validate` shows them as committed."""
+"""Rows of the scoreboard that only tests can make: certified regressions and dimensions. `validate` shows them as
+committed.
+"""
 
 from __future__ import annotations
 

@@ -69,7 +69,9 @@ def test_errors_are_one_line_and_nothing_is_printed(words):
 
 
 def test_no_header_of_an_attacker_in_a_mail_that_is_ready_to_send(tmp_path):
-    """The whole way: an encoded word in an encoded word, Subject and names, and what `git send-email` would be given."""
+    """The whole way: an encoded word in an encoded word, Subject and names, and what `git send-email` would be
+    given.
+    """
     inner = "=?utf-8?q?=0ABcc:_attacker=40evil.example=0AX-Injected:_yes=0A=0Awords?="
     outer = f"=?utf-8?b?{b64encode(inner.encode()).decode()}?="
     path = tmp_path / "hostile.eml"

@@ -102,7 +102,9 @@ def test_a_flush_for_each_folio_is_as_many_flushes_of_which_later_ones_find_less
 
 
 def test_a_present_page_takes_half_a_microsecond_and_a_whole_flush_a_part_of_a_millisecond():
-    """Orders of magnitude of the sources: 0.36 to 0.54 us per dirty page on three EPYC; 1.3 ms to write back 36 MB at 27 GB/s."""
+    """Orders of magnitude of the sources: 0.36 to 0.54 us per dirty page on three EPYC; 1.3 ms to write back 36 MB at
+    27 GB/s.
+    """
     page = event.range_flush(AT, MILAN, 4096, numpy.ones(1), 8)
     whole = event.whole_cache(AT, MILAN, 1, invalidates=False)
     assert 3e-7 < float(page.time_s[0]) < 1.2e-6
@@ -130,7 +132,9 @@ def one(draws, name):
 
 @pytest.mark.parametrize("cpus", [1, 8, 40, 256])
 def test_a_whole_cache_flush_adds_up(cpus):
-    """The initiator waits for flush and interrupts, each stopped CPU for the flush; the guest refills what it would use."""
+    """The initiator waits for flush and interrupts, each stopped CPU for the flush; the guest refills what it would
+    use.
+    """
     keeps, refills = (event.whole_cache(AT, MILAN, cpus, invalidates=invalidates) for invalidates in (False, True))
     flush_s = float(keeps.irq_off_s[()] if keeps.irq_off_s.ndim == 0 else keeps.irq_off_s[0])
     broadcast_s = one(AT, "broadcast_start_s") + (cpus - 1) * one(AT, "broadcast_per_cpu_s")

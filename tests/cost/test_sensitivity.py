@@ -25,7 +25,9 @@ STEP = 1e-4
 
 @pytest.mark.parametrize(("guest", "strategy", "trigger"), CASES)
 def test_elasticities_are_those_of_the_total(guest, strategy, trigger, evidence, milan):
-    """At a rate so low that a flush finds nearly as many dirty lines as if it were alone: elasticities leave that out."""
+    """At a rate so low that a flush finds nearly as many dirty lines as if it were alone: elasticities leave that
+    out.
+    """
     check(strategy, trigger, scenario(evidence, guest, "epyc-7763-2s", "autonuma-default", pinned=False), milan)
 
 
@@ -38,7 +40,9 @@ def test_each_range_of_a_mix_counts_by_its_weight(strategy, evidence, milan):
 
 
 def check(strategy, trigger, there, milan):
-    """The elasticities against differences of one event's cost, what it finds dirty held: they are those of the event."""
+    """The elasticities against differences of one event's cost, what it finds dirty held: they are those of the
+    event.
+    """
     found = elasticities(Case(trigger, there, medians(milan)), strategy)
     middle = medians(milan)
     entry, base = STRATEGIES[strategy], total(Case(trigger, there, middle), strategy)

@@ -333,7 +333,9 @@ def test_caps_that_were_found_are_those_of_the_pair_that_is_asked(case, some):
 
 
 def test_triggers_that_cost_the_same_share_their_cap(case, some):
-    """Nobody published rate or residency of either, so that their flushes cost the same: the second search is not made."""
+    """Nobody published rate or residency of either, so that their flushes cost the same: the second search is not
+    made.
+    """
     found = {}
     first = cap_bytes(Case("mprotect_or_uffd_wp", case, some), RANGED, WHOLE, found=found)
     assert cap_bytes(Case("memslot_delete_or_move", case, some), RANGED, WHOLE, found=found) is first

@@ -215,8 +215,8 @@ USERS = [
 
 @pytest.mark.parametrize(("vcpus", "period_s", "pass_s"), USERS)
 def test_the_ceiling_of_numa_balancing_is_one_and_errs_by_two_turns_at_most(vcpus, period_s, pass_s):
-    """A thread that loses its turn waits a period more: the passes of 8 vCPUs, 0.1 s and 13 ms come 13 % later. What the
-    answer prints as the floor of a rate has that in it.
+    """A thread that loses its turn waits a period more: the passes of 8 vCPUs, 0.1 s and 13 ms come 13 % later. What
+    the answer prints as the floor of a rate has that in it.
     """
     setting = NumaScan(vcpus, period_s, pass_s)
     seen = simulate(setting, 1)["passes_per_s"].value

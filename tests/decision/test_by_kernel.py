@@ -1,4 +1,6 @@
-"""A kernel of which no source tells what was backported: an answer for each that it may behave as, never one as if known."""
+"""A kernel of which no source tells what was backported: an answer for each that it may behave as, never one as if
+known.
+"""
 
 import pytest
 

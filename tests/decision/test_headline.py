@@ -122,8 +122,8 @@ def test_a_plain_guest_is_told_what_is_not_modelled(answer):
 @pytest.mark.parametrize("machine", ["epyc-7763-2s", "epyc-9654-2s"])
 @pytest.mark.parametrize("folio", [4096, 2**21])
 def test_an_snp_guest_under_qemu_has_no_region_to_unregister(answer, machine, kernel, folio):
-    """QEMU registers none for SNP: what costs most is the release of guest_memfd pages, or where its folios are huge and the
-    machine's caches large, what the end of the VM flushes.
+    """QEMU registers none for SNP: what costs most is the release of guest_memfd pages, or where its folios are huge
+    and the machine's caches large, what the end of the VM flushes.
     """
     result = answer("sev-snp-gmem", machine, kernel=kernel, folio_bytes=folio)
     ends = ["gmem_free_folio_teardown", *(["vm_destroy"] if folio > 4096 and machine == "epyc-9654-2s" else [])]

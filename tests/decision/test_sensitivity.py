@@ -30,7 +30,9 @@ def test_what_valid_and_dirty_lines_cost_drives_the_whole_cache_cost(found):
 
 
 def test_elasticities_are_those_of_the_formula(found):
-    """More bandwidth makes the write-back shorter, a dearer line the walk longer, neither by more than in proportion."""
+    """More bandwidth makes the write-back shorter, a dearer line the walk longer, neither by more than in
+    proportion.
+    """
     slopes = elasticities(Case("ksm_replace_page", CASE, medians(parameters_of(CASE_EVIDENCE, MACHINE))), "WBINVD_ALL")
     assert -1 < slopes["writeback_bytes_per_s"] < 0 < slopes["line_empty_s"] + slopes["line_valid_s"] + 1e-9 < 1
     assert slopes["dirty_fraction"] > 0 and slopes["cpu_read_bytes_per_s"] < 0

@@ -1,4 +1,6 @@
-"""What a guest's setup does to the answer: triggers that cannot happen, ceilings, mistakes, and the change worth a patch."""
+"""What a guest's setup does to the answer: triggers that cannot happen, ceilings, mistakes, and the change worth a
+patch.
+"""
 
 import pytest
 

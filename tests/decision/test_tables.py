@@ -409,8 +409,8 @@ def test_the_winner_of_an_objective_has_its_smallest_value(answer):
 
 
 def test_where_latency_and_cpu_time_disagree_the_weight_is_given(answer):
-    """A whole-cache flush stops every CPU for milliseconds; a page-wise one takes one CPU for seconds. WBINVD and WBNOINVD
-    take equally long here, and then there is no weight to give.
+    """A whole-cache flush stops every CPU for milliseconds; a page-wise one takes one CPU for seconds. WBINVD and
+    WBNOINVD take equally long here, and then there is no weight to give.
     """
     result = answer("sev-snp-gmem", workload="teardown")
     cpu, latency = result.objectives[0], result.objectives[1]

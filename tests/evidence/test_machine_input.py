@@ -100,7 +100,9 @@ def test_a_host_that_lscpu_describes_is_a_machine(name, form, evidence, tmp_path
 
 
 def test_an_old_lscpu_gives_the_size_of_one_cache(evidence):
-    """Before 2.34 it printed `32768K` and no number of instances: the dump of the same signature tells who shares it."""
+    """Before 2.34 it printed `32768K` and no number of instances: the dump of the same signature tells who shares
+    it.
+    """
     text = lscpu("AMD EPYC 7R13 48-Core Processor", (25, 1, 1), 192, 2, 2, (1, 1), (1, 1))
     text = re.sub(r"L2 cache:.*", "L2 cache:  512K", re.sub(r"L3 cache:.*", "L3 cache:  32768K", text))
     machine = machine_input.from_text(evidence, text, "lscpu.txt", given="lscpu.txt")

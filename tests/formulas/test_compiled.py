@@ -15,7 +15,9 @@ from costmodel.formulas.formula import symbol
 from tests.formulas.domain import exact, inside
 
 STEPPED = [name for name, formula in FORMULAS.items() if formula.expression.has(sympy.ceiling)]
-"""Formulas with a ceiling: at its edge the last digit of a quotient, which numpy and sympy round alike or not, makes a step."""
+"""Formulas with a ceiling: at its edge the last digit of a quotient, which numpy and sympy round alike or not, makes a
+step.
+"""
 positive = st.floats(1e-3, 1e3)
 
 

@@ -202,7 +202,9 @@ CASES = {
 
 
 def simulate(serial_s, parallel_s, events):
-    """Time averages over Poisson events of rate 1: the count is above 0 from an arrival to the end of its parallel part."""
+    """Time averages over Poisson events of rate 1: the count is above 0 from an arrival to the end of its parallel
+    part.
+    """
     arrivals = numpy.cumsum(numpy.random.default_rng(8).exponential(1.0, events))
     served = serial_s * numpy.arange(1, events + 1)
     departures = served + numpy.maximum.accumulate(arrivals - served + serial_s)

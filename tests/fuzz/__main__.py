@@ -1,4 +1,6 @@
-"""python -m tests.fuzz N [--seed S] [--only READER] [--keep FOLDER]: N hostile files, exit code 1 where a reader let one through."""
+"""python -m tests.fuzz N [--seed S] [--only READER] [--keep FOLDER]: N hostile files, exit code 1 where a reader let
+one through.
+"""
 
 from __future__ import annotations
 

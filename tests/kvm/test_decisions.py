@@ -56,7 +56,9 @@ def test_refused_and_withdrawn_decisions_are_in_no_kernel():
 
 
 def test_a_merged_strategy_runs_in_the_kernels_of_its_release():
-    """WBNOINVD on all CPUs (14) was narrowed in the same release (15), the eviction by the guest (18) has no release."""
+    """WBNOINVD on all CPUs (14) was narrowed in the same release (15), the eviction by the guest (18) has no
+    release.
+    """
     for d in ALL:
         if d.status != "merged" or not d.strategies or not d.ranges or d.number == 14:
             continue

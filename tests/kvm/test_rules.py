@@ -245,7 +245,9 @@ NOT_ASKED = {
     ("pinned-known", "kvm_lock_held"),
     ("pinned-known", "pfn_known"),
 }
-"""(rule, predicate) of the facts that the rule leaves to the catalogue: the trigger's hook or its PFN source implies them."""
+"""(rule, predicate) of the facts that the rule leaves to the catalogue: the trigger's hook or its PFN source implies
+them.
+"""
 
 BEYOND = {
     "clean-alias": {"fallback_to_wbinvd", "has_wbnoinvd"},
@@ -301,7 +303,9 @@ def test_every_condition_is_needed_and_only_the_instruction_has_a_fallback(text)
 
 
 def test_both_sides_of_coherence_are_asked_for_where_they_should_be():
-    """CLFLUSH of tagged lines works on coherent CPUs only; the MSR is for those that are not; host lines need neither."""
+    """CLFLUSH of tagged lines works on coherent CPUs only; the MSR is for those that are not; host lines need
+    neither.
+    """
     for (_, trigger, strategy), verdict in ALLOWED.items():
         if "has_sme_coherent" not in atoms(verdict.predicates):
             continue
@@ -372,7 +376,9 @@ def test_each_rule_that_allows_something_is_compared():
 
 
 def test_a_guest_evicts_by_itself_only_where_the_cpu_wants_it():
-    """Commit 7b306dfa326f: CPUID 8000_001F EBX[31] (COHERENCY_SFW_NO) says that it need not, so then nobody may count on it."""
+    """Commit 7b306dfa326f: CPUID 8000_001F EBX[31] (COHERENCY_SFW_NO) says that it need not, so then nobody may count
+    on it.
+    """
     verdict = judge("sev-snp-gmem", "convert_shared_to_private", "GUEST_EVICT")
     assert verdict.label == "conditional"
     assert evaluate(verdict.predicates, {"coherency_sfw_no": False}) is True

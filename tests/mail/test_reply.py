@@ -1,4 +1,6 @@
-"""The reply as its receiver reads it: what it quotes, its headers, golden texts, what it refuses, and git send-email."""
+"""The reply as its receiver reads it: what it quotes, its headers, golden texts, what it refuses, and git
+send-email.
+"""
 
 import email
 import email.policy

@@ -1,6 +1,7 @@
 """Threads of mails whose authors are known line by line, written as mailers write them, and a reader of the replies.
 
-Every line of a message begins with a word that only its author uses, so that whoever finds it anywhere knows whose it is.
+Every line of a message begins with a word that only its author uses, so that whoever finds it anywhere knows whose it
+is.
 """
 
 import re
@@ -160,8 +161,8 @@ def thread(random, styles=STYLES, asides=True):
 def misattributed(shown, sender):
     """Lines of a reply that stand under a name that is not their author's, as somebody reads who trusts the marks.
 
-    Words with one mark are the sender's. Lines that are nobody's words name whoever wrote the deeper lines that follow, or
-    the equally deep ones if none is deeper, until others do. Words below `[...:]` at the same depth are nobody's.
+    Words with one mark are the sender's. Lines that are nobody's words name whoever wrote the deeper lines that follow,
+    or the equally deep ones if none is deeper, until others do. Words below `[...:]` at the same depth are nobody's.
     """
     names, naming, doubt, wrong = {0: sender}, [], None, []
     for line in shown:

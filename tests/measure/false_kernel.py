@@ -133,7 +133,9 @@ class FalseSystem(System):
 
 @contextlib.contextmanager
 def ordinary_signals():
-    """SIGHUP, SIGINT and SIGTERM as in a terminal, also where the tests were started with nohup or in the background."""
+    """SIGHUP, SIGINT and SIGTERM as in a terminal, also where the tests were started with nohup or in the
+    background.
+    """
     handlers = {
         signal.SIGHUP: signal.SIG_DFL,
         signal.SIGTERM: signal.SIG_DFL,

@@ -22,8 +22,9 @@ GOAL = 0.90
 
 
 def sample(mutants: Sequence[Mutant], size: int, seed: int) -> list[Mutant]:
-    """A simple random sample without replacement. The draw of a mutant hangs on the seed, its place and its change only, so
-    that a change elsewhere in the sources, or one entry more in the list of equivalents, leaves the others drawn.
+    """A simple random sample without replacement. The draw of a mutant hangs on the seed, its place and its change
+    only, so that a change elsewhere in the sources, or one entry more in the list of equivalents, leaves the others
+    drawn.
     """
     drawn = [(hashlib.sha256(repr((seed, mutant.key)).encode()).hexdigest(), mutant) for mutant in mutants]
     chosen = sorted(drawn, key=lambda pair: pair[0])[:size]

@@ -71,8 +71,8 @@ def own_test(path: str) -> str:
 
 @dataclass(frozen=True)
 class Equivalent:
-    """A change that no test can notice, and why. `line` is the line of source on which it starts, `nth` tells several of
-    them apart that look the same.
+    """A change that no test can notice, and why. `line` is the line of source on which it starts, `nth` tells several
+    of them apart that look the same.
     """
 
     file: str

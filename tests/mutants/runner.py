@@ -1,8 +1,9 @@
-"""Runs mutants: each in a process of its own, forked from one that has the libraries in memory, on a copy of the package.
+"""Runs mutants: each in a process of its own, forked from one that has the libraries in memory, on a copy of the
+package.
 
-The copies share files by hard links with one snapshot of the checkout; only the changed file is their own. Numeric forms
-of the formulas and fitted parameters are kept under a hash of the sources that they come from; a copy starts with those
-of the unchanged sources, and what its change touches is made anew in its own cache.
+The copies share files by hard links with one snapshot of the checkout; only the changed file is their own. Numeric
+forms of the formulas and fitted parameters are kept under a hash of the sources that they come from; a copy starts with
+those of the unchanged sources, and what its change touches is made anew in its own cache.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""`python -m tests.mutants.terms [FORMULA ...]`: every term of every formula is changed; which changes do the tests notice?
+"""`python -m tests.mutants.terms [FORMULA ...]`: every term of every formula is changed; which changes do the tests
+notice?
 
 The terms of each registered expression are listed one after the other, at every depth: a term is dropped, changes its
-sign or counts twice, a factor or an exponent is squared, an argument of a maximum goes. No source is edited: each mutant
-is put into a process of its own, into the catalog and into the compiled forms alike, so that a test which compares the
-two notices nothing. The tests of a formula are those that were seen to use it on the unchanged one.
+sign or counts twice, a factor or an exponent is squared, an argument of a maximum goes. No source is edited: each
+mutant is put into a process of its own, into the catalog and into the compiled forms alike, so that a test which
+compares the two notices nothing. The tests of a formula are those that were seen to use it on the unchanged one.
 """
 
 from __future__ import annotations

@@ -131,7 +131,9 @@ def test_curves_are_those_of_the_report(guest, over):
 
 
 def test_a_step_costs_each_strategy_once_and_moves_the_lines(control, monkeypatch):
-    """Counted, not timed: one evaluation per curve, no new line, no study of the other triggers for a range or a rate."""
+    """Counted, not timed: one evaluation per curve, no new line, no study of the other triggers for a range or a
+    rate.
+    """
     counts = {"curves": 0, "studies": 0, "lines": 0}
 
     def counted(name, of, attribute):

@@ -1,5 +1,5 @@
-"""The notebooks are essays: prose, calls of the API that a reader changes, a sentinel; no results, no maths, nothing that
-only prints what the package made. Run by papermill as a reader would.
+"""The notebooks are essays: prose, calls of the API that a reader changes, a sentinel; no results, no maths, nothing
+that only prints what the package made. Run by papermill as a reader would.
 """
 
 import ast

@@ -231,12 +231,13 @@ def numa() -> Iterator[Case]:
         yield Case(f"numa-{index:02d}", "numa", setting, {"numa_rate": "passes_per_s"})
 
 
-# Settings of the grid about the whole cache: one domain that its cores walk, flushes in line, answers that take as long.
+# Settings of the grid about the whole cache: one domain that its cores walk, flushes in line, answers that take as
+# long.
 #
-# Each family tests the formulas that it names. What simulation and formula share are the numbers of the setting: the times
-# per line, the shares of lines and the number of cores; which exponent a way to walk means (one after the other s = 1, at
-# once s = 0; WBNOINVD one after the other r = 1) is in tests/simulation/predicted.py. Domains are a few
-# hundred lines instead of half a million, so that a setting takes a second: all terms are linear in them.
+# Each family tests the formulas that it names. What simulation and formula share are the numbers of the setting: the
+# times per line, the shares of lines and the number of cores; which exponent a way to walk means (one after the other s
+# = 1, at once s = 0; WBNOINVD one after the other r = 1) is in tests/simulation/predicted.py. Domains are a few hundred
+# lines instead of half a million, so that a setting takes a second: all terms are linear in them.
 
 LINE_S = 1e-9
 SHARED = "valid lines are walked by one core: cores that walk at once share them, which takes less (upper bound)"
@@ -265,7 +266,9 @@ def walks() -> Iterator[Case]:
 
 
 def in_line() -> Iterator[Case]:
-    """Flushes that several CPUs ask of the whole host at once, of caches that hold nothing: each takes its whole time."""
+    """Flushes that several CPUs ask of the whole host at once, of caches that hold nothing: each takes its whole
+    time.
+    """
     for index, (cores, initiators, share) in enumerate(points(42, 6, (1, 8.99), (2, 8.99), (0.5, 0.95))):
         walk = (IN_TURN, AT_ONCE)[index % 2]
         flush_s = 200 * LINE_S * (int(cores) if walk == IN_TURN else 1)
@@ -288,7 +291,9 @@ def in_line() -> Iterator[Case]:
 
 
 def answers() -> Iterator[Case]:
-    """slowest_response and its quantile at the length of a whole-cache flush: each CPU takes a random time of that mean."""
+    """slowest_response and its quantile at the length of a whole-cache flush: each CPU takes a random time of that
+    mean.
+    """
     outputs = {"slowest_response": "slowest_s", "slowest_response_quantile": "slowest_quantile_s"}
     for index, cpus in enumerate((16, 64, 128, 256)):
         setting = Broadcast(cpus, delay_s=1e-3 * (1 + 3 * index), share=0.1)

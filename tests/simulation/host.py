@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 # CPUs of the host that execute whole-cache flushes, and initiators that share one.
 #
-# on_each_cpu_mask(wait=1) queues a request on every CPU of the mask. A CPU executes the requests of several initiators one
-# after the other with interrupts off (flush_smp_call_function_queue()), and each initiator waits for the slowest CPU
-# (csd_lock_wait()).
+# on_each_cpu_mask(wait=1) queues a request on every CPU of the mask. A CPU executes the requests of several initiators
+# one after the other with interrupts off (flush_smp_call_function_queue()), and each initiator waits for the slowest
+# CPU (csd_lock_wait()).
 
 
 class Host:
@@ -219,8 +219,8 @@ def bursts(gap_s: Callable[[], float], size: int) -> Iterator[float]:
 
 # vCPUs that fault: each runs, faults at a random gfn, and retries until the fault is mapped.
 #
-# kvm_mmu_faultin_pfn() (v6.8 on) takes a snapshot of the sequence count and re-enters the guest at once while the gfn is
-# being invalidated; then it gets the page, takes mmu_lock for read and looks again (is_page_fault_stale()).
+# kvm_mmu_faultin_pfn() (v6.8 on) takes a snapshot of the sequence count and re-enters the guest at once while the gfn
+# is being invalidated; then it gets the page, takes mmu_lock for read and looks again (is_page_fault_stale()).
 
 
 @dataclass

@@ -28,10 +28,10 @@ class Invalidations:
     closed loops of `sleep_s` (fixed, or exponential) and the events of `pages` pages of which a share `page_fraction`
     leads to events, each one event per entry of `flush_s`.
 
-    `flush_s` are the flush times of the kinds of events; `whole_cache`: all `cpus` execute the flush one initiator after
-    the other (`coalesced`: they share it), else each initiator flushes a range by itself. `work_s` is the caller's own
-    time in the window. Ranges hold a share `range_fraction` of the gfns each and lie in the first `region_fraction` of
-    them; `vcpus` vCPUs fault anywhere, every `think_s`.
+    `flush_s` are the flush times of the kinds of events; `whole_cache`: all `cpus` execute the flush one initiator
+    after the other (`coalesced`: they share it), else each initiator flushes a range by itself. `work_s` is the
+    caller's own time in the window. Ranges hold a share `range_fraction` of the gfns each and lie in the first
+    `region_fraction` of them; `vcpus` vCPUs fault anywhere, every `think_s`.
     """
 
     flush_s: tuple[float, ...]

@@ -1,4 +1,6 @@
-"""Simulations without a queue: addresses, dirty lines, masks of CPUs, NUMA scans, answers to interrupts, whole caches."""
+"""Simulations without a queue: addresses, dirty lines, masks of CPUs, NUMA scans, answers to interrupts, whole
+caches.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ from tests.simulation.statistics import Estimate, half_width, mean_of, ratio, st
 
 # Flushes through a user address, whose mapping another invalidation may have removed before they run.
 #
-# mmu_notifier_invalidate_range_start() calls are not serialised: while one event waits to flush, another that covers the
-# same page may clear its PTE.
+# mmu_notifier_invalidate_range_start() calls are not serialised: while one event waits to flush, another that covers
+# the same page may clear its PTE.
 
 EVENTS = 20_000
 """Events per sample; samples are independent."""
@@ -162,10 +164,10 @@ def simulate_mask(setting: Migrations | RandomMask, seed: int) -> dict[str, Esti
 
 # NUMA balancing of one VM: task_tick_numa() and task_numa_work(), per vCPU thread and per mm.
 #
-# Every tick of a running thread compares its run time with node_stamp + period. Where it is past, node_stamp moves on by
-# the period, and if the mm's numa_next_scan is due, the thread scans: it moves numa_next_scan (one winner by cmpxchg), puts
-# its node_stamp off by two ticks, makes the invalidation and waits for its flush, and puts node_stamp off by 32 times the
-# run time that took.
+# Every tick of a running thread compares its run time with node_stamp + period. Where it is past, node_stamp moves on
+# by the period, and if the mm's numa_next_scan is due, the thread scans: it moves numa_next_scan (one winner by
+# cmpxchg), puts its node_stamp off by two ticks, makes the invalidation and waits for its flush, and puts node_stamp
+# off by 32 times the run time that took.
 
 BATCHES = 12
 PASSES_PER_BATCH = 48
@@ -239,9 +241,10 @@ def simulate_response(setting: Broadcast, seed: int) -> dict[str, Estimate]:
 
 # Whole-cache flushes of one last-level-cache domain, line by line: every core walks the lines, whoever asked for it.
 #
-# on_each_cpu() queues a request on every CPU, and a CPU executes all that it finds queued in one interrupt. WBINVD drops
-# the lines that it meets, WBNOINVD leaves them valid and clean. A core that meets a dirty line waits until memory, which
-# all cores share, has taken it. How cores of one domain walk at the same time is not published: `walk` says it.
+# on_each_cpu() queues a request on every CPU, and a CPU executes all that it finds queued in one interrupt. WBINVD
+# drops the lines that it meets, WBNOINVD leaves them valid and clean. A core that meets a dirty line waits until
+# memory, which all cores share, has taken it. How cores of one domain walk at the same time is not published: `walk`
+# says it.
 
 RUNS = 12
 IN_TURN, AT_ONCE, SHARES = "in_turn", "at_once", "shares"
@@ -250,7 +253,8 @@ IN_TURN, AT_ONCE, SHARES = "in_turn", "at_once", "shares"
 
 @dataclass(frozen=True)
 class WholeCache:
-    """`initiators` ask all `cores` at the same moment. `valid` and `dirty` are shares of the lines and of the valid ones.
+    """`initiators` ask all `cores` at the same moment. `valid` and `dirty` are shares of the lines and of the valid
+    ones.
 
     A line takes `line_s` whatever it holds and `valid_s` more where it is valid; memory takes `write_s` per dirty line.
     `limit_s` is the time in line that `initiators_in_line` is asked about.

@@ -130,8 +130,9 @@ BUGS = {
     "merged_fraction": lambda right, range_fraction, **_: range_fraction,
     "window_stall": lambda right, rate_per_s, serial_s, parallel_s: (serial_s + parallel_s) / 2,
 }
-"""Mistakes that are easily made: the half of a mean wait forgotten, a line taken for windows that overlap, a flush taken
-to follow at once, a range that never widens, what comes during a window overlooked."""
+"""Mistakes that are easily made: the half of a mean wait forgotten, a line taken for windows that overlap, a flush
+taken to follow at once, a range that never widens, what comes during a window overlooked.
+"""
 
 
 @pytest.mark.parametrize("formula", BUGS)

@@ -95,7 +95,9 @@ def test_streams_are_independent_of_each_other():
 
 
 def last(*numbers, **more):
-    """When the last core is done with the last flush; each line takes 1, a valid one 1 more, memory 1 for a dirty one."""
+    """When the last core is done with the last flush; each line takes 1, a valid one 1 more, memory 1 for a dirty
+    one.
+    """
     cores, valid, dirty, walk = numbers
     setting = samples.WholeCache(cores, 120, valid, dirty, 1.0, 1.0, 1.0, walk, **more)
     return setting.ends_s(RNG(1)).max()

@@ -1,9 +1,10 @@
-"""Three headline numbers computed again from the files of data/, by plain Monte Carlo that shares no code with the model,
-but its assumptions: a check of the arithmetic, no evidence for them.
+"""Three headline numbers computed again from the files of data/, by plain Monte Carlo that shares no code with the
+model, but its assumptions: a check of the arithmetic, no evidence for them.
 
-The host CPUs that an SEV guest on 2 x EPYC 7763 loses to the NUMA scan, the time of a CLFLUSHOPT call over its 256 MiB, and
-the range at which that costs as much as WBNOINVD on the eight CPUs that ran the guest. Nothing of costmodel is imported: its
-answers come from the command line. The tolerance is the standard error of this sample, and of the tool's 4,096 draws.
+The host CPUs that an SEV guest on 2 x EPYC 7763 loses to the NUMA scan, the time of a CLFLUSHOPT call over its 256 MiB,
+and the range at which that costs as much as WBNOINVD on the eight CPUs that ran the guest. Nothing of costmodel is
+imported: its answers come from the command line. The tolerance is the standard error of this sample, and of the tool's
+4,096 draws.
 """
 
 import csv
@@ -134,7 +135,9 @@ def two_bandwidths():
 
 
 def walk():
-    """Cost of an empty and of a valid line: the log-uniform prior weighed by every boot and resume, then a machine more."""
+    """Cost of an empty and of a valid line: the log-uniform prior weighed by every boot and resume, then a machine
+    more.
+    """
     dumps = [row for row in rows("cpuid_features.csv") if row["signature"] == "00050654"]
     sizes = [float(row["l3_kib"]) * 1024 for row in dumps if float(row["l3_kib"]) >= 32 * 1024]
     flush_s = (si("W01") - si("W02")) / (2 * float(ROWS["W01"]["cpus"]))

@@ -40,7 +40,9 @@ def test_the_lockups_are_retrodicted(rows):
 
 
 def test_the_rates_are_those_of_the_rows(rows):
-    """Eight chunks of ten passes per second, and the pages that a guest of 16 vCPUs moved, as huge pages of 128 vCPUs."""
+    """Eight chunks of ten passes per second, and the pages that a guest of 16 vCPUs moved, as huge pages of 128
+    vCPUs.
+    """
     pages = EVIDENCE.one("N02c").si / EVIDENCE.one("N03").si
     assert rows["E01-E03"].value == pytest.approx(8 * 10 + 128 / 16 * pages / 512)
 

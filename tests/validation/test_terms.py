@@ -78,7 +78,9 @@ def test_every_fit_and_every_host_has_its_rows(rows):
 
 
 def test_machines_are_foretold_as_often_as_their_intervals_say(rows):
-    """Stated in machines and quantities, with a binomial interval: a dozen and a half can refute 90 %, not narrow it."""
+    """Stated in machines and quantities, with a binomial interval: a dozen and a half can refute 90 %, not narrow
+    it.
+    """
     (row,) = [row for row in rows if row.id == MACHINES]
     found = binomtest(int(row.details["covered"]), row.details["n"]).proportion_ci(0.95)
     assert (row.low, row.high) == (found.low, found.high)

@@ -58,8 +58,8 @@ def test_its_test_is_there(claim):
 
 
 UNDECIDED = {"wbinvd-blast", "spte-zaps", "triggers"}
-"""What all CPUs take lies around 16 times what 8 take, and what NUMA balancing takes around one CPU in a hundred; nobody
-published a rate of KVM's own zaps.
+"""What all CPUs take lies around 16 times what 8 take, and what NUMA balancing takes around one CPU in a hundred;
+nobody published a rate of KVM's own zaps.
 """
 
 
