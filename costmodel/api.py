@@ -28,13 +28,14 @@ from costmodel.decision import result as records
 from costmodel.decision.choice import Candidate, Study
 from costmodel.decision.estimates import interval_of
 from costmodel.decision.headline import costliest_study
-from costmodel.decision.recommend import DEFAULT_WORKLOAD, not_applicable, study_all
+from costmodel.decision.recommend import not_applicable, study_all
 from costmodel.decision.recommend import recommend as decide
 from costmodel.decision.tables import cost_rows, mask_rows
 from costmodel.decision.waits import bill_rows, compared, contention_rows
 from costmodel.errors import BadInput, NotApplicable, UnknownName
 from costmodel.evidence import machine_input
 from costmodel.evidence.store import load
+from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
 from costmodel.kvm.catalog import GUESTS, STRATEGIES
 from costmodel.numbers import bytes_of
 

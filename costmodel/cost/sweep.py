@@ -12,10 +12,11 @@ import numpy
 
 from costmodel.calibration.calibrate import parameters_of
 from costmodel.cost.draws import Case, Draws, medians
-from costmodel.cost.event import PAGE_BYTES, mixed_cost
+from costmodel.cost.event import mixed_cost
 from costmodel.cost.scenario import Scenario
 from costmodel.cost.total import Total, event_of, total
 from costmodel.errors import BadInput, MissingNumber, UnknownName, stated
+from costmodel.evidence.records import PAGE_BYTES
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
 from costmodel.kvm.admissibility import judge

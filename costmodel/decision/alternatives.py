@@ -17,12 +17,13 @@ from costmodel.decision.choice import Study, needs
 from costmodel.decision.estimates import CPU_TIME, interval_of, paired
 from costmodel.decision.headline import headline_study
 from costmodel.decision.history import Span, asked_for, decided, introduced, spans_of
-from costmodel.decision.recommend import DEFAULT_WORKLOAD, not_applicable
+from costmodel.decision.recommend import not_applicable
 from costmodel.decision.result import Alternatives, Interval, ModelRow, Upstreamed
 from costmodel.decision.sensitivity import sensitivities
 from costmodel.decision.sources import observed
 from costmodel.errors import BadInput, NotApplicable, stated
 from costmodel.evidence.store import Evidence, load
+from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
 from costmodel.hashing import value_hash
 from costmodel.kvm import kernels
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, triggers_of

@@ -9,12 +9,13 @@ import numpy
 
 from costmodel.cost.draws import Case
 from costmodel.cost.event import NO_WBNOINVD, cpus_flushed, executed, title_on
-from costmodel.cost.scenario import PAGE_BYTES, RANGE_ASSUMED, Scenario
+from costmodel.cost.scenario import RANGE_ASSUMED, Scenario
 from costmodel.cost.sweep import LOSSES
 from costmodel.cost.total import Total, distances, ranges_per_pass, stock, total
 from costmodel.decision.choice import Study
 from costmodel.decision.result import Advice
 from costmodel.errors import stated
+from costmodel.evidence.records import PAGE_BYTES
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
 from costmodel.kvm import kernels

@@ -12,7 +12,7 @@ from costmodel.calibration.calibrate import parameters_of, variations
 from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.event import left_out
-from costmodel.cost.scenario import PAGE_BYTES, Scenario, scenario
+from costmodel.cost.scenario import Scenario, scenario
 from costmodel.decision import headline, waits
 from costmodel.decision.advice import measure_next, patch_advice, pinned_scan_advice, remedy_advice, upgrade_advice
 from costmodel.decision.choice import Study
@@ -31,6 +31,7 @@ from costmodel.decision.tables import (
     upstream_rows,
 )
 from costmodel.errors import NotApplicable
+from costmodel.evidence.records import PAGE_BYTES
 from costmodel.evidence.store import Evidence, load
 from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
 from costmodel.hashing import value_hash

@@ -17,11 +17,12 @@ from costmodel.cost.total import Total
 from costmodel.decision.choice import Study, from_kernel, needs
 from costmodel.decision.estimates import CPU_TIME, HOST_CPUS, paired, refused_row, rows_of
 from costmodel.decision.history import steps
-from costmodel.decision.recommend import DEFAULT_WORKLOAD, not_applicable
+from costmodel.decision.recommend import not_applicable
 from costmodel.decision.result import Kind, SideState, SourceRow, Versus, VersusRow, VersusSide, VersusTrigger
 from costmodel.decision.sources import source_row, source_rows
 from costmodel.errors import BadInput, NotApplicable
 from costmodel.evidence.store import Evidence
+from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
 from costmodel.hashing import value_hash
 from costmodel.kvm import kernels
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, Trigger, triggers_of

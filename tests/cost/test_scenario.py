@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from costmodel.cost.scenario import PAGE_BYTES, scenario
+from costmodel.cost.scenario import scenario
 from costmodel.errors import BadInput, UnknownName
+from costmodel.evidence.records import PAGE_BYTES
 
 
 @pytest.mark.parametrize(
