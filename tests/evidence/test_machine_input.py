@@ -234,7 +234,7 @@ def test_every_dump_of_data_can_be_asked_for(evidence):
 def test_parts_and_dumps_of_the_same_part_agree(evidence):
     """A vendor's page against CPUID: threads of a package, and L3 caches where the dump tells who shares one."""
     seen = set()
-    for part in machine_input.parts.read(evidence.root / "server_parts.csv", tuple(evidence.dumps)).values():
+    for part in machine_input.read_parts(evidence.root / "server_parts.csv", tuple(evidence.dumps)).values():
         for row in evidence.dumps.values():
             package = int(float(row.cells["logical_cpus_per_package"] or 0))
             if set(machine_input._words(row.model)) != set(machine_input._words(part.name)) or not package:
@@ -304,7 +304,7 @@ def test_a_spoilt_row_of_parts_is_one_clear_line(old, new, said, evidence, tmp_p
     assert old in row
     (tmp_path / "server_parts.csv").write_text("\n".join([rows[0], row.replace(old, new, 1)]) + "\n")
     with pytest.raises(BadInput) as caught:
-        machine_input.parts.read(tmp_path / "server_parts.csv", tuple(evidence.dumps))
+        machine_input.read_parts(tmp_path / "server_parts.csv", tuple(evidence.dumps))
     assert caught.value.row == "AMD EPYC 8434P" and said in str(caught.value)
 
 

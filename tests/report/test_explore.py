@@ -10,6 +10,7 @@ from costmodel.cost.sweep import AXES, sweep
 from costmodel.decision import headline, recommend
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.store import load
+from costmodel.kvm.catalog import GUESTS
 from costmodel.report import explore
 from costmodel.report.explore import OWN, Explorer, Question
 from tests.colour import check_figure
@@ -78,7 +79,7 @@ def test_guests_that_a_machine_or_a_kernel_cannot_host_cannot_be_chosen(control)
         for kernel in ("newest", "v6.8-v6.10"):
             for guest in cm.guests().index:
                 case = cm.case(guest, machine, kernel=kernel).scenario
-                hosted = not recommend.not_applicable(case, recommend.guest_of(guest))
+                hosted = not recommend.not_applicable(case, GUESTS[guest])
                 assert hosted == (guest in explore.possible_guests(machine, kernel))
     control.machine.value = "xeon-8570-2s"
     assert set(control.guest.options) == {"plain", "tdx"}
