@@ -405,6 +405,10 @@ class Log:
     def flush_at_most_s(self):
         return None if self.longest_s is None else self.longest_s / self.flushes
 
+    @property
+    def line_of_all_s(self):
+        return self.longest_s / self.capacity_lines
+
 
 def left(*rows, deviation=TIGHT, freedom=MANY):
     return bounded(rows, ANCHOR_S, FACTOR, deviation, freedom)

@@ -23,9 +23,9 @@ def test_the_targets_of_a_broadcast_are_hit():
 def test_targets_that_take_no_interrupt_refuse_the_point(tmp_path):
     if len(usable_cpus()) < 2:
         pytest.skip("one CPU")
-    cpus = " ".join(f"CPU{n}" for n in range(max(usable_cpus()) + 1))
+    names = " ".join(f"CPU{n}" for n in range(max(usable_cpus()) + 1))
     zeros = " ".join("0" for _ in range(max(usable_cpus()) + 1))
-    (tmp_path / "interrupts").write_text(f"   {cpus}\nCAL: {zeros} Function call interrupts\n")
+    (tmp_path / "interrupts").write_text(f"   {names}\nCAL: {zeros} Function call interrupts\n")
     with pytest.raises(Skipped, match="did not take"):
         cpus.broadcast_probe(describe(), QUICK, lambda: None, proc=tmp_path)
 

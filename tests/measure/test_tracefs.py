@@ -2,7 +2,7 @@
 
 import pytest
 
-from costmodel.measure import invalidations, tracefs
+from costmodel.measure import tracefs
 from costmodel.measure.journal import changing
 from costmodel.measure.probe import Skipped
 from costmodel.measure.signals import Signals
@@ -38,9 +38,9 @@ def test_the_event_is_on_in_an_instance_of_our_own(tmp_path, mounted):
         tracing = tracefs.tracing_folder(changes)
         trace = tracefs.Trace(tracing, changes)
         (ours,) = tracing.glob("instances/costmodel-*")
-        assert (ours / f"events/kvm/{invalidations.EVENT}/enable").read_text() == "1"
+        assert (ours / f"events/kvm/{tracefs.EVENT}/enable").read_text() == "1"
         assert (ours / "trace_clock").read_text() == "mono"
-        assert (tracing / f"events/kvm/{invalidations.EVENT}/enable").read_text() == "0\n"
+        assert (tracing / f"events/kvm/{tracefs.EVENT}/enable").read_text() == "0\n"
         assert trace.read() == ([], 0)
 
 

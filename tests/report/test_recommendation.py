@@ -6,7 +6,7 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from costmodel.decision.result import Recommendation
+from costmodel.decision.result import Recommendation, Regret
 from costmodel.report import layout, page, recommendation
 from tests.report.conftest import GUESTS, HOSTILE, MACHINES
 
@@ -167,8 +167,9 @@ def test_the_head_names_the_kernel_that_was_asked_for(answer, kernel, shown):
 def test_a_choice_that_reruns_turn_is_told_as_undecided(answer):
     result = answer("sev")
     note = "undecided: another strategy is cheapest with doubtful rows: CLFLUSHOPT_DM_PINNED"
-    entry = result.policy[0].model_copy(update={"p_best": None, "p_best_note": note})
-    assert note in flat(recommendation.render(result.model_copy(update={"policy": [entry]})))
+    regret = Regret(expected_cpu_s_per_event=1e-3, worst_cpu_s_per_event=None, worst_corner="")
+    entry = result.policy[0].model_copy(update={"p_best": None, "p_best_note": note, "regret": regret})
+    assert entry.undecided and note in flat(recommendation.render(result.model_copy(update={"policy": [entry]})))
     assert "undecided" not in recommendation.render(result.model_copy(update={"policy": result.policy[:1]}))
 
 

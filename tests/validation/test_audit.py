@@ -1,8 +1,6 @@
 """The audit passes the data of the repository and finds each seeded defect."""
 
 import json
-import sys
-import types
 
 import pytest
 from click.testing import CliRunner
@@ -192,7 +190,7 @@ def run(monkeypatch):
     """Run the command with `outputs` in the place of the model."""
 
     def call(outputs, *arguments):
-        monkeypatch.setitem(sys.modules, "costmodel.validation.audit", types.SimpleNamespace(OUTPUTS=[outputs]))
+        monkeypatch.setattr(audit, "OUTPUTS", [outputs])
         return CliRunner().invoke(command, arguments)
 
     return call
