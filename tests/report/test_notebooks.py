@@ -162,6 +162,7 @@ def ran(name, parameters, folder):
     return kinds, "\n".join(words)
 
 
+@pytest.mark.nightly
 @pytest.mark.notebook
 def test_contention_shows_who_waits_and_who_pays(tmp_path):
     kinds, words = ran("contention", {"guest": "sev", "kernel": "6.6"}, tmp_path)
@@ -169,6 +170,7 @@ def test_contention_shows_who_waits_and_who_pays(tmp_path):
     assert "everyone else" in words and "its guest" in words
 
 
+@pytest.mark.nightly
 @pytest.mark.notebook
 def test_calibration_shows_fits_hosts_and_parameters(tmp_path):
     kinds, words = ran("calibration", {}, tmp_path)
