@@ -48,15 +48,17 @@ def command_lines(command: str) -> list[str]:
     return [*lines, current]
 
 
-def cell(value: Interval | None, like: float | None = None, *, marked: bool = False, none: str = "-") -> str:
+def cell(
+    value: Interval | None, like: float | None = None, *, marked: bool = False, bare: bool = False, none: str = "-"
+) -> str:
     """An interval, in the unit of `like` if that is given, called a ceiling where it is one; `none` where there is none.
 
-    `marked`: a star says that a prior by rule went in.
+    `marked`: a star says that a prior by rule went in. `bare`: that it is a ceiling is said elsewhere, as in a column's head.
     """
     if value is None:
         return none
     shown = interval(value.low, value.median, value.high, value.unit, value.most, like)
-    return ceiling(shown + ("*" if marked and value.extrapolated else ""), value.at_most)
+    return ceiling(shown + ("*" if marked and value.extrapolated else ""), value.at_most and not bare)
 
 
 def listed(title: str, texts: Iterable[str]) -> list[str]:

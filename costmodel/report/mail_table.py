@@ -85,8 +85,8 @@ def _extrapolated(row: ModelRow) -> bool:
 
 def _values(row: ModelRow) -> tuple[str, ...]:
     against = change(row.change) if row.change else ""
-    lost = row.host_cpus_lost and row.host_cpus_lost.model_copy(update={"at_most": False})  # the column's head says it
-    return f"  {cell(row.cpu_time_per_event_s)}", cell(lost), cell(row.latency_s), against
+    lost = cell(row.host_cpus_lost, bare=True)  # the column's head says that it is a ceiling
+    return f"  {cell(row.cpu_time_per_event_s)}", lost, cell(row.latency_s), against
 
 
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> list[str]:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from costmodel.decision.result import Interval
-from costmodel.numbers import interval, quantity, shortened, significant
-from costmodel.report import page
+from costmodel.numbers import quantity, shortened, significant
+from costmodel.report import layout, page
 from costmodel.report.layout import ascii_text, command_lines, listed, wrap
 from costmodel.report.page import fragment
 from costmodel.report.recommendation import NEWER_MARK, STATE_MARKS, safety_mark
@@ -46,7 +46,7 @@ def plural(number: int, noun: str) -> str:
 
 def cell(value: Interval) -> str:
     """An interval, `*` where a prior by rule went in."""
-    return interval(value.low, value.median, value.high, value.unit) + ("*" if value.extrapolated else "")
+    return layout.cell(value, marked=True)
 
 
 def replay(found: results.Replay) -> str:

@@ -115,8 +115,7 @@ def _cells(row: VersusRow) -> tuple[str, ...]:
     medians = [one.median for one in (row.base, row.new) if one is not None]
     like = max(medians) if len(medians) == 2 and 0 < max(medians) <= CLOSE * min(medians) else None
     values = [
-        f"{cell(one and one.model_copy(update={'at_most': False}), like)}"
-        f"{MARK if one is not None and one.extrapolated and one.high > 0 else ''}"
+        f"{cell(one, like, bare=True)}{MARK if one is not None and one.extrapolated and one.high > 0 else ''}"
         for one in (row.base, row.new)
     ]
     return f"  {AT_MOST if _most(row) else row.quantity}", *values, change(row)

@@ -79,7 +79,7 @@ def cell(value: Interval | None) -> str:
         return "< 1 ns"
     if value.low == value.high and value.unit == "1":
         return f"{value.median:g}"
-    return layout.cell(value.model_copy(update={"at_most": False}))
+    return layout.cell(value, bare=True)
 
 
 def told(value: Interval | None) -> str:

@@ -110,7 +110,8 @@ def _number(row: dict[str, str], field: str, file: str) -> float:
 def section(evidence: Evidence) -> Section:
     """All rows. A formula that is no longer the one that was compared is not testable until the data are renewed."""
     found = read(evidence.root)
-    changed = {one.output for one in found if one.output not in FORMULAS or fingerprint(one.output) != one.fingerprint}
+    now = {output: fingerprint(output) for output in {one.output for one in found} if output in FORMULAS}
+    changed = {one.output for one in found if now.get(one.output) != one.fingerprint}
     by_output: defaultdict[str, list[Any]] = defaultdict(list)
     by_limit: defaultdict[tuple[str, str], list[Any]] = defaultdict(list)
     for result in found:
@@ -120,7 +121,7 @@ def section(evidence: Evidence) -> Section:
     rows += [_output_row(output, group) for output, group in by_output.items()]
     rows += [_limit_row(limit, output, group) for (limit, output), group in by_limit.items()]
     same = [result for result in found if result.output not in changed]
-    return Section(id="simulation", title=TITLE, rows=(*rows, overall(same)))
+    return Section(id="simulation", title=TITLE, rows=(*rows, *([overall(same)] if same else [])))
 
 
 def _changed(output: str) -> Row:

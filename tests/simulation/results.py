@@ -7,7 +7,7 @@ data/validation/, from which `costmodel validate` makes its rows.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 
@@ -63,8 +63,9 @@ def simulate(case: Case) -> tuple[str, dict[str, Estimate]]:
     return case.id, _SAMPLED[type(case.setting)](case.setting, seed)
 
 
-def compared(cases: Iterable[Case], known: Simulated) -> list[Result]:
+def compared(cases: Sequence[Case], known: Simulated) -> list[Result]:
     """Each simulated output beside the formula's value of today."""
+    prints = {output: fingerprint(output) for output in {name for case in cases for name in case.outputs}}
     return [
         Result(
             setting=case.id,
@@ -75,7 +76,7 @@ def compared(cases: Iterable[Case], known: Simulated) -> list[Result]:
             formula=formula,
             limit=case.limits.get(output, ""),
             asked=asked(case),
-            fingerprint=fingerprint(output),
+            fingerprint=prints[output],
         )
         for case in cases
         for output, formula in predicted(case).items()

@@ -174,6 +174,12 @@ def test_a_formula_that_has_changed_since_is_not_called_right(monkeypatch):
     assert rows["simulation-lock_busy"].verdict == "pass"
 
 
+def test_where_every_formula_has_changed_nothing_is_compared(monkeypatch):
+    monkeypatch.setattr(simulation, "fingerprint", lambda name: "another")
+    section = simulation.section(load())
+    assert section.rows and {row.verdict for row in section.rows} == {"not testable"}
+
+
 def result(setting="one", simulated=1.0, half_width=0.01, formula=1.0, limit=""):
     return Result(setting, "family", "output", simulated, half_width, formula, limit)
 
