@@ -6,7 +6,7 @@ JOBS ?= 2
 N ?= 2000
 STAMP := $(VENV)/.installed
 
-.PHONY: report test validate validation-data docs-outputs lab check check-cpus ci nightly fuzz mutants terms lint audit lowest lock clean
+.PHONY: report test validate validation-data formulas docs-outputs lab check check-cpus ci nightly fuzz mutants terms lint audit lowest lock clean
 
 report: $(STAMP)
 	$(BIN)/costmodel report --out reports --jobs $(JOBS)
@@ -24,6 +24,10 @@ validate: $(STAMP)
 validation-data: $(STAMP)
 	$(BIN)/python -m tests.simulation.results
 	$(BIN)/python -m costmodel.evidence.package
+
+# The numeric forms of the formulas: after a change in costmodel/formulas.
+formulas: $(STAMP)
+	$(BIN)/python -m costmodel.formulas.compiled
 
 # What README.md and docs/ show of the output of their commands.
 docs-outputs: $(STAMP)

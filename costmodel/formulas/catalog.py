@@ -85,7 +85,8 @@ def _short(expression: sympy.Expr) -> sympy.Expr:
     return plain.subs({s: sympy.Symbol(NOTATION[str(s)], nonnegative=True) for s in plain.free_symbols})
 
 
-def _numpy_function(name: str, item: Formula, expression: sympy.Expr) -> str:
+def numpy_function(name: str, item: Formula, expression: sympy.Expr) -> str:
+    """Source of one function of numpy arrays with the arguments of `item`; what `expression` repeats is computed once."""
     temporaries, (reduced,) = sympy.cse(expression, symbols=sympy.numbered_symbols("_x"))
     lines = [f"def {name}({', '.join(item.symbols)}):"]
     lines += [f"    {symbol} = {numpy_code(part)}" for symbol, part in temporaries]
@@ -97,10 +98,10 @@ def numpy_source() -> str:
     """Python source with one function per formula and one per differentiable argument (NAME__by__SYMBOL)."""
     parts = ["import numpy\n"]
     for item in FORMULAS.values():
-        parts.append(_numpy_function(item.id, item, item.expression))
+        parts.append(numpy_function(item.id, item, item.expression))
         for symbol in sorted(item.expression.free_symbols, key=str):
             if item.expression.has(sympy.ceiling):
                 continue
             derivative = sympy.diff(item.expression, symbol)
-            parts.append(_numpy_function(f"{item.id}__by__{symbol}", item, derivative))
+            parts.append(numpy_function(f"{item.id}__by__{symbol}", item, derivative))
     return "\n\n\n".join(parts) + "\n"

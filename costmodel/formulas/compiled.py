@@ -1,8 +1,11 @@
-"""Numeric forms of the formulas, generated once from the symbolic ones and cached, so that calls need no sympy.
+"""Numeric forms of the formulas, generated from the symbolic ones, so that calls need no sympy.
 
 `value("range_flush", range_start_s=..., lines=...)` evaluates with numpy broadcasting; `slope(name, symbol, ...)`
 evaluates the partial derivative. Arguments are converted to float64 first, because integer input would overflow
 silently.
+
+The generated module lies beside this one and names the sources that it was printed from; `make formulas` prints it
+anew. Where a formula was changed since, what the changed sources give is generated and kept in the cache.
 """
 
 from __future__ import annotations
@@ -10,19 +13,44 @@ from __future__ import annotations
 import marshal
 from collections.abc import Iterator
 from functools import lru_cache
+from pathlib import Path
 from types import ModuleType
 
 import numpy
 from numpy.typing import ArrayLike
 
 from costmodel import cache
-from costmodel.hashing import value_hash
+from costmodel.formulas import generated
+from costmodel.hashing import files_hash, value_hash, write_beside
 
 CHUNK_POINTS = 16_384
+GENERATED = Path(__file__).with_name("generated.py")
+HEAD = """\"\"\"One numpy function per formula and per partial derivative: printed by `make formulas`, not written by hand.\"\"\"
+
+# mypy: ignore-errors
+
+SOURCES = "{}"
+
+"""
+
+
+def sources_hash() -> str:
+    """Hash of what the generated module follows from: every module beside it."""
+    here = GENERATED.parent
+    return files_hash((path for path in here.glob("*.py") if path != GENERATED), here)
+
+
+def generated_source() -> str:
+    """Text of the generated module as the symbolic formulas give it now."""
+    from costmodel.formulas.catalog import numpy_source
+
+    return HEAD.format(sources_hash()) + numpy_source()
 
 
 @lru_cache(maxsize=1)
 def _module() -> ModuleType:
+    if generated.SOURCES == sources_hash():
+        return generated
     module = ModuleType("costmodel_compiled_formulas")
     exec(marshal.loads(cache.recall("formulas", cache.key_of([], ["formulas"]), _code)), module.__dict__)
     return module
@@ -30,9 +58,7 @@ def _module() -> ModuleType:
 
 def _code() -> bytes:
     """Byte code of the generated source."""
-    from costmodel.formulas.catalog import numpy_source as source
-
-    return marshal.dumps(compile(source(), "<generated formulas>", "exec"))
+    return marshal.dumps(compile(generated_source(), "<generated formulas>", "exec"))
 
 
 def _call(function: str, arguments: dict[str, object]) -> numpy.ndarray:
@@ -76,3 +102,7 @@ def chunks(formula: str, points: int, /, **arguments: ArrayLike) -> Iterator[tup
             for name, array in arguments.items()
         }
         yield part, value(formula, **pieces)
+
+
+if __name__ == "__main__":
+    write_beside(GENERATED, generated_source())
