@@ -102,17 +102,29 @@ def key_of(parts: Sequence[object], sources: Sequence[str]) -> str:
 
 def recall(name: str, key: str, build: Callable[[], bytes]) -> bytes:
     """The entry `name` under `key`, or what `build` returns, which is then kept. A damaged entry is built again."""
+    found = stored(name, key)
+    if found is None:
+        found = build()
+        store(name, key, found)
+    return found
+
+
+def stored(name: str, key: str) -> bytes | None:
+    """The entry `name` under `key`, or None where there is none that is whole."""
+    folder = directory()
+    return _read(folder / f"{name}-{key}") if folder else None
+
+
+def store(name: str, key: str, content: bytes, *, most: int | None = None) -> None:
+    """Keep `content` as the entry `name` under `key`; of `most` entries of that name the oldest go."""
     folder = directory()
     if folder is None:
-        return build()
-    path = folder / f"{name}-{key}"
-    stored = _read(path)
-    if stored is not None:
-        return stored
-    content = build()
-    with contextlib.suppress(BadInput):  # a cache that cannot be written is no cache
-        write_beside(path, hashlib.sha256(content).digest() + content)
-    return content
+        return
+    with contextlib.suppress(BadInput, OSError):  # a cache that cannot be written is no cache
+        write_beside(folder / f"{name}-{key}", hashlib.sha256(content).digest() + content)
+        entries = sorted(folder.glob(f"{name}-*"), key=lambda path: path.stat().st_mtime_ns) if most else []
+        for old in entries[: max(len(entries) - (most or 0), 0)]:
+            old.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> bytes | None:

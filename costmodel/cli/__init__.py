@@ -19,6 +19,7 @@ from typing import cast
 import click
 
 from costmodel import __version__
+from costmodel.cli import answers
 from costmodel.errors import EXTRAS, INSTALL, CostModelError, ExitCode, NoThread, is_of_no_thread, near_names
 from costmodel.plain import visible
 
@@ -104,7 +105,7 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices are small here, and it dies where it gets no threads
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        code = _called()
+        code = answers.kept(sys.argv[1:], _called)
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
