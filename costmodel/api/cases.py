@@ -420,7 +420,7 @@ class Case:
         >>> case("sev", "epyc-7763-2s").breakeven("WBNOINVD_MASK", "CLFLUSHOPT_UVA", over="range_bytes").quantity.item()
         'range_bytes'
         """
-        from costmodel.cost.sweep import break_even
+        from costmodel.cost.breakeven import break_even
 
         study = self._study(trigger)
         found = break_even(load(), self.scenario, study.trigger.id, (first, second), over)
