@@ -400,9 +400,9 @@ class Case:
             if isinstance(values, Sequence | numpy.ndarray | pandas.Series) and not isinstance(values, str)
             else [values]
         )
-        found = [(size_bytes if axis.endswith("size_bytes") else finite_number)(value, axis) for value in sequence]
+        found = [(size_bytes if axis.endswith("_bytes") else finite_number)(value, axis) for value in sequence]
         top = self.scenario.machine.logical_cpus if axis == "cpus" else math.inf
-        least = 1 if axis == "cpus" else self.scenario.machine.line_bytes if axis.endswith("size_bytes") else 0
+        least = 1 if axis == "cpus" else self.scenario.machine.line_bytes if axis.endswith("_bytes") else 0
         if not found or not all(least <= value <= top and value > 0 for value in found):
             raise BadInput(f"needs values from {least:g} to {top:g}", field=axis, remedy="correct the values")
         return found

@@ -136,6 +136,13 @@ def test_a_sweep_has_every_combination_and_passes_through_the_case(sev, swept):
     assert swept[swept.chosen].strategy.unique().tolist() == ["WBNOINVD_MASK"]
 
 
+def test_a_length_is_a_number_of_bytes_or_a_size_as_text(sev):
+    by_text, by_number = (sev.sweep(range_bytes=sizes) for sizes in (["4 KiB", "1 MiB"], [4096, 2**20]))
+    pandas.testing.assert_frame_equal(by_text, by_number)
+    with pytest.raises(BadInput, match="range_bytes"):
+        sev.sweep(range_bytes=[sev.scenario.machine.line_bytes / 2])
+
+
 def test_waits_over_the_rate_pass_through_those_of_a_rate_that_was_given(sev):
     swept = sev.waits(KSM, rate_per_s=[2, 20])
     assert tuple(swept.columns[: len(api.COLUMNS)]) == api.COLUMNS
