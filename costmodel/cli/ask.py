@@ -20,8 +20,8 @@ from costmodel.numbers import interval, quantity
 if TYPE_CHECKING:
     import numpy
 
+    from costmodel.cost.breakeven import BreakEven, Row
     from costmodel.cost.draws import Draws
-    from costmodel.cost.sweep import BreakEven, Row
     from costmodel.decision.result import Versus
     from costmodel.evidence.hosts import Profile
 
@@ -450,8 +450,8 @@ def breakeven_command(
     rates at which each strategy loses 1 % and 10 % of the host. The kernel decides which of the two may be used there,
     and how often the events come; it does not change what one flush takes.
     """
+    from costmodel.cost.breakeven import break_even
     from costmodel.cost.scenario import scenario
-    from costmodel.cost.sweep import break_even
     from costmodel.evidence.store import load
     from costmodel.kvm.admissibility import judge
     from costmodel.kvm.catalog import GUESTS, TRIGGERS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -220,7 +221,7 @@ def replay(
     arrivals: str,
     memslots: Path | None,
     as_json: bool,
-    **numbers: float | None,
+    **numbers: Any,
 ) -> None:
     """Cost, latency and saturation of each strategy on the recorded sequence of events in FILE.
 

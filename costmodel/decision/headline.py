@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy
 
+from costmodel.cost.breakeven import LOSSES
 from costmodel.cost.draws import Case
 from costmodel.cost.event import NO_WBNOINVD, cpus_flushed, executed, title_on
 from costmodel.cost.scenario import RANGE_ASSUMED, Scenario
-from costmodel.cost.sweep import LOSSES
 from costmodel.cost.total import Total, distances, ranges_per_pass, stock, total
 from costmodel.decision.choice import Study
 from costmodel.decision.result import Advice

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy
 
+from costmodel.cost.breakeven import LOSSES, cap_bytes
 from costmodel.cost.draws import Case, Draws
-from costmodel.cost.sweep import LOSSES, cap_bytes
 from costmodel.cost.tenants import bill
 from costmodel.cost.total import Total
 from costmodel.cost.waits import Contention, contention

@@ -11,12 +11,12 @@ from sympy.printing.mathml import mathml as sympy_mathml
 from sympy.printing.numpy import NumPyPrinter
 
 from costmodel.errors import known_id
-from costmodel.formulas import caches, event, flush, loads, waits
+from costmodel.formulas import caches, event, flush, rates, waits
 from costmodel.formulas.formula import NOTATION, Formula
 
 FORMULAS: dict[str, Formula] = {
     item.id: item
-    for module in (flush, caches, waits, loads, event)
+    for module in (flush, caches, waits, rates, event)
     for item in vars(module).values()
     if isinstance(item, Formula)
 }

@@ -96,7 +96,7 @@ def _arrivals(found: results.Replay) -> list[str]:
         "  ",
         "    ",
     )
-    if found.own_gap_p50_s is not None:
+    if found.own_gap_p50_s is not None and found.own_gap_p99_s is not None:
         p50, p99 = (quantity(gap, "s") for gap in (found.own_gap_p50_s, found.own_gap_p99_s))
         lines += wrap(f"think time, gap between a thread's own events: median {p50}, p99 {p99}", "  ", "    ")
     if found.gap_variation is not None:
@@ -154,11 +154,9 @@ def _way(found: results.Replay, way: results.WayRow) -> list[str]:
     lines = _names(way.strategies)
     lines += wrap(f"event {cell(way.event_time_s)} on average, {kind}", "    ", "      ")
     lines += wrap(f"host CPU time {cell(way.cpu_s_per_event)} per event, {cell(way.cpu_s)} in all", "    ", "      ")
-    shown = [e for e in (way.closed, way.open) if e is not None]
-    if found.arrivals == "open":
-        shown = [way.open]
-    elif len(shown) == 2 and not differ(*shown):
-        shown = [way.closed]
+    shown = [way.open]
+    if found.arrivals != "open" and way.closed is not None:
+        shown = [way.closed, way.open] if differ(way.closed, way.open) else [way.closed]
     for one in shown:
         lines += _experience(found, one, way.serial)
     return lines + _predicted(way)
@@ -207,7 +205,7 @@ def _experience(found: results.Replay, one: results.Experience, serial: bool) ->
 def _predicted(way: results.WayRow) -> list[str]:
     told = way.predicted
     form = "M/D/1" if way.serial else "M/D/inf"
-    if told.mean_s is None:
+    if told.mean_s is None or told.p50_s is None or told.p99_s is None:
         text = f"{form} at the mean rate: load {significant(told.load)}, no steady state"
     else:
         sign = ">= " if told.p99_is_lower_bound else ""
@@ -278,8 +276,8 @@ def summary(found: Summary) -> str:
     ranked = sorted(found.tasks.items(), key=lambda item: (-item[1].events, item[0]))
     for name, task in ranked[:MOST_TASKS]:
         for chain_triggers, events in sorted(found.groups(name).items(), key=lambda item: (-item[1], item[0])):
-            told = triggers_of(name, chain_triggers)
-            lines += _task(name, events, told.triggers, told.decided, told.why)
+            found_triggers = triggers_of(name, chain_triggers)
+            lines += _task(name, events, found_triggers.triggers, found_triggers.decided, found_triggers.why)
         ranges = _quantiles(task.ranges, 1, "B", 3)
         lines += wrap(f"{plural(task.threads, 'thread')}; range {ranges}", "      ", "        ")
         if task.gaps_ns.total:

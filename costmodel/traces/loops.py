@@ -14,7 +14,7 @@ from costmodel.traces.summary import BINS, OFFSET, SHIFT
 
 _KEPT = folder_of("numba")
 if _KEPT is not None:
-    numba.config.CACHE_DIR = str(_KEPT)
+    numba.config.CACHE_DIR = str(_KEPT)  # type: ignore[attr-defined]  # numba makes its options when imported
 compiled = numba.njit(nogil=True, cache=_KEPT is not None, error_model="numpy")
 
 NO_PID = 2**22

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -83,7 +83,9 @@ class Closed:
         self._seen = numpy.zeros(threads, bool)
         self._free = self._shift = self._busy = self._longest = self._recorded = 0.0
         self._events = self._in_time = 0
-        self._next = self._zero = None
+        self._next: int | None = None
+        self._zero: int | None = None
+        self._began = self._ended = 0
 
     def feed(self, work: Work) -> None:
         """Replay a block; after a block that was left out the line of flushes is empty."""
@@ -151,7 +153,8 @@ class Open:
         self._state = numpy.zeros(len(self._kernel.OPEN_STATE))
         self._recorded = self._busy = self._overhang = self._longest = 0.0
         self._events = 0
-        self._next = None
+        self._next: int | None = None
+        self._zero = self._ended = 0
 
     def feed(self, work: Work) -> None:
         """Replay a block; after a block that was left out the line of flushes is empty."""
@@ -354,10 +357,7 @@ class _Sampling:
         if self._counter is None or not self.whole:
             self._counted = self.summary()
             self._counter = Counter(self._tasks)
-        arrays = {f.name: getattr(block, f.name) for f in fields(block)}
-        self._counter.feed(
-            store.Block(**{n: a[:rows] if isinstance(a, numpy.ndarray) else a for n, a in arrays.items()})
-        )
+        self._counter.feed(block.of(lambda values: values[:rows]))
 
     def summary(self) -> Summary:
         """The sampled events together."""
@@ -400,17 +400,7 @@ class _Prepare:
         overlap = numpy.where(unknown, block.end - block.start, overlap)
         keep = overlap > 0
         self.outside += int((~keep).sum())
-        return replace(
-            block,
-            time_ns=block.time_ns[keep],
-            start=block.start[keep],
-            end=(block.start + overlap)[keep],
-            task=block.task[keep],
-            pid=block.pid[keep],
-            overlap_bytes=overlap[keep],
-            duration_ns=None if block.duration_ns is None else block.duration_ns[keep],
-            group=None if block.group is None else block.group[keep],
-        )
+        return replace(block, end=block.start + overlap, overlap_bytes=overlap).of(lambda values: values[keep])
 
     def work(self, block: store.Block) -> Work:
         """Threads, the order of each thread's events, and range-length classes; the arrays are used again."""
@@ -421,7 +411,7 @@ class _Prepare:
         self.seen[thread[first]] = True
         group = block.task if block.group is None else block.group
         self._kernel.classify(block.start, block.end, group, self._offsets, classes, self.tallies, self.class_bytes)
-        recorded = numpy.maximum(block.duration_ns, 0) if self._recorded else numpy.empty(0, numpy.int64)
+        recorded = numpy.maximum(block.duration_ns, 0) if block.duration_ns is not None else numpy.empty(0, numpy.int64)
         return Work(block.number, block.time_ns, thread, first, following, classes, recorded)
 
     def piece(self, work: Work, rows: int) -> Work:

@@ -6,6 +6,7 @@ Intervals and break-evens over the passes, closed forms beside them, and in sent
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import methodcaller
 from pathlib import Path
 
 import numpy
@@ -294,7 +295,7 @@ def _way(found: Replayed, at: int) -> WayRow:
         cpu_s_per_event=interval_of(cpu_s / counts.sum(), "s", way.extrapolated),
         closed=experience(found.closed[at], "closed") if found.closed else None,
         open=experience(found.open[at], "open"),
-        predicted=prediction(_rate(found), float(numpy.median(mean_s)), way.serial, times, counts),
+        predicted=prediction(_rate(found), float(numpy.median(mean_s)), None if way.serial else (times, counts)),
     )
 
 
@@ -322,13 +323,13 @@ def _experience(
     one = levels.median
     whole = one.events == int(found.classes.sum())
     if way.serial:
-        quantiles = [_spread(levels, lambda o, q=q: o.latency_s(q), "s", mark) for q in SHARES]
+        quantiles = [_spread(levels, methodcaller("latency_s", share), "s", mark) for share in SHARES]
         longest = one.longest_s
     else:
-        quantiles = [_quantile_alone(times, counts, q, mark) for q in SHARES]
+        quantiles = [_quantile_alone(times, counts, share, mark) for share in SHARES]
         longest = float(numpy.median(times, axis=1).max())
-    share = 1.0 if whole else int(found.classes.sum()) / one.events
-    behind = _spread(levels, lambda o: o.behind_s * share, "s", mark)
+    scale = 1.0 if whole else int(found.classes.sum()) / one.events
+    behind = _spread(levels, lambda o: o.behind_s * scale, "s", mark)
     fraction = _spread(levels, lambda o: o.in_progress_fraction, "1", mark)
     elapsed = {part: found.footer.span_s + getattr(behind, part) for part in ("low", "median", "high")}
     cpus = found.service.scenario.machine.logical_cpus
@@ -342,7 +343,7 @@ def _experience(
         p999_s=quantiles[2],
         longest_s=longest,
         in_progress_fraction=fraction.model_copy(update={"high": min(1.0, fraction.high)}),
-        host_fraction=Interval(**host, unit="1", extrapolated=mark),
+        host_fraction=Interval(low=host["low"], median=host["median"], high=host["high"], unit="1", extrapolated=mark),
         behind_s=behind,
         events_in_time=one.in_time if whole else None,
         slowest_thread=thread(one, found),
@@ -365,21 +366,19 @@ def _quantile_alone(times: numpy.ndarray, counts: numpy.ndarray, share: float, m
 
 
 def prediction(
-    rate_per_s: float | None,
-    event_s: float,
-    serial: bool,
-    times: numpy.ndarray | None = None,
-    counts: numpy.ndarray | None = None,
+    rate_per_s: float | None, event_s: float, side_by_side: tuple[numpy.ndarray, numpy.ndarray] | None = None
 ) -> Prediction:
-    """Closed forms for independent arrivals at `rate_per_s`: M/D/1 if `serial`, else M/D/infinity. `times` (classes,
-    draws) and `counts` give the latencies of flushes side by side.
+    """Closed forms for independent arrivals at `rate_per_s`: M/D/1 where flushes wait in line, else M/D/infinity.
+
+    `side_by_side`: latencies (classes, draws) of flushes that do not wait for each other, and the events of each class.
     """
+    serial = side_by_side is None
     rate = rate_per_s or 0.0
     load = rate * event_s
     progress = value("in_progress", rate_per_s=rate, serial_s=event_s * serial, parallel_s=event_s * (not serial))
-    if not serial:
-        quantiles = [_quantile_alone(times, counts, q, False).median for q in SHARES[:2]]
-        return _predicted(load, event_s, *quantiles, False, float(progress))
+    if side_by_side is not None:
+        p50, p99 = (_quantile_alone(*side_by_side, share, False).median for share in SHARES[:2])
+        return _predicted(load, event_s, p50, p99, False, float(progress))
     if load >= 1 or rate == 0:
         return _predicted(load, None, None, None, False, float(progress))
     waits = [

@@ -6,7 +6,7 @@ length, as the formulas are up to the size of the caches.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy
@@ -18,6 +18,7 @@ from costmodel.cost.scenario import Scenario
 from costmodel.decision.choice import Candidate, candidates, from_kernel
 from costmodel.errors import MissingNumber
 from costmodel.evidence.store import Evidence
+from costmodel.kvm.admissibility import State
 from costmodel.kvm.catalog import STRATEGIES, TRIGGERS
 from costmodel.kvm.kernels import KERNELS
 from costmodel.traces import summary
@@ -35,7 +36,7 @@ class Shown:
     """A strategy with its verdict over all triggers that the trace can hold."""
 
     strategy: str
-    state: str
+    state: State
     running: bool
     reason: str
     from_kernel: str | None = None
@@ -134,7 +135,7 @@ def _stand_in(evidence: Evidence, triggers: Sequence[str]) -> tuple[str, str]:
     return triggers[0], found.pop()
 
 
-def _compared(name: str, judged: Sequence[Candidate]) -> bool:
+def _compared(name: str, judged: Iterable[Candidate]) -> bool:
     return any(c.verdict.label != "no" or (name == BLASTED and c.verdict.needed) for c in judged)
 
 
@@ -165,7 +166,8 @@ def _combined(name: str, judged: Mapping[str, Candidate], scenario: Scenario, de
 
 def _latest(kernels: Sequence[str | None]) -> str | None:
     """The last of the kernel ranges; None where one is None."""
-    return max(kernels, key=KERNELS.__getitem__) if all(kernels) else None
+    known = [name for name in kernels if name is not None]
+    return max(known, key=KERNELS.__getitem__) if len(known) == len(kernels) else None
 
 
 def _join(ways: list[Way], new: Way) -> None:

@@ -19,9 +19,10 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy
 
@@ -295,7 +296,7 @@ class _Writer:
 
     def __init__(self, path: Path) -> None:
         parquet = library("pyarrow.parquet")
-        self.footer: Footer | None = None
+        self.footer = Footer()
         self._held: list = []
         self._rows = 0
         self._writer = parquet.ParquetWriter(
@@ -390,11 +391,11 @@ def footer_of(path: Path) -> Footer:
     parquet = library("pyarrow.parquet")
     try:
         with parquet.ParquetFile(path) as file:
-            stored = (file.metadata.metadata or {}).get(FOOTER)
+            stored = (file.metadata.metadata or {}).get(FOOTER, "null")
             rows = file.metadata.num_rows
             ours = list(map(_without_dictionary, file.schema_arrow)) == list(map(_without_dictionary, arrow_schema()))
     except unreadable():
-        stored, rows, ours = None, 0, False
+        stored, rows, ours = "null", 0, False
     try:
         footer = Footer(**json.loads(stored))
         if not ours or not _possible(footer):
@@ -460,6 +461,12 @@ class Block:
     overlap_bytes: numpy.ndarray | None
     duration_ns: numpy.ndarray | None
     group: numpy.ndarray | None = None
+
+    def of(self, pick: Callable[[numpy.ndarray], numpy.ndarray]) -> Block:
+        """The events that `pick` takes out of each array, such as `lambda values: values[:9]`."""
+        columns = [item.name for item in fields(self) if item.name != "number"]
+        picked: dict[str, Any] = {name: pick(values) for name in columns if (values := getattr(self, name)) is not None}
+        return replace(self, **picked)
 
 
 def blocks(path: Path, footer: Footer, columns: Sequence[str] = ()) -> Iterator[Block]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy
 
@@ -16,7 +17,7 @@ from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.total import total
 from costmodel.decision.estimates import CPU_TIME, Quantity, paired, refused_row
 from costmodel.decision.recommend import not_applicable
-from costmodel.decision.result import Interval, Verdict, Versus, VersusRow, VersusSide, VersusTrigger
+from costmodel.decision.result import Interval, Kind, Verdict, Versus, VersusRow, VersusSide, VersusTrigger
 from costmodel.decision.versus import Side, framed, host_both
 from costmodel.errors import BadInput, NotApplicable
 from costmodel.evidence.store import Evidence, load
@@ -40,7 +41,7 @@ def study(
     arrivals: str = "closed",
     memslots: Path | None = None,
     evidence: Evidence | None = None,
-    **numbers: float | None,
+    **numbers: Any,
 ) -> results.Replay:
     """Replay the imported trace at `path`. `numbers` are those of `scenario`. Raises UnknownName or BadInput."""
     evidence = evidence or load()
@@ -85,7 +86,9 @@ class Picked:
     gap: str | None
 
 
-def compare_on_trace(evidence: Evidence, kind: str, base: Side, new: Side, path: Path, memslots: Path | None) -> Versus:
+def compare_on_trace(
+    evidence: Evidence, kind: Kind, base: Side, new: Side, path: Path, memslots: Path | None
+) -> Versus:
     """Compare two sides on the imported trace at `path`; threads wait for their flushes.
 
     Raises BadInput where machine or kernel cannot host the guest type, or the trace cannot be used.
@@ -133,15 +136,15 @@ def _picked(side: Side, costs: Service) -> Picked:
     if name is None:
         gap = f"what kernel {side.label} does differs between triggers that the trace cannot tell apart"
         return Picked(VersusSide(strategy=None, state="not catalogued", placement=place, note=gap), None, gap)
+    lost = f"{name} can lose a flush at these events"
     for way in costs.ways:
         for shown in way.strategies:
             if shown.strategy == name:
                 return Picked(_side(shown, place), way, None)
     for shown in costs.without_flush:
         if shown.strategy == name:
-            gap = f"{name} can lose a flush at these events" if shown.state == "inadmissible" else None
-            return Picked(_side(shown, place), None, gap)
-    gap = costs.refused.get(name, f"{name} can lose a flush at these events")
+            return Picked(_side(shown, place), None, lost if shown.state == "inadmissible" else None)
+    gap = costs.refused.get(name, lost)
     return Picked(VersusSide(strategy=name, state="inadmissible", placement=place, note=gap), None, gap)
 
 
@@ -165,7 +168,8 @@ def _rows(
         return [refused_row(CPU_TIME, text)], refused_row(TRACE_TIME, text)
     events = float(found.classes.sum())
     sides = (left, right)
-    marks = tuple(bool(one.way and one.way.extrapolated) for one in sides)
+    old, young = (bool(one.way and one.way.extrapolated) for one in sides)
+    marks = (old, young)
     cpu_s = [_over_events(found, one.way, "cpu_s") for one in sides]
     time_s = [_over_events(found, one.way, "time_s") / events for one in sides]
     rows = [
@@ -175,8 +179,9 @@ def _rows(
     at = {id(way): row for way, row in zip(found.service.ways, shown, strict=True)}
     waits = [at[id(one.way)].closed if one.way is not None else None for one in sides]
     for quantity, part in LATENCIES:
-        rows.append(apart(quantity, *(getattr(wait, part) if wait else NOTHING for wait in waits)))
-    return rows, paired(TRACE_TIME, *cpu_s, marks)
+        base, new = (getattr(wait, part) if wait else NOTHING for wait in waits)
+        rows.append(apart(quantity, base, new))
+    return rows, paired(TRACE_TIME, cpu_s[0], cpu_s[1], marks)
 
 
 NOTHING = Interval(low=0.0, median=0.0, high=0.0, unit="s", extrapolated=False)
@@ -215,6 +220,6 @@ def _used(base: Side, new: Side, left: Picked, right: Picked, costs: Service, ev
     middle = medians(parameters_of(evidence, base.scenario.machine.id))
     found: set[str] = set()
     for side, one in ((base, left), (new, right)):
-        if one.way is not None:
+        if one.way is not None and one.shown.strategy is not None:
             found.update(total(Case(costs.triggers[0], side.scenario, middle), one.shown.strategy).parameters)
     return found

@@ -282,8 +282,12 @@ def from_json(value: object, file: object) -> Summary:
             raise ValueError("a window has the length of another")
         tasks = {
             str(name): Task(
-                *(_sum(task[k]) for k in ("events", "threads", "range_bytes")),
-                *(_histogram(task[k]) for k in ("ranges", "gaps_ns", "bursts")),
+                _sum(task["events"]),
+                _sum(task["threads"]),
+                _sum(task["range_bytes"]),
+                _histogram(task["ranges"]),
+                _histogram(task["gaps_ns"]),
+                _histogram(task["bursts"]),
             )
             for name, task in value["tasks"].items()
         }

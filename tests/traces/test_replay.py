@@ -25,7 +25,7 @@ def opened(load, seed=1, serial=True):
 
 @pytest.mark.parametrize("load", [0.05, 0.1, 0.13])
 def test_latency_quantiles_in_line(load):
-    told = prediction(load / SERVICE_S, SERVICE_S, True)
+    told = prediction(load / SERVICE_S, SERVICE_S)
     assert not told.p99_is_lower_bound
     found = opened(load)
     assert found.latency_s(0.5) == pytest.approx(told.p50_s, rel=0.02)
@@ -35,7 +35,7 @@ def test_latency_quantiles_in_line(load):
 @pytest.mark.parametrize("load", [0.1, 0.3, 0.5, 0.8])
 def test_share_of_time_in_progress(load):
     assert opened(load).in_progress_fraction == pytest.approx(
-        prediction(load / SERVICE_S, SERVICE_S, True).in_progress_fraction, rel=0.02
+        prediction(load / SERVICE_S, SERVICE_S).in_progress_fraction, rel=0.02
     )
     side_by_side = value("in_progress", rate_per_s=load / SERVICE_S, serial_s=0.0, parallel_s=SERVICE_S)
     assert opened(load, serial=False).in_progress_fraction == pytest.approx(float(side_by_side), rel=0.02)
@@ -61,7 +61,7 @@ def test_mean_of_the_queued_latency():
     load = 0.5
     found = opened(load)
     middle = numpy.array([found.latency_s(q) for q in numpy.linspace(0.0005, 0.9995, 1000)]).mean()
-    assert middle == pytest.approx(prediction(load / SERVICE_S, SERVICE_S, True).mean_s, rel=0.02)
+    assert middle == pytest.approx(prediction(load / SERVICE_S, SERVICE_S).mean_s, rel=0.02)
 
 
 def test_one_waiting_thread_is_in_progress_rate_times_window():
@@ -80,7 +80,7 @@ def test_one_waiting_thread_is_in_progress_rate_times_window():
 
 
 def test_saturated_arrivals_have_no_steady_state():
-    told = prediction(2 / SERVICE_S, SERVICE_S, True)
+    told = prediction(2 / SERVICE_S, SERVICE_S)
     assert told.mean_s is None and told.p99_s is None and told.load == pytest.approx(2.0)
     found = opened(2.0)
     assert found.episodes >= 1 and found.episode_events > 0.99 * EVENTS
@@ -96,7 +96,7 @@ def test_many_threads_with_long_think_times_are_nearly_open():
     passed = Closed(constant(SERVICE_S), True, threads, 1e18)
     passed.feed(work(0, times, random.integers(0, threads, len(times))))
     found = passed.outcome()
-    told = prediction(load / SERVICE_S, SERVICE_S, True)
+    told = prediction(load / SERVICE_S, SERVICE_S)
     assert found.latency_s(0.99) == pytest.approx(told.p99_s, rel=0.02)
 
 
@@ -143,7 +143,7 @@ def rate_per_s(recorded):
 @pytest.mark.parametrize("load", [0.05, 0.1])
 def test_independent_arrivals_agree(dealt_out, rate_per_s, load):
     service_s = load / rate_per_s
-    told, found = prediction(rate_per_s, service_s, True), opened_recorded(dealt_out, service_s)
+    told, found = prediction(rate_per_s, service_s), opened_recorded(dealt_out, service_s)
     assert not told.p99_is_lower_bound
     assert found.latency_s(0.5) == pytest.approx(told.p50_s, rel=0.02)
     assert found.latency_s(0.99) == pytest.approx(told.p99_s, rel=0.02)
@@ -159,7 +159,7 @@ def test_independent_range_flushes_agree(dealt_out, rate_per_s):
 @pytest.mark.parametrize("load", [0.05, 0.1])
 def test_the_recorded_bursts_do_not(recorded, rate_per_s, load):
     service_s = load / rate_per_s
-    told, found = prediction(rate_per_s, service_s, True), opened_recorded(recorded, service_s)
+    told, found = prediction(rate_per_s, service_s), opened_recorded(recorded, service_s)
     assert found.latency_s(0.5) > 100 * told.p50_s
     assert found.latency_s(0.99) > 100 * told.p99_s
     assert found.episodes > 0

@@ -247,7 +247,7 @@ def test_unknown_ids_and_machines_that_cannot_host_are_refused(trace):
 
 
 def test_a_prediction_without_a_rate_has_no_waits():
-    told = results.prediction(None, 0.001, True)
+    told = results.prediction(None, 0.001)
     assert told.load == 0 and told.p99_s is None and told.in_progress_fraction == 0
 
 

@@ -12,17 +12,16 @@ import sys
 import numpy
 import pandas
 import pytest
-import sympy
 
 import costmodel as cm
 from costmodel import api
+from costmodel.api import arguments, calibrations, cases, formula, tables
 from costmodel.calibration.calibrate import parameters_of
 from costmodel.cost.draws import DRAWS, Case, Draws
 from costmodel.cost.total import event_of
 from costmodel.decision.recommend import recommend
 from costmodel.errors import BadInput, MissingNumber, UnknownName
 from costmodel.evidence.store import load
-from costmodel.formulas import compiled
 from costmodel.formulas.catalog import FORMULAS
 from costmodel.kvm.catalog import STRATEGIES
 
@@ -53,8 +52,8 @@ def test_the_import_loads_none_of_the_heavy_libraries():
 
 
 def test_the_examples_of_the_docstrings_are_true():
-    for module in (cm, api):
-        found = doctest.testmod(module)
+    for module in (cm, arguments, calibrations, cases, formula, tables):
+        found = doctest.testmod(module, extraglobs=vars(api))
         assert found.attempted and not found.failed
 
 
@@ -67,14 +66,6 @@ def test_every_public_name_has_a_docstring_and_shows_in_completion():
     assert {"costs", "sweep"} <= set(dir(cm.case("sev", "epyc-7763-2s")))
     assert set(dir(cm.formulas)) == set(FORMULAS)
     assert {"lines", "expr", "symbols"} <= set(dir(cm.formulas.range_flush))
-
-
-def test_a_subpackage_that_is_imported_later_does_not_hide_the_catalogue():
-    import costmodel.formulas.compiled as module
-
-    assert module is compiled
-    assert cm.formulas is api.formulas
-    assert cm.formulas.compiled is module
 
 
 def test_all_frames_of_costs_begin_with_the_same_columns(sev, swept):
@@ -145,6 +136,13 @@ def test_a_sweep_has_every_combination_and_passes_through_the_case(sev, swept):
     assert swept[swept.chosen].strategy.unique().tolist() == ["WBNOINVD_MASK"]
 
 
+def test_a_length_is_a_number_of_bytes_or_a_size_as_text(sev):
+    by_text, by_number = (sev.sweep(range_bytes=sizes) for sizes in (["4 KiB", "1 MiB"], [4096, 2**20]))
+    pandas.testing.assert_frame_equal(by_text, by_number)
+    with pytest.raises(BadInput, match="range_bytes"):
+        sev.sweep(range_bytes=[sev.scenario.machine.line_bytes / 2])
+
+
 def test_waits_over_the_rate_pass_through_those_of_a_rate_that_was_given(sev):
     swept = sev.waits(KSM, rate_per_s=[2, 20])
     assert tuple(swept.columns[: len(api.COLUMNS)]) == api.COLUMNS
@@ -192,27 +190,6 @@ def test_parameters_are_those_that_the_draws_come_from(sev):
     assert known["median"][name] == pytest.approx(numpy.median(draws[name]), rel=1e-2)
     assert (known.dropna(subset=["median"]).eval("low <= median <= high")).all()
     assert known.rule["tdx_page_wbinvd_s"].startswith("missing: ") if "tdx_page_wbinvd_s" in known.index else True
-
-
-def test_a_measured_host_shows_its_times_per_line():
-    measured = cm.host("epyc-genoa-4cpu-vm")
-    times = measured.line_times(points=9)
-    assert set(times.lines) == {"absent", "clean", "dirty"} and (times["median"] > 0).all()
-    assert times.query("lines == 'dirty'")["median"].iloc[-1] > times.query("lines == 'absent'")["median"].iloc[-1]
-    assert (times.dropna().eval("low <= median <= high")).all()
-    assert measured == cm.host("epyc-genoa-4cpu-vm") and "genoa" in repr(measured)
-
-
-def test_the_scoreboard_is_a_frame():
-    board = cm.scoreboard("formulas")
-    assert set(board.section) == {"formulas"} and {"what", "figure", "verdict", "source"} <= set(board.columns)
-
-
-def test_simulations_are_a_frame_of_their_families():
-    found = cm.simulations("numa")
-    assert set(found.family) == {"numa"} and len(found)
-    assert (found.ratio == found.formula / found.simulated).all()
-    assert set(found.finding) <= {"agrees", "beyond a stated limit", "wrong"}
 
 
 def test_a_rate_that_was_measured_sets_the_loss(sev):
@@ -277,39 +254,6 @@ def test_everything_shows_itself_shortly(sev):
 def test_every_section_of_the_report_shows_itself(sev, name):
     section = sev.recommend().section(name)
     assert "<section" in section._repr_html_() and len(repr(section)) < 100
-
-
-def test_a_formula_is_maths_and_numbers():
-    f = cm.formulas.range_flush
-    assert f.expr == FORMULAS["range_flush"].expression
-    assert isinstance(f.expr.diff(f.lines), sympy.Expr) and f.expr.diff(f.lines) != 0
-    assert f._repr_latex_().startswith("$") and "max" in f._repr_latex_()
-    values = dict.fromkeys(f.symbols.index, 0.5) | {"lines": numpy.array([1.0, 2.0])}
-    assert f(**values) == pytest.approx(compiled.value("range_flush", **values))
-    assert set(f.symbols.columns) == {"letter", "unit", "meaning"}
-    assert set(cm.formulas().index) == set(FORMULAS)
-
-
-def test_the_tables_are_the_evidence():
-    evidence = load()
-    assert set(cm.measurements().index) == set(evidence.measurements)
-    assert not cm.measurements().query("term == 'whole_cache'").empty
-    assert set(cm.machines().index) == set(evidence.machines)
-    assert set(cm.workloads().index) == set(evidence.workloads)
-    for table in (cm.triggers(), cm.strategies(), cm.guests()):
-        assert table.index.is_unique and table.title.str.len().all()
-
-
-@pytest.mark.parametrize("name", api.FITS)
-def test_a_fit_shows_points_parameters_and_residuals(name):
-    found = cm.calibrate(name)
-    points = found.points
-    assert len(points) == len(found.fit.residuals)
-    assert numpy.log(points.fitted / points.observed).tolist() == pytest.approx(points.residual.tolist())
-    assert points.low.isna().all() == (found.withheld is not None)
-    assert set(points.index) <= set(load().measurements)
-    assert set(found.parameters.index) == {unknown.name for unknown in found.fit.problem.unknowns}
-    assert found.held_out()
 
 
 @pytest.mark.parametrize("make", [

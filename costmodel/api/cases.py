@@ -1,4 +1,4 @@
-"""What a user types: `import costmodel as cm`, then `cm.case(...)`. Questions give pandas frames of one schema.
+"""A case and what can be asked about it: costs, waits, sweeps, break-evens, a recommendation, as frames of one schema.
 
 Every frame of costs has the columns COLUMNS: those of the case, then trigger, strategy, quantity, median, low and high
 (the central 90 % of the joint draws), the SI `unit`, whether a prior by rule went in (`extrapolated`), and the `state`:
@@ -7,18 +7,17 @@ admissible, undecided (a condition that you must check) or inadmissible (a flush
 
 from __future__ import annotations
 
-import functools
-import inspect
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar, cast
+from typing import Any, NamedTuple
 
 import numpy
 import pandas
 
+from costmodel.api.arguments import event_rate, finite_number, named, size_bytes, whole_number
 from costmodel.calibration.calibrate import parameters_of
 from costmodel.cost.draws import DRAWS, Draws
 from costmodel.cost.draws import Case as CostCase
@@ -37,14 +36,6 @@ from costmodel.evidence import machine_input
 from costmodel.evidence.store import load
 from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
 from costmodel.kvm.catalog import GUESTS, STRATEGIES
-from costmodel.numbers import bytes_of
-
-if TYPE_CHECKING:
-    import sympy
-    from matplotlib.axes import Axes
-
-    from costmodel.calibration.fit import Fit, Problem
-    from costmodel.evidence.hosts import Profile
 
 CASE = ("guest", "machine", "workload", "kernel", "vcpus", "resident_bytes", "cpus_that_ran")
 COLUMNS = (*CASE, "trigger", "strategy", "quantity", "median", "low", "high", "unit", "extrapolated", "state")
@@ -88,78 +79,8 @@ SECTIONS = (
     "provenance",
 )
 
-P = ParamSpec("P")
-R = TypeVar("R")
 
-
-class UnknownAttribute(UnknownName, AttributeError):  # type: ignore[misc]  # both have a `name`: what was asked for
-    """An attribute that an object lacks; completion and copying rely on its being an AttributeError."""
-
-
-def _named(function: Callable[P, R]) -> Callable[P, R]:
-    """`function`, with UnknownName and the near match for a keyword that it does not have."""
-    known = [name for name in inspect.signature(function).parameters if name != "self"]
-
-    @functools.wraps(function)
-    def checked(*args: P.args, **keywords: P.kwargs) -> R:
-        for name in keywords:
-            if name not in known:
-                raise UnknownName(f"keyword of {function.__name__}()", name, known)
-        return function(*args, **keywords)
-
-    return checked
-
-
-def _bytes(size: float | str, field: str) -> float:
-    """Bytes of a number or of text such as `16 GiB` or `16G`. Raises BadInput."""
-    if not isinstance(size, str):
-        return _number(size, field)
-    found = bytes_of(size)
-    if found is None:
-        raise BadInput(f"cannot read {size[:40]!r}", field=field, remedy="write 4 KiB, 16G or a number of bytes")
-    return found
-
-
-def _number(value: object, field: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | numpy.integer | numpy.floating):
-        raise BadInput(f"{value!r} is no number", field=field, remedy="give a number")
-    if not math.isfinite(value):
-        raise BadInput("must be finite", field=field, remedy="give a number")
-    return float(value)
-
-
-def _rate(value: object, field: str) -> float | tuple[float, float]:
-    """Events per second, or a pair of a count and its seconds. Raises BadInput."""
-    if not isinstance(value, tuple | list):
-        return _number(value, field)
-    if len(value) != 2:
-        raise BadInput(f"{value!r} is no pair", field=field, remedy="give (events counted, seconds)")
-    return _number(value[0], field), _number(value[1], field)
-
-
-def _whole(value: object, field: str) -> int:
-    number = _number(value, field)
-    if number != int(number):
-        raise BadInput(f"{value!r} is no whole number", field=field, remedy="give a whole number")
-    return int(number)
-
-
-@_named
-def logspace(start: float | str, stop: float | str, points: int = 25) -> numpy.ndarray:
-    """`points` values from `start` to `stop`, both included, evenly spaced in the logarithm.
-
-    Ends are numbers, or sizes as text (then in bytes). Raises BadInput.
-
-    >>> logspace("4 KiB", "64 KiB", 3).round().tolist()
-    [4096.0, 16384.0, 65536.0]
-    """
-    low, high = _bytes(start, "start"), _bytes(stop, "stop")
-    if not 0 < low < high or _whole(points, "points") < 2:
-        raise BadInput("needs 0 < start < stop and two points or more", field="logspace", remedy="correct the ends")
-    return numpy.geomspace(low, high, int(points))
-
-
-@_named
+@named
 def case(
     guest: str,
     machine: str,
@@ -200,11 +121,11 @@ def case(
     texts["machine"] = machine_input.told(machine).id
     own = Case(
         **texts,
-        vcpus=None if vcpus is None else _whole(vcpus, "vcpus"),
-        resident_bytes=None if resident_bytes is None else _bytes(resident_bytes, "resident_bytes"),
-        cpus_that_ran=None if cpus_that_ran is None else _whole(cpus_that_ran, "cpus_that_ran"),
-        event_fraction=None if event_fraction is None else _number(event_fraction, "event_fraction"),
-        rates=tuple(sorted((name, _rate(rate, f"rates[{name!r}]")) for name, rate in (rates or {}).items())),
+        vcpus=None if vcpus is None else whole_number(vcpus, "vcpus"),
+        resident_bytes=None if resident_bytes is None else size_bytes(resident_bytes, "resident_bytes"),
+        cpus_that_ran=None if cpus_that_ran is None else whole_number(cpus_that_ran, "cpus_that_ran"),
+        event_fraction=None if event_fraction is None else finite_number(event_fraction, "event_fraction"),
+        rates=tuple(sorted((name, event_rate(rate, f"rates[{name!r}]")) for name, rate in (rates or {}).items())),
         vmm=vmm,
         pinned=pinned,
         backing=backing,
@@ -297,7 +218,7 @@ class Case:
         values = (asked.guest, asked.machine.id, asked.workload.id, asked.kernel, asked.vcpus)
         return dict(zip(CASE, (*values, asked.resident_bytes, asked.cpus_that_ran), strict=True))
 
-    @_named
+    @named
     def costs(self, trigger: str | None = None) -> pandas.DataFrame:
         """What each strategy that rules leave open costs, at every trigger or at one.
 
@@ -329,7 +250,7 @@ class Case:
                 ]
         return self._frame(rows, "chosen", "needs", "refused", "fires", "why", "at_most")
 
-    @_named
+    @named
     def waits(self, trigger: str | None = None, rate_per_s: Sequence[float] | None = None) -> pandas.DataFrame:
         """What waits for each flush, by the place of the hook: a frame of COLUMNS, `chosen`, `placement`, `here`,
         `note`.
@@ -354,7 +275,7 @@ class Case:
             rows += [row | {"rate_per_s": rate} for row in _waits(Study(study.trigger, there, draws))]
         return self._frame(rows, "chosen", "placement", "here", "note", "rate_per_s")
 
-    @_named
+    @named
     def bill(self, trigger: str | None = None) -> pandas.DataFrame:
         """Who pays for one event of each flush: a frame of COLUMNS, `chosen` and `payer`, by default at the costliest
         trigger.
@@ -380,7 +301,7 @@ class Case:
             rows += [{**known, "payer": who, **_cells(part, part.extrapolated)} for who, part in parts.items()]
         return self._frame(rows, "chosen", "payer")
 
-    @_named
+    @named
     def mask(self, trigger: str | None = None) -> pandas.DataFrame:
         """What pinning and time make of the mask of CPUs that ran the guest, and what a flush on it costs.
 
@@ -400,7 +321,7 @@ class Case:
             rows += [{**known, "quantity": name, **_cells(part, part.extrapolated)} for name, part in parts.items()]
         return self._frame(rows, "mask", "domains", "note")
 
-    @_named
+    @named
     def draws(self, strategy: str, trigger: str | None = None) -> pandas.DataFrame:
         """The joint draws behind an interval: a row for each draw, a column for each parameter and each cost.
 
@@ -479,14 +400,14 @@ class Case:
             if isinstance(values, Sequence | numpy.ndarray | pandas.Series) and not isinstance(values, str)
             else [values]
         )
-        found = [(_bytes if axis.endswith("_bytes") else _number)(value, axis) for value in sequence]
+        found = [(size_bytes if axis.endswith("_bytes") else finite_number)(value, axis) for value in sequence]
         top = self.scenario.machine.logical_cpus if axis == "cpus" else math.inf
         least = 1 if axis == "cpus" else self.scenario.machine.line_bytes if axis.endswith("_bytes") else 0
         if not found or not all(least <= value <= top and value > 0 for value in found):
             raise BadInput(f"needs values from {least:g} to {top:g}", field=axis, remedy="correct the values")
         return found
 
-    @_named
+    @named
     def breakeven(self, first: str, second: str, over: str, trigger: str | None = None) -> pandas.DataFrame:
         """Where one strategy becomes cheaper than the other along an axis of `sweep()`: COLUMNS and seven more.
 
@@ -499,7 +420,7 @@ class Case:
         >>> case("sev", "epyc-7763-2s").breakeven("WBNOINVD_MASK", "CLFLUSHOPT_UVA", over="range_bytes").quantity.item()
         'range_bytes'
         """
-        from costmodel.cost.sweep import break_even
+        from costmodel.cost.breakeven import break_even
 
         study = self._study(trigger)
         found = break_even(load(), self.scenario, study.trigger.id, (first, second), over)
@@ -521,7 +442,7 @@ class Case:
         rows = [{**known, **part} for part in parts]
         return self._frame(rows, "against", "label", "at_medians", "share", "always", "swept_low", "swept_high")
 
-    @_named
+    @named
     def compare(
         self, kernels: Sequence[str] | None = None, strategies: Sequence[str] | None = None
     ) -> pandas.DataFrame:
@@ -562,7 +483,7 @@ class Case:
                 )
         return self._frame(rows, "side", "verdict", "refused")
 
-    @_named
+    @named
     def recommend(self, vms: Mapping[str, int] | None = None) -> Recommendation:
         """What to do, what it gains, how sure it is. Shows itself as the first screen of the report.
 
@@ -729,461 +650,3 @@ class Recommendation:
         if name == "formulas":
             return Html(name, page.formulas())
         return Html(name, getattr(page, name)(self.result))
-
-
-class Formula:
-    """One cost term: `expr` (sympy), `symbols` (a frame), `source`, `validity`; a call gives numbers.
-
-    Each symbol is an attribute: `f.expr.diff(f.lines)`.
-    """
-
-    def __init__(self, name: str) -> None:
-        from costmodel.formulas.catalog import formula
-
-        self._item = formula(name)
-        self.id, self.title, self.unit = self._item.id, self._item.title, self._item.unit
-        self.source, self.validity = self._item.source, self._item.validity
-
-    @property
-    def expr(self) -> sympy.Expr:
-        """The expression, in symbols with long names."""
-        return self._item.expression
-
-    @property
-    def symbols(self) -> pandas.DataFrame:
-        """Letter in the printed formula, unit and meaning of each symbol, by its name."""
-        from costmodel.formulas.formula import NOTATION
-
-        rows = [(name, NOTATION[name], *quantity) for name, quantity in self._item.symbols.items()]
-        return pandas.DataFrame(rows, columns=["symbol", "letter", "unit", "meaning"]).set_index("symbol")
-
-    def __call__(self, **values: Any) -> numpy.ndarray:
-        """The value in `unit`; numbers and arrays broadcast. Raises UnknownName, or BadInput for one left out.
-
-        >>> float(formulas.range_lines(range_bytes=4096, offset_bytes=0, line_bytes=64))
-        64.0
-        """
-        from costmodel.formulas.compiled import value
-
-        known = self._item.symbols
-        for name in values:
-            if name not in known:
-                raise UnknownName(f"symbol of {self.id}", name, known)
-        if missing := [name for name in known if name not in values]:
-            raise BadInput(f"no value for {', '.join(missing)}", field=self.id, remedy="give every symbol a value")
-        return value(self.id, **values)
-
-    def __getattr__(self, name: str) -> sympy.Symbol:
-        item = self.__dict__.get("_item")
-        if item is None or name not in item.symbols:
-            raise UnknownAttribute("symbol", name, item.symbols if item else ())
-        return next(symbol for symbol in item.expression.free_symbols if str(symbol) == name)
-
-    def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *self._item.symbols]
-
-    def __repr__(self) -> str:
-        from costmodel.formulas import catalog
-
-        text = catalog.text(self.id)
-        shown = text if len(text) < 600 else f"of {', '.join(self._item.symbols)}"
-        return f"{self.id}: {self.title} [{self.unit}]\n{shown}"
-
-    def _repr_latex_(self) -> str:
-        from costmodel.formulas import catalog
-
-        return f"$\\displaystyle {catalog.latex(self.id)}$"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Formula) and self._item == other._item
-
-    def __hash__(self) -> int:
-        return hash(self.id)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Formula, (self.id,)
-
-
-class Catalogue:
-    """The formulas by id: as attributes, by `[]`, and as a frame when called.
-
-    >>> formulas.range_flush == formulas["range_flush"]
-    True
-    """
-
-    __name__ = "costmodel.formulas"
-
-    def __getitem__(self, name: str) -> Formula:
-        return Formula(name)
-
-    def __getattr__(self, name: str) -> Any:
-        """The formula; else the module of the subpackage, whose place on the package the catalogue has taken."""
-        import sys
-
-        from costmodel.formulas.catalog import FORMULAS
-
-        if name in FORMULAS:
-            return Formula(name)
-        if (module := sys.modules.get(f"{self.__name__}.{name}")) is not None:
-            return module
-        raise UnknownAttribute("formula", name, FORMULAS)
-
-    def __call__(self) -> pandas.DataFrame:
-        """Title, unit, source and validity of each formula, by its id."""
-        from costmodel.formulas.catalog import FORMULAS
-
-        fields = ("id", "title", "unit", "source", "validity")
-        return pandas.DataFrame([{name: getattr(f, name) for name in fields} for f in FORMULAS.values()]).set_index(
-            "id"
-        )
-
-    def __dir__(self) -> list[str]:
-        from costmodel.formulas.catalog import FORMULAS
-
-        return list(FORMULAS)
-
-    def __repr__(self) -> str:
-        return f"<{len(dir(self))} formulas; formulas() lists them>"
-
-    def __reduce__(self) -> str:
-        return "formulas"
-
-
-formulas = Catalogue()
-
-
-def _table(records: Sequence[object], *left_out: str) -> pandas.DataFrame:
-    """Dataclass records as a frame by id; sets and tuples as texts."""
-    rows = [{name: value for name, value in vars(record).items() if name not in left_out} for record in records]
-    plain = [{name: _cell(value) for name, value in row.items()} for row in rows]
-    return pandas.DataFrame(plain).set_index("id")
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, dict):
-        value = [name for name, holds in value.items() if holds]
-    return (
-        ", ".join(map(str, sorted(value) if isinstance(value, frozenset) else value))
-        if isinstance(value, frozenset | tuple | list)
-        else value
-    )
-
-
-def measurements() -> pandas.DataFrame:
-    """Every published number, by its id: value as written and in SI (`si`, `si_unit`), conditions, source, quote.
-
-    >>> bool((measurements().query("term == 'whole_cache'").si > 0).all())
-    True
-    """
-    return _table(list(load().measurements.values()))
-
-
-def machines() -> pandas.DataFrame:
-    """Catalogued machines and measured hosts, by id: topology, cache sizes in bytes, features.
-
-    >>> int(machines().logical_cpus["epyc-7763-2s"])
-    256
-    """
-    return _table(list(load().machines.values()), "provenance", "missing", "features_off")
-
-
-def machine(name: str) -> str:
-    """The id of a machine by its marketing name, by a file of lscpu, lscpu -J, /proc/cpuinfo, cpuid -r or lstopo, or of
-    `this` host; from then on `case()` and `machines()` know it. Raises UnknownName or BadInput.
-
-    >>> machine("EPYC 9754")
-    'epyc-9754-1s'
-    >>> int(machines().domains["epyc-9754-1s"])
-    16
-    """
-    return machine_input.told(name).id
-
-
-def workloads() -> pandas.DataFrame:
-    """Catalogued workloads, by id: the guest, the number of VMs, and the triggers that each pulls."""
-    rows = [
-        {
-            "id": entry.id,
-            "title": entry.title,
-            "vcpus": int(entry.vcpus.value),
-            "resident_bytes": entry.resident_bytes.value,
-            "vms": entry.vms.value,
-            "triggers": ", ".join(pulled.trigger for pulled in entry.triggers),
-            "description": entry.description,
-        }
-        for entry in load().workloads.values()
-    ]
-    return pandas.DataFrame(rows).set_index("id")
-
-
-def guests() -> pandas.DataFrame:
-    """Guest types by id: vendor, the properties that decide about flushes, what the CPU needs."""
-    from costmodel.kvm.catalog import GUESTS
-
-    return _table(list(GUESTS.values()))
-
-
-def triggers() -> pandas.DataFrame:
-    """Events at which a flush may be due, by id, with the properties that decide about it."""
-    from costmodel.kvm.catalog import TRIGGERS
-
-    return _table(list(TRIGGERS.values()))
-
-
-def strategies() -> pandas.DataFrame:
-    """Ways to flush, or not to, by id: instruction, scope, where merged, source."""
-    from costmodel.kvm.catalog import STRATEGIES
-
-    return _table(list(STRATEGIES.values()))
-
-
-def kernels() -> list[str]:
-    """The catalogued kernel ranges, oldest first; `case(kernel=...)` takes any version inside them.
-
-    >>> kernels()[-1] == case("sev", "epyc-7763-2s").scenario.kernel
-    True
-    """
-    from costmodel.kvm.kernels import KERNELS
-
-    return list(KERNELS)
-
-
-FITS = {
-    "line_time": "latency of one flush, CLFLUSHOPT",
-    "line_time_clflush": "latency of one flush, CLFLUSH",
-    "range_length": "range length, linear",
-    "broadcast": "broadcast, linear",
-    "broadcast_tree": "broadcast, tree (rival)",
-    "broadcast_slowest": "broadcast, slowest of k late answers (rival)",
-}
-
-
-@_named
-def calibrate(name: str) -> Calibration:
-    """The least-squares fit called `name` (FITS) to the published rows. Raises UnknownName.
-
-    >>> bool((calibrate("line_time").points.fitted > 0).all())
-    True
-    """
-    from costmodel.calibration.calibrate import problems
-    from costmodel.calibration.fit import fit
-
-    if name not in FITS:
-        raise UnknownName("fit", name, FITS)
-    return Calibration(name, fit(problems(load())[FITS[name]]))
-
-
-class Calibration:
-    """A fit: `points` (observed, fitted, residual), `parameters`, `plot()`."""
-
-    def __init__(self, name: str, result: Fit) -> None:
-        self.name, self.title, self.fit = name, FITS[name], result
-
-    @property
-    def points(self) -> pandas.DataFrame:
-        """By row of `measurements()`: observed and fitted in seconds, `low` and `high` of a new row where the
-        diagnostics allow error bars, and the residual in natural logarithms (0.1 reads as about 10 %).
-        """
-        from costmodel.calibration.fit import prediction_factor
-
-        problem, theta = self._problem, self.fit.theta
-        fitted = problem.predict(theta)
-        factor = numpy.full(len(fitted), math.nan)
-        if self.fit.covariance is not None:
-            factor = numpy.array([prediction_factor(self.fit, row) for row in problem.jacobian(theta)])
-        return pandas.DataFrame(
-            {
-                "group": problem.groups,
-                "observed": problem.observed,
-                "fitted": fitted,
-                "low": fitted / factor,
-                "high": fitted * factor,
-                "unit": "s",
-                "residual": self.fit.residuals,
-            },
-            index=pandas.Index(problem.ids, name="id"),
-        )
-
-    @property
-    def _problem(self) -> Problem:
-        return cast("Problem", self.fit.problem)
-
-    @property
-    def parameters(self) -> pandas.DataFrame:
-        """Fitted values by name, with the standard error of the logarithm where the diagnostics allow one."""
-        values = self.fit.values
-        errors = (
-            numpy.full(len(values), math.nan)
-            if self.fit.covariance is None
-            else numpy.sqrt(numpy.diag(self.fit.covariance))
-        )
-        return pandas.DataFrame({"value": values.values(), "standard_error_of_log": errors}, index=list(values))
-
-    @property
-    def withheld(self) -> str | None:
-        """Why there are no error bars, or None."""
-        return self.fit.withheld
-
-    def held_out(self) -> str:
-        """What the fit says of rows that were left out, as a sentence."""
-        from costmodel.calibration.holdout import leave_groups_out
-
-        return leave_groups_out(self._problem).sentence()
-
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Fitted over observed, the line of equality from which residuals are read, and the 90 % interval of a new
-        row.
-        """
-        from costmodel.report import plots
-
-        return plots.calibration(self, ax=ax)
-
-    def __repr__(self) -> str:
-        spread = f"{100 * self.fit.root_mean_square:.0f} %"
-        return f"<Calibration {self.name}: {len(self.fit.residuals)} rows, residual {spread}>"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Calibration) and self.name == other.name and self.points.equals(other.points)
-
-    __hash__ = None  # type: ignore[assignment]  # equal by content, so it has no hash
-
-    def _repr_html_(self) -> str:
-        return f"<p>{self.title}: {self.held_out()}</p>{self.parameters._repr_html_()}"
-
-
-@_named
-def parameters(machine: str) -> pandas.DataFrame:
-    """Every cost parameter of a machine by name: `median`, `low`, `high` (90 %), `factor` (how far either way), `unit`,
-    rule.
-
-    `extrapolated` marks a prior by a named rule; a parameter that no rule gives has no median, and its `rule` is the
-    gap. Raises UnknownName.
-
-    >>> bool(parameters("epyc-7763-2s").extrapolated["line_valid_s"])
-    True
-    """
-    known = parameters_of(load(), load().machine(machine).id)
-    rows = [
-        {
-            "name": name,
-            **{part: getattr(entry.distribution, part) for part in ("median", "low", "high")},
-            "factor": math.sqrt(entry.distribution.high / entry.distribution.low)
-            if entry.distribution.low > 0
-            else math.nan,
-            "unit": entry.unit,
-            "extrapolated": entry.extrapolated,
-            "rule": entry.rule,
-            "sources": ", ".join(entry.sources),
-        }
-        for name, entry in known.parameters.items()
-    ]
-    rows += [{"name": name, "rule": f"missing: {gap}"} for name, gap in known.missing.items()]
-    return pandas.DataFrame(rows).set_index("name").sort_index()
-
-
-@_named
-def host(name: str) -> Host:
-    """A host that `costmodel measure` measured: data/hosts, and those under COSTMODEL_HOSTS. Raises UnknownName.
-
-    >>> sorted(set(host("epyc-genoa-4cpu-vm").line_times(points=2).lines))
-    ['absent', 'clean', 'dirty']
-    """
-    return Host(load().host(name))
-
-
-class Host:
-    """A measured host: its time per flushed line with intervals (`line_times`, `plot`) and what held-out data say."""
-
-    def __init__(self, profile: Profile) -> None:
-        self.profile = profile
-
-    @_named
-    def line_times(self, instruction: str = "CLFLUSHOPT", points: int = 41) -> pandas.DataFrame:
-        """Seconds per line over the range, by the state of the lines: the 90 % interval of a new run's median.
-
-        Columns `instruction`, `lines` (dirty, clean, absent), `range_bytes`, `median`, `low`, `high`, `unit`, on 4 KiB
-        pages. Raises UnknownName for an instruction that was not measured.
-        """
-        from costmodel.calibration.host_flush import DEFAULT_PAGE, FlushModel, cells_of
-
-        flushes = FlushModel(cells_of(self.profile))
-        kinds = {kind: cells for kind, cells in flushes.by_kind.items() if kind[2] == DEFAULT_PAGE}
-        if instruction not in {kind[0] for kind in kinds}:
-            raise UnknownName("measured instruction", instruction, {kind[0] for kind in kinds})
-        rows = []
-        for (own, state, _), cells in sorted(kinds.items()):
-            if own != instruction:
-                continue
-            for size in logspace(cells[0].range_bytes, cells[-1].range_bytes, points).clip(max=cells[-1].range_bytes):
-                guess = flushes.predict(own, state, float(size))
-                told = {"median": guess.line_s, "low": guess.low_s, "high": guess.high_s, "unit": "s"}
-                rows.append({"instruction": own, "lines": state, "range_bytes": size, **told})
-        return pandas.DataFrame(rows)
-
-    @property
-    def held_out(self) -> pandas.DataFrame:
-        """How well times that were left out are predicted: errors as fractions, and how many lay in their interval."""
-        from costmodel.calibration.holdout import held_out
-
-        return pandas.DataFrame([vars(trial) for trial in held_out(self.profile)]).set_index("what")
-
-    def plot(self, instruction: str = "CLFLUSHOPT", ax: Axes | None = None) -> Axes:
-        """`line_times` with their bands, each state of the lines named at its end."""
-        from costmodel.report import plots
-
-        ax = plots.lines(self.line_times(instruction), "range_bytes", "lines", ax)
-        ax.set(ylabel=f"{instruction}, time per line", title=self.profile.id)
-        return ax
-
-    def __repr__(self) -> str:
-        return f"<Host {self.profile.id}, measured {self.profile.measured_on}>"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Host) and self.profile.id == other.profile.id
-
-    __hash__ = None  # type: ignore[assignment]  # equal by content, so it has no hash
-
-
-def scoreboard(*sections: str) -> pandas.DataFrame:
-    """Whether the model is right, row by row: `section`, `what`, `figure`, `verdict` and its details, by id.
-
-    Where held-out values were predicted, `covered` of `n` lay in their 90 % interval. Sections are those of `costmodel
-    validate`, all if none is named. Raises UnknownName.
-
-    >>> set(scoreboard("formulas").verdict)
-    {'pass'}
-    """
-    from costmodel.validation import scoreboard as board
-
-    rows = [
-        {"section": section.id, **row.model_dump(exclude={"details"}), "covered": None, "n": None, **row.details}
-        for section in board.build(load(), sections).sections
-        for row in section.rows
-    ]
-    return pandas.DataFrame(rows).set_index("id")
-
-
-def simulations(*families: str) -> pandas.DataFrame:
-    """Formula against discrete-event simulation, a row for each setting and output, as they were last compared.
-
-    `simulated` with its 95 % interval, `formula`, their `ratio`, and the `finding`: agrees, beyond a stated limit, or
-    wrong. `families` of settings are those of the column `family`, all if none is named. Raises UnknownName.
-    """
-    from costmodel.validation import simulation
-
-    compared = simulation.read(load().root)
-    for name in families:
-        if name not in (known := {found.family for found in compared}):
-            raise UnknownName("family of simulated settings", name, known)
-    fields = ("family", "setting", "output", "simulated", "low", "high", "formula")
-    rows = [
-        {
-            **{name: getattr(found, name) for name in fields},
-            "ratio": found.formula / found.simulated,
-            "finding": "agrees" if found.agrees else "beyond a stated limit" if found.limit else "wrong",
-            "limit": found.limit,
-        }
-        for found in compared
-        if not families or found.family in families
-    ]
-    return pandas.DataFrame(rows)

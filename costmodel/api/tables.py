@@ -1,0 +1,152 @@
+"""What is known, as frames: measurements, machines, workloads, guests, triggers, strategies, and whether the model is right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas
+
+from costmodel.errors import UnknownName
+from costmodel.evidence import machine_input
+from costmodel.evidence.store import load
+
+
+def _table(records: Sequence[object], *left_out: str) -> pandas.DataFrame:
+    """Dataclass records as a frame by id; sets and tuples as texts."""
+    rows = [{name: value for name, value in vars(record).items() if name not in left_out} for record in records]
+    plain = [{name: _cell(value) for name, value in row.items()} for row in rows]
+    return pandas.DataFrame(plain).set_index("id")
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, dict):
+        value = [name for name, holds in value.items() if holds]
+    return (
+        ", ".join(map(str, sorted(value) if isinstance(value, frozenset) else value))
+        if isinstance(value, frozenset | tuple | list)
+        else value
+    )
+
+
+def measurements() -> pandas.DataFrame:
+    """Every published number, by its id: value as written and in SI (`si`, `si_unit`), conditions, source, quote.
+
+    >>> bool((measurements().query("term == 'whole_cache'").si > 0).all())
+    True
+    """
+    return _table(list(load().measurements.values()))
+
+
+def machines() -> pandas.DataFrame:
+    """Catalogued machines and measured hosts, by id: topology, cache sizes in bytes, features.
+
+    >>> int(machines().logical_cpus["epyc-7763-2s"])
+    256
+    """
+    return _table(list(load().machines.values()), "provenance", "missing", "features_off")
+
+
+def machine(name: str) -> str:
+    """The id of a machine by its marketing name, by a file of lscpu, lscpu -J, /proc/cpuinfo, cpuid -r or lstopo, or of
+    `this` host; from then on `case()` and `machines()` know it. Raises UnknownName or BadInput.
+
+    >>> machine("EPYC 9754")
+    'epyc-9754-1s'
+    >>> int(machines().domains["epyc-9754-1s"])
+    16
+    """
+    return machine_input.told(name).id
+
+
+def workloads() -> pandas.DataFrame:
+    """Catalogued workloads, by id: the guest, the number of VMs, and the triggers that each pulls."""
+    rows = [
+        {
+            "id": entry.id,
+            "title": entry.title,
+            "vcpus": int(entry.vcpus.value),
+            "resident_bytes": entry.resident_bytes.value,
+            "vms": entry.vms.value,
+            "triggers": ", ".join(pulled.trigger for pulled in entry.triggers),
+            "description": entry.description,
+        }
+        for entry in load().workloads.values()
+    ]
+    return pandas.DataFrame(rows).set_index("id")
+
+
+def guests() -> pandas.DataFrame:
+    """Guest types by id: vendor, the properties that decide about flushes, what the CPU needs."""
+    from costmodel.kvm.catalog import GUESTS
+
+    return _table(list(GUESTS.values()))
+
+
+def triggers() -> pandas.DataFrame:
+    """Events at which a flush may be due, by id, with the properties that decide about it."""
+    from costmodel.kvm.catalog import TRIGGERS
+
+    return _table(list(TRIGGERS.values()))
+
+
+def strategies() -> pandas.DataFrame:
+    """Ways to flush, or not to, by id: instruction, scope, where merged, source."""
+    from costmodel.kvm.catalog import STRATEGIES
+
+    return _table(list(STRATEGIES.values()))
+
+
+def kernels() -> list[str]:
+    """The catalogued kernel ranges, oldest first; `case(kernel=...)` takes any version inside them.
+
+    >>> kernels()[-1] == case("sev", "epyc-7763-2s").scenario.kernel
+    True
+    """
+    from costmodel.kvm.kernels import KERNELS
+
+    return list(KERNELS)
+
+
+def scoreboard(*sections: str) -> pandas.DataFrame:
+    """Whether the model is right, row by row: `section`, `what`, `figure`, `verdict` and its details, by id.
+
+    Where held-out values were predicted, `covered` of `n` lay in their 90 % interval. Sections are those of `costmodel
+    validate`, all if none is named. Raises UnknownName.
+
+    >>> set(scoreboard("formulas").verdict)
+    {'pass'}
+    """
+    from costmodel.validation import scoreboard as board
+
+    rows = [
+        {"section": section.id, **row.model_dump(exclude={"details"}), "covered": None, "n": None, **row.details}
+        for section in board.build(load(), sections).sections
+        for row in section.rows
+    ]
+    return pandas.DataFrame(rows).set_index("id")
+
+
+def simulations(*families: str) -> pandas.DataFrame:
+    """Formula against discrete-event simulation, a row for each setting and output, as they were last compared.
+
+    `simulated` with its 95 % interval, `formula`, their `ratio`, and the `finding`: agrees, beyond a stated limit, or
+    wrong. `families` of settings are those of the column `family`, all if none is named. Raises UnknownName.
+    """
+    from costmodel.validation import simulation
+
+    compared = simulation.read(load().root)
+    for name in families:
+        if name not in (known := {found.family for found in compared}):
+            raise UnknownName("family of simulated settings", name, known)
+    fields = ("family", "setting", "output", "simulated", "low", "high", "formula")
+    rows = [
+        {
+            **{name: getattr(found, name) for name in fields},
+            "ratio": found.formula / found.simulated,
+            "finding": "agrees" if found.agrees else "beyond a stated limit" if found.limit else "wrong",
+            "limit": found.limit,
+        }
+        for found in compared
+        if not families or found.family in families
+    ]
+    return pandas.DataFrame(rows)
