@@ -2,7 +2,7 @@
 
 # mypy: ignore-errors
 
-SOURCES = "31a52eb68cf25757"
+SOURCES = "15b934217966772b"
 
 import numpy
 
