@@ -24,6 +24,7 @@ from costmodel.formulas import generated
 from costmodel.hashing import files_hash, value_hash, write_beside
 
 CHUNK_POINTS = 16_384
+FLOAT64 = numpy.dtype(float)
 GENERATED = Path(__file__).with_name("generated.py")
 HEAD = """\"\"\"One numpy function per formula and per partial derivative: printed by `make formulas`, not written by hand.\"\"\"
 
@@ -62,10 +63,15 @@ def _code() -> bytes:
 
 
 def _call(function: str, arguments: dict[str, object]) -> numpy.ndarray:
-    floats = {name: numpy.asarray(value, dtype=float) for name, value in arguments.items()}
+    floats = {name: _float64(value) for name, value in arguments.items()}
     result = getattr(_module(), function)(**floats)
     shape = numpy.broadcast(*floats.values()).shape
     return result if numpy.shape(result) == shape else numpy.broadcast_to(result, shape)
+
+
+def _float64(value: object) -> numpy.ndarray:
+    is_one = type(value) is numpy.ndarray and value.dtype == FLOAT64
+    return value if is_one else numpy.asarray(value, dtype=FLOAT64)  # type: ignore[return-value]  # asked for above
 
 
 def value(formula: str, /, **arguments: object) -> numpy.ndarray:

@@ -68,6 +68,13 @@ PROTECTION = ("PROTECTION_VMA", "PROTECTION_PAGE")
 _TOKEN = re.compile(r"\s*(&&|\|\||!|\(|\)|[A-Za-z_][A-Za-z0-9_]*)")
 
 
+@lru_cache(maxsize=1)
+def _told() -> tuple[tuple[tuple[str, str], ...], dict[str, bool]]:
+    """Predicates that a feature of the machine tells, each with that feature, and those that every kernel tells."""
+    of_features = tuple((one.id, one.feature) for one in PREDICATES.values() if one.feature)
+    return of_features, {one.id: one.every_kernel for one in PREDICATES.values() if one.every_kernel is not None}
+
+
 def known(
     guest_id: str,
     trigger_id: str,
@@ -90,8 +97,8 @@ def known(
     mask = g.has("asid_keyed") and (masked or here >= KERNELS[MASK_KERNEL])
     flushes = here >= KERNELS[STABLE_HOOK]
     in_place = here >= KERNELS[SOURCE_FLUSH_KERNEL]
-    facts = {one.id: bool(features.get(one.feature, False)) for one in PREDICATES.values() if one.feature}
-    facts |= {one.id: one.every_kernel for one in PREDICATES.values() if one.every_kernel is not None}
+    of_features, of_kernels = _told()
+    facts = {id: bool(features.get(feature, False)) for id, feature in of_features} | of_kernels
     facts |= {
         "cpumask_complete": mask,
         "cpumask_monotonic": True,
