@@ -52,7 +52,6 @@ def data(tmp_path):
     """A writable copy of data/ whose description is current."""
     root = tmp_path / "data"
     shutil.copytree(paths.data_dir(), root)
-    package.main([str(root)])
     return root
 
 

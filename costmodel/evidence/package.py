@@ -10,6 +10,8 @@ import hashlib
 import io
 import json
 import sys
+from functools import lru_cache
+from itertools import zip_longest
 from pathlib import Path
 
 from costmodel.errors import BadInput
@@ -40,9 +42,13 @@ def describe(root: Path) -> dict[str, object]:
 
 
 def _resource(path: Path, root: Path) -> dict[str, object]:
-    content = path.read_bytes()
-    relative = path.relative_to(root).as_posix()
-    kind = path.suffix.removeprefix(".")
+    return dict(_described(path.relative_to(root).as_posix(), path.read_bytes()))
+
+
+@lru_cache(maxsize=256)
+def _described(relative: str, content: bytes) -> dict[str, object]:
+    """The entry of one file, made once for what it holds."""
+    kind = Path(relative).suffix.removeprefix(".")
     resource: dict[str, object] = {
         "name": relative.lower().replace("/", "-").replace(".", "-").replace("_", "-"),
         "path": relative,
@@ -54,11 +60,11 @@ def _resource(path: Path, root: Path) -> dict[str, object]:
         "sources": OWN_SOURCES,
     }
     if kind == "csv":
-        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8"), newline=""), restval=""))
+        header, *rows = csv.reader(io.StringIO(content.decode("utf-8"), newline=""))
         resource["profile"] = "tabular-data-resource"
-        columns = rows[0] if rows else ()
-        resource["schema"] = {"fields": [_field(name, [row[name] for row in rows]) for name in columns]}
-        titles = sorted({row["source_title"] for row in rows if row.get("source_title")})
+        columns = dict(zip(header, zip_longest(*rows, fillvalue=""), strict=False)) if rows else {}
+        resource["schema"] = {"fields": [_field(name, list(cells)) for name, cells in columns.items()]}
+        titles = sorted(set(columns.get("source_title", ())) - {""})
         resource["sources"] = [{"title": title} for title in titles] or OWN_SOURCES
     return resource
 
