@@ -4,6 +4,7 @@ from boot logs.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +13,7 @@ from itertools import product
 import numpy
 from numpy.typing import ArrayLike
 
+from costmodel import cache
 from costmodel.calibration.distribution import Distribution, loguniform, tabulated
 from costmodel.calibration.fit import Fit, Problem, Unknown, fit
 from costmodel.errors import stated
@@ -261,15 +263,30 @@ def usable_rendezvous(rows: Iterable[Rendezvous]) -> list[Rendezvous]:
 
 @lru_cache(maxsize=64)
 def bounded(rows: tuple[Rendezvous, ...], anchor_s: float, factor: float, deviation: float, freedom: int) -> Bounded:
-    """Prior and posterior from the logs.
+    """Prior and posterior from the logs, from the user's cache where the same logs were asked before.
 
     `anchor_s`: Intel's cost per line of capacity. `factor`: how far above it the prior reaches. `deviation`: standard
     deviation of the logarithm between machines, known with `freedom` degrees of freedom.
     """
+    used = usable_rendezvous(rows)
+    before = loguniform(anchor_s * 10.0**-DECADES_BELOW, anchor_s * factor)
+
+    def as_json() -> bytes:
+        return json.dumps([one.model_dump() for one in _posterior(used, before, deviation, freedom)]).encode()
+
+    said = [(row.id, row.method, row.line_of_all_s, row.flushes) for row in used]
+    key = cache.key_of([said, before.a, before.b, deviation, freedom], ["calibration"])
+    empty, valid = (Distribution.model_validate(one) for one in json.loads(cache.recall("rendezvous", key, as_json)))
+    return Bounded(before=before, empty=empty, valid=valid, used=tuple(row.id for row in used))
+
+
+def _posterior(
+    used: list[Rendezvous], before: Distribution, deviation: float, freedom: int
+) -> tuple[Distribution, Distribution]:
+    """What the logs leave of the prior `before` on the cost of an empty line and on that of a valid one."""
     from scipy.special import stdtr
 
-    used = usable_rendezvous(rows)
-    low, high = anchor_s * 10.0**-DECADES_BELOW, anchor_s * factor
+    low, high = before.a, before.b
     grid = numpy.geomspace(low, high, round(POINTS_PER_DECADE * numpy.log10(high / low)) + 1)
     empty_s, valid_s = grid[:, None], grid[None, :]
     likelihood = numpy.ones((len(grid), len(grid)))
@@ -283,12 +300,8 @@ def bounded(rows: tuple[Rendezvous, ...], anchor_s: float, factor: float, deviat
             for share in shares
         ]
         likelihood = likelihood * (sum(below) / len(below))
-    return Bounded(
-        before=loguniform(low, high),
-        empty=_one_more(grid, likelihood.sum(axis=1), deviation, freedom),
-        valid=_one_more(grid, likelihood.sum(axis=0), deviation, freedom),
-        used=tuple(row.id for row in used),
-    )
+    empty, valid = (_one_more(grid, likelihood.sum(axis=axis), deviation, freedom) for axis in (1, 0))
+    return empty, valid
 
 
 def _one_more(grid: numpy.ndarray, weight: numpy.ndarray, deviation: float, freedom: int) -> Distribution:
