@@ -50,7 +50,7 @@ def generated_source() -> str:
 
 @lru_cache(maxsize=1)
 def _module() -> ModuleType:
-    if generated.SOURCES == sources_hash():
+    if sources_hash() == generated.SOURCES:
         return generated
     module = ModuleType("costmodel_compiled_formulas")
     exec(marshal.loads(cache.recall("formulas", cache.key_of([], ["formulas"]), _code)), module.__dict__)

@@ -7,6 +7,7 @@ from costmodel.decision.recommend import not_applicable
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import GUESTS, STRATEGIES
 from costmodel.report.recommendation import render
+from tests.samples import sampled
 
 EVIDENCE = load()
 MERGEABLE = {"vmm": "other", "pinned": False, "mergeable": True}
@@ -19,7 +20,7 @@ ALL = [
 ]
 
 
-@pytest.mark.parametrize(("guest", "machine"), ALL)
+@pytest.mark.parametrize(("guest", "machine"), sampled(ALL, 8))
 def test_the_headline_names_a_trigger_of_the_workload(answer, guest, machine):
     result = answer(guest, machine, workload="ksm-default")
     assert result.headline_trigger in {"ksm_write_protect", "ksm_replace_page"}

@@ -16,6 +16,7 @@ from costmodel.measure.journal import Changes, State, changing
 from costmodel.measure.probe import Skipped
 from costmodel.measure.signals import Interrupted, Signals
 from tests.measure.false_kernel import FalseSystem, contents, make_a_run, tree
+from tests.samples import sampled
 
 PROGRAM = Path(__file__).with_name("false_kernel.py")
 REPOSITORY = PROGRAM.parents[2]
@@ -78,7 +79,7 @@ def points():
     return [(draw.random(), KILLS[n % 4], draw.random() < 0.5) for n in range(30)]
 
 
-@pytest.mark.parametrize(("share", "number", "mounted"), points())
+@pytest.mark.parametrize(("share", "number", "mounted"), sampled(points(), 5))
 def test_a_killed_run_leaves_nothing(tmp_path, calls, share, number, mounted):
     """After HUP, TERM and INT at once, after KILL once the next run has started."""
     root = tree(tmp_path / "root", mounted)
