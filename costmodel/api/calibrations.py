@@ -1,4 +1,5 @@
-"""How parameters came about: the least-squares fits to published rows, what a machine was given, hosts that were measured."""
+"""How parameters came about: the least-squares fits to published rows, what a machine was given, hosts that were
+measured."""
 
 from __future__ import annotations
 

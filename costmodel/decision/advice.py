@@ -335,12 +335,12 @@ def pinned_scan_advice(studies: Sequence[Study]) -> list[Advice]:
 
 
 GOES_ON = (
-    "the scan flushes for pages that it then leaves alone, and as it updates nothing it walks up to 8 ranges in a pass and "
-    "gets no hint faults from that memory"
+    "the scan flushes for pages that it then leaves alone, and as it updates nothing it walks up to 8 ranges in a "
+    "pass and gets no hint faults from that memory"
 )
 MARKS = (
-    "the scan flushes for pages that cannot migrate: up to v6.18 it marks pinned huge pages all the same, each for a hint "
-    "fault whose migration fails"
+    "the scan flushes for pages that cannot migrate: up to v6.18 it marks pinned huge pages all the same, each for a "
+    "hint fault whose migration fails"
 )
 NOT_IN_WORKLOAD = "this workload has no such scans; with NUMA balancing on, the host makes them all the same"
 

@@ -189,10 +189,9 @@ NUMA_RATE = Formula(
     source="task_tick_numa(): a thread's stamp moves on by the period, task_numa_work(): and by 32 * diff; one pass "
     "per numa_scan_period and mm",
     validity="a ceiling: a thread that loses its turn to scan waits for another period, so that passes come up to two "
-    "periods per vCPU later (8 vCPUs, 0.1 s, 13 ms per pass: 10 passes a second against 8.7 simulated; numa_rate_at_least "
-    "says 8.0); one range_start "
-    "per range (>= v6.12; up to v6.11 two where a range straddles 1 GiB); memory without hint faults is scanned less after its "
-    "first two scans (vma_is_accessed())",
+    "periods per vCPU later (8 vCPUs, 0.1 s, 13 ms per pass: 10 passes a second against 8.7 simulated; "
+    "numa_rate_at_least says 8.0); one range_start per range (>= v6.12; up to v6.11 two where a range straddles 1 "
+    "GiB); memory without hint faults is scanned less after its first two scans (vma_is_accessed())",
 )
 NUMA_RATE_AT_LEAST = Formula(
     id="numa_rate_at_least",

@@ -65,7 +65,8 @@ USUAL = re.compile(
     re.ASCII,
 )
 SECONDS = re.compile(r"\d{1,10}\.\d{6}(?:\d{3})?", re.ASCII)
-"""What nearly every line of nearly every trace ends in, read without EVENT_LINE for speed; perf script -F without `event`
+"""What nearly every line of nearly every trace ends in, read without EVENT_LINE for speed; perf script -F without
+`event`
 writes no name before the text, which no other event has.
 """
 PRINTED = "mmu notifier unmap "

@@ -146,9 +146,9 @@ def _snp_slower(s: Studies) -> tuple[str, Interval, bool]:
     others = s.bill("sev-snp", DEFAULT_WORKLOAD, SCAN, "CLFLUSHOPT_UVA").others_s
     busy = _draws(ranged.rate_per_s * ranged.priced.time_s)
     text = (
-        f"the guest's thread waits {_text(times[0])} for CLFLUSHOPT over a NUMA balancing range, {_text(times[1])} for "
-        f"WBINVD: longer in {100 * longer:.0f} % of the draws; at most {_text(busy)} of the time of the vCPU that scans; "
-        f"everyone else pays {_text(others)}"
+        f"the guest's thread waits {_text(times[0])} for CLFLUSHOPT over a NUMA balancing range, {_text(times[1])} "
+        f"for WBINVD: longer in {100 * longer:.0f} % of the draws; at most {_text(busy)} of the time of the vCPU that "
+        f"scans; everyone else pays {_text(others)}"
     )
     return text, busy, others.high == 0
 
@@ -182,8 +182,8 @@ def _placement(s: Studies) -> tuple[str, Interval, bool]:
     ranged = "CLFLUSHOPT_UVA"
     under, after = s.waits("under_mmu_lock", ranged), s.waits("after_srcu", ranged)
     text = (
-        f"a range flush of the scan under mmu_lock makes a fault wait {_text(under.fault_wait_mean_s)} on average, after "
-        f"SRCU {_text(after.fault_wait_mean_s)}; memslot updates wait {_text(after.memslot_wait_mean_s)} in both"
+        f"a range flush of the scan under mmu_lock makes a fault wait {_text(under.fault_wait_mean_s)} on average, "
+        f"after SRCU {_text(after.fault_wait_mean_s)}; memslot updates wait {_text(after.memslot_wait_mean_s)} in both"
     )
     ends = [
         getattr(under.fault_wait_mean_s, x) / getattr(after.fault_wait_mean_s, x) for x in ("low", "median", "high")
