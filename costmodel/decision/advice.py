@@ -329,7 +329,10 @@ def pinned_scan_advice(studies: Sequence[Study]) -> list[Advice]:
             saves_fraction=1.0 if known and saved is not None and float(numpy.median(saved)) > 0 else None,
             caveat="; ".join(filter(None, [_why(hit), "" if lost else NOT_IN_WORKLOAD])),
             status="RFC by Yan Zhao, 2023-08 (MMU_NOTIFIER_RANGE_NUMA, then .numa_protect()), not merged",
-            source="lkml.iu.edu/hypermail/linux/kernel/2308.1/03463.html; mm/mprotect.c change_pud_range() before folio_can_map_prot_numa(); kernel/sched/fair.c task_numa_work()",
+            source=(
+                "lkml.iu.edu/hypermail/linux/kernel/2308.1/03463.html; mm/mprotect.c change_pud_range() before "
+                "folio_can_map_prot_numa(); kernel/sched/fair.c task_numa_work()"
+            ),
         )
     ]
 

@@ -240,7 +240,10 @@ def stock_text(study: Study) -> str:
     if left is None or not cost.at_most or not float(numpy.median(_rate(cost))) > 0:
         return ""
     lasts_s = left / float(numpy.median(_rate(cost)))
-    return f"the guest has pages for {significant(left, 2)} of these events, which at that rate end after {quantity(lasts_s, 's')}"
+    return (
+        f"the guest has pages for {significant(left, 2)} of these events, which at that rate end after "
+        f"{quantity(lasts_s, 's')}"
+    )
 
 
 def measure_rate(lead: Study | None) -> str:

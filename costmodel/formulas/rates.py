@@ -169,8 +169,10 @@ NUMA_FLUSHES = Formula(
         "resident_bytes": Quantity("byte", "resident memory of the VM"),
         "numa_scan_size_bytes": Quantity("byte", "bytes per scan pass"),
     },
-    source="task_numa_work(): virtpages = pages * 8, which every range lowers, while pages is lowered only by a range in "
-    "which something was updated (row N17)",
+    source=(
+        "task_numa_work(): virtpages = pages * 8, which every range lowers, while pages is lowered only by a range in "
+        "which something was updated (row N17)"
+    ),
     validity="the notifier fires once per range, before its pages are looked at; one mapping that holds all memory",
 )
 NUMA_RATE = Formula(
@@ -199,10 +201,14 @@ NUMA_RATE_AT_LEAST = Formula(
     expression=f * k / (sympy.Max(period, (period + F * k * T_e) / n) + LATE_PERIODS * period / n),
     unit="1 / second",
     symbols=NUMA_RATE.symbols,
-    source="task_tick_numa(): a thread whose stamp is past while the mm's next scan is not yet due moves its stamp on by a "
-    "period and loses its turn",
-    validity="a pass comes at most two periods per vCPU later than numa_rate says: no simulated setting of 4 to 64 vCPUs, "
-    "periods of 0.1 and 0.94 s and passes of 1 us to 50 ms was more than 1.5 periods late; as numa_rate otherwise",
+    source=(
+        "task_tick_numa(): a thread whose stamp is past while the mm's next scan is not yet due moves its stamp on by "
+        "a period and loses its turn"
+    ),
+    validity=(
+        "a pass comes at most two periods per vCPU later than numa_rate says: no simulated setting of 4 to 64 vCPUs, "
+        "periods of 0.1 and 0.94 s and passes of 1 us to 50 ms was more than 1.5 periods late; as numa_rate otherwise"
+    ),
 )
 HOST_LOSS = Formula(
     id="host_loss",

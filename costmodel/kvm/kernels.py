@@ -194,7 +194,9 @@ def _of_upstream(build: Build) -> tuple[Candidate, ...]:
         raise BadInput(
             f"kernel {build.name[:40]} is older than v5.4, the oldest that was read",
             field="kernel",
-            remedy="give 5.4 for what that one does, or what uname -r prints: builds of RHEL 8 (4.18.0) are known by it",
+            remedy=(
+                "give 5.4 for what that one does, or what uname -r prints: builds of RHEL 8 (4.18.0) are known by it"
+            ),
         )
     if series > KERNELS[newest()].covers_to:
         raise BadInput(

@@ -140,7 +140,9 @@ def _rmpupdate(evidence: Evidence) -> Row:
         low=low,
         high=high,
         unit="s",
-        note=f"both from one author; the model knows row S01 ({quantity(one.si, 's')} a page) with a factor 3 either way",
+        note=(
+            f"both from one author; the model knows row S01 ({quantity(one.si, 's')} a page) with a factor 3 either way"
+        ),
     )
 
 
@@ -167,8 +169,10 @@ def _shutdown(seen: Measurement, kind: str, others: list[float]) -> Row:
     return Row(
         id=seen.id,
         what=f"TDX shut-down, {kind}, {significant(pages * PAGE_BYTES / 1e9, 3)} GB",
-        figure=f"{quantity(seen.si, 's')} published, {interval(middle / factor, middle, middle * factor, 's')} from the "
-        "time per page of the two others",
+        figure=(
+            f"{quantity(seen.si, 's')} published, {interval(middle / factor, middle, middle * factor, 's')} from the "
+            "time per page of the two others"
+        ),
         target="inside the 90 % interval of the two others",
         verdict=verdict,
         source=f"{seen.source_author}, {seen.source_date}",

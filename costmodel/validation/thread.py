@@ -119,7 +119,10 @@ def _blast(s: Studies) -> tuple[str, Interval, bool]:
     both = interval_of(cost.priced.stolen_s, "s", cost.extrapolated)
     ratio = _draws(cost.priced.stolen_s / mask.priced.stolen_s)
     cpus = s.case("sev", DEFAULT_WORKLOAD).machine.logical_cpus
-    text = f"one WBINVD on all {cpus} CPUs takes {_text(both)} of CPU time, {_text(ratio)} times that on {few} CPUs that ran"
+    text = (
+        f"one WBINVD on all {cpus} CPUs takes {_text(both)} of CPU time, {_text(ratio)} times that on {few} CPUs that "
+        "ran"
+    )
     return f"{text} a guest", ratio, True
 
 
@@ -208,7 +211,10 @@ def _triggers(s: Studies) -> tuple[str, Interval, bool]:
         )
         for workload, trigger in ((DEFAULT_WORKLOAD, SCAN), ("ksm-default", MERGE))
     )
-    text = f"host CPUs lost to WBINVD at most: {_text(scan)} under NUMA balancing, {_text(merge)} under KSM merges of a guest "
+    text = (
+        f"host CPUs lost to WBINVD at most: {_text(scan)} under NUMA balancing, {_text(merge)} under KSM merges of a "
+        "guest "
+    )
     text += "that is mergeable and not pinned"
     return f"{text}; numad's rate is not published: an axis", scan, merge.low >= _host_percent(s)
 
