@@ -73,7 +73,8 @@ def quantity(value: float, unit: str, digits: int = 2) -> str:
 def interval(
     low: float, median: float, high: float, unit: str, most: float | None = None, like: float | None = None
 ) -> str:
-    """Median and 90 % interval in one unit, with the digits that the width carries: one where it spans a factor of 4, else two.
+    """Median and 90 % interval in one unit, with the digits that the width carries: one where it spans a factor of 4,
+    else two.
 
     The unit is that of the upper end, so that no end has four digits where a larger unit has fewer; of an interval so
     wide that the median would be below a hundredth of it, the median's. Rounding never goes beyond `most`, the largest
@@ -89,7 +90,8 @@ def interval(
     '10 1/s'
     >>> interval(0.0003, 0.0008, 0.002, "s", like=0.0012)
     '0.8 [0.3, 2] ms'
-    >>> interval(4e-5, 8e-4, 1e-2, "s"), interval(7e-5, 7e-4, 6e-3, "1"), interval(1e-8, 1e-6, 1e-2, "s"), interval(0.0, 0.0, 6e-5, "s")
+    >>> interval(4e-5, 8e-4, 1e-2, "s"), interval(7e-5, 7e-4, 6e-3, "1"), interval(1e-8, 1e-6, 1e-2, "s"), interval(0.0,
+    0.0, 6e-5, "s")
     ('0.8 [0.04, 10] ms', '0.0007 [0.00007, 0.006]', '1 [0.01, 10000] us', '0 [0, 60] us')
     """
     if low == median == high == 0:
@@ -117,7 +119,8 @@ P_BOUNDS = (0.05, 0.95)
 def probability(share: float, *, extrapolated: bool) -> str:
     """A probability as text; at the bounds it says that it is one.
 
-    >>> probability(0.95, extrapolated=True), probability(0.95, extrapolated=False), probability(0.374, extrapolated=True)
+    >>> probability(0.95, extrapolated=True), probability(0.95, extrapolated=False), probability(0.374,
+    extrapolated=True)
     ('>= 0.95', '0.95', '0.37')
     """
     if extrapolated and share in P_BOUNDS:

@@ -6,7 +6,7 @@ a name that users shall have is also listed here and in `costmodel.__all__`.
 """
 
 from costmodel.api.arguments import logspace
-from costmodel.api.calibrations import FITS, Calibration, Host, calibrate, host, parameters
+from costmodel.api.calibrations import Calibration, Host, calibrate, host, parameters
 from costmodel.api.cases import COLUMNS, PARTS, SECTIONS, SWEEP_DRAWS, WAITS, Case, Recommendation, case, recommend
 from costmodel.api.formula import Catalogue, Formula, formulas
 from costmodel.api.tables import (
@@ -21,11 +21,12 @@ from costmodel.api.tables import (
     triggers,
     workloads,
 )
+from costmodel.calibration.calibrate import REGRESSIONS
 
 __all__ = [
     "COLUMNS",
-    "FITS",
     "PARTS",
+    "REGRESSIONS",
     "SECTIONS",
     "SWEEP_DRAWS",
     "WAITS",

@@ -1,4 +1,5 @@
-"""Keywords and numbers as a user types them, checked before anything is computed: near matches, sizes as text, grids."""
+"""Keywords and numbers as a user types them, checked before anything is computed: near matches, sizes as text,
+grids."""
 
 from __future__ import annotations
 

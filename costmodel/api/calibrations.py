@@ -1,4 +1,5 @@
-"""How parameters came about: the least-squares fits to published rows, what a machine was given, hosts that were measured."""
+"""How parameters came about: the least-squares fits to published rows, what a machine was given, hosts that were
+measured."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import numpy
 import pandas
 
 from costmodel.api.arguments import logspace, named
-from costmodel.calibration.calibrate import parameters_of
+from costmodel.calibration.calibrate import REGRESSIONS, parameters_of
 from costmodel.errors import UnknownName
 from costmodel.evidence.store import load
 
@@ -20,36 +21,25 @@ if TYPE_CHECKING:
     from costmodel.evidence.hosts import Profile
 
 
-FITS = {
-    "line_time": "latency of one flush, CLFLUSHOPT",
-    "line_time_clflush": "latency of one flush, CLFLUSH",
-    "range_length": "range length, linear",
-    "broadcast": "broadcast, linear",
-    "broadcast_tree": "broadcast, tree (rival)",
-    "broadcast_slowest": "broadcast, slowest of k late answers (rival)",
-}
-
-
 @named
 def calibrate(name: str) -> Calibration:
-    """The least-squares fit called `name` (FITS) to the published rows. Raises UnknownName.
+    """The least-squares fit called `name` (REGRESSIONS) to the published rows. Raises UnknownName.
 
     >>> bool((calibrate("line_time").points.fitted > 0).all())
     True
     """
-    from costmodel.calibration.calibrate import problems
     from costmodel.calibration.fit import fit
 
-    if name not in FITS:
-        raise UnknownName("fit", name, FITS)
-    return Calibration(name, fit(problems(load())[FITS[name]]))
+    if name not in REGRESSIONS:
+        raise UnknownName("fit", name, REGRESSIONS)
+    return Calibration(name, fit(REGRESSIONS[name].problem(load())))
 
 
 class Calibration:
     """A fit: `points` (observed, fitted, residual), `parameters`, `plot()`."""
 
     def __init__(self, name: str, result: Fit) -> None:
-        self.name, self.title, self.fit = name, FITS[name], result
+        self.name, self.title, self.fit = name, REGRESSIONS[name].title, result
 
     @property
     def points(self) -> pandas.DataFrame:

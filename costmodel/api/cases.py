@@ -55,16 +55,17 @@ PARTS = {
 }
 """Fields of a cost row and the `quantity` that a frame calls them; `cpu_time` is what one event takes from the host."""
 WAITS = {
-    "lock_busy_fraction": "lock_busy",
-    "in_progress_fraction": "in_progress",
-    "standstill_fraction": "standstill",
-    "fault_wait_mean_s": "fault_wait_mean",
-    "fault_wait_p99_s": "fault_wait_p99",
-    "faults_that_retry_fraction": "faults_that_retry",
-    "retry_mean_s": "retry_mean",
-    "memslot_wait_mean_s": "memslot_wait_mean",
-    "saturation_rate_per_s": "saturation_rate",
+    "lock_busy_fraction": ("lock_busy", "1"),
+    "in_progress_fraction": ("in_progress", "1"),
+    "standstill_fraction": ("standstill", "1"),
+    "fault_wait_mean_s": ("fault_wait_mean", "s"),
+    "fault_wait_p99_s": ("fault_wait_p99", "s"),
+    "faults_that_retry_fraction": ("faults_that_retry", "1"),
+    "retry_mean_s": ("retry_mean", "s"),
+    "memslot_wait_mean_s": ("memslot_wait_mean", "s"),
+    "saturation_rate_per_s": ("saturation_rate", "1/s"),
 }
+"""Fields of a row of waits: the `quantity` that a frame calls them, and its unit."""
 SWEEP_DRAWS = 512
 SECTIONS = (
     "answer",
@@ -255,7 +256,7 @@ class Case:
         """What waits for each flush, by the place of the hook: a frame of COLUMNS, `chosen`, `placement`, `here`,
         `note`.
 
-        Quantities: the values of WAITS, times in seconds, shares as fractions of 1. `chosen` and `here` mark the flush
+        Quantities: those of WAITS, times in seconds, shares as fractions of 1. `chosen` and `here` mark the flush
         and the place of this kernel; a wait without a bound has no median. Triggers without a rate have no rows: give
         one in `rates`, or several in `rate_per_s` (then at one trigger, by default the costliest, and a column
         `rate_per_s` more). Raises UnknownName or BadInput.
@@ -515,8 +516,7 @@ def _waits(study: Study) -> list[dict[str, object]]:
         known = {name: getattr(wait, name) for name in ("trigger", "strategy", "state", "placement", "here", "note")}
         known["chosen"] = wait.strategy == own
         marked = study.cost(wait.strategy).extrapolated
-        for field, name in WAITS.items():
-            unit = "1/s" if field.endswith("_per_s") else "s" if field.endswith("_s") else "1"
+        for field, (name, unit) in WAITS.items():
             rows.append({**known, "quantity": name, **_cells(getattr(wait, field), marked, unit)})
     return rows
 

@@ -1,4 +1,5 @@
-"""What is known, as frames: measurements, machines, workloads, guests, triggers, strategies, and whether the model is right."""
+"""What is known, as frames: measurements, machines, workloads, guests, triggers, strategies, and whether the model is
+right."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from functools import lru_cache
+from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
 from typing import cast
 
 import numpy
@@ -216,23 +216,57 @@ def variations(evidence: Evidence, machine: str) -> dict[str, ParameterSet]:
 # The calibration as a record: every fit with residual, held-out error, bias, coverage; every parameter of a machine.
 
 
-def problems(evidence: Evidence) -> dict[str, Problem]:
-    """The regressions on published rows by name; rivals of a form say so."""
-    return {
-        "latency of one flush, CLFLUSHOPT": anchors.line_time_problem(evidence, "CLFLUSHOPT"),
-        "latency of one flush, CLFLUSH": anchors.line_time_problem(evidence, "CLFLUSH"),
-        "range length, linear": anchors.range_shape_problem(evidence),
-        "broadcast, linear": anchors.broadcast_problem(evidence, "broadcast"),
-        "broadcast, tree (rival)": anchors.broadcast_problem(evidence, "broadcast_tree"),
-        "broadcast, slowest of k late answers (rival)": anchors.broadcast_problem(evidence, "broadcast_slowest"),
-    }
+@dataclass(frozen=True)
+class Regression:
+    """A form that is fitted to published rows; a `rival` is only shown beside the form that held-out rows chose."""
+
+    id: str
+    form: str
+    problem: Callable[[Evidence], Problem]
+    rival: bool = False
+
+    @property
+    def title(self) -> str:
+        return f"{self.form} (rival)" if self.rival else self.form
+
+
+REGRESSIONS = {
+    one.id: one
+    for one in (
+        Regression(
+            "line_time",
+            "latency of one flush, CLFLUSHOPT",
+            partial(anchors.line_time_problem, instruction="CLFLUSHOPT"),
+        ),
+        Regression(
+            "line_time_clflush",
+            "latency of one flush, CLFLUSH",
+            partial(anchors.line_time_problem, instruction="CLFLUSH"),
+        ),
+        Regression("range_length", "range length, linear", anchors.range_shape_problem),
+        Regression("broadcast", "broadcast, linear", partial(anchors.broadcast_problem, formula="broadcast")),
+        Regression(
+            "broadcast_tree",
+            "broadcast, tree",
+            partial(anchors.broadcast_problem, formula="broadcast_tree"),
+            rival=True,
+        ),
+        Regression(
+            "broadcast_slowest",
+            "broadcast, slowest of k late answers",
+            partial(anchors.broadcast_problem, formula="broadcast_slowest"),
+            rival=True,
+        ),
+    )
+}
 
 
 def fits(calibration: Calibration) -> list[dict[str, object]]:
     """One record per regression: values, residual, rank, error bars or why there are none, held-out errors."""
     records = [
-        _record(name, fit(problem), leave_groups_out(problem).sentence())
-        for name, problem in problems(calibration.evidence).items()
+        _record(one.title, fit(problem), leave_groups_out(problem).sentence())
+        for one in REGRESSIONS.values()
+        for problem in [one.problem(calibration.evidence)]
     ]
     for anchor in calibration.anchors:
         name = (

@@ -182,7 +182,8 @@ def _walk(calibration: Calibration, machine: Machine) -> list[Parameter]:
             "1",
             "how often the cores of a domain walk its valid lines (0 once, 1 each core)",
             fixed(0.0),
-            "a line that a WBINVD has dropped is valid for no other core; the logs cannot tell, and for WBNOINVD 1 is a rival",
+            "a line that a WBINVD has dropped is valid for no other core; the logs cannot tell, and for WBNOINVD 1 "
+            "is a rival",
             (),
             TIME_WBINVD,
             share=True,
@@ -214,15 +215,16 @@ def _intel_walk(calibration: Calibration) -> tuple[Parameter, ...]:
         _parameter(
             *EMPTY,
             lognormal(anchor_s(calibration), WALK_FACTOR),
-            f"Skylake-SP anchor, mostly empty caches: {min(values) * 1e9:.1f} to {max(values) * 1e9:.1f} ns/line over the "
-            "open geometry; log-normal, factor 3 either way",
+            f"Skylake-SP anchor, mostly empty caches: {min(values) * 1e9:.1f} to {max(values) * 1e9:.1f} ns/line over "
+            "the open geometry; log-normal, factor 3 either way",
             ("W01", "W02"),
             TIME_WBINVD,
         ),
         _parameter(
             *VALID,
             fixed(0.0),
-            "Intel's rows cannot tell a full cache from an empty one: the exponent is fitted to caches in use (W08, W09)",
+            "Intel's rows cannot tell a full cache from an empty one: the exponent is fitted to caches in use (W08, "
+            "W09)",
             ("W08", "W09"),
             TIME_WBINVD,
         ),

@@ -254,7 +254,10 @@ def _print_published(rows: list[dict]) -> None:
 
 
 @click.command(
-    help="Check every number in data/: source, unit, checksum, quote, use. Takes about 20 s; exit code 1 if one is wrong.",
+    help=(
+        "Check every number in data/: source, unit, checksum, quote, use. Takes about 20 s; exit code 1 if one is "
+        "wrong."
+    ),
     epilog="""\b
 Examples:
   costmodel audit

@@ -72,7 +72,9 @@ def guest_setup(command: Callable) -> Callable:
         click.option(
             "--noncoherent-dma",
             is_flag=True,
-            help="A device of the plain guest does DMA that bypasses the caches, such as a GPU: its WBINVD is executed.",
+            help=(
+                "A device of the plain guest does DMA that bypasses the caches, such as a GPU: its WBINVD is executed."
+            ),
         ),
         click.option(
             "--mergeable/--not-mergeable",
@@ -103,8 +105,10 @@ def scenario_numbers(command: Callable) -> Callable:
             multiple=True,
             metavar="TRIGGER=PER_S",
             callback=_rates,
-            help="Events per second that you measured at a trigger, or COUNT/SECONDS as counted; again for another. The "
-            "trigger `all` is every event at the guest's hook.",
+            help=(
+                "Events per second that you measured at a trigger, or COUNT/SECONDS as counted; again for another. "
+                "The trigger `all` is every event at the guest's hook."
+            ),
         ),
         click.option(
             "--event-fraction", type=click.FloatRange(0, 1), help="Share of scanned pages that cause an event."

@@ -17,8 +17,10 @@ GIVEN = click.Path(exists=True, dir_okay=False, path_type=Path, allow_dash=True)
 CLOCK_HZ = click.option(
     "--clock-hz",
     type=click.FloatRange(1.0, 1e12),
-    help="Counts per second of the trace clock, where times are whole numbers: 1e9 for ns, what `dmesg | grep tsc:` says for "
-    "x86-tsc.",
+    help=(
+        "Counts per second of the trace clock, where times are whole numbers: 1e9 for ns, what `dmesg | grep tsc:` "
+        "says for x86-tsc."
+    ),
 )
 
 

@@ -329,18 +329,21 @@ def pinned_scan_advice(studies: Sequence[Study]) -> list[Advice]:
             saves_fraction=1.0 if known and saved is not None and float(numpy.median(saved)) > 0 else None,
             caveat="; ".join(filter(None, [_why(hit), "" if lost else NOT_IN_WORKLOAD])),
             status="RFC by Yan Zhao, 2023-08 (MMU_NOTIFIER_RANGE_NUMA, then .numa_protect()), not merged",
-            source="lkml.iu.edu/hypermail/linux/kernel/2308.1/03463.html; mm/mprotect.c change_pud_range() before folio_can_map_prot_numa(); kernel/sched/fair.c task_numa_work()",
+            source=(
+                "lkml.iu.edu/hypermail/linux/kernel/2308.1/03463.html; mm/mprotect.c change_pud_range() before "
+                "folio_can_map_prot_numa(); kernel/sched/fair.c task_numa_work()"
+            ),
         )
     ]
 
 
 GOES_ON = (
-    "the scan flushes for pages that it then leaves alone, and as it updates nothing it walks up to 8 ranges in a pass and "
-    "gets no hint faults from that memory"
+    "the scan flushes for pages that it then leaves alone, and as it updates nothing it walks up to 8 ranges in a "
+    "pass and gets no hint faults from that memory"
 )
 MARKS = (
-    "the scan flushes for pages that cannot migrate: up to v6.18 it marks pinned huge pages all the same, each for a hint "
-    "fault whose migration fails"
+    "the scan flushes for pages that cannot migrate: up to v6.18 it marks pinned huge pages all the same, each for a "
+    "hint fault whose migration fails"
 )
 NOT_IN_WORKLOAD = "this workload has no such scans; with NUMA balancing on, the host makes them all the same"
 

@@ -185,7 +185,10 @@ def _walk(case: Scenario, cost: Total) -> str:
     ranges = ranges_per_pass(load, case) if load is not None and load.loop == "autonuma" else 1.0
     if ranges <= 1 or case.rate(cost.trigger) is not None:
         return ""
-    return f"from v6.19 on a pass over pinned memory, of which it can change nothing, flushes for each of {ranges:.0f} ranges"
+    return (
+        f"from v6.19 on a pass over pinned memory, of which it can change nothing, flushes for each of {ranges:.0f} "
+        "ranges"
+    )
 
 
 def _upstream(spans: Sequence[Span], trigger: str) -> list[Upstreamed]:

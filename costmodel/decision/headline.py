@@ -24,23 +24,25 @@ from costmodel.kvm.setup import contradictions
 from costmodel.numbers import ceiling, interval, probability, quantity, significant
 
 MEASURE_RATE = (
-    "perf stat -e kvm:kvm_unmap_hva_range -p PID_OF_THE_VMM -- sleep 300, and give it back as --rate all=COUNT/300; it "
-    "counts every cause in the threads of the VMM, and events that meet no memory slot and flush nothing; what ksmd, "
-    "khugepaged, kcompactd, kswapd and numad do to the guest is counted with -a in place of -p only, for every VM at once"
+    "perf stat -e kvm:kvm_unmap_hva_range -p PID_OF_THE_VMM -- sleep 300, and give it back as --rate all=COUNT/300; "
+    "it counts every cause in the threads of the VMM, and events that meet no memory slot and flush nothing; what "
+    "ksmd, khugepaged, kcompactd, kswapd and numad do to the guest is counted with -a in place of -p only, for every "
+    "VM at once"
 )
 """How a user gets the rate of his own guest: longer than the slowest scan period."""
 TELL_CAUSES_APART = (
-    "what was counted has no cause yet: perf record -g -e kvm:kvm_unmap_hva_range -a -- sleep 300, then perf script: task and call chain of an event name its "
-    "cause (task_numa_work: NUMA balancing scan; do_numa_page, compact_zone or kernel_migrate_pages: migration; ksmd; "
-    "khugepaged; kswapd or shrink_folio_list: swap-out; do_mprotect_pkey; unmap_vmas or madvise: munmap or discard); give "
-    "each back as --rate TRIGGER=COUNT/300"
+    "what was counted has no cause yet: perf record -g -e kvm:kvm_unmap_hva_range -a -- sleep 300, then perf script: "
+    "task and call chain of an event name its cause (task_numa_work: NUMA balancing scan; do_numa_page, compact_zone "
+    "or kernel_migrate_pages: migration; ksmd; khugepaged; kswapd or shrink_folio_list: swap-out; do_mprotect_pkey; "
+    "unmap_vmas or madvise: munmap or discard); give each back as --rate TRIGGER=COUNT/300"
 )
 """How to split a count of all events by what caused them."""
 UNKNOWN_CAUSE = "events of unknown cause at the hook"
 SCANNER_GOES_ON = (
-    "pinned memory: a NUMA balancing pass raises its notifier, then skips the pinned pages, and as nothing was updated "
-    "goes on to the next range, up to 8 in a pass (v6.19 on; before, for 4 KiB pages only); a ceiling that holds for the first "
-    "two scans of the memory: later it is scanned only where it was accessed or is forced (vma_is_accessed()), an area a pass"
+    "pinned memory: a NUMA balancing pass raises its notifier, then skips the pinned pages, and as nothing was "
+    "updated goes on to the next range, up to 8 in a pass (v6.19 on; before, for 4 KiB pages only); a ceiling that "
+    "holds for the first two scans of the memory: later it is scanned only where it was accessed or is forced "
+    "(vma_is_accessed()), an area a pass"
 )
 GUEST_WBINVD = " WBINVD that the guest executes is executed on the host as well, at a rate that nobody published."
 KSM_WORKLOAD = "ksm-default"
@@ -100,8 +102,8 @@ def sentence(
     chosen = STRATEGIES[lead.chosen.strategy]
     if chosen.instruction == "none" and not GUESTS[case.guest].has("encrypted"):
         return (
-            f"No flush: {lead.chosen.verdict.reason}. The zaps and TLB shoot-downs of invalidations are not modelled; NUMA "
-            "balancing off stops those of its scans for this guest too."
+            f"No flush: {lead.chosen.verdict.reason}. The zaps and TLB shoot-downs of invalidations are not modelled; "
+            "NUMA balancing off stops those of its scans for this guest too."
         ) + (GUEST_WBINVD if case.noncoherent_dma else "")
     if chosen.instruction == "none":
         return f"Nothing to do under this workload: {lead.chosen.verdict.reason}."
@@ -113,8 +115,9 @@ def sentence(
         return "Nothing to do under this workload: none of its events flushes memory of this guest."
     if _between_guests(lead):
         return (
-            f"Nothing to do: under this workload nothing flushes memory of this guest while it runs. {lead.trigger.title}, once "
-            f"for all guests that ended since the last one, takes {title_on(chosen.id, case)}, the only safe strategy there."
+            "Nothing to do: under this workload nothing flushes memory of this guest while it runs. "
+            f"{lead.trigger.title}, once for all guests that ended since the last one, takes "
+            f"{title_on(chosen.id, case)}, the only safe strategy there."
         )
     first = upgrades[0].title if upgrades else f"Keep {title_on(chosen.id, case)} (what {case.version} does)"
     if upgrades and (upgrades[0].saves_fraction or 0) > ENOUGH:
@@ -174,8 +177,8 @@ def cost_text(lead: Study | None, studies: Sequence[Study]) -> str:
         if other is None or other.chosen is None:
             return "0 (no flush)"
         return (
-            f"0 (no flush); outside this workload the costliest flush is {title_on(other.chosen.strategy, other.scenario)}: "
-            f"{_flush_text(other, studies)}"
+            "0 (no flush); outside this workload the costliest flush is "
+            f"{title_on(other.chosen.strategy, other.scenario)}: {_flush_text(other, studies)}"
         )
     return _flush_text(lead, studies)
 
@@ -237,7 +240,10 @@ def stock_text(study: Study) -> str:
     if left is None or not cost.at_most or not float(numpy.median(_rate(cost))) > 0:
         return ""
     lasts_s = left / float(numpy.median(_rate(cost)))
-    return f"the guest has pages for {significant(left, 2)} of these events, which at that rate end after {quantity(lasts_s, 's')}"
+    return (
+        f"the guest has pages for {significant(left, 2)} of these events, which at that rate end after "
+        f"{quantity(lasts_s, 's')}"
+    )
 
 
 def measure_rate(lead: Study | None) -> str:
@@ -355,8 +361,8 @@ def _saturation(study: Study, strategy: str) -> str | None:
     ]
     who = f"{events_of(study)}, {strategy}"
     tail = (
-        f"events that do not wait would saturate it at {interval(low, middle, high, '1')} per second; 1 % of the host is lost at "
-        f"{quantity(losses[0], '1')} per second, 10 % at {quantity(losses[1], '1')}"
+        f"events that do not wait would saturate it at {interval(low, middle, high, '1')} per second; 1 % of the host "
+        f"is lost at {quantity(losses[0], '1')} per second, 10 % at {quantity(losses[1], '1')}"
     )
     if cost.closed:
         low, middle, high = _ends(cost.rate_per_s)
@@ -395,8 +401,8 @@ def assumptions(case: Scenario, studies: Sequence[Study]) -> list[str]:
         )
     if any(s.chosen and s.cost(s.chosen.strategy).at_most for s in studies):
         lines.append(
-            "rates are ceilings from the kernel's tunables (shortest scan period, no work but the flush slows the trigger); "
-            "the floor takes the longest scan period, and of a scanner that need not change a page nothing"
+            "rates are ceilings from the kernel's tunables (shortest scan period, no work but the flush slows the "
+            "trigger); the floor takes the longest scan period, and of a scanner that need not change a page nothing"
         )
     if case.trigger_of_all is not None and any(case.stands_for_all(study.trigger.id) for study in studies):
         lines.append(
@@ -457,8 +463,9 @@ def merging_error(case: Scenario, studies: Sequence[Study], evidence: Evidence) 
         if high == 0:
             price = f"that costs nothing here, as {costs[0].never or 'this kernel flushes nothing at it'}"
     return [
-        "configuration error: the memory is marked MADV_MERGEABLE although it is encrypted: ciphertext differs by physical "
-        f"address, so merges gain nothing, yet shared and untouched pages compare equal and are flushed for; {price}"
+        "configuration error: the memory is marked MADV_MERGEABLE although it is encrypted: ciphertext differs by "
+        "physical address, so merges gain nothing, yet shared and untouched pages compare equal and are flushed for; "
+        f"{price}"
     ]
 
 
@@ -487,8 +494,8 @@ def warnings(case: Scenario, studies: Sequence[Study], evidence: Evidence) -> li
         found.append(f"{NO_WBNOINVD}: the kernel executes WBINVD wherever WBNOINVD stands here")
     if case.noncoherent_dma:
         found.append(
-            "KVM executes the guest's WBINVD on the CPUs that its vCPU ran on since its last one: at most those that ran the guest, "
-            "all of which are counted"
+            "KVM executes the guest's WBINVD on the CPUs that its vCPU ran on since its last one: at most those that "
+            "ran the guest, all of which are counted"
         )
     elif not GUESTS[case.guest].has("encrypted"):
         found.append(
@@ -496,16 +503,16 @@ def warnings(case: Scenario, studies: Sequence[Study], evidence: Evidence) -> li
         )
     if case.noncoherent_dma:
         found.append(
-            "the mask of a guest's WBINVD is that of one vCPU, and each WBINVD empties it: --cpus-that-ran is on how many CPUs "
-            "the vCPU ran since its last one, and all CPUs is the most"
+            "the mask of a guest's WBINVD is that of one vCPU, and each WBINVD empties it: --cpus-that-ran is on how "
+            "many CPUs the vCPU ran since its last one, and all CPUs is the most"
         )
     if not GUESTS[case.guest].has("upstream"):
         found.append(f"{GUESTS[case.guest].title}: {GUESTS[case.guest].note}")
     if case.machine.features_off:
         found.append(
-            f"{', '.join(case.machine.features_off)}: switched off in what was read of this machine, though another of the "
-            "same silicon has it: look into /proc/cpuinfo of your host; if it is off there, the BIOS turns it on, and in a "
-            "virtual machine its hypervisor hides it"
+            f"{', '.join(case.machine.features_off)}: switched off in what was read of this machine, though another "
+            "of the same silicon has it: look into /proc/cpuinfo of your host; if it is off there, the BIOS turns it "
+            "on, and in a virtual machine its hypervisor hides it"
         )
     lost: dict[str, list[str]] = {}
     for study in studies:

@@ -61,8 +61,8 @@ def _shared(study: Study, strategy: str) -> list[VariantRow]:
     )
     exposed = float(numpy.median(rate) * DEFERRED_S) * range_fraction(study.scenario, study.trigger.id)
     harm = (
-        f"about {quantity(min(1.0, exposed) * study.scenario.resident_bytes, 'B')} of guest memory could be in use again "
-        "before its flush"
+        f"about {quantity(min(1.0, exposed) * study.scenario.resident_bytes, 'B')} of guest memory could be in use "
+        "again before its flush"
         if study.trigger.page_may_leave_vm
         else "this trigger releases no page, but the hook is the same for those that do"
     )

@@ -219,8 +219,6 @@ def _invalidations(profile: Profile) -> list[MeasuredRow]:
 
 RANGES = (4096.0, 2.0**26)
 """Range lengths shown of the flush probe: a page, and one beyond the caches."""
-LIMITS = ("virtual machine:", "broadcast: proxy")
-"""Findings of a profile that limit the values shown here."""
 INSTRUCTION, STATES, PAGE = "CLFLUSHOPT", ("dirty", "absent"), "4KiB"
 
 
@@ -237,7 +235,7 @@ def observed(evidence: Evidence, host: str) -> MeasuredHost:
         kernel=str(shown.get("kernel", "not reported")),
         measured_on=profile.measured_on,
         values=[*_flushes(profile), *_rounds(profile)],
-        limits=[text for text in profile.findings if text.startswith(LIMITS)],
+        limits=profile.limits,
     )
 
 

@@ -420,5 +420,8 @@ def _with_weight(study: Study, cpu: Objective, latency: Objective) -> Objective:
     less_wait = middle(cpu.winner, latency.name) - middle(latency.winner, latency.name)
     if less_wait <= 0:
         return cpu
-    note = f"{latency.winner} wins overall once 1 s of latency is worth more than {significant(more_cpu / less_wait)} CPU-s"
+    note = (
+        f"{latency.winner} wins overall once 1 s of latency is worth more than {significant(more_cpu / less_wait)} "
+        "CPU-s"
+    )
     return cpu.model_copy(update={"note": note})

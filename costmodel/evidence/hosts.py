@@ -62,6 +62,14 @@ biased.
 ROWS_MAX = 2**20
 
 CACHE_KINDS = ("Data", "Instruction", "Unified")
+ROUND_PROXY = "proxy: membarrier (private expedited), an empty handler"
+"""What the broadcast probe times in place of the kernel's own interrupt round."""
+HIDDEN_IN_A_GUEST = (
+    "virtual machine: the size of the last-level cache is what the hypervisor reports",
+    "virtual machine: which CPUs share a core or a cache is not identified",
+    "virtual machine: the step from last-level cache to memory is not identified",
+)
+"""What a host that is itself a guest cannot tell of its hardware."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +84,18 @@ class Profile:
     machine: Machine
     parsed: Mapping[str, bytes] = field(repr=False)
     """The columns of each probe's table as JSON: they are checked when the profile is read, decoded where asked for."""
+    virtual: bool = False
+    """Whether it ran under a hypervisor."""
     digest: str = ""
     """Hash of the checksums of its files."""
+
+    @property
+    def limits(self) -> list[str]:
+        """What limits the times of flushes and interrupt rounds that were measured there."""
+        return [
+            *([f"broadcast: {ROUND_PROXY}"] if self.has("broadcast") else []),
+            *(HIDDEN_IN_A_GUEST if self.virtual else []),
+        ]
 
     def has(self, probe: str) -> bool:
         return probe in self.parsed
@@ -207,6 +225,7 @@ def read(folder: Path, dumps: Mapping[str, CpuidRow], known: Mapping[str, Machin
         findings=texts(document, "findings", file=path.name),
         l1_bytes=float(next((c["bytes"] for c in caches if c["level"] == 1), 0)),
         machine=_machine(name, host, caches, dumps, known, path),
+        virtual=_virtual(host),
         parsed={
             probe: _columns(file, COLUMNS[probe], checksums.get(file.name) or _checksum(file))
             for probe, file in probes.items()
@@ -247,6 +266,10 @@ def _caches(host: dict[str, Any], path: Path) -> list[dict[str, int]]:
     return found
 
 
+def _virtual(host: dict[str, Any]) -> bool:
+    return bool(host.get("hypervisor", "none") != "none")
+
+
 def _machine(
     name: str,
     host: dict[str, Any],
@@ -271,7 +294,7 @@ def _machine(
     silicon = {name: any(name in row.bits for row in same) for name in FEATURES}
     features = {name: silicon[name] or name in shown_features for name in FEATURES}
     features["tdx"] = "tdx_host_platform" in shown_features
-    virtual = host.get("hypervisor", "none") != "none"
+    virtual = _virtual(host)
     twin = next((m for m in known.values() if vendor == m.vendor and _same_silicon(m, dumps, signature)), None)
     title = f"{words.get('cpu_model', vendor)} ({signature}), {cpus} CPUs"
     return Machine(
@@ -291,11 +314,7 @@ def _machine(
         features=features,
         features_off=tuple(sorted(n for n in ("sev", "sev_es", "sev_snp") if silicon[n] and n not in shown_features)),
         missing={"dram_peak_bytes_per_s_per_socket": "not known of this host; its bandwidth probe was not run"},
-        notes=tuple(
-            f"measured host: {note}"
-            for note in ("virtual machine: cache sizes as the hypervisor reports them",)
-            if virtual
-        ),
+        notes=("measured host: virtual machine: cache sizes as the hypervisor reports them",) if virtual else (),
     )
 
 

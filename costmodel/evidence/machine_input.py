@@ -599,7 +599,8 @@ def _caches_of(evidence: Evidence, part: Part) -> tuple[int, str]:
             text = f"EXTRAPOLATED: as large as those of {name}, of the same CPU model; they can be smaller and more"
             return int(caches), text
     raise BadInput(
-        f"{part.name} has {part.cores} cores and {part.l3_bytes / 2**20:g} MiB of L3, but into how many caches no source says",
+        f"{part.name} has {part.cores} cores and {part.l3_bytes / 2**20:g} MiB of L3, but into how many caches no "
+        "source says",
         field="machine",
         remedy=_GIVE_LSCPU,
     )
@@ -625,7 +626,8 @@ def facts(machine: Machine) -> Sequence[str]:
         f"{machine.title} ({machine.microarchitecture})",
         f"{_several_of(machine.sockets, 'socket')}, {_several_of(machine.logical_cpus, 'CPU')}, "
         f"{_several_of(machine.threads_per_core, 'thread')} a core",
-        f"{_several_of(machine.domains, 'cache domain')} of {machine.cpus_per_domain} CPUs with {machine.llc_bytes_per_domain / mib:g} MiB",
+        f"{_several_of(machine.domains, 'cache domain')} of {machine.cpus_per_domain} CPUs with "
+        f"{machine.llc_bytes_per_domain / mib:g} MiB",
         f"L2 {machine.l2_bytes_per_core / mib:g} MiB a core, lines of {machine.line_bytes} bytes",
         f"features: {', '.join(on) or 'none of those that the model asks for'}",
         *machine.notes,

@@ -336,7 +336,8 @@ def read_document(path: Path) -> dict[str, Any]:
 
 
 def read_records(path: Path, key: str, record: type[Record]) -> dict[str, Record]:
-    """The entries of the array of tables `key`, each a `record` (a dataclass) with an id of its own, as pydantic reads it.
+    """The entries of the array of tables `key`, each a `record` (a dataclass) with an id of its own, as pydantic reads
+    it.
 
     Raises BadInput with the entry and the field.
     """

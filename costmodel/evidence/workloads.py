@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast, get_args
 
 from costmodel.errors import BadInput
+from costmodel.evidence.paths import data_dir
 from costmodel.evidence.records import Loop, Residency, Sourced, TriggerLoad, Workload
-from costmodel.evidence.tables import VALUE_MAX, Number, parse, read_toml, subtable, text, texts
+from costmodel.evidence.tables import VALUE_MAX, Number, parse, read_document, read_toml, subtable, text, texts
 
 FOLDER = "workloads"
 DEFAULT = "autonuma-default"
@@ -34,38 +36,14 @@ LOAD_KEYS = {
     "tunables",
 }
 LOOPS: tuple[str, ...] = get_args(Loop)
-TRIGGERS = frozenset(
-    {
-        "autonuma_prot_none_scan",
-        "numa_or_compaction_migrate",
-        "ksm_write_protect",
-        "ksm_replace_page",
-        "thp_collapse",
-        "thp_split",
-        "swap_reclaim",
-        "munmap_or_discard",
-        "mprotect_or_uffd_wp",
-        "memslot_delete_or_move",
-        "vm_teardown_mn_release",
-        "reg_region_or_launch_update",
-        "unreg_region",
-        "asid_recycle",
-        "intra_host_migration_move_ctx",
-        "vmsa_page_free",
-        "gmem_punch_hole",
-        "gmem_free_folio_teardown",
-        "convert_private_to_shared_separate_backing",
-        "convert_private_to_shared_in_place",
-        "convert_shared_to_private",
-        "snp_init",
-        "rmp_ownership_change_to_hypervisor",
-        "convert_private_to_shared",
-        "convert_shared_to_private_or_page_add",
-        "hkid_free_vm_teardown",
-        "tdr_page_free",
-        "vm_destroy",
-    }
-)
+
+
+@lru_cache(maxsize=8)
+def trigger_ids(root: Path) -> frozenset[str]:
+    """The triggers that the data package at `root` catalogues; what else is said of them, kvm.catalog checks."""
+    entries = read_document(root / "kvm" / "triggers.toml").get("trigger")
+    listed = entries if isinstance(entries, list) else []
+    return frozenset(id for entry in listed if isinstance(entry, dict) and isinstance(id := entry.get("id"), str))
 
 
 def read_numbers(path: Path) -> dict[str, Number]:
@@ -77,7 +55,7 @@ def _numbers(document: dict[str, Any], file: str) -> dict[str, Number]:
     scenario = subtable(document, "scenario", file=file)
     found = {field: parse(scenario.get(field), file=file, field=field) for field in SCENARIO_FIELDS}
     for load in _loads(document, file):
-        name = text(load, "trigger", file=file, allowed=TRIGGERS)
+        name = text(load, "trigger", file=file, allowed=trigger_ids(data_dir()))
         for field in LOAD_NUMBERS:
             if field in load:
                 found[f"{name}.{field}"] = parse(load[field], file=file, row=name, field=field)

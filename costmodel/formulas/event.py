@@ -28,8 +28,10 @@ GMEM_RELEASE = Formula(
         "page_flush_s": Quantity("second", "flush of one folio; 0 where it is counted apart"),
     },
     source="sev_gmem_invalidate() (v6.11 on); row S01 (claimed) bounds RMPUPDATE",
-    validity="one thread; pages that are not assigned in the RMP are skipped and cost nothing; PSMASH, once for each 2 MiB "
-    "entry that is released page by page, is not in it: no source times it",
+    validity=(
+        "one thread; pages that are not assigned in the RMP are skipped and cost nothing; PSMASH, once for each 2 MiB "
+        "entry that is released page by page, is not in it: no source times it"
+    ),
 )
 PAGE_CHAIN = Formula(
     id="page_chain",
@@ -77,11 +79,15 @@ STOLEN_WHOLE = Formula(
         "writeback_bytes_per_s": Quantity("byte / second", "sustained write-back bandwidth of the socket"),
         **REFILL,
     },
-    source="on_each_cpu_mask(wait=1): every target runs the instruction with IRQs off, the initiator waits for all; the "
-    "write-back takes the socket's memory from the CPUs outside the mask; who finds lines gone fetches them again",
-    validity="targets of one domain that contend are all held until the domain is done (upper bound per CPU); the refill "
-    "counts bandwidth, misses that wait for each other take longer; WBNOINVD evicts nothing; a flush in line behind another finds "
-    "what that left, so it takes less",
+    source=(
+        "on_each_cpu_mask(wait=1): every target runs the instruction with IRQs off, the initiator waits for all; the "
+        "write-back takes the socket's memory from the CPUs outside the mask; who finds lines gone fetches them again"
+    ),
+    validity=(
+        "targets of one domain that contend are all held until the domain is done (upper bound per CPU); the refill "
+        "counts bandwidth, misses that wait for each other take longer; WBNOINVD evicts nothing; a flush in line "
+        "behind another finds what that left, so it takes less"
+    ),
 )
 STOLEN_RANGE = Formula(
     id="stolen_range",
@@ -240,8 +246,8 @@ INITIATORS_AT_LIMIT = Formula(
     },
     source="a CPU executes all queued requests of other CPUs in one interrupt (flush_smp_call_function_queue())",
     validity="all initiators flush the same CPUs at once; each is a CPU of its own (it waits with preemption off), so "
-    "there are at most as many as online CPUs less one; each flush costs alike: where the later ones find what the first "
-    "left, more are needed",
+    "there are at most as many as online CPUs less one; each flush costs alike: where the later ones find what the "
+    "first left, more are needed",
 )
 VMS_AT_LOSS = Formula(
     id="vms_at_loss",

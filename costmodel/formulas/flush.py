@@ -53,8 +53,10 @@ RANGE_FLUSH = Formula(
         "dirty_fraction": Quantity("dimensionless", "share of the present lines that are dirty"),
         "writeback_bytes_per_s": Quantity("byte / second", "sustained write-back bandwidth of the socket"),
     },
-    source="clflush_cache_range(); sweeps over 4 KiB to 64 MiB on the hosts of data/hosts; rows C04a..k (linear in lines); "
-    "floor dirty bytes / bandwidth",
+    source=(
+        "clflush_cache_range(); sweeps over 4 KiB to 64 MiB on the hosts of data/hosts; rows C04a..k (linear in "
+        "lines); floor dirty bytes / bandwidth"
+    ),
     validity="one thread, one call; lines of each state mixed uniformly; from a page to the last-level cache the slope "
     "changes by 1.4 at most on the measured hosts, which their intervals hold",
 )
@@ -74,7 +76,9 @@ LINE_TIME = Formula(
         "two_socket_factor": Quantity("dimensionless", "how much dearer a line is on a two-socket machine"),
         "two_sockets": Quantity("dimensionless", "1 on a machine with two sockets, else 0"),
     },
-    source="regression on the rows of range_flush.same_line_s; of two two-socket machines of AMD one is dearer, one is not",
+    source=(
+        "regression on the rows of range_flush.same_line_s; of two two-socket machines of AMD one is dearer, one is not"
+    ),
     validity="one thread, one line at a time: no slope of a range",
 )
 
@@ -176,10 +180,14 @@ DOMAIN_FLUSH = Formula(
         "dirty_fraction": _DIRTY,
         "domain_writeback_bytes_per_s": Quantity("byte / second", "write-back bandwidth of one domain"),
     },
-    source="MODEL of T(k); rows W01-W02 (c_empty of Intel), boots and resumes in data/kvm/amd_rendezvous.csv (c_empty and "
-    "c_valid of AMD), W08-W10 (s, sigma); dirty data is written once, not k times",
-    validity="0 <= s <= 1; an upper bound where cores that walk at once share the valid lines, or write back while others "
-    "walk; nobody has timed a full and dirty domain of an EPYC",
+    source=(
+        "MODEL of T(k); rows W01-W02 (c_empty of Intel), boots and resumes in data/kvm/amd_rendezvous.csv (c_empty "
+        "and c_valid of AMD), W08-W10 (s, sigma); dirty data is written once, not k times"
+    ),
+    validity=(
+        "0 <= s <= 1; an upper bound where cores that walk at once share the valid lines, or write back while others "
+        "walk; nobody has timed a full and dirty domain of an EPYC"
+    ),
 )
 
 EVENT_FLUSH = Formula(

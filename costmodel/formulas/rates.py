@@ -169,8 +169,10 @@ NUMA_FLUSHES = Formula(
         "resident_bytes": Quantity("byte", "resident memory of the VM"),
         "numa_scan_size_bytes": Quantity("byte", "bytes per scan pass"),
     },
-    source="task_numa_work(): virtpages = pages * 8, which every range lowers, while pages is lowered only by a range in "
-    "which something was updated (row N17)",
+    source=(
+        "task_numa_work(): virtpages = pages * 8, which every range lowers, while pages is lowered only by a range in "
+        "which something was updated (row N17)"
+    ),
     validity="the notifier fires once per range, before its pages are looked at; one mapping that holds all memory",
 )
 NUMA_RATE = Formula(
@@ -189,10 +191,9 @@ NUMA_RATE = Formula(
     source="task_tick_numa(): a thread's stamp moves on by the period, task_numa_work(): and by 32 * diff; one pass "
     "per numa_scan_period and mm",
     validity="a ceiling: a thread that loses its turn to scan waits for another period, so that passes come up to two "
-    "periods per vCPU later (8 vCPUs, 0.1 s, 13 ms per pass: 10 passes a second against 8.7 simulated; numa_rate_at_least "
-    "says 8.0); one range_start "
-    "per range (>= v6.12; up to v6.11 two where a range straddles 1 GiB); memory without hint faults is scanned less after its "
-    "first two scans (vma_is_accessed())",
+    "periods per vCPU later (8 vCPUs, 0.1 s, 13 ms per pass: 10 passes a second against 8.7 simulated; "
+    "numa_rate_at_least says 8.0); one range_start per range (>= v6.12; up to v6.11 two where a range straddles 1 "
+    "GiB); memory without hint faults is scanned less after its first two scans (vma_is_accessed())",
 )
 NUMA_RATE_AT_LEAST = Formula(
     id="numa_rate_at_least",
@@ -200,10 +201,14 @@ NUMA_RATE_AT_LEAST = Formula(
     expression=f * k / (sympy.Max(period, (period + F * k * T_e) / n) + LATE_PERIODS * period / n),
     unit="1 / second",
     symbols=NUMA_RATE.symbols,
-    source="task_tick_numa(): a thread whose stamp is past while the mm's next scan is not yet due moves its stamp on by a "
-    "period and loses its turn",
-    validity="a pass comes at most two periods per vCPU later than numa_rate says: no simulated setting of 4 to 64 vCPUs, "
-    "periods of 0.1 and 0.94 s and passes of 1 us to 50 ms was more than 1.5 periods late; as numa_rate otherwise",
+    source=(
+        "task_tick_numa(): a thread whose stamp is past while the mm's next scan is not yet due moves its stamp on by "
+        "a period and loses its turn"
+    ),
+    validity=(
+        "a pass comes at most two periods per vCPU later than numa_rate says: no simulated setting of 4 to 64 vCPUs, "
+        "periods of 0.1 and 0.94 s and passes of 1 us to 50 ms was more than 1.5 periods late; as numa_rate otherwise"
+    ),
 )
 HOST_LOSS = Formula(
     id="host_loss",

@@ -41,8 +41,9 @@ before, in kernels that took it as a backport as well.
 """
 LOOK = f"grep -w {' '.join(f'-e {symbol}' for _, symbol in STEPS)} /proc/kallsyms"
 LOOKED = (
-    f"with the KVM module loaded, the last of them that it shows stands for {', '.join('.'.join(map(str, version)) for version, _ in STEPS)} in this "
-    "order, none of them for 5.11: give that version"
+    "with the KVM module loaded, the last of them that it shows stands for "
+    f"{', '.join('.'.join(map(str, version)) for version, _ in STEPS)} in this order, none of them for 5.11: give "
+    "that version"
 )
 """How to find out which of the flushes a kernel has, and which version to give for it."""
 OUT_OF_TREE = ("WBINVD_ALL",)
@@ -158,7 +159,8 @@ def candidates(version: str, guest: str | None = None) -> tuple[Candidate, ...]:
         return (
             Candidate(
                 found[0].kernel,
-                f"{build.name} is a kernel of {build.title}: what may have been added to it changes no flush of this guest type",
+                f"{build.name} is a kernel of {build.title}: what may have been added to it changes no flush of this "
+                "guest type",
             ),
         )
     return tuple(reversed(told.values()))
@@ -172,7 +174,8 @@ def settled(version: str, guest: str | None = None) -> str:
     if len(found) > 1:
         build, may = builds.parse(version), " or ".join(one.kernel for one in found)
         raise SeveralKernels(
-            f"{build.name} is a kernel of {build.title}, and no source here tells what was backported to it: it behaves as {may}",
+            f"{build.name} is a kernel of {build.title}, and no source here tells what was backported to it: it "
+            f"behaves as {may}",
             found,
         )
     return found[0].kernel
@@ -191,7 +194,9 @@ def _of_upstream(build: Build) -> tuple[Candidate, ...]:
         raise BadInput(
             f"kernel {build.name[:40]} is older than v5.4, the oldest that was read",
             field="kernel",
-            remedy="give 5.4 for what that one does, or what uname -r prints: builds of RHEL 8 (4.18.0) are known by it",
+            remedy=(
+                "give 5.4 for what that one does, or what uname -r prints: builds of RHEL 8 (4.18.0) are known by it"
+            ),
         )
     if series > KERNELS[newest()].covers_to:
         raise BadInput(
@@ -243,7 +248,8 @@ def _of_builder(build: Build, guest: str | None) -> tuple[Candidate, ...]:
         return (
             Candidate(
                 base,
-                f"{build.name} is a kernel of {build.title}: taken as {base} of kernel.org; what was added to it is not known",
+                f"{build.name} is a kernel of {build.title}: taken as {base} of kernel.org; what was added to it is "
+                "not known",
             ),
         )
     return (Candidate(base, f"as {base} of kernel.org, if it has none of the changes named below"), *following)

@@ -130,8 +130,8 @@ RULES = (
         lambda g, t, s: t.path == "guest_instruction",
         lambda g, t, s: "yes" if s.skips == "always" else "conditional" if _wbinvd_of_mask(s) else "no",
         lambda t, s: "!noncoherent_dma" if s.skips == "always" else t.context if _wbinvd_of_mask(s) else "false",
-        "KVM executes the guest's WBINVD on the CPUs that the vCPU ran on since its last one, if a device does DMA that "
-        "bypasses the caches; else the instruction does nothing",
+        "KVM executes the guest's WBINVD on the CPUs that the vCPU ran on since its last one, if a device does DMA "
+        "that bypasses the caches; else the instruction does nothing",
         f"{X86_C} need_emulate_wbinvd(), kvm_emulate_wbinvd_noskip()",
     ),
     Rule(
@@ -139,7 +139,8 @@ RULES = (
         lambda g, t, s: t.path == "vcpu_move" and not g.has("encrypted") and s.skips == "always",
         "yes",
         "!noncoherent_dma || has_wbinvd_exit",
-        "a CPU that the vCPU leaves is flushed only where DMA bypasses the caches and WBINVD of the guest does not exit",
+        "a CPU that the vCPU leaves is flushed only where DMA bypasses the caches and WBINVD of the guest does not "
+        "exit",
         f"{X86_C} kvm_arch_vcpu_load(); commit f5f48ee15c2e; svm.c svm_has_wbinvd_exit()",
     ),
     Rule(

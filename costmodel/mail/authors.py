@@ -72,8 +72,9 @@ _LABEL = re.compile(
 )
 _TRAILER = re.compile(r".*-by|fixes|link|closes|change-id", re.IGNORECASE)
 _FROM = re.compile(
-    "from|von|de|da|van|fra|fr\u00e5n|od|ot|\u043e\u0442|\u043e\u0442 \u043a\u043e\u0433\u043e|\u0432\u0456\u0434|l\u00e4hett\u00e4j\u00e4|felad\u00f3|kimden|g\u00f6nderen|\u03b1\u03c0\u03cc|"
-    "\u53d1\u4ef6\u4eba|\u5bc4\u4ef6\u8005|\u5bc4\u4ef6\u4eba|\u5dee\u51fa\u4eba|\u9001\u4fe1\u8005|\ubcf4\ub0b8 \uc0ac\ub78c|\u05de\u05d0\u05ea|\u0645\u0646|odesilatel|expediteur|exp\u00e9diteur|avsender|afsender",
+    "from|von|de|da|van|fra|fr\u00e5n|od|ot|\u043e\u0442|\u043e\u0442 "
+    "\u043a\u043e\u0433\u043e|\u0432\u0456\u0434|l\u00e4hett\u00e4j\u00e4|felad\u00f3|kimden|g\u00f6nderen|\u03b1\u03c0\u03cc|\u53d1\u4ef6\u4eba|\u5bc4\u4ef6\u8005|\u5bc4\u4ef6\u4eba|\u5dee\u51fa\u4eba|\u9001\u4fe1\u8005|\ubcf4\ub0b8 "
+    "\uc0ac\ub78c|\u05de\u05d0\u05ea|\u0645\u0646|odesilatel|expediteur|exp\u00e9diteur|avsender|afsender",
     re.IGNORECASE,
 )
 _RULE = re.compile(r"\s*(?:[-=*\u2014\u2500]{4,}|-{2,} ?[^-\s]|_{5,}).*")
@@ -379,7 +380,8 @@ class _Reading:
         return before not in self.scope.get(self.level(above), ()) and bool(self._attribution(before, "insists"))
 
     def _names_the_same(self, places: tuple[int, ...], others: tuple[int, ...]) -> bool:
-        """Whether a line that hints at somebody speaks of whom `others` name; of a stranger to the headers it does not."""
+        """Whether a line that hints at somebody speaks of whom `others` name; of a stranger to the headers it does
+        not."""
 
         def people(which: Sequence[int]) -> set[str]:
             text = " ".join(self.texts[i] for i in which)

@@ -324,8 +324,7 @@ class _Text(HTMLParser):
     """The lines that a page shows; a quoted block gets `> ` marks, as in a plain mail."""
 
     BLOCKS = re.compile(
-        "address|article|aside|body|center|dd|div|dl|dt|fieldset|figure|footer|form|h[1-6]|header|hr|html|li|main|nav|ol|p|pre|section|"
-        "table|tbody|tr|ul"
+        "address|article|aside|body|center|dd|div|dl|dt|fieldset|figure|footer|form|h[1-6]|header|hr|html|li|main|nav|ol|p|pre|section|table|tbody|tr|ul"
     )
     APART = frozenset(("p", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "blockquote", "table", "ul"))
     UNSEEN = frozenset(("style", "script", "title", "template", "noscript"))

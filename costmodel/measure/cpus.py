@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from costmodel.evidence.hosts import ROUND_PROXY
 from costmodel.measure import caches, native
 from costmodel.measure.host import Host, usable_cpus
 from costmodel.measure.native import Buffer, Worker, ended, spinning
@@ -38,7 +39,7 @@ def broadcast_probe(host: Host, settings: Settings, tick: Tick, proc: Path = Pat
         raise Skipped("broadcast: one CPU only, there is nobody to interrupt")
     if native.function("membarrier")(REGISTER_PRIVATE_EXPEDITED, 1) < 0:
         raise Skipped("broadcast: this kernel has no private expedited membarrier")
-    table = Table("broadcast", "measured_call_s", notes=["proxy: membarrier (private expedited), an empty handler"])
+    table = Table("broadcast", "measured_call_s", notes=[ROUND_PROXY])
     counts = list(range(1, len(cpus)))
     if len(cpus) < FEWEST_CPUS_FOR_SLOPE:
         counts = counts[-1:]

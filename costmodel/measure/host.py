@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from costmodel.evidence.described import listed_cpus
+from costmodel.evidence.hosts import HIDDEN_IN_A_GUEST
 
 FEATURES = ("clflushopt", "clwb", "wbnoinvd", "sev", "sev_es", "sev_snp", "tdx_host_platform")
 """Flags of /proc/cpuinfo that the model reads; a flag that is off may be off because the BIOS or a hypervisor hides
@@ -70,13 +71,7 @@ class Host:
 
     def notes(self) -> list[str]:
         """What this machine cannot tell about itself."""
-        if not self.virtual:
-            return []
-        return [
-            "virtual machine: the size of the last-level cache is what the hypervisor reports",
-            "virtual machine: which CPUs share a core or a cache is not identified",
-            "virtual machine: the step from last-level cache to memory is not identified",
-        ]
+        return list(HIDDEN_IN_A_GUEST) if self.virtual else []
 
     def as_dict(self) -> dict[str, Any]:
         """Fields for host.toml; empty ones left out."""

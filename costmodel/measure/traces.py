@@ -65,7 +65,8 @@ USUAL = re.compile(
     re.ASCII,
 )
 SECONDS = re.compile(r"\d{1,10}\.\d{6}(?:\d{3})?", re.ASCII)
-"""What nearly every line of nearly every trace ends in, read without EVENT_LINE for speed; perf script -F without `event`
+"""What nearly every line of nearly every trace ends in, read without EVENT_LINE for speed; perf script -F without
+`event`
 writes no name before the text, which no other event has.
 """
 PRINTED = "mmu notifier unmap "
@@ -202,8 +203,10 @@ class Clock:
                 "has times that count a clock without saying how fast it is (trace_clock x86-tsc, counter, uptime; "
                 "trace-cmd -C boot)",
                 file=self._file,
-                remedy="record with trace_clock mono (trace-cmd record -C mono), or give --clock-hz: 1e9 for boot, what "
-                "`dmesg | grep tsc:` says for x86-tsc",
+                remedy=(
+                    "record with trace_clock mono (trace-cmd record -C mono), or give --clock-hz: 1e9 for boot, what "
+                    "`dmesg | grep tsc:` says for x86-tsc"
+                ),
             )
         else:
             found = round(int(seconds) * SECOND_NS / self._hz)

@@ -102,12 +102,13 @@ def planned(host: Host) -> list[str]:
     seen = [row.flush_at_most_s for row in rows if row.flush_at_most_s is not None and row.quality in TRUSTED]
     flushes = STOPS * FLUSHES_PER_CPU * host.logical_cpus
     return [
-        f"all {host.logical_cpus} CPUs stop {STOPS} times with interrupts off, for {flushes} WBINVD one after the other",
-        f"estimated {quantity(flushes * min(seen), 's')} to {quantity(flushes * max(seen), 's')} in all, by boot and resume "
-        f"logs of other AMD machines (at most {quantity(min(seen), 's')} to {quantity(max(seen), 's')} each); dirty caches "
-        "take longer",
-        "a stop of seconds can trip watchdogs, break network connections and mark the time-stamp counter unstable until "
-        "the next boot",
+        f"all {host.logical_cpus} CPUs stop {STOPS} times with interrupts off, for {flushes} WBINVD one after the "
+        "other",
+        f"estimated {quantity(flushes * min(seen), 's')} to {quantity(flushes * max(seen), 's')} in all, by boot and "
+        f"resume logs of other AMD machines (at most {quantity(min(seen), 's')} to {quantity(max(seen), 's')} each); "
+        "dirty caches take longer",
+        "a stop of seconds can trip watchdogs, break network connections and mark the time-stamp counter unstable "
+        "until the next boot",
         f"one unused memory type range of {RANGE_BYTES // 2**20} MiB is added to /proc/mtrr and deleted again; after a "
         "kill `costmodel measure restore` deletes it",
     ]

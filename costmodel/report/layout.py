@@ -51,9 +51,11 @@ def command_lines(command: str) -> list[str]:
 def cell(
     value: Interval | None, like: float | None = None, *, marked: bool = False, bare: bool = False, none: str = "-"
 ) -> str:
-    """An interval, in the unit of `like` if that is given, called a ceiling where it is one; `none` where there is none.
+    """An interval, in the unit of `like` if that is given, called a ceiling where it is one; `none` where there is
+    none.
 
-    `marked`: a star says that a prior by rule went in. `bare`: that it is a ceiling is said elsewhere, as in a column's head.
+    `marked`: a star says that a prior by rule went in. `bare`: that it is a ceiling is said elsewhere, as in a column's
+    head.
     """
     if value is None:
         return none

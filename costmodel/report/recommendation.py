@@ -25,9 +25,9 @@ from costmodel.report import waits
 from costmodel.report.layout import WIDTH, aligned, cell, command_lines, listed, policies, widths_of, wrap
 
 CEILING = (
-    "holds what is uncertain about one flush. How often it comes is not in it and is told by two ends: at most (the shortest "
-    "scan period, every pass flushes) and at least (the longest, with vCPUs that are always busy, and only passes that flush "
-    "whatever they find); of an idle guest nothing is scanned"
+    "holds what is uncertain about one flush. How often it comes is not in it and is told by two ends: at most (the "
+    "shortest scan period, every pass flushes) and at least (the longest, with vCPUs that are always busy, and only "
+    "passes that flush whatever they find); of an idle guest nothing is scanned"
 )
 
 

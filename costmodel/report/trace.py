@@ -1,4 +1,5 @@
-"""A replayed trace and a summary as plain text, 7-bit and fit to be pasted into a mail, and as a page and JSON beside the
+"""A replayed trace and a summary as plain text, 7-bit and fit to be pasted into a mail, and as a page and JSON beside
+the
 report of the same guest and machine.
 """
 
@@ -70,7 +71,8 @@ def _head(found: results.Replay) -> list[str]:
         f"{found.file} replayed for {found.guest_title} on {found.machine_title}, kernel {found.kernel}", "", "  "
     )
     lines += wrap(
-        f"{plural(found.events, 'event')} of {plural(found.threads, 'thread')} in {quantity(found.span_s, 's', 3)}{rate}",
+        f"{plural(found.events, 'event')} of {plural(found.threads, 'thread')} in "
+        f"{quantity(found.span_s, 's', 3)}{rate}",
         "  ",
     )
     lines += wrap(f"Memslots: {found.bound}", "  ", "    ")
@@ -81,8 +83,8 @@ def _head(found: results.Replay) -> list[str]:
         "",
         *wrap(
             "Times are MODEL, median [90 % interval], on recorded events; * marks EXTRAPOLATED (a prior by rule went "
-            "in). Before a strategy: - it can lose a flush here, + only a newer kernel has what it needs, ? not decidable from "
-            "this trace or a condition is open."
+            "in). Before a strategy: - it can lose a flush here, + only a newer kernel has what it needs, ? not "
+            "decidable from this trace or a condition is open."
         ),
     ]
     return lines

@@ -88,8 +88,8 @@ def told(value: Interval | None) -> str:
 
 
 CEILINGS = (
-    "the rate is a ceiling: every share of the time and every wait below is at most what is shown; the intervals hold what "
-    "is uncertain about one flush, not how far the true rate lies below the ceiling"
+    "the rate is a ceiling: every share of the time and every wait below is at most what is shown; the intervals "
+    "hold what is uncertain about one flush, not how far the true rate lies below the ceiling"
 )
 
 
@@ -114,9 +114,9 @@ def sentences(result: Recommendation) -> list[str]:
         if row.here:
             what = "all events at the hook" if row.trigger == result.all_events_at else f"{row.trigger} alone"
             found.append(
-                f"{what}, hook {row.placement_title}: an invalidation is in progress {told(row.in_progress_fraction)} of the "
-                f"time; each vCPU stands still {told(row.standstill_fraction)} of it; {_faults(row)}, a memslot update waits "
-                f"{told(row.memslot_wait_mean_s)}"
+                f"{what}, hook {row.placement_title}: an invalidation is in progress {told(row.in_progress_fraction)} "
+                f"of the time; each vCPU stands still {told(row.standstill_fraction)} of it; {_faults(row)}, a "
+                f"memslot update waits {told(row.memslot_wait_mean_s)}"
             )
     for row in own:
         if row.placement == "under_mmu_lock" and not row.here:
@@ -133,7 +133,8 @@ def sentences(result: Recommendation) -> list[str]:
     worst = max(result.abuse, key=lambda row: row.forced_cpus.median if row.forced_cpus else 0.0, default=None)
     if worst is not None:
         found.append(
-            f"one attacking thread of the VMM that loops {worst.trigger} takes {cell(worst.forced_cpus)} host CPUs at most"
+            f"one attacking thread of the VMM that loops {worst.trigger} takes {cell(worst.forced_cpus)} host CPUs at "
+            "most"
         )
     return found
 
@@ -167,7 +168,8 @@ def vms(value: Interval | None) -> str:
 def limits(bill: BillRow) -> list[str]:
     """Which lock-up detectors flushes in line can trip, and how likely the host has CPUs enough for it."""
     return [
-        f"about {cell(reach.initiators)} queued flushes would trip the {quantity(reach.limit_s, 's')} limit (row {reach.id}); "
+        f"about {cell(reach.initiators)} queued flushes would trip the {quantity(reach.limit_s, 's')} limit (row "
+        f"{reach.id}); "
         + (
             f"the host has CPUs enough to queue them in {100 * reach.reach_fraction:.2g} % of the draws"
             if reach.reach_fraction > 0

@@ -68,7 +68,8 @@ def sound(time_ns, start, end, pid, first_ns, last_ns, huge):
 
 @compiled
 def classify(start, end, task, offset_of_task, classes, tallies, total_bytes):
-    """Class of each event, its range-length bin plus the offset of its task; `tallies` (classes, 3) and bytes add up."""
+    """Class of each event, its range-length bin plus the offset of its task; `tallies` (classes, 3) and bytes add
+    up."""
     for i in range(len(start)):
         length = end[i] - start[i]
         found = _bin(length) + offset_of_task[task[i]]
@@ -248,12 +249,14 @@ def _think(time_ns, recorded_ns, i, after):
 
 
 HALF_BITS = 22
-"""A gap (up to 2^53 ns) is squared in two parts, so that sums over the 2^20 rows of a block fit 64 bits without a sign."""
+"""A gap (up to 2^53 ns) is squared in two parts, so that sums over the 2^20 rows of a block fit 64 bits without a
+sign."""
 
 
 @compiled
 def gaps_of_all(time_ns, last_ns, tallies):
-    """Gaps between consecutive events, the first since `last_ns`: `tallies` (BINS, 3) grows. Returns the sums of the high
+    """Gaps between consecutive events, the first since `last_ns`: `tallies` (BINS, 3) grows. Returns the sums of the
+    high
     halves squared, of high times low, and of the low halves squared.
     """
     high_high, high_low, low_low = numpy.uint64(0), numpy.uint64(0), numpy.uint64(0)

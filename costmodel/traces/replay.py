@@ -1,11 +1,14 @@
 """Replays a trace under each flush strategy: one pass over the file, blocks of 2^20 events, memory of a few blocks.
 
-A pass is one way to flush at one level of its cost under one kind of arrivals. The median cost is replayed over all events
-where events wait in line (whole caches). The 90 % intervals of what comes from waiting, and the overlap of range flushes,
+A pass is one way to flush at one level of its cost under one kind of arrivals. The median cost is replayed over all
+events
+where events wait in line (whole caches). The 90 % intervals of what comes from waiting, and the overlap of range
+flushes,
 come from PIECES evenly spaced pieces of a trace of more blocks (else from all of it), replayed at three levels of the
 cost. CPU time and the latency of range flushes are sums over all events and all draws.
 
-Replaying every level over every event would take 2.4 times the CPU time (20 million events, 16 threads): hence the pieces.
+Replaying every level over every event would take 2.4 times the CPU time (20 million events, 16 threads): hence the
+pieces.
 """
 
 from __future__ import annotations
@@ -48,7 +51,8 @@ class Work:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a pass found, times in seconds. `behind_s`: how far the slowest thread (closed) or the line of flushes (open)
+    """What a pass found, times in seconds. `behind_s`: how far the slowest thread (closed) or the line of flushes
+    (open)
     is behind the recording at its end, below 0 if it is done sooner; `in_time` events were done by then.
     """
 

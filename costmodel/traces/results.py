@@ -1,4 +1,5 @@
-"""The result of a replay, in SI units with intervals of 90 %: what `trace replay --json` prints and what a report shows.
+"""The result of a replay, in SI units with intervals of 90 %: what `trace replay --json` prints and what a report
+shows.
 
 Intervals and break-evens over the passes, closed forms beside them, and in sentences what the trace cannot tell.
 """
@@ -37,7 +38,8 @@ class TaskRow(Frozen):
 
 
 class StrategyRow(Frozen):
-    """A strategy at the events of the trace; `from_kernel` is the first later kernel that has what it lacks in this one."""
+    """A strategy at the events of the trace; `from_kernel` is the first later kernel that has what it lacks in this
+    one."""
 
     strategy: str
     state: str
@@ -57,7 +59,8 @@ class Episode(Frozen):
 class Experience(Frozen):
     """What the events meet if threads wait for their flushes (closed) or not (open).
 
-    `behind_s`: closed, how far the slowest thread is behind the recording at its end; open, how long the line of flushes
+    `behind_s`: closed, how far the slowest thread is behind the recording at its end; open, how long the line of
+    flushes
     takes after the last event. `events_in_time`: done by the end of the recorded time. `host_fraction`: share of all
     CPU time of the host over the time that the replay takes.
     """
@@ -108,7 +111,8 @@ class WayRow(Frozen):
 
 class BreakEven(Frozen):
     """A range flush against a whole-cache flush, on the recorded lengths. Beyond `cap_cpu_bytes` the whole cache takes
-    less CPU time, beyond `cap_time_bytes` its flush is over sooner; null where they never meet. `hybrid_cpu_s`: CPU time
+    less CPU time, beyond `cap_time_bytes` its flush is over sooner; null where they never meet. `hybrid_cpu_s`: CPU
+    time
     of the trace if each event takes the cheaper one.
     """
 
@@ -135,8 +139,10 @@ class Dispersion(Frozen):
 class Replay(Frozen):
     """A trace under every strategy of a guest type on a machine. `events` were replayed, `outside` meet no memslot,
     at least `lost_events` more are missing from the recording;
-    `bound` says what is not known about that; `headline` what the kernel does with it. `sampled_events`: events of the pieces behind the 90 % intervals.
-    `own_gap_*`: between a thread's own events, its think time where the recorded host did not flush; null of single events.
+    `bound` says what is not known about that; `headline` what the kernel does with it. `sampled_events`: events of the
+    pieces behind the 90 % intervals.
+    `own_gap_*`: between a thread's own events, its think time where the recorded host did not flush; null of single
+    events.
     """
 
     file: str
@@ -427,7 +433,8 @@ def _break_even(found: Replayed, ranged: Way, whole: Way) -> BreakEven:
 
 
 def _crossing(ranged: numpy.ndarray, whole: numpy.ndarray, weights: numpy.ndarray) -> numpy.ndarray | None:
-    """Range length per draw at which `ranged` (residencies, nodes, draws), averaged over the residencies with the events
+    """Range length per draw at which `ranged` (residencies, nodes, draws), averaged over the residencies with the
+    events
     as weights, reaches `whole`; None where some draw never does up to the longest node.
     """
     own, other = (numpy.average(values, axis=0, weights=weights) for values in (ranged, whole))
@@ -492,8 +499,9 @@ def not_decidable(found: Replayed) -> list[str]:
         share = sum(open_.values()) / found.footer.events
         texts.append(
             f"the trigger of {significant(100 * share)} % of the events "
-            f"({names([visible(n) for n in sorted(open_, key=lambda n: (-open_[n], n))])}); a strategy counts as admissible only where it is "
-            "at every trigger that the name allows; call chains tell it (perf record -g, trace-cmd record -T)"
+            f"({names([visible(n) for n in sorted(open_, key=lambda n: (-open_[n], n))])}); a strategy counts as "
+            "admissible only where it is at every trigger that the name allows; call chains tell it (perf record -g, "
+            "trace-cmd record -T)"
         )
     if found.unknown_overlap:
         texts.append("which ranges meet a memslot; give them with --memslots")

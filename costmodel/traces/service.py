@@ -124,7 +124,8 @@ def service(
 
 
 def _stand_in(evidence: Evidence, triggers: Sequence[str]) -> tuple[str, str]:
-    """A trigger whose ranges are cached as those of all `triggers` are in every workload, and how: cold, hot; where they
+    """A trigger whose ranges are cached as those of all `triggers` are in every workload, and how: cold, hot; where
+    they
     differ or nothing is catalogued, one of the hook that is in no workload, and unknown.
     """
     loads = [load for workload in evidence.workloads.values() for load in workload.triggers]
@@ -140,7 +141,8 @@ def _compared(name: str, judged: Iterable[Candidate]) -> bool:
 
 
 def _combined(name: str, judged: Mapping[str, Candidate], scenario: Scenario, decided: bool) -> Shown:
-    """One verdict: what every trigger says; else at which it is unsafe, where the trace tells each event's (`decided`), or
+    """One verdict: what every trigger says; else at which it is unsafe, where the trace tells each event's (`decided`),
+    or
     that the trace does not tell which one it was.
     """
     states = {c.verdict.state for c in judged.values()}

@@ -1,4 +1,5 @@
-"""Traces as Parquet: what a row holds, sorted by time, row groups of 2^20 events, what a reader must know first in the footer.
+"""Traces as Parquet: what a row holds, sorted by time, row groups of 2^20 events, what a reader must know first in the
+footer.
 
 The tracepoint kvm:kvm_unmap_hva_range carries a range of host virtual addresses; ftrace adds time, task, pid and CPU.
 It carries neither the notifier's event type nor the VM: `trigger` (one or several by id, what the event's call chain
@@ -448,7 +449,8 @@ def _told(footer: Footer) -> bool:
 
 @dataclass(frozen=True)
 class Block:
-    """Consecutive events; arrays of shape (n,). `task` indexes the footer's task names, `group` its groups (None: each name is
+    """Consecutive events; arrays of shape (n,). `task` indexes the footer's task names, `group` its groups (None: each
+    name is
     one); missing numbers are -1.
     """
 
@@ -471,7 +473,8 @@ class Block:
 
 def blocks(path: Path, footer: Footer, columns: Sequence[str] = ()) -> Iterator[Block]:
     """The trace in row groups; the next is decoded by a thread while one is used. `columns`: optional ones to read,
-    of task, trigger (with task), pid, overlap_bytes, duration_ns. Raises BadInput where a block is not what `write` made.
+    of task, trigger (with task), pid, overlap_bytes, duration_ns. Raises BadInput where a block is not what `write`
+    made.
     """
     sound = loops().sound
     ready: queue.Queue = queue.Queue(maxsize=1)

@@ -1,4 +1,5 @@
-"""One recorded trace from the question to the answer: replayed for one guest on one machine; and two kernels or two strategies
+"""One recorded trace from the question to the answer: replayed for one guest on one machine; and two kernels or two
+strategies
 on its events, CPU time over joint draws, latency with waiting.
 """
 

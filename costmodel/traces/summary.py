@@ -1,8 +1,10 @@
 """What a trace holds, as counts that add up: summaries of many files or hosts merge into one.
 
-All stored numbers are integers, sums or extremes, so merging is exact in any order. A summary does not depend on how the
+All stored numbers are integers, sums or extremes, so merging is exact in any order. A summary does not depend on how
+the
 events were cut into blocks. Lengths, gaps and bursts are counted in log-linear bins: 64 per octave, so a bin is 0.8 to
-1.6 % wide. The bin of a value >= 1 is read from the bits of its float64 form: exponent and first six bits of the mantissa.
+1.6 % wide. The bin of a value >= 1 is read from the bits of its float64 form: exponent and first six bits of the
+mantissa.
 Values below 1 (a gap of 0 ns, a wait of 0 ns) share bin 0.
 """
 
@@ -177,7 +179,8 @@ class Task:
 class Summary:
     """Sums over recordings. `span_ns` is from the first to the last event, added up over the recordings; `outside`
     counts events that meet no memslot, of the `with_overlap` events that say so; at least `lost_events` are missing.
-    `triggers` has the events of a task by what their call chains told (empty: nothing), `remarks` what was read as what.
+    `triggers` has the events of a task by what their call chains told (empty: nothing), `remarks` what was read as
+    what.
     """
 
     recordings: int = 0

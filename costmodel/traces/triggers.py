@@ -69,7 +69,8 @@ def read(path: Path) -> dict[str, tuple[str, ...]]:
 
 
 def trigger_of_chain(chain: Sequence[str]) -> str:
-    """Triggers of a call chain (functions, innermost first), joined by a blank: the innermost function that tells one decides.
+    """Triggers of a call chain (functions, innermost first), joined by a blank: the innermost function that tells one
+    decides.
     Empty where none does, UNCATALOGUED where it tells an event without a catalogued trigger.
 
     >>> trigger_of_chain(["__mmu_notifier_invalidate_range_start", "change_protection", "change_prot_numa"])

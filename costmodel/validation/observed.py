@@ -58,8 +58,8 @@ def _lockup(evidence: Evidence) -> Row:
         id="E01-E03",
         what=f"soft lock-ups of a {significant(evidence.one('E01').si, 3)}-vCPU guest on {significant(cpus, 3)} CPUs",
         figure=f"a thread never leaves the flush from {interval(low, middle, high, '1')} events/s on; scans give up to "
-        f"{significant(scans)} events/s, moves of huge pages {significant(huge)}, of small pages {significant(threads * pages)}; "
-        f"in {significant(100 * reached)} % of the draws scans and huge pages suffice",
+        f"{significant(scans)} events/s, moves of huge pages {significant(huge)}, of small pages "
+        f"{significant(threads * pages)}; in {significant(100 * reached)} % of the draws scans and huge pages suffice",
         target=f"they suffice in {100 * PLAUSIBLE:.0f} % of the draws at least: the lock-ups are plausible",
         verdict=verdict,
         source="A. Kalra, rows E01 to E03; rates N02c, N03, N07, N09, N17",
@@ -68,8 +68,9 @@ def _lockup(evidence: Evidence) -> Row:
         high=high,
         unit="1/s",
         note=f"soft lock-up after {quantity(stalled, 's')} without a schedule (row L02): "
-        f"{significant(stalled * middle)} flushes in a row; with full and dirty caches they suffice in {significant(100 * _busy(evidence, draws, cpus, given))} % "
-        "of the draws; migration rates are from inside a guest of 16 vCPUs (rows N02, N03), here per vCPU",
+        f"{significant(stalled * middle)} flushes in a row; with full and dirty caches they suffice in "
+        f"{significant(100 * _busy(evidence, draws, cpus, given))} % of the draws; migration rates are from inside a "
+        "guest of 16 vCPUs (rows N02, N03), here per vCPU",
     )
 
 
@@ -139,7 +140,9 @@ def _rmpupdate(evidence: Evidence) -> Row:
         low=low,
         high=high,
         unit="s",
-        note=f"both from one author; the model knows row S01 ({quantity(one.si, 's')} a page) with a factor 3 either way",
+        note=(
+            f"both from one author; the model knows row S01 ({quantity(one.si, 's')} a page) with a factor 3 either way"
+        ),
     )
 
 
@@ -166,8 +169,10 @@ def _shutdown(seen: Measurement, kind: str, others: list[float]) -> Row:
     return Row(
         id=seen.id,
         what=f"TDX shut-down, {kind}, {significant(pages * PAGE_BYTES / 1e9, 3)} GB",
-        figure=f"{quantity(seen.si, 's')} published, {interval(middle / factor, middle, middle * factor, 's')} from the "
-        "time per page of the two others",
+        figure=(
+            f"{quantity(seen.si, 's')} published, {interval(middle / factor, middle, middle * factor, 's')} from the "
+            "time per page of the two others"
+        ),
         target="inside the 90 % interval of the two others",
         verdict=verdict,
         source=f"{seen.source_author}, {seen.source_date}",

@@ -9,7 +9,7 @@ import numpy
 from costmodel.calibration import anchors
 from costmodel.calibration.anchors import host_broadcast_problem as host_problem
 from costmodel.calibration.between_machines import held_out_machines
-from costmodel.calibration.calibrate import problems
+from costmodel.calibration.calibrate import REGRESSIONS
 from costmodel.calibration.fit import Fit, fit, prediction_factor
 from costmodel.calibration.holdout import HeldOut, HoldOut, held_out, leave_groups_out
 from costmodel.calibration.parameters import Calibration
@@ -23,13 +23,15 @@ COVERAGE = (0.85, 0.95)
 LEVEL = 0.9
 ENOUGH_ROWS = 100
 TARGET = "90 % intervals cover 85 to 95 %"
-RIVAL = "(rival)"
 
 
 def rows(evidence: Evidence) -> list[Row]:
     """One row per fit to published figures, one per kind of held-out cell on each host, one per whole-cache anchor."""
     calibration = Calibration(evidence)
-    found = [_published(name, fit(problem), leave_groups_out(problem)) for name, problem in problems(evidence).items()]
+    found = []
+    for one in REGRESSIONS.values():
+        problem = one.problem(evidence)
+        found.append(_published(one.title, fit(problem), leave_groups_out(problem), rival=one.rival))
     found.append(_anchors(calibration))
     found.append(_machines(evidence))
     for name, profile in evidence.hosts.items():
@@ -50,12 +52,12 @@ def covers(covered: int, n: int, low: float, high: float) -> Verdict:
     return "pass" if n >= ENOUGH_ROWS else "not testable"
 
 
-def _published(name: str, result: Fit, trial: HoldOut) -> Row:
+def _published(name: str, result: Fit, trial: HoldOut, *, rival: bool = False) -> Row:
     verdict: Verdict = "not testable"
     if trial.covered is not None and trial.coverage_low is not None and trial.coverage_high is not None:
         verdict = covers(trial.covered, trial.n, trial.coverage_low, trial.coverage_high)
     notes = [] if trial.n >= ENOUGH_ROWS else [f"fewer than {ENOUGH_ROWS} rows confirm no coverage"]
-    if name.endswith(RIVAL):
+    if rival:
         notes.append("shown beside the form that held-out rows chose")
     if result.covariance is None:
         notes.append(f"no error bars: {result.withheld}")

@@ -119,7 +119,10 @@ def _blast(s: Studies) -> tuple[str, Interval, bool]:
     both = interval_of(cost.priced.stolen_s, "s", cost.extrapolated)
     ratio = _draws(cost.priced.stolen_s / mask.priced.stolen_s)
     cpus = s.case("sev", DEFAULT_WORKLOAD).machine.logical_cpus
-    text = f"one WBINVD on all {cpus} CPUs takes {_text(both)} of CPU time, {_text(ratio)} times that on {few} CPUs that ran"
+    text = (
+        f"one WBINVD on all {cpus} CPUs takes {_text(both)} of CPU time, {_text(ratio)} times that on {few} CPUs that "
+        "ran"
+    )
     return f"{text} a guest", ratio, True
 
 
@@ -146,9 +149,9 @@ def _snp_slower(s: Studies) -> tuple[str, Interval, bool]:
     others = s.bill("sev-snp", DEFAULT_WORKLOAD, SCAN, "CLFLUSHOPT_UVA").others_s
     busy = _draws(ranged.rate_per_s * ranged.priced.time_s)
     text = (
-        f"the guest's thread waits {_text(times[0])} for CLFLUSHOPT over a NUMA balancing range, {_text(times[1])} for "
-        f"WBINVD: longer in {100 * longer:.0f} % of the draws; at most {_text(busy)} of the time of the vCPU that scans; "
-        f"everyone else pays {_text(others)}"
+        f"the guest's thread waits {_text(times[0])} for CLFLUSHOPT over a NUMA balancing range, {_text(times[1])} "
+        f"for WBINVD: longer in {100 * longer:.0f} % of the draws; at most {_text(busy)} of the time of the vCPU that "
+        f"scans; everyone else pays {_text(others)}"
     )
     return text, busy, others.high == 0
 
@@ -182,8 +185,8 @@ def _placement(s: Studies) -> tuple[str, Interval, bool]:
     ranged = "CLFLUSHOPT_UVA"
     under, after = s.waits("under_mmu_lock", ranged), s.waits("after_srcu", ranged)
     text = (
-        f"a range flush of the scan under mmu_lock makes a fault wait {_text(under.fault_wait_mean_s)} on average, after "
-        f"SRCU {_text(after.fault_wait_mean_s)}; memslot updates wait {_text(after.memslot_wait_mean_s)} in both"
+        f"a range flush of the scan under mmu_lock makes a fault wait {_text(under.fault_wait_mean_s)} on average, "
+        f"after SRCU {_text(after.fault_wait_mean_s)}; memslot updates wait {_text(after.memslot_wait_mean_s)} in both"
     )
     ends = [
         getattr(under.fault_wait_mean_s, x) / getattr(after.fault_wait_mean_s, x) for x in ("low", "median", "high")
@@ -208,7 +211,10 @@ def _triggers(s: Studies) -> tuple[str, Interval, bool]:
         )
         for workload, trigger in ((DEFAULT_WORKLOAD, SCAN), ("ksm-default", MERGE))
     )
-    text = f"host CPUs lost to WBINVD at most: {_text(scan)} under NUMA balancing, {_text(merge)} under KSM merges of a guest "
+    text = (
+        f"host CPUs lost to WBINVD at most: {_text(scan)} under NUMA balancing, {_text(merge)} under KSM merges of a "
+        "guest "
+    )
     text += "that is mergeable and not pinned"
     return f"{text}; numad's rate is not published: an axis", scan, merge.low >= _host_percent(s)
 

@@ -34,8 +34,10 @@ MACHINES = {"amd": "epyc-7763-2s", "intel": "xeon-8570-2s"}
 TAKEN = ("merged", "queued")
 EXPLAINED = {
     5: "the 5.4 backport was withdrawn because of soft lock-ups: that kernel goes on losing flushes (CVE-2022-0171)",
-    7: "the filter is safe at events after which the page stays, and cheaper; the list was not convinced that it is worth "
-    "doing, and dropping the flush at region unregistration would break user ABI",
+    7: (
+        "the filter is safe at events after which the page stays, and cheaper; the list was not convinced that it is "
+        "worth doing, and dropping the flush at region unregistration would break user ABI"
+    ),
 }
 """Decisions that the model would not have made at every trigger, and why; found one by one."""
 Basis = Literal["forced", "cost", "trivial", "undecided"]

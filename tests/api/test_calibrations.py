@@ -8,7 +8,7 @@ from costmodel import api
 from costmodel.evidence.store import load
 
 
-@pytest.mark.parametrize("name", api.FITS)
+@pytest.mark.parametrize("name", api.REGRESSIONS)
 def test_a_fit_shows_points_parameters_and_residuals(name):
     found = cm.calibrate(name)
     points = found.points

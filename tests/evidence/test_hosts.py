@@ -232,3 +232,9 @@ def test_each_table_is_read_and_hashed_once(profile, monkeypatch):
     hosts.read(profile, evidence.dumps, catalogued)
     tables = [name for name in read_of if name.endswith(".csv")]
     assert tables and len(tables) == len(set(tables))
+
+
+def test_what_a_guest_cannot_tell_of_its_hardware_limits_its_times(evidence):
+    for profile in evidence.hosts.values():
+        assert set(profile.limits) <= set(profile.findings), "as it was written when it was measured"
+        assert profile.virtual == any(text in hosts.HIDDEN_IN_A_GUEST for text in profile.limits)

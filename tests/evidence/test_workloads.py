@@ -4,7 +4,8 @@ import pytest
 
 from costmodel.errors import BadInput
 from costmodel.evidence import store
-from costmodel.evidence.workloads import TRIGGERS
+from costmodel.evidence.workloads import trigger_ids
+from costmodel.kvm.catalog import TRIGGERS
 
 
 def test_catalogue(evidence):
@@ -19,7 +20,7 @@ def test_catalogue(evidence):
         "vm-boot",
     }
     used = {load.trigger for workload in evidence.workloads.values() for load in workload.triggers}
-    assert used <= TRIGGERS
+    assert used <= trigger_ids(evidence.root) == set(TRIGGERS)
 
 
 @pytest.mark.parametrize(("workload", "row"), [("ksm-default", "N10"), ("ksm-aggressive", "N15")])

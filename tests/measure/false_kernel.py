@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from costmodel.measure import invalidations, tracefs
+from costmodel.measure import invalidations
 from costmodel.measure.journal import System, changing
 from costmodel.measure.native import Buffer
 from costmodel.measure.signals import Interrupted, Signals
@@ -31,8 +31,8 @@ FILES = {
     "sys/block/zram0/reset": "",
     "dev/zram0": "",
 }
-TRACING = {f"events/kvm/{tracefs.EVENT}/enable": "0\n", "instances/other/trace": "somebody's\n"}
-INSTANCE = ("buffer_size_kb", "trace_clock", "trace", f"events/kvm/{tracefs.EVENT}/enable")
+TRACING = {f"events/kvm/{invalidations.EVENT}/enable": "0\n", "instances/other/trace": "somebody's\n"}
+INSTANCE = ("buffer_size_kb", "trace_clock", "trace", f"events/kvm/{invalidations.EVENT}/enable")
 
 
 def fill(folder: Path, files: dict[str, str]) -> None:
@@ -152,7 +152,7 @@ def ordinary_signals():
 def make_a_run(system: FalseSystem) -> None:
     """What `measure invalidations` does as root, without a virtual machine."""
     with Signals() as signals, changing(signals, system) as changes, changes.restored():
-        trace = tracefs.Trace(tracefs.tracing_folder(changes), changes)
+        trace = invalidations.Trace(invalidations.tracing_folder(changes), changes)
         for cause in invalidations.CAUSES:
             if cause.trigger in ("fork_cow", "ksm", "swap_reclaim"):
                 with Buffer(invalidations.MEMORY_BYTES) as memory:

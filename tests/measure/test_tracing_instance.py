@@ -2,7 +2,7 @@
 
 import pytest
 
-from costmodel.measure import tracefs
+from costmodel.measure import invalidations
 from costmodel.measure.journal import changing
 from costmodel.measure.probe import Skipped
 from costmodel.measure.signals import Signals
@@ -16,7 +16,7 @@ def leave(system):
 
 def test_without_the_tracepoint_it_says_so(tmp_path):
     with leave(FalseSystem(tree(tmp_path / "root"))) as changes, pytest.raises(Skipped, match="kvm_unmap_hva_range"):
-        tracefs.Trace(tmp_path, changes)
+        invalidations.Trace(tmp_path, changes)
 
 
 def test_where_tracefs_cannot_be_mounted_it_says_so_and_leaves_nothing(tmp_path):
@@ -27,7 +27,7 @@ def test_where_tracefs_cannot_be_mounted_it_says_so_and_leaves_nothing(tmp_path)
     root = tree(tmp_path / "root", mounted=False)
     before = contents(root)
     with leave(Refusing(root)) as changes, pytest.raises(Skipped, match="permission denied"):
-        tracefs.tracing_folder(changes)
+        invalidations.tracing_folder(changes)
     assert contents(root) == before
 
 
@@ -35,12 +35,12 @@ def test_where_tracefs_cannot_be_mounted_it_says_so_and_leaves_nothing(tmp_path)
 def test_the_event_is_on_in_an_instance_of_our_own(tmp_path, mounted):
     root = tree(tmp_path / "root", mounted)
     with leave(FalseSystem(root)) as changes:
-        tracing = tracefs.tracing_folder(changes)
-        trace = tracefs.Trace(tracing, changes)
+        tracing = invalidations.tracing_folder(changes)
+        trace = invalidations.Trace(tracing, changes)
         (ours,) = tracing.glob("instances/costmodel-*")
-        assert (ours / f"events/kvm/{tracefs.EVENT}/enable").read_text() == "1"
+        assert (ours / f"events/kvm/{invalidations.EVENT}/enable").read_text() == "1"
         assert (ours / "trace_clock").read_text() == "mono"
-        assert (tracing / f"events/kvm/{tracefs.EVENT}/enable").read_text() == "0\n"
+        assert (tracing / f"events/kvm/{invalidations.EVENT}/enable").read_text() == "0\n"
         assert trace.read() == ([], 0)
 
 
@@ -54,5 +54,5 @@ def test_an_instance_that_cannot_be_set_up_is_named(tmp_path):
     root = tree(tmp_path / "root")
     before = contents(root)
     with leave(Full(root)) as changes, pytest.raises(Skipped, match="buffer_size_kb: Cannot allocate memory"):
-        tracefs.Trace(tracefs.tracing_folder(changes), changes)
+        invalidations.Trace(invalidations.tracing_folder(changes), changes)
     assert contents(root) == before
