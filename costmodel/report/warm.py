@@ -42,8 +42,14 @@ MODULES = (
     "costmodel.report.page",
     "costmodel.report.build",
     "IPython.core.completer",
+    "IPython.core.completerlib",
+    "IPython.core.debugger",
+    "IPython.core.logger",
     "IPython.core.magics",
+    "IPython.core.oinspect",
     "IPython.core.pylabtools",
+    "IPython.extensions.storemagic",
+    "ipykernel.debugger",
     "ipykernel.ipkernel",
     "ipykernel.kernelapp",
     "ipykernel.zmqshell",
@@ -60,19 +66,21 @@ MODULES = (
 @lru_cache(maxsize=1)
 def warm_up() -> None:
     """Import all of MODULES without the user's configuration, and draw one figure that nobody sees."""
-    own = dict.fromkeys(THREADS, "1") | {"SOURCE_DATE_EPOCH": "0"}
+    own = dict.fromkeys(THREADS, "1") | {"SOURCE_DATE_EPOCH": "0", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     with tempfile.TemporaryDirectory(prefix="cm") as empty, changed(own | {"MPLCONFIGDIR": empty}):
         for name in MODULES:
             import_module(name)
         from costmodel.report import page
 
         page.formulas()
+        from matplotlib.backends import backend_registry
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         figure = Figure()
         figure.subplots().plot([0.0, 1.0], label="1")
         FigureCanvasAgg(figure).draw()
+        backend_registry.list_all()
     gc.collect()
     gc.freeze()
 
