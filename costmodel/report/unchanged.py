@@ -25,7 +25,7 @@ from costmodel.errors import BadInput
 from costmodel.evidence.paths import data_dir, data_files, notebooks_dir, own_machines_dir
 from costmodel.hashing import PACKAGE, files_hash, value_hash, write_beside
 
-FILE = ".built.json"
+FILE = ".built"
 LIBRARIES = (
     *cache.LIBRARIES,
     "ipykernel",

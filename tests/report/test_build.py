@@ -13,7 +13,7 @@ from costmodel.decision.recommend import recommend
 from costmodel.errors import BadInput, CostModelError, ExitCode, UnknownName
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import GUESTS
-from costmodel.report import build, page, runner
+from costmodel.report import build, page, runner, unchanged
 from tests.report.html import Reader
 
 GOOD = {"guest": "sev", "machine": "epyc-7763-2s", "workload": "autonuma-default", "kernel": "newest"}
@@ -469,6 +469,7 @@ def test_digits_of_a_hash_or_a_name_are_text(tmp_path):
 def test_a_file_that_nothing_builds_is_found_where_all_are_built(tmp_path):
     (tmp_path / "old.txt").write_text("")
     (tmp_path / "old.html").write_text("")
+    (tmp_path / unchanged.FILE).write_text("what a build notes for itself is no report")
     (tmp_path / "index.json").write_text("{}")
     assert build.differences({"index.json": "{}"}, tmp_path, SUFFIXES) == ["old.txt: is built from no input"]
 
