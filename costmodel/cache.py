@@ -76,7 +76,7 @@ def _versions() -> list[str]:
 
 
 @lru_cache(maxsize=1)
-def _cpu() -> str:
+def cpu() -> str:
     """What decides which kernels the numeric libraries pick: the CPU's flags."""
     try:
         lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
@@ -94,7 +94,7 @@ def key_of(parts: Sequence[object], sources: Sequence[str]) -> str:
             code_hash(*sources),
             sys.implementation.cache_tag,
             _versions(),
-            _cpu(),
+            cpu(),
             [os.environ.get(name, "") for name in CPU_VARIABLES],
         ]
     )

@@ -108,7 +108,7 @@ def test_an_entry_that_cannot_be_written_is_no_error(place, monkeypatch):
         lambda m: m.setenv("OPENBLAS_CORETYPE", "Prescott"),
         lambda m: m.setenv("NPY_DISABLE_CPU_FEATURES", "AVX2"),
         lambda m: m.setattr(cache, "_versions", lambda: ["0.0"]),
-        lambda m: m.setattr(cache, "_cpu", lambda: "another CPU"),
+        lambda m: m.setattr(cache, "cpu", lambda: "another CPU"),
         lambda m: m.setattr(cache, "code_hash", lambda *names: "other sources"),
         lambda m: m.setattr(sys.implementation, "cache_tag", "cpython-399"),
     ],

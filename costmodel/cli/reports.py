@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from costmodel.cli import options, types
 from costmodel.errors import BadInput, ExitCode
+from costmodel.report import unchanged
+
+if TYPE_CHECKING:
+    from costmodel.report import build
+    from costmodel.report.runner import Engine
+
+DEFAULT_ENGINE: Engine = "warm" if sys.platform == "linux" else "kernel"
 
 
 @click.command(
@@ -21,12 +28,15 @@ Examples:
   costmodel report --guest sev --machine epyc-7763-2s --workload ksm-default --out /tmp/reports
   costmodel report --guest sev --machine epyc-7763-2s -p cpus_that_ran=8 --out /tmp/pinned
   costmodel report --trace host1.parquet --guest sev --machine epyc-7763-2s --out /tmp/reports
+  costmodel report --shard 1/8 --out /srv/reports
   costmodel report --check --out reports
 """,
 )
 @click.option("--guest", type=types.GUEST, help="One guest type only [default: all].")
 @click.option("--machine", type=types.MACHINE, help="One machine only [default: all].")
-@click.option("--workload", type=types.WORKLOAD, default="autonuma-default", show_default=True, help="Workload id.")
+@click.option(
+    "--workload", type=types.NAMED_WORKLOAD, default="autonuma-default", show_default=True, help="Workload id."
+)
 @options.kernel
 @click.option(
     "-p",
@@ -44,7 +54,19 @@ Examples:
     show_default=True,
     help="Directory to write to.",
 )
-@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Notebooks at a time.")
+@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Reports at a time.")
+@click.option(
+    "--engine",
+    type=click.Choice(["warm", "kernel"]),
+    help="Kernel of the notebooks: forked from this process, or started anew by papermill; both write the same bytes "
+    "[default: warm on Linux].",
+)
+@click.option(
+    "--shard",
+    type=types.SHARD,
+    metavar="I/N",
+    help="Only every N-th report, from the I-th; the shards may run at the same time, and none writes the index.",
+)
 @click.option(
     "--trace",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -64,34 +86,70 @@ def report_command(
     extra: tuple[str, ...],
     out: Path,
     jobs: int,
+    engine: Engine | None,
+    shard: tuple[int, int] | None,
     trace: Path | None,
     check_only: bool,
 ) -> None:
-    """Build the reports: an HTML page, a text block and JSON for each guest type and machine, and the index."""
+    """Build the reports: an HTML page, a text block and JSON for each guest type and machine, and the index.
+
+    A report that stands as it was built, from the same inputs, is left alone: remove a file to have it built again.
+    """
+    values = {"workload": workload, "kernel": kernel, **_parse(extra)}
+    asked: dict[str, Any] = {**values, "guest": guest, "machine": machine}
+    command = {**asked, "shard": shard}
+    if shard and check_only:
+        raise BadInput("goes without --check", field="--shard", remedy="check all reports in one run")
+    if trace is None and not check_only:
+        built = unchanged.Built.read(out)
+        key = unchanged.key_of(unchanged.inputs_hash(), command)
+        if built.stands(key):
+            reports = sum(name.endswith(".ipynb") for name in built.made[key or ""])
+            click.echo(f"{reports} reports in {out}, unchanged")
+            return
     from costmodel.report import build
 
-    values = {"workload": workload, "kernel": kernel, **_parse(extra)}
-    asked = build.check_parameters({**values, "guest": guest or "sev", "machine": machine or "epyc-7763-2s"})
+    checked = build.check_parameters({**values, "guest": guest or "sev", "machine": machine or "epyc-7763-2s"})
     if trace is not None:
-        if not guest or not machine or check_only:
-            raise BadInput("goes with --guest and --machine, without --check", field="--trace", remedy="name both")
-        _trace(trace, build.arguments(asked), out)
+        if not guest or not machine or check_only or shard:
+            raise BadInput(
+                "goes with --guest and --machine, without --check and --shard", field="--trace", remedy="name both"
+            )
+        _trace(trace, build.arguments(checked), out)
         return
     todo = build.matrix([guest] if guest else [], [machine] if machine else [], values)
-    if not check_only:
-        build.make_writable(out)
-    with click.progressbar(length=len(todo), label="costs ", file=sys.stderr) as bar:
-        files = build.artefacts(todo, lambda: bar.update(1))
+    if shard:
+        todo = todo[shard[0] - 1 :: shard[1]]
     if check_only:
+        with click.progressbar(length=len(todo), label="costs ", file=sys.stderr) as bar:
+            files = build.artefacts(todo, lambda: bar.update(1), jobs)
         files = build.committed(files)
         stale = build.differences(files, out, build.COMMITTED)
         for line in stale:
             click.echo(line)
         click.echo(f"{len(files)} files checked, {len(stale)} stale" + ("; run `make report`" if stale else ""))
         sys.exit(ExitCode.CHECK_FAILED if stale else ExitCode.OK)
-    with click.progressbar(length=len(todo), label="pages ", file=sys.stderr) as bar:
-        build.build_all(todo, files, out, jobs, lambda: bar.update(1))
-    click.echo(f"{len(todo)} reports in {out}" + ("" if guest or machine else f", overview {out / 'index.html'}"))
+    build.make_writable(out)
+    inputs = unchanged.inputs_hash()
+    keys = {job: unchanged.key_of(inputs, {**asked, "guest": job.guest, "machine": job.machine}) for job in todo}
+    standing = {job for job in todo if built.stands(keys[job])}
+
+    def note(job: build.ReportParameters, names: Sequence[str]) -> None:
+        built.note(keys[job], names)
+
+    with click.progressbar(length=len(todo) - len(standing), label="pages ", file=sys.stderr) as bar:
+        try:
+            shared = build.build_all(todo, out, jobs, lambda: bar.update(1), engine or DEFAULT_ENGINE, note, standing)
+        finally:
+            built.write()
+    names = [name for job in todo for name in built.made.get(keys[job] or "", ())]
+    if unchanged.inputs_hash() == inputs:
+        built.note(unchanged.key_of(inputs, command), [*names, *shared])
+        built.write()
+    index = "" if guest or machine or shard else f", overview {out / 'index.html'}"
+    without = f"; no index: a shard writes none, `costmodel report --out {out}` afterwards does" if shard else ""
+    kept = f", {len(standing)} unchanged" if standing else ""
+    click.echo(f"{len(todo)} reports in {out}{kept}{index}{without}")
 
 
 def _trace(trace: Path, asked: dict[str, Any], out: Path) -> None:

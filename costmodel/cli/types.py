@@ -48,6 +48,19 @@ class Bytes(click.ParamType):
         return size
 
 
+class Shard(click.ParamType):
+    """I/N: which part of how many."""
+
+    name = "shard"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Both numbers."""
+        part, _, parts = str(value).partition("/")
+        if part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts):
+            return int(part), int(parts)
+        raise BadInput(f"{value!r} is not I/N with I from 1 to N", field="--shard", remedy="write --shard 1/8")
+
+
 def _refused(param: click.Parameter | None, problem: str) -> BadInput:
     field = param.opts[0] if param else None
     return BadInput(problem, field=field, remedy="write bytes, or 16G or 16GiB (2^34 bytes), or 16GB")
@@ -119,8 +132,11 @@ TRIGGER = Id("trigger", _triggers)
 STRATEGY = Id("strategy", _strategies)
 FORMULA = Id("formula", _formulas)
 WORKLOAD = Id("workload", _workloads)
+NAMED_WORKLOAD = Named("workload", _workloads)
+"""Checked by whoever takes it: where nothing is to be done, no data are read."""
 HOST = Named("measured host", _hosts)
 MACHINE = Named("machine", _machines, or_file=True)
 KERNEL = Named("kernel", _kernels)
 BYTES = Bytes()
 WHOLE_BYTES = WholeBytes()
+SHARD = Shard()

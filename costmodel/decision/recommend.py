@@ -60,11 +60,8 @@ def recommend(
     """
     evidence = evidence or load()
     case = scenario(evidence, guest, machine, workload, kernel, **numbers)
-    parameters = parameters_of(evidence, case.machine.id)
-    reason = not_applicable(case, GUESTS[guest])
-    studies = [] if reason else study_all(evidence, case, parameters)
-    result = _assemble(evidence, case, parameters, studies, reason)
-    if not vms or reason:
+    result = _answer(evidence, case)
+    if not vms or not result.applicable:
         return result
     vms = {GUESTS[name].id: count for name, count in vms.items()}
     check_vms(vms)
@@ -73,8 +70,24 @@ def recommend(
         if why := not_applicable(other, GUESTS[other.guest]):
             raise NotApplicable(f"{other.guest}: {why}", remedy="leave this guest type out of --vms")
     words = " ".join(f"--vms {name}={count}" for name, count in vms.items())
-    rows = together_rows(cases, vms, Draws(parameters))
+    rows = together_rows(cases, vms, Draws(parameters_of(evidence, case.machine.id)))
     return result.model_copy(update={"together": rows, "command": f"{result.command} {words}"})
+
+
+_last: list[tuple[Evidence, Scenario, Recommendation]] = []
+
+
+def _answer(evidence: Evidence, case: Scenario) -> Recommendation:
+    """The answer for `case`. The last one is kept: a report asks for its text and, in a forked kernel, for its page."""
+    for known_evidence, known_case, known in _last:
+        if known_evidence is evidence and known_case == case:
+            return known
+    parameters = parameters_of(evidence, case.machine.id)
+    reason = not_applicable(case, GUESTS[case.guest])
+    studies = [] if reason else study_all(evidence, case, parameters)
+    result = _assemble(evidence, case, parameters, studies, reason)
+    _last[:] = [(evidence, case, result)]
+    return result
 
 
 def study_all(evidence: Evidence, case: Scenario, parameters: ParameterSet) -> list[Study]:

@@ -1,5 +1,6 @@
-"""Builds reports: the parameters that are asked for, text, JSON and SVG in this process, pages by papermill in
-parallel, the index last; and how committed files differ from what the inputs give.
+"""Builds reports: the parameters that are asked for; each report in a process of its own, its answer found once and
+shown as text, JSON, SVG and, by papermill, as a page; the index last; and how committed files differ from what the
+inputs give.
 """
 
 from __future__ import annotations
@@ -8,17 +9,19 @@ import json
 import math
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from costmodel.calibration.calibrate import parameters_of
 from costmodel.cost.scenario import MOST_VCPUS, check_dma
 from costmodel.decision.recommend import recommend
 from costmodel.decision.result import Recommendation
 from costmodel.decision.views import view
-from costmodel.errors import BadInput, UnknownName
+from costmodel.errors import BadInput, CostModelError, UnknownName
 from costmodel.evidence import machine_input
 from costmodel.evidence.paths import notebooks_dir
 from costmodel.evidence.store import load
@@ -28,7 +31,7 @@ from costmodel.kvm import kernels
 from costmodel.kvm.catalog import GUESTS
 from costmodel.kvm.setup import setup
 from costmodel.report import overview, page, plots, recommendation, runner
-from costmodel.report.runner import ReportsFailed, in_processes
+from costmodel.report.runner import Engine, ReportsFailed, in_processes
 
 # The parameters of the report notebook: names, types and ranges, checked before a kernel starts.
 
@@ -90,7 +93,7 @@ def check_parameters(values: Mapping[str, Any]) -> ReportParameters:
     host = machine_input.told(parameters.machine)
     if host.given:
         parameters = parameters.model_copy(update={"machine": host.id})
-    evidence.workload(parameters.workload)
+    parameters = parameters.model_copy(update={"workload": evidence.workload(parameters.workload).id})
     kernels.settled(parameters.kernel, parameters.guest)
     if (parameters.cpus_that_ran or 0) > host.logical_cpus:
         raise BadInput(
@@ -106,7 +109,7 @@ def arguments(parameters: ReportParameters) -> dict[str, Any]:
     return parameters.model_dump(exclude={"data_hash"})
 
 
-# Builds reports: text, JSON and SVG in this process, pages by papermill in parallel, the index last.
+# Builds reports, each in a process of its own, the index last.
 
 NOTEBOOK = "flush_strategy.ipynb"
 COMMITTED = (".txt", ".json", ".svg")
@@ -131,35 +134,58 @@ def _suffixed(name: str, workload: str) -> str:
     return name if workload == DEFAULT_WORKLOAD else f"{name}.{workload}"
 
 
-def artefacts(jobs: Sequence[ReportParameters], tick: Callable[[], None] = lambda: None) -> dict[str, str]:
+def artefacts(
+    jobs: Sequence[ReportParameters], tick: Callable[[], None] = lambda: None, workers: int = 1
+) -> dict[str, str]:
     """Files that need no kernel, by relative path: text, JSON, schema, SVG, index (of the whole matrix). All but the
-    HTML are committed.
+    HTML are committed. Raises what costing a report raises.
     """
-    files: dict[str, str] = {"schema/recommendation.schema.json": recommendation.schema()}
-    results: dict[tuple[str, str], Recommendation] = {}
-    for job in jobs:
-        result = recommend(**arguments(job))
-        results[job.guest, job.machine] = result
-        files[f"{stem(job)}.txt"] = recommendation.render(result)
-        files[f"{stem(job)}.json"] = recommendation.as_json(result)
-        if (job.guest, job.machine) in COMMITTED_PLOTS:
-            files |= _plots(stem(job).replace("/", "-"), result)
+    results: Results = {}
+    files: dict[str, str] = {}
+    for job, answer in in_processes(costed, jobs, workers):
+        if isinstance(answer, Exception):
+            raise answer
+        results[job.guest, job.machine] = answer
+        files |= own_files(job, answer)
         tick()
-    if len(results) == len(GUESTS) * len(load().machines):
-        name = _suffixed("index", jobs[0].workload)
-        files |= {
-            f"{name}.html": overview.html(results, {(job.guest, job.machine): f"{stem(job)}.html" for job in jobs}),
-            f"{name}.json": overview.as_json(results),
-            f"{name}.txt": overview.text(results),
-        }
+    return files | shared_files(jobs, results)
+
+
+Results = dict[tuple[str, str], Recommendation]
+
+
+def costed(job: ReportParameters) -> Recommendation:
+    """The answer that a report shows."""
+    return recommend(**arguments(job))
+
+
+def own_files(job: ReportParameters, result: Recommendation) -> dict[str, str]:
+    """Text, JSON and SVG of one report."""
+    name = stem(job)
+    files = {f"{name}.txt": recommendation.render(result), f"{name}.json": recommendation.as_json(result)}
+    if (job.guest, job.machine) in COMMITTED_PLOTS:
+        files |= _plots(name.replace("/", "-"), result)
     return files
 
 
-def _own_files(job: ReportParameters) -> tuple[str, ...]:
-    """Names of the artefacts of one report; every other is of all reports."""
-    name = stem(job)
-    plain = name.replace("/", "-")
-    return f"{name}.txt", f"{name}.json", f"svg/{plain}-cost.svg", f"svg/{plain}-break-even.svg"
+def shared_files(jobs: Sequence[ReportParameters], results: Results) -> dict[str, str]:
+    """The schema and, where `results` are the whole matrix, the index."""
+    files = {"schema/recommendation.schema.json": recommendation.schema()}
+    if not is_whole(jobs) or len(results) < len(jobs):
+        return files
+    name = _suffixed("index", jobs[0].workload)
+    pages = {(job.guest, job.machine): f"{stem(job)}.html" for job in jobs}
+    in_order = {place: results[place] for place in pages}
+    return files | {
+        f"{name}.html": overview.html(in_order, pages),
+        f"{name}.json": overview.as_json(in_order),
+        f"{name}.txt": overview.text(in_order),
+    }
+
+
+def is_whole(jobs: Sequence[ReportParameters]) -> bool:
+    """Whether `jobs` are every guest type on every machine, of which there is an index."""
+    return len({(job.guest, job.machine) for job in jobs}) == len(GUESTS) * len(load().machines)
 
 
 def make_writable(out: Path) -> None:
@@ -185,7 +211,7 @@ def _plots(name: str, result: Recommendation) -> dict[str, str]:
     return {path: svg for path, svg in drawn.items() if svg}
 
 
-def build_page(parameters: ReportParameters, out: Path) -> Path:
+def build_page(parameters: ReportParameters, out: Path, engine: Engine = "kernel") -> Path:
     """Run the notebook for one report and write its .ipynb and .html under `out`.
 
     Where `parameters` name the hash of the data, the notebook refuses other data.
@@ -193,35 +219,80 @@ def build_page(parameters: ReportParameters, out: Path) -> Path:
     target = out / stem(parameters)
     target.parent.mkdir(parents=True, exist_ok=True)
     notebook = target.with_name(target.name + ".ipynb")
-    executed = runner.run(notebooks_dir() / NOTEBOOK, parameters.model_dump(), notebook)
+    executed = runner.run(notebooks_dir() / NOTEBOOK, parameters.model_dump(), notebook, engine=engine)
     title = f"{parameters.guest} on {parameters.machine}: flush strategy"
     html = target.with_name(target.name + ".html")
     write_beside(html, page.page(title, page.body_of(executed), f"../{_suffixed('index', parameters.workload)}.html"))
     return html
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one report: its answer, the names of its files, and why its page failed."""
+
+    result: Recommendation
+    names: tuple[str, ...] = ()
+    error: CostModelError | None = None
+
+
+def build_report(job: ReportParameters, out: Path, engine: Engine = "kernel") -> Outcome:
+    """Page, text, JSON and SVG of one report. One whose page fails leaves the earlier files."""
+    result = costed(job)
+    try:
+        html = build_page(job.model_copy(update={"data_hash": load().data_hash}), out, engine)
+    except CostModelError as error:
+        return Outcome(result, error=error)
+    files = own_files(job, result)
+    write(files, out)
+    pages = (html.relative_to(out).as_posix(), html.with_suffix(".ipynb").relative_to(out).as_posix())
+    return Outcome(result, (*files, *pages))
+
+
 def build_all(
-    jobs: Sequence[ReportParameters], files: dict[str, str], out: Path, workers: int, tick: Callable[[], None]
-) -> None:
-    """Pages, `workers` at a time, each followed by its own part of `files` (of `artefacts`); then what no job owns.
+    jobs: Sequence[ReportParameters],
+    out: Path,
+    workers: int,
+    tick: Callable[[], None],
+    engine: Engine = "kernel",
+    done: Callable[[ReportParameters, Sequence[str]], None] = lambda job, names: None,
+    unchanged: Collection[ReportParameters] = (),
+) -> list[str]:
+    """All files of each report, `workers` reports at a time; then what no report owns, of which it returns the names.
 
-    A page that fails does not keep the others, and leaves its earlier files; raises ReportsFailed at the end.
+    A report that fails does not keep the others, and leaves its earlier files; raises ReportsFailed at the end. `done`
+    hears of each report that was built. Those in `unchanged` are only costed, for the index.
     """
-    failed, data_hash, shared = {}, load().data_hash, dict(files)
-    own = {job: {name: shared.pop(name) for name in _own_files(job) if name in files} for job in jobs}
+    failed: dict[str, Exception] = {}
+    results: Results = {}
+    todo = [job for job in jobs if job not in unchanged]
 
-    def act(job: ReportParameters) -> None:
-        build_page(job.model_copy(update={"data_hash": data_hash}), out)
+    def act(job: ReportParameters) -> Outcome:
+        return build_report(job, out, engine)
 
-    for job, error in in_processes(act, jobs, workers):
-        if error is None:
-            write(own[job], out)
+    if todo:
+        runner.prepare(engine)
+        parameters_of(load(), todo[0].machine)
+    for job, outcome in in_processes(act, todo, workers):
+        if isinstance(outcome, Exception):
+            failed[stem(job)] = outcome
         else:
-            failed[stem(job)] = error
+            results[job.guest, job.machine] = outcome.result
+            if outcome.error:
+                failed[stem(job)] = outcome.error
+            else:
+                done(job, outcome.names)
         tick()
+    left = [job for job in jobs if is_whole(jobs) and (job.guest, job.machine) not in results]
+    for job, answer in in_processes(costed, left, workers):
+        if isinstance(answer, Exception):
+            failed.setdefault(stem(job), answer)
+        else:
+            results[job.guest, job.machine] = answer
+    shared = shared_files(jobs, results)
     write(shared, out)
     if failed:
         raise ReportsFailed(failed)
+    return list(shared)
 
 
 def write(files: dict[str, str], out: Path) -> None:

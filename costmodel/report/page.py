@@ -176,6 +176,7 @@ def upstream(result: Recommendation) -> str:
     return fragment("upstream", r=result)
 
 
+@lru_cache(maxsize=1)
 def formulas() -> str:
     """The cost terms as MathML with symbols, source and validity."""
     from costmodel.formulas import catalog

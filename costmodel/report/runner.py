@@ -5,6 +5,7 @@ own.
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import signal
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from costmodel.errors import CostModelError, ExitCode
 from costmodel.hashing import write_beside
@@ -26,6 +27,7 @@ from costmodel.hashing import write_beside
 # papermill marks cells `completed` after a killed kernel, a timeout and `sys.exit`, so the run counts only if every
 # code cell has an execution count and the last cell, tagged `sentinel`, printed the sentinel.
 
+Engine = Literal["warm", "kernel"]
 SENTINEL = "report complete"
 CELL_TIMEOUT_S = 120
 QUIET = "--log-level=CRITICAL"
@@ -56,13 +58,20 @@ class ReportsFailed(CostModelError):
         super().__init__(f"{len(self.reasons)} of the reports failed, the others were built: {shown}")
 
 
-def run(notebook: Path, parameters: Mapping[str, Any], out: Path, *, timeout_s: int = CELL_TIMEOUT_S) -> Any:
+def run(
+    notebook: Path,
+    parameters: Mapping[str, Any],
+    out: Path,
+    *,
+    engine: Engine = "kernel",
+    timeout_s: int = CELL_TIMEOUT_S,
+) -> Any:
     """Execute `notebook` with `parameters` and write the normalised result to `out` (aside, then renamed).
 
-    Returns the executed notebook (nbformat 4 structure). Raises ReportFailed; `out` is then left as it was.
+    `engine` is `kernel`, a new kernel, or `warm`, one forked from this process (`warm`). Returns the executed notebook
+    (nbformat 4 structure). Raises ReportFailed; `out` is then left as it was.
     """
-    # jsonschema would compile IRI grammars for a second; notebooks never use them.
-    cast(dict[str, Any], sys.modules).setdefault("rfc3987_syntax", None)
+    _leave_out_grammars()
     import nbformat
     from traitlets.config import Config
 
@@ -71,12 +80,26 @@ def run(notebook: Path, parameters: Mapping[str, Any], out: Path, *, timeout_s: 
         environment = _hermetic(Path(scratch))
         sockets = {"transport": "ipc", "ip": f"{scratch}/k"} if len(scratch) < LONGEST_SOCKET else {}
         config = Config({"KernelManager": sockets})
-        reason = _execute(notebook, parameters, raw, environment, config, timeout_s)
+        reason = _execute(notebook, parameters, raw, environment, config, engine, timeout_s)
         executed = nbformat.read(raw, as_version=4) if raw.exists() else None
     _verify(notebook.name, executed, reason)
     normalise(executed)
     write_beside(out, nbformat.writes(executed) + "\n")
     return executed
+
+
+def prepare(engine: Engine) -> None:
+    """What `engine` does once in the process from which reports are forked."""
+    if engine == "warm":
+        _leave_out_grammars()
+        from costmodel.report import warm
+
+        warm.warm_up()
+
+
+def _leave_out_grammars() -> None:
+    """jsonschema would compile IRI grammars for a second; notebooks never use them."""
+    cast(dict[str, Any], sys.modules).setdefault("rfc3987_syntax", None)
 
 
 def _hermetic(scratch: Path) -> dict[str, str]:
@@ -94,16 +117,17 @@ def _execute(
     raw: Path,
     environment: Mapping[str, str],
     config: object,
+    engine: Engine,
     timeout_s: int,
 ) -> str | None:
     """Run papermill; the reason it gives for a failure, or None."""
-    before = {name: os.environ.get(name) for name in environment}
-    os.environ.update(environment)
-    try:
+    with changed(environment):
         import papermill
         from nbclient.exceptions import CellTimeoutError, DeadKernelError
         from papermill.exceptions import PapermillExecutionError
 
+        # It takes `int | None` for no parameter and warns; ours are checked before a kernel starts.
+        logging.getLogger("papermill").setLevel(logging.ERROR)
         try:
             papermill.execute_notebook(
                 str(notebook),
@@ -116,6 +140,7 @@ def _execute(
                 config=config,
                 extra_arguments=[QUIET],
                 kernel_name="python3",
+                engine_name=_engine_name(engine),
             )
         except PapermillExecutionError as error:
             return f"{error.ename}: {error.evalue}"
@@ -123,13 +148,31 @@ def _execute(
             return f"a cell ran longer than {timeout_s} s"
         except DeadKernelError:
             return "the kernel died"
+    return None
+
+
+def _engine_name(engine: Engine) -> str | None:
+    """What papermill calls it."""
+    if engine == "kernel":
+        return None
+    from costmodel.report import warm
+
+    return warm.register()
+
+
+@contextlib.contextmanager
+def changed(environment: Mapping[str, str]) -> Iterator[None]:
+    """The environment of this process with `environment`, for a while."""
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    try:
+        yield
     finally:
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-    return None
 
 
 def _verify(name: str, executed: Any, reason: str | None) -> None:
@@ -164,6 +207,7 @@ def normalise(executed: Any) -> None:
 # Jobs in processes of their own: one that dies takes no other with it, and says why it died.
 
 Job = TypeVar("Job")
+Answer = TypeVar("Answer")
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Each process computes on one thread: there are as many processes as CPUs."""
 
@@ -177,7 +221,7 @@ class ProcessDied(CostModelError):
         super().__init__(f"its process {how}")
 
 
-@dataclass
+@dataclass(eq=False)
 class _Running:
     job: Any
     process: BaseProcess
@@ -185,15 +229,15 @@ class _Running:
 
 
 def in_processes(
-    act: Callable[[Job], object], jobs: Sequence[Job], workers: int
-) -> Iterator[tuple[Job, Exception | None]]:
-    """Each job with the error that `act` raised on it, or None, as they end; `workers` run at a time.
+    act: Callable[[Job], Answer], jobs: Sequence[Job], workers: int
+) -> Iterator[tuple[Job, Answer | Exception]]:
+    """Each job with what `act` returned for it, or the error that it raised, as they end; `workers` run at a time.
 
     Left early, by an exception or by Ctrl-C, it kills what runs, kernels included, and removes its temporary files.
     """
     context = multiprocessing.get_context("fork")
     waiting = deque(jobs)
-    running: dict[Any, _Running] = {}
+    running: list[_Running] = []
     with tempfile.TemporaryDirectory(prefix="cm", ignore_cleanup_errors=True) as scratch:
         try:
             while waiting or running:
@@ -203,13 +247,14 @@ def in_processes(
                     process = context.Process(target=_child, args=(act, job, asked, scratch))
                     process.start()
                     asked.close()
-                    running[process.sentinel] = _Running(job, process, answers)
-                for sentinel in wait(list(running)):
-                    ended = running.pop(sentinel)
-                    ended.process.join()
-                    yield ended.job, _answer(ended)
+                    running.append(_Running(job, process, answers))
+                ready = wait([handle for one in running for handle in (one.answers, one.process.sentinel)])
+                for ended in [one for one in running if one.answers in ready or one.process.sentinel in ready]:
+                    answer = _answer(ended)
+                    running.remove(ended)
+                    yield ended.job, answer
         finally:
-            for left in running.values():
+            for left in running:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(cast(int, left.process.pid), signal.SIGKILL)
                 left.process.kill()
@@ -224,17 +269,21 @@ def _child(act: Callable[[Job], object], job: Job, answers: Connection, scratch:
     for name in THREADS:
         os.environ.setdefault(name, "1")
     try:
-        act(job)
-        answers.send(None)
+        answers.send(act(job))
     except CostModelError as error:
         answers.send(error)
     except Exception as error:
         answers.send(CostModelError(f"{type(error).__name__}: {error}"))
 
 
-def _answer(ended: _Running) -> Exception | None:
+def _answer(ended: _Running) -> Any:
+    """What the process sent, or how it ended without a word."""
     with ended.answers:
         try:
-            return ended.answers.recv() if ended.answers.poll() else ProcessDied(cast(int, ended.process.exitcode))
+            answer = ended.answers.recv() if ended.answers.poll() else None
+            silent = answer is None
         except EOFError:
-            return ProcessDied(cast(int, ended.process.exitcode))
+            answer, silent = None, True
+    ended.process.join()
+    code = cast(int, ended.process.exitcode)
+    return ProcessDied(code) if silent and code else answer

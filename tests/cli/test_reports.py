@@ -1,4 +1,4 @@
-"""costmodel block"""
+"""costmodel block, validate and report"""
 
 import json
 import shlex
@@ -152,3 +152,59 @@ def test_a_page_without_a_directory_is_refused_before_any_work(tmp_path):
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "its directory does not exist" in done.stderr
+
+
+# costmodel report: what stands is left alone, shards share the work.
+
+CASES = ["--workload", "ksm-default", "--kernel", "6.17"]
+ONE = ["--guest", "sev", "--machine", "xeon-w9-3475x-1s", *CASES]
+HEAVY = ("sympy", "scipy", "pandas", "numpy", "matplotlib", "seaborn", "papermill", "nbformat", "jinja2")
+
+
+def report(*words, modules=False):
+    code = "import sys; from costmodel.cli import main; sys.argv[0] = 'costmodel'\ntry: main()\nfinally: "
+    code += f"print(*(set({HEAVY}) & set(sys.modules)), file=sys.stderr)" if modules else "pass"
+    done = subprocess.run([sys.executable, "-c", code, "report", *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.mark.notebook
+def test_a_report_that_stands_is_left_alone_and_one_that_does_not_is_built(tmp_path):
+    command = [*ONE, "--out", str(tmp_path)]
+    assert "unchanged" not in report(*command).stdout
+    page = tmp_path / "sev/xeon-w9-3475x-1s.ksm-default.ipynb"
+    first, wanted = page.stat().st_ino, page.read_bytes()
+    again = report(*command, modules=True)
+    assert again.stdout == f"1 reports in {tmp_path}, unchanged\n"
+    assert again.stderr.split() == [], "nothing is loaded to find out that nothing is to be done"
+    assert page.stat().st_ino == first
+    page.write_bytes(wanted.replace(b"ksm-default", b"idle"))
+    assert "unchanged" not in report(*command).stdout
+    assert page.read_bytes() == wanted
+    assert "unchanged" not in report(*command, "-p", "vcpus=3").stdout
+    assert page.read_bytes() != wanted
+    assert "unchanged" not in report(*command).stdout
+    assert page.read_bytes() == wanted, "another report in the same place is no excuse"
+
+
+@pytest.mark.notebook
+def test_shards_make_each_report_once_and_say_who_makes_the_index(tmp_path):
+    guests = ["--machine", "xeon-w9-3475x-1s", *CASES, "--out", str(tmp_path)]
+    for part in (1, 2, 3):
+        said = report(*guests, "--shard", f"{part}/3").stdout
+        assert said.startswith(f"2 reports in {tmp_path}; no index: a shard writes none")
+    assert len(list(tmp_path.glob("*/*.html"))) == 6
+    assert report(*guests).stdout == f"6 reports in {tmp_path}, 6 unchanged\n"
+
+
+@pytest.mark.parametrize("value", ["0/3", "4/3", "1/0", "1", "a/b", "-1/3", "1/3/3", ""])
+def test_a_part_that_there_is_not_is_refused(value):
+    result = CliRunner().invoke(cli, ["report", "--shard", value])
+    assert isinstance(result.exception, CostModelError) and "I/N" in str(result.exception)
+
+
+@pytest.mark.parametrize("words", [["--check"], ["--trace", __file__, "--guest", "sev", "--machine", "epyc-7763-2s"]])
+def test_a_shard_goes_with_neither_check_nor_trace(words):
+    result = CliRunner().invoke(cli, ["report", "--shard", "1/2", *words])
+    assert isinstance(result.exception, CostModelError) and "without --check" in str(result.exception)

@@ -13,7 +13,7 @@ from costmodel.decision.recommend import recommend
 from costmodel.errors import BadInput, CostModelError, ExitCode, UnknownName
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import GUESTS
-from costmodel.report import build, page, runner
+from costmodel.report import build, page, runner, unchanged
 from tests.report.html import Reader
 
 GOOD = {"guest": "sev", "machine": "epyc-7763-2s", "workload": "autonuma-default", "kernel": "newest"}
@@ -176,7 +176,7 @@ def built(jobs, tmp_path_factory):
     places = [tmp_path_factory.mktemp(name) for name in ("one", "two")]
     ticks = []
     for place in places:
-        build.build_all(jobs, {}, place, 1, lambda: ticks.append(1))
+        build.build_all(jobs, place, 1, lambda: ticks.append(1))
     assert len(ticks) == 2
     return places
 
@@ -265,7 +265,7 @@ def test_pages_are_not_kept():
 def test_two_builds_give_the_same_bytes(built):
     one, two = built
     names = sorted(p.relative_to(one).as_posix() for p in one.rglob("*") if p.is_file())
-    assert names == ["sev/epyc-7763-2s.html", "sev/epyc-7763-2s.ipynb"]
+    assert {"sev/epyc-7763-2s.html", "sev/epyc-7763-2s.ipynb", "sev/epyc-7763-2s.json"} <= set(names)
     for name in names:
         assert (one / name).read_bytes() == (two / name).read_bytes(), name
 
@@ -297,7 +297,7 @@ def test_the_executed_notebook_is_whole(built, jobs):
 
 
 def test_a_notebook_that_fails_leaves_no_page(tmp_path, monkeypatch, jobs):
-    def fail(notebook, *_):
+    def fail(notebook, *_, engine):
         raise runner.ReportFailed(notebook.name, 1, "broken on purpose")
 
     monkeypatch.setattr(runner, "run", fail)
@@ -309,24 +309,75 @@ def test_a_notebook_that_fails_leaves_no_page(tmp_path, monkeypatch, jobs):
 def test_a_page_that_fails_fails_alone_and_says_why(tmp_path, monkeypatch):
     """One notebook breaks, one kernel is killed: the third report is there, and the two reasons are told."""
     jobs = build.matrix(["sev", "plain", "tdx"], ["epyc-7763-2s"], PARAMETERS)
-    files = {f"{build.stem(job)}.json": "{}" for job in jobs} | {"index.json": "{}"}
+    monkeypatch.setattr(build, "is_whole", lambda jobs: True)
+    monkeypatch.setattr(build, "shared_files", lambda jobs, results: {"index.txt": f"of {len(results)} reports"})
+    told = []
 
-    def page(job, out):
+    def page(job, out, engine):
         if job.guest == "sev":
             raise runner.ReportFailed("flush_strategy.ipynb", 2, "NameError: x")
         if job.guest == "plain":
             os.kill(os.getpid(), signal.SIGKILL)
         build.write({f"{build.stem(job)}.html": job.data_hash}, out)
+        return out / f"{build.stem(job)}.html"
 
     monkeypatch.setattr(build, "build_page", page)
     with pytest.raises(runner.ReportsFailed) as caught:
-        build.build_all(jobs, files, tmp_path, 2, lambda: None)
+        build.build_all(jobs, tmp_path, 2, lambda: None, done=lambda job, names: told.append((job.guest, set(names))))
     assert set(caught.value.reasons) == {"sev/epyc-7763-2s", "plain/epyc-7763-2s"}
     assert "cell 2: NameError: x" in str(caught.value) and "was killed by SIGKILL" in str(caught.value)
     assert caught.value.exit_code == ExitCode.REPORT_FAILED
     there = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
-    assert there == {"tdx/epyc-7763-2s.html", "tdx/epyc-7763-2s.json", "index.json"}, "nothing beside a failed page"
+    own = {f"tdx/epyc-7763-2s.{suffix}" for suffix in ("html", "json", "txt")}
+    assert there == own | {"index.txt"}, "nothing beside a failed page"
+    assert told == [("tdx", own | {"tdx/epyc-7763-2s.ipynb"})]
     assert (tmp_path / "tdx/epyc-7763-2s.html").read_text() == load().data_hash
+    assert (tmp_path / "index.txt").read_text() == "of 3 reports"
+
+
+BOTH = [
+    ("sev", "epyc-7763-2s"),
+    ("sev-snp-gmem", "epyc-7763-2s"),
+    *(
+        pytest.param(guest, machine, marks=pytest.mark.nightly)
+        for guest in GUESTS
+        for machine in load().machines
+        if (guest, machine) not in (("sev", "epyc-7763-2s"), ("sev-snp-gmem", "epyc-7763-2s"))
+    ),
+]
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize(("guest", "machine"), BOTH)
+def test_both_engines_give_the_same_bytes(guest, machine, tmp_path):
+    jobs = build.matrix([guest], [machine], PARAMETERS)
+    for engine in ("kernel", "warm"):
+        build.build_all(jobs, tmp_path / engine, 1, lambda: None, engine)
+    made = {
+        engine: {
+            p.relative_to(tmp_path / engine): p.read_bytes() for p in (tmp_path / engine).rglob("*") if p.is_file()
+        }
+        for engine in ("kernel", "warm")
+    }
+    assert made["kernel"].keys() == made["warm"].keys() and len(made["warm"]) >= 5
+    assert [name for name, content in made["kernel"].items() if made["warm"][name] != content] == []
+
+
+def test_what_is_computed_for_the_text_is_not_computed_for_the_page(tmp_path, monkeypatch, jobs):
+    """The kernel, forked from the process of its report, finds the answer there."""
+    from costmodel.decision import recommend as deciding
+
+    assemble, counted = deciding._assemble, tmp_path / "counted"
+
+    def count(*arguments):
+        with counted.open("a") as file:
+            file.write("x")
+        return assemble(*arguments)
+
+    monkeypatch.setattr(deciding, "_assemble", count)
+    monkeypatch.setattr(deciding, "_last", [])
+    build.build_all(jobs, tmp_path / "out", 1, lambda: None, "warm")
+    assert counted.read_text() == "x"
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_anything_is_costed(tmp_path):
@@ -418,6 +469,7 @@ def test_digits_of_a_hash_or_a_name_are_text(tmp_path):
 def test_a_file_that_nothing_builds_is_found_where_all_are_built(tmp_path):
     (tmp_path / "old.txt").write_text("")
     (tmp_path / "old.html").write_text("")
+    (tmp_path / unchanged.FILE).write_text("what a build notes for itself is no report")
     (tmp_path / "index.json").write_text("{}")
     assert build.differences({"index.json": "{}"}, tmp_path, SUFFIXES) == ["old.txt: is built from no input"]
 

@@ -1,19 +1,23 @@
 """A report counts only if every cell ran: whatever else happens is ReportFailed and leaves no file."""
 
+import importlib
+import json
 import os
+import re
 import resource
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from pathlib import Path
 
 import nbformat
 import pytest
 
 from costmodel.errors import BadInput
-from costmodel.report import runner
+from costmodel.report import runner, warm
 from costmodel.report.runner import ProcessDied, in_processes
 
 pytestmark = pytest.mark.notebook
@@ -46,37 +50,43 @@ def outputs(tmp_path):
     return folder
 
 
-def fails(notebook, outputs, **options):
-    """Run, expect ReportFailed, no file, no change of the environment; return the error."""
+@pytest.fixture(params=["kernel", "warm"])
+def engine(request):
+    runner.prepare(request.param)
+    return request.param
+
+
+def fails(notebook, outputs, engine, **options):
+    """Run, expect ReportFailed, no file, no change of the environment, no process; return the error."""
     before = dict(os.environ)
     with pytest.raises(runner.ReportFailed) as caught:
-        runner.run(notebook, {}, outputs / "result.ipynb", **options)
+        runner.run(notebook, {}, outputs / "result.ipynb", engine=engine, **options)
     assert list(outputs.iterdir()) == []
     assert dict(os.environ) == before
     assert caught.value.notebook == notebook.name
     return caught.value
 
 
-def test_a_cell_that_raises(make, outputs):
-    error = fails(make("1", "raise ValueError('broken on purpose')", PRINT_SENTINEL), outputs)
+def test_a_cell_that_raises(make, outputs, engine):
+    error = fails(make("1", "raise ValueError('broken on purpose')", PRINT_SENTINEL), outputs, engine)
     assert error.cell == 2
     assert "broken on purpose" in str(error)
 
 
-def test_a_killed_kernel(make, outputs):
-    error = fails(make("1", "import os\nos.kill(os.getpid(), 9)", PRINT_SENTINEL), outputs)
+def test_a_killed_kernel(make, outputs, engine):
+    error = fails(make("1", "import os\nos.kill(os.getpid(), 9)", PRINT_SENTINEL), outputs, engine)
     assert error.cell in (2, None)
     assert "died" in str(error)
 
 
-def test_a_cell_over_the_time_limit(make, outputs):
-    error = fails(make("1", "import time\ntime.sleep(60)", PRINT_SENTINEL), outputs, timeout_s=2)
+def test_a_cell_over_the_time_limit(make, outputs, engine):
+    error = fails(make("1", "import time\ntime.sleep(60)", PRINT_SENTINEL), outputs, engine, timeout_s=2)
     assert error.cell in (2, None)
     assert "2 s" in str(error)
 
 
-def test_an_early_exit_is_no_success(make, outputs):
-    error = fails(make("1", "import sys\nsys.exit(0)", PRINT_SENTINEL), outputs)
+def test_an_early_exit_is_no_success(make, outputs, engine):
+    error = fails(make("1", "import sys\nsys.exit(0)", PRINT_SENTINEL), outputs, engine)
     assert error.cell == 2
 
 
@@ -88,8 +98,139 @@ def test_an_early_exit_is_no_success(make, outputs):
         pytest.param((f"{runner.SENTINEL!r}",), "sentinel", id="a value, not printed"),
     ],
 )
-def test_a_missing_sentinel(make, outputs, sources, tag):
-    fails(make(*sources, tag=tag), outputs)
+def test_a_missing_sentinel(make, outputs, engine, sources, tag):
+    fails(make(*sources, tag=tag), outputs, engine)
+
+
+def test_a_kernel_that_ends_without_a_word(make, outputs, engine):
+    error = fails(make("1", "import os\nos._exit(3)", PRINT_SENTINEL), outputs, engine)
+    assert "died" in str(error)
+
+
+FAITHFUL = (
+    "n: int = 1",
+    "import sys\n(__name__, sys.argv[0].rsplit('/', 1)[-1], len(sys.argv), sys.stdin.read())",
+    "import os\nos.getpid() == os.getsid(0) == os.getpgid(0)",
+    "os.write(1, b'raw');\nimport subprocess\nsubprocess.run(['echo', 'from a child'])",
+    "import logging, warnings\nlogging.warning('told')\nwarnings.warn('careful', stacklevel=1)\nprint('and', file=sys.stderr)",
+    "get_ipython(), _, len(Out)",
+    "%matplotlib inline\nimport matplotlib\nfrom matplotlib import pyplot\npyplot.plot([1, n]);",
+    "pyplot.subplots()[1].set_title('two')\nmatplotlib.get_backend()",
+    "import seaborn\nseaborn.set_theme()\nseaborn.lineplot(x=[1, 2], y=[3, n])",
+    "import sympy\nsympy.init_printing()\nsympy.Symbol('x') ** n",
+    "import asyncio\nawait asyncio.sleep(0, 'awaited')",
+    "import threading\nfound = []\none = threading.Thread(target=found.append, args=(n,))\none.start(), one.join(), found",
+    "sorted(name for name in dir() if not name.startswith('_'))",
+    PRINT_SENTINEL,
+)
+
+
+def test_a_forked_kernel_is_a_kernel(make, outputs):
+    """Everything that a cell can see is as in a kernel that papermill starts; only addresses in memory differ."""
+    notebook = make(*FAITHFUL)
+    runner.prepare("warm")
+    shown = {}
+    for engine in ("kernel", "warm"):
+        runner.run(notebook, {"n": 3}, outputs / engine, engine=engine)
+        text = re.sub(r"/ipykernel_\d+/\d+\.py|0x[0-9a-f]+", "", (outputs / engine).read_text())
+        shown[engine] = json.loads(text)["cells"]
+    for one, other in zip(shown["kernel"], shown["warm"], strict=True):
+        assert streams(one) == streams(other)
+        one["outputs"], other["outputs"] = displays(one), displays(other)
+        assert one == other
+    kinds = [kind for cell in shown["warm"] for output in displays(cell) for kind in output["data"]]
+    assert kinds.count("image/png") == 4, "three plots and a formula"
+    assert kinds.count("text/latex") == 1
+
+
+def displays(cell):
+    return [output for output in cell["outputs"] if output["output_type"] != "stream"]
+
+
+def streams(cell):
+    """What the cell wrote, whole: it arrives in as many pieces as it took time."""
+    shown = [output for output in cell["outputs"] if output["output_type"] == "stream"]
+    names = {output["name"] for output in shown}
+    return {name: "".join(line for o in shown if o["name"] == name for line in o["text"]) for name in names}
+
+
+def test_a_warm_run_leaves_nothing_for_the_next(make, outputs):
+    """Neither names nor modules nor settings of one notebook are there in another."""
+    runner.prepare("warm")
+    change = "left = 1\nimport sys, types, os\nsys.modules['left'] = types\nos.environ['LEFT'] = '1'\nos.chdir('/')"
+    runner.run(make(change, PRINT_SENTINEL, name="first.ipynb"), {}, outputs / "first", engine="warm")
+    look = (
+        "import os, sys\nassert 'left' not in globals() and 'left' not in sys.modules\nassert 'LEFT' not in os.environ"
+    )
+    runner.run(make(look, "assert os.getcwd() != '/'", PRINT_SENTINEL), {}, outputs / "second", engine="warm")
+    assert "LEFT" not in os.environ and "left" not in sys.modules
+
+
+STARTS_CHILDREN = """
+import os, subprocess, sys
+from pathlib import Path
+child = subprocess.Popen(['sleep', '600'])
+fork = os.fork()
+if not fork:
+    os.execvp('sleep', ['sleep', '600'])
+Path({where!r}).write_text(f'{{child.pid}} {{fork}} {{os.getpid()}}')
+"""
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["", "1 / 0", "os._exit(1)", "os.kill(os.getpid(), 9)", "import time\ntime.sleep(60)"],
+    ids=["well", "raises", "exits", "killed", "too long"],
+)
+def test_what_a_notebook_starts_ends_with_it(make, outputs, tmp_path, end):
+    runner.prepare("warm")
+    noted = tmp_path / "pids"
+    notebook = make(STARTS_CHILDREN.format(where=str(noted)), end or "1", PRINT_SENTINEL)
+    if end:
+        fails(notebook, outputs, "warm", timeout_s=3)
+    else:
+        runner.run(notebook, {}, outputs / "result.ipynb", engine="warm")
+    gone(noted)
+
+
+def gone(noted):
+    """None of the processes whose numbers are in the file lives any more."""
+    for pid in map(int, noted.read_text().split()):
+        deadline = time.monotonic() + 60
+        while Path(f"/proc/{pid}").exists() and "State:\tZ" not in Path(f"/proc/{pid}/status").read_text():
+            assert time.monotonic() < deadline, f"process {pid} is left"
+            time.sleep(0.05)
+
+
+def test_a_forked_kernel_ends_with_the_process_that_runs_it(make, outputs, tmp_path):
+    """Also where that is killed without a chance to clean up."""
+    runner.prepare("warm")
+    noted = tmp_path / "pids"
+    notebook = make(STARTS_CHILDREN.format(where=str(noted)), "os.kill(os.getppid(), 9)", PRINT_SENTINEL)
+
+    def act(job):
+        runner.run(notebook, {}, outputs / "result.ipynb", engine="warm")
+
+    ((_, found),) = in_processes(act, [1], 1)
+    assert isinstance(found, ProcessDied) and "SIGKILL" in str(found)
+    gone(noted)
+
+
+def test_papermill_knows_the_engine_by_name(make, outputs):
+    import papermill
+
+    runner.prepare("warm")
+    done = papermill.execute_notebook(
+        str(make("n: int = 1", "n + 1", PRINT_SENTINEL)),
+        str(outputs / "out.ipynb"),
+        parameters={"n": 4},
+        engine_name=warm.register(),
+        progress_bar=False,
+    )
+    assert done.cells[2].outputs[0].data["text/plain"] == "5"
+    entry = tomllib.loads((Path(runner.__file__).parents[2] / "pyproject.toml").read_text())
+    module, _, name = entry["project"]["entry-points"]["papermill.engine"][warm.NAME].partition(":")
+    assert getattr(importlib.import_module(module), name) is warm.WarmEngine
 
 
 def test_two_runs_give_the_same_bytes(make, outputs):
@@ -172,13 +313,14 @@ def act(job):
         resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
         bytearray(2**33)
     Path(tempfile.mkdtemp(), "left").write_text("left behind")
+    return job * 2**18
 
 
 def test_each_job_answers_for_itself(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     jobs = ["good", "bad", "killed", "exits", "breaks", "eats", "good too"]
     found = dict(in_processes(act, jobs, 2))
-    assert found["good"] is None and found["good too"] is None
+    assert found["good"] == "good" * 2**18 and found["good too"] == "good too" * 2**18
     assert str(found["bad"]) == "x.csv, row 3: is bad" and found["bad"].row == 3
     assert isinstance(found["killed"], ProcessDied) and "SIGKILL" in str(found["killed"])
     assert str(found["exits"]) == "its process ended with code 7"

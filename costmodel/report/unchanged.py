@@ -1,0 +1,136 @@
+"""Which reports stand as they were built: from the same inputs, and with the bytes that were written then.
+
+Beside the reports lies what each was made from, as hashes, and the hash of each of its files. Whatever is not found
+there, or differs, is built again. Every report names the hash of all data, so that a change of any file in data/ is a
+change of every report.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from costmodel import cache
+from costmodel.errors import BadInput
+from costmodel.evidence.paths import data_dir, data_files, notebooks_dir, own_machines_dir
+from costmodel.hashing import PACKAGE, files_hash, value_hash, write_beside
+
+FILE = ".built"
+LIBRARIES = (
+    *cache.LIBRARIES,
+    "ipykernel",
+    "ipython",
+    "jinja2",
+    "markupsafe",
+    "matplotlib",
+    "nbclient",
+    "nbformat",
+    "pandas",
+    "papermill",
+    "seaborn",
+)
+"""What a report passes through."""
+OF_THIS_HOST = frozenset({"this", "-"})
+"""Names of a machine or a kernel whose content nobody can know beforehand: such a report is always built."""
+
+
+def inputs_hash() -> str:
+    """Hash of all that reports are made from except what is asked: sources, data, notebooks, libraries, CPU."""
+    data, own, notebooks = data_dir(), own_machines_dir(), notebooks_dir()
+    return value_hash(
+        [
+            files_hash((path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix != ".pyc"), PACKAGE),
+            files_hash(data_files(data), data),
+            files_hash((path for path in own.rglob("*") if path.is_file()), own) if own.is_dir() else "",
+            files_hash(notebooks.glob("*.ipynb"), notebooks),
+            [_version(library) for library in LIBRARIES],
+            sys.version,
+            platform.machine(),
+            cache.cpu(),
+            {name: value for name, value in sorted(os.environ.items()) if name.startswith("COSTMODEL_")},
+            [os.environ.get(name, "") for name in cache.CPU_VARIABLES],
+        ]
+    )
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return ""
+
+
+def key_of(inputs: str, asked: Mapping[str, Any]) -> str | None:
+    """Key of what is made from `inputs` for `asked`; None where nobody can tell beforehand what that is."""
+    named = {str(asked.get(name)).lower() for name in ("machine", "kernel")}
+    if named & OF_THIS_HOST or Path(str(asked.get("machine"))).exists():
+        return None
+    return value_hash([inputs, dict(asked)])
+
+
+@dataclass
+class Built:
+    """What stands under `out`: `made` are the names of the files by the key of a report or of a whole command,
+    `hashes` their hashes.
+    """
+
+    out: Path
+    made: dict[str, list[str]] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, out: Path) -> Built:
+        """What was noted under `out`; nothing, where that cannot be read."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            noted = json.loads((out / FILE).read_bytes())
+            made = {str(key): [str(name) for name in names] for key, names in noted["made"].items()}
+            hashes = {str(name): str(hash_) for name, hash_ in noted["hashes"].items()}
+            if all(name in hashes for names in made.values() for name in names):
+                return cls(out, made, hashes)
+        return cls(out)
+
+    def stands(self, key: str | None) -> bool:
+        """Whether all that was made under `key` is there, to the byte."""
+        names = self.made.get(key or "")
+        if not names:
+            return False
+        with ThreadPoolExecutor(2) as threads:
+            found = threads.map(lambda name: _hash(self.out / name), names)
+            return all(one == self.hashes[name] for name, one in zip(names, found, strict=True))
+
+    def note(self, key: str | None, names: Iterable[str]) -> None:
+        """Files that were just written for `key`. What was made of one of them before is forgotten."""
+        written = sorted(set(names))
+        found = {name: _hash(self.out / name) for name in written}
+        changed = {name for name, hash_ in found.items() if hash_ is not None and self.hashes.get(name) != hash_}
+        self.made = {
+            other: kept for other, kept in self.made.items() if not changed & set(kept) and set(kept) != set(written)
+        }
+        if key and None not in found.values():
+            self.made[key] = written
+        self.hashes |= {name: hash_ for name, hash_ in found.items() if hash_ is not None}
+
+    def write(self) -> None:
+        """Keep it for the next time. Without it everything is built again, so a failure to write is none."""
+        kept = {name for names in self.made.values() for name in names}
+        text = {"made": self.made, "hashes": {name: self.hashes[name] for name in sorted(kept)}}
+        with contextlib.suppress(BadInput):
+            write_beside(self.out / FILE, json.dumps(text, indent=0, sort_keys=True) + "\n")
+
+
+def _hash(path: Path) -> str | None:
+    """sha256 of a file, None where there is none."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None

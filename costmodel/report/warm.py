@@ -1,0 +1,239 @@
+"""A papermill engine whose kernels are forked from this process, which has already imported what notebooks import.
+
+Such a kernel is an ipykernel like any other, in a process and a session of its own, with a namespace of its own; only
+its start is saved. `papermill --engine costmodel` names it too. Linux only: elsewhere a fork is not safe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import tempfile
+import threading
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib import import_module, reload
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkProcess
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+from papermill.engines import NBClientEngine, papermill_engines
+
+from costmodel.hashing import value_hash
+from costmodel.report.runner import THREADS, changed
+
+NAME = "costmodel"
+"""Of the engine, for papermill."""
+INLINE = "module://matplotlib_inline.backend_inline"
+"""The backend of every kernel. It is named and not imported: what it hooks into belongs to one shell."""
+MODULES = (
+    "costmodel.api",
+    "costmodel.report.page",
+    "costmodel.report.build",
+    "IPython.core.completer",
+    "IPython.core.completerlib",
+    "IPython.core.debugger",
+    "IPython.core.logger",
+    "IPython.core.magics",
+    "IPython.core.oinspect",
+    "IPython.core.pylabtools",
+    "IPython.extensions.storemagic",
+    "ipykernel.debugger",
+    "ipykernel.ipkernel",
+    "ipykernel.kernelapp",
+    "ipykernel.zmqshell",
+    "matplotlib.pyplot",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_svg",
+    "pandas",
+    "seaborn",
+    "sympy.printing.mathml",
+)
+"""What the notebooks of this project and a kernel import."""
+
+
+@lru_cache(maxsize=1)
+def warm_up() -> None:
+    """Import all of MODULES without the user's configuration, and draw one figure that nobody sees."""
+    own = dict.fromkeys(THREADS, "1") | {"SOURCE_DATE_EPOCH": "0", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    with tempfile.TemporaryDirectory(prefix="cm") as empty, changed(own | {"MPLCONFIGDIR": empty}):
+        for name in MODULES:
+            import_module(name)
+        from costmodel.report import page
+
+        page.formulas()
+        from matplotlib.backends import backend_registry
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        figure = Figure()
+        figure.subplots().plot([0.0, 1.0], label="1")
+        FigureCanvasAgg(figure).draw()
+        backend_registry.list_all()
+    gc.collect()
+    gc.freeze()
+
+
+class Forked:
+    """A process that waits to become a kernel, with the part of `subprocess.Popen` that a provisioner uses.
+
+    It is forked before this process opens a socket or starts a loop, and ends with this process at the latest: then
+    the other end of its pipe is closed.
+    """
+
+    stdin = stdout = stderr = None
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("fork")
+        orders, self._orders = context.Pipe(duplex=False)
+        self._process: ForkProcess = context.Process(target=_wait, args=(orders, self._orders))
+        self._process.start()
+        orders.close()
+        self.pid = cast(int, self._process.pid)
+
+    def become(self, command: Sequence[str], environment: Mapping[str, str], folder: str | None) -> None:
+        """Start the kernel with the arguments of its launcher."""
+        self._orders.send((list(command), dict(environment), folder or str(Path.cwd())))
+
+    def poll(self) -> int | None:
+        """Its exit code, or None while it runs."""
+        return self._process.exitcode
+
+    def wait(self) -> int | None:
+        """Its exit code, once it has ended."""
+        self._process.join()
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to it alone."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Kill it and every process that it started and that stayed in its group."""
+        for send in (os.killpg, os.kill):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                send(self.pid, signal.SIGKILL)
+
+    terminate = kill
+
+    def close(self) -> None:
+        """Kill it where it still runs, and what it left behind."""
+        self.kill()
+        self._process.join()
+        self._orders.close()
+
+
+def _wait(orders: Connection, other_end: Connection) -> NoReturn:
+    """The life of a forked process: wait for an order, be a kernel, end without what the parent does at its end."""
+    other_end.close()
+    os.setsid()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    code = 1
+    try:
+        command, environment, folder = orders.recv()
+        threading.Thread(target=_end_with_parent, args=(orders,), daemon=True).start()
+        _be_a_kernel(command, environment, folder)
+        code = 0
+    except EOFError:
+        code = 0
+    except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else 1
+    finally:
+        os._exit(code)
+
+
+def _end_with_parent(orders: Connection) -> None:
+    with contextlib.suppress(EOFError, OSError):
+        orders.recv()
+    os.killpg(os.getpid(), signal.SIGKILL)
+
+
+def _be_a_kernel(command: Sequence[str], environment: Mapping[str, str], folder: str) -> None:
+    """What `python -m ipykernel_launcher` does, after forgetting what the parent had set for itself."""
+    import matplotlib
+    from ipykernel.kernelapp import IPKernelApp
+    from IPython.core.interactiveshell import InteractiveShell
+
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    tempfile.tempdir = None
+    with open(os.devnull) as nothing:  # noqa: PTH123 (a file descriptor is wanted)
+        os.dup2(nothing.fileno(), 0)
+    launcher = import_module("ipykernel_launcher").__file__ or ""
+    sys.argv = [launcher, *command[command.index("ipykernel_launcher") + 1 :]]
+    reload(warnings)
+    logging.disable(logging.NOTSET)
+    logging.getLogger().handlers.clear()
+    logging.getLogger().setLevel(logging.WARNING)
+    random.seed()
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed()
+    matplotlib.rcdefaults()
+    matplotlib.rcParams["backend"] = environment.get("MPLBACKEND", INLINE)
+    InteractiveShell.clear_instance()
+    IPKernelApp.clear_instance()
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    application = IPKernelApp.instance()
+    application.initialize(sys.argv[1:])
+    application.start()
+    application.close()
+
+
+class ForkProvisioner(LocalProvisioner):
+    """Gives a kernel manager the process that waits instead of a new one."""
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
+        """Let the waiting process be the kernel."""
+        waiting: Forked = cast(Any, self.parent).waiting
+        waiting.become(cmd, kwargs.get("env") or os.environ, kwargs.get("cwd"))
+        self.process = cast(Any, waiting)
+        self.pid = self.pgid = waiting.pid
+        self.cwd = kwargs.get("cwd") or Path.cwd()
+        return self.connection_info
+
+
+class ForkManager(AsyncKernelManager):
+    """Manages the kernel that is forked; `waiting` is its process."""
+
+    waiting: Forked
+
+    async def _async_pre_start_kernel(self, **kw: Any) -> Any:
+        self.kernel_id = self.kernel_id or value_hash(self.waiting.pid)
+        self.provisioner = ForkProvisioner(kernel_id=self.kernel_id, kernel_spec=self.kernel_spec, parent=self)
+        return await super()._async_pre_start_kernel(**kw)
+
+
+class WarmEngine(NBClientEngine):
+    """The engine of papermill, on forked kernels."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> Any:
+        """Run the notebook in a kernel that is forked from this process."""
+        warm_up()
+        waiting = Forked()
+        manager = type("Manager", (ForkManager,), {"waiting": waiting})
+        try:
+            return super().execute_managed_notebook(nb_man, kernel_name, kernel_manager_class=manager, **options)
+        finally:
+            waiting.close()
+
+
+def register() -> str:
+    """Make the engine known to papermill here, also where the package was installed without it; its name."""
+    papermill_engines.register(NAME, WarmEngine)
+    return NAME
