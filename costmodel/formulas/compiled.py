@@ -11,11 +11,13 @@ import marshal
 from collections.abc import Iterator
 from functools import lru_cache
 from types import ModuleType
+from typing import cast
 
 import numpy
 from numpy.typing import ArrayLike
 
 from costmodel import cache
+from costmodel.formulas.recorded import Recorded
 from costmodel.hashing import value_hash
 
 CHUNK_POINTS = 16_384
@@ -36,6 +38,8 @@ def _code() -> bytes:
 
 
 def _call(function: str, arguments: dict[str, object]) -> numpy.ndarray:
+    if any(isinstance(value, Recorded) for value in arguments.values()):
+        return cast(numpy.ndarray, getattr(_module(), function)(**arguments))
     floats = {name: numpy.asarray(value, dtype=float) for name, value in arguments.items()}
     result = getattr(_module(), function)(**floats)
     shape = numpy.broadcast(*floats.values()).shape
