@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy
 from scipy.special import gammaincinv
@@ -98,17 +98,18 @@ def _cycle_flush_s(strategy: Strategy, load: TriggerLoad, scenario: Scenario, dr
     return total
 
 
-def ranges_per_pass(load: TriggerLoad, scenario: Scenario) -> numpy.ndarray | float:
+def ranges_per_pass(load: TriggerLoad, scenario: Scenario) -> float:
     """Ranges of one NUMA balancing pass: one, or where none of their pages can be updated as many as it may skip."""
     if not scenario.firing(load.trigger).again:
         return 1.0
     tunables = load.tunables
-    return value(
+    found = value(
         "numa_flushes_per_pass",
         numa_virtpages_factor=tunables["numa_virtpages_factor"].value,
         numa_scan_size_bytes=tunables["numa_scan_size_bytes"].value,
         resident_bytes=scenario.resident_bytes,
     )
+    return cast(float, found)  # one number; with the guest's memory as an axis, a recorded one
 
 
 def _numa(
@@ -118,7 +119,7 @@ def _numa(
     scenario: Scenario,
     draws: Draws,
     period: str,
-    ranges: numpy.ndarray | float,
+    ranges: float,
 ) -> numpy.ndarray:
     """Rate of NUMA balancing by `formula`, at the scan period that the tunable `period` gives."""
     tunables = {name: sourced.value for name, sourced in load.tunables.items()}

@@ -14,12 +14,18 @@ from typing import TYPE_CHECKING, Any
 import numpy
 import pandas
 
+from costmodel.calibration.calibrate import parameters_of
 from costmodel.cost.draws import Case, Draws
-from costmodel.cost.grid import QUANTITIES, Grid, unit_of
+from costmodel.cost.grid import QUANTITIES, Cost, Grid, unit_of
+from costmodel.cost.scenario import Scenario
 from costmodel.decision.choice import Study
+from costmodel.decision.headline import costliest_study
+from costmodel.decision.recommend import not_applicable, study_all
 from costmodel.decision.waits import compared
-from costmodel.errors import INSTALL, BadInput, UnknownName
+from costmodel.errors import INSTALL, BadInput, NotApplicable, UnknownName
+from costmodel.evidence.store import Evidence
 from costmodel.hashing import place_beside, unwritable
+from costmodel.kvm.catalog import GUESTS
 from costmodel.numbers import P_BOUNDS, quantity
 
 if TYPE_CHECKING:
@@ -31,6 +37,19 @@ ROW_BYTES = 500
 """Memory of one row of a frame while it is made, measured: the frame itself takes half of it."""
 SHARE_OF_MEMORY = 0.8
 NUMBERS = ("median", "low", "high", "p_best", "cheapest", "share")
+
+
+def study_at(evidence: Evidence, case: Scenario, trigger: str | None = None) -> Study:
+    """The study of a trigger, by default that of the costliest flush. Raises NotApplicable, UnknownName or BadInput."""
+    if reason := not_applicable(case, GUESTS[case.guest]):
+        raise NotApplicable(reason)
+    studies = {study.trigger.id: study for study in study_all(evidence, case, parameters_of(evidence, case.machine.id))}
+    if trigger is not None and trigger not in studies:
+        raise UnknownName(f"trigger of {case.guest}", trigger, studies)
+    found = studies[trigger] if trigger is not None else costliest_study(list(studies.values()))
+    if found is None:
+        raise BadInput("nothing flushes in this case", field="trigger", remedy="name one of `costmodel list triggers`")
+    return found
 
 
 def sweep(
@@ -72,11 +91,10 @@ def sweep(
         return _break_evens(study, grid, (strategies[0], strategies[1]), states, scheduler)
     if reduce == "cheapest":
         return _cheapest(study, grid, states, own, scheduler)
-    kinds = [
-        (name, cost.quantity if cost else "cpu_time", cost)
-        for name in strategies
-        for cost in [c for c in grid.costs if c.strategy == name] or [None]
-    ]
+    kinds: list[tuple[str, str, Cost | None]] = []
+    for name in strategies:
+        kinds += [(name, cost.quantity, cost) for cost in grid.costs if cost.strategy == name]
+        kinds += [(name, "cpu_time", None)] if name in grid.refused else []
     found = numpy.full((grid.points, len(kinds), 3), numpy.nan)
     known: dict[int, numpy.ndarray] = {}  # strategies that do the same share their costs
     for k, (_, _, cost) in enumerate(kinds):

@@ -73,19 +73,18 @@ def regrouped(tape: Tape, ends: Sequence[int]) -> tuple[Tape, list[int]]:
         """Items that are joined (False) or undone (True), those that can be had for nothing first."""
         neutral = Recorded(new, new.place_of(1.0 if join == "multiply" else 0.0))
         free: dict[str, Recorded | None] = {"constant": None, "draws": None, "point": None}
-        kept: dict[bool, Recorded | None] = {False: None, True: None}
+        kept: dict[bool, Recorded] = {}
         for item, undone in items:
             what = kind(item)
             if what == "drawn":
-                before = kept[undone]
-                kept[undone] = item if before is None else new.add(join, [before, item])
+                kept[undone] = new.add(join, [kept[undone], item]) if undone in kept else item
             else:
                 before = neutral if free[what] is None and undone else free[what]
                 free[what] = item if before is None else new.add(undo if undone else join, [before, item])
-        found = neutral if kept[False] is None else kept[False]
+        found = kept.get(False, neutral)
         for item in (free["draws"], free["point"], free["constant"]):
             found = found if item is None else new.add(join, [found, item])
-        return found if kept[True] is None else new.add(undo, [found, kept[True]])
+        return new.add(undo, [found, kept[True]]) if True in kept else found
 
     def items_of(place: int, undone: bool, joins: tuple[str, str]) -> list[tuple[Recorded, bool]]:
         """The factors or terms that a node is made of, where nothing else needs the node itself."""
