@@ -40,19 +40,19 @@ AXES = {
     "rate_per_s": numpy.geomspace(0.1, 1e4, 5),
     "cache_bytes": numpy.geomspace(2.0**22, 2.0**29, 5),
 }
-SYMPY = {
-    "add": sympy.Add,
-    "subtract": lambda a, b: a - b,
-    "multiply": sympy.Mul,
-    "divide": lambda a, b: a / b,
-    "power": sympy.Pow,
-    "minimum": sympy.Min,
-    "maximum": sympy.Max,
-    "ceil": sympy.ceiling,
-    "greater": sympy.Gt,
+SYMPY: dict[str, Callable[..., sympy.Expr]] = {
+    "add": lambda a, b: sympy.Add(a, b, evaluate=False),
+    "subtract": lambda a, b: sympy.Add(a, -b, evaluate=False),
+    "multiply": lambda a, b: sympy.Mul(a, b, evaluate=False),
+    "divide": lambda a, b: sympy.Mul(a, sympy.Pow(b, -1, evaluate=False), evaluate=False),
+    "power": lambda a, b: sympy.Pow(a, b, evaluate=False),
+    "minimum": lambda a, b: sympy.Min(a, b, evaluate=False),
+    "maximum": lambda a, b: sympy.Max(a, b, evaluate=False),
+    "ceil": lambda a: sympy.ceiling(a, evaluate=False),
+    "greater": lambda a, b: sympy.Gt(a, b, evaluate=False),
     "where": lambda condition, a, b: sympy.Piecewise((a, condition), (b, True)),
-    "as_number": lambda condition: sympy.Piecewise((1, condition), (0, True)),
 }
+"""Operations of a tape in sympy, as they stand: sympy would compare the arguments of each Max for minutes."""
 
 
 def timed(work: Callable[[], object], rounds: int = ROUNDS) -> dict[str, float]:

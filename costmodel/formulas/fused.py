@@ -72,18 +72,19 @@ def regrouped(tape: Tape, ends: Sequence[int]) -> tuple[Tape, list[int]]:
     def folded(items: list[tuple[Recorded, bool]], join: str, undo: str) -> Recorded:
         """Items that are joined (False) or undone (True), those that can be had for nothing first."""
         neutral = Recorded(new, new.place_of(1.0 if join == "multiply" else 0.0))
-        free: dict[str, Recorded | None] = {"constant": None, "draws": None, "point": None}
+        free: dict[str, Recorded] = {}
         kept: dict[bool, Recorded] = {}
         for item, undone in items:
             what = kind(item)
             if what == "drawn":
                 kept[undone] = new.add(join, [kept[undone], item]) if undone in kept else item
             else:
-                before = neutral if free[what] is None and undone else free[what]
-                free[what] = item if before is None else new.add(undo if undone else join, [before, item])
+                before = free.get(what, neutral)
+                free[what] = new.add(undo if undone else join, [before, item])
         found = kept.get(False, neutral)
-        for item in (free["draws"], free["point"], free["constant"]):
-            found = found if item is None else new.add(join, [found, item])
+        for what in ("draws", "point", "constant"):
+            if what in free:
+                found = new.add(join, [found, free[what]])
         return new.add(undo, [found, kept[True]]) if True in kept else found
 
     def items_of(place: int, undone: bool, joins: tuple[str, str]) -> list[tuple[Recorded, bool]]:
