@@ -15,6 +15,8 @@ EXTRAS = {
     "measure": ("llvmlite", "tomli_w"),
     "trace": ("duckdb", "numba", "pyarrow"),
     "lab": ("ipywidgets", "jupyterlab"),
+    "cluster": ("dask", "distributed"),
+    "xarray": ("xarray",),
 }
 """Libraries of each extra that a command may miss; what no entry names comes with the extra `report`."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy
 import pandas
@@ -20,22 +20,22 @@ import pandas
 from costmodel.api.arguments import event_rate, finite_number, named, size_bytes, whole_number
 from costmodel.calibration.calibrate import parameters_of
 from costmodel.cost.draws import DRAWS, Draws
-from costmodel.cost.draws import Case as CostCase
 from costmodel.cost.scenario import Scenario, scenario
-from costmodel.cost.total import Total, total
 from costmodel.decision import result as records
-from costmodel.decision.choice import Candidate, Study
-from costmodel.decision.estimates import interval_of
+from costmodel.decision.choice import Study
 from costmodel.decision.headline import costliest_study
 from costmodel.decision.recommend import not_applicable, study_all
 from costmodel.decision.recommend import recommend as decide
 from costmodel.decision.tables import cost_rows, mask_rows
-from costmodel.decision.waits import bill_rows, compared, contention_rows
+from costmodel.decision.waits import bill_rows, contention_rows
 from costmodel.errors import BadInput, NotApplicable, UnknownName
 from costmodel.evidence import machine_input
 from costmodel.evidence.store import load
 from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
 from costmodel.kvm.catalog import GUESTS, STRATEGIES
+
+if TYPE_CHECKING:
+    import xarray
 
 CASE = ("guest", "machine", "workload", "kernel", "vcpus", "resident_bytes", "cpus_that_ran")
 COLUMNS = (*CASE, "trigger", "strategy", "quantity", "median", "low", "high", "unit", "extrapolated", "state")
@@ -354,54 +354,50 @@ class Case:
         return pandas.DataFrame({name: numpy.broadcast_to(v, (DRAWS,)) for name, v in columns.items()})
 
     def sweep(
-        self, trigger: str | None = None, strategies: Sequence[str] | None = None, **axes: Sequence[float] | float | str
-    ) -> pandas.DataFrame:
+        self,
+        trigger: str | None = None,
+        strategies: Sequence[str] | None = None,
+        *,
+        reduce: str | None = None,
+        engine: str = "numpy",
+        scheduler: str | None = None,
+        as_xarray: bool = False,
+        **axes: Sequence[float] | float | str,
+    ) -> pandas.DataFrame | xarray.Dataset:
         """Costs over all combinations of the axes: a frame of COLUMNS, one column for each axis, `chosen`, `refused`.
 
         Axes: `range_bytes`, `cpus` (that ran the guest), `rate_per_s`, `cache_bytes` (per last-level-cache domain),
-        each a number or a sequence. Quantities `cpu_time`, `event_time` and, where a rate is known, `host_cpus`. By
-        default at the costliest trigger, for the strategies that have a number there. Raises UnknownName or BadInput.
+        `vcpus`, `resident_bytes`, `event_fraction`, `l2_bytes_per_core` and every name of `parameters()`, each a number
+        or a sequence. Quantities `cpu_time`, `event_time` and, where a rate is known, `host_cpus`. By default at the
+        costliest trigger, for the strategies that have a number there.
+
+        With `reduce="cheapest"` only CPU time, from buckets 0.4 % wide, with the share of draws in which a strategy is
+        the cheapest (`p_best`) and whether its median is (`cheapest`), of the strategies that can be used. With
+        `reduce="breakeven"` the value of the first axis at which the two `strategies` cost the same, at each point of
+        the others. `engine="numba"` is faster for large grids, `scheduler` is the address of a Dask scheduler,
+        `as_xarray` gives a Dataset over the axes. Raises UnknownName or BadInput.
 
         >>> frame = case("sev", "epyc-7763-2s").sweep(cpus=[8, 64])
         >>> sorted(set(frame.cpus))
         [8.0, 64.0]
         """
-        from costmodel.cost.sweep import AXES
+        from costmodel.decision import swept
 
-        for name in axes:
-            if name not in AXES:
-                raise UnknownName("axis of sweep()", name, ["trigger", "strategies", *AXES])
-        if not axes:
-            raise BadInput("no axis given", field="sweep", remedy=f"give one of {', '.join(AXES)}")
-        study = self._study(trigger)
-        wanted = {c.strategy: c for c in study.candidates}
-        chosen = (
-            [STRATEGIES[name].id for name in strategies]
-            if strategies is not None
-            else [c.strategy for c in compared(study)]
+        grids = {name: self._values(name, values) for name, values in axes.items()}
+        chosen = None if strategies is None else [STRATEGIES[name].id for name in strategies]
+        frame = swept.sweep(
+            self._study(trigger), grids, chosen, reduce=reduce, engine=engine, scheduler=scheduler, draws=SWEEP_DRAWS
         )
-        grids = {name: self._grid(name, values) for name, values in axes.items()}
-        draws = Draws(study.parameters, SWEEP_DRAWS)
-        rows: list[dict[str, object]] = []
-        for point in _product(grids):
-            there = self.scenario
-            for name, value in point.items():
-                there = AXES[name].at(there, value)
-            for name in chosen:
-                rows += _swept(
-                    total(CostCase(study.trigger.id, there, draws), name), wanted[name], self._columns(there) | point
-                )
-        own = study.chosen.strategy if study.chosen else None
-        rows = [row | {"chosen": row["strategy"] == own} for row in rows]
-        return pandas.DataFrame(rows, columns=[*COLUMNS, *grids, "chosen", "refused"])
+        return swept.as_xarray(frame, list(grids)) if as_xarray else frame
+
+    def _values(self, axis: str, values: Sequence[float] | float | str) -> list[float]:
+        """The values of an axis as numbers, sizes as text among them."""
+        several = isinstance(values, Sequence | numpy.ndarray | pandas.Series) and not isinstance(values, str)
+        sequence = cast(Sequence[float], values if several else [values])
+        return [(size_bytes if axis.endswith("_bytes") else finite_number)(value, axis) for value in sequence]
 
     def _grid(self, axis: str, values: Sequence[float] | float | str) -> list[float]:
-        sequence = (
-            values
-            if isinstance(values, Sequence | numpy.ndarray | pandas.Series) and not isinstance(values, str)
-            else [values]
-        )
-        found = [(size_bytes if axis.endswith("_bytes") else finite_number)(value, axis) for value in sequence]
+        found = self._values(axis, values)
         top = self.scenario.machine.logical_cpus if axis == "cpus" else math.inf
         least = 1 if axis == "cpus" else self.scenario.machine.line_bytes if axis.endswith("_bytes") else 0
         if not found or not all(least <= value <= top and value > 0 for value in found):
@@ -519,37 +515,6 @@ def _waits(study: Study) -> list[dict[str, object]]:
         for field, (name, unit) in WAITS.items():
             rows.append({**known, "quantity": name, **_cells(getattr(wait, field), marked, unit)})
     return rows
-
-
-def _product(grids: Mapping[str, Sequence[float]]) -> Iterator[dict[str, float]]:
-    if not grids:
-        yield {}
-        return
-    (name, values), *rest = grids.items()
-    for value in values:
-        for other in _product(dict(rest)):
-            yield {name: value, **other}
-
-
-def _swept(cost: Total, candidate: Candidate, known: dict[str, object]) -> list[dict[str, object]]:
-    told = {
-        "trigger": cost.trigger,
-        "strategy": cost.strategy,
-        "state": candidate.verdict.state,
-        "refused": cost.refused,
-    }
-    if cost.refused:
-        return [{**known, **told, "quantity": "cpu_time", **_cells(None, cost.extrapolated)}]
-    parts = {
-        "cpu_time": (cost.priced.stolen_s, "s"),
-        "event_time": (cost.priced.time_s, "s"),
-        "host_cpus": (cost.host_cpu_s_per_s, "1"),
-    }
-    return [
-        {**known, **told, "quantity": name, **_cells(interval_of(values, unit, cost.extrapolated), cost.extrapolated)}
-        for name, (values, unit) in parts.items()
-        if values is not None
-    ]
 
 
 def recommend(guest: str, machine: str, *, vms: Mapping[str, int] | None = None, **asked: Any) -> Recommendation:

@@ -41,6 +41,7 @@ COMMANDS = {
     "recommend": "Recommend a flush strategy for a guest type on a machine.",
     "reply": "Answer a mail of a kernel list with numbers: an RFC 5322 message on stdout.",
     "report": "Build the reports (HTML, text, JSON) or check that they are current.",
+    "sweep": "Costs over all combinations of axes, who is the cheapest, where two break even.",
     "trace": "Import, sum up and replay traces of invalidations from your own hosts.",
     "validate": "The scoreboard: what the model gets right, what it misses, what nobody can test.",
 }

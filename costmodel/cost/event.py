@@ -56,14 +56,12 @@ class Spread:
 
     @classmethod
     def packed(cls, machine: Machine, cpus: numpy.ndarray | float) -> Spread:
-        cpus = numpy.asarray(cpus, dtype=float)
         in_domain = numpy.minimum(cpus, machine.cpus_per_domain)
         touched = numpy.ceil(cpus / machine.cpus_per_domain)
         return cls._of(machine, in_domain, touched, numpy.ceil(touched / machine.domains_per_socket))
 
     @classmethod
     def over_domains(cls, machine: Machine, cpus: numpy.ndarray | float) -> Spread:
-        cpus = numpy.asarray(cpus, dtype=float)
         all_domains = machine.domains_per_socket * machine.sockets
         touched = numpy.minimum(cpus, all_domains)
         sockets = numpy.minimum(touched, machine.sockets)
@@ -116,7 +114,7 @@ def whole_cache(
         "broadcast",
         broadcast_start_s=draws["broadcast_start_s"],
         broadcast_per_cpu_s=draws["broadcast_per_cpu_s"],
-        target_cpus=numpy.asarray(cpus, float) - 1,
+        target_cpus=cpus - 1.0,
     )
     socket_bytes = (
         spread.domains_per_socket
@@ -144,7 +142,7 @@ def whole_cache(
             reused_fraction=draws["reused_fraction"],
             read_bytes_per_s=draws["read_bytes_per_s"],
         )
-    stopped_s = numpy.asarray(cpus, float) * flush_s + broadcast_s
+    stopped_s = cpus * flush_s + broadcast_s
     return EventCost(flush_s + broadcast_s, stolen_s, flush_s, guest_s, numpy.maximum(0.0, stolen_s - stopped_s))
 
 
@@ -159,7 +157,7 @@ def domain_writeback(draws: Draws, machine: Machine) -> numpy.ndarray:
 def cpus_outside(machine: Machine, spread: Spread, cpus: numpy.ndarray | float) -> numpy.ndarray:
     """CPUs that do not flush themselves, on the sockets on which others do."""
     on_them = spread.sockets * machine.logical_cpus / machine.sockets
-    return numpy.asarray(numpy.maximum(0.0, on_them - numpy.asarray(cpus, float)))
+    return numpy.maximum(0.0, on_them - cpus)
 
 
 def at_rate(draws: Draws, machine: Machine, rate_per_s: numpy.ndarray) -> Draws:
@@ -261,7 +259,7 @@ def paged_flush(
 
 def pieces(range_bytes: numpy.ndarray | float, piece_bytes: float) -> numpy.ndarray:
     """Pages or folios of `piece_bytes` that a range begins."""
-    return numpy.ceil(numpy.asarray(range_bytes, float) / piece_bytes)
+    return numpy.ceil(range_bytes / piece_bytes)
 
 
 def each_folio(
@@ -422,22 +420,37 @@ def piece_bytes(strategy: Strategy, scenario: Scenario) -> float | None:
     return {"gmem": scenario.folio_bytes, "pinned": PAGE_BYTES}.get(strategy.address_source or "")
 
 
+def mean_cost(case: Case, strategy: Strategy) -> EventCost:
+    """Mean cost over the trigger's range lengths (per draw)."""
+    return _mean(case, _by_range(case, strategy))
+
+
 def mixed_cost(case: Case, strategy: Strategy) -> tuple[EventCost, numpy.ndarray]:
     """Mean cost over the trigger's range lengths, and the 99th percentile of the event time over them (per draw)."""
-    ranges = case.scenario.ranges(case.trigger)
-    costs = [event_cost(case, strategy, size) for size, _ in ranges]
+    costs = _by_range(case, strategy)
     if len(costs) == 1:
         return costs[0], costs[0].time_s
-    weights = numpy.array([weight for _, weight in ranges])
-    mean = EventCost(
-        *(
-            sum(weight * getattr(cost, part) for weight, cost in zip(weights, costs, strict=True))
-            for part in ("time_s", "stolen_s", "irq_off_s", "guest_s", "neighbours_s")
-        )
-    )
+    weights = numpy.array([weight for _, weight in case.scenario.ranges(case.trigger)])
     times = numpy.stack(numpy.broadcast_arrays(*(numpy.atleast_1d(cost.time_s) for cost in costs)))
     order = numpy.argsort(times, axis=0)
     reached = numpy.cumsum(weights[order], axis=0) >= 0.99 - 1e-12
     first = numpy.argmax(reached, axis=0)
     p99 = numpy.take_along_axis(numpy.sort(times, axis=0), first[None, :], axis=0)[0]
-    return mean, p99
+    return _mean(case, costs), p99
+
+
+def _by_range(case: Case, strategy: Strategy) -> list[EventCost]:
+    return [event_cost(case, strategy, size) for size, _ in case.scenario.ranges(case.trigger)]
+
+
+def _mean(case: Case, costs: list[EventCost]) -> EventCost:
+    """The costs weighed by the trigger's range lengths."""
+    if len(costs) == 1:
+        return costs[0]
+    weights = [weight for _, weight in case.scenario.ranges(case.trigger)]
+    return EventCost(
+        *(
+            sum(weight * getattr(cost, part) for weight, cost in zip(weights, costs, strict=True))
+            for part in ("time_s", "stolen_s", "irq_off_s", "guest_s", "neighbours_s")
+        )
+    )

@@ -4,16 +4,15 @@ are.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy
 from scipy.special import gammaincinv
 
 from costmodel.cost.draws import Case, Draws, uniforms
-from costmodel.cost.event import EventCost, at_rate, mixed_cost
+from costmodel.cost.event import EventCost, at_rate, mean_cost, mixed_cost
 from costmodel.cost.scenario import Scenario
 from costmodel.errors import MissingNumber, stated
 from costmodel.evidence.records import TriggerLoad
@@ -34,7 +33,7 @@ def event_rate(case: Case, strategy: Strategy) -> numpy.ndarray | None:
     if (counted := case.scenario.count(case.trigger)) is not None:
         return _counted(*counted, case.draws)
     if (rate := case.scenario.rate(case.trigger)) is not None:
-        return numpy.full(case.draws.n, float(rate))
+        return rate + numpy.zeros(case.draws.n)
     if not case.scenario.firing(case.trigger).fires:
         return numpy.zeros(case.draws.n)
     load = case.scenario.load(case.trigger)
@@ -75,7 +74,7 @@ def stock(scenario: Scenario, trigger: str) -> float | None:
     ever.
     """
     piece = TRIGGERS[trigger].stock_bytes
-    return None if piece is None else float(math.ceil(scenario.resident_bytes / piece))
+    return None if piece is None else numpy.ceil(scenario.resident_bytes / piece)
 
 
 def _counted(count: float, seconds: float, draws: Draws) -> numpy.ndarray:
@@ -86,7 +85,7 @@ def _counted(count: float, seconds: float, draws: Draws) -> numpy.ndarray:
 def _events_per_cycle(load: TriggerLoad, scenario: Scenario) -> float:
     """Events of one cycle: as many as the thread scans, and no more than the guest has pieces."""
     left = stock(scenario, load.trigger)
-    return load.number("events_per_cycle") if left is None else min(load.number("events_per_cycle"), left)
+    return load.number("events_per_cycle") if left is None else numpy.minimum(load.number("events_per_cycle"), left)
 
 
 def _cycle_flush_s(strategy: Strategy, load: TriggerLoad, scenario: Scenario, draws: Draws) -> numpy.ndarray:
@@ -94,7 +93,7 @@ def _cycle_flush_s(strategy: Strategy, load: TriggerLoad, scenario: Scenario, dr
     total = numpy.zeros(draws.n)
     for other in scenario.workload.triggers:
         if other.loop == "closed_batch" and other.thread == load.thread and scenario.firing(other.trigger).fires:
-            flush_s = mixed_cost(Case(other.trigger, scenario, draws), strategy)[0].time_s
+            flush_s = mean_cost(Case(other.trigger, scenario, draws), strategy).time_s
             total = total + _events_per_cycle(other, scenario) * flush_s
     return total
 
@@ -104,14 +103,13 @@ def ranges_per_pass(load: TriggerLoad, scenario: Scenario) -> float:
     if not scenario.firing(load.trigger).again:
         return 1.0
     tunables = load.tunables
-    return float(
-        value(
-            "numa_flushes_per_pass",
-            numa_virtpages_factor=tunables["numa_virtpages_factor"].value,
-            numa_scan_size_bytes=tunables["numa_scan_size_bytes"].value,
-            resident_bytes=scenario.resident_bytes,
-        )
+    found = value(
+        "numa_flushes_per_pass",
+        numa_virtpages_factor=tunables["numa_virtpages_factor"].value,
+        numa_scan_size_bytes=tunables["numa_scan_size_bytes"].value,
+        resident_bytes=scenario.resident_bytes,
     )
+    return cast(float, found)  # one number; with the guest's memory as an axis, a recorded one
 
 
 def _numa(
@@ -139,7 +137,7 @@ def _numa(
         numa_scan_period_s=period_s,
         numa_limiter_factor=tunables["numa_limiter_factor"],
         vcpus=scenario.vcpus,
-        event_flush_s=mixed_cost(Case(load.trigger, scenario, draws), strategy)[0].time_s,
+        event_flush_s=mean_cost(Case(load.trigger, scenario, draws), strategy).time_s,
     )
 
 
@@ -247,14 +245,20 @@ def event_of(
     """Cost of one event, its 99th percentile over the range lengths, and the rate: what a whole-cache flush finds dirty
     hangs on how often it comes, and how often it comes on how long it takes. Raises MissingNumber with the gap.
     """
-    event, p99_s = mixed_cost(case, strategy)
-    rate = rate_of(case, strategy)
+    there, rate = settled(case, strategy, rate_of)
+    event, p99_s = mixed_cost(there, strategy)
+    return event, p99_s, rate
+
+
+def settled(case: Case, strategy: Strategy, rate_of: Rate = event_rate) -> tuple[Case, numpy.ndarray | None]:
+    """The case over draws with the dirty share that flushes at their own rate find, and that rate."""
+    there, rate = case, rate_of(case, strategy)
     if rate is not None and strategy.whole_cache and numpy.any(rate > 0):
         for _ in range(REFINEMENTS):
             found = at_rate(case.draws, case.scenario.machine, stated(rate, f"the rate of {case.trigger}"))
-            event, p99_s = mixed_cost(case.over(found), strategy)
-            rate = rate_of(case.over(found), strategy)
-    return event, p99_s, rate
+            there = case.over(found)
+            rate = rate_of(there, strategy)
+    return there, rate
 
 
 def total(case: Case, strategy: str) -> Total:

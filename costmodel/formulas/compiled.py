@@ -15,12 +15,14 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
+from typing import cast
 
 import numpy
 from numpy.typing import ArrayLike
 
 from costmodel import cache
 from costmodel.formulas import generated
+from costmodel.formulas.recorded import Recorded
 from costmodel.hashing import files_hash, value_hash, write_beside
 
 CHUNK_POINTS = 16_384
@@ -63,6 +65,8 @@ def _code() -> bytes:
 
 
 def _call(function: str, arguments: dict[str, object]) -> numpy.ndarray:
+    if any(isinstance(value, Recorded) for value in arguments.values()):
+        return cast(numpy.ndarray, getattr(_module(), function)(**arguments))
     floats = {name: _float64(value) for name, value in arguments.items()}
     result = getattr(_module(), function)(**floats)
     shape = numpy.broadcast(*floats.values()).shape

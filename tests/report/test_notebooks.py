@@ -37,7 +37,7 @@ def notebook(request):
 
 
 def test_all_are_there():
-    names = {"flush_strategy", "explore", "contention", "calibration", "validation", "tutorial"}
+    names = {"flush_strategy", "explore", "contention", "calibration", "validation", "tutorial", "sweeps"}
     assert {path.stem for path in NOTEBOOKS} == names
 
 

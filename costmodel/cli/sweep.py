@@ -1,0 +1,190 @@
+"""costmodel sweep"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from costmodel.cli import options, types
+from costmodel.errors import BadInput
+from costmodel.numbers import bytes_of, quantity
+
+if TYPE_CHECKING:
+    import pandas
+
+MOST_SHOWN = 40
+"""Rows that are printed; a file holds them all."""
+MOST_VALUES = 10**7
+"""Values of one axis: more is a slip of the pen."""
+
+
+def _axes(context: click.Context, parameter: click.Parameter, texts: Sequence[str]) -> dict[str, list[float]]:
+    """AXIS=V,V,... and AXIS=LOW:HIGH:POINTS of `--over` as numbers by axis. Raises BadInput."""
+    found: dict[str, list[float]] = {}
+    for text in texts:
+        name, separator, told = text.partition("=")
+        if not separator or not name:
+            raise _unread(text)
+        if name in found:
+            raise BadInput(f"{name} is given twice", field="--over", remedy="give all its values at once")
+        ends = told.split(":")
+        if len(ends) == 1:
+            found[name] = [_number(one, text) for one in told.split(",")]
+            continue
+        if len(ends) != 3 or not ends[2].isdecimal():
+            raise _unread(text)
+        low, high, points = _number(ends[0], text), _number(ends[1], text), int(ends[2])
+        if not 0 < low < high or not 2 <= points <= MOST_VALUES:
+            remedy = f"give 0 < LOW < HIGH and 2 to {MOST_VALUES} points"
+            raise BadInput(f"{text!r} is no range", field="--over", remedy=remedy)
+        step = (math.log(high) - math.log(low)) / (points - 1)
+        found[name] = [low, *(math.exp(math.log(low) + k * step) for k in range(1, points - 1)), high]
+    return found
+
+
+def _number(text: str, whole: str) -> float:
+    size = bytes_of(text)
+    if size is not None:
+        return size
+    try:
+        return float(text)
+    except ValueError:
+        raise _unread(whole) from None
+
+
+def _unread(text: str) -> BadInput:
+    remedy = "write --over cpus=8,64,256, or --over range_bytes=4KiB:1GiB:25 (evenly in the logarithm)"
+    return BadInput(f"{text!r} is neither AXIS=V,V,... nor AXIS=LOW:HIGH:POINTS", field="--over", remedy=remedy)
+
+
+@click.command(
+    name="sweep",
+    epilog="""\b
+Examples:
+  costmodel sweep --guest sev --machine epyc-7763-2s --over range_bytes=4KiB:1GiB:25 --over cpus=8,64,256
+  costmodel sweep --guest sev --machine epyc-7763-2s --over cpus=1,8,64 --over dirty_fraction=0.1,0.9 \\
+      --reduce cheapest --out map.parquet
+  costmodel sweep --guest sev --machine epyc-7763-2s --over range_bytes=64:64GiB:97 --over cpus=8,64 \\
+      --reduce breakeven --strategy WBNOINVD_MASK --strategy CLFLUSHOPT_UVA
+""",
+)
+@options.guest
+@options.machine
+@options.workload
+@options.kernel
+@click.option(
+    "--over",
+    "axes",
+    multiple=True,
+    required=True,
+    callback=_axes,
+    metavar="AXIS=VALUES",
+    help="Axis and values: V,V,... or LOW:HIGH:POINTS; again for another. Axes: range_bytes, cpus, rate_per_s, "
+    "cache_bytes, vcpus, resident_bytes, event_fraction, l2_bytes_per_core, or a parameter (`costmodel calibrate`).",
+)
+@click.option("--trigger", type=types.TRIGGER, help="Trigger [default: the costliest of the workload].")
+@click.option("--strategy", "strategies", multiple=True, type=types.STRATEGY, help="Strategy; again for another.")
+@click.option(
+    "--reduce",
+    type=click.Choice(["cheapest", "breakeven"]),
+    help="Reduce while calculating: who is the cheapest at each point, or where two strategies cost the same along the "
+    "first axis.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["numpy", "numba"]),
+    default="numpy",
+    show_default=True,
+    help="numba is faster from about 1e8 points on.",
+)
+@click.option("--draws", type=click.IntRange(2, 2**16), default=512, show_default=True, help="Joint draws.")
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="Dask scheduler that does the work: tcp://127.0.0.1:8786 or tls://..."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="File: .parquet, .nc (NetCDF) or .csv.")
+@options.scenario_numbers
+@options.as_json
+def sweep_command(
+    guest: str,
+    machine: str,
+    workload: str,
+    kernel: str,
+    axes: dict[str, list[float]],
+    trigger: str | None,
+    strategies: tuple[str, ...],
+    reduce: str | None,
+    engine: str,
+    draws: int,
+    scheduler: str | None,
+    out: Path | None,
+    as_json: bool,
+    **numbers: Any,
+) -> None:
+    """Costs over all combinations of axes: numbers of the case, or parameters that are drawn else.
+
+    Each row is one point, strategy and quantity, with the median and the central 90 % of the joint draws; the strategy
+    may be inadmissible (column state). Quantiles of --reduce cheapest are those of buckets 0.4 % wide.
+    """
+    from costmodel.cluster import check_address
+    from costmodel.cost.scenario import scenario
+    from costmodel.decision import swept
+    from costmodel.evidence.store import load
+
+    if out is not None:
+        swept.check_file(out)
+    if scheduler is not None:
+        check_address(scheduler)
+    evidence = load()
+    case = scenario(evidence, guest, machine, workload, kernel, **numbers)
+    study = swept.study_at(evidence, case, trigger)
+    began = time.monotonic()
+    _progress(f"{math.prod(map(len, axes.values()))} points over {', '.join(axes)}, {draws} draws, {engine} ...")
+    frame = swept.sweep(
+        study, axes, list(strategies) or None, reduce=reduce, engine=engine, scheduler=scheduler, draws=draws
+    )
+    _progress(f"{len(frame)} rows in {quantity(time.monotonic() - began, 's')}", end="\n")
+    if out is not None:
+        swept.write(frame, list(axes), out)
+    if as_json:
+        options.print_json(_records(frame))
+    elif out is None:
+        _show(frame, list(axes))
+
+
+def _progress(text: str, end: str = "") -> None:
+    """One line on a terminal that is written over; nothing where no one looks."""
+    if sys.stderr.isatty():
+        click.echo(f"\r\033[Kcostmodel: {text}{end}", err=True, nl=False)
+
+
+def _records(frame: pandas.DataFrame) -> list[dict[str, Any]]:
+    """Rows for JSON, which has no NaN."""
+    rows = frame.to_dict("records")
+    return [{name: None if value != value else value for name, value in row.items()} for row in rows]
+
+
+def _show(frame: pandas.DataFrame, axes: list[str]) -> None:
+    """The first rows, without the columns of the case."""
+    own = (
+        "strategy",
+        "quantity",
+        "median",
+        "low",
+        "high",
+        "p_best",
+        "cheapest",
+        "against",
+        "share",
+        "state",
+        "refused",
+    )
+    names = [name for name in (*axes, *own) if name in frame and frame[name].notna().any()]
+    click.echo(frame[names].head(MOST_SHOWN).to_string(index=False, float_format=lambda x: f"{x:.4g}"))
+    if len(frame) > MOST_SHOWN:
+        click.echo(f"... {len(frame) - MOST_SHOWN} rows more; write them with --out FILE.csv, .parquet or .nc")

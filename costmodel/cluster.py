@@ -1,0 +1,120 @@
+"""Work on many cores of many machines: the tasks of a job on a Dask scheduler, their results in the order of the tasks.
+
+A job is a function of one task without side effects, and a fixed list of tasks. Results come back in that order, so
+that a reduction over them has the same bytes wherever the tasks ran. A task whose worker dies runs again on another.
+
+A scheduler runs any code that a client sends it: one without TLS is taken only on this machine.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from costmodel.errors import INSTALL, BadInput
+from costmodel.hashing import code_hash
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+CONNECT_S = 10
+"""How long a scheduler may take to answer, and its first worker to be there."""
+AHEAD = 4
+"""Tasks for each thread of the workers that are sent before their turn: results that wait for one are kept in memory."""
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def map_in_order(
+    function: Callable[[Task], Result], tasks: Iterable[Task], scheduler: str | None = None
+) -> Iterator[Result]:
+    """Results of `function` over `tasks`, in their order: here, or on the workers of the Dask scheduler at an address.
+
+    The function must be one of a module that the workers have too, or a `functools.partial` of one. Raises BadInput
+    where the scheduler cannot be used, and whatever the function raises.
+    """
+    if scheduler is None:
+        yield from map(function, tasks)
+        return
+    with _client(scheduler) as client:
+        threads = sum(client.nthreads().values())
+        waiting: deque[Any] = deque()
+        rest = iter(tasks)
+        try:
+            for task in itertools.islice(rest, AHEAD * threads):
+                waiting.append(_sent(client, function, task))
+            while waiting:
+                yield _result(waiting.popleft(), scheduler)
+                for task in itertools.islice(rest, 1):
+                    waiting.append(_sent(client, function, task))
+        finally:
+            client.cancel(list(waiting))
+
+
+def check_address(scheduler: str) -> str:
+    """The address with its scheme. Raises BadInput for one without TLS that is not on this machine."""
+    address = scheduler if "://" in scheduler else f"tcp://{scheduler}"
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or port is None or parts.scheme not in ("tcp", "tls"):
+        remedy = "write tls://HOST:PORT, or tcp://127.0.0.1:8786"
+        raise BadInput(f"{scheduler!r} is no address of a scheduler", field="--scheduler", remedy=remedy)
+    if parts.scheme == "tcp" and host not in LOOPBACK:
+        raise BadInput(
+            f"{scheduler} is on another machine and without TLS",
+            field="--scheduler",
+            remedy="start it with --tls-cert and write tls://HOST:PORT, or use one at tcp://127.0.0.1",
+        )
+    return address
+
+
+def _client(scheduler: str) -> Any:
+    address = check_address(scheduler)
+    try:
+        import distributed
+    except ModuleNotFoundError:
+        problem, remedy = "distributed is not installed", INSTALL.format("cluster")
+        raise BadInput(problem, field="--scheduler", remedy=remedy) from None
+    try:
+        client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
+    except (OSError, TimeoutError, ValueError, TypeError) as error:
+        problem = f"no scheduler answers at {scheduler}: {type(error).__name__}"
+        remedy = "start one with `dask scheduler --host 127.0.0.1`; TLS needs distributed.comm.tls in Dask's settings"
+        raise BadInput(problem, field="--scheduler", remedy=remedy) from None
+    try:
+        client.wait_for_workers(1, timeout=CONNECT_S)
+    except TimeoutError:
+        client.close()
+        remedy = f"start some with `dask worker {scheduler}`"
+        raise BadInput(f"the scheduler {scheduler} has no worker", field="--scheduler", remedy=remedy) from None
+    return client
+
+
+def _sent(client: Any, function: Callable[[Task], Result], task: Task) -> Any:
+    return client.submit(_same_code, code_hash(), function, task, pure=False, retries=0)
+
+
+def _same_code(wanted: str, function: Callable[[Task], Result], task: Task) -> Result:
+    """What `function` gives on a worker. Raises BadInput where the worker has other sources than the client."""
+    if code_hash() != wanted:
+        remedy = "install the same version of costmodel on every worker and start them again"
+        raise BadInput("a worker has another version of costmodel", field="--scheduler", remedy=remedy)
+    return function(task)
+
+
+def _result(future: Any, scheduler: str) -> Any:
+    import distributed
+
+    try:
+        return future.result()
+    except distributed.KilledWorker as error:
+        remedy = "give the workers more memory, or ask for less at once"
+        raise BadInput(f"workers of {scheduler} died: {error}", field="--scheduler", remedy=remedy) from None
+    except distributed.CancelledError:
+        remedy = "start it again; nothing was written"
+        raise BadInput(f"the scheduler {scheduler} went away", field="--scheduler", remedy=remedy) from None

@@ -1,0 +1,169 @@
+"""A calculation written down instead of carried out: which operations turn inputs into a result.
+
+A `Recorded` stands for a number that is not known yet. Code that calculates with numpy takes it for an array, so the
+cost model itself, with its formulas, tells what it does; nothing is written a second time. What does not hang on a
+recorded number is calculated at once: of the joint draws only what meets one is kept, as an array of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+
+class Node(NamedTuple):
+    """One operation on earlier nodes; `input` (a name), `draws` (the number of an array) and `constant` (a number) have
+    none.
+    """
+
+    operation: str
+    parts: tuple[int, ...] = ()
+    told: str | int | float = ""
+
+
+LEAVES = ("input", "draws", "constant")
+
+
+class Tape:
+    """The nodes of a calculation, each once and after its parts, and the arrays of `n` draws that it takes."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+        self.nodes: list[Node] = []
+        self.arrays: list[numpy.ndarray] = []
+        self._places: dict[Node, int] = {}
+        self._known: dict[bytes, int] = {}
+
+    def input(self, name: str) -> Recorded:
+        """The number called `name`, to be told later."""
+        return Recorded(self, self._place(Node("input", told=name)))
+
+    def place_of(self, value: Any) -> int:
+        """The node of a recorded number, a number or an array of `n` draws."""
+        if isinstance(value, Recorded):
+            return value.place
+        array = numpy.asarray(value, dtype=float)
+        if array.shape not in ((), (1,), (self.n,)):
+            raise ValueError(f"an array of shape {array.shape} has no place among {self.n} draws")
+        if array.size and (array == array.flat[0]).all():
+            return self._place(Node("constant", told=float(array.flat[0])))
+        key = array.tobytes()
+        if key not in self._known:
+            self._known[key] = len(self.arrays)
+            self.arrays.append(array)
+        return self._place(Node("draws", told=self._known[key]))
+
+    def add(self, operation: str, values: Sequence[Any]) -> Recorded:
+        """The result of `operation`, without what changes nothing: times one, plus zero, to the power of one."""
+        parts = [self.place_of(value) for value in values]
+        nodes = [self.nodes[part] for part in parts]
+        numbers = [node.told if node.operation == "constant" else None for node in nodes]
+        if operation in ("add", "multiply") and numbers[0] is not None:
+            parts, nodes, numbers = parts[::-1], nodes[::-1], numbers[::-1]
+        if (operation, numbers[-1]) in NEUTRAL and len(parts) == 2:
+            return Recorded(self, parts[0])
+        if operation == "multiply" and numbers[-1] == 0:
+            return Recorded(self, parts[-1])
+        if operation == "power" and nodes[1].operation == "as_number":  # to the power of a condition, 1 or 0
+            return self.add("where", [Recorded(self, nodes[1].parts[0]), Recorded(self, parts[0]), 1.0])
+        if all(node.operation in ("draws", "constant") for node in nodes):
+            return Recorded(self, self.place_of(OPERATIONS[operation](*(self.value_of(part) for part in parts))))
+        return Recorded(self, self._place(Node(operation, tuple(parts))))
+
+    def needed(self, ends: Sequence[int], known: Container[int] = ()) -> list[int]:
+        """The places that `ends` hang on where some are `known`, themselves included, each after its parts."""
+        found: set[int] = set()
+        waiting = list(ends)
+        while waiting:
+            if (place := waiting.pop()) not in found and place not in known:
+                found.add(place)
+                waiting += self.nodes[place].parts
+        return sorted(found)
+
+    def carried_out(self, ends: Sequence[int], known: Mapping[int, Any]) -> list[Any]:
+        """What `ends` are, with the values of some places `known`: one operation after the other, each result kept for
+        as long as it is needed.
+        """
+        order, values = self.needed(ends, known), dict(known)
+        last = {part: place for place in order for part in self.nodes[place].parts}
+        kept = set(ends)
+        for place in order:
+            node = self.nodes[place]
+            if node.operation in ("draws", "constant"):
+                values[place] = self.value_of(place)
+                continue
+            values[place] = OPERATIONS[node.operation](*(values[part] for part in node.parts))
+            for part in node.parts:
+                if last[part] == place and part not in kept:
+                    values.pop(part, None)
+        return [values[end] for end in ends]
+
+    def value_of(self, place: int) -> Any:
+        """The number or the array of a leaf."""
+        node = self.nodes[place]
+        return self.arrays[int(node.told)] if node.operation == "draws" else node.told
+
+    def _place(self, node: Node) -> int:
+        if node not in self._places:
+            self._places[node] = len(self.nodes)
+            self.nodes.append(node)
+        return self._places[node]
+
+
+NEUTRAL = {("add", 0.0), ("subtract", 0.0), ("multiply", 1.0), ("divide", 1.0), ("power", 1.0)}
+
+
+class Recorded(NDArrayOperatorsMixin):
+    """A number that a `Tape` writes down; every ufunc of numpy and the functions of ARRAY_FUNCTIONS take it."""
+
+    __slots__ = ("place", "tape")
+    __hash__ = object.__hash__
+
+    def __init__(self, tape: Tape, place: int) -> None:
+        self.tape, self.place = tape, place
+
+    def __array_ufunc__(self, ufunc: numpy.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
+        if method != "__call__" or keywords or ufunc.__name__ not in OPERATIONS:
+            raise TypeError(f"{ufunc.__name__} of a recorded number is not known")
+        return self.tape.add(ufunc.__name__, inputs)
+
+    def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, keywords: Any) -> Any:
+        if function.__name__ not in ARRAY_FUNCTIONS:
+            raise TypeError(f"{function.__name__} of a recorded number is not known")
+        return ARRAY_FUNCTIONS[function.__name__](self, *args)
+
+    def __array__(self, *_: Any, **__: Any) -> numpy.ndarray:
+        raise TypeError("a recorded number has no value yet")
+
+    def __bool__(self) -> bool:
+        raise TypeError("a recorded number is neither true nor false yet")
+
+    def astype(self, _: type) -> Recorded:
+        """A condition as 1 or 0."""
+        return self.tape.add("as_number", [self])
+
+
+ARRAY_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "all": lambda own, *_: False,
+    "any": lambda own, *_: True,
+    "shape": lambda own, *_: (),
+    "broadcast_to": lambda own, value, *_: value,
+    "zeros_like": lambda own, *_: 0.0,
+    "where": lambda own, *parts: own.tape.add("where", parts),
+}
+"""What is asked of a whole array. The model asks `all` and `any` for a short cut only, so the long way is recorded."""
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    **{
+        name: getattr(numpy, name)
+        for name in (
+            "add", "subtract", "multiply", "divide", "power", "negative", "minimum", "maximum", "ceil", "floor",
+            "sqrt", "square", "exp", "expm1", "log", "log1p",
+            "greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "where",
+        )
+    },
+    "as_number": lambda condition: numpy.asarray(condition, dtype=float),
+}  # fmt: skip
+"""Operations that can be written down, as numpy carries them out."""

@@ -1,0 +1,119 @@
+"""`costmodel sweep` as a user sees it: rows, files, refusals, and the same bytes from a scheduler that loses a worker."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy
+import pandas
+import pytest
+
+from costmodel.decision import swept
+from tests.test_cluster import cluster  # noqa: F401  (a fixture)
+
+ASKED = ("--guest", "sev", "--machine", "epyc-7763-2s")
+PAIR = ("--strategy", "WBNOINVD_MASK", "--strategy", "CLFLUSHOPT_UVA")
+
+
+def sweep(*words):
+    return subprocess.run(
+        [sys.executable, "-m", "costmodel", "sweep", *ASKED, *words], capture_output=True, text=True, timeout=300
+    )
+
+
+def written(path, *words):
+    done = sweep(*words, "--out", str(path))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    return path
+
+
+def test_rows_are_printed_with_their_axes():
+    done = sweep("--over", "cpus=8,64", "--over", "range_bytes=4KiB:1MiB:3", "--strategy", "WBNOINVD_MASK")
+    assert done.returncode == 0 and done.stderr == ""
+    head, *rows = done.stdout.splitlines()
+    assert head.split()[:4] == ["cpus", "range_bytes", "strategy", "quantity"] and len(rows) == 18
+
+
+def test_files_of_every_format_hold_the_same_rows(tmp_path):
+    import xarray
+
+    words = ("--over", "cpus=8,64", "--over", "dirty_fraction=0.1,0.9", *PAIR)
+    csv = pandas.read_csv(written(tmp_path / "a.csv", *words))
+    parquet = pandas.read_parquet(written(tmp_path / "a.parquet", *words))
+    assert csv["median"].to_numpy() == pytest.approx(parquet["median"].to_numpy())
+    assert parquet.strategy.tolist() == csv.strategy.tolist() and len(csv) == 24
+    with xarray.open_dataset(written(tmp_path / "a.nc", *words), engine="scipy") as cube:
+        at = {"strategy": "WBNOINVD_MASK", "quantity": "cpu_time", "cpus": 64.0, "dirty_fraction": 0.9}
+        row = csv.query(
+            "strategy == 'WBNOINVD_MASK' and quantity == 'cpu_time' and cpus == 64 and dirty_fraction == 0.9"
+        )
+        assert float(cube["median"].sel(at)) == row["median"].item() and cube.attrs["guest"] == "sev"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.nc", "a.parquet"]
+
+
+def test_the_cheapest_and_the_break_even_are_reduced():
+    done = sweep("--over", "range_bytes=64,64GiB", "--reduce", "cheapest", *PAIR, "--json")
+    rows = json.loads(done.stdout)
+    assert [row["strategy"] for row in rows if row["cheapest"]] == ["CLFLUSHOPT_UVA", "WBNOINVD_MASK"]
+    done = sweep("--over", "range_bytes=64:64GiB:97", "--over", "cpus=8,64", "--reduce", "breakeven", *PAIR, "--json")
+    few, many = json.loads(done.stdout)
+    assert few["median"] < many["median"] and (few["against"], few["unit"]) == ("CLFLUSHOPT_UVA", "B")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--over", "cpus"), "neither AXIS=V"),
+        (("--over", "cpus=x"), "neither AXIS=V"),
+        (("--over", "cpus=8:4:3"), "no range"),
+        (("--over", "cpus=1:4:99999999999"), "no range"),
+        (("--over", "cpus=8", "--over", "cpus=9"), "given twice"),
+        (("--over", "cpu=8"), "unknown axis"),
+        (("--over", "cpus=999"), "from 1 to 256"),
+        (("--over", "cpus=8", "--out", "a.txt"), "ends in none of"),
+        (("--over", "cpus=8", "--out", "nowhere/a.csv"), "the directory does not exist"),
+        (("--over", "cpus=8", "--trigger", "gmem_punch_hole"), "unknown trigger"),
+        (("--over", "cpus=8", "--reduce", "breakeven", *PAIR), "needs two values"),
+        (("--over", "cpus=8,9", "--reduce", "breakeven"), "needs two strategies"),
+        (("--over", "cpus=8", "--scheduler", "tcp://10.1.2.3:8786"), "without TLS"),
+        (("--over", "range_bytes=64:1e12:9999999", "--over", "cache_bytes=1e6:1e9:9999"), "of memory"),
+    ],
+)
+def test_what_cannot_be_is_one_line_and_exit_code_2(words, told, tmp_path):
+    done = sweep(*words)
+    assert done.returncode == 2 and done.stdout == "" and told in done.stderr
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("costmodel: ")
+
+
+def test_a_scheduler_that_loses_a_worker_gives_the_same_bytes(cluster, tmp_path, monkeypatch):  # noqa: F811
+    """Both results and tasks of the worker are lost midway, and done again by others."""
+    import distributed
+
+    from costmodel.cost import grid
+    from costmodel.cost.scenario import scenario
+    from costmodel.evidence.store import load
+
+    monkeypatch.setattr(grid, "PIECE_VALUES", 50_000)
+    study = swept.study_at(load(), scenario(load(), "sev", "epyc-7763-2s", "autonuma-default"))
+    axes = {"range_bytes": numpy.geomspace(64, 2**36, 150), "cpus": [1, 8, 64, 256]}
+    local = swept.sweep(study, axes, reduce="cheapest")
+    with distributed.Client(cluster, set_as_default=False) as client:
+        workers = list(client.run(os.getpid).values())
+    real, seen = grid.map_in_order, []
+
+    def losing(*words):
+        for found in real(*words):
+            seen.append(found)
+            if len(seen) == 3:
+                os.kill(workers[0], signal.SIGKILL)
+            yield found
+
+    monkeypatch.setattr(grid, "map_in_order", losing)
+    far = swept.sweep(study, axes, reduce="cheapest", scheduler=cluster)
+    assert len(seen) > 20
+    files = [tmp_path / "local.parquet", tmp_path / "far.parquet"]
+    for frame, path in zip((local, far), files, strict=True):
+        swept.write(frame, list(axes), path)
+    assert files[0].read_bytes() == files[1].read_bytes()

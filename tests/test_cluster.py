@@ -1,0 +1,116 @@
+"""Jobs on a scheduler: results in order, a worker that dies, addresses that are refused."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from functools import partial
+
+import pytest
+
+from costmodel.cluster import check_address, map_in_order
+from costmodel.errors import BadInput
+
+distributed = pytest.importorskip("distributed")
+
+
+def squared(number):
+    return number * number
+
+
+def slow_pid(folder, number):
+    """Notes which process works on the task, so that a test can end it midway."""
+    (folder / str(os.getpid())).touch()
+    time.sleep(0.05)
+    return number * number
+
+
+def refuses(number):
+    raise BadInput(f"no {number}", remedy="give another")
+
+
+@contextlib.contextmanager
+def started(*words):
+    """A process of the command line of Dask, ended at the end."""
+    here = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    process = subprocess.Popen([sys.executable, "-m", "distributed.cli." + words[0], *words[1:]], env=here)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Address of a scheduler on loopback with two workers of one thread each."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"tcp://127.0.0.1:{port}"
+    own = ("--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
+    worker = ("dask_worker", address, "--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard")
+    with started("dask_scheduler", *own), started(*worker), started(*worker):
+        with distributed.Client(address, timeout=60, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=60)
+        yield address
+
+
+def test_without_a_scheduler_tasks_run_here_in_order():
+    assert list(map_in_order(squared, range(5))) == [0, 1, 4, 9, 16]
+
+
+def test_results_come_in_the_order_of_the_tasks(cluster):
+    assert list(map_in_order(squared, range(100), cluster)) == [squared(n) for n in range(100)]
+
+
+def test_what_the_function_raises_reaches_the_caller(cluster):
+    with pytest.raises(BadInput, match="no 0; give another"):
+        list(map_in_order(refuses, range(3), cluster))
+
+
+def test_a_worker_that_is_killed_midway_costs_no_result(cluster, tmp_path):
+    """The nanny starts another worker; both lost tasks and lost results are done again."""
+    found = map_in_order(partial(slow_pid, tmp_path), range(60), cluster)
+    first = [next(found) for _ in range(5)]
+    os.kill(int(next(tmp_path.iterdir()).name), signal.SIGKILL)
+    assert first + list(found) == [n * n for n in range(60)]
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("tcp://10.0.0.7:8786", "without TLS"),
+        ("10.0.0.7:8786", "without TLS"),
+        ("tcp://127.0.0.1.example.org:8786", "without TLS"),
+        ("tcp://user@evil:8786", "without TLS"),
+        ("http://127.0.0.1:8786", "no address"),
+        ("127.0.0.1", "no address"),
+        ("tcp://127.0.0.1:port", "no address"),
+        ("", "no address"),
+    ],
+)
+def test_an_address_that_cannot_be_trusted_or_read_is_refused(address, told):
+    with pytest.raises(BadInput, match=told):
+        check_address(address)
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:8786", "localhost:1", "tcp://[::1]:8786", "tls://node7:8786"])
+def test_loopback_and_tls_are_taken(address):
+    assert check_address(address).endswith(address)
+
+
+def test_a_scheduler_that_does_not_answer_is_told_in_one_line(monkeypatch):
+    monkeypatch.setattr("costmodel.cluster.CONNECT_S", 0.5)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        with pytest.raises(BadInput, match="no scheduler answers") as refused:
+            list(map_in_order(squared, range(3), f"tcp://127.0.0.1:{silent.getsockname()[1]}"))
+    assert "\n" not in str(refused.value)
