@@ -28,6 +28,8 @@ from costmodel.hashing import files_hash, value_hash, write_beside
 CHUNK_POINTS = 16_384
 FLOAT64 = numpy.dtype(float)
 GENERATED = Path(__file__).with_name("generated.py")
+NUMERIC = ("__init__", "compiled", "fused", "generated", "recorded")
+"""Modules of this package that only carry out what is printed."""
 HEAD = """\"\"\"One numpy function per formula and per partial derivative: printed by `make formulas`, not written by hand.\"\"\"
 
 # mypy: ignore-errors
@@ -38,9 +40,9 @@ SOURCES = "{}"
 
 
 def sources_hash() -> str:
-    """Hash of what the generated module follows from: every module beside it."""
+    """Hash of what the generated module follows from: the modules beside it that hold or print expressions."""
     here = GENERATED.parent
-    return files_hash((path for path in here.glob("*.py") if path != GENERATED), here)
+    return files_hash((path for path in here.glob("*.py") if path.stem not in NUMERIC), here)
 
 
 def generated_source() -> str:

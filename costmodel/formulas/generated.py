@@ -2,7 +2,7 @@
 
 # mypy: ignore-errors
 
-SOURCES = "7f0b40241a6ff537"
+SOURCES = "37a8ed8af7252803"
 
 import numpy
 
