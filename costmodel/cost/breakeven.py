@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass
 import numpy
 
 from costmodel.calibration.calibrate import parameters_of
+from costmodel.cost.axes import Axis, look_up_axis
 from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.event import mixed_cost
 from costmodel.cost.scenario import Scenario
-from costmodel.cost.sweep import Axis, look_up_axis
 from costmodel.cost.total import Total, event_of, total
 from costmodel.errors import BadInput, MissingNumber, UnknownName
 from costmodel.evidence.records import PAGE_BYTES

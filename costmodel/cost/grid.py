@@ -21,10 +21,10 @@ import numpy
 
 from costmodel.calibration.parameters import ParameterSet
 from costmodel.cluster import map_in_order
+from costmodel.cost.axes import AXES
 from costmodel.cost.draws import Case
 from costmodel.cost.event import mean_cost
 from costmodel.cost.scenario import Scenario
-from costmodel.cost.sweep import AXES
 from costmodel.cost.total import settled
 from costmodel.errors import BadInput, MissingNumber, UnknownName
 from costmodel.formulas.compiled import value
@@ -58,7 +58,7 @@ def unit_of(name: str, parameters: ParameterSet) -> str:
     return NUMBERS[name][0] if name in NUMBERS else parameters[name].unit
 
 
-def checked_axis(name: str, values: Sequence[float], case: Case) -> numpy.ndarray:
+def checked_axis(name: str, values: Sequence[float] | numpy.ndarray, case: Case) -> numpy.ndarray:
     """The values of an axis as numbers. Raises UnknownName, or BadInput for values that cannot be."""
     if name not in (known := axis_names(case.parameters)):
         raise UnknownName("axis of sweep()", name, known)
@@ -156,7 +156,11 @@ class Grid:
     """
 
     def __init__(
-        self, case: Case, strategies: Sequence[str], axes: Mapping[str, Sequence[float]], engine: str = "numpy"
+        self,
+        case: Case,
+        strategies: Sequence[str],
+        axes: Mapping[str, Sequence[float] | numpy.ndarray],
+        engine: str = "numpy",
     ) -> None:
         if engine not in ENGINES:
             raise UnknownName("engine", engine, ENGINES)

@@ -13,11 +13,11 @@ from itertools import product
 import numpy
 
 from costmodel.calibration.parameters import ParameterSet
+from costmodel.cost.axes import AXES
 from costmodel.cost.breakeven import crossings
 from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.event import title_on
 from costmodel.cost.scenario import Scenario
-from costmodel.cost.sweep import AXES
 from costmodel.cost.total import Total, event_of, total
 from costmodel.decision.result import Basis, Corner, Flip, Needs, PolicyEntry, Regret
 from costmodel.errors import stated

@@ -8,9 +8,10 @@ from typing import Any, cast
 
 from costmodel.calibration.calibrate import parameters_of
 from costmodel.calibration.parameters import ParameterSet
+from costmodel.cost.axes import AXES
 from costmodel.cost.draws import Case, medians
 from costmodel.cost.scenario import Scenario, scenario
-from costmodel.cost.sweep import AXES, Curves, HeatMap, sweep, winner_map
+from costmodel.cost.sweep import Curves, HeatMap, sweep, winner_map
 from costmodel.decision.result import COUNT_OF, RATE_OF, SECONDS_OF, Recommendation, State
 from costmodel.evidence.records import PAGE_BYTES
 from costmodel.evidence.store import Evidence, load

@@ -17,10 +17,11 @@ from typing import Any, Literal, NamedTuple, cast
 import numpy
 
 from costmodel.calibration.calibrate import parameters_of
+from costmodel.cost.axes import AXES
 from costmodel.cost.draws import Case, Draws
 from costmodel.cost.event import at_rate, mixed_cost, title_on
 from costmodel.cost.scenario import Scenario, scenario
-from costmodel.cost.sweep import AXES, CURVE_DRAWS, CURVE_POINTS, Band
+from costmodel.cost.sweep import CURVE_DRAWS, CURVE_POINTS, Band
 from costmodel.cost.total import event_of
 from costmodel.decision import headline
 from costmodel.decision.choice import Study

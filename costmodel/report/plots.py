@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy
 
-from costmodel.cost.sweep import AXES, Band, Curves, HeatMap
+from costmodel.cost.axes import AXES
+from costmodel.cost.sweep import Band, Curves, HeatMap
 from costmodel.decision.result import CostRow
 from costmodel.errors import BadInput
 from costmodel.numbers import interval, quantity

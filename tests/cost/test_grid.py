@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from costmodel.calibration.calibrate import parameters_of
 from costmodel.cost import grid as grids
+from costmodel.cost.breakeven import break_even
 from costmodel.cost.draws import Case, Draws
 from costmodel.cost.grid import NUMBERS, Grid, axis_names, checked_axis
 from costmodel.cost.scenario import scenario
-from costmodel.cost.breakeven import break_even
 from costmodel.cost.total import total
 from costmodel.errors import BadInput, MissingNumber, UnknownName
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy
 import pytest
 
+from costmodel.cost.axes import AXES
 from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.scenario import scenario
-from costmodel.cost.sweep import AXES, CURVE_DRAWS, Band, _crossings, sweep, winner_map
+from costmodel.cost.sweep import CURVE_DRAWS, Band, _crossings, sweep, winner_map
 from costmodel.cost.total import total
 
 GIB = 1024.0**3

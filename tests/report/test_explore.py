@@ -6,7 +6,8 @@ import numpy
 import pytest
 
 import costmodel as cm
-from costmodel.cost.sweep import AXES, sweep
+from costmodel.cost.axes import AXES
+from costmodel.cost.sweep import sweep
 from costmodel.decision import headline, recommend
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.store import load
