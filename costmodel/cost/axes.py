@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy
 
@@ -13,14 +14,14 @@ from costmodel.errors import UnknownName
 
 @dataclass(frozen=True)
 class Axis:
-    """`at(scenario, value)` is the scenario with the axis set; `values(scenario)` a logarithmic grid; `here` its
-    value.
+    """`at(scenario, value)` is the scenario with the axis set, to one value or an array of them; `values(scenario)` a
+    logarithmic grid; `here` its value.
     """
 
     id: str
     label: str
     unit: str
-    at: Callable[[Scenario, float], Scenario]
+    at: Callable[[Scenario, Any], Scenario]
     span: Callable[[Scenario], tuple[float, float]]
     here: Callable[[Scenario, str], float]
     integer: bool = False

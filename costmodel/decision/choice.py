@@ -269,12 +269,11 @@ def stolen_at(case: Case, strategy: str, name: str, values: numpy.ndarray) -> nu
     """CPU-seconds that one event of `strategy` steals at the medians `middle`, with axis or parameter `name` at each of
     `values`, shape (n,).
     """
-    chosen = STRATEGIES[strategy]
     if name in AXES:
-        along = [replace(case, scenario=AXES[name].at(case.scenario, float(value))) for value in values]
-        return numpy.array([float(event_of(there, chosen)[0].stolen_s[0]) for there in along])
-    stolen_s = event_of(case.over(case.draws.with_values(**{name: values})), chosen)[0].stolen_s
-    return numpy.broadcast_to(stolen_s, values.shape)
+        there = replace(case, scenario=AXES[name].at(case.scenario, values))
+    else:
+        there = case.over(case.draws.with_values(**{name: values}))
+    return numpy.broadcast_to(event_of(there, STRATEGIES[strategy])[0].stolen_s, values.shape)
 
 
 def winner_at(case: Case, strategies: Sequence[str], name: str, value: float) -> str:
