@@ -90,9 +90,10 @@ def interval(
     '10 1/s'
     >>> interval(0.0003, 0.0008, 0.002, "s", like=0.0012)
     '0.8 [0.3, 2] ms'
-    >>> interval(4e-5, 8e-4, 1e-2, "s"), interval(7e-5, 7e-4, 6e-3, "1"), interval(1e-8, 1e-6, 1e-2, "s"), interval(0.0,
-    0.0, 6e-5, "s")
-    ('0.8 [0.04, 10] ms', '0.0007 [0.00007, 0.006]', '1 [0.01, 10000] us', '0 [0, 60] us')
+    >>> interval(4e-5, 8e-4, 1e-2, "s"), interval(7e-5, 7e-4, 6e-3, "1")
+    ('0.8 [0.04, 10] ms', '0.0007 [0.00007, 0.006]')
+    >>> interval(1e-8, 1e-6, 1e-2, "s"), interval(0.0, 0.0, 6e-5, "s")
+    ('1 [0.01, 10000] us', '0 [0, 60] us')
     """
     if low == median == high == 0:
         return "0"
@@ -119,9 +120,10 @@ P_BOUNDS = (0.05, 0.95)
 def probability(share: float, *, extrapolated: bool) -> str:
     """A probability as text; at the bounds it says that it is one.
 
-    >>> probability(0.95, extrapolated=True), probability(0.95, extrapolated=False), probability(0.374,
-    extrapolated=True)
-    ('>= 0.95', '0.95', '0.37')
+    >>> probability(0.95, extrapolated=True), probability(0.374, extrapolated=True)
+    ('>= 0.95', '0.37')
+    >>> probability(0.95, extrapolated=False)
+    '0.95'
     """
     if extrapolated and share in P_BOUNDS:
         return f"{'<=' if share == P_BOUNDS[0] else '>='} {share:.2f}"

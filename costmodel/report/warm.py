@@ -7,6 +7,7 @@ its start is saved. `papermill --engine costmodel` names it too. Linux only: els
 from __future__ import annotations
 
 import asyncio
+import builtins
 import contextlib
 import gc
 import logging
@@ -175,6 +176,7 @@ def _be_a_kernel(command: Sequence[str], environment: Mapping[str, str], folder:
         os.dup2(nothing.fileno(), 0)
     launcher = import_module("ipykernel_launcher").__file__ or ""
     sys.argv = [launcher, *command[command.index("ipykernel_launcher") + 1 :]]
+    vars(builtins).pop("_", None)  # where it is set, a shell does not set its own
     reload(warnings)
     logging.disable(logging.NOTSET)
     logging.getLogger().handlers.clear()

@@ -693,6 +693,7 @@ def on_trace(trace, *words):
     return json.loads(output_compare(*words, *CASE, "--cpus-that-ran", "8", "--trace", str(trace), "--json"))
 
 
+@pytest.mark.nightly
 def test_two_kernels_on_the_events_of_a_trace(trace):
     found = on_trace(trace, "--kernel", "6.6", "--kernel", "6.17")
     [events] = found["triggers"]

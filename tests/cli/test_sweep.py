@@ -5,11 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 
 import numpy
 import pandas
 import pytest
 
+from costmodel.cli import main
 from costmodel.decision import swept
 from tests.test_cluster import cluster  # noqa: F401  (a fixture)
 
@@ -81,12 +83,17 @@ def test_the_cheapest_and_the_break_even_are_reduced():
         (("--over", "range_bytes=64:1e12:9999999", "--over", "cache_bytes=1e6:1e9:9999"), "of memory"),
     ],
 )
-def test_what_cannot_be_is_one_line_and_exit_code_2(words, told, tmp_path):
-    done = sweep(*words)
-    assert done.returncode == 2 and done.stdout == "" and told in done.stderr
-    assert done.stderr.count("\n") == 1 and done.stderr.startswith("costmodel: ")
+def test_what_cannot_be_is_one_line_and_exit_code_2(words, told, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["costmodel", "sweep", *ASKED, *words])
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    shown = capsys.readouterr()
+    assert shown.out == "" and told in shown.err
+    assert shown.err.count("\n") == 1 and shown.err.startswith("costmodel: ")
 
 
+@pytest.mark.nightly
 def test_a_scheduler_that_loses_a_worker_gives_the_same_bytes(cluster, tmp_path, monkeypatch):  # noqa: F811
     """Both results and tasks of the worker are lost midway, and done again by others."""
     import distributed

@@ -72,6 +72,7 @@ def _product(columns):
     return [()] if not columns else [(one, *rest) for one in columns[0] for rest in _product(columns[1:])]
 
 
+@pytest.mark.nightly
 def test_both_engines_agree_on_a_grid_of_four_axes(evidence):
     case = case_of(evidence, "autonuma")
     axes = {

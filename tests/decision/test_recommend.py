@@ -216,6 +216,7 @@ def body(result):
 
 
 @pytest.mark.parametrize("guest", ["sev", "sev-snp-gmem"])
+@pytest.mark.nightly
 def test_two_machines_with_the_same_text_have_the_same_caches(answer, guest):
     seen = {}
     for machine in EVIDENCE.machines.values():

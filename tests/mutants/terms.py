@@ -159,7 +159,7 @@ def put(mutant: TermMutant) -> None:
     forms |= {f"{mutant.formula}__by__{name}": _slope(mutant.expression, item, name) for name in slopes}
     names = compiled._module().__dict__
     for name, expression in forms.items():
-        exec(catalog._numpy_function(name, item, expression), names)
+        exec(catalog.numpy_function(name, item, expression), names)
     object.__setattr__(item, "expression", mutant.expression)
 
 

@@ -188,6 +188,7 @@ def test_validation_shows_the_scoreboard(tmp_path):
 
 
 @pytest.mark.notebook
+@pytest.mark.nightly
 def test_the_tutorial_runs_from_instruction_to_recommendation(tmp_path):
     kinds, words = ran("tutorial", {}, tmp_path)
     assert kinds.count("text/latex") >= 2, "the formula and its derivative are maths"
