@@ -81,12 +81,13 @@ Examples:
 """,
 )
 @click.argument("kind", type=click.Choice(list(KINDS)))
-@options.as_json
-def list_command(kind: str, as_json: bool) -> None:
+@options.table_forms
+def list_command(kind: str, form: str) -> None:
     """List the ids of guests, machines, workloads, strategies, triggers, kernels or formulas."""
     entries = KINDS[kind]()
-    if as_json:
-        options.print_json([{"id": name, "description": text} for name, text in entries.items()])
+    if form != "text":
+        records = [{"id": name, "description": text} for name, text in entries.items()]
+        options.print_json(records) if form == "json" else options.print_table(form, records)
         return
     width = max(len(name) for name in entries) + 2
     for name, text in entries.items():
