@@ -88,7 +88,12 @@ def _policy_rows(result: Recommendation, kernel_may_be: str) -> list[dict[str, A
     costs = {(row.trigger, row.strategy): row for row in result.costs}
     rows = []
     for entry in result.policy:
-        row: dict[str, Any] = {"trigger": entry.trigger, "strategy": entry.strategy, "basis": entry.basis, "placement": entry.placement}
+        row: dict[str, Any] = {
+            "trigger": entry.trigger,
+            "strategy": entry.strategy,
+            "basis": entry.basis,
+            "placement": entry.placement,
+        }
         row |= {"fires": entry.fires, "p_best": entry.p_best, "cheapest": entry.cheapest, "gap": entry.gap}
         cost = costs.get((entry.trigger, str(entry.strategy)))
         for name in POLICY_COSTS:
