@@ -263,17 +263,13 @@ def table_options(command: Callable) -> Callable:
         click.option("--trigger", type=types.TRIGGER, help="Trigger [default: the costliest of the workload]."),
         options.workload,
         options.machine,
-        click.option(
-            "--guest",
-            "guests",
-            multiple=True,
-            required=True,
-            type=types.GUEST,
-            help="Guest type, once or several times.",
-        ),
     ):
         command = option(command)
     return command
+
+
+GUESTS: dict[str, Any] = {"multiple": True, "type": types.GUEST}
+"""Of the option for guest types, which only some commands require."""
 
 
 @click.command(
@@ -286,6 +282,7 @@ Examples:
 """,
 )
 @table_options
+@click.option("--guest", "guests", required=True, help="Guest type, once or several times.", **GUESTS)
 @options.scenario_numbers
 @options.as_json
 def block_command(as_json: bool, **asked: Any) -> None:
