@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from costmodel.cli import options, types
+from costmodel.cli.progress import progress
 from costmodel.numbers import interval, quantity, significant
 
 
@@ -166,7 +167,12 @@ def calibrate_command(machine: str | None, host: str | None, against: str | None
     evidence = load()
     wanted = [evidence.machine(machine)] if machine else list(evidence.machines.values())
     calibration = Calibration(evidence)
-    result: dict[str, Any] = record(calibration, [parameter_set(calibration, entry) for entry in wanted])
+    found = []
+    with progress(len(wanted), "machines") as step:
+        for entry in wanted:
+            found.append(parameter_set(calibration, entry))
+            step()
+    result: dict[str, Any] = record(calibration, found)
     if as_json:
         options.print_json(result)
         return
