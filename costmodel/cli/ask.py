@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from costmodel.cost.breakeven import BreakEven, Row
     from costmodel.cost.draws import Draws
-    from costmodel.decision.result import Versus
+    from costmodel.decision.result import Recommendation, Versus
     from costmodel.evidence.hosts import Profile
 
 
@@ -45,32 +45,65 @@ Examples:
     metavar="N | GUEST=N",
     help="Guests that share the host: of this type, or again for each type; tells what they take together.",
 )
-@options.as_json
+@click.option("--full", is_flag=True, help="Print all of it: every trigger, intervals, waits, assumptions, sources.")
+@options.table_forms
 def recommend_command(
     guest: str,
     machine: str,
     workload: str,
     kernel: str,
     vms: tuple[str, ...],
-    as_json: bool,
+    full: bool,
+    form: str,
     **numbers: Any,
 ) -> None:
     """Recommend a flush strategy for each trigger of a guest type on a machine.
 
-    Says what to do now (kernel, remedies, upgrade), what it gains and how sure it is, and what would be worth patching.
-    Of a kernel that may behave as one of several, each gets a short answer.
+    Says on one screen what to do now, what it gains, how sure that is, what one flush takes, and how to measure your
+    own rate; with --full also each trigger, what would be worth patching, who waits, and the sources. Of a kernel that
+    may behave as one of several, each gets a short answer. CSV and Markdown have one row for each trigger.
     """
     from costmodel.decision.recommend import recommend_by_kernel
 
     found = recommend_by_kernel(guest, machine, workload, kernel, vms=_counts(guest, vms), **numbers)
-    if as_json:
+    if form == "json":
         options.print_json(found.as_json())
-    else:
+    elif form != "text":
+        rows = [row for one, answer in found.answers for row in _policy_rows(answer, one.why if found.several else "")]
+        options.print_table(form, rows)
+    elif full or found.several:
         from costmodel.report.recommendation import render_by_kernel
 
         click.echo(render_by_kernel(found), nl=False)
+    else:
+        from costmodel.report.answer import screen
+
+        click.echo(screen(found.answers[0][1], options.paint), nl=False)
     if not any(answer.applicable for _, answer in found.answers):
         click.get_current_context().exit(ExitCode.NOT_APPLICABLE)
+
+
+def _policy_rows(result: Recommendation, kernel_may_be: str) -> list[dict[str, Any]]:
+    """What to run at each trigger and what that costs, with fields of the JSON's `policy` and `costs`."""
+    costs = {(row.trigger, row.strategy): row for row in result.costs}
+    rows = []
+    for entry in result.policy:
+        row: dict[str, Any] = {
+            "trigger": entry.trigger,
+            "strategy": entry.strategy,
+            "basis": entry.basis,
+            "placement": entry.placement,
+        }
+        row |= {"fires": entry.fires, "p_best": entry.p_best, "cheapest": entry.cheapest, "gap": entry.gap}
+        cost = costs.get((entry.trigger, str(entry.strategy)))
+        for name in POLICY_COSTS:
+            value = getattr(cost, name, None)
+            row[name] = value.model_dump(mode="json") if value is not None else None
+        rows.append(({"kernel_may_be": kernel_may_be} if kernel_may_be else {}) | row)
+    return rows
+
+
+POLICY_COSTS = ("event_time_s", "stolen_cpu_s_per_event", "host_cpu_s_per_s", "least_host_cpu_s_per_s")
 
 
 def _counts(guest: str, vms: tuple[str, ...]) -> dict[str, int]:
@@ -99,14 +132,14 @@ Examples:
 @options.kernel
 @click.option("--trigger", type=types.TRIGGER, help="One trigger only (see `costmodel list triggers`).")
 @options.scenario_numbers
-@options.as_json
+@options.table_forms
 def cost_command(
     guest: str,
     machine: str,
     workload: str,
     kernel: str,
     trigger: str | None,
-    as_json: bool,
+    form: str,
     **numbers: Any,
 ) -> None:
     """What each strategy costs at each trigger: time per event, CPU time taken, host CPUs lost (median [90 %]).
@@ -123,8 +156,12 @@ def cost_command(
     rows = [row for row in result.costs if trigger in (None, row.trigger)]
     if not result.applicable:
         raise NotApplicable(str(result.not_applicable_reason))
-    if as_json:
-        options.print_json([row.model_dump(mode="json") for row in rows])
+    records = [row.model_dump(mode="json") for row in rows]
+    if form == "json":
+        options.print_json(records)
+        return
+    if form != "text":
+        options.print_table(form, records, COST_COLUMNS)
         return
     if not rows:
         click.echo(result.headline)
@@ -153,12 +190,27 @@ def cost_command(
         click.echo(f"\nthe interval {held}")
 
 
+COST_COLUMNS = ("trigger", "strategy", *POLICY_COSTS, "state", "needs", "refused")
 HEAD = ("strategy", "per event", "CPU time per event", "host CPUs lost", "note")
 
 MOST_PER_S = 1e9
 """More events than nanoseconds: a slip of the pen."""
 PARTS = ("contention", "bills", "hybrids", "masks", "variants")
 """Keys of the JSON."""
+CONTENTION_COLUMNS = (
+    "strategy",
+    "state",
+    "placement",
+    "here",
+    "lock_busy_fraction",
+    "in_progress_fraction",
+    "faults_that_retry_fraction",
+    "retry_mean_s",
+    "fault_wait_mean_s",
+    "fault_wait_p99_s",
+    "memslot_wait_mean_s",
+    "note",
+)
 
 
 @click.command(
@@ -181,7 +233,7 @@ Examples:
     help="Events per second, where nobody published a rate.",
 )
 @options.scenario_numbers
-@options.as_json
+@options.table_forms
 def contention_command(
     guest: str,
     machine: str,
@@ -189,13 +241,14 @@ def contention_command(
     kernel: str,
     trigger: str | None,
     rate_per_s: float | None,
-    as_json: bool,
+    form: str,
     **numbers: Any,
 ) -> None:
     """What waits for each flush by the place of the hook, who pays for it, and what one tenant can force.
 
     A fault's wait is counted while its vCPU could run; a vCPU whose CPU flushes a whole cache stands still. An open
-    trigger (--rate-per-s) fires independently of its flushes; without it the workload's own loop counts.
+    trigger (--rate-per-s) fires independently of its flushes; without it the workload's own loop counts. CSV and
+    Markdown hold the waits, one row for each strategy and place; JSON holds all parts.
 
     All numbers are for one guest: several wait for each other's flushes, so that theirs do not just add up; `costmodel
     recommend --vms N` tells what they take together.
@@ -221,17 +274,20 @@ def contention_command(
     if trigger is not None and trigger not in by_id:
         raise UnknownName(f"trigger of {guest}", trigger, by_id)
     study = by_id[trigger] if trigger else costliest_study(studies)
-    if study is None and not as_json:
+    if study is None and form == "text":
         click.echo("No trigger of this guest type needs a flush.")
         return
     if study is None:
-        options.print_json({name: [] for name in PARTS})
+        options.print_json({name: [] for name in PARTS}) if form == "json" else options.print_table(form, [])
         return
     rows = waits.contention_rows(study)
     bills = waits.bill_rows(study, evidence)
     hybrids = waits.hybrid_rows([study])
     masks, variants = mask_rows(study), variant_rows(study, evidence)
-    if as_json:
+    if form in ("csv", "markdown"):
+        options.print_table(form, [row.model_dump(mode="json") for row in rows], CONTENTION_COLUMNS)
+        return
+    if form == "json":
         parts: dict[str, Sequence[Any]] = dict(zip(PARTS, (rows, bills, hybrids, masks, variants), strict=True))
         options.print_json({name: [row.model_dump(mode="json") for row in part] for name, part in parts.items()})
         return
@@ -370,8 +426,8 @@ Examples:
 @click.option("--trace", type=EXISTING, help="Trace of `costmodel trace import`: compare on its events.")
 @click.option("--memslots", type=EXISTING, help="With --trace: CSV with the columns start,end of the memory slots.")
 @options.scenario_numbers
-@options.as_json
-def compare_command(trace: Path | None, memslots: Path | None, as_json: bool, **asked: Any) -> None:
+@options.table_forms
+def compare_command(trace: Path | None, memslots: Path | None, form: str, **asked: Any) -> None:
     """Two kernels or two strategies side by side: base, new, change with its 90 % interval, ~ where it cannot be told.
 
     Both sides are computed over the same draws of the parameters, so what they share cancels. For kernels it also says
@@ -381,12 +437,24 @@ def compare_command(trace: Path | None, memslots: Path | None, as_json: bool, **
     recommend --vms N` tells what they take together.
     """
     result = compared(trace, memslots, **asked)
-    if as_json:
+    if form == "json":
         options.print_json(result.model_dump(mode="json"))
+        return
+    if form != "text":
+        options.print_table(form, _sides(result))
         return
     from costmodel.report.versus import render_comparison
 
     click.echo(render_comparison(result), nl=False)
+
+
+def _sides(result: Versus) -> list[dict[str, Any]]:
+    """One row for each quantity of each trigger, and the total."""
+    rows = []
+    for one in result.triggers:
+        sides = {"trigger": one.trigger, "base_strategy": one.base.strategy, "new_strategy": one.new.strategy}
+        rows += [sides | row.model_dump(mode="json") for row in one.rows]
+    return [*rows, {"trigger": "total", **result.total.model_dump(mode="json")}]
 
 
 def compared(trace: Path | None, memslots: Path | None, **asked: Any) -> Versus:
@@ -432,7 +500,7 @@ Examples:
 @options.workload
 @options.kernel
 @options.scenario_numbers
-@options.as_json
+@options.table_forms
 def breakeven_command(
     machine: str,
     between: tuple[str, str],
@@ -441,7 +509,7 @@ def breakeven_command(
     trigger: str,
     workload: str,
     kernel: str,
-    as_json: bool,
+    form: str,
     **numbers: Any,
 ) -> None:
     """Where one strategy becomes cheaper than the other, with the 90 % interval of the break-even.
@@ -463,8 +531,12 @@ def breakeven_command(
     result = break_even(evidence, case, trigger, between, over)
     known = case.known(trigger)
     states = {name: judge(guest, trigger, name, known) for name in between}
-    if as_json:
+    if form == "json":
         options.print_json(result.as_dict())
+        return
+    if form != "text":
+        asked = {"over": over, "first": between[0], "second": between[1], "always_cheaper": result.always}
+        options.print_table(form, [asked | asdict(row) for row in result.rows] or [asked])
         return
     click.echo(f"{between[0]} against {between[1]} at {trigger} on {machine}, kernel {case.version}, over {over}:")
     for name in between:
@@ -540,7 +612,7 @@ Examples:
 )
 @click.option("--agreement", is_flag=True, help="Print how the rules agree with the facts they were written from.")
 @options.guest_setup
-@options.as_json
+@options.table_forms
 def admissible_command(
     guest: str | None,
     trigger: str | None,
@@ -550,7 +622,7 @@ def admissible_command(
     assume: tuple[str, ...],
     batch: TextIO | None,
     agreement: bool,
-    as_json: bool,
+    form: str,
     **setup: str | bool | None,
 ) -> None:
     """Is a flush strategy safe for a guest type at a trigger, under which predicates, and why.
@@ -559,19 +631,19 @@ def admissible_command(
     the predicates are evaluated as `costmodel recommend` does: admissible, inadmissible or undecided, with those that
     fail and those that nobody told.
     """
-    if sum((agreement, batch is not None, guest is not None or trigger is not None)) > 1 or (batch and as_json):
+    if sum((agreement, batch is not None, guest is not None or trigger is not None)) > 1 or (batch and form != "text"):
         raise BadInput("ask one thing", remedy="--agreement, --batch FILE.csv (prints CSV), or --guest with --trigger")
     if (agreement or batch) and (machine or kernel or assume or _told(setup)):
         problem = "--batch and --agreement give the rules' labels, which hang on no machine, kernel or setup"
         raise BadInput(problem, remedy="leave those out, or ask for one --guest and --trigger")
     if agreement:
-        _print_agreement(as_json)
+        _print_agreement(form)
     elif batch is not None:
         _batch(batch)
     elif guest is None or trigger is None:
         raise BadInput("is missing", field="--guest or --trigger", remedy="give both, or --batch FILE.csv")
     else:
-        _one(guest, trigger, strategy, _known(guest, trigger, machine, kernel, assume, setup), as_json)
+        _one(guest, trigger, strategy, _known(guest, trigger, machine, kernel, assume, setup), form)
 
 
 def _known(
@@ -620,15 +692,14 @@ def _told(setup: Mapping[str, str | bool | None]) -> bool:
     return any(value is not None and (value or name != "noncoherent_dma") for name, value in setup.items())
 
 
-def _one(guest: str, trigger: str, strategy: str | None, known: dict | None, as_json: bool) -> None:
+def _one(guest: str, trigger: str, strategy: str | None, known: dict | None, form: str) -> None:
     from costmodel.kvm.admissibility import judge
     from costmodel.kvm.catalog import STRATEGIES
 
     verdicts = {name: judge(guest, trigger, name, known) for name in ([strategy] if strategy else STRATEGIES)}
-    if as_json:
-        options.print_json(
-            [{"guest": guest, "trigger": trigger, "strategy": n, **asdict(v)} for n, v in verdicts.items()]
-        )
+    if form != "text":
+        records = [{"guest": guest, "trigger": trigger, "strategy": n, **asdict(v)} for n, v in verdicts.items()]
+        options.print_json(records) if form == "json" else options.print_table(form, records)
         return
     for name, verdict in verdicts.items():
         state = f" -> {verdict.state}" if known is not None else ""
@@ -662,11 +733,14 @@ def _batch(file: TextIO) -> None:
     click.echo(csv_text(VERDICT_OUTPUT, out), nl=False)
 
 
-def _print_agreement(as_json: bool) -> None:
+def _print_agreement(form: str) -> None:
     from costmodel.kvm.admissibility import disagreements, scores
     from costmodel.kvm.rules import RULES
 
-    if as_json:
+    if form in ("csv", "markdown"):
+        options.print_table(form, [asdict(d) for d in disagreements()])
+        return
+    if form == "json":
         options.print_json(
             {
                 "rules": len(RULES),

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from costmodel.cli import options, types
+from costmodel.cli.progress import progress
 from costmodel.numbers import interval, quantity, significant
 
 
@@ -81,12 +82,13 @@ Examples:
 """,
 )
 @click.argument("kind", type=click.Choice(list(KINDS)))
-@options.as_json
-def list_command(kind: str, as_json: bool) -> None:
+@options.table_forms
+def list_command(kind: str, form: str) -> None:
     """List the ids of guests, machines, workloads, strategies, triggers, kernels or formulas."""
     entries = KINDS[kind]()
-    if as_json:
-        options.print_json([{"id": name, "description": text} for name, text in entries.items()])
+    if form != "text":
+        records = [{"id": name, "description": text} for name, text in entries.items()]
+        options.print_json(records) if form == "json" else options.print_table(form, records)
         return
     width = max(len(name) for name in entries) + 2
     for name, text in entries.items():
@@ -165,7 +167,12 @@ def calibrate_command(machine: str | None, host: str | None, against: str | None
     evidence = load()
     wanted = [evidence.machine(machine)] if machine else list(evidence.machines.values())
     calibration = Calibration(evidence)
-    result: dict[str, Any] = record(calibration, [parameter_set(calibration, entry) for entry in wanted])
+    found = []
+    with progress(len(wanted), "machines") as step:
+        for entry in wanted:
+            found.append(parameter_set(calibration, entry))
+            step()
+    result: dict[str, Any] = record(calibration, found)
     if as_json:
         options.print_json(result)
         return

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import click
 
 from costmodel.cli import options, types
+from costmodel.cli.progress import progress
 from costmodel.errors import BadInput
 from costmodel.plain import shell_word, visible
 
@@ -177,13 +178,11 @@ def _run(asked: str, settings: Settings, words: str, changes: Changes | None, am
             raise BadInput(f"{asked} is refused: {refusals[asked]}")
     with contextlib.ExitStack() as bars:
 
-        def progress(probe: str) -> Callable[[], None]:
+        def ticks(probe: str) -> Callable[[], None]:
             bars.close()
-            length = session.ticks(probe, settings)
-            bar = bars.enter_context(click.progressbar(length=length, label=f"{probe:<14}", file=sys.stderr))
-            return lambda: bar.update(1)
+            return bars.enter_context(progress(session.ticks(probe, settings), f"{probe:<14}"))
 
-        return session.run(names, settings, words, progress, changes, refusals)
+        return session.run(names, settings, words, ticks, changes, refusals)
 
 
 def _hosts_dir() -> Path:

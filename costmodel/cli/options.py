@@ -5,14 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
-from typing import TextIO
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TextIO
 
 import click
 
 from costmodel.cli import types
 from costmodel.errors import BadInput
 from costmodel.kvm.setup import BACKINGS, MEMPOLICIES, VMMS
+from costmodel.numbers import ceiling, interval
 
 guest = click.option(
     "--guest", required=True, type=types.GUEST, help="Guest type: plain, sev, sev-es, sev-snp, sev-snp-gmem, tdx."
@@ -43,6 +47,110 @@ kernel = click.option(
     help="Host kernel: a version such as 6.17, what `uname -r` prints, or `this`.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+FORMS = ("text", "json", "csv", "markdown")
+
+
+def _json_form(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    context.meta[f"{__name__}.json"] = value
+
+
+def _form(context: click.Context, _parameter: click.Parameter, value: str | None) -> str:
+    """What is printed: the one that `--format` names, or JSON. Raises BadInput where both are asked and differ."""
+    asked = context.meta.get(f"{__name__}.json", False)
+    if asked and value not in (None, "json"):
+        raise BadInput(f"is {value}, and --json was given too", field="--format", remedy="give one of them")
+    return "json" if asked else value or FORMS[0]
+
+
+def table_forms(command: Callable) -> Callable:
+    """`--format` and `--json` of a command that answers with a table; the command gets `form`."""
+    for option in (
+        click.option(
+            "--format", "form", type=click.Choice(FORMS), callback=_form, help="How to print [default: text]."
+        ),
+        click.option(
+            "--json",
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_json_form,
+            help="Print JSON, as --format json does.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def print_table(form: str, records: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
+    """Records as CSV or as a Markdown table: an interval of CSV takes three columns in SI units, one of Markdown reads
+    as in the text. `columns` are those of Markdown, all that say something if none are named.
+    """
+    from costmodel.evidence.tables import csv_text
+
+    if form == "csv":
+        flat = [_flat(record) for record in records]
+        names = list(dict.fromkeys(name for record in flat for name in record))
+        click.echo(csv_text(names, [[record.get(name, "") for name in names] for record in flat]), nl=False)
+        return
+    shown = [{name: _shown(value) for name, value in record.items()} for record in records]
+    names = list(columns or dict.fromkeys(name for record in shown for name in record))
+    names = [name for name in names if any(record.get(name) for record in shown)]
+    rows = [names, ["---"] * len(names), *([record.get(name, "") for name in names] for record in shown)]
+    for row in rows if names else ():
+        click.echo(f"| {' | '.join(row)} |")
+
+
+INTERVAL = frozenset({"low", "median", "high", "unit"})
+"""Keys by which a record tells that it is an interval."""
+MARKDOWN = re.compile(r"[\\|<>`*]|\b_|_\b")
+"""What Markdown takes for more than a letter."""
+
+
+def _flat(record: Mapping[str, Any]) -> dict[str, object]:
+    """A record with one value in each cell."""
+    found: dict[str, object] = {}
+    for name, value in record.items():
+        if isinstance(value, Mapping) and set(value) >= INTERVAL:
+            found |= {name: value["median"], f"{name}_low": value["low"], f"{name}_high": value["high"]}
+        elif isinstance(value, Mapping):
+            found |= {f"{name}_{part}": cell for part, cell in _flat(value).items()}
+        else:
+            found[name] = _text(value)
+    return found
+
+
+def _text(value: object) -> object:
+    """A value in a cell: several joined by semicolons, of none nothing."""
+    if isinstance(value, (list, tuple)):
+        return "; ".join(str(part) for part in value if part is not None and part != "")
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _shown(value: object) -> str:
+    """A value of a Markdown table, in which nothing acts as Markdown or HTML."""
+    if isinstance(value, Mapping) and set(value) >= INTERVAL:
+        most = value.get("most")
+        text = ceiling(
+            interval(value["low"], value["median"], value["high"], value["unit"], most), bool(value.get("at_most"))
+        )
+    else:
+        text = f"{value:.3g}" if isinstance(value, float) else str(_text(value))
+    return MARKDOWN.sub(r"\\\g<0>", " ".join(text.split()))
+
+
+def coloured() -> bool:
+    """Whether standard output is a terminal whose user did not ask for text without colours."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+ROLES = {"label": {"bold": True}, "safe": {"fg": "green"}, "unsafe": {"fg": "yellow"}}
+
+
+def paint(text: str, role: str) -> str:
+    """Text as a terminal shows its role, and as it is where there are no colours."""
+    return click.style(text, **ROLES[role]) if coloured() else text  # type: ignore[arg-type]
 
 
 def _rates(

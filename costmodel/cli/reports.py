@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from costmodel.cli import options, types
+from costmodel.cli.progress import progress
 from costmodel.errors import BadInput, ExitCode
 from costmodel.report import unchanged
 
@@ -121,8 +122,8 @@ def report_command(
     if shard:
         todo = todo[shard[0] - 1 :: shard[1]]
     if check_only:
-        with click.progressbar(length=len(todo), label="costs ", file=sys.stderr) as bar:
-            files = build.artefacts(todo, lambda: bar.update(1), jobs)
+        with progress(len(todo), "costs") as step:
+            files = build.artefacts(todo, step, jobs)
         files = build.committed(files)
         stale = build.differences(files, out, build.COMMITTED)
         for line in stale:
@@ -137,9 +138,9 @@ def report_command(
     def note(job: build.ReportParameters, names: Sequence[str]) -> None:
         built.note(keys[job], names)
 
-    with click.progressbar(length=len(todo) - len(standing), label="pages ", file=sys.stderr) as bar:
+    with progress(len(todo) - len(standing), "pages") as step:
         try:
-            shared = build.build_all(todo, out, jobs, lambda: bar.update(1), engine or DEFAULT_ENGINE, note, standing)
+            shared = build.build_all(todo, out, jobs, step, engine or DEFAULT_ENGINE, note, standing)
         finally:
             built.write()
     names = [name for job in todo for name in built.made.get(keys[job] or "", ())]
@@ -227,8 +228,8 @@ def validate_command(sections: tuple[str, ...], everything: bool, page: Path | N
     names = scoreboard.chosen(sections)
     if page is not None and not page.resolve().parent.is_dir():
         raise BadInput("its directory does not exist", file=page, field="--html", remedy="create it first")
-    with click.progressbar(length=len(names), label="sections ", file=sys.stderr) as bar:
-        board = scoreboard.build(load(), names, lambda: bar.update(1))
+    with progress(len(names), "sections") as step:
+        board = scoreboard.build(load(), names, step)
     if page is not None:
         write_beside(page, shown.html(board))
     words = [word for name in sections for word in ("--section", name)] + ["--all"] * everything
@@ -263,17 +264,13 @@ def table_options(command: Callable) -> Callable:
         click.option("--trigger", type=types.TRIGGER, help="Trigger [default: the costliest of the workload]."),
         options.workload,
         options.machine,
-        click.option(
-            "--guest",
-            "guests",
-            multiple=True,
-            required=True,
-            type=types.GUEST,
-            help="Guest type, once or several times.",
-        ),
     ):
         command = option(command)
     return command
+
+
+GUESTS: dict[str, Any] = {"multiple": True, "type": types.GUEST}
+"""Of the option for guest types, which only some commands require."""
 
 
 @click.command(
@@ -286,6 +283,7 @@ Examples:
 """,
 )
 @table_options
+@click.option("--guest", "guests", required=True, help="Guest type, once or several times.", **GUESTS)
 @options.scenario_numbers
 @options.as_json
 def block_command(as_json: bool, **asked: Any) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
 from costmodel.cli import options, types
+from costmodel.cli.progress import progress
 from costmodel.errors import BadInput
 from costmodel.plain import visible
 
@@ -76,8 +78,15 @@ def import_trace(files: tuple[Path, ...], out: Path, clock_hz: float | None, as_
         raise BadInput("would overwrite what it reads", file=out, remedy="choose another --out")
     notes = reader.Notes()
     source = ", ".join(map(str, files))
-    batches = (batch for file in files for batch in reader.batches(file, notes, clock_hz))
-    footer = store.write(batches, out, source, lambda: store.Said(notes.lost, notes.remarks))
+    with progress(None, "batches of events read") as step:
+
+        def batches() -> Iterator[Any]:
+            for file in files:
+                for batch in reader.batches(file, notes, clock_hz):
+                    yield batch
+                    step()
+
+        footer = store.write(batches(), out, source, lambda: store.Said(notes.lost, notes.remarks))
     for file, line, text in notes.bad:
         click.echo(f"{visible(file)}:{line}: not understood: {text[:100]!r}", err=True)
     if as_json:

@@ -23,15 +23,17 @@ from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
 from costmodel.kvm.setup import contradictions
 from costmodel.numbers import ceiling, interval, probability, quantity, significant
 
+COUNT_COMMAND = "perf stat -e kvm:kvm_unmap_hva_range -p PID_OF_THE_VMM -- sleep 300"
+CAUSES_COMMAND = "perf record -g -e kvm:kvm_unmap_hva_range -a -- sleep 300"
 MEASURE_RATE = (
-    "perf stat -e kvm:kvm_unmap_hva_range -p PID_OF_THE_VMM -- sleep 300, and give it back as --rate all=COUNT/300; "
+    f"{COUNT_COMMAND}, and give it back as --rate all=COUNT/300; "
     "it counts every cause in the threads of the VMM, and events that meet no memory slot and flush nothing; what "
     "ksmd, khugepaged, kcompactd, kswapd and numad do to the guest is counted with -a in place of -p only, for every "
     "VM at once"
 )
 """How a user gets the rate of his own guest: longer than the slowest scan period."""
 TELL_CAUSES_APART = (
-    "what was counted has no cause yet: perf record -g -e kvm:kvm_unmap_hva_range -a -- sleep 300, then perf script: "
+    f"what was counted has no cause yet: {CAUSES_COMMAND}, then perf script: "
     "task and call chain of an event name its cause (task_numa_work: NUMA balancing scan; do_numa_page, compact_zone "
     "or kernel_migrate_pages: migration; ksmd; khugepaged; kswapd or shrink_folio_list: swap-out; do_mprotect_pkey; "
     "unmap_vmas or madvise: munmap or discard); give each back as --rate TRIGGER=COUNT/300"

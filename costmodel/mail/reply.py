@@ -12,7 +12,7 @@ import email
 import email.policy
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from email.errors import MessageError
 from email.header import Header, decode_header, make_header
@@ -87,8 +87,16 @@ def choose(mails: Sequence[Original], patterns: Sequence[str], message_id: str |
     return found[0]
 
 
-def reply(mail: Original, numbers: Alternatives, patterns: Sequence[str], *, send_ready: bool = False) -> Reply:
-    """The reply to `mail`: attribution, the quoted lines, the sentence, the table, the limits and how to get it again.
+def reply(
+    mail: Original,
+    numbers: Alternatives,
+    patterns: Sequence[str],
+    *,
+    send_ready: bool = False,
+    below: Callable[[Alternatives], list[str]] | None = None,
+) -> Reply:
+    """The reply to `mail`: attribution, the quoted lines, and what `below` says about the numbers; without it all of
+    it: the sentence, the table, the limits and how to get it again.
 
     Raises BadInput where `send_ready` is asked and the file lacks a Message-ID, an address, or the author of what is
     quoted.
@@ -98,7 +106,7 @@ def reply(mail: Original, numbers: Alternatives, patterns: Sequence[str], *, sen
         remedy = RAW_REMEDY if mail.gaps else AUTHOR_REMEDY
         raise BadInput(f"not ready to send: {'; '.join(gaps)}", field="FILE", remedy=remedy)
     body = [*attribution(mail), *quote.lines, ""] if quote.lines else []
-    body += answer(numbers)
+    body += (below or answer)(numbers)
     gaps = (*mail.gaps, *quote.gaps)
     return Reply(_draft(mail, gaps, body) if gaps else compose(mail, body), gaps, quote.notes)
 

@@ -64,7 +64,7 @@ def render(result: Recommendation) -> str:
         blocks += [
             _policy(result.policy),
             _costs(result),
-            listed("ON ONE HOST", [_together(row) for row in result.together]),
+            listed("ON ONE HOST", [together_text(row) for row in result.together]),
             _advice("DO NOW", result.do_now, result),
             _advice("WORTH PATCHING (not in this kernel)", result.worth_patching, result),
             listed("SATURATION", result.saturation),
@@ -244,7 +244,8 @@ def _columns(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
     return aligned(cells, widths, indent="  ", gap=" ", room=WIDTH)
 
 
-def _together(row: TogetherRow) -> str:
+def together_text(row: TogetherRow) -> str:
+    """What several guests take of a host that they share."""
     some = row.least_host_cpu_s_per_s is not None and row.host_cpu_s_per_s.high > 0
     least = f", at least {cell(row.least_host_cpu_s_per_s)}" if some else ""
     who = "together" if row.guest == "all" else row.guest

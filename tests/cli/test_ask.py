@@ -62,7 +62,7 @@ def test_a_refused_cost_is_null_and_names_the_gap(answer):
 
 
 def test_the_text_fits_a_mail():
-    text = output("recommend", *CASE)
+    text = output("recommend", *CASE, "--full")
     assert text.isascii()
     assert max(map(len, text.splitlines())) <= 72
 
@@ -114,7 +114,7 @@ def test_a_setup_changes_the_cost_and_stands_in_the_command():
 
 def test_guests_on_one_host_by_type_and_together():
     words = ["--vms", "4", "--vms", "sev-es=2"]
-    text = " ".join(output("recommend", *CASE, *words).split())
+    text = " ".join(output("recommend", *CASE, "--full", *words).split())
     assert "4 VMs, sev: at most" in text and "6 VMs, together: at most" in text
     assert "--vms sev=4 --vms sev-es=2" in text
 
@@ -165,7 +165,7 @@ def test_a_kernel_without_a_source_gets_an_answer_for_each_that_it_may_be():
     ],
 )
 def test_what_a_kernel_is_taken_as_stands_beside_the_one_answer(kernel, said):
-    text = output("recommend", *CASE, "--kernel", kernel)
+    text = output("recommend", *CASE, "--full", "--kernel", kernel)
     assert said in " ".join(text.partition("\nWARNINGS")[2].split())
     assert f"--kernel {kernel}" in " ".join(text.split()), "the command gives this answer again"
 
@@ -183,7 +183,7 @@ def test_snp_of_amds_own_tree_is_refused_with_what_stands_for_it():
 
 
 def test_the_first_and_the_last_release_of_a_series_are_told_apart_in_the_command():
-    assert "--kernel 5.15.0" in " ".join(output("recommend", *CASE, "--kernel", "5.15.0").split())
+    assert "--kernel 5.15.0" in " ".join(output("recommend", *CASE, "--full", "--kernel", "5.15.0").split())
 
 
 # recommend --json: what it says must be possible now, sourced, and consistent with itself.

@@ -42,7 +42,7 @@ def test_list_names_every_dump():
 
 
 def test_a_recommendation_is_given_for_a_described_host_and_asks_again_by_its_file(host):
-    text = run("recommend", "--guest", "sev", "--machine", host, "--kernel", "6.6")
+    text = run("recommend", "--full", "--guest", "sev", "--machine", host, "--kernel", "6.6")
     assert "AMD EPYC 8434P" in text
     assert "--machine lscpu.txt" in " ".join(text.split())
     assert host not in text, "no path of a machine in an answer"

@@ -262,8 +262,7 @@ def test_a_closed_pipe_is_141():
 def test_every_code_is_told_where_a_user_looks():
     import costmodel
 
-    readme = Path(costmodel.__file__).parent.parent / "README.md"
-    text = readme.read_text()
+    text = (Path(costmodel.__file__).parent.parent / "docs" / "manual.md").read_text()
     for code in ExitCode:
         assert re.search(rf"^\| (?:\d+, )*{int(code)}(?:, \d+)* \|", text, re.MULTILINE), code
 
@@ -330,9 +329,9 @@ def test_what_is_not_applicable_is_4():
         refused(run_exit_codes(*words), "needs an Intel CPU", ExitCode.NOT_APPLICABLE)
 
 
-def test_the_list_in_the_readme_is_that_of_the_program():
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    table = readme.partition("| exit code | meaning |")[2].partition("\n\n")[0]
+def test_the_list_in_the_manual_is_that_of_the_program():
+    manual = (Path(__file__).parents[2] / "docs" / "manual.md").read_text()
+    table = manual.partition("| exit code | meaning |")[2].partition("\n\n")[0]
     listed = {int(code) for line in table.splitlines()[2:] for code in re.findall(r"\d+", line.split("|")[1])}
     assert listed == set(ExitCode)
 

@@ -88,3 +88,83 @@ def test_no_header_of_an_attacker_in_a_mail_that_is_ready_to_send(tmp_path):
         }  # fmt: skip
     assert "evil.example" not in {a.domain for name in ("To", "Cc") for a in email.message_from_bytes(
         result.stdout_bytes, policy=email.policy.default)[name].addresses}  # fmt: skip
+
+
+# The short answer: what was asked, in at most 30 lines of the tool's own.
+
+THREADS = FIXTURES.parent / "threads"
+ASKS = "Message-ID: <1@example.org>\nFrom: A <a@example.org>\nTo: k@example.org\nSubject: {subject}\n\n{text}\n"
+NIGHTLY = pytest.mark.nightly
+
+
+def asked(tmp_path, text, *words, subject="SEV flush"):
+    path = tmp_path / "mail.eml"
+    path.write_text(ASKS.format(subject=subject, text=text))
+    return invoked(str(path), "--machine", "epyc-7763-2s", "--quote", ".", *words)
+
+
+def own_lines(body):
+    """The lines below the last quoted one."""
+    lines = body.splitlines()
+    return lines[max(i for i, line in enumerate(lines) if line.startswith(">")) + 2 :]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "snp-autonuma-clflushopt",
+        "tdx-shutdown-time",
+        *(pytest.param(path.stem, marks=NIGHTLY) for path in sorted(THREADS.glob("s*.eml"))),
+    ],
+)
+def test_a_public_mail_gets_a_short_answer(name):
+    machine = "xeon-8570-2s" if name.startswith("tdx") else "epyc-7763-2s"
+    result = invoked(str(THREADS / f"{name}.eml"), "--machine", machine, "--quote", ".")
+    assert result.exit_code == 0, result.output
+    lines = own_lines(result.stdout)
+    assert 5 < len(lines) <= 30 and max(map(len, lines)) <= 72
+    assert all(line.isascii() for line in lines)
+
+
+def test_a_range_flush_up_to_a_size_gets_its_break_even(tmp_path):
+    text = " ".join(asked(tmp_path, "Is it worth to use CLFLUSHOPT up to 2 MiB?").stdout.split())
+    assert "Yes: CLFLUSHOPT over the range takes less CPU time than WBINVD for ranges of up to" in text
+    assert "at 2.0 MiB it takes" in text and "But it can lose a flush" in text
+
+
+def test_a_mail_about_ksm_gets_the_figures_of_ksm(tmp_path):
+    result = asked(tmp_path, "Does KSM hurt an SEV guest?")
+    text = " ".join(result.stdout.split())
+    assert "KSM write protection cannot happen to this guest: QEMU switches mem-merge off" in text
+    assert "--trigger ksm_write_protect" in text and "--workload ksm-default" in text.replace(" \\", "")
+    assert "NUMA" not in text
+
+
+def test_an_event_that_the_quote_names_and_that_cannot_happen_is_told(tmp_path):
+    text = " ".join(asked(tmp_path, "The SEV hook is slow under AutoNUMA and KSM").stdout.split())
+    assert (
+        "KSM write protection cannot happen to this guest as its memory is set up" in text and "NUMA balancing" in text
+    )
+
+
+def test_what_the_quote_does_not_tell_is_asked_for(tmp_path):
+    error = asked(tmp_path, "NUMA balancing is slow", subject="no guest").exception
+    assert isinstance(error, CostModelError) and "name no guest type" in str(error) and "--guest" in str(error)
+    told = asked(tmp_path, "The SEV hook is slow")
+    assert "the quoted lines name no event" in told.stderr and "--trigger" in told.stderr
+
+
+def test_explain_prints_what_was_read_and_no_mail(tmp_path):
+    result = asked(tmp_path, "Is CLFLUSHOPT better for SEV under AutoNUMA?", "--explain")
+    assert "'AutoNUMA' -> autonuma_prot_none_scan" in result.stdout and "guests: sev\n" in result.stdout
+    assert "In-Reply-To" not in result.stdout
+
+
+def test_an_option_goes_before_what_the_quote_names(tmp_path):
+    given = asked(tmp_path, "AutoNUMA and SEV", "--guest", "sev-es", "--trigger", "unreg_region", "--explain").stdout
+    assert "guests: sev-es\n" in given and "trigger: unreg_region\n" in given
+
+
+def test_full_has_the_provenance(tmp_path):
+    short, full = (asked(tmp_path, "AutoNUMA and SEV", *words).stdout for words in ((), ("--full",)))
+    assert "joint draws" in full and "joint draws" not in short and len(full) > len(short)

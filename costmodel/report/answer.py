@@ -1,0 +1,275 @@
+"""The answer of `recommend` on one screen of a terminal: what to do, what it gains, how sure that is, what one flush
+takes, and how to learn one's own rate. At most 24 lines of at most 80 columns, 7-bit; `paint` may colour them.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from costmodel.decision.headline import CAUSES_COMMAND, COUNT_COMMAND
+from costmodel.decision.result import Advice, CostRow, Interval, Recommendation
+from costmodel.kvm.catalog import STRATEGIES, TRIGGERS
+from costmodel.numbers import ceiling, interval, quantity
+from costmodel.report.layout import ascii_text, widths_of
+from costmodel.report.recommendation import rests_on_ceiling, together_text
+
+SCREEN_LINES, SCREEN_COLUMNS = 24, 80
+LABEL = 8
+"""Columns of the labels at the left edge."""
+Role = Literal["label", "safe", "unsafe"]
+Paint = Callable[[str, Role], str]
+HEAD = ("One flush", "stops", "for", "CPU time", "safe here")
+FEWEST_ROWS, MOST_ROWS = 1, 4
+LONGEST_NAME = 40
+SEVERAL_FLUSHES = 10.0
+"""An event that takes this many times as long as one flush is several."""
+
+
+def plain(text: str, _role: Role) -> str:
+    """Text as it is, for what is no terminal."""
+    return text
+
+
+def screen(result: Recommendation, paint: Paint = plain) -> str:
+    """The answer on one screen."""
+    lines = _about(result)
+    if not result.applicable:
+        return "\n".join([*lines, "", *_labelled("Do", [result.headline], paint)]) + "\n"
+    do, gain, sure = _do(result), _gain(result), _sure(result)
+    below = [*_rate(result, paint), *_more(result, paint)]
+    above = ["", *_labelled("Do", do, paint), *_labelled(gain[0], gain[1], paint), *_labelled("Sure", sure, paint)]
+    above += _labelled("Shared", [together_text(row) for row in result.together], paint)
+    above += _labelled("Beware", _unsafe(result), paint)
+    room = SCREEN_LINES - len(lines) - len(above) - len(below) - 3
+    table = _table(result, max(FEWEST_ROWS, min(MOST_ROWS, room)), paint)
+    return "\n".join([*lines, *above, "", *table, *([""] if table else []), *below]) + "\n"
+
+
+def _about(result: Recommendation) -> list[str]:
+    """Which guest, machine, load and kernel the answer is for."""
+    asked = result.scenario
+    ran = int(asked["cpus_that_ran"])
+    parts = [
+        result.guest_title,
+        f"{int(asked['vcpus'])} vCPUs",
+        quantity(float(asked["resident_bytes"]), "B"),
+        f"{'pinned ' if asked['pinned'] else ''}memory under {asked['vmm']}",
+        f"ran on {ran} of {int(asked['logical_cpus'])} CPUs of {result.machine_title}",
+        result.workload_title,
+        f"kernel {result.kernel_version}",
+    ]
+    return textwrap.wrap(ascii_text(", ".join(parts)), SCREEN_COLUMNS, break_on_hyphens=False)
+
+
+def _labelled(label: str, texts: Sequence[str], paint: Paint) -> list[str]:
+    """Texts with a label before the first; each starts a line."""
+    pieces = [
+        line
+        for text in texts
+        for line in textwrap.wrap(
+            ascii_text(text), SCREEN_COLUMNS - LABEL, subsequent_indent="  ", break_on_hyphens=False
+        )
+    ]
+    if not pieces:
+        return []
+    return [paint(f"{label:<{LABEL}}", "label") + pieces[0], *(" " * LABEL + piece for piece in pieces[1:])]
+
+
+def _steps(result: Recommendation) -> tuple[list[Advice], list[Advice]]:
+    """What to do in turn, and what does as much as the last of it: a newer kernel or guest type, then a remedy. Both
+    are empty where nothing would be saved.
+    """
+    saving = [one for one in result.do_now if one.saves_cpu_s_per_s is not None and one.saves_cpu_s_per_s.median > 0]
+    moves = [one for one in saving if one.kind in ("upgrade", "guest")]
+    if not saving or not any(one.id in _named(result) for one in saving):
+        return [], []
+    remedies = [one for one in saving if one.kind == "remedy"]
+    first = [one for one in moves if one.id in _named(result)][:1]
+    best = [one for one in remedies if one.id in _named(result)][:1]
+    same = [one for one in remedies if best and one is not best[0] and _left(one) == _left(best[0])]
+    return first + best, same
+
+
+def _named(result: Recommendation) -> set[str]:
+    """Ids of what the headline says, and of a newer kernel that comes before it."""
+    said = result.headline.lower()
+    return {one.id for one in result.do_now if one.title.lower() in said}
+
+
+def _left(item: Advice) -> float | None:
+    return None if item.left_cpu_s_per_s is None else item.left_cpu_s_per_s.high
+
+
+def _do(result: Recommendation) -> list[str]:
+    steps, same = _steps(result)
+    if not steps:
+        return [result.headline]
+    texts = [] if steps[0].kind in ("upgrade", "guest") else [_keep(result)]
+    for one in steps:
+        left = "" if one.kind != "remedy" else " (nothing is left)" if _left(one) == 0 else ""
+        texts.append(f"and {_lowered(one.title)}{left}" if texts else f"{one.title}{left}")
+    if same:
+        texts.append(f"or instead: {_short(same[0])}" + (f", or {_short(same[1])}" if len(same) > 1 else ""))
+    return texts
+
+
+def _short(item: Advice) -> str:
+    """The first clause of an advice, as a part of a sentence."""
+    return _lowered(item.title.split(": ")[0].split(" (")[0])
+
+
+def _lowered(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _keep(result: Recommendation) -> str:
+    done = STRATEGIES[result.headline_strategy or ""].title
+    return f"Keep {done} (what {result.kernel_version} does)"
+
+
+def _gain(result: Recommendation) -> tuple[str, list[str]]:
+    """The gain of what is to be done between its two ends; where nothing is to be gained, what is lost now."""
+    steps, _ = _steps(result)
+    row = _running(result)
+    if not steps or row is None or row.host_cpu_s_per_s is None:
+        return "Cost", [result.headline_cost]
+    item = max(steps, key=lambda one: one.saves_cpu_s_per_s.median if one.saves_cpu_s_per_s else 0.0)
+    cpus = int(result.scenario["logical_cpus"])
+    shown = _number(item.saves_cpu_s_per_s)
+    if not rests_on_ceiling(result, item):
+        return "Gain", [f"{shown} of {cpus} CPUs, at the rate that you gave"]
+    text = f"{ceiling(shown)} of {cpus} CPUs (events at their fastest)"
+    if _left(item) == 0 and row.least_host_cpu_s_per_s is not None:
+        text += f", at least {_number(row.least_host_cpu_s_per_s)} (at their slowest)"
+    return "Gain", [text]
+
+
+def _number(value: Interval | None) -> str:
+    return "" if value is None else interval(value.low, value.median, value.high, value.unit, value.most)
+
+
+def _sure(result: Recommendation) -> list[str]:
+    if not _table_rows(result):
+        return [f"of the choice: {result.confidence}"]
+    return [f"of the choice: {result.confidence}", f"of the size: {result.size_confidence}"]
+
+
+def _unsafe(result: Recommendation) -> list[str]:
+    """Where this kernel can lose a flush."""
+    where = [one.trigger_title for one in result.policy if one.strategy is None]
+    return [f"{result.kernel_version} can lose a flush at {' and '.join(where)}"] if where else []
+
+
+def _running(result: Recommendation) -> CostRow | None:
+    """The cost of what the headline is about."""
+    lead = (result.headline_trigger, result.headline_strategy)
+    return next((row for row in result.costs if (row.trigger, row.strategy) == lead), None)
+
+
+def _table_rows(result: Recommendation) -> list[CostRow]:
+    """Flushes of the costliest kind, one of each kind: what runs today, what else is safe, and the range flush that
+    everybody asks about.
+    """
+    rows = [
+        row
+        for row in result.costs
+        if row.trigger == result.costliest_trigger
+        and row.stolen_cpu_s_per_event is not None
+        and STRATEGIES[row.strategy].instruction != "none"
+    ]
+    picked = [row for row in rows if row.strategy == result.costliest_strategy]
+    for row in sorted(rows, key=lambda row: (_rank(row), _median(row))):
+        shown = row.state == "admissible" or row.from_kernel or not STRATEGIES[row.strategy].whole_cache
+        if shown and all(_kind(row) != _kind(one) for one in picked):
+            picked.append(row)
+    return picked
+
+
+def _table(result: Recommendation, most: int, paint: Paint) -> list[str]:
+    """What one flush takes, one line for each kind."""
+    shown = [(_cells(result, row), row) for row in _table_rows(result)[:most]]
+    if not shown:
+        return []
+    at = f"{HEAD[0]} at {TRIGGERS[shown[0][1].trigger].title}"
+    head = (at if len(at) <= LONGEST_NAME else HEAD[0], *HEAD[1:])
+    widths = widths_of([head, *(cells for cells, _ in shown)])
+    lines = [paint(_line(head, widths).rstrip(), "label")]
+    for cells, row in shown:
+        safe = row.state == "admissible" and row.needs == "nothing"
+        lines.append(_line(cells[:-1], widths) + "  " + paint(cells[-1], "safe" if safe else "unsafe"))
+    return lines
+
+
+def _kind(row: CostRow) -> tuple[bool, str]:
+    """What a reader takes for the same flush: of one instruction on as many CPUs."""
+    strategy = STRATEGIES[row.strategy]
+    return strategy.whole_cache, strategy.scope if strategy.whole_cache else "range"
+
+
+def _rank(row: CostRow) -> int:
+    """Safe flushes first: of this kernel, of a newer one, with a patch; then what is not safe."""
+    if row.state == "admissible":
+        return {"nothing": 0, "upgrade": 1}.get(row.needs, 3)
+    return 2 if row.from_kernel else 4
+
+
+def _median(row: CostRow) -> float:
+    return row.stolen_cpu_s_per_event.median if row.stolen_cpu_s_per_event else 0.0
+
+
+def _cells(result: Recommendation, row: CostRow) -> tuple[str, ...]:
+    strategy = STRATEGIES[row.strategy]
+    instruction = strategy.instruction.upper()
+    where = {"all_cpus": "on all CPUs", "mask": "on CPUs that ran it"}.get(strategy.scope, "over the range")
+    cpus = {"all_cpus": "logical_cpus", "mask": "cpus_that_ran"}.get(strategy.scope)
+    stops = int(result.scenario[cpus]) if cpus else 1
+    today = row.strategy == result.costliest_strategy
+    event, once = row.event_time_s, row.irq_off_s if strategy.whole_cache else None
+    lasts = once if once and event and event.median < SEVERAL_FLUSHES * once.median else event
+    return (
+        f"{instruction} {where}{' (today)' if today else ''}",
+        f"{stops} CPU{'s' if stops > 1 else ''}",
+        quantity(lasts.median, "s", 1) if lasts else "-",
+        quantity(_median(row), "s", 1),
+        _safe(row),
+    )
+
+
+def _safe(row: CostRow) -> str:
+    """Whether a flush is safe at this trigger, and what it takes to have it."""
+    if row.state == "admissible":
+        return {"nothing": "yes", "upgrade": "newer kernel", "patch": "with a patch"}.get(row.needs, "yes")
+    if row.from_kernel:
+        return f"from {row.from_kernel.split('-')[0]} on"
+    return "no" if row.state == "inadmissible" else "open"
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    """Numbers at the right of their columns, texts at the left."""
+    last = len(widths) - 1
+    return "  ".join(
+        f"{text:<{width}}" if place in (0, last) else f"{text:>{width}}"
+        for place, (text, width) in enumerate(zip(cells, widths, strict=False))
+    )
+
+
+def _rate(result: Recommendation, paint: Paint) -> list[str]:
+    """The command that measures one's own rate, and how to give it back."""
+    text = result.measure_rate
+    if text.startswith(COUNT_COMMAND):
+        back = [COUNT_COMMAND, "costmodel recommend ... --rate all=COUNT/300"]
+    elif CAUSES_COMMAND in text:
+        back = [CAUSES_COMMAND, "costmodel recommend ... --rate TRIGGER=COUNT/300"]
+    else:
+        return []
+    return [paint("Your own rate decides:", "label"), *(f"  {line}" for line in back)]
+
+
+def _more(result: Recommendation, paint: Paint) -> list[str]:
+    flips = [flip.sentence for one in result.policy if one.trigger == result.headline_trigger for flip in one.flips]
+    texts = [f"what would flip it: {flips[0]}"] if flips else []
+    count = len(result.warnings)
+    warned = f", {count} warning{'s' if count > 1 else ''}" if count else ""
+    return _labelled("More", [f"--full: all triggers, intervals, waits, sources{warned}", *texts], paint)

@@ -1,0 +1,70 @@
+"""The answer on one screen: how large it is, what stands in it, and that it says what the whole answer says."""
+
+import pytest
+
+from costmodel.decision.recommend import recommend
+from costmodel.report.answer import SCREEN_COLUMNS, SCREEN_LINES, screen
+
+CASES = [
+    ("sev", {}),
+    ("sev", {"kernel": "6.12.40"}),
+    ("sev", {"kernel": "6.6", "workload": "ksm-default"}),
+    ("sev-snp", {}),
+    ("sev-snp-gmem", {"workload": "teardown"}),
+    ("tdx", {"machine": "xeon-8570-2s", "workload": "teardown"}),
+    ("tdx", {}),
+    ("plain", {}),
+]
+
+
+@pytest.mark.parametrize(("guest", "asked"), CASES, ids=str)
+def test_it_fits_a_screen_in_plain_text(answer, guest, asked):
+    text = screen(answer(guest, **asked))
+    lines = text.splitlines()
+    assert text.isascii() and text.endswith("\n")
+    assert len(lines) <= SCREEN_LINES
+    assert max(map(len, lines)) <= SCREEN_COLUMNS
+
+
+@pytest.mark.parametrize(("guest", "asked"), CASES, ids=str)
+def test_every_answer_says_what_to_do(answer, guest, asked):
+    result = answer(guest, **asked)
+    labels = [line.split()[0] for line in screen(result).splitlines() if line[:1].isupper()]
+    assert "Do" in labels
+    assert not result.applicable or {"Sure", "More"} < set(labels)
+
+
+def test_what_is_gained_stands_between_its_two_ends(answer):
+    text = " ".join(screen(answer("sev", kernel="6.12.40")).split())
+    assert "Gain at most" in text and "(events at their fastest), at least" in text
+    assert "--rate all=COUNT/300" in text, "the rate that decides can be given back"
+
+
+def test_a_measured_rate_is_no_ceiling():
+    text = " ".join(screen(recommend("sev", "epyc-7763-2s", kernel="6.6", rates={"all": (3000, 300)})).split())
+    assert "at most" not in text and "at the rate that you gave" in text
+    assert "--rate TRIGGER=COUNT/300" in text
+
+
+def test_the_table_starts_with_what_runs_today_and_says_what_is_safe(answer):
+    result = answer("sev", kernel="6.12.40")
+    rows = [line for line in screen(result).splitlines() if line.startswith(("WB", "CLFLUSH"))]
+    assert rows[0].startswith("WBINVD on all CPUs (today)") and rows[0].endswith("yes")
+    assert any(row.startswith("WBNOINVD on CPUs that ran it") and row.endswith("from v6.17 on") for row in rows)
+
+
+def test_a_flush_that_the_kernel_can_lose_is_told_first(answer):
+    text = " ".join(screen(answer("sev", kernel="6.12.40")).split())
+    assert "Beware 6.12.40 can lose a flush at intra-host migration" in text
+
+
+def test_what_is_safe_and_what_is_not_are_coloured_apart_and_nothing_else_changes(answer):
+    seen = []
+
+    def paint(text, role):
+        seen.append((text.strip(), role))
+        return f"<{text}>"
+
+    result = answer("sev", kernel="6.12.40")
+    assert screen(result, paint).replace("<", "").replace(">", "") == screen(result)
+    assert ("yes", "safe") in seen and ("from v6.17 on", "unsafe") in seen and ("Do", "label") in seen
