@@ -178,6 +178,7 @@ def _table_rows(result: Recommendation) -> list[CostRow]:
         if row.trigger == result.costliest_trigger
         and row.stolen_cpu_s_per_event is not None
         and STRATEGIES[row.strategy].instruction != "none"
+        and (row.strategy == result.costliest_strategy or not _several(row))
     ]
     picked = [row for row in rows if row.strategy == result.costliest_strategy]
     for row in sorted(rows, key=lambda row: (_rank(row), _median(row))):
@@ -192,7 +193,8 @@ def _table(result: Recommendation, most: int, paint: Paint) -> list[str]:
     shown = [(_cells(result, row), row) for row in _table_rows(result)[:most]]
     if not shown:
         return []
-    at = f"{HEAD[0]} at {TRIGGERS[shown[0][1].trigger].title}"
+    several = shown[0][1].trigger != result.headline_trigger
+    at = f"{'One event' if several else HEAD[0]} at {TRIGGERS[shown[0][1].trigger].title}"
     head = (at if len(at) <= LONGEST_NAME else HEAD[0], *HEAD[1:])
     widths = widths_of([head, *(cells for cells, _ in shown)])
     lines = [paint(_line(head, widths).rstrip(), "label")]
@@ -200,6 +202,14 @@ def _table(result: Recommendation, most: int, paint: Paint) -> list[str]:
         safe = row.state == "admissible" and row.needs == "nothing"
         lines.append(_line(cells[:-1], widths) + "  " + paint(cells[-1], "safe" if safe else "unsafe"))
     return lines
+
+
+def _several(row: CostRow) -> bool:
+    """Whether an event takes a whole-cache flush many times over, as for each page that is freed: nobody would do that,
+    and its sum stands beside nothing that it can be compared with.
+    """
+    event, once = row.event_time_s, row.irq_off_s if STRATEGIES[row.strategy].whole_cache else None
+    return once is not None and event is not None and event.median >= SEVERAL_FLUSHES * once.median
 
 
 def _kind(row: CostRow) -> tuple[bool, str]:
@@ -226,8 +236,8 @@ def _cells(result: Recommendation, row: CostRow) -> tuple[str, ...]:
     cpus = {"all_cpus": "logical_cpus", "mask": "cpus_that_ran"}.get(strategy.scope)
     stops = int(result.scenario[cpus]) if cpus else 1
     today = row.strategy == result.costliest_strategy
-    event, once = row.event_time_s, row.irq_off_s if strategy.whole_cache else None
-    lasts = once if once and event and event.median < SEVERAL_FLUSHES * once.median else event
+    once = row.irq_off_s if strategy.whole_cache and not _several(row) else None
+    lasts = once or row.event_time_s
     return (
         f"{instruction} {where}{' (today)' if today else ''}",
         f"{stops} CPU{'s' if stops > 1 else ''}",
