@@ -67,18 +67,8 @@ WAITS = {
 }
 """Fields of a row of waits: the `quantity` that a frame calls them, and its unit."""
 SWEEP_DRAWS = 512
-SECTIONS = (
-    "answer",
-    "policy",
-    "costs",
-    "contention",
-    "curves",
-    "uncertainty",
-    "admissibility",
-    "upstream",
-    "formulas",
-    "provenance",
-)
+SECTIONS = ("answer", "change", "contention", "evidence")
+"""The parts of a report page, in its order."""
 
 
 @named
@@ -607,11 +597,9 @@ class Recommendation:
         return json.dumps(self.result.model_dump(mode="json"), indent=2, sort_keys=True, allow_nan=False)
 
     def section(self, name: str) -> Html:
-        """A section of the report page (SECTIONS), which shows itself in a notebook. Raises UnknownName."""
+        """A part of the report page (SECTIONS), which shows itself in a notebook. Raises UnknownName."""
         from costmodel.report import page
 
         if name not in SECTIONS:
             raise UnknownName("section", name, SECTIONS)
-        if name == "formulas":
-            return Html(name, page.formulas())
         return Html(name, getattr(page, name)(self.result))

@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from markupsafe import Markup
+
 from costmodel.decision.result import Interval, Recommendation
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import GUESTS
 from costmodel.numbers import probability
-from costmodel.report import page
+from costmodel.report import page, plots, series
 from costmodel.report.layout import WIDTH, wrap
 from costmodel.report.page import cell, fragment
 from costmodel.report.recommendation import ends
@@ -32,6 +34,37 @@ def headline_cost(result: Recommendation) -> tuple[Interval | None, str]:
     if row.host_cpu_s_per_s is not None:
         return row.host_cpu_s_per_s, "host CPUs"
     return row.stolen_cpu_s_per_event, "CPU time per event"
+
+
+def lost(matrix: Matrix) -> dict[tuple[str, str], Interval]:
+    """Host CPUs lost by (guest types, machine), where there is a loss; guest types with the same values are one."""
+    by_guest: dict[str, dict[str, Interval]] = {}
+    for (guest, machine), result in matrix.items():
+        value, unit = headline_cost(result) if result.applicable else (None, "")
+        if value is not None and unit == "host CPUs" and value.median > 0:
+            by_guest.setdefault(guest, {})[machine] = value
+    same: list[tuple[list[str], dict[str, Interval]]] = []
+    for guest, values in by_guest.items():
+        group = next((names for names, other in same if other == values), None)
+        if group is None:
+            same.append(([GUESTS[guest].title], values))
+        else:
+            group.append(GUESTS[guest].title)
+    return {(" = ".join(names), machine): value for names, values in same for machine, value in values.items()}
+
+
+def sentences(matrix: Matrix) -> list[str]:
+    """One sentence for each guest type, equal ones together: what is done at the costliest event, and where."""
+    told: dict[str, list[str]] = {}
+    for guest in GUESTS.values():
+        found = [result for (name, _), result in matrix.items() if name == guest.id and result.applicable]
+        done = dict.fromkeys(result.headline_strategy or "none is safe" for result in found)
+        dear = [value for result in found for value, unit in [headline_cost(result)] if unit == "host CPUs" and value]
+        top = max(dear, key=lambda value: value.median, default=None)
+        cost = f"dearest machine {cell(top)} host CPUs" if top is not None and top.median > 0 else "no flush"
+        what = f"{', '.join(done)}, {cost}" if found else "runs on none of these machines"
+        told.setdefault(what, []).append(guest.title)
+    return [f"{', '.join(titles)}: {what}." for what, titles in told.items()]
 
 
 def distinct_policies(matrix: Matrix) -> int:
@@ -80,6 +113,9 @@ def html(matrix: Matrix, pages: Mapping[tuple[str, str], str]) -> str:
         pages=pages,
         distinct=distinct_policies(matrix),
         held=_held(matrix),
+        sentences=sentences(matrix),
+        plot=Markup(plots.lost_figure(lost(matrix))),
+        data=page.data("Host CPUs lost by machine", series.lost(lost(matrix))),
         workload=any_one.workload_title,
         kernel=any_one.kernel,
         version=any_one.costmodel_version,

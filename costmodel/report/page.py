@@ -4,20 +4,28 @@ autoescape: text from data never is markup.
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from costmodel.decision.result import Advice, Interval, Recommendation
+from costmodel.decision.result import Advice, Interval, Recommendation, UpstreamRow
 from costmodel.decision.views import view as view_of
 from costmodel.numbers import probability, quantity
 from costmodel.plain import UNSEEN
-from costmodel.report import layout, plots, recommendation, waits
+from costmodel.report import layout, plots, recommendation, series, waits
+from costmodel.report.links import linked
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 """What a browser may do on our pages: inline style and images that the page itself holds; no script, nothing loaded."""
+HEADING = re.compile(r'<h2 id="([^"]+)">(.*?)</h2>', re.DOTALL)
+INTERVAL = re.compile(r"[\d.]+ \[[\d.]+, [\d.]+\]\*?(?: (?:[num]?s|[KMGT]?i?B|1/s)\b\*?)?")
+"""An interval as the pages write it, which no line breaks."""
 
 
 def style() -> Markup:
@@ -41,8 +49,17 @@ def scoped(fragment: str) -> str:
 
 
 def page(title: str, body: str, home: str) -> str:
-    """`body` (trusted HTML of our own fragments) inside the page."""
-    return fragment("page", title=title, body=Markup(body), style=style(), home=home, policy=POLICY)
+    """`body` (trusted HTML of our own fragments) inside the page, with a link to each of its parts at the top."""
+    contents = [(id, Markup(Markup(heading).striptags())) for id, heading in HEADING.findall(body)]
+    return fragment(
+        "page",
+        title=Markup(escape(title)),
+        body=Markup(body),
+        style=style(),
+        home=home,
+        policy=POLICY,
+        contents=contents,
+    )
 
 
 def body_of(executed: Any) -> str:
@@ -58,10 +75,16 @@ def body_of(executed: Any) -> str:
 
 
 def _printable(value: object) -> object:
-    """Text without characters that act unseen: autoescape leaves them, and HTML forbids some and obeys others."""
-    if not isinstance(value, str) or value.isprintable():
+    """Text without characters that act unseen (autoescape leaves them, and HTML forbids some and obeys others), its
+    intervals each on one line.
+    """
+    if not isinstance(value, str):
         return value
-    return type(value)(UNSEEN.sub("\N{REPLACEMENT CHARACTER}", value))
+    if not value.isprintable():
+        value = type(value)(UNSEEN.sub("\N{REPLACEMENT CHARACTER}", value))
+    if isinstance(value, Markup) or "[" not in value:
+        return value
+    return Markup(INTERVAL.sub(r'<span class="iv">\g<0></span>', str(escape(value))))
 
 
 @lru_cache(maxsize=1)
@@ -77,6 +100,7 @@ def _environment():
         lstrip_blocks=True,
     )
     environment.filters["interval"] = cell
+    environment.filters["linked"] = linked
     environment.filters["short"] = waits.cell
     environment.filters["quantity"] = quantity
     return environment
@@ -92,20 +116,59 @@ def fragment(name: str, **values: Any) -> str:
     return _environment().get_template(f"{name}.html.j2").render(**values)
 
 
+def data(title: str, csv: str) -> Markup:
+    """The numbers of a figure, folded."""
+    return Markup(fragment("data", title=title, csv=Markup(escape(csv))))
+
+
 def answer(result: Recommendation) -> str:
-    """First screen: what to do, what it gains, how sure it is."""
-
-    def effect(item: Advice) -> str:
-        return recommendation.effect(result, item, cell)
-
+    """Part 1, the first screen: what to do, what it gains, how sure it is, and one picture."""
+    rows = [row for row in result.costs if row.trigger == result.costliest_trigger]
+    here = [item for item in result.do_now if item.kind == "kernel"]
+    best = next((item for item in result.do_now if item.kind != "kernel" and item.saves_cpu_s_per_s), None)
     return fragment(
         "answer",
         r=result,
         kernel=recommendation.kernel_text(result),
-        rival_cost=recommendation.rival_cost,
-        effect=effect,
+        does=here,
+        best=best if best and best.saves_cpu_s_per_s and best.saves_cpu_s_per_s.high > 0 else None,
+        floor=recommendation.least_gain(result, best) if best else None,
+        effect=lambda item: recommendation.effect(result, item, cell),
+        plot=Markup(plots.cost_figure(rows, result.costliest_strategy)),
+        data=data("CPU time of one flush by strategy", series.costs(rows)),
         ends=recommendation.headline_ends(result),
     )
+
+
+def change(result: Recommendation) -> str:
+    """Part 2: break-even curves, flips, remedies by what they leave, the reader's own rate, and each trigger."""
+    flips: dict[str, list[str]] = defaultdict(list)
+    for entry in result.policy:
+        for flip in entry.flips:
+            flips[flip.sentence].append(entry.trigger_title)
+
+    def saved(item: Advice) -> str:
+        if item.saves_cpu_s_per_s is None:
+            return "not known"
+        return layout.cell(item.saves_cpu_s_per_s, marked=True)
+
+    return fragment(
+        "change",
+        r=result,
+        curves=Markup(curves(result)),
+        flips=flips,
+        ranked=recommendation.ranked(result),
+        saved=saved,
+        left=lambda item: recommendation.left(item, cell),
+        rival_cost=recommendation.rival_cost,
+        policy=Markup(policy(result)),
+    )
+
+
+def evidence(result: Recommendation) -> str:
+    """Part 4, folded: what may be used and why, how sure that is, what kernels do, formulas, sources."""
+    parts = [admissibility(result), upstream(result), uncertainty(result), provenance(result), formulas()]
+    return fragment("evidence", parts=[Markup(part) for part in parts])
 
 
 def policy(result: Recommendation) -> str:
@@ -120,25 +183,26 @@ def policy(result: Recommendation) -> str:
 
 
 def costs(result: Recommendation) -> str:
-    """Cost table and plot at the costliest flush."""
+    """Cost table at the costliest flush."""
     rows = [row for row in result.costs if row.trigger == result.costliest_trigger]
     return fragment(
         "costs",
         r=result,
         rows=rows,
         needs=recommendation.NEEDS,
-        plot=Markup(plots.cost_figure(rows, result.costliest_strategy)),
     )
 
 
 def contention(result: Recommendation) -> str:
-    """What waits, who pays, what the mask, the proposals of the thread and a teardown come to."""
+    """Part 3, folded: cost, what waits, who pays, what the mask, the proposals of the thread and a teardown come to."""
     return fragment(
         "contention",
         r=result,
+        costs=Markup(costs(result)),
         blocks=waits.blocks(result.contention),
         ceilings=waits.ceilings(result.contention),
         bills=waits.bills(result.bills),
+        hybrid=waits.hybrid(result),
         hybrids=waits.hybrids(result.hybrids),
         names=waits.thread_names(),
         vms=waits.vms,
@@ -156,7 +220,9 @@ def curves(result: Recommendation) -> str:
         view=view,
         sweeps=sweeps,
         plot=Markup(plots.curves_figure(sweeps, view.states, result.costliest_strategy)),
+        data=[data(sweep.x_label.capitalize(), series.curve(sweep)) for sweep in sweeps],
         map=Markup(plots.map_figure(heat)),
+        map_data=data("Cheapest strategy", series.winners(heat)),
         everywhere=heat.strategies[heat.winner.flat[0]],
     )
 
@@ -171,9 +237,41 @@ def uncertainty(result: Recommendation) -> str:
     return fragment("uncertainty", r=result)
 
 
+class Did(NamedTuple):
+    """What `span` successive kernel ranges do alike at a trigger; no strategy where nothing is catalogued."""
+
+    span: int
+    strategy: str = ""
+    agrees: str = ""
+    why: str = ""
+
+
+class History(NamedTuple):
+    """Triggers at which every kernel range does the same."""
+
+    triggers: tuple[str, ...]
+    cells: tuple[Did, ...]
+
+
+def history(rows: Iterable[UpstreamRow], kernels: Iterable[str]) -> list[History]:
+    """Triggers by what each of the `kernels` does there; equal neighbours are one cell, equal triggers one row."""
+    did: dict[str, dict[str, tuple[str, str, str]]] = defaultdict(dict)
+    for row in rows:
+        did[row.trigger][row.kernel] = (row.strategy, row.agrees, row.why)
+    merged: dict[tuple[Did, ...], list[str]] = defaultdict(list)
+    for trigger, by_kernel in did.items():
+        runs = groupby(by_kernel.get(kernel) for kernel in kernels)
+        merged[tuple(Did(len(list(same)), *(cell or ())) for cell, same in runs)].append(trigger)
+    return [History(tuple(names), cells) for cells, names in merged.items()]
+
+
 def upstream(result: Recommendation) -> str:
-    """What each kernel range does, beside the model's choice."""
-    return fragment("upstream", r=result)
+    """What each kernel range does, by trigger and version, beside the model's choice."""
+    kernels = list(dict.fromkeys(row.kernel for row in result.upstream))
+    read_in: dict[str, dict[str, None]] = defaultdict(dict)
+    for row in result.upstream:
+        read_in[row.locator][row.trigger] = None
+    return fragment("upstream", kernels=kernels, history=history(result.upstream, kernels), read_in=read_in)
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,7 @@ import numpy
 
 from costmodel.cost.axes import AXES
 from costmodel.cost.sweep import Band, Curves, HeatMap
-from costmodel.decision.result import CostRow
+from costmodel.decision.result import CostRow, Interval
 from costmodel.errors import BadInput
 from costmodel.numbers import interval, quantity
 from costmodel.report.drawing import (
@@ -330,6 +330,29 @@ def cost_figure(rows: Sequence[CostRow], chosen: str | None) -> str:
         if (cost := r.stolen_cpu_s_per_event)
     )
     return svg(figure, f"CPU time taken per event by strategy: {told}")
+
+
+def lost_figure(values: Mapping[tuple[str, str], Interval]) -> str:
+    """Host CPUs lost as SVG: a row for each machine, a dot with its 90 % bar for each of the guest types; empty where
+    nothing is lost. `values` are by (guest types, machine).
+    """
+    if not values:
+        return ""
+    guests, machines = (list(dict.fromkeys(key[part] for key in values)) for part in (0, 1))
+    figure, grid = new_figure(8.6, 1.1 + 0.3 * len(machines))
+    ax, looks = axes(grid[0][0], dark=False), marks(guests, dark=False)
+    for (guest, machine), value in values.items():
+        look = looks[guest]
+        place = len(machines) - 1 - machines.index(machine) + 0.24 * (0.5 * (len(guests) - 1) - guests.index(guest))
+        ax.plot([value.low, value.high], [place, place], color=look.colour, linewidth=2)
+        ax.plot([value.median], [place], look.marker, color=look.colour, label=guest)
+    log_axis(ax, "1")
+    ax.set_yticks(range(len(machines)), machines[::-1])
+    ax.set(xlabel="host CPUs lost to flushes, at most: median and 90 % interval")
+    named = dict(zip(*ax.get_legend_handles_labels()[::-1], strict=True))
+    figure.legend(named.values(), named.keys(), loc="outside upper left", ncols=len(guests), frameon=False)
+    told = "; ".join(f"{m}, {g}: {interval(v.low, v.median, v.high, v.unit, v.most)}" for (g, m), v in values.items())
+    return svg(figure, f"Host CPUs lost by machine and guest type: {told}")
 
 
 def curves_figure(sweeps: Sequence[Curves], states: Mapping[str, str], chosen: str | None) -> str:

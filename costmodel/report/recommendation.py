@@ -270,6 +270,41 @@ def effect(result: Recommendation, item: Advice, shown: Callable[[Interval], str
     return f"{text}, {'nothing is' if left.high == 0 else f'{ceiling(shown(left), most)} are'} left"
 
 
+def least_gain(result: Recommendation, item: Advice) -> Interval | None:
+    """The least that `item` saves where it ends every event of the costliest trigger: the floor of the loss there."""
+    if item.saves_fraction != 1.0 or result.costliest_trigger not in item.triggers:
+        return None
+    lead = (result.costliest_trigger, result.costliest_strategy)
+    return next((row.least_host_cpu_s_per_s for row in result.costs if (row.trigger, row.strategy) == lead), None)
+
+
+KINDS = ("kernel", "guest", "remedy", "upgrade", "patch")
+"""Kinds of advice, the one that asks least of the reader first."""
+
+
+def ranked(result: Recommendation) -> list[Advice]:
+    """Every remedy and patch once: those that help, by the share of the loss that is left; then those not known."""
+    items = {item.id: item for item in (*result.do_now, *result.remedies, *result.worth_patching)}
+    helps = [item for item in items.values() if item.kind != "kernel" and _saves(item)]
+    return sorted(
+        helps,
+        key=lambda item: (
+            item.saves_fraction is None,
+            -(item.saves_fraction or 0.0),
+            KINDS.index(item.kind),
+        ),
+    )
+
+
+def left(item: Advice, shown: Callable[[Interval], str]) -> str:
+    """What `item` leaves of the loss: CPUs where they are known, else the share."""
+    if item.left_cpu_s_per_s is not None:
+        return "nothing" if item.left_cpu_s_per_s.high == 0 else shown(item.left_cpu_s_per_s)
+    if item.saves_fraction is None:
+        return "not known"
+    return "nothing" if item.saves_fraction == 1.0 else f"{quantity(100 * (1 - item.saves_fraction), '1')} % of it"
+
+
 def _advice(title: str, advice: Iterable[Advice], result: Recommendation) -> list[str]:
     lines = []
     for item in advice:

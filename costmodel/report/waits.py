@@ -187,6 +187,15 @@ def bills(rows: Sequence[BillRow]) -> list[tuple[tuple[str, ...], BillRow]]:
     return [(tuple(row.strategy for row in same), same[0]) for same in merged.values()]
 
 
+def hybrid(result: Recommendation) -> HybridRow | None:
+    """The pair of flushes that stands for all: with the whole-cache flush of this kernel at the costliest trigger,
+    where there is one, and safe before others.
+    """
+    lead = (result.costliest_trigger, result.costliest_strategy)
+    order = {"admissible": 0, "undecided": 1, "inadmissible": 2}
+    return min(result.hybrids, key=lambda row: ((row.trigger, row.whole) != lead, order[row.state]), default=None)
+
+
 def hybrids(rows: Sequence[HybridRow]) -> list[tuple[tuple[str, ...], HybridRow]]:
     """Rows with the same cap together, with their range flushes."""
     merged: dict[tuple[object, ...], list[HybridRow]] = {}

@@ -50,18 +50,7 @@ def whole():
     """The page of a result, put together without a kernel from the fragments that the notebook shows."""
 
     def assemble(result):
-        parts = [
-            page.answer(result),
-            page.policy(result),
-            page.costs(result),
-            page.contention(result),
-            page.curves(result),
-            page.uncertainty(result),
-            page.admissibility(result),
-            page.upstream(result),
-            page.formulas(),
-            page.provenance(result),
-        ]
+        parts = [page.answer(result), page.change(result), page.contention(result), page.evidence(result)]
         return page.page(f"{result.guest} on {result.machine}", "\n".join(parts), "../index.html")
 
     return assemble

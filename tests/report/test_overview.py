@@ -1,5 +1,7 @@
 """The overview of a small matrix: every cell, every address, the number of distinct policies."""
 
+import csv
+import io
 import json
 
 import pytest
@@ -151,3 +153,24 @@ def test_html_escapes(filled, pages):
 def test_same_bytes(filled, pages):
     assert overview.html(filled, pages) == overview.html(filled, pages)
     assert overview.as_json(filled) == overview.as_json(filled)
+
+
+def test_index_opens_with_a_sentence_per_guest_type_and_one_picture(filled, pages):
+    reader = Reader(overview.html(filled, pages))
+    assert len(reader.all("h1")) == len(reader.all("svg")) == 1
+    said = " ".join(overview.sentences(filled))
+    assert all(guest.title in said for guest in GUESTS.values())
+    assert all(sentence in reader.all("main")[0].text for sentence in overview.sentences(filled))
+
+
+def test_the_numbers_of_the_picture_are_the_headline_costs(matrix, filled, pages):
+    shown = csv.DictReader(io.StringIO(Reader(overview.html(filled, pages)).all("pre")[0].text))
+    value, _ = overview.headline_cost(matrix["sev", "epyc-7763-2s"])
+    rows = [row for row in shown if row["machine"] == "epyc-7763-2s"]
+    assert [float(row["median"]) for row in rows] == pytest.approx([value.median], rel=1e-4)
+
+
+def test_guest_types_with_the_same_losses_are_one(matrix):
+    one = matrix["sev", "epyc-7763-2s"]
+    names = [guests for guests, _ in overview.lost({("sev", "m"): one, ("sev-es", "m"): one})]
+    assert names == ["AMD SEV = AMD SEV-ES"]

@@ -1,11 +1,14 @@
 """One self-contained, accessible page: nothing is loaded, nothing from data is markup."""
 
+import csv
+import io
+import itertools
 import re
 
 import pytest
 
 from costmodel.formulas.catalog import FORMULAS
-from costmodel.report import page
+from costmodel.report import page, recommendation
 from tests.report.conftest import HOSTILE
 from tests.report.html import Reader
 
@@ -124,6 +127,85 @@ def test_first_section_answers(read, answer):
     assert result.headline in sections[0].text
     for gap in result.gaps:
         assert gap in sections[0].text
+
+
+def test_four_parts_of_which_the_last_two_are_folded(read):
+    assert len(read.all("h1")) == 1
+    parts = [e for e in read.all("h2") if e.get("id")]
+    assert [e.get("id") for e in parts] == ["change", "contention", "evidence"]
+    assert ["details" in e.inside for e in parts] == [False, True, True]
+    contents = [a.get("href") for a in read.all("a") if "nav" in a.inside]
+    assert contents[1:] == [f"#{e.get('id')}" for e in parts]
+
+
+def test_levels_of_headings_never_skip(read):
+    levels = [int(e.tag[1]) for e in read.elements if re.fullmatch(r"h\d", e.tag)]
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+
+
+def test_the_numbers_of_the_picture_are_those_of_the_costs(read, answer):
+    result = answer("sev")
+    shown = list(csv.DictReader(io.StringIO(read.all("pre")[0].text)))
+    costs = {
+        row.strategy: row.stolen_cpu_s_per_event
+        for row in result.costs
+        if row.trigger == result.costliest_trigger and row.stolen_cpu_s_per_event
+    }
+    assert {row["strategy"] for row in shown} == set(costs)
+    for row in shown:
+        for end in ("low", "median", "high"):
+            assert float(row[f"{end}_s"]) == pytest.approx(getattr(costs[row["strategy"]], end), rel=1e-4)
+
+
+def test_every_figure_has_its_numbers(read):
+    """Each as CSV in which every row has the columns of the head."""
+    assert len(read.all("pre")) >= len(read.all("figure")) >= 2
+    for element in read.all("pre"):
+        head, *rows = csv.reader(io.StringIO(element.text))
+        assert rows and {len(row) for row in rows} == {len(head)}
+        assert "figure" in element.inside
+
+
+def test_remedies_come_by_what_they_leave(answer):
+    ranked = recommendation.ranked(answer("sev"))
+    saved = [item.saves_fraction for item in ranked if item.saves_fraction is not None]
+    assert len(saved) > 2 and saved == sorted(saved, reverse=True)
+    assert len({item.id for item in ranked}) == len(ranked)
+
+
+def test_no_line_breaks_an_interval(read, sev_page):
+    held = [e.text for e in read.all("span") if e.get("class") == "iv"]
+    assert held and "20 [2, 50]*" in held
+    assert re.search(r"\.iv \{ white-space: nowrap; \}", sev_page)
+    assert not re.search(r"<span class=\S+iv", Reader(sev_page).all("body")[0].text)
+
+
+def test_a_page_is_light(sev_page):
+    assert len(sev_page.encode()) <= 400_000
+
+
+def test_sources_are_links(read, answer):
+    links = {a.get("href") for a in read.all("a")}
+    for row in answer("sev").sources:
+        found = re.search(r"Message-ID (\S+@\S+)|(https?://\S+)", row.locator)
+        if found:
+            assert (f"https://lore.kernel.org/all/{found[1]}/" if found[1] else found[2]) in links, row.locator
+
+
+def test_every_kernel_range_is_in_each_row_of_the_history(answer):
+    result = answer("sev")
+    kernels = list(dict.fromkeys(row.kernel for row in result.upstream))
+    shown = page.history(result.upstream, kernels)
+    did = {(row.trigger, row.kernel): row.strategy for row in result.upstream}
+    told = {
+        (trigger, kernel): strategy
+        for row in shown
+        for trigger in row.triggers
+        for kernel, strategy in zip(kernels, [c.strategy for c in row.cells for _ in range(c.span)], strict=True)
+        if strategy
+    }
+    assert told == did and len(shown) < len({row.trigger for row in result.upstream})
 
 
 def test_hashes_and_command_are_shown(read, answer):
