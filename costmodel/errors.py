@@ -15,7 +15,7 @@ EXTRAS = {
     "measure": ("llvmlite", "tomli_w"),
     "trace": ("duckdb", "fsspec", "numba", "pyarrow"),
     "lab": ("ipywidgets", "jupyterlab"),
-    "cluster": ("dask", "distributed"),
+    "cluster": ("distributed",),
     "xarray": ("xarray",),
 }
 """Libraries of each extra that a command may miss; what no entry names comes with the extra `report`."""
