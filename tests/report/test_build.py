@@ -14,8 +14,8 @@ from costmodel.errors import BadInput, CostModelError, ExitCode, UnknownName
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import GUESTS
 from costmodel.report import build, page, runner, unchanged
-from tests.test_cluster import cluster  # noqa: F401  (a fixture)
 from tests.report.html import Reader
+from tests.test_cluster import cluster  # noqa: F401  (a fixture)
 
 GOOD = {"guest": "sev", "machine": "epyc-7763-2s", "workload": "autonuma-default", "kernel": "newest"}
 
