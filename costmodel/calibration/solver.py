@@ -220,11 +220,20 @@ def _settled(best: Attempt, residual: Function, jacobian: Function, low: Vector,
 
     if best.on_bound or not best.converged or _is_rounding(best.cost, size):
         return best
+    columns: dict[bytes, Vector] = {}
+
+    def slopes(x: Vector) -> Vector:
+        """The Jacobian at `x`, which both functions of the root want."""
+        place = x.tobytes()
+        if place not in columns:
+            columns[place] = jacobian(x)
+        return columns[place]
+
     with numpy.errstate(over="ignore", invalid="ignore", divide="ignore"):
         found = root(
-            lambda x: jacobian(x).T @ residual(x),
+            lambda x: slopes(x).T @ residual(x),
             best.theta,
-            jac=lambda x: _squared(jacobian(x)),
+            jac=lambda x: _squared(slopes(x)),
             options={"xtol": POLISH},
         )
         if not (numpy.all(numpy.isfinite(found.x)) and numpy.all((low < found.x) & (found.x < high))):
