@@ -6,7 +6,7 @@ JOBS ?= 2
 N ?= 2000
 STAMP := $(VENV)/.installed
 
-.PHONY: report test validate validation-data formulas docs-outputs lab check check-cpus ci nightly fuzz mutants terms lint audit lowest lock clean
+.PHONY: report test validate validation-data formulas docs-outputs lab check check-cpus ci nightly fuzz mutants terms bench bench-table lint audit lowest lock clean
 
 report: $(STAMP)
 	$(BIN)/costmodel report --out reports --jobs $(JOBS)
@@ -64,6 +64,19 @@ mutants: $(STAMP)
 terms: $(STAMP)
 	$(BIN)/python -m tests.mutants.terms
 
+# Every benchmark, one after the other (half an hour on an idle machine of two cores), then the table of docs/benchmarks.md.
+# lmfit, the rival of the calibration, belongs to no extra: it is installed beside the environment.
+bench: $(STAMP)
+	$(BIN)/python -m pip install --quiet --target $(VENV)-bench lmfit
+	mkdir -p benchmarks/results
+	for name in cli calibration explore_step sweep trace_replay reports; do \
+	  PYTHONPATH=$(VENV)-bench OPENBLAS_NUM_THREADS=1 \
+	  $(BIN)/python benchmarks/$$name.py --out benchmarks/results/$$name.json || exit 1; done
+	$(MAKE) bench-table
+
+bench-table: $(STAMP)
+	$(BIN)/python benchmarks/table.py
+
 # The oldest versions that pyproject.toml allows, in an environment of their own.
 lowest: $(STAMP)
 	$(PYTHON) -m venv --clear $(VENV)-lowest
@@ -96,4 +109,4 @@ lock: $(STAMP)
 	sed -i '1i # Hash-locked dependency set of pyproject.toml with all extras; `make lock` renews it.' requirements.lock
 
 clean:
-	rm -rf $(VENV) $(VENV)-lowest .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-lowest $(VENV)-bench .mypy_cache .pytest_cache .ruff_cache

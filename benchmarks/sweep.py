@@ -1,27 +1,23 @@
-"""Speed of sweeps, as ratios within one run, in JSON.
+"""Speed of sweeps beside the code that one would write without this package.
 
-    python benchmarks/sweep.py [--full]
+    python benchmarks/sweep.py [--runs N] [--full] [--out FILE]
 
 The rival is what one would write without this package: the whole cost of each strategy as one sympy expression,
 `lambdify(numpy, cse=True)`, in 16,384-point chunks on one thread. A point is one evaluation of one strategy's whole
-cost at one draw. `--full` reduces 1e9 points as well. Best and median of ROUNDS.
+cost at one draw. `--full` reduces 1e9 points as well.
 """
 
 from __future__ import annotations
 
-import json
+import argparse
 import math
-import os
-import platform
-import statistics
-import sys
-import time
 import tracemalloc
 from collections.abc import Callable
-from importlib.metadata import version
+from pathlib import Path
 
 import numpy
 import sympy
+from bench import WARM, Row, timed, write
 
 import costmodel as cm
 from costmodel.cost.draws import Case, Draws
@@ -31,7 +27,8 @@ from costmodel.evidence.store import load
 from costmodel.formulas.compiled import CHUNK_POINTS
 from costmodel.formulas.recorded import Tape
 
-ROUNDS = 5
+LAMBDIFY = "sympy.lambdify(numpy, cse=True)"
+COMPILED = "compiled code warm"
 DRAWS = 512
 STRATEGIES = ("WBINVD_ALL", "WBNOINVD_ALL", "WBNOINVD_MASK", "CLFLUSHOPT_UVA", "CLFLUSHOPT_DM_PINNED")
 AXES = {
@@ -53,18 +50,6 @@ SYMPY: dict[str, Callable[..., sympy.Expr]] = {
     "where": lambda condition, a, b: sympy.Piecewise((a, condition), (b, True)),
 }
 """Operations of a tape in sympy, as they stand: sympy would compare the arguments of each Max for minutes."""
-
-
-def timed(work: Callable[[], object], rounds: int = ROUNDS) -> dict[str, float]:
-    """CPU and wall seconds of `work`: best and median."""
-    cpu, wall = [], []
-    for _ in range(rounds):
-        start = time.process_time(), time.perf_counter()
-        work()
-        cpu.append(time.process_time() - start[0])
-        wall.append(time.perf_counter() - start[1])
-    found = {"cpu_s": min(cpu), "cpu_s_median": statistics.median(cpu)}
-    return found | {"wall_s": min(wall), "wall_s_median": statistics.median(wall), "rounds": rounds}
 
 
 def symbolic(tape: Tape, end: int) -> tuple[sympy.Expr, list[tuple[sympy.Symbol, str | int]]]:
@@ -109,52 +94,60 @@ def rival(grid: Grid, points: numpy.ndarray) -> Callable[[], None]:
 
 
 def main() -> None:
-    """Print one JSON document."""
+    """Evaluation with each engine beside the rival, a whole sweep, streaming reductions and memory."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--full", action="store_true", help="reduce 1e9 points as well")
+    parser.add_argument("--out", type=Path, help="JSON file")
+    given = parser.parse_args()
     case = cm.case("sev", "epyc-7763-2s", cpus_that_ran=8)
     study = study_at(load(), case.scenario)
     asked = Case(study.trigger.id, case.scenario, Draws(study.parameters, DRAWS))
-    found: dict[str, object] = {}
     grids = {engine: Grid(asked, STRATEGIES, AXES, engine) for engine in ("numpy", "numba")}
     points = numpy.arange(0, grids["numpy"].points, 20)
     values = len(points) * DRAWS * len(STRATEGIES)
-    slow = timed(rival(grids["numpy"], points))
-    found["rival"] = slow | {"ns_per_point": slow["cpu_s"] / values * 1e9}
+    run = rival(grids["numpy"], points)
+    slow, _ = timed(run, given.runs)
+    theirs = {"rival": f"{LAMBDIFY}, {CHUNK_POINTS}-point chunks", "rival_cpu_s": slow, "rival_per": values / 1e6}
+    rows = []
     for engine, grid in grids.items():
         program = _program(grid.job([grid.cost(name) for name in STRATEGIES]))
         run = program.by_numba if engine == "numba" else program.by_numpy
         run(points[:2])
-        own = timed(lambda run=run: run(points))
-        found[engine] = own | {"ns_per_point": own["cpu_s"] / values * 1e9, "times": slow["cpu_s"] / own["cpu_s"]}
+        own = timed(lambda run=run: run(points), given.runs)
+        rows.append(Row(f"1e6 points, {engine}", f"Grid(engine={engine!r})", COMPILED, *own, values / 1e6, **theirs))
     lengths, taken = [], []
     for count in (25, 100, 400):
         axes = AXES | {"range_bytes": numpy.geomspace(4096, 2.0**30, count)}
         grid = Grid(asked, STRATEGIES, axes, "numba")
         costs = [grid.cost(name) for name in STRATEGIES]
         grid.counted(costs)
+        own = timed(lambda grid=grid, costs=costs: grid.counted(costs), 3)
         lengths.append(grid.points)
-        taken.append(timed(lambda grid=grid, costs=costs: grid.counted(costs), 3)["cpu_s"])
-    slope = numpy.polyfit(numpy.log(lengths), numpy.log(taken), 1)[0]
-    found["reduced"] = {"grid_points": lengths, "cpu_s": taken, "log_log_slope": float(slope)}
-    found["sweep of 1e4 points, 512 draws"] = timed(
+        taken.append(min(own[0]))
+    slope = float(numpy.polyfit(numpy.log(lengths), numpy.log(taken), 1)[0])
+    million = grid.points * DRAWS * len(STRATEGIES) / 1e6
+    linear = f"CPU time over points: log-log slope {slope:.3f}"
+    rows.append(Row("1e6 points reduced", "sweep --reduce cheapest, numba", COMPILED, *own, million, note=linear))
+    sweep = timed(
         lambda: case.sweep(range_bytes=numpy.geomspace(4096, 2.0**30, 25), cpus=AXES["cpus"],
-                           rate_per_s=numpy.geomspace(0.1, 1e4, 10), cache_bytes=AXES["cache_bytes"])
+                           rate_per_s=numpy.geomspace(0.1, 1e4, 10), cache_bytes=AXES["cache_bytes"]),
+        given.runs,
     )  # fmt: skip
     grid = grids["numba"]
     grid.values(grid.cost("WBNOINVD_MASK"))
     tracemalloc.start()
     kept = grid.values(grid.cost("WBNOINVD_MASK"))
-    found["memory"] = {"bytes_per_point_kept": tracemalloc.get_traced_memory()[1] / kept.size}
+    memory = f"a point kept takes {tracemalloc.get_traced_memory()[1] / kept.size:.2g} bytes more"
     tracemalloc.stop()
-    if "--full" in sys.argv:
+    rows.append(Row("sweep of 1e4 points, 512 draws", "case.sweep over four axes", WARM, *sweep, note=memory))
+    if given.full:
         axes = AXES | {"range_bytes": numpy.geomspace(4096, 2.0**30, math.ceil(1e9 / (DRAWS * len(STRATEGIES) * 200)))}
         grid = Grid(asked, STRATEGIES, axes, "numba")
         costs = [grid.cost(name) for name in STRATEGIES]
-        total = grid.points * DRAWS * len(STRATEGIES)
-        found["1e9 reduced points"] = timed(lambda: grid.counted(costs), 2) | {"points": total}
-    names = ("numpy", "numba", "sympy", "pandas")
-    machine = {"cpu": platform.processor() or platform.machine(), "cpus": len(os.sched_getaffinity(0))}
-    machine |= {"load": os.getloadavg(), "python": platform.python_version()} | {name: version(name) for name in names}
-    print(json.dumps({"machine": machine, "caches": "compiled code warm", **found}, indent=2))
+        own = timed(lambda: grid.counted(costs), 2)
+        rows.append(Row("1e9 points reduced", "the same", COMPILED, *own, note=f"{min(own[1]):.3g} s wall at best"))
+    write(rows, given.out, "numba")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
-"""Time of a replay against a plain group-by scan of the same file, and peak memory, as ratios within one run.
+"""CPU time of a replay and of a summary of a trace beside a plain group-by scan of the same file, and peak memory.
 
-    python benchmarks/trace_replay.py [events] [folder]
+    python benchmarks/trace_replay.py [events] [--folder DIR] [--runs N] [--out FILE]
 
-Writes a synthetic trace (16 threads, independent arrivals, 50 events/s) in pieces, then runs in turn, three times each
-and each in a process of its own: the group-by of DuckDB and of Arrow, the engine that the replay reads with, and the
-replay of all strategies of an SEV guest on epyc-7763-2s. Times are the best of three without start and compilation; CPU times beside them, since they hardly depend on what else runs.
+Writes a synthetic trace (16 threads, independent arrivals, 50 events/s), then runs in turn, each in a process of its own:
+the group-by of DuckDB, the replay of all strategies of an SEV guest on epyc-7763-2s, and the summary. Times are without
+start and compilation.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -20,12 +20,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy
+from bench import RUNS, Row, write
 
-EVENTS = 100_000_000
+EVENTS = 10_000_000
 PIECE = 2**20
 NAMES = ("ksmd", "khugepaged", "kcompactd0", *(f"CPU {n}/KVM" for n in range(13)))
 GAP_NS = 20_000_000
-ROUNDS = 3
+COMPILED = "loops compiled, costs known"
 
 
 def batches(events: int) -> Iterator:
@@ -77,33 +78,6 @@ def scan_duckdb(path: Path) -> tuple[float, float]:
     return taken
 
 
-def scan_arrow(path: Path) -> tuple[float, float]:
-    """The same group-by by Arrow."""
-    import pyarrow.compute as compute
-    import pyarrow.dataset as dataset
-    from pyarrow import acero
-
-    data = dataset.dataset(path, format=dataset.ParquetFileFormat(dictionary_columns=["task"]))
-    length = compute.subtract(compute.field("end"), compute.field("start"))
-    clock = Clock()
-    plan = acero.Declaration.from_sequence(
-        [
-            acero.Declaration("scan", acero.ScanNodeOptions(data, columns=["task", "start", "end"])),
-            acero.Declaration("project", acero.ProjectNodeOptions([compute.field("task"), length], ["task", "length"])),
-            acero.Declaration(
-                "aggregate",
-                acero.AggregateNodeOptions(
-                    [("task", "hash_count", None, "n"), ("length", "hash_sum", None, "bytes")], keys=["task"]
-                ),
-            ),
-        ]
-    )
-    rows = len(plan.to_table())
-    taken = clock.read()
-    assert rows == len(NAMES)
-    return taken
-
-
 def replay(path: Path) -> tuple[float, float]:
     """The replay of all strategies, loops compiled and costs known."""
     from costmodel.calibration.calibrate import parameters_of
@@ -125,7 +99,22 @@ def replay(path: Path) -> tuple[float, float]:
     return taken
 
 
-WORK = {"duckdb": scan_duckdb, "arrow": scan_arrow, "replay": replay}
+def summarise(path: Path) -> tuple[float, float]:
+    """The summary of the file, loops compiled."""
+    from costmodel.traces import store, summary
+
+    with tempfile.TemporaryDirectory() as folder:
+        small = Path(folder) / "small"
+        store.write(batches(1000), small)
+        summary.summarise(small)
+    clock = Clock()
+    found = summary.summarise(path)
+    taken = clock.read()
+    assert found.recordings == 1
+    return taken
+
+
+WORK = {"duckdb": scan_duckdb, "replay": replay, "summary": summarise}
 
 
 def _alone(name: str, path: Path) -> tuple[float, float, float]:
@@ -139,29 +128,33 @@ def main() -> None:
         taken = WORK[sys.argv[2]](Path(sys.argv[3]))
         print(json.dumps([*taken, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024]))
         return
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("events", nargs="?", type=float, default=EVENTS)
+    parser.add_argument("--folder", help="Where the trace is written for a while.")
+    parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--out", type=Path, help="JSON file")
+    asked = parser.parse_args()
     from costmodel.traces import store
 
-    events = int(float(sys.argv[1])) if len(sys.argv) > 1 else EVENTS
-    with tempfile.TemporaryDirectory(dir=sys.argv[2] if len(sys.argv) > 2 else None) as folder:
+    with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
         path = Path(folder) / "trace.parquet"
-        began = time.perf_counter()
-        store.write(batches(events), path)
-        print(
-            f"{events:,} events, {path.stat().st_size / 2**20:.0f} MiB, written in {time.perf_counter() - began:.0f} s"
-        )
-        runs = {name: [] for name in WORK}
-        for _ in range(ROUNDS):
+        store.write(batches(int(asked.events)), path)
+        runs: dict[str, list[tuple[float, float, float]]] = {name: [] for name in WORK}
+        for _ in range(asked.runs):
             for name in WORK:
                 runs[name].append(_alone(name, path))
-    wall, cpu = ({name: min(run[k] for run in found) for name, found in runs.items()} for k in (0, 1))
-    print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}")
-    for name, found in runs.items():
-        rss = max(run[2] for run in found) / 2**20
-        walls = ", ".join(f"{run[0]:.2f}" for run in found)
-        print(f"  {name:<8}{wall[name]:6.2f} s (runs: {walls}), CPU {cpu[name]:5.2f} s, peak resident {rss:,.0f} MiB")
-    for name in ("duckdb", "arrow"):
-        ratios = wall["replay"] / wall[name], cpu["replay"] / cpu[name]
-        print(f"  replay / group-by of {name:<8}{ratios[0]:.2f} (CPU time {ratios[1]:.2f})")
+    million = asked.events / 1e6
+    memory = {name: max(run[2] for run in found) / 2**20 for name, found in runs.items()}
+    rows = []
+    for name in ("replay", "summary"):
+        wall, cpu, _ = zip(*runs[name], strict=True)
+        scan = {"rival": "DuckDB, GROUP BY task of the same file", "rival_cpu_s": [run[1] for run in runs["duckdb"]]}
+        note = f"peak resident {memory[name]:,.0f} MiB, DuckDB {memory['duckdb']:,.0f} MiB"
+        command = f"costmodel trace {name}, {asked.events:g} events"
+        row = Row(f"1e6 events, {name}", command, COMPILED, list(cpu), list(wall), million, **scan, note=note)
+        row.rival_per = million
+        rows.append(row)
+    write(rows, asked.out, "duckdb", "pyarrow", "numba")
 
 
 if __name__ == "__main__":

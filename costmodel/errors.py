@@ -13,9 +13,9 @@ INSTALL = "pip install '.[{0}]' in a checkout, or pip install 'kvm-costmodel[{0}
 """How an extra is installed. On the package index the name `costmodel` is another project's."""
 EXTRAS = {
     "measure": ("llvmlite", "tomli_w"),
-    "trace": ("duckdb", "numba", "pyarrow"),
+    "trace": ("duckdb", "fsspec", "numba", "pyarrow"),
     "lab": ("ipywidgets", "jupyterlab"),
-    "cluster": ("dask", "distributed"),
+    "cluster": ("distributed",),
     "xarray": ("xarray",),
 }
 """Libraries of each extra that a command may miss; what no entry names comes with the extra `report`."""

@@ -92,6 +92,27 @@ class Calibration:
 
         return leave_groups_out(self._problem).sentence()
 
+    def bootstrap(self, refits: int = 1000) -> pandas.DataFrame:
+        """Fitted values by name with the central 90 % over refits to resampled groups of rows; `refits` counts those
+        whose rows tell the parameters apart. Interval and count say what the standard errors take for granted.
+
+        >>> float(calibrate("line_time").bootstrap(100).refits.max()) <= 100
+        True
+        """
+        from costmodel.calibration.fit import bootstrap
+
+        found = bootstrap(self.fit, refits)
+        found = found[~numpy.isnan(found).any(axis=1)]
+        logs = numpy.array([unknown.log for unknown in self._problem.unknowns])
+        values = numpy.where(logs, numpy.exp(found), found)
+        low, high = (
+            numpy.quantile(values, (0.05, 0.95), axis=0) if len(values) else numpy.full((2, len(logs)), math.nan)
+        )
+        own = self.fit.values
+        return pandas.DataFrame(
+            {"value": own.values(), "low": low, "high": high, "refits": len(values)}, index=list(own)
+        )
+
     def plot(self, ax: Axes | None = None) -> Axes:
         """Fitted over observed, the line of equality from which residuals are read, and the 90 % interval of a new
         row.

@@ -53,10 +53,16 @@ class Problem:
     groups: tuple[str, ...]
     ids: tuple[str, ...]
 
+    @cached_property
+    def _arguments(self) -> dict[str, numpy.ndarray]:
+        """The known arguments, n values each."""
+        n = len(self.observed)
+        return {name: numpy.broadcast_to(numpy.asarray(entry, float), n) for name, entry in self.known.items()}
+
     def columns(self, theta: Theta) -> dict[str, numpy.ndarray]:
         """Formula arguments at the parameters `theta` (in fitted coordinates)."""
         n = len(self.observed)
-        arguments = {k: numpy.broadcast_to(numpy.asarray(v, float), n) for k, v in self.known.items()}
+        arguments = dict(self._arguments)
         for unknown, coordinate in zip(self.unknowns, theta, strict=True):
             value = math.exp(coordinate) if unknown.log else coordinate
             column = arguments.get(unknown.symbol, numpy.zeros(n))
@@ -87,6 +93,22 @@ class Problem:
             columns.append(compiled.slope(self.formula, unknown.symbol, **arguments) * inner * mask / predicted)
         return numpy.stack(columns, axis=1)
 
+    def linearised(self, thetas: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+        """Residuals (starts, n) and Jacobian (starts, n, parameters) at many `thetas` (starts, parameters) at once."""
+        shape = len(thetas), len(self.observed)
+        arguments = dict(self._arguments)
+        inner = [numpy.exp(column) if u.log else column for u, column in zip(self.unknowns, thetas.T, strict=True)]
+        for unknown, values in zip(self.unknowns, inner, strict=True):
+            mask = True if unknown.mask is None else unknown.mask
+            arguments[unknown.symbol] = numpy.where(mask, values[:, None], arguments.get(unknown.symbol, 0.0))
+        predicted = compiled.value(self.formula, **arguments)
+        slopes = numpy.zeros((*shape, len(inner)))
+        by_symbol = {u.symbol: compiled.slope(self.formula, u.symbol, **arguments) / predicted for u in self.unknowns}
+        for place, (unknown, values) in enumerate(zip(self.unknowns, inner, strict=True)):
+            factor = values[:, None] if unknown.log else 1.0
+            slopes[:, :, place] = by_symbol[unknown.symbol] * factor * (1.0 if unknown.mask is None else unknown.mask)
+        return numpy.log(predicted) - numpy.log(self.observed), slopes
+
     @property
     def key(self) -> tuple[object, ...]:
         """Everything that the solution depends on, hashable."""
@@ -98,14 +120,14 @@ class Problem:
         return self.formula, self.observed.tobytes(), known, unknowns, self.groups, self.ids
 
     def take(self, keep: numpy.ndarray) -> Problem:
-        """The same problem on the rows where `keep` is true."""
+        """The same problem on the rows where `keep` is true, or on those that it numbers, some perhaps twice."""
         n = len(self.observed)
         known = {k: numpy.broadcast_to(numpy.asarray(v, float), n)[keep] for k, v in self.known.items()}
         unknowns = tuple(
             Unknown(u.name, u.symbol, u.start, u.low, u.high, None if u.mask is None else u.mask[keep], u.log)
             for u in self.unknowns
         )
-        pick = [i for i in range(n) if keep[i]]
+        pick = numpy.arange(n)[keep].tolist()
         return Problem(
             self.formula,
             self.observed[keep],
@@ -162,16 +184,48 @@ def fit(problem: Problem | ExpressionProblem, starts: int = solver.STARTS) -> Fi
 
 
 def _solve(problem: Problem | ExpressionProblem, count: int) -> Fit:
-    low, high, start = (
-        numpy.array([math.log(getattr(u, side)) if u.log else getattr(u, side) for u in problem.unknowns])
-        for side in ("low", "high", "start")
-    )
+    low, high, start = (_coordinates(problem, side) for side in ("low", "high", "start"))
     begin = solver.starts(start, low, high, count)
-    found = solver.solve(problem.residual, problem.jacobian, begin, low, high, problem.size)
+    together = problem.linearised if isinstance(problem, Problem) else None
+    found = solver.solve(problem.residual, problem.jacobian, begin, low, high, problem.size, together)
     best = found.best
     return Fit(
         problem, best.theta, best.residuals, found.rank, found.covariance, found.scatter, found.withheld, found.attempts
     )
+
+
+def _coordinates(problem: Problem | ExpressionProblem, side: str) -> numpy.ndarray:
+    """Start or bounds in the coordinates that are fitted."""
+    return numpy.array([math.log(getattr(u, side)) if u.log else getattr(u, side) for u in problem.unknowns])
+
+
+REFITS = 1000
+BOOTSTRAP_SEED = 1
+
+
+def resamples(problem: Problem, refits: int = REFITS) -> numpy.ndarray:
+    """How often each row is in each resample, shape (refits, n): whole groups are drawn, since rows of one machine err
+    together.
+    """
+    names, group = numpy.unique(problem.groups, return_inverse=True)
+    random = numpy.random.default_rng(BOOTSTRAP_SEED)
+    drawn = random.multinomial(len(names), numpy.full(len(names), 1 / len(names)), refits)
+    return drawn[:, group]
+
+
+def bootstrap(result: Fit, refits: int = REFITS) -> numpy.ndarray:
+    """The fitted parameters of `result` on resampled groups, in fitted coordinates, shape (refits, parameters).
+
+    Each refit starts at the optimum of all rows. One whose rows do not tell the parameters apart, or that does not
+    converge, is nan.
+    """
+    if not isinstance(result.problem, Problem):
+        raise TypeError("only formulas are refitted")
+    problem = result.problem
+    low, high = (_coordinates(problem, side) for side in ("low", "high"))
+    weights = resamples(problem, refits).astype(float)
+    found = solver.descend(problem.linearised, numpy.tile(result.theta, (refits, 1)), low, high, weights)
+    return numpy.where((found.converged & found.told_apart)[:, None], found.theta, numpy.nan)
 
 
 def prediction_factor(result: Fit, gradient: numpy.ndarray) -> float:

@@ -39,6 +39,99 @@ Vector = numpy.ndarray
 Function = Callable[[Vector], Vector]
 
 
+Linearised = Callable[[Vector], tuple[Vector, Vector]]
+"""From parameters (starts, parameters): residuals (starts, n) and Jacobian (starts, n, parameters)."""
+MOST_STEPS = 200
+DAMPING = 1e-3
+LEAST_DAMPING, MOST_DAMPING = 1e-12, 1e12
+BOUND = 1e-10
+"""Relative distance from a bound, in the span of both, at which a parameter is held there."""
+TOLD_APART = 1e-10
+"""Least eigenvalue of the normal equations with a unit diagonal at which they still tell the parameters apart."""
+
+
+@dataclass(frozen=True)
+class Descent:
+    """Where each start ended: parameters, residuals and Jacobian there, whether it converged, and whether the data tell
+    the parameters apart there.
+    """
+
+    theta: Vector
+    residuals: Vector
+    slopes: Vector
+    converged: Vector
+    told_apart: Vector
+
+
+def descend(together: Linearised, begin: Vector, low: Vector, high: Vector, weights: Vector | None = None) -> Descent:
+    """Levenberg-Marquardt from all starts (starts, parameters) at once, held inside the bounds.
+
+    `weights` (starts, n) count the rows, another set for each start: a bootstrap is one call.
+    """
+    theta = numpy.clip(begin, low, high)
+    count, parameters = theta.shape
+    damping, done = numpy.full(count, DAMPING), numpy.zeros(count, bool)
+    identity = numpy.eye(parameters)
+    with numpy.errstate(all="ignore"):
+        left, slopes = together(theta)
+        weight = numpy.ones_like(left) if weights is None else weights
+        cost = numpy.einsum("sn,sn->s", weight, left**2)
+        done |= ~(cost < LARGEST)
+        for _ in range(MOST_STEPS):
+            gradient, normal = _normal(weight, left, slopes)
+            span = numpy.where(numpy.isfinite(high - low), high - low, 1.0)
+            held = ((theta - low <= BOUND * span) & (gradient > 0)) | ((high - theta <= BOUND * span) & (gradient < 0))
+            free = ~held
+            diagonal = numpy.einsum("spp->sp", normal)
+            scale = numpy.where(free & (diagonal > 0), diagonal, 1.0)
+            system = normal * (free[:, :, None] & free[:, None, :])
+            system = system + identity * (damping[:, None] * scale + numpy.where(free, 0.0, 1.0))[:, :, None]
+            system = numpy.where(numpy.isfinite(system), system, identity)
+            step = -numpy.linalg.solve(system, numpy.where(free & numpy.isfinite(gradient), gradient, 0.0)[:, :, None])
+            tried = numpy.clip(theta + step[:, :, 0], low, high)
+            tried = numpy.where(done[:, None], theta, tried)
+            new_left, new_slopes = together(tried)
+            new_cost = numpy.einsum("sn,sn->s", weight, new_left**2)
+            better = (new_cost <= cost) & ~done
+            moved = numpy.abs(tried - theta).max(axis=1)
+            small = (moved <= TOLERANCE * (1 + numpy.abs(theta).max(axis=1))) | (
+                better & (cost - new_cost <= POLISH * cost)
+            )
+            theta = numpy.where(better[:, None], tried, theta)
+            left = numpy.where(better[:, None], new_left, left)
+            slopes = numpy.where(better[:, None, None], new_slopes, slopes)
+            cost = numpy.where(better, new_cost, cost)
+            damping = numpy.clip(damping * numpy.where(better, 0.1, 10.0), LEAST_DAMPING, MOST_DAMPING)
+            done |= small
+            if done.all():
+                break
+        _, normal = _normal(weight, left, slopes)
+        lengths = numpy.sqrt(numpy.einsum("spp->sp", normal))
+        alike = normal / (lengths[:, :, None] * lengths[:, None, :])
+        sound = numpy.isfinite(alike).all(axis=(1, 2))
+        least = numpy.linalg.eigvalsh(numpy.where(sound[:, None, None], alike, 0.0))[:, 0]
+    return Descent(theta, left, slopes, done & (cost < LARGEST), sound & (least > TOLD_APART))
+
+
+def _normal(weight: Vector, left: Vector, slopes: Vector) -> tuple[Vector, Vector]:
+    """Gradient (starts, parameters) and normal matrix (starts, parameters, parameters)."""
+    weighted = slopes * weight[:, :, None]
+    return numpy.einsum("snp,sn->sp", weighted, left), numpy.matmul(weighted.transpose(0, 2, 1), slopes)
+
+
+def _arrived(theta: Vector, left: Vector, columns: Vector, low: Vector, high: Vector, size: float) -> Attempt | None:
+    """The attempt that ends at `theta` if nothing is left to gain there inside the bounds, else None."""
+    if not (numpy.all(numpy.isfinite(left)) and numpy.all(numpy.isfinite(columns))):
+        return None
+    gradient = columns.T @ left
+    free = (low < theta) & (theta < high)
+    if not numpy.all(numpy.where(theta <= low, gradient >= 0, gradient <= 0) | free):
+        return None
+    cost = float(left @ left) / 2
+    slope = 0.0 if _is_rounding(cost, size) or not free.any() else _slope(columns[:, free], left)
+    return Attempt(theta, left, cost, True, slope, not free.all()) if slope <= FLAT else None
+
+
 @dataclass(frozen=True)
 class Attempt:
     """Answer from one start: parameters `theta`; `cost` is half the sum of squares, as scipy counts it.
@@ -82,13 +175,30 @@ def starts(start: Vector, low: Vector, high: Vector, count: int = STARTS) -> lis
 
 
 def solve(
-    residual: Function, jacobian: Function, begin: Sequence[Vector], low: Vector, high: Vector, size: float
+    residual: Function,
+    jacobian: Function,
+    begin: Sequence[Vector],
+    low: Vector,
+    high: Vector,
+    size: float,
+    together: Linearised | None = None,
 ) -> Solution:
     """Minimise the sum of squares of `residual` (n,) from each start; `jacobian` is (n, parameters).
 
-    `size` is the norm of the data. Raises ValueError where the model is finite at no start.
+    `size` is the norm of the data; `together` gives residuals and Jacobian at many parameter vectors at once, which
+    saves most of the time. Raises ValueError where the model is finite at no start.
     """
-    attempts = [found for x0 in begin if (found := _attempt(residual, jacobian, x0, low, high, size)) is not None]
+    near: Sequence[Vector] = begin
+    arrived: Sequence[Attempt | None] = [None] * len(begin)
+    if together is not None:
+        ends = descend(together, numpy.stack(begin), low, high)
+        near, places = list(ends.theta), zip(ends.theta, ends.residuals, ends.slopes, strict=True)
+        arrived = [_arrived(*place, low, high, size) for place in places]
+    attempts = [
+        found
+        for x0, end in zip(near, arrived, strict=True)
+        if (found := end or _attempt(residual, jacobian, x0, low, high, size)) is not None
+    ]
     if not attempts:
         raise ValueError("the model has no finite value at any start")
     best = min(attempts, key=lambda attempt: attempt.cost)
@@ -110,17 +220,30 @@ def _settled(best: Attempt, residual: Function, jacobian: Function, low: Vector,
 
     if best.on_bound or not best.converged or _is_rounding(best.cost, size):
         return best
+    columns: dict[bytes, Vector] = {}
+
+    def slopes(x: Vector) -> Vector:
+        """The Jacobian at `x`, which both functions of the root want."""
+        place = x.tobytes()
+        if place not in columns:
+            columns[place] = jacobian(x)
+        return columns[place]
+
     with numpy.errstate(over="ignore", invalid="ignore", divide="ignore"):
         found = root(
-            lambda x: jacobian(x).T @ residual(x),
+            lambda x: slopes(x).T @ residual(x),
             best.theta,
-            jac=lambda x: jacobian(x).T @ jacobian(x),
+            jac=lambda x: _squared(slopes(x)),
             options={"xtol": POLISH},
         )
         if not (numpy.all(numpy.isfinite(found.x)) and numpy.all((low < found.x) & (found.x < high))):
             return best
         settled = _at(found.x, residual, jacobian)
     return settled if settled.slope <= best.slope and settled.cost <= best.cost * (1 + WORSE) else best
+
+
+def _squared(columns: Vector) -> Vector:
+    return numpy.asarray(columns.T @ columns)
 
 
 def _at(theta: Vector, residual: Function, jacobian: Function) -> Attempt:

@@ -46,6 +46,9 @@ kernel = click.option(
     type=types.KERNEL,
     help="Host kernel: a version such as 6.17, what `uname -r` prints, or `this`.",
 )
+scheduler = click.option(
+    "--scheduler", metavar="ADDRESS", help="Dask scheduler that does the work: tcp://127.0.0.1:8786 or tls://..."
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 FORMS = ("text", "json", "csv", "markdown")
 

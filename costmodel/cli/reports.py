@@ -11,6 +11,7 @@ import click
 
 from costmodel.cli import options, types
 from costmodel.cli.progress import progress
+from costmodel.cluster import check_address
 from costmodel.errors import BadInput, ExitCode
 from costmodel.report import unchanged
 
@@ -30,6 +31,7 @@ Examples:
   costmodel report --guest sev --machine epyc-7763-2s -p cpus_that_ran=8 --out /tmp/pinned
   costmodel report --trace host1.parquet --guest sev --machine epyc-7763-2s --out /tmp/reports
   costmodel report --shard 1/8 --out /srv/reports
+  costmodel report --scheduler tcp://127.0.0.1:8786 --out /srv/reports
   costmodel report --check --out reports
 """,
 )
@@ -68,6 +70,7 @@ Examples:
     metavar="I/N",
     help="Only every N-th report, from the I-th; the shards may run at the same time, and none writes the index.",
 )
+@options.scheduler
 @click.option(
     "--trace",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -89,10 +92,13 @@ def report_command(
     jobs: int,
     engine: Engine | None,
     shard: tuple[int, int] | None,
+    scheduler: str | None,
     trace: Path | None,
     check_only: bool,
 ) -> None:
     """Build the reports: an HTML page, a text block and JSON for each guest type and machine, and the index.
+
+    With --scheduler each worker writes its reports under --out, a directory that all of them must share.
 
     A report that stands as it was built, from the same inputs, is left alone: remove a file to have it built again.
     """
@@ -101,6 +107,12 @@ def report_command(
     command = {**asked, "shard": shard}
     if shard and check_only:
         raise BadInput("goes without --check", field="--shard", remedy="check all reports in one run")
+    if scheduler is not None:
+        check_address(scheduler)
+        if engine == "warm" or check_only or trace is not None:
+            remedy = "leave out --engine warm, --check and --trace"
+            raise BadInput("starts a kernel for each report on a worker", field="--scheduler", remedy=remedy)
+        engine = "kernel"
     if trace is None and not check_only:
         built = unchanged.Built.read(out)
         key = unchanged.key_of(unchanged.inputs_hash(), command)
@@ -140,7 +152,7 @@ def report_command(
 
     with progress(len(todo) - len(standing), "pages") as step:
         try:
-            shared = build.build_all(todo, out, jobs, step, engine or DEFAULT_ENGINE, note, standing)
+            shared = build.build_all(todo, out, jobs, step, engine or DEFAULT_ENGINE, note, standing, scheduler)
         finally:
             built.write()
     names = [name for job in todo for name in built.made.get(keys[job] or "", ())]

@@ -104,9 +104,7 @@ Examples:
     help="numba is faster from about 1e8 points on.",
 )
 @click.option("--draws", type=click.IntRange(2, 2**16), default=512, show_default=True, help="Joint draws.")
-@click.option(
-    "--scheduler", metavar="ADDRESS", help="Dask scheduler that does the work: tcp://127.0.0.1:8786 or tls://..."
-)
+@options.scheduler
 @click.option("--out", type=click.Path(path_type=Path), help="File: .parquet, .nc (NetCDF) or .csv.")
 @options.scenario_numbers
 @options.as_json

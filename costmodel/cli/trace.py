@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ Examples:
   costmodel trace import perf-script.txt --out host1.parquet
   costmodel trace summary host1.parquet host2.parquet
   costmodel trace replay host1.parquet --machine epyc-7763-2s --guest sev
+  costmodel trace fleet traces/ --guest sev --machine epyc-7763-2s
   costmodel trace rate perf-stat.txt
 """,
 )
@@ -166,35 +168,23 @@ Examples:
 """,
 )
 @click.argument("files", nargs=-1, required=True, type=EXISTING)
+@options.scheduler
 @options.as_json
-def summary(files: tuple[Path, ...], as_json: bool) -> None:
+def summary(files: tuple[Path, ...], scheduler: str | None, as_json: bool) -> None:
     """Rates, range lengths, gaps, bursts and triggers by task name, of all FILES together.
 
     FILES are traces (of `trace import`) or summaries (of `trace summary --json`), of one host or of many.
     """
+    from costmodel import cluster
     from costmodel.report import trace
     from costmodel.traces import summary as summaries
 
-    found = summaries.merge(_summary(file) for file in files)
+    paths = [file.resolve() for file in files] if scheduler else files
+    found = summaries.merge(cluster.map_in_order(summaries.read, paths, scheduler))
     if as_json:
         options.print_json(found.as_json())
     else:
         click.echo(trace.summary(found), nl=False)
-
-
-def _summary(file: Path):
-    from costmodel.traces import summary as summaries
-    from costmodel.traces.summary import from_json
-
-    with file.open("rb") as stream:
-        begin = stream.read(4)
-    if begin == b"PAR1":
-        return summaries.summarise(file)
-    try:
-        value = json.loads(file.read_bytes())
-    except (ValueError, RecursionError):
-        raise BadInput("is neither a trace nor a summary of one", file=file, remedy="import the trace first") from None
-    return from_json(value, file)
 
 
 @trace_command.command(
@@ -204,9 +194,10 @@ Examples:
   costmodel trace replay host1.parquet --machine epyc-7763-2s --guest sev
   costmodel trace replay host1.parquet --machine epyc-9654-2s --guest sev --memslots slots.csv --cpus-that-ran 8
   costmodel trace replay host1.parquet --machine epyc-7763-2s --guest sev --arrivals open --json
+  costmodel trace replay host*.parquet --machine epyc-7763-2s --guest sev --scheduler tcp://127.0.0.1:8786
 """,
 )
-@click.argument("file", type=EXISTING)
+@click.argument("files", nargs=-1, required=True, type=EXISTING)
 @options.guest
 @options.machine
 @options.workload
@@ -222,27 +213,118 @@ Examples:
 @click.option("--vcpus", type=click.IntRange(1), help="vCPUs of the guest.")
 @click.option("--resident-bytes", type=types.BYTES, help="Resident memory of the guest, in bytes or as 16G.")
 @click.option("--cpus-that-ran", type=click.IntRange(1), help="CPUs that ran the guest [default: all, unpinned].")
+@options.scheduler
 @options.as_json
 def replay(
-    file: Path,
+    files: tuple[Path, ...],
     guest: str,
     machine: str,
     workload: str,
     kernel: str,
     arrivals: str,
     memslots: Path | None,
+    scheduler: str | None,
     as_json: bool,
     **numbers: Any,
 ) -> None:
-    """Cost, latency and saturation of each strategy on the recorded sequence of events in FILE.
+    """Cost, latency and saturation of each strategy on the recorded sequence of events in each of FILES.
 
-    The workload gives the size of the guest; rates and ranges are those of the trace.
+    The workload gives the size of the guest; rates and ranges are those of the trace. --json of several FILES is a list.
     """
+    from costmodel import cluster
+    from costmodel.evidence.store import load
     from costmodel.report import trace
     from costmodel.traces.study import study
 
-    found = study(file, guest, machine, workload, kernel, arrivals=arrivals, memslots=memslots, **numbers)
+    if scheduler is not None:
+        files = tuple(file.resolve() for file in files)
+        memslots = memslots.resolve() if memslots else None
+    host = load().machine(machine)
+    told = host if host.given else None
+    answer = partial(
+        study, guest=guest, machine=machine, workload=workload, kernel=kernel, arrivals=arrivals, memslots=memslots,
+        told=told, **numbers,
+    )  # fmt: skip
+    found = cluster.map_in_order(answer, files, scheduler)
     if as_json:
-        options.print_json(found.model_dump(mode="json"))
-    else:
-        click.echo(trace.replay(found), nl=False)
+        values = [one.model_dump(mode="json") for one in found]
+        options.print_json(values if len(files) > 1 else values[0])
+        return
+    for number, one in enumerate(found):
+        click.echo(("\n" if number else "") + trace.replay(one), nl=False)
+
+
+@trace_command.command(
+    short_help="Rates, worst hosts and savings over the traces of many hosts.",
+    epilog="""\b
+Examples:
+  costmodel trace fleet traces/ --guest sev --machine epyc-7763-2s
+  costmodel trace fleet 'traces/rack7-*.parquet' --guest sev --machines racks.csv --html fleet.html
+  costmodel trace fleet traces.zip --json
+  costmodel trace fleet /srv/traces --guest sev --scheduler tcp://127.0.0.1:8786
+""",
+)
+@click.argument("place")
+@click.option("--guest", type=types.GUEST, help="Guest type of all hosts; without it nothing is costed.")
+@click.option(
+    "--machine",
+    type=types.MACHINE,
+    callback=options.machine_named,
+    help="Machine of all hosts (`costmodel list machines`).",
+)
+@click.option(
+    "--machines",
+    type=EXISTING,
+    help="CSV with the columns host,machine [default: machines.csv at PLACE, where there is one].",
+)
+@options.workload
+@options.kernel
+@click.option("--vcpus", type=click.IntRange(1), help="vCPUs of the guests.")
+@click.option("--resident-bytes", type=types.BYTES, help="Resident memory of a guest, in bytes or as 16G.")
+@click.option("--cpus-that-ran", type=click.IntRange(1), help="CPUs that ran a guest [default: all, unpinned].")
+@click.option(
+    "--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write the page to this file, too."
+)
+@options.scheduler
+@options.as_json
+def fleet(
+    place: str,
+    guest: str | None,
+    machine: str | None,
+    machines: Path | None,
+    workload: str,
+    kernel: str,
+    page: Path | None,
+    scheduler: str | None,
+    as_json: bool,
+    **numbers: Any,
+) -> None:
+    """Rates of each trigger over a fleet, the hosts that are hit most, and what each strategy would save on all of them.
+
+    PLACE is a folder, a quoted pattern, a zip archive or an address that fsspec reads (http, s3 and others with their own
+    libraries). Each .parquet of `trace import` or .json of `trace summary --json` is a host of the file's name. A file
+    that cannot be used is named in the answer, as is a host whose machine is not.
+    """
+    from costmodel.cluster import check_address
+    from costmodel.hashing import write_beside
+    from costmodel.report import fleet as shown
+    from costmodel.traces import fleet as fleets
+
+    if machine and machines:
+        raise BadInput("goes without --machine", field="--machines", remedy="name the machine of each host in the file")
+    if page is not None and not page.resolve().parent.is_dir():
+        raise BadInput("its directory does not exist", file=page, field="--html", remedy="create it first")
+    if scheduler is not None:
+        check_address(scheduler)
+    with click.progressbar(length=0, label="hosts ", file=sys.stderr) as bar:
+
+        def started(hosts: int) -> None:
+            bar.length = hosts
+
+        found = fleets.fleet(
+            place, guest=guest, machine=machine, machines=machines, workload=workload, kernel=kernel,
+            scheduler=scheduler, started=started, tick=lambda: bar.update(1), **numbers,
+        )  # fmt: skip
+    if page is not None:
+        write_beside(page, shown.html(found))
+    click.echo(shown.as_json(found) if as_json else shown.text(found), nl=False)

@@ -11,12 +11,14 @@ import re
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from costmodel.calibration.calibrate import parameters_of
+from costmodel.cluster import map_in_order
 from costmodel.cost.scenario import MOST_VCPUS, check_dma
 from costmodel.decision.recommend import recommend
 from costmodel.decision.result import Recommendation
@@ -248,6 +250,15 @@ def build_report(job: ReportParameters, out: Path, engine: Engine = "kernel") ->
     return Outcome(result, (*files, *pages))
 
 
+def attempted(job: ReportParameters, out: Path, engine: Engine) -> Outcome | CostModelError:
+    """`build_report` on a worker of a scheduler: one that fails, or that has other data, keeps no other."""
+    try:
+        check_parameters(job.model_dump())
+        return build_report(job, out, engine)
+    except CostModelError as error:
+        return error
+
+
 def build_all(
     jobs: Sequence[ReportParameters],
     out: Path,
@@ -256,8 +267,10 @@ def build_all(
     engine: Engine = "kernel",
     done: Callable[[ReportParameters, Sequence[str]], None] = lambda job, names: None,
     unchanged: Collection[ReportParameters] = (),
+    scheduler: str | None = None,
 ) -> list[str]:
-    """All files of each report, `workers` reports at a time; then what no report owns, of which it returns the names.
+    """All files of each report, `workers` reports at a time, or on the workers of the Dask `scheduler`, which must have
+    `out` as their own; then what no report owns, of which it returns the names.
 
     A report that fails does not keep the others, and leaves its earlier files; raises ReportsFailed at the end. `done`
     hears of each report that was built. Those in `unchanged` are only costed, for the index.
@@ -269,10 +282,11 @@ def build_all(
     def act(job: ReportParameters) -> Outcome:
         return build_report(job, out, engine)
 
-    if todo:
+    if todo and scheduler is None:
         runner.prepare(engine)
         parameters_of(load(), todo[0].machine)
-    for job, outcome in in_processes(act, todo, workers):
+    here = in_processes(act, todo, workers) if scheduler is None else _far(todo, out.resolve(), engine, scheduler)
+    for job, outcome in here:
         if isinstance(outcome, Exception):
             failed[stem(job)] = outcome
         else:
@@ -293,6 +307,14 @@ def build_all(
     if failed:
         raise ReportsFailed(failed)
     return list(shared)
+
+
+def _far(
+    todo: Sequence[ReportParameters], out: Path, engine: Engine, scheduler: str
+) -> Iterator[tuple[ReportParameters, Outcome | CostModelError]]:
+    """Each report with what came of it on a scheduler, from the data of this process or not at all."""
+    asked = [job.model_copy(update={"data_hash": load().data_hash}) for job in todo]
+    yield from zip(todo, map_in_order(partial(attempted, out=out, engine=engine), asked, scheduler), strict=True)
 
 
 def write(files: dict[str, str], out: Path) -> None:

@@ -20,7 +20,7 @@ from costmodel.errors import MissingNumber
 from costmodel.evidence.store import Evidence
 from costmodel.kvm.admissibility import State
 from costmodel.kvm.catalog import STRATEGIES, TRIGGERS
-from costmodel.kvm.kernels import KERNELS
+from costmodel.kvm.kernels import KERNELS, upstream
 from costmodel.traces import summary
 from costmodel.traces.triggers import triggers_of
 
@@ -121,6 +121,13 @@ def service(
         )
         _join(ways, Way((shown,), entry.whole_cache, time_s, cpu_s, tracked.extrapolated, scenario.resident_bytes))
     return Service(scenario, triggers, codes, residencies, tuple(ways), refused, tuple(silent))
+
+
+def running_at(case: Scenario, triggers: Iterable[str]) -> str | None:
+    """The one strategy that the kernel of `case` runs at all `triggers`, or None."""
+    found = {upstream(case.guest, name, case.kernel) for name in triggers}
+    names = {one.strategies[0] for one in found if one is not None}
+    return names.pop() if len(names) == 1 and None not in found else None
 
 
 def _stand_in(evidence: Evidence, triggers: Sequence[str]) -> tuple[str, str]:

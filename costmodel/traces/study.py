@@ -21,15 +21,15 @@ from costmodel.decision.recommend import not_applicable
 from costmodel.decision.result import Interval, Kind, Verdict, Versus, VersusRow, VersusSide, VersusTrigger
 from costmodel.decision.versus import Side, framed, host_both
 from costmodel.errors import BadInput, NotApplicable
-from costmodel.evidence.store import Evidence, load
-from costmodel.kvm import kernels
+from costmodel.evidence.records import Machine
+from costmodel.evidence.store import Evidence, load, tell
 from costmodel.kvm.catalog import GUESTS
 from costmodel.kvm.kernels import placement_for
 from costmodel.plain import file_argument, shell_line
 from costmodel.traces import results, store, summary
 from costmodel.traces.reader import read_memslots
 from costmodel.traces.replay import Replayed, replay
-from costmodel.traces.service import Service, Shown, Way, service
+from costmodel.traces.service import Service, Shown, Way, running_at, service
 
 
 def study(
@@ -42,9 +42,14 @@ def study(
     arrivals: str = "closed",
     memslots: Path | None = None,
     evidence: Evidence | None = None,
+    told: Machine | None = None,
     **numbers: Any,
 ) -> results.Replay:
-    """Replay the imported trace at `path`. `numbers` are those of `scenario`. Raises UnknownName or BadInput."""
+    """Replay the imported trace at `path`. `numbers` are those of `scenario`; `told` is a machine that is only
+    described, which another process does not know. Raises UnknownName or BadInput.
+    """
+    if told is not None:
+        tell(told)
     evidence = evidence or load()
     case = scenario(evidence, guest, machine, workload, kernel, **numbers)
     if reason := not_applicable(case, GUESTS[guest]):
@@ -132,7 +137,7 @@ def compare_on_trace(
 
 def _picked(side: Side, costs: Service) -> Picked:
     """The way of a side's strategy; that of a kernel must be the same at every trigger that the trace can hold."""
-    name = side.strategy or _running(side, costs.triggers)
+    name = side.strategy or running_at(side.scenario, costs.triggers)
     place = placement_for(side.scenario.guest, costs.triggers[0], side.scenario.kernel)
     if name is None:
         gap = f"what kernel {side.label} does differs between triggers that the trace cannot tell apart"
@@ -151,13 +156,6 @@ def _picked(side: Side, costs: Service) -> Picked:
 
 def _side(shown: Shown, place: str) -> VersusSide:
     return VersusSide(strategy=shown.strategy, state=shown.state, placement=place, note=shown.reason)
-
-
-def _running(side: Side, triggers: Sequence[str]) -> str | None:
-    """The strategy that the side's kernel runs at all `triggers`, or None."""
-    found = {kernels.upstream(side.scenario.guest, name, side.scenario.kernel) for name in triggers}
-    names = {one.strategies[0] for one in found if one is not None}
-    return names.pop() if len(names) == 1 and None not in found else None
 
 
 def _rows(

@@ -10,6 +10,7 @@ Values below 1 (a gap of 0 ns, a wait of 0 ns) share bin 0.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -453,6 +454,21 @@ def summarise(path: Path) -> Summary:
     found = counter.summary()
     triggers = {name: dict(sorted(told.items())) for name, told in footer.triggers.items() if name in found.tasks}
     return replace(found, lost_events=footer.lost_events, triggers=triggers, remarks=sorted(set(footer.remarks)))
+
+
+def read(path: Path) -> Summary:
+    """The summary of an imported trace, or one that `trace summary --json` wrote. Raises BadInput."""
+    try:
+        with path.open("rb") as stream:
+            begin = stream.read(4)
+        if begin == b"PAR1":
+            return summarise(path)
+        value = json.loads(path.read_bytes())
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror or error}", file=path, remedy="name a trace") from None
+    except (ValueError, RecursionError):
+        raise BadInput("is neither a trace nor a summary of one", file=path, remedy="import the trace first") from None
+    return from_json(value, path)
 
 
 def merge(summaries: Iterable[Summary]) -> Summary:

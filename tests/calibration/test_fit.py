@@ -6,9 +6,13 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
+from costmodel.calibration import fit as fits
+from costmodel.calibration import solver
+from costmodel.calibration.calibrate import REGRESSIONS
 from costmodel.calibration.fit import ExpressionProblem, Problem, Unknown, fit, prediction_factor
 from costmodel.calibration.holdout import leave_groups_out
 from costmodel.errors import BadInput
+from costmodel.evidence.store import load
 from costmodel.formulas.compiled import value
 
 
@@ -258,3 +262,51 @@ def test_an_answer_belongs_to_its_data():
     assert problem("a*x", X, unknown("a", 1.0)).key == problem("a*x", X.copy(), unknown("a", 1.0)).key
     assert problem("a*x", X, unknown("a", 1.0)).key != problem("a*x", X, unknown("a", 2.0)).key
     assert problem("a*x", X, unknown("a", 1.0)).key != problem("a*x", X, unknown("a", 1.0), x=X + 1).key
+
+
+@pytest.mark.parametrize("name", REGRESSIONS)
+def test_starts_that_descend_together_end_where_each_alone_does(name):
+    problem = REGRESSIONS[name].problem(load())
+    low, high, start = (fits._coordinates(problem, side) for side in ("low", "high", "start"))
+    begin = solver.starts(start, low, high)
+    alone = solver.solve(problem.residual, problem.jacobian, begin, low, high, problem.size)
+    together = solver.solve(problem.residual, problem.jacobian, begin, low, high, problem.size, problem.linearised)
+    assert together.best.theta == pytest.approx(alone.best.theta, rel=1e-9)
+    assert (together.withheld, together.rank) == (alone.withheld, alone.rank)
+    assert together.best.cost <= alone.best.cost * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("name", REGRESSIONS)
+def test_residuals_and_jacobian_at_many_parameters_are_those_at_each(name):
+    problem = REGRESSIONS[name].problem(load())
+    thetas = numpy.array(solver.starts(*(fits._coordinates(problem, side) for side in ("start", "low", "high"))))
+    left, slopes = problem.linearised(thetas)
+    for place, theta in enumerate(thetas):
+        assert left[place] == pytest.approx(problem.residual(theta), rel=1e-12, abs=1e-12)
+        assert slopes[place] == pytest.approx(problem.jacobian(theta), rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["line_time", "broadcast", "range_length"])
+def test_bootstrap_refits_are_those_of_many_starts(name):
+    """A sample of the refits against a fit from eight starts to the rows of the resample, each as often as it is in."""
+    result = fits.fit(REGRESSIONS[name].problem(load()))
+    found = fits.bootstrap(result)
+    counts = fits.resamples(result.problem)
+    assert found.shape == (fits.REFITS, len(result.theta))
+    told = numpy.flatnonzero(~numpy.isnan(found[:, 0]))
+    assert len(told) > fits.REFITS / 2
+    for place in told[:: len(told) // 8]:
+        rows = numpy.repeat(numpy.arange(counts.shape[1]), counts[place])
+        again = fits._solve(result.problem.take(rows), solver.STARTS)
+        assert found[place] == pytest.approx(again.theta, rel=1e-6, abs=1e-6)
+
+
+def test_a_resample_that_does_not_tell_the_parameters_apart_is_no_refit():
+    """Without a machine of a vendor its parameters are free."""
+    result = fits.fit(REGRESSIONS["line_time"].problem(load()))
+    found, counts = fits.bootstrap(result, 200), fits.resamples(result.problem, 200)
+    for unknown in result.problem.unknowns:
+        if unknown.mask is not None:
+            absent = counts[:, unknown.mask].sum(axis=1) == 0
+            assert numpy.isnan(found[absent]).all()
+    assert numpy.isnan(found[:, 0]).any() and not numpy.isnan(found[:, 0]).all()

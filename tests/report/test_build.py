@@ -15,6 +15,7 @@ from costmodel.evidence.store import load
 from costmodel.kvm.catalog import GUESTS
 from costmodel.report import build, page, runner, unchanged
 from tests.report.html import Reader
+from tests.test_cluster import cluster  # noqa: F401  (a fixture)
 
 GOOD = {"guest": "sev", "machine": "epyc-7763-2s", "workload": "autonuma-default", "kernel": "newest"}
 
@@ -361,6 +362,22 @@ def test_both_engines_give_the_same_bytes(guest, machine, tmp_path):
     }
     assert made["kernel"].keys() == made["warm"].keys() and len(made["warm"]) >= 5
     assert [name for name, content in made["kernel"].items() if made["warm"][name] != content] == []
+
+
+@pytest.mark.nightly
+@pytest.mark.notebook
+def test_the_workers_of_a_scheduler_write_the_same_reports(tmp_path, cluster):  # noqa: F811
+    jobs = build.matrix(["sev", "plain"], ["epyc-7763-2s"], PARAMETERS)
+    for place, scheduler in (("here", None), ("there", cluster)):
+        build.build_all(jobs, tmp_path / place, 1, lambda: None, "kernel", scheduler=scheduler)
+    here = {p.relative_to(tmp_path / "here"): p.read_bytes() for p in (tmp_path / "here").rglob("*") if p.is_file()}
+    assert len(here) >= 9 and here == {name: (tmp_path / "there" / name).read_bytes() for name in here}
+
+
+def test_a_worker_with_other_data_builds_nothing(tmp_path, jobs):
+    other = jobs[0].model_copy(update={"data_hash": "0" * 16})
+    assert "the data changed" in str(build.attempted(other, tmp_path, "kernel"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_computed_for_the_text_is_not_computed_for_the_page(tmp_path, monkeypatch, jobs):

@@ -1,0 +1,624 @@
+"""Traces of many hosts as one answer: rates of each trigger over the fleet, the hosts that are hit most, and the CPU
+time that each strategy would take on all of them.
+
+A host is one file: an imported trace, or a summary of one. What is read of a host is small and stands for itself, so
+hosts are read here or on many machines, and added up in the order of their names: the bytes are the same. Each host
+counts with its own rate, whatever the length of its recording.
+"""
+
+from __future__ import annotations
+
+import math
+import posixpath
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy
+
+from costmodel import __version__
+from costmodel.calibration.calibrate import parameters_of
+from costmodel.cluster import map_in_order
+from costmodel.cost.scenario import Scenario, scenario
+from costmodel.decision.estimates import Quantity, interval_of, paired
+from costmodel.decision.recommend import not_applicable
+from costmodel.decision.result import Frozen, Interval, Verdict
+from costmodel.errors import BadInput
+from costmodel.evidence import machine_input, tables
+from costmodel.evidence.store import Evidence, load
+from costmodel.kvm.catalog import GUESTS
+from costmodel.measure.counts import UNCATALOGUED, Rate
+from costmodel.plain import shell_line, visible
+from costmodel.traces import store, summary
+from costmodel.traces.service import DRAWS, Service, Way, running_at, service
+from costmodel.traces.triggers import NOT_CATALOGUED, triggers_of
+
+SUFFIXES = (".parquet", ".json")
+"""Files of a folder that are taken for hosts; of a pattern all that match are."""
+SIDECAR = "machines.csv"
+SIDECAR_COLUMNS = ("host", "machine")
+MOST_SHOWN = 20
+"""Hosts of each list of the worst."""
+SECOND_NS = 10**9
+CPUS = Quantity("busy_cpus", "CPUs kept busy", "1")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A host by the name of its file without the suffix, and the address that any machine can read it from."""
+
+    host: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Read:
+    """What the fleet needs of a host: totals, and for each label of triggers its events and, by bin of the range length,
+    how many and how many bytes they are in all (fractions where the events of a task name had several labels).
+    """
+
+    host: str
+    events: int
+    gaps: int
+    span_ns: int
+    lost_events: int
+    fullest_second: int
+    dispersion: float | None
+    labels: dict[str, tuple[int, dict[int, tuple[float, float]]]]
+
+    @property
+    def seconds(self) -> float:
+        return self.span_ns * 1e-9
+
+    @property
+    def rate_per_s(self) -> float:
+        return self.gaps / self.seconds
+
+    def rate_of(self, label: str) -> float:
+        """Events per second with these triggers."""
+        return self.rate_per_s * self.labels.get(label, (0, {}))[0] / self.events
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A host whose file cannot be used, and why."""
+
+    host: str
+    problem: str
+
+
+class TriggerRate(Frozen):
+    """Events that one of `triggers` caused, per host: the mean of the hosts' rates with its 90 % interval, and how they
+    spread. `hosts` had any.
+    """
+
+    triggers: list[str]
+    catalogued: bool
+    events: int
+    hosts: int
+    rate_per_s: Interval
+    median_host_per_s: float
+    p95_host_per_s: float
+    highest_host: str
+
+
+class HostRow(Frozen):
+    """One host; `busy_cpus` is what the flushes of the kernel that was asked for would keep busy, null where its
+    machine is not named. `dispersion`: of the counts in windows of 1 s (1: independent arrivals).
+    """
+
+    host: str
+    machine: str | None
+    events: int
+    seconds: float
+    rate_per_s: Interval
+    fullest_second: int
+    dispersion: float | None
+    busy_cpus: Interval | None
+
+
+class StrategySum(Frozen):
+    """A strategy on the `hosts` of which it could be costed: CPUs that it keeps busy over all of them, beside what the
+    kernel does there; `ratio` to that, and `saved_cpus`. `states` counts hosts by admissibility at their events.
+    """
+
+    strategy: str
+    running: bool
+    hosts: int
+    states: dict[str, int]
+    refused: dict[str, int]
+    busy_cpus: Interval | None
+    running_busy_cpus: Interval | None
+    saved_cpus: Interval | None
+    ratio: Interval | None
+    verdict: Verdict | None
+
+
+class Fleet(Frozen):
+    """A fleet of hosts. `not_costed` maps a host to the reason, `broken` to what is wrong with its file."""
+
+    place: str
+    hosts: int
+    events: int
+    host_seconds: float
+    lost_events: int
+    rate_per_s: Interval
+    triggers: list[TriggerRate]
+    busiest: list[HostRow]
+    costliest: list[HostRow]
+    guest: str | None
+    guest_title: str | None
+    workload: str
+    kernel: str
+    machines: dict[str, int]
+    without_machine: list[str]
+    not_costed: dict[str, str]
+    broken: dict[str, str]
+    strategies: list[StrategySum]
+    notes: list[str]
+    command: str
+    costmodel_version: str
+    data_hash: str
+
+
+# Where the files are: a folder, a pattern, an archive or an address, through fsspec.
+
+
+def places(where: str) -> tuple[list[Place], str | None]:
+    """The hosts at `where` in the order of their names, and the address of the table of machines beside them.
+
+    Raises BadInput where nothing is there, or two files have the name of one host.
+    """
+    fsspec = store.library("fsspec")
+    address = f"zip://::{where}" if where.endswith(".zip") and "::" not in where else where
+    try:
+        system, path = fsspec.core.url_to_fs(address)
+        pattern = any(sign in path for sign in "*?[")
+        folder = not pattern and system.isdir(path)
+        found = system.glob(path, detail=True) if pattern else system.find(path, detail=True) if folder else {path: {}}
+    except Exception as error:  # each file system raises what its own library does
+        problem = f"cannot be listed: {type(error).__name__}: {store.first_line(error)}"
+        raise BadInput(problem, file=visible(where), remedy="name a folder, a pattern or an address") from None
+    files = sorted(name for name, told in found.items() if told.get("type", "file") == "file")
+    chain = address.partition("::")[2]
+
+    def whole(name: str) -> str:
+        return system.unstrip_protocol(name) + (f"::{chain}" if chain else "")
+
+    sidecar = next((whole(name) for name in files if posixpath.basename(name) == SIDECAR), None)
+    traces = [name for name in files if not folder or name.endswith(SUFFIXES)]
+    traces = [name for name in traces if posixpath.basename(name) != SIDECAR]
+    if not traces:
+        remedy = f"name a folder with {' or '.join(SUFFIXES)} files of `costmodel trace import` or `summary --json`"
+        raise BadInput("holds no trace", file=visible(where), remedy=remedy)
+    root = posixpath.commonpath([posixpath.dirname(name) for name in traces])
+    hosts: dict[str, Place] = {}
+    for name in traces:
+        host = posixpath.splitext(posixpath.relpath(name, root or "."))[0]
+        if host in hosts:
+            raise BadInput(f"has two files of host {visible(host)}", file=visible(where), remedy="keep one of them")
+        hosts[host] = Place(host, whole(name))
+    return [hosts[host] for host in sorted(hosts)], sidecar
+
+
+def machines_of(address: str, evidence: Evidence) -> dict[str, str]:
+    """The machine of each host by a table with the columns host, machine. Raises BadInput with the row."""
+    known = {name.casefold() for name in machine_input.named(evidence)}
+    with _local(address) as path:
+        rows = tables.read_table(path, SIDECAR_COLUMNS, "host")
+    for row in rows:
+        tables.filled(row, ("machine",), file=SIDECAR, name=row["host"])
+        if row["machine"].casefold() not in known:
+            remedy = "write an id of `costmodel list machines`"
+            problem = f"{row['machine'][:40]!r} is no machine"
+            raise BadInput(problem, file=SIDECAR, row=row["host"], field="machine", remedy=remedy)
+    ids = {name: machine_input.told(name).id for name in dict.fromkeys(row["machine"] for row in rows)}
+    return {row["host"]: ids[row["machine"]] for row in rows}
+
+
+class _local:
+    """The file at an address as a path on this machine, fetched where it is not there. Raises BadInput."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def __enter__(self) -> Path:
+        self._folder = tempfile.TemporaryDirectory()
+        fsspec = store.library("fsspec")
+        try:
+            system, path = fsspec.core.url_to_fs(self._address)
+            if "file" in system.protocol:
+                return Path(path)
+            target = Path(self._folder.name) / posixpath.basename(path)
+            system.get_file(path, str(target))
+        except Exception as error:  # each file system raises what its own library does
+            self._folder.cleanup()
+            problem = f"cannot be fetched: {type(error).__name__}: {store.first_line(error)}"
+            raise BadInput(problem, file=visible(self._address), remedy="see that it can be read") from None
+        return target
+
+    def __exit__(self, *_: object) -> None:
+        self._folder.cleanup()
+
+
+# What is read of one host.
+
+
+def read(place: Place) -> Read | Unread:
+    """What the fleet needs of a host; one that cannot be used is no error, it is named."""
+    try:
+        with _local(place.address) as path:
+            return of_summary(place.host, summary.read(path))
+    except BadInput as error:
+        return Unread(place.host, visible(f"{error.problem}" + (f"; {error.remedy}" if error.remedy else "")))
+
+
+def of_summary(host: str, found: summary.Summary) -> Read:
+    """Totals of a summary, tasks added up by the triggers that they can stand for. Raises BadInput without a rate."""
+    if not found.span_ns or not found.gaps:
+        raise BadInput("holds a single event, which tells no rate", remedy="record for longer")
+    labels: dict[str, tuple[int, dict[int, tuple[float, float]]]] = {}
+    for task in sorted(found.tasks):
+        for told, events in sorted(found.groups(task).items()):
+            share = events / found.tasks[task].events
+            label = _label(task, told)
+            number, lengths = labels.get(label, (0, {}))
+            ranges = found.tasks[task].ranges
+            for at, count in sorted(ranges.counts.items()):
+                known, known_bytes = lengths.get(at, (0.0, 0.0))
+                middle = (ranges.least[at] + ranges.most[at]) / 2
+                lengths[at] = (known + count * share, known_bytes + count * share * middle)
+            labels[label] = (number + events, lengths)
+    second = found.windows[SECOND_NS]
+    return Read(
+        host=host,
+        events=found.events,
+        gaps=found.gaps,
+        span_ns=found.span_ns,
+        lost_events=found.lost_events,
+        fullest_second=second.most,
+        dispersion=second.dispersion,
+        labels=dict(sorted(labels.items())),
+    )
+
+
+def _label(task: str, told: str) -> str:
+    """The triggers of a task's events as a call chain would tell them: tasks with the same ones are one row."""
+    found = triggers_of(task, told)
+    return UNCATALOGUED if found.why == NOT_CATALOGUED else " ".join(found.triggers)
+
+
+# What it comes to.
+
+
+def fleet(
+    where: str,
+    *,
+    guest: str | None = None,
+    machine: str | None = None,
+    machines: Path | None = None,
+    workload: str,
+    kernel: str = "newest",
+    scheduler: str | None = None,
+    tick: Callable[[], None] = lambda: None,
+    started: Callable[[int], None] = lambda hosts: None,
+    **numbers: Any,
+) -> Fleet:
+    """The fleet of the files at `where`. A host's machine is the one of the table `machines` (else of machines.csv
+    beside the files), or `machine` for all; without it a host has rates and no cost.
+
+    `started` hears how many hosts there are, `tick` of each that was read. `numbers` are those of `scenario`. Raises
+    BadInput or UnknownName; a file that cannot be used is named in the answer.
+    """
+    evidence = load()
+    found, sidecar = places(where)
+    if scheduler is not None and where.startswith("memory:"):
+        raise BadInput("is in the memory of this process", file=where, remedy="put it where workers can read it")
+    names: dict[str, str] = {}
+    if machine is not None:
+        names = {place.host: machine for place in found}
+    elif machines is not None:
+        names = machines_of(str(machines.resolve()), evidence)
+    elif sidecar is not None:
+        names = machines_of(sidecar, evidence)
+    if unknown := sorted(names.keys() - {place.host for place in found}):
+        problem = f"names {unknown[0][:60]!r}, of which there is no file"
+        raise BadInput(problem, file=machines or SIDECAR, remedy="name hosts as their files, without the suffix")
+    started(len(found))
+    hosts: list[Read] = []
+    broken: dict[str, str] = {}
+    for one in map_in_order(read, found, scheduler):
+        if isinstance(one, Read):
+            hosts.append(one)
+        else:
+            broken[one.host] = one.problem
+        tick()
+    if not hosts:
+        host, problem = next(iter(broken.items()))
+        raise BadInput(f"no file can be used; {visible(host)}: {problem}", file=visible(where))
+    costed, not_costed = _costed(evidence, hosts, names, guest, workload, kernel, numbers)
+    by_rate = sorted(hosts, key=lambda one: (-one.rate_per_s, one.host))[:MOST_SHOWN]
+    by_cost = sorted(costed.busy, key=lambda host: (-costed.busy[host], host))[:MOST_SHOWN]
+    of_name = {one.host: one for one in hosts}
+    used = [names[one.host] for one in hosts if one.host in names]
+    return Fleet(
+        place=visible(where),
+        hosts=len(hosts),
+        events=sum(one.events for one in hosts),
+        host_seconds=math.fsum(one.seconds for one in hosts),
+        lost_events=sum(one.lost_events for one in hosts),
+        rate_per_s=mean_rate([one.rate_per_s for one in hosts], sum(one.gaps for one in hosts)),
+        triggers=_trigger_rates(hosts),
+        busiest=[_host_row(one, names, costed) for one in by_rate],
+        costliest=[_host_row(of_name[host], names, costed) for host in by_cost],
+        guest=guest,
+        guest_title=GUESTS[guest].title if guest else None,
+        workload=workload,
+        kernel=kernel,
+        machines={name: used.count(name) for name in sorted(set(used))},
+        without_machine=[visible(one.host) for one in hosts if one.host not in names],
+        not_costed={visible(host): why for host, why in not_costed.items()},
+        broken={visible(host): problem for host, problem in broken.items()},
+        strategies=costed.rows(),
+        notes=_notes(hosts, guest, costed),
+        command=_command(where, guest, machine, machines, workload, kernel, numbers),
+        costmodel_version=__version__,
+        data_hash=evidence.data_hash,
+    )
+
+
+def mean_rate(rates_per_s: Sequence[float], events: int) -> Interval:
+    """Mean of the hosts' rates with the wider of two 90 % intervals: that of a Poisson count of `events` (Garwood), and
+    that of the mean of so many unlike hosts (Student t, on the logarithm).
+    """
+    from scipy.special import stdtrit
+
+    mean = math.fsum(rates_per_s) / len(rates_per_s)
+    low, high = Rate("", "", events, 1.0).interval_per_s
+    factors = [low / events, high / events] if events else [0.0, math.inf]
+    if len(rates_per_s) > 1 and mean > 0:
+        error = float(numpy.std(rates_per_s, ddof=1)) / math.sqrt(len(rates_per_s)) / mean
+        spread = math.exp(float(stdtrit(len(rates_per_s) - 1, 0.95)) * error)
+        factors = [min(factors[0], 1 / spread), max(factors[1], spread)]
+    return Interval(low=mean * factors[0], median=mean, high=mean * factors[1], unit="1/s", extrapolated=False)
+
+
+def _trigger_rates(hosts: Sequence[Read]) -> list[TriggerRate]:
+    rows = []
+    for label in dict.fromkeys(label for one in hosts for label in one.labels):
+        rates = [one.rate_of(label) for one in hosts]
+        events = sum(one.labels[label][0] for one in hosts if label in one.labels)
+        rows.append(
+            TriggerRate(
+                triggers=list(triggers_of("", label).triggers),
+                catalogued=label != UNCATALOGUED,
+                events=events,
+                hosts=sum(label in one.labels for one in hosts),
+                rate_per_s=mean_rate(rates, events),
+                median_host_per_s=float(numpy.quantile(rates, 0.5)),
+                p95_host_per_s=float(numpy.quantile(rates, 0.95)),
+                highest_host=visible(hosts[int(numpy.argmax(rates))].host),
+            )
+        )
+    return sorted(rows, key=lambda row: (-row.rate_per_s.median, row.triggers))
+
+
+@dataclass(frozen=True)
+class _Machine:
+    """All costed hosts of one machine: the costs of an event, and `per_s` as `_by_length` gives it, added up."""
+
+    case: Scenario
+    costs: Service
+    labels: tuple[str, ...]
+    hosts: tuple[str, ...]
+    per_s: numpy.ndarray
+    running: str | None
+
+    def busy(self, way: Way, per_s: numpy.ndarray) -> numpy.ndarray:
+        """CPUs that the events of `per_s` keep busy, shape (draws,)."""
+        total = numpy.zeros(way.cpu_s.shape[-1])
+        for residency, (rates, total_bytes) in zip(self.costs.residency_of_group, per_s, strict=True):
+            used = numpy.flatnonzero(rates)
+            if len(used):
+                total = total + rates[used] @ way.at(way.cpu_s, residency, total_bytes[used] / rates[used])
+        return total
+
+    @property
+    def cpus(self) -> int:
+        """CPUs of all hosts: more than these cannot be busy."""
+        return len(self.hosts) * self.case.machine.logical_cpus
+
+    def way(self, strategy: str | None) -> Way | None:
+        """The way of a strategy that flushes and has a cost."""
+        return next((way for way in self.costs.ways if any(s.strategy == strategy for s in way.strategies)), None)
+
+    @property
+    def silent(self) -> bool:
+        """Whether the kernel flushes nothing at these events."""
+        return any(shown.strategy == self.running for shown in self.costs.without_flush)
+
+    def now(self, per_s: numpy.ndarray, cpus: int) -> numpy.ndarray | None:
+        """CPUs, of so many, that what the kernel does keeps busy; None where that is not one strategy with a cost."""
+        if self.silent:
+            return numpy.zeros(DRAWS)
+        way = self.way(self.running)
+        return None if way is None else numpy.minimum(self.busy(way, per_s), cpus)
+
+
+@dataclass(frozen=True)
+class _Costed:
+    """Machines with their hosts, and for each host the CPUs that the running kernel's flushes keep busy (median)."""
+
+    machines: tuple[_Machine, ...]
+    busy: dict[str, float]
+    of_host: dict[str, _Machine]
+
+    def rows(self) -> list[StrategySum]:
+        """One row for each strategy that has a verdict at some host, in the order of the catalogue."""
+        rows = []
+        for name in dict.fromkeys(name for one in self.machines for name in _strategies(one.costs)):
+            rows.append(self._row(name))
+        return sorted(rows, key=lambda row: (row.busy_cpus.median if row.busy_cpus else math.inf, row.strategy))
+
+    def _row(self, name: str) -> StrategySum:
+        states: dict[str, int] = {}
+        refused: dict[str, int] = {}
+        hosts, running, marks = 0, False, [False, False]
+        busy: numpy.ndarray | None = None
+        now: numpy.ndarray | None = None
+        for one in self.machines:
+            count = len(one.hosts)
+            if name in one.costs.refused:
+                gap = one.costs.refused[name]
+                refused[gap] = refused.get(gap, 0) + count
+                continue
+            way = one.way(name)
+            shown = next(
+                (s for s in (*(way.strategies if way else ()), *one.costs.without_flush) if s.strategy == name), None
+            )
+            if shown is None:
+                continue
+            states[shown.state] = states.get(shown.state, 0) + count
+            running |= one.running == name
+            own = numpy.zeros(DRAWS) if way is None else numpy.minimum(one.busy(way, one.per_s), one.cpus)
+            base = one.now(one.per_s, one.cpus)
+            current = one.way(one.running)
+            hosts += count
+            busy = own if busy is None else busy + own
+            known = base if base is not None else numpy.full(DRAWS, numpy.nan)
+            now = known if now is None else now + known
+            marks[0] |= bool(current and current.extrapolated)
+            marks[1] |= bool(way and way.extrapolated)
+        if busy is None or now is None or numpy.isnan(now).any():
+            shown_busy = None if busy is None else interval_of(busy, "1", marks[1])
+            return StrategySum(
+                strategy=name, running=running, hosts=hosts, states=states, refused=refused, busy_cpus=shown_busy,
+                running_busy_cpus=None, saved_cpus=None, ratio=None, verdict=None,
+            )  # fmt: skip
+        row = paired(CPUS, now, busy, (marks[0], marks[1]))
+        return StrategySum(
+            strategy=name, running=running, hosts=hosts, states=states, refused=refused, busy_cpus=row.new,
+            running_busy_cpus=row.base, saved_cpus=interval_of(now - busy, "1", any(marks)), ratio=row.ratio,
+            verdict=row.verdict,
+        )  # fmt: skip
+
+
+def _strategies(costs: Service) -> list[str]:
+    shown = [s.strategy for way in costs.ways for s in way.strategies]
+    return [*shown, *(s.strategy for s in costs.without_flush), *costs.refused]
+
+
+def _costed(
+    evidence: Evidence,
+    hosts: Sequence[Read],
+    names: dict[str, str],
+    guest: str | None,
+    workload: str,
+    kernel: str,
+    numbers: dict[str, Any],
+) -> tuple[_Costed, dict[str, str]]:
+    """The hosts whose machine is named, by machine; and why a machine cannot host the guest type."""
+    found: list[_Machine] = []
+    not_costed: dict[str, str] = {}
+    for name in sorted({names[one.host] for one in hosts if one.host in names}) if guest else ():
+        own = [one for one in hosts if names.get(one.host) == name]
+        case = scenario(evidence, str(guest), name, workload, kernel, **numbers)
+        if reason := not_applicable(case, GUESTS[case.guest]):
+            not_costed |= {one.host: reason for one in own}
+            continue
+        labels = tuple(sorted({label for one in own for label in one.labels}))
+        costs = service(evidence, case, parameters_of(evidence, name), [("", label) for label in labels])
+        per_s = numpy.zeros((len(labels), 2, summary.BINS))
+        for one in own:
+            per_s += _by_length(one, labels)
+        running = running_at(case, costs.triggers)
+        found.append(_Machine(case, costs, labels, tuple(one.host for one in own), per_s, running))
+    of_host = {host: one for one in found for host in one.hosts}
+    busy: dict[str, float] = {}
+    middle = {id(one): _median_cost(one) for one in found}
+    for one in hosts:
+        machine = of_host.get(one.host)
+        if machine is not None and (table := middle[id(machine)]) is not None:
+            busy[one.host] = float((_by_length(one, machine.labels)[:, 0] * table).sum())
+    return _Costed(tuple(found), busy, of_host), not_costed
+
+
+def _by_length(one: Read, labels: Sequence[str]) -> numpy.ndarray:
+    """Events and bytes per second of a host by label and length bin, shape (labels, 2, BINS)."""
+    found = numpy.zeros((len(labels), 2, summary.BINS))
+    for place, label in enumerate(labels):
+        lengths = one.labels.get(label, (0, {}))[1]
+        for at, pair in lengths.items():
+            found[place, :, at] = pair
+    return found * (one.rate_per_s / one.events)
+
+
+def _median_cost(machine: _Machine) -> numpy.ndarray | None:
+    """CPU seconds of an event of what the kernel runs, by label and length bin, at the median over the draws: what
+    hosts are ranked by.
+    """
+    way = machine.way(machine.running)
+    if way is None:
+        return numpy.zeros((len(machine.labels), summary.BINS)) if machine.silent else None
+    nodes = numpy.median(way.cpu_s, axis=2)[:, :, None]
+    return numpy.stack(
+        [way.at(nodes, place, summary.bin_middles())[:, 0] for place in machine.costs.residency_of_group]
+    )
+
+
+def _host_row(one: Read, names: dict[str, str], costed: _Costed) -> HostRow:
+    low, high = Rate("", "", one.gaps, one.seconds).interval_per_s
+    busy = None
+    machine = costed.of_host.get(one.host)
+    cpus = machine.case.machine.logical_cpus if machine is not None else 0
+    if machine is not None and (now := machine.now(_by_length(one, machine.labels), cpus)) is not None:
+        way = machine.way(machine.running)
+        busy = interval_of(now, "1", bool(way and way.extrapolated), cpus)
+    return HostRow(
+        host=visible(one.host),
+        machine=names.get(one.host),
+        events=one.events,
+        seconds=one.seconds,
+        rate_per_s=Interval(low=low, median=one.rate_per_s, high=high, unit="1/s", extrapolated=False),
+        fullest_second=one.fullest_second,
+        dispersion=one.dispersion,
+        busy_cpus=busy,
+    )
+
+
+def _notes(hosts: Iterable[Read], guest: str | None, costed: _Costed) -> list[str]:
+    notes = [
+        "a host counts with its own rate, whatever the length of its recording; the interval of a mean is the wider of "
+        "that of a Poisson count and that of the mean of unlike hosts (Student t on the logarithm); that of one host is "
+        "Poisson's, which bursts make too narrow",
+        "range lengths are counted in bins 0.8 to 1.6 % wide; a cost is taken at the mean length of a bin; where call "
+        "chains told several triggers for one task name, all have the lengths of that name",
+    ]
+    if guest is None:
+        notes.append("no guest type was named (--guest), so nothing is costed")
+    if costed.machines:
+        notes.append(
+            "CPUs kept busy are the rate times the CPU time of an event, at most all of the hosts; near that, events wait "
+            "for each other: `costmodel trace replay` follows them"
+        )
+    return notes
+
+
+def _command(
+    where: str,
+    guest: str | None,
+    machine: str | None,
+    machines: Path | None,
+    workload: str,
+    kernel: str,
+    numbers: dict[str, Any],
+) -> str:
+    words: list[object] = ["costmodel", "trace", "fleet", where]
+    for option, value in (("--guest", guest), ("--machine", machine), ("--machines", machines)):
+        words += [option, value] if value is not None else []
+    words += ["--workload", workload, "--kernel", kernel]
+    for name, value in numbers.items():
+        words += [f"--{name.replace('_', '-')}", f"{value:g}"] if value is not None else []
+    return shell_line(words)
