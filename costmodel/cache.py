@@ -18,7 +18,6 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 
 from costmodel.errors import BadInput
@@ -72,6 +71,8 @@ def directory() -> Path | None:
 
 @lru_cache(maxsize=1)
 def _versions() -> list[str]:
+    from importlib.metadata import version  # what --help needs none of
+
     return [version(library) for library in LIBRARIES]
 
 

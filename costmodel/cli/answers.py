@@ -15,10 +15,6 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TextIO
 
-from costmodel import cache
-from costmodel.evidence import paths
-from costmodel.hashing import files_hash
-
 KEPT = frozenset(
     {"admissible", "block", "breakeven", "compare", "contention", "cost", "formula", "list", "predict", "recommend"}
 )
@@ -37,6 +33,8 @@ def kept(words: Sequence[str], answer: Callable[[], int]) -> int:
     key = _key(words)
     if key is None:
         return answer()
+    from costmodel import cache
+
     if stored := cache.stored(ENTRY, key):
         code, text = json.loads(stored)
         sys.stdout.write(text)
@@ -87,6 +85,10 @@ def _key(words: Sequence[str]) -> str | None:
     values = [part for word in words for part in (word, word.partition("=")[2]) if part]
     if any(value in NOT_WORDS or os.path.exists(value) for value in values):  # noqa: PTH110 (too long a name is none)
         return None
+    from costmodel import cache
+    from costmodel.evidence import paths
+    from costmodel.hashing import files_hash
+
     settings = {name: value for name, value in os.environ.items() if name.startswith("COSTMODEL_") or "COLOR" in name}
     try:
         root = paths.data_dir()
