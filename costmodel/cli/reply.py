@@ -127,12 +127,15 @@ OF_THE_TABLE = ("guests", "machine", "workload", "trigger", "kernel_names", "str
 
 
 def _limit(found: Question, given: dict[str, Any], result: Alternatives) -> RangeLimit | None:
-    """The range flush that was asked about, beside the whole-cache flush, where a length was named."""
+    """The range flush that was asked about, beside the whole-cache flush that was, else the first of the table, where a
+    length was named.
+    """
     from costmodel.decision.ranges import range_limit
     from costmodel.evidence.store import load
     from costmodel.kvm.catalog import STRATEGIES
 
-    whole = next((row.strategy for row in result.rows if STRATEGIES[row.strategy].whole_cache), None)
+    named = [*found.strategies, *(row.strategy for row in result.rows)]
+    whole = next((name for name in named if STRATEGIES[name].whole_cache), None)
     if found.ranged is None or found.range_bytes is None or whole is None:
         return None
     numbers = {name: value for name, value in given.items() if name not in OF_THE_TABLE}

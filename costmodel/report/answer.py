@@ -13,6 +13,7 @@ from costmodel.decision.result import Advice, CostRow, Interval, Recommendation
 from costmodel.kvm.catalog import STRATEGIES, TRIGGERS
 from costmodel.numbers import ceiling, interval, quantity
 from costmodel.report.layout import ascii_text, widths_of
+from costmodel.report.mail_answer import ADDRESSES
 from costmodel.report.recommendation import rests_on_ceiling, together_text
 
 SCREEN_LINES, SCREEN_COLUMNS = 24, 80
@@ -53,7 +54,7 @@ def _about(result: Recommendation) -> list[str]:
     ran = int(asked["cpus_that_ran"])
     parts = [
         result.guest_title,
-        f"{int(asked['vcpus'])} vCPUs",
+        _several_of(int(asked["vcpus"]), "vCPU"),
         quantity(float(asked["resident_bytes"]), "B"),
         f"{'pinned ' if asked['pinned'] else ''}memory under {asked['vmm']}",
         f"ran on {ran} of {int(asked['logical_cpus'])} CPUs of {result.machine_title}",
@@ -61,6 +62,10 @@ def _about(result: Recommendation) -> list[str]:
         f"kernel {result.kernel_version}",
     ]
     return textwrap.wrap(ascii_text(", ".join(parts)), SCREEN_COLUMNS, break_on_hyphens=False)
+
+
+def _several_of(count: int, name: str) -> str:
+    return f"{count} {name}{'' if count == 1 else 's'}"
 
 
 def _labelled(label: str, texts: Sequence[str], paint: Paint) -> list[str]:
@@ -106,13 +111,23 @@ def _do(result: Recommendation) -> list[str]:
     steps, same = _steps(result)
     if not steps:
         return [result.headline]
-    texts = [] if steps[0].kind in ("upgrade", "guest") else [_keep(result)]
-    for one in steps:
-        left = "" if one.kind != "remedy" else " (nothing is left)" if _left(one) == 0 else ""
-        texts.append(f"and {_lowered(one.title)}{left}" if texts else f"{one.title}{left}")
+    done = next((one for one in steps if one.kind == "remedy" and _left(one) == 0), None)
+    moves = [one for one in steps if one.kind in ("upgrade", "guest")]
+    if done:
+        texts = [f"{done.title}: then no cost is left"]
+        moves = [one for one in moves if _saves(one) < _saves(done)]
+    else:
+        texts = [] if moves else [_keep(result)]
+        texts += [f"and {_lowered(one.title)}" if texts or number else one.title for number, one in enumerate(steps)]
+        moves = []
     if same:
         texts.append(f"or instead: {_short(same[0])}" + (f", or {_short(same[1])}" if len(same) > 1 else ""))
+    texts += [f"{one.title}: that alone saves {_number(one.saves_cpu_s_per_s)} CPUs" for one in moves]
     return texts
+
+
+def _saves(item: Advice) -> float:
+    return item.saves_cpu_s_per_s.median if item.saves_cpu_s_per_s else 0.0
 
 
 def _short(item: Advice) -> str:
@@ -135,7 +150,7 @@ def _gain(result: Recommendation) -> tuple[str, list[str]]:
     row = _running(result)
     if not steps or row is None or row.host_cpu_s_per_s is None:
         return "Cost", [result.headline_cost]
-    item = max(steps, key=lambda one: one.saves_cpu_s_per_s.median if one.saves_cpu_s_per_s else 0.0)
+    item = max(steps, key=_saves)
     cpus = int(result.scenario["logical_cpus"])
     shown = _number(item.saves_cpu_s_per_s)
     if not rests_on_ceiling(result, item):
@@ -157,8 +172,8 @@ def _sure(result: Recommendation) -> list[str]:
 
 
 def _unsafe(result: Recommendation) -> list[str]:
-    """Where this kernel can lose a flush."""
-    where = [one.trigger_title for one in result.policy if one.strategy is None]
+    """Where this kernel can lose a flush; what nobody catalogued is a gap, and stands behind --full."""
+    where = [one.trigger_title for one in result.policy if one.strategy is None and one.gap is None]
     return [f"{result.kernel_version} can lose a flush at {' and '.join(where)}"] if where else []
 
 
@@ -232,7 +247,10 @@ def _median(row: CostRow) -> float:
 def _cells(result: Recommendation, row: CostRow) -> tuple[str, ...]:
     strategy = STRATEGIES[row.strategy]
     instruction = strategy.instruction.upper()
-    where = {"all_cpus": "on all CPUs", "mask": "on CPUs that ran it"}.get(strategy.scope, "over the range")
+    address = ADDRESSES.get(strategy.address_source or "", "").replace("(", "").replace(")", "")
+    where = {"all_cpus": "on all CPUs", "mask": "on CPUs that ran it"}.get(
+        strategy.scope, f"on{address}" if address else "over the range"
+    )
     cpus = {"all_cpus": "logical_cpus", "mask": "cpus_that_ran"}.get(strategy.scope)
     stops = int(result.scenario[cpus]) if cpus else 1
     today = row.strategy == result.costliest_strategy
@@ -240,7 +258,7 @@ def _cells(result: Recommendation, row: CostRow) -> tuple[str, ...]:
     lasts = once or row.event_time_s
     return (
         f"{instruction} {where}{' (today)' if today else ''}",
-        f"{stops} CPU{'s' if stops > 1 else ''}",
+        _several_of(stops, "CPU"),
         quantity(lasts.median, "s", 1) if lasts else "-",
         quantity(_median(row), "s", 1),
         _safe(row),
@@ -252,7 +270,7 @@ def _safe(row: CostRow) -> str:
     if row.state == "admissible":
         return {"nothing": "yes", "upgrade": "newer kernel", "patch": "with a patch"}.get(row.needs, "yes")
     if row.from_kernel:
-        return f"from {row.from_kernel.split('-')[0]} on"
+        return f"in {row.from_kernel.split('-')[0]}"
     return "no" if row.state == "inadmissible" else "open"
 
 

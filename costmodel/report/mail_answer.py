@@ -40,10 +40,15 @@ def chosen_rows(result: Alternatives) -> list[ModelRow]:
     """
     picked: list[ModelRow] = []
     for row in (result.rows[0], *(one for one in result.rows if one.asked), *result.rows):
-        seen = {(one.strategy, one.cpus) for one in picked}
-        if (row.strategy, row.cpus) not in seen and len(picked) < MOST_ROWS:
+        if all(_kind(one) != _kind(row) for one in picked) and len(picked) < MOST_ROWS:
             picked.append(row)
     return sorted(picked, key=result.rows.index)
+
+
+def _kind(row: ModelRow) -> tuple[str, int, str]:
+    """The same flush on as many CPUs, at about the same rate: kernels whose rates differ do not do the same."""
+    lost = "" if row.host_cpus_lost is None else significant(row.host_cpus_lost.median, 1)
+    return row.strategy, row.cpus, lost
 
 
 def _flush(row: ModelRow) -> str:
@@ -80,10 +85,16 @@ def _claim(result: Alternatives, never: str) -> str:
         why = f" {STRATEGIES[first.strategy].why}".rstrip()
         return f"Nothing is flushed for this guest at {result.trigger_title}, in {first.where}{why}."
     text = f"On {result.machine_title} one {_flush(first)} takes {cell(first.cpu_time_per_event_s)} of CPU time"
-    lost = first.host_cpus_lost
-    if lost is not None and lost.high > 0:
-        text += f"; {result.trigger_title} can cost one such guest {cell(lost)} of the {result.logical_cpus} CPUs"
+    worst = max((row for row in result.rows if not row.asked and row.guest == first.guest), key=_lost, default=first)
+    if _lost(worst) > 0:
+        kernel = "" if worst.where == first.where else f" ({worst.where})"
+        lost = f"{cell(worst.host_cpus_lost)} of the {result.logical_cpus} CPUs{kernel}"
+        text += f"; {result.trigger_title} can cost one such guest {lost}"
     return f"{text}."
+
+
+def _lost(row: ModelRow) -> float:
+    return row.host_cpus_lost.median if row.host_cpus_lost is not None else 0.0
 
 
 def _number(result: Alternatives, rows: Sequence[ModelRow], limit: RangeLimit | None) -> str:
@@ -142,7 +153,8 @@ def _table(result: Alternatives, rows: Sequence[ModelRow]) -> list[str]:
     """One line per flush, medians only: the intervals are in the sentences and behind --full."""
     ceiling = any(row.host_cpus_lost is not None and row.host_cpus_lost.at_most for row in rows)
     rated = any(map(_rated, rows))
-    cells = [HEAD if ceiling else HEAD_EXACT, *(_cells(row) for row in rows)]
+    several = len({row.guest for row in rows}) > 1
+    cells = [HEAD if ceiling else HEAD_EXACT, *(_cells(row, f"{row.guest}: " if several else "") for row in rows)]
     if not rated:
         cells = [line[:3] for line in cells]
     widths = widths_of(cells)
@@ -158,9 +170,10 @@ def _rated(row: ModelRow) -> bool:
     return row.host_cpus_lost is not None and row.host_cpus_lost.high > 0
 
 
-def _cells(row: ModelRow) -> tuple[str, ...]:
-    name = f"{_name(row)}, {row.where}"
-    name = _name(row) if len(name) > LONGEST_NAME or row.asked else name
+def _cells(row: ModelRow, guest: str) -> tuple[str, ...]:
+    name = f"{guest}{_name(row)}, {row.where}"
+    name = f"{guest}{_name(row)}" if len(name) > LONGEST_NAME or row.asked else name
+    name = name.replace(" over the range", "") if len(name) > LONGEST_NAME else name
     if row.cpu_time_per_event_s is None:
         return ascii_text(name), "unknown", "-", "-"
     lasts = quantity(row.latency_s.median, "s", 1) if row.latency_s else "-"

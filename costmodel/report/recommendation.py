@@ -249,7 +249,7 @@ def together_text(row: TogetherRow) -> str:
     some = row.least_host_cpu_s_per_s is not None and row.host_cpu_s_per_s.high > 0
     least = f", at least {cell(row.least_host_cpu_s_per_s)}" if some else ""
     who = "together" if row.guest == "all" else row.guest
-    return f"{row.vms} VMs, {who}: {cell(row.host_cpu_s_per_s)}{least} host CPUs"
+    return f"{row.vms} VM{'' if row.vms == 1 else 's'}, {who}: {cell(row.host_cpu_s_per_s)}{least} host CPUs"
 
 
 def rests_on_ceiling(result: Recommendation, item: Advice) -> bool:
