@@ -28,7 +28,7 @@ TRIGGERS = (
     ("munmap_or_discard", r"\bmunmap\b|MADV_DONTNEED|\bballoon(?:ing)?\b|free page reporting"),
     ("memslot_delete_or_move", r"\bmemslots? (?:deletion|removal|move)|unmapped from (?:KVM's )?memslots?"),
     ("unreg_region", r"\bUNREG_REGION\b|unregister(?:ing|ed)? (?:encrypted )?regions?"),
-    ("gmem_punch_hole", r"\bpunch\W?hole"),
+    ("gmem_punch_hole", r"\bpunch\W?hole|\bPAGE\.(?:REMOVE|WBINVD)\b|private pages? (?:is |are )?(?:removed|zapped)"),
     ("asid_recycle", r"\bASIDs? (?:recycl|reus)\w+|\bDF_FLUSH\b"),
 )
 """Events by the words of the list. `reclaim` names none: there it is any way in which a page leaves the guest."""

@@ -59,7 +59,8 @@ def _flush(row: ModelRow) -> str:
         return f"{row.instruction.upper()} on all {row.cpus} CPUs"
     if row.scope == "mask":
         return f"{row.instruction.upper()} on the {row.cpus} CPUs that ran it"
-    return STRATEGIES[row.strategy].title if row.scope not in ("range", "page") else _range(row.strategy)
+    by_name = row.scope not in ("range", "page") or row.instruction == "seamcall"
+    return STRATEGIES[row.strategy].title if by_name else _range(row.strategy)
 
 
 def _range(strategy: str) -> str:
