@@ -153,6 +153,7 @@ def sweep_command(
         options.print_json(_records(frame))
     elif out is None:
         _show(frame, list(axes))
+        click.echo(f"At {study.trigger.title}; medians and 90 % intervals over {draws} draws.")
 
 
 def _progress(text: str, end: str = "") -> None:
@@ -175,6 +176,7 @@ def _show(frame: pandas.DataFrame, axes: list[str]) -> None:
         "median",
         "low",
         "high",
+        "unit",
         "p_best",
         "cheapest",
         "against",

@@ -34,8 +34,9 @@ def written(path, *words):
 def test_rows_are_printed_with_their_axes():
     done = sweep("--over", "cpus=8,64", "--over", "range_bytes=4KiB:1MiB:3", "--strategy", "WBNOINVD_MASK")
     assert done.returncode == 0 and done.stderr == ""
-    head, *rows = done.stdout.splitlines()
+    head, *rows, at = done.stdout.splitlines()
     assert head.split()[:4] == ["cpus", "range_bytes", "strategy", "quantity"] and len(rows) == 18
+    assert at.startswith("At NUMA balancing scan; ") and "unit" in head.split()
 
 
 def test_files_of_every_format_hold_the_same_rows(tmp_path):
