@@ -61,7 +61,8 @@ def recommend_command(
 
     Says on one screen what to do now, what it gains, how sure that is, what one flush takes, and how to measure your
     own rate; with --full also each trigger, what would be worth patching, who waits, and the sources. Of a kernel that
-    may behave as one of several, each gets a short answer. CSV and Markdown have one row for each trigger.
+    may behave as one of several, it says what to do on each and how to tell them apart, with --full a short answer for
+    each. CSV and Markdown have one row for each trigger.
     """
     from costmodel.decision.recommend import recommend_by_kernel
 
@@ -71,14 +72,14 @@ def recommend_command(
     elif form != "text":
         rows = [row for one, answer in found.answers for row in _policy_rows(answer, one.why if found.several else "")]
         options.print_table(form, rows)
-    elif full or found.several:
+    elif full:
         from costmodel.report.recommendation import render_by_kernel
 
         click.echo(render_by_kernel(found), nl=False)
     else:
-        from costmodel.report.answer import screen
+        from costmodel.report.answer import screens
 
-        click.echo(screen(found.answers[0][1], options.paint), nl=False)
+        click.echo(screens(found, options.paint), nl=False)
     if not any(answer.applicable for _, answer in found.answers):
         click.get_current_context().exit(ExitCode.NOT_APPLICABLE)
 

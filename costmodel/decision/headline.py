@@ -9,13 +9,13 @@ import numpy
 
 from costmodel.cost.breakeven import LOSSES
 from costmodel.cost.draws import Case
-from costmodel.cost.event import NO_WBNOINVD, cpus_flushed, executed, title_on
+from costmodel.cost.event import NO_WBNOINVD, cpus_flushed, executed, leaves_rmp, title_on
 from costmodel.cost.scenario import RANGE_ASSUMED, Scenario
 from costmodel.cost.total import Total, distances, ranges_per_pass, stock, total
 from costmodel.decision.choice import Study
 from costmodel.decision.result import Advice
 from costmodel.errors import stated
-from costmodel.evidence.records import PAGE_BYTES
+from costmodel.evidence.records import PAGE_BYTES, Residency
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
 from costmodel.kvm import kernels
@@ -178,11 +178,25 @@ def cost_text(lead: Study | None, studies: Sequence[Study]) -> str:
         other = costliest_study(studies)
         if other is None or other.chosen is None:
             return "0 (no flush)"
-        return (
-            "0 (no flush); outside this workload the costliest flush is "
-            f"{title_on(other.chosen.strategy, other.scenario)}: {_flush_text(other, studies)}"
-        )
+        return f"0 (no flush) under this workload; outside it {_event_text(other, studies)}"
     return _flush_text(lead, studies)
+
+
+def _event_text(lead: Study, studies: Sequence[Study]) -> str:
+    """What one event of a trigger takes, and how much of that is RMPUPDATE, which is due whatever is flushed."""
+    cost = lead.cost(lead.picked.strategy)
+    done = title_on(lead.picked.strategy, lead.scenario)
+    if cost.refused or cost.never or cost.host_cpu_s_per_s is not None:
+        return f"{done} costs most: {_flush_text(lead, studies)}"
+    parts = [f"one {lead.trigger.title} takes {_spent(cost.priced.stolen_s)} of CPU time with {done}"]
+    if leaves_rmp(lead.trigger.id, lead.scenario) and not lead.cost("NO_FLUSH").refused:
+        parts.append(f"{_spent(lead.cost('NO_FLUSH').priced.stolen_s)} of it in RMPUPDATE")
+    return ", ".join([*parts, *(["EXTRAPOLATED"] if cost.extrapolated else [])])
+
+
+def _spent(time_s: numpy.ndarray) -> str:
+    low, middle, high = numpy.quantile(time_s, (0.05, 0.5, 0.95))
+    return interval(low, middle, high, "s")
 
 
 def _flush_text(lead: Study, studies: Sequence[Study]) -> str:
@@ -268,7 +282,7 @@ def confidence(lead: Study | None) -> str:
     if lead.basis == "forced":
         return "needs no numbers: the only safe strategy that this kernel offers here"
     if lead.basis == "dominated":
-        return "needs no numbers: it does a part of what every other safe strategy of this kernel does"
+        return "needs no numbers: it is a subset of every other safe flush of this kernel"
     entry = lead.entry()
     text = entry.p_best_note
     if entry.p_best is not None and lead.comparison is not None:
@@ -361,10 +375,11 @@ def _saturation(study: Study, strategy: str) -> str | None:
         )
         for share in LOSSES
     ]
-    who = f"{events_of(study)}, {strategy}"
+    who = f"{events_of(study)}, {title_on(strategy, study.scenario)}"
     tail = (
-        f"events that do not wait would saturate it at {interval(low, middle, high, '1')} per second; 1 % of the host "
-        f"is lost at {quantity(losses[0], '1')} per second, 10 % at {quantity(losses[1], '1')}"
+        f"at {interval(low, middle, high, '1')} per second of events that do not wait, one flush would follow the "
+        f"other without a pause; 1 % of the host is lost at {quantity(losses[0], '1')} per second, 10 % at "
+        f"{quantity(losses[1], '1')}"
     )
     if cost.closed:
         low, middle, high = _ends(cost.rate_per_s)
@@ -372,8 +387,8 @@ def _saturation(study: Study, strategy: str) -> str | None:
         low, middle, high = (100 * share for share in _ends(cost.in_progress_fraction))
         running = interval(low, middle, high, "1", 100.0)
         return (
-            f"{who}: each event waits for its flush, so that there are {mean} per "
-            f"second, with a flush running {running} % of the time; {tail}"
+            f"{who}: the thread behind the events waits for its own flush, so there are {mean} per second, and a flush "
+            f"runs {running} % of the time; {tail}"
         )
     return f"{who}: {tail}"
 
@@ -387,6 +402,14 @@ def open_rates(study: Study) -> list[str]:
     if STRATEGIES[study.chosen.strategy].instruction == "none":
         return []
     return [f"rate of {study.trigger.title}: nobody published one; see the break-even rates"]
+
+
+CACHED: dict[Residency, str] = {
+    "cold": "almost nothing of a range is in a cache",
+    "hot": "all of a range is in a cache",
+    "unknown": "anything from nothing to all of a range is in a cache",
+}
+"""What the residency of a load means for the lines of a range."""
 
 
 def assumptions(case: Scenario, studies: Sequence[Study]) -> list[str]:
@@ -420,7 +443,7 @@ def assumptions(case: Scenario, studies: Sequence[Study]) -> list[str]:
             lines.append(
                 f"{events_of(study)}: "
                 + (f"event fraction {load.event_fraction.value:g}, " if load.event_fraction else "")
-                + f"lines of a range are {load.residency} ({load.residency_reason})"
+                + f"assumed that {CACHED[load.residency]} ({load.residency_reason})"
             )
     assumed = [s.trigger.title for s in studies if s.chosen and s.chosen.flushes and case.range_note(s.trigger.id)]
     if assumed:

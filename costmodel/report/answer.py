@@ -1,18 +1,22 @@
 """The answer of `recommend` on one screen of a terminal: what to do, what it gains, how sure that is, what one flush
-takes, and how to learn one's own rate. At most 24 lines of at most 80 columns, 7-bit; `paint` may colour them.
+takes, and how to learn one's own rate; of a kernel that may behave as one of several, what to do on each and how to
+tell them apart. At most 24 lines of at most 80 columns, 7-bit; `paint` may colour them.
 """
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Sequence
 from typing import Literal
 
 from costmodel.decision.headline import CAUSES_COMMAND, COUNT_COMMAND
+from costmodel.decision.recommend import ByKernel
 from costmodel.decision.result import Advice, CostRow, Interval, Recommendation
 from costmodel.kvm.catalog import STRATEGIES, TRIGGERS
+from costmodel.kvm.kernels import LOOK, LOOKED
 from costmodel.numbers import ceiling, interval, quantity
-from costmodel.report.layout import ascii_text, widths_of
+from costmodel.report.layout import ascii_text, command_lines, widths_of
 from costmodel.report.mail_answer import ADDRESSES
 from costmodel.report.recommendation import rests_on_ceiling, together_text
 
@@ -24,6 +28,11 @@ Paint = Callable[[str, Role], str]
 HEAD = ("One flush", "stops", "for", "CPU time", "safe here")
 FEWEST_ROWS, MOST_ROWS = 1, 4
 LONGEST_NAME = 40
+LONGEST_REASON = 3
+"""Lines that say why a kernel may be several."""
+_ID = re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b|\b[a-z0-9]+(?:_[a-z0-9]+)+\b")
+_RELEASE = re.compile(r"v?\d+(?:\.\d+){1,2}(?:-rc\d*)?")
+"""A kernel that is called as kernel.org calls it."""
 SEVERAL_FLUSHES = 10.0
 """An event that takes this many times as long as one flush is several."""
 
@@ -48,9 +57,44 @@ def screen(result: Recommendation, paint: Paint = plain) -> str:
     return "\n".join([*lines, *above, "", *table, *([""] if table else []), *below]) + "\n"
 
 
-def _about(result: Recommendation) -> list[str]:
-    """Which guest, machine, load and kernel the answer is for."""
+def screens(found: ByKernel, paint: Paint = plain) -> str:
+    """The one answer on one screen; of a kernel that may behave as one of several, what to do on each."""
+    first = found.answers[0][1]
+    if not found.several:
+        return screen(first, paint)
+    about = _about(first, "")
+    why = textwrap.wrap(ascii_text(f"{found.why}."), SCREEN_COLUMNS, max_lines=LONGEST_REASON, placeholder=" ...")
+    look = [paint("To know which:", "label"), *command_lines(LOOK)]
+    look += textwrap.wrap(f"{LOOKED}.", SCREEN_COLUMNS, initial_indent="  ", subsequent_indent="  ")
+    names = " or ".join(one.kernel for one, _ in found.answers)
+    more = _labelled("More", [f"--full: more of each; --kernel {names}: all of one"], paint)
+    room = SCREEN_LINES - len(about) - len(why) - len(look) - len(more) - 4
+    each = _each(found, room // len(found.answers), paint)
+    return "\n".join([*about, "", *why, "", *each, "", *look, "", *more]) + "\n"
+
+
+def _each(found: ByKernel, most: int, paint: Paint) -> list[str]:
+    """What to do on each kernel in at most `most` lines; said once where two say the same."""
+    same: dict[str, list[str]] = {}
+    for one, answer in found.answers:
+        same.setdefault(answer.headline, []).append(one.kernel)
+    labels = {text: " or ".join(names) for text, names in same.items()}
+    width = max(map(len, labels.values())) + 2
+    lines = []
+    for text, label in labels.items():
+        room = SCREEN_COLUMNS - width
+        pieces = textwrap.wrap(ascii_text(text), room, max_lines=most, placeholder=" ...", break_on_hyphens=False)
+        lines += [paint(f"{'' if place else label:<{width}}", "label") + piece for place, piece in enumerate(pieces)]
+    return lines
+
+
+def _about(result: Recommendation, kernel: str | None = None) -> list[str]:
+    """Which guest, machine, load and kernel the answer is for; a kernel of another name with what it was taken as."""
     asked = result.scenario
+    if kernel is None:
+        named = _RELEASE.fullmatch(result.kernel_version) or result.kernel == result.kernel_version
+        kernel = f"kernel {result.kernel_version}" + ("" if named else f" (flushes as {result.kernel})")
+    vcpus = int(asked["vcpus"])
     ran = int(asked["cpus_that_ran"])
     parts = [
         result.guest_title,
@@ -59,9 +103,9 @@ def _about(result: Recommendation) -> list[str]:
         f"{'pinned ' if asked['pinned'] else ''}memory under {asked['vmm']}",
         f"ran on {ran} of {int(asked['logical_cpus'])} CPUs of {result.machine_title}",
         result.workload_title,
-        f"kernel {result.kernel_version}",
+        kernel,
     ]
-    return textwrap.wrap(ascii_text(", ".join(parts)), SCREEN_COLUMNS, break_on_hyphens=False)
+    return textwrap.wrap(ascii_text(", ".join(filter(None, parts))), SCREEN_COLUMNS, break_on_hyphens=False)
 
 
 def _several_of(count: int, name: str) -> str:
@@ -74,12 +118,20 @@ def _labelled(label: str, texts: Sequence[str], paint: Paint) -> list[str]:
         line
         for text in texts
         for line in textwrap.wrap(
-            ascii_text(text), SCREEN_COLUMNS - LABEL, subsequent_indent="  ", break_on_hyphens=False
+            ascii_text(_in_words(text)), SCREEN_COLUMNS - LABEL, subsequent_indent="  ", break_on_hyphens=False
         )
     ]
     if not pieces:
         return []
     return [paint(f"{label:<{LABEL}}", "label") + pieces[0], *(" " * LABEL + piece for piece in pieces[1:])]
+
+
+def _in_words(text: str) -> str:
+    """A sentence with the titles of strategies and triggers in place of their ids."""
+    return _ID.sub(
+        lambda found: next((known[found[0]].title for known in (STRATEGIES, TRIGGERS) if found[0] in known), found[0]),
+        text,
+    )
 
 
 def _steps(result: Recommendation) -> tuple[list[Advice], list[Advice]]:
@@ -172,9 +224,13 @@ def _sure(result: Recommendation) -> list[str]:
 
 
 def _unsafe(result: Recommendation) -> list[str]:
-    """Where this kernel can lose a flush; what nobody catalogued is a gap, and stands behind --full."""
-    where = [one.trigger_title for one in result.policy if one.strategy is None and one.gap is None]
-    return [f"{result.kernel_version} can lose a flush at {' and '.join(where)}"] if where else []
+    """Where this kernel can lose a flush, and where nobody wrote down what it does."""
+    loses = [one.trigger_title for one in result.policy if one.strategy is None and not one.gap]
+    unread = [one.trigger_title for one in result.policy if one.strategy is None and one.gap]
+    return [
+        *([f"{result.kernel_version} can lose a flush at {' and '.join(loses)}"] if loses else []),
+        *([f"what {result.kernel_version} does is not catalogued at {' and '.join(unread)}"] if unread else []),
+    ]
 
 
 def _running(result: Recommendation) -> CostRow | None:

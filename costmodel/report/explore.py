@@ -45,7 +45,7 @@ PINNINGS: dict[str, Pinning] = {
 }
 BASES = {
     "forced": "the only safe strategy that this kernel offers here",
-    "dominated": "it does a part of what every other safe strategy of this kernel does, so no number is needed",
+    "dominated": "it is a subset of every other safe flush of this kernel, so no number is needed",
     "cost": "numbers decide between the safe strategies",
     None: "what this kernel does here can lose a flush, or is not catalogued",
 }

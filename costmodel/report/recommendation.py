@@ -10,6 +10,7 @@ from costmodel.decision.advice import NEEDED
 from costmodel.decision.recommend import ByKernel
 from costmodel.decision.result import (
     Advice,
+    Basis,
     CostRow,
     Interval,
     Needs,
@@ -19,6 +20,7 @@ from costmodel.decision.result import (
     TogetherRow,
 )
 from costmodel.errors import stated
+from costmodel.kvm.catalog import PLACEMENTS
 from costmodel.kvm.kernels import LOOK, LOOKED
 from costmodel.numbers import ceiling, probability, quantity, shortened
 from costmodel.report import waits
@@ -67,7 +69,7 @@ def render(result: Recommendation) -> str:
             listed("ON ONE HOST", [together_text(row) for row in result.together]),
             _advice("DO NOW", result.do_now, result),
             _advice("WORTH PATCHING (not in this kernel)", result.worth_patching, result),
-            listed("SATURATION", result.saturation),
+            listed("HOW OFTEN IT CAN HAPPEN", result.saturation),
             listed("WHO WAITS, WHO PAYS (only what the flush adds)", waits.sentences(result)),
             listed("ASSUMPTIONS", result.assumptions),
             listed("WARNINGS", result.warnings),
@@ -162,8 +164,10 @@ def _policy(policy: Sequence[PolicyEntry]) -> list[str]:
     lines = ["POLICY"]
     for same in policies(policy):
         entry = same[0]
-        basis = f" ({entry.basis})" if entry.basis else ""
-        lines += wrap(f"{entry.strategy or entry.strategy_title}{basis}, hook {entry.placement}", "  ")
+        basis = f" ({BASES[entry.basis]})" if entry.basis else ""
+        name = f"{entry.strategy}: " if entry.strategy else ""
+        hook = PLACEMENTS[entry.placement].title
+        lines += wrap(f"{name}{entry.strategy_title}{basis}; hook {hook}", "  ", "    ")
         lines += wrap(f"at {', '.join(e.trigger for e in same)}", "      ", "         ")
         if entry.p_best is not None and entry.regret is not None:
             regret = quantity(entry.regret.expected_cpu_s_per_event, "s")
@@ -187,13 +191,19 @@ def _policy(policy: Sequence[PolicyEntry]) -> list[str]:
     return lines
 
 
+BASES: dict[Basis, str] = {
+    "forced": "the only safe choice",
+    "dominated": "no safe choice is cheaper",
+    "cost": "chosen by cost",
+}
+"""Why a strategy was chosen, in words."""
 NO_REGRET = "cheapest in every draw"
 STATE_MARKS = {"admissible": " ", "inadmissible": "-", "undecided": "?"}
 NEWER_MARK, PATCH_MARK = "+", "!"
 NEEDS = {"upgrade": "needs a newer kernel", "patch": "needs a kernel patch"}
 MARKS = (
-    "Before a strategy: - it can lose a flush here, ? a condition is open, + only a newer kernel does it here or has "
-    "what it needs, ! no kernel does it here: it needs a patch."
+    "'-' marks unsafe strategies, '?' those whose condition you must check, '+' what only a newer kernel does here, "
+    "'!' what needs a patch."
 )
 """The legend of the marks before a strategy."""
 COST_HEAD = ("   strategy", "per event", "CPU time/event", "CPUs lost")
@@ -311,6 +321,8 @@ def _advice(title: str, advice: Iterable[Advice], result: Recommendation) -> lis
         text = f"- {item.title}"
         if item.saves_cpu_s_per_s is not None:
             text += f": saves {effect(result, item, cell) if _saves(item) else 'nothing at the rates that are known'}"
+            if (least := least_gain(result, item)) is not None and least.high > 0:
+                text += f"; at least {cell(least)} with events at their slowest"
         text += f" [{item.status}]"
         lines += wrap(text, "  ", "    ")
         if item.caveat:

@@ -83,8 +83,8 @@ def _head(found: results.Replay) -> list[str]:
         "",
         *wrap(
             "Times are MODEL, median [90 % interval], on recorded events; * marks EXTRAPOLATED (a prior by rule went "
-            "in). Before a strategy: - it can lose a flush here, + only a newer kernel has what it needs, ? not "
-            "decidable from this trace or a condition is open."
+            "in). '-' marks unsafe strategies, '?' those whose condition you must check or that this trace cannot "
+            "tell, '+' what only a newer kernel has."
         ),
     ]
     return lines

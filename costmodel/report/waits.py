@@ -12,6 +12,8 @@ from costmodel.report import layout
 
 UNFELT_S = 1e-6
 """A wait of a page fault that stays below this is lost in the fault itself."""
+DETECTORS = {"L01": "the hard lock-up warning", "L04": "the CSD-lock warning, if CSD_LOCK_WAIT_DEBUG is on"}
+"""What a flush that keeps a CPU from answering sets off, by the row of its limit."""
 UNSEEN_S = 1e-9
 """Waits that stay below this are printed as such: no clock of the kernel shows them."""
 
@@ -155,25 +157,25 @@ def shares(bill: BillRow) -> list[str]:
     alone = [share for value, share in known if value.high < 1]
     texts = [f"one such VM already costs more than {alone[-1]} of the host"] if alone else []
     texts += [f"{cell(value)} such VMs cost {share} of the host" for value, share in known if value.high >= 1]
-    return [("at the ceiling of the rate " if most else "") + ", ".join(texts)] if texts else []
+    return [("with events at their fastest, " if most else "") + ", ".join(texts)] if texts else []
 
 
 def vms(value: Interval | None) -> str:
-    """The number of VMs; below one, that a single VM loses more."""
+    """The number of VMs; below one, that a single VM costs more."""
     if value is None:
         return "-"
-    return "one VM alone loses more" if value.high < 1 else cell(value)
+    return "one such VM already costs more" if value.high < 1 else cell(value)
 
 
 def limits(bill: BillRow) -> list[str]:
     """Which lock-up detectors flushes in line can trip, and how likely the host has CPUs enough for it."""
     return [
-        f"about {cell(reach.initiators)} queued flushes would trip the {quantity(reach.limit_s, 's')} limit (row "
-        f"{reach.id}); "
+        f"about {cell(reach.initiators)} queued flushes would trip "
+        f"{DETECTORS.get(reach.id, f'the limit of row {reach.id}')} (after {quantity(reach.limit_s, 's')}); this host has "
         + (
-            f"the host has CPUs enough to queue them in {100 * reach.reach_fraction:.2g} % of the draws"
+            f"the CPUs to queue so many with a chance of {100 * reach.reach_fraction:.2g} %"
             if reach.reach_fraction > 0
-            else "the host has too few CPUs to queue them"
+            else "too few CPUs to queue so many"
         )
         for reach in bill.limits
     ]

@@ -1,5 +1,7 @@
 """The sentence on top: what to do here and now."""
 
+import re
+
 import pytest
 
 from costmodel.cost.scenario import scenario
@@ -49,7 +51,8 @@ def test_that_a_guest_ends_for_an_hour_is_not_nothing(answer):
 def test_a_workload_without_an_event_of_the_guest_type_means_nothing_to_do(answer):
     result = answer("tdx", "xeon-8570-2s", workload="idle", kernel="newest")
     assert result.headline == "Nothing to do under this workload: none of its events flushes memory of this guest."
-    assert result.headline_cost.startswith("0 (no flush); outside this workload the costliest flush is CLFLUSHOPT")
+    assert result.headline_cost.startswith("0 (no flush) under this workload; outside it one ")
+    assert "of CPU time with CLFLUSHOPT" in result.headline_cost and "RMPUPDATE" not in result.headline_cost
 
 
 def test_a_rate_that_is_given_makes_an_event_of_the_workload(answer):
@@ -66,7 +69,12 @@ def test_a_rate_that_is_given_makes_an_event_of_the_workload(answer):
 def test_the_costliest_flush_outside_the_workload_is_still_told(answer):
     result = answer("sev-snp-gmem")
     assert result.costliest_trigger == "gmem_free_folio_teardown"
-    assert "outside this workload" in result.headline_cost
+    found = re.search(
+        r"outside it one guest_memfd page release takes (\S+) \[.*?\] s of CPU time with CLFLUSHOPT .*, "
+        r"(\S+) \[.*?\] s of it in RMPUPDATE",
+        result.headline_cost,
+    )
+    assert found and 0 < float(found[2]) < float(found[1])
     assert result.objectives and result.sensitivities
 
 
@@ -153,8 +161,24 @@ def test_a_loss_stands_beside_its_total_and_no_share_can_disagree(answer, kernel
 def test_sentences_are_those_of_an_engineer(answer):
     result = answer("sev", kernel="6.17", cpus_that_ran=8)
     shown = " ".join(render(result).split())
-    assert "each event waits for its flush, so that there are at most" in shown
+    assert "the thread behind the events waits for its own flush, so there are at most" in shown
     assert "page faults are practically not delayed" in shown and "cheapest in every draw" in shown
-    for odd in ("slows itself down", "regret 0", " 1/s", "flushes in line", "VMs that lose"):
+    for odd in (
+        "slows itself down",
+        "regret 0",
+        " 1/s",
+        "flushes in line",
+        "VMs that lose",
+        "(dominated)",
+        "saturate",
+        "outside this workload",
+    ):
         assert odd not in shown, odd
+    for said in (
+        "it is a subset of every other safe flush",
+        "(no safe choice is cheaper)",
+        "almost nothing of a range",
+    ):
+        assert said in shown, said
+    assert "'-' marks unsafe strategies, '?' those whose condition you must check" in shown
     assert "in progress at most" in shown and "stands still at most" in shown

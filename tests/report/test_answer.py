@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from costmodel.decision.recommend import recommend
-from costmodel.report.answer import SCREEN_COLUMNS, SCREEN_LINES, screen
+from costmodel.decision.recommend import recommend, recommend_by_kernel
+from costmodel.kvm.catalog import STRATEGIES, TRIGGERS
+from costmodel.report.answer import SCREEN_COLUMNS, SCREEN_LINES, screen, screens
 
 CASES = [
     ("sev", {}),
@@ -80,14 +81,44 @@ def test_what_leaves_no_cost_comes_first_and_an_upgrade_says_what_it_alone_saves
     assert re.search(r"Upgrade the host kernel to \S+ .*?: that alone saves 0\.\d+ \[", rest)
 
 
-def test_what_nobody_catalogued_is_not_called_a_lost_flush(answer):
-    result = answer("sev-snp-gmem")
-    assert any(one.strategy is None and one.gap for one in result.policy)
-    assert "Beware" not in screen(result)
-
-
 def test_a_whole_cache_flush_for_each_page_is_no_alternative(answer):
     rows = [
         line for line in screen(answer("sev-snp-gmem", "epyc-9654-2s")).splitlines() if line.startswith(("WB", "CL"))
     ]
     assert len(rows) == 1 and rows[0].startswith("CLFLUSHOPT")
+
+
+@pytest.mark.parametrize("kernel", ["6.8.0-strange", "6.8.0-45-generic", "5.4.0-odd"])
+def test_a_kernel_that_may_be_several_fits_the_screen_and_says_how_to_tell(kernel):
+    found = recommend_by_kernel("sev", "epyc-7763-2s", "autonuma-default", kernel)
+    text = screens(found)
+    lines = text.splitlines()
+    assert found.several and text.isascii()
+    assert len(lines) <= SCREEN_LINES and max(map(len, lines)) <= SCREEN_COLUMNS
+    flat = " ".join(text.split())
+    assert kernel in flat and "/proc/kallsyms" in flat and "--full" in flat
+    for one, answer in found.answers:
+        said = [line for line in lines if line.startswith(f"{one.kernel} ") or f" or {one.kernel} " in line[:40]]
+        assert said and answer.headline.split()[0] in said[0]
+
+
+def test_a_kernel_of_another_name_is_said_to_be_taken_as_one(answer):
+    built = recommend("sev", "epyc-7763-2s", kernel="5.14.0-503.11.1.el9_5.x86_64")
+    assert "5.14.0-503.11.1.el9_5.x86_64 (flushes as v6.11-v6.16)" in " ".join(screen(built).split())
+    assert "flushes as" not in screen(answer("sev", kernel="6.12.40"))
+
+
+@pytest.mark.parametrize(("guest", "asked"), CASES, ids=str)
+def test_no_id_stands_in_a_sentence(answer, guest, asked):
+    text = screen(answer(guest, **asked))
+    assert not [name for name in (*STRATEGIES, *TRIGGERS) if f" {name} " in f" {text} "]
+
+
+def test_one_vcpu_is_no_plural():
+    text = screen(recommend("sev", "epyc-7763-2s", kernel="6.17", vcpus=1))
+    assert ", 1 vCPU, " in " ".join(text.split())
+
+
+def test_what_is_not_catalogued_is_no_lost_flush(answer):
+    text = " ".join(screen(answer("sev-snp-gmem", workload="teardown")).split())
+    assert "not catalogued at access bit aging" in text and "can lose a flush" not in text

@@ -201,6 +201,13 @@ def test_the_sentences_say_what_the_kernel_does_and_what_the_lock_would_cost(old
     assert found[1].startswith("under mmu_lock instead")
 
 
+def test_a_limit_is_named_as_the_kernel_names_it(result):
+    found = " ".join(waits.sentences(result))
+    assert "queued flushes would trip the CSD-lock warning, if CSD_LOCK_WAIT_DEBUG is on (after 5.0 s)" in found
+    assert "would trip the hard lock-up warning (after 10 s)" in found
+    assert "draws" not in found and "row L" not in found
+
+
 def test_the_sentences_say_who_pays(result):
     bill = next(b for b in result.bills if b.strategy == result.costliest_strategy)
     found = " ".join(waits.sentences(result))
@@ -211,7 +218,7 @@ def test_the_sentences_say_who_pays(result):
             assert "one such VM already costs more than" in found
         else:
             assert f"{waits.cell(value)} such VMs cost {share} of the host" in found
-    assert "at the ceiling of the rate" in found and "loses more" not in found
+    assert "with events at their fastest" in found and "loses more" not in found
 
 
 def test_what_rests_on_a_ceiling_is_called_at_most(old):
