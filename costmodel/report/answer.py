@@ -94,7 +94,6 @@ def _about(result: Recommendation, kernel: str | None = None) -> list[str]:
     if kernel is None:
         named = _RELEASE.fullmatch(result.kernel_version) or result.kernel == result.kernel_version
         kernel = f"kernel {result.kernel_version}" + ("" if named else f" (flushes as {result.kernel})")
-    vcpus = int(asked["vcpus"])
     ran = int(asked["cpus_that_ran"])
     parts = [
         result.guest_title,
