@@ -52,8 +52,20 @@ def test_there_are_thirty_each_with_an_expectation_and_a_source_of_it():
 @pytest.mark.parametrize(
     ("number", "said", "unsaid"),
     [
-        (1, [r"WBINVD_ALL \(forced\), hook after_unlock", "autonuma_prot_none_scan", "munmap_or_discard"], []),
-        (2, [r"WBINVD_ALL \(forced\), hook after_srcu", r"6\.18\.\d+ or a later"], [r"WBNOINVD_MASK \("]),
+        (
+            1,
+            [
+                r"WBINVD_ALL: .*\(the only safe choice\); hook after unlock",
+                "autonuma_prot_none_scan",
+                "munmap_or_discard",
+            ],
+            [],
+        ),
+        (
+            2,
+            [r"WBINVD_ALL: .*\(the only safe choice\); hook after SRCU", r"6\.18\.\d+ or a later"],
+            [r"WBNOINVD_MASK: "],
+        ),
         (3, ["at most", "at least", "perf stat -e kvm:kvm_unmap_hva_range"], []),
         (4, ["QEMU switches mem-merge off", "keep KSM off", "at most"], []),
         (

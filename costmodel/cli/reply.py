@@ -78,7 +78,8 @@ def reply_command(
         if full:
             return answer(result)
         never, nothing = _never(found, given, result)
-        return short_answer(result, _limit(found, given, result), never, nothing)
+        limit, bound = _limit(found, given, result), _bound(given, result)
+        return short_answer(result, limit, never, nothing, bound=bound, yes_or_no=found.yes_or_no)
 
     result = reply(mail, numbers, patterns, send_ready=send_ready, below=below)
     click.echo(result.content, nl=False)
@@ -141,6 +142,19 @@ def _limit(found: Question, given: dict[str, Any], result: Alternatives) -> Rang
     numbers = {name: value for name, value in given.items() if name not in OF_THE_TABLE}
     asked = (given["guests"][0], given["machine"], given["workload"], result.trigger)
     return range_limit(load(), *asked, found.ranged, whole, found.range_bytes, **numbers)
+
+
+def _bound(given: dict[str, Any], result: Alternatives) -> str:
+    """What was measured of the whole of which the flush of the first row is a part, where the model has no number."""
+    from costmodel.cost.scenario import scenario
+    from costmodel.decision.sources import shutdowns
+    from costmodel.evidence.store import load
+
+    if result.rows[0].refused is None:
+        return ""
+    numbers = {name: value for name, value in given.items() if name not in OF_THE_TABLE}
+    asked = scenario(load(), given["guests"][0], given["machine"], given["workload"], **numbers)
+    return shutdowns(result.rows[0].strategy, result.trigger, asked, load())
 
 
 def _never(found: Question, given: dict[str, Any], result: Alternatives) -> tuple[str, list[str]]:

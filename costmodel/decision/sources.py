@@ -297,10 +297,7 @@ def bound(study: Study, evidence: Evidence) -> str:
     entry = STRATEGIES[study.chosen.strategy]
     if entry.contains:
         return _at_least(study, entry.contains)
-    shape = study.scenario.shape(study.trigger.id)
-    if entry.instruction == "seamcall" and shape is not None and shape.whole_vm:
-        return _shutdowns(study.scenario.resident_bytes, evidence)
-    return ""
+    return shutdowns(entry.id, study.trigger.id, study.scenario, evidence)
 
 
 def _at_least(study: Study, part: str) -> str:
@@ -318,14 +315,17 @@ def _at_least(study: Study, part: str) -> str:
     return f"at least {' and '.join(texts)} per event, which its part {part} takes{mark}"
 
 
-def _shutdowns(resident_bytes: float, evidence: Evidence) -> str:
+def shutdowns(strategy: str, trigger: str, case: Scenario, evidence: Evidence) -> str:
     """The measured shutdowns of the guest size next above, or of the largest: upper bounds of the write-back in
-    them.
+    them. Empty where the flush is none of the TDX module, or not of a whole guest.
     """
+    shape = case.shape(trigger)
+    if STRATEGIES[strategy].instruction != "seamcall" or shape is None or not shape.whole_vm:
+        return ""
     texts = []
     for name, how in SHUTDOWNS.items():
         rows = [row for row in evidence.measurements.values() if row.observable == name and row.range_bytes]
-        row = _next(rows, resident_bytes)
+        row = _next(rows, case.resident_bytes)
         texts.append(f"{quantity(row.si, 's')} {how} (row {row.id})")
     size = quantity(stated(row.range_bytes, f"guest size of row {row.id}"), "B")
     return f"whole shutdowns of a guest of {size}, of which the write-back is a part, took {' and '.join(texts)}"

@@ -49,19 +49,30 @@ OTHER_ADDRESS = (
     ("CLFLUSHOPT_DM_PINNED", re.compile(r"\bpinned\b|REG_REGION", re.IGNORECASE)),
 )
 """Through which address a range flush reaches the lines, where the mail says so; else the user's."""
+YES_OR_NO = re.compile(
+    r"(?:^|[.!?:;,]\s+)(?:and |so |but )?(?:is|are|does|do|did|can|could|would|will|should)\b(?:[^.?!]|\.(?=\S))*\?",
+    re.IGNORECASE,
+)
+FOR_IT = re.compile(
+    r"\b(?:worth|better|faster|cheaper|quicker|less|sav(?:e|ing)|help|pay|win|benefi\w+|sense)\b", re.IGNORECASE
+)
+"""A question to be answered by yes or no is one that begins with its verb; it is for the flush that it asks about where
+it speaks well of it.
+"""
 SIZE = re.compile(r"\b(\d{1,6}(?:\.\d{1,3})?\s?[KMG]i?B?)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Question:
-    """Ids in the order in which the answer gives them; `words` are the pairs of what was read and what it was taken
-    for.
+    """Ids in the order in which the answer gives them; `yes_or_no` where the lines ask whether the flush is worth it;
+    `words` are the pairs of what was read and what it was taken for.
     """
 
     guests: tuple[str, ...] = ()
     triggers: tuple[str, ...] = ()
     strategies: tuple[str, ...] = ()
     range_bytes: float | None = None
+    yes_or_no: bool = False
     words: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -82,7 +93,8 @@ def question(quoted: Sequence[str], subject: str = "") -> Question:
         triggers = [ENDS.get(guests[0], END_OF_OTHERS)]
         words.append((end[0], triggers[0]))
     strategies = _strategies(text, guests, words)
-    return Question(tuple(guests), tuple(triggers), tuple(strategies), _range(text, words), tuple(words))
+    for_it = any(FOR_IT.search(asked[0]) for asked in YES_OR_NO.finditer(text))
+    return Question(tuple(guests), tuple(triggers), tuple(strategies), _range(text, words), for_it, tuple(words))
 
 
 def _named(table: Iterable[tuple[str, str]], text: str, words: list[tuple[str, str]], flags: int = 0) -> list[str]:

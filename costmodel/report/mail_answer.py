@@ -4,6 +4,7 @@ caveat and the command that gives it again; at most 30 lines of 72 columns.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from costmodel.decision.ranges import RangeLimit
@@ -15,23 +16,33 @@ from costmodel.report.layout import ascii_text, cell, command_lines, widths_of, 
 MOST_LINES, MOST_ROWS = 30, 5
 LONGEST_NAME = 38
 """Columns of a row's name: with the numbers beside it a line has at most WIDTH."""
+_ROWS = re.compile(r" \(rows? [^)]*\)")
+"""Where a sentence names rows of the data: a mail does not."""
 
 
 def short_answer(
-    result: Alternatives, limit: RangeLimit | None = None, never: str = "", nothing: Sequence[str] = ()
+    result: Alternatives,
+    limit: RangeLimit | None = None,
+    never: str = "",
+    nothing: Sequence[str] = (),
+    *,
+    bound: str = "",
+    yes_or_no: bool = False,
 ) -> list[str]:
-    """The part below the quote. `limit` compares a range flush that was asked about, `never` says why the event cannot
-    happen, `nothing` names other events of the quote that cannot happen either.
+    """The part below the quote. `limit` compares a range flush that was asked about, with Yes or No before where
+    `yes_or_no`; `never` says why the event cannot happen, `nothing` names other events of the quote that cannot happen
+    either, `bound` is what is known where the model gives no number.
     """
     rows = chosen_rows(result)
-    said = (_claim(result, never), _number(result, rows, limit), _catch(result, rows, limit), _besides(nothing))
+    number = _number(result, rows, limit, yes_or_no=yes_or_no)
+    said = (_claim(result, never, bound), number, _catch(result, rows, limit), _besides(nothing))
     parts = [
         wrap(" ".join(filter(None, said))),
         _table(result, rows),
         wrap(_caveat(result, rows)),
         _again(result),
     ]
-    return [line for part in parts for line in (*part, "")][:-1]
+    return [line for part in parts if part for line in (*part, "")][:-1]
 
 
 def chosen_rows(result: Alternatives) -> list[ModelRow]:
@@ -71,7 +82,7 @@ def _range(strategy: str) -> str:
 ADDRESSES = {"user_va": " (user address)", "spte": " (SPTE)", "pinned": " (pinned pages)", "gmem": " (guest_memfd)"}
 
 
-def _claim(result: Alternatives, never: str) -> str:
+def _claim(result: Alternatives, never: str, bound: str) -> str:
     """What one flush costs, and what its events can take of the host."""
     first = next((row for row in result.rows if row.cpu_time_per_event_s and row.instruction != "none"), result.rows[0])
     if never:
@@ -81,7 +92,9 @@ def _claim(result: Alternatives, never: str) -> str:
         known = first.instruction != "none" and first.cpu_time_per_event_s is not None
         return f"{result.trigger_title} cannot happen to this guest: {never}.{flush if known else ''}"
     if first.cpu_time_per_event_s is None:
-        return f"The model gives no number for {_flush(first)}: {first.refused}."
+        why = _ROWS.sub("", str(first.refused))
+        measured = f" Measured: {_ROWS.sub('', bound)}." if bound else ""
+        return f"The model gives no number for {_flush(first)}: {why}.{measured}"
     if first.instruction == "none":
         why = f" {STRATEGIES[first.strategy].why}".rstrip()
         return f"Nothing is flushed for this guest at {result.trigger_title}, in {first.where}{why}."
@@ -98,19 +111,21 @@ def _lost(row: ModelRow) -> float:
     return row.host_cpus_lost.median if row.host_cpus_lost is not None else 0.0
 
 
-def _number(result: Alternatives, rows: Sequence[ModelRow], limit: RangeLimit | None) -> str:
+def _number(result: Alternatives, rows: Sequence[ModelRow], limit: RangeLimit | None, *, yes_or_no: bool) -> str:
     """The break-even of the range flush that was asked about, else the flush that takes least."""
     if limit is not None:
         ranged, whole = STRATEGIES[limit.ranged].instruction.upper(), STRATEGIES[limit.whole].instruction.upper()
         size = quantity(limit.size_bytes, "B", 2)
         upto = "any length" if limit.beyond else f"up to {_bytes(limit.limit_bytes)}"
-        return (
-            f"Yes: {ranged} over the range takes less CPU time than {whole} for ranges of {upto}; at {size} it takes "
+        shorter = limit.size_bytes <= limit.limit_bytes.median
+        text = (
+            f"{ranged} over the range takes less CPU time than {whole} for ranges of {upto}; at {size} it takes "
             f"{cell(limit.ranged_s)} on one CPU instead of {cell(limit.whole_s)}."
-            if limit.size_bytes <= limit.limit_bytes.median
-            else f"No: at {size} {ranged} over the range takes {cell(limit.ranged_s)}, more than the "
-            f"{cell(limit.whole_s)} of {whole}; it takes less for ranges of {upto}."
+            if shorter
+            else f"{ranged} over {size} takes {cell(limit.ranged_s)}, more than the {cell(limit.whole_s)} of {whole}; it "
+            f"takes less for ranges of {upto}."
         )
+        return f"{'Yes' if shorter else 'No'}: {text}" if yes_or_no else text
     less = [row for row in rows if _factor(row) > 1]
     if not less:
         return ""
@@ -131,14 +146,23 @@ def _factor(row: ModelRow) -> float:
 def _catch(result: Alternatives, rows: Sequence[ModelRow], limit: RangeLimit | None) -> str:
     """What speaks against the flush that is cheaper, or what it takes to have it."""
     if limit is not None and limit.state == "inadmissible":
-        return f"But it can lose a flush: {limit.reason}."
+        return f"But it can lose a flush: {_one_sentence(limit.reason)}."
     unsafe = next((row for row in rows if row.state == "inadmissible" and row.instruction != "none"), None)
     if unsafe is not None:
         it = "It" if unsafe is max(rows, key=_factor) else _flush(unsafe)
-        return f"{it} can lose a flush, though: {unsafe.note}."
+        return f"{it} can lose a flush, though: {_one_sentence(unsafe.note)}."
     if any(row.scope == "mask" and row.pinned for row in rows):
         return "The mask of CPUs that ran the guest only grows, so that only vCPUs pinned from the start keep it small."
     return ""
+
+
+def _one_sentence(text: str) -> str:
+    """Of a note of several clauses the one that tells why: not where it stands on the list."""
+    clauses = text.split("; ")
+    return next((clause for clause in clauses if not _STANDS.search(clause)), clauses[0])
+
+
+_STANDS = re.compile(r"\b(?:planned|proposed|posted|RFC|merged|rejected)\b")
 
 
 def _besides(nothing: Sequence[str]) -> str:
@@ -151,7 +175,11 @@ HEAD_EXACT = ("", "CPU time", "stops", "CPUs lost")
 
 
 def _table(result: Alternatives, rows: Sequence[ModelRow]) -> list[str]:
-    """One line per flush, medians only: the intervals are in the sentences and behind --full."""
+    """One line per flush, medians only: the intervals are in the sentences and behind --full. None where no number is
+    known.
+    """
+    if all(row.cpu_time_per_event_s is None for row in rows):
+        return []
     ceiling = any(row.host_cpus_lost is not None and row.host_cpus_lost.at_most for row in rows)
     rated = any(map(_rated, rows))
     several = len({row.guest for row in rows}) > 1
@@ -202,6 +230,8 @@ UNSAFE = {"inadmissible": " (unsafe)", "undecided": " (open)"}
 def _caveat(result: Alternatives, rows: Sequence[ModelRow]) -> str:
     """What the numbers are and how far they can be off."""
     known = [row.cpu_time_per_event_s for row in rows if row.cpu_time_per_event_s and row.cpu_time_per_event_s.high > 0]
+    if all(row.cpu_time_per_event_s is None for row in rows):
+        return "--full says what else is known."
     if not known:
         return "Modelled; --full says what it rests on."
     text = "Modelled, medians; brackets are 90 % intervals, --full has all of them."

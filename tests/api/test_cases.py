@@ -310,7 +310,7 @@ def test_results_pickle_copy_and_compare(sev, make):
         (lambda: cm.formulas.range_flush(lines=3), BadInput, "range_start_s"),
         (lambda: cm.logspace("4 KiB", "1 KiB"), BadInput, "start"),
         (lambda: cm.logspace("4 cows", "1 GiB"), BadInput, "KiB"),
-        (lambda: cm.recommend("sev", "epyc-7763-2s").section("cost"), UnknownName, "costs"),
+        (lambda: cm.recommend("sev", "epyc-7763-2s").section("chang"), UnknownName, "change"),
         (lambda: cm.parameters("epyc-7763"), UnknownName, "epyc-7763-2s"),
         (lambda: cm.host("nowhere"), UnknownName, "nowhere"),
         (lambda: cm.host("epyc-genoa-4cpu-vm").line_times("WBINVD"), UnknownName, "CLFLUSH"),

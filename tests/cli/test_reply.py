@@ -3,6 +3,7 @@
 import email
 import email.policy
 import os
+import re
 from base64 import b64encode
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from costmodel.cli import cli
+from costmodel.decision.recommend import recommend
 from costmodel.errors import CostModelError
 from tests.mail.conftest import FIXTURES, SAID, UPDATE, masked
 
@@ -130,6 +132,28 @@ def test_a_range_flush_up_to_a_size_gets_its_break_even(tmp_path):
     text = " ".join(asked(tmp_path, "Is it worth to use CLFLUSHOPT up to 2 MiB?").stdout.split())
     assert "Yes: CLFLUSHOPT over the range takes less CPU time than WBINVD for ranges of up to" in text
     assert "at 2.0 MiB it takes" in text and "But it can lose a flush" in text
+
+
+def test_what_was_not_asked_is_not_answered_with_yes(tmp_path):
+    text = " ".join(asked(tmp_path, "CLFLUSHOPT up to 2 MiB hurts.").stdout.split())
+    assert "CLFLUSHOPT over the range takes less CPU time than WBINVD for ranges of up to" in text
+    assert "Yes:" not in text and "No:" not in text
+
+
+def test_the_shutdown_of_a_tdx_guest_gets_the_times_that_recommend_prints():
+    mail = THREADS / "tdx-shutdown-time.eml"
+    said = " ".join(invoked(str(mail), "--machine", "xeon-8570-2s", "--quote", ".").stdout.split())
+    told = recommend("tdx", "xeon-8570-2s", "teardown", "newest")
+    gap = next(text.partition(": ")[2] for text in told.gaps if text.startswith("KeyID release: "))
+    assert "Measured: " + re.sub(r" \(row [^)]*\)", "", gap) in said
+    assert "S06" not in said and "unknown" not in said
+
+
+def test_a_long_note_is_one_sentence():
+    mail = THREADS / "snp-autonuma-clflushopt.eml"
+    said = " ".join(invoked(str(mail), "--machine", "epyc-7763-2s", "--quote", "CLFLUSHOPT").stdout.split())
+    assert "It can lose a flush, though: CLFLUSH reaches tagged lines only with SME_COHERENT" in said
+    assert "planned on the list" not in said
 
 
 def test_a_mail_about_ksm_gets_the_figures_of_ksm(tmp_path):

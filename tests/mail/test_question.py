@@ -56,6 +56,21 @@ def test_other_words(words, wanted):
     assert {name: getattr(found, name) for name in wanted} == wanted
 
 
+@pytest.mark.parametrize(
+    ("words", "asks"),
+    [
+        ("Is it worth to use CLFLUSHOPT up to 2 MiB?", True),
+        ("For 1.5 MiB, would CLFLUSHOPT be cheaper?", True),
+        ("CLFLUSHOPT up to 2 MiB is slow.", False),
+        ("How long does CLFLUSHOPT of 2 MiB take?", False),
+        ("Is CLFLUSHOPT of 2 MiB slower than WBINVD?", False),
+        ("It is worth it. How long does it take?", False),
+    ],
+)
+def test_yes_or_no_is_for_what_was_asked_so(words, asks):
+    assert question([f"> {words}"]).yes_or_no is asks
+
+
 def test_what_is_named_says_by_which_words():
     found = question(["> the SEV hook, via AutoNUMA"])
     assert ("AutoNUMA", "autonuma_prot_none_scan") in found.words and ("SEV", "sev") in found.words
