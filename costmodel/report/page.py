@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup, escape
 
-from costmodel.calibration.calibrate import parameters_of
+from costmodel.calibration.calibrate import fits_of, parameters_of
 from costmodel.decision.headline import CAUSES_COMMAND, COUNT_COMMAND
 from costmodel.decision.result import Advice, Interval, Recommendation, UpstreamRow
 from costmodel.decision.views import view as view_of
 from costmodel.decision.views import worth_drawing
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import PLACEMENTS, TRIGGERS
-from costmodel.numbers import probability, quantity
+from costmodel.numbers import probability, quantity, significant
 from costmodel.plain import UNSEEN
 from costmodel.report import layout, plots, recommendation, series, waits
 from costmodel.report.links import linked
@@ -111,6 +111,7 @@ def _environment():
     environment.filters["short"] = waits.cell
     environment.filters["quantity"] = quantity
     environment.filters["event"] = lambda trigger: TRIGGERS[trigger].title
+    environment.filters["significant"] = significant
     environment.filters["hook"] = lambda placement: PLACEMENTS[placement].title
     environment.filters["commands"] = commands
     environment.filters["coded"] = coded
@@ -200,7 +201,7 @@ def change(result: Recommendation) -> str:
 
 def evidence(result: Recommendation) -> str:
     """Part 4, folded: what may be used and why, how sure that is, what kernels do, formulas, sources."""
-    parts = [admissibility(result), upstream(result), uncertainty(result), provenance(result), formulas()]
+    parts = [admissibility(result), upstream(result), uncertainty(result), fits(), provenance(result), formulas()]
     return fragment("evidence", parts=[Markup(part) for part in parts])
 
 
@@ -315,6 +316,11 @@ def upstream(result: Recommendation) -> str:
     for row in result.upstream:
         read_in[row.locator][row.trigger] = None
     return fragment("upstream", kernels=kernels, history=history(result.upstream, kernels), read_in=read_in)
+
+
+def fits() -> str:
+    """What the calibration fitted to which rows, how well, and what it makes of rows that it has not seen."""
+    return fragment("fits", fits=fits_of(load()))
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from costmodel.calibration.calibrate import parameters_of
+from costmodel.calibration.calibrate import fits_of, parameters_of
 from costmodel.decision.headline import COUNT_COMMAND
 from costmodel.decision.views import worth_drawing
 from costmodel.evidence.store import load
@@ -360,3 +360,17 @@ def test_commands_in_a_sentence_are_code(answer):
     [rate] = [e for e in shown.all("code") if e.text.startswith("perf stat")]
     assert rate.text == COUNT_COMMAND
     assert "`" not in " ".join(e.text for e in shown.all("li", "p"))
+
+
+def test_every_fit_is_told_with_residual_and_held_out_error(read):
+    [section] = [e for e in read.all("section") if e.get("id") == "fits"]
+    records = fits_of(load())
+    assert len(records) > 3
+    for entry in records:
+        for told in (entry["fit"], entry["held_out"], f"{100 * entry['rms_log_residual']:.1f} %"):
+            assert told in section.text
+
+
+def test_paper_says_where_the_formulas_are(read):
+    [line] = [e for e in read.all("p") if "printed" in (e.get("class") or "").split()]
+    assert "costmodel formula" in line.text
