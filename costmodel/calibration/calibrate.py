@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
-from typing import cast
+from typing import Any, cast
 
 import numpy
 
@@ -275,6 +275,14 @@ def fits(calibration: Calibration) -> list[dict[str, object]]:
         )
         records.append(_record(name, anchor.result, "three rows, three parameters: nothing can be held out"))
     return records
+
+
+@lru_cache(maxsize=4)
+def fits_of(evidence: Evidence) -> tuple[dict[str, Any], ...]:
+    """The records of `fits`, from the user's cache where the same data were fitted before."""
+    key = cache.key_of([evidence.data_hash], ["evidence", "formulas", "calibration"])
+    stored = cache.recall("fits", key, lambda: json.dumps(fits(Calibration(evidence))).encode())
+    return tuple(json.loads(stored))
 
 
 def host_broadcast(profile: Profile) -> dict[str, object] | None:

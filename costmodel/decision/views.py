@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -12,13 +12,15 @@ from costmodel.cost.axes import AXES
 from costmodel.cost.draws import Case, medians
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.sweep import Curves, HeatMap, sweep, winner_map
-from costmodel.decision.result import COUNT_OF, RATE_OF, SECONDS_OF, Recommendation, State
+from costmodel.decision.result import COUNT_OF, RATE_OF, SECONDS_OF, CostRow, Recommendation, State
 from costmodel.evidence.records import PAGE_BYTES
 from costmodel.evidence.store import Evidence, load
 from costmodel.kvm.catalog import STRATEGIES
 from costmodel.kvm.setup import CHOICES
 
 DRAWN = 6
+SEVERAL_FLUSHES = 10.0
+"""An event that takes this many times as long as one flush is several."""
 PROPERTIES = ("vmm", *CHOICES)
 
 
@@ -54,6 +56,21 @@ class View:
         return winner_map(Case(self.trigger, self.scenario, medians(self.parameters)), self.choices)
 
 
+def is_repeated(row: CostRow) -> bool:
+    """Whether an event takes a whole-cache flush many times over, as for each page that is freed: nobody would do that,
+    and its sum stands beside nothing that it can be compared with.
+    """
+    event, once = row.event_time_s, row.irq_off_s if STRATEGIES[row.strategy].whole_cache else None
+    return once is not None and event is not None and event.median >= SEVERAL_FLUSHES * once.median
+
+
+def worth_drawing(rows: Sequence[CostRow], chosen: str | None) -> list[CostRow]:
+    """`rows` of one trigger without the whole-cache flushes that an event takes many times over, unless the kernel has
+    `chosen` one or there is nothing else.
+    """
+    return [row for row in rows if row.strategy == chosen or not is_repeated(row)] or list(rows)
+
+
 def view(result: Recommendation, evidence: Evidence | None = None) -> View | None:
     """The view at the costliest trigger, or None where nothing flushes there."""
     if not result.applicable or result.costliest_trigger is None:
@@ -79,6 +96,7 @@ def view(result: Recommendation, evidence: Evidence | None = None) -> View | Non
         for r in result.costs
         if r.trigger == result.costliest_trigger and r.refused is None and STRATEGIES[r.strategy].instruction != "none"
     ]
+    rows = worth_drawing(rows, result.costliest_strategy)
     rows.sort(key=lambda r: (r.strategy != result.costliest_strategy, r.state != "admissible"))
     states = {r.strategy: r.state for r in rows[:DRAWN]}
     return View(case, parameters_of(evidence, result.machine), result.costliest_trigger, states) if states else None

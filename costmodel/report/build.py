@@ -22,7 +22,7 @@ from costmodel.cluster import map_in_order
 from costmodel.cost.scenario import MOST_VCPUS, check_dma
 from costmodel.decision.recommend import recommend
 from costmodel.decision.result import Recommendation
-from costmodel.decision.views import view
+from costmodel.decision.views import view, worth_drawing
 from costmodel.errors import BadInput, CostModelError, UnknownName
 from costmodel.evidence import machine_input
 from costmodel.evidence.paths import notebooks_dir
@@ -206,10 +206,11 @@ def make_writable(out: Path) -> None:
 
 def _plots(name: str, result: Recommendation) -> dict[str, str]:
     rows = [row for row in result.costs if row.trigger == result.costliest_trigger]
-    drawn = {f"svg/{name}-cost.svg": plots.cost_figure(rows, result.costliest_strategy)}
+    own = result.costliest_strategy
+    drawn = {f"svg/{name}-cost.svg": plots.cost_figure(worth_drawing(rows, own), own)}
     seen = view(result)
     if seen is not None:
-        drawn[f"svg/{name}-break-even.svg"] = plots.curves_figure(seen.sweeps(), seen.states, result.costliest_strategy)
+        drawn[f"svg/{name}-break-even.svg"] = plots.curves_figure(seen.sweeps(), seen.states, own)
     return {path: svg for path, svg in drawn.items() if svg}
 
 

@@ -343,7 +343,7 @@ class Explorer:
                 self._offer(self.trigger, [("the costliest flush", OWN), *named])
             found = answer(self.asked)
             self._offer_numbers(found)
-            self.told.value = page.scoped(_told(found))
+            self.told.value = page.scoped(told(found))
             self.drawn.value = self._curves(found)
         finally:
             self.busy.value = ""
@@ -391,7 +391,8 @@ def _size(size_bytes: float) -> str:
     return drawing.tick(size_bytes, "B") if size_bytes % 1024 == 0 else quantity(size_bytes, "B", 3)
 
 
-def _told(found: Answer | None) -> str:
+def told(found: Answer | None) -> str:
+    """What the explorer says of `found`, as HTML."""
     if found is None:
         return page.fragment("nothing", text="No trigger of this guest type needs a flush.")
     own = found.study.chosen.strategy if found.study.chosen else None

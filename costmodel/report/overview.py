@@ -67,6 +67,28 @@ def sentences(matrix: Matrix) -> list[str]:
     return [f"{', '.join(titles)}: {what}." for what, titles in told.items()]
 
 
+def alike(matrix: Matrix) -> dict[str, list[str]]:
+    """Guest types of which the overview shows the same on every machine, together under their titles."""
+    shown: dict[str, list[object]] = {}
+    for (guest, machine), result in matrix.items():
+        entry = _cell(result)
+        told = [entry[name] for name in ("strategy", "cost", "confidence")] if result.applicable else None
+        shown.setdefault(guest, []).append((machine, told))
+    same: dict[str, list[str]] = {}
+    for guest, cells in shown.items():
+        same.setdefault(repr(cells), []).append(guest)
+    return {", ".join(GUESTS[guest].title for guest in guests): guests for guests in same.values()}
+
+
+def _impossible(matrix: Matrix) -> dict[str, dict[str, list[str]]]:
+    """Why a guest type cannot run, and the machines by guest type where this is so."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for (guest, machine), result in matrix.items():
+        if not result.applicable:
+            found.setdefault(str(result.not_applicable_reason), {}).setdefault(guest, []).append(machine)
+    return found
+
+
 def distinct_policies(matrix: Matrix) -> int:
     """Number of distinct (strategy, basis at every trigger) in the matrix."""
     return len({tuple((e.trigger, e.strategy, e.basis) for e in r.policy) for r in matrix.values() if r.applicable})
@@ -107,7 +129,9 @@ def html(matrix: Matrix, pages: Mapping[tuple[str, str], str]) -> str:
     any_one = next(iter(matrix.values()))
     body = fragment(
         "index",
-        guests=list(GUESTS.values()),
+        groups=alike(matrix),
+        titles={guest.id: guest.title for guest in GUESTS.values()},
+        impossible=_impossible(matrix),
         machines=list(evidence.machines.values()),
         cells={key: _cell(result) for key, result in matrix.items()},
         pages=pages,

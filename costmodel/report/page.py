@@ -14,9 +14,14 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup, escape
 
+from costmodel.calibration.calibrate import fits_of, parameters_of
+from costmodel.decision.headline import CAUSES_COMMAND, COUNT_COMMAND
 from costmodel.decision.result import Advice, Interval, Recommendation, UpstreamRow
 from costmodel.decision.views import view as view_of
-from costmodel.numbers import probability, quantity
+from costmodel.decision.views import worth_drawing
+from costmodel.evidence.store import load
+from costmodel.kvm.catalog import PLACEMENTS, TRIGGERS
+from costmodel.numbers import probability, quantity, significant
 from costmodel.plain import UNSEEN
 from costmodel.report import layout, plots, recommendation, series, waits
 from costmodel.report.links import linked
@@ -24,6 +29,8 @@ from costmodel.report.links import linked
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 """What a browser may do on our pages: inline style and images that the page itself holds; no script, nothing loaded."""
 HEADING = re.compile(r'<h2 id="([^"]+)">(.*?)</h2>', re.DOTALL)
+COMMAND = re.compile(r"`([^`]+)`")
+NAME = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")
 INTERVAL = re.compile(r"[\d.]+ \[[\d.]+, [\d.]+\]\*?(?: (?:[num]?s|[KMGT]?i?B|1/s)\b\*?)?")
 """An interval as the pages write it, which no line breaks."""
 
@@ -103,7 +110,22 @@ def _environment():
     environment.filters["linked"] = linked
     environment.filters["short"] = waits.cell
     environment.filters["quantity"] = quantity
+    environment.filters["event"] = lambda trigger: TRIGGERS[trigger].title
+    environment.filters["significant"] = significant
+    environment.filters["hook"] = lambda placement: PLACEMENTS[placement].title
+    environment.filters["commands"] = commands
+    environment.filters["coded"] = coded
     return environment
+
+
+def commands(text: str) -> Markup:
+    """A sentence in which what stands between backticks is code."""
+    return Markup(COMMAND.sub(r"<code>\g<1></code>", str(escape(_printable(text)))))
+
+
+def coded(text: str) -> Markup:
+    """A sentence in which the names of parameters are code."""
+    return Markup(NAME.sub(r"<code>\g<0></code>", str(escape(_printable(text)))))
 
 
 def cell(value: Interval | None) -> str:
@@ -124,6 +146,7 @@ def data(title: str, csv: str) -> Markup:
 def answer(result: Recommendation) -> str:
     """Part 1, the first screen: what to do, what it gains, how sure it is, and one picture."""
     rows = [row for row in result.costs if row.trigger == result.costliest_trigger]
+    drawn = worth_drawing(rows, result.costliest_strategy)
     here = [item for item in result.do_now if item.kind == "kernel"]
     best = next((item for item in result.do_now if item.kind != "kernel" and item.saves_cpu_s_per_s), None)
     return fragment(
@@ -134,10 +157,18 @@ def answer(result: Recommendation) -> str:
         best=best if best and best.saves_cpu_s_per_s and best.saves_cpu_s_per_s.high > 0 else None,
         floor=recommendation.least_gain(result, best) if best else None,
         effect=lambda item: recommendation.effect(result, item, cell),
-        plot=Markup(plots.cost_figure(rows, result.costliest_strategy)),
-        data=data("CPU time of one flush by strategy", series.costs(rows)),
+        plot=Markup(plots.cost_figure(drawn, result.costliest_strategy)),
+        data=data("CPU time of one flush by strategy", series.costs(drawn)),
+        left_out=_left_out(result),
         ends=recommendation.headline_ends(result),
     )
+
+
+def _left_out(result: Recommendation) -> list[str]:
+    """Strategies with a cost at the costliest flush that no figure shows."""
+    rows = [row for row in result.costs if row.trigger == result.costliest_trigger and row.stolen_cpu_s_per_event]
+    drawn = worth_drawing(rows, result.costliest_strategy)
+    return [row.strategy for row in rows if row not in drawn]
 
 
 def change(result: Recommendation) -> str:
@@ -160,6 +191,9 @@ def change(result: Recommendation) -> str:
         ranked=recommendation.ranked(result),
         saved=saved,
         left=lambda item: recommendation.left(item, cell),
+        rate=result.measure_rate.replace(COUNT_COMMAND, f"`{COUNT_COMMAND}`").replace(
+            CAUSES_COMMAND, f"`{CAUSES_COMMAND}`"
+        ),
         rival_cost=recommendation.rival_cost,
         policy=Markup(policy(result)),
     )
@@ -167,7 +201,7 @@ def change(result: Recommendation) -> str:
 
 def evidence(result: Recommendation) -> str:
     """Part 4, folded: what may be used and why, how sure that is, what kernels do, formulas, sources."""
-    parts = [admissibility(result), upstream(result), uncertainty(result), provenance(result), formulas()]
+    parts = [admissibility(result), upstream(result), uncertainty(result), fits(), provenance(result), formulas()]
     return fragment("evidence", parts=[Markup(part) for part in parts])
 
 
@@ -178,8 +212,17 @@ def policy(result: Recommendation) -> str:
         r=result,
         groups=layout.policies(result.policy),
         probability=probability,
+        parameters=_corner_parameters(result),
         no_regret=recommendation.NO_REGRET,
     )
+
+
+def _corner_parameters(result: Recommendation) -> dict[str, str]:
+    """What the parameters are that the corners name, by name."""
+    corners = [entry.regret.worst_corner for entry in result.policy if entry.regret]
+    named = {name for corner in [*corners, *(one.corner for one in result.corners)] for name in NAME.findall(corner)}
+    known = parameters_of(load(), result.machine).parameters if named else {}
+    return {name: known[name].description for name in sorted(named & known.keys())}
 
 
 def costs(result: Recommendation) -> str:
@@ -218,9 +261,10 @@ def curves(result: Recommendation) -> str:
     return fragment(
         "curves",
         view=view,
+        left_out=_left_out(result),
         sweeps=sweeps,
         plot=Markup(plots.curves_figure(sweeps, view.states, result.costliest_strategy)),
-        data=[data(sweep.x_label.capitalize(), series.curve(sweep)) for sweep in sweeps],
+        data=[data(f"{sweep.x_label[0].upper()}{sweep.x_label[1:]}", series.curve(sweep)) for sweep in sweeps],
         map=Markup(plots.map_figure(heat)),
         map_data=data("Cheapest strategy", series.winners(heat)),
         everywhere=heat.strategies[heat.winner.flat[0]],
@@ -272,6 +316,11 @@ def upstream(result: Recommendation) -> str:
     for row in result.upstream:
         read_in[row.locator][row.trigger] = None
     return fragment("upstream", kernels=kernels, history=history(result.upstream, kernels), read_in=read_in)
+
+
+def fits() -> str:
+    """What the calibration fitted to which rows, how well, and what it makes of rows that it has not seen."""
+    return fragment("fits", fits=fits_of(load()))
 
 
 @lru_cache(maxsize=1)

@@ -350,7 +350,9 @@ def lost_figure(values: Mapping[tuple[str, str], Interval]) -> str:
     ax.set_yticks(range(len(machines)), machines[::-1])
     ax.set(xlabel="host CPUs lost to flushes, at most: median and 90 % interval")
     named = dict(zip(*ax.get_legend_handles_labels()[::-1], strict=True))
-    figure.legend(named.values(), named.keys(), loc="outside upper left", ncols=len(guests), frameon=False)
+    figure.legend(
+        named.values(), named.keys(), loc="outside upper left", ncols=len(guests), frameon=False, labelcolor=INKS[False]
+    )
     told = "; ".join(f"{m}, {g}: {interval(v.low, v.median, v.high, v.unit, v.most)}" for (g, m), v in values.items())
     return svg(figure, f"Host CPUs lost by machine and guest type: {told}")
 

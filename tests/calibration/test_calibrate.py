@@ -44,3 +44,14 @@ def test_the_cache_gives_what_the_calibration_gives(evidence, monkeypatch, tmp_p
     calibrate._all.cache_clear()
     assert len(list(tmp_path.rglob("parameters-*"))) == 1
     assert first == second == fresh
+
+
+def test_the_cache_gives_the_records_of_the_fits(evidence, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    asked = []
+    monkeypatch.setattr(calibrate, "fits", lambda calibration: asked.append(calibration) or [{"fit": "one"}])
+    for _ in range(2):
+        calibrate.fits_of.cache_clear()
+        assert calibrate.fits_of(evidence) == ({"fit": "one"},)
+    calibrate.fits_of.cache_clear()
+    assert len(asked) == len(list(tmp_path.rglob("fits-*"))) == 1

@@ -128,16 +128,28 @@ def test_html_links_every_report_once(filled, pages):
     assert sorted(links) == sorted(pages.values())
     rows = [element for element in reader.all("tr") if "tbody" in element.inside]
     assert len(rows) == len(load().machines)
-    assert {len([c for c in row.children if c.tag == "td"]) for row in rows} == {len(GUESTS)}
+    assert {len([c for c in row.children if c.tag == "td"]) for row in rows} == {len(overview.alike(filled))}
 
 
-def test_html_says_why_a_cell_is_empty(filled, pages):
-    reader = Reader(overview.html(filled, pages))
-    empty = [result for result in filled.values() if not result.applicable]
-    cells = [e for e in reader.all("td") if (e.get("class") or "") == "na"]
-    assert len(cells) == len(empty) > 0
-    for cell in cells:
-        assert empty[0].not_applicable_reason in cell.text
+def test_guest_types_of_which_the_same_is_shown_are_one_column(matrix):
+    one, plain = matrix["sev", "epyc-7763-2s"], matrix["plain", "epyc-7763-2s"]
+    shown = {("plain", "m"): plain, ("sev", "m"): one, ("sev-es", "m"): one}
+    assert overview.alike(shown) == {"plain VM": ["plain"], "AMD SEV, AMD SEV-ES": ["sev", "sev-es"]}
+    unlike = {**shown, ("sev", "n"): one, ("sev-es", "n"): matrix["sev", "xeon-8570-2s"]}
+    assert list(overview.alike(unlike).values()) == [["plain"], ["sev"], ["sev-es"]]
+
+
+def test_html_says_once_why_a_guest_type_cannot_run(filled, pages):
+    text = overview.html(filled, pages)
+    reasons = {result.not_applicable_reason for result in filled.values() if not result.applicable}
+    assert reasons and all(text.count(reason) == 1 for reason in reasons)
+    reader = Reader(text)
+    [place] = [element for element in reader.all("ul") if next(iter(reasons)) in element.text]
+    empty = {pages[key] for key, result in filled.items() if not result.applicable}
+    assert {link.get("href") for link in reader.all("a") if link.get("href") in empty} == empty
+    assert all(machine in place.text for (_, machine), result in filled.items() if not result.applicable)
+    cells = [element.text for element in reader.all("td") if element.get("class") == "na"]
+    assert cells and set(cells) == {"\N{EN DASH}"}
 
 
 def test_html_escapes(filled, pages):

@@ -4,13 +4,20 @@ import csv
 import io
 import itertools
 import re
+from html.parser import HTMLParser
 
 import pytest
 
+from costmodel.calibration.calibrate import fits_of, parameters_of
+from costmodel.decision.headline import COUNT_COMMAND
+from costmodel.decision.views import worth_drawing
+from costmodel.evidence.store import load
 from costmodel.formulas.catalog import FORMULAS
+from costmodel.kvm.catalog import PLACEMENTS, TRIGGERS
+from costmodel.kvm.predicates import PREDICATES
 from costmodel.report import page, recommendation
 from tests.report.conftest import HOSTILE
-from tests.report.html import Reader
+from tests.report.html import VOID, Reader
 
 
 @pytest.fixture(scope="module")
@@ -295,3 +302,75 @@ def test_body_is_only_the_html_of_code_cells():
         ]
     )
     assert page.body_of(book) == "<p>1</p>\n<p>4</p>"
+
+
+class Sentences(HTMLParser):
+    """The text of a page outside code, figures and the cells of evidence that a table quotes from its source."""
+
+    def __init__(self, shown):
+        super().__init__(convert_charrefs=True)
+        self._open, self.text = [], []
+        self.feed(shown)
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag):
+        self._open.pop()
+
+    def handle_data(self, data):
+        if not {"code", "pre", "svg", "math", "style"} & set(self._open):
+            self.text.append(data)
+
+
+@pytest.mark.parametrize("guest", ["sev", "sev-snp-gmem"])
+def test_no_sentence_names_anything_by_its_id(answer, whole, guest):
+    names = {*TRIGGERS, *PREDICATES, *parameters_of(load(), "epyc-7763-2s").parameters}
+    names |= set(PLACEMENTS) - {hook for placement in PLACEMENTS.values() for hook in placement.hooks}
+    parts = [page.answer(answer(guest)), page.change(answer(guest)), page.contention(answer(guest))]
+    parts += [page.uncertainty(answer(guest)), page.formulas()]
+    said = set(re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", " ".join(Sentences("\n".join(parts)).text)))
+    assert not said & {name for name in names if "_" in name}
+
+
+def test_a_whole_cache_flush_for_every_page_is_in_no_figure(answer):
+    result = answer("sev-snp-gmem")
+    rows = {row.strategy for row in result.costs if row.trigger == result.costliest_trigger}
+    assert "WBINVD_ALL" in rows
+    for part in (page.answer(result), page.curves(result)):
+        reader = Reader(part)
+        numbers = " ".join(e.text for e in reader.all("pre"))
+        assert "CLFLUSHOPT_DM_GMEM" in numbers and "WBINVD_ALL" not in numbers
+        assert "WBINVD_ALL" in reader.all("figcaption")[0].text
+    sev = Reader(page.answer(answer("sev")))
+    assert "WBINVD_ALL" in sev.all("pre")[0].text and "Left out" not in sev.all("figcaption")[0].text
+
+
+def test_a_flush_that_the_kernel_does_for_every_page_stays(answer):
+    result = answer("sev-snp-gmem")
+    rows = [row for row in result.costs if row.trigger == result.costliest_trigger]
+    [own] = [row for row in rows if row.strategy == "WBINVD_ALL"]
+    assert own in worth_drawing(rows, "WBINVD_ALL") and own not in worth_drawing(rows, None)
+    assert worth_drawing([own], None) == [own], "a figure of nothing helps nobody"
+
+
+def test_commands_in_a_sentence_are_code(answer):
+    shown = Reader(page.change(answer("sev")))
+    [rate] = [e for e in shown.all("code") if e.text.startswith("perf stat")]
+    assert rate.text == COUNT_COMMAND
+    assert "`" not in " ".join(e.text for e in shown.all("li", "p"))
+
+
+def test_every_fit_is_told_with_residual_and_held_out_error(read):
+    [section] = [e for e in read.all("section") if e.get("id") == "fits"]
+    records = fits_of(load())
+    assert len(records) > 3
+    for entry in records:
+        for told in (entry["fit"], entry["held_out"], f"{100 * entry['rms_log_residual']:.1f} %"):
+            assert told in section.text
+
+
+def test_paper_says_where_the_formulas_are(read):
+    [line] = [e for e in read.all("p") if "printed" in (e.get("class") or "").split()]
+    assert "costmodel formula" in line.text
