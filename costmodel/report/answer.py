@@ -13,6 +13,7 @@ from typing import Literal
 from costmodel.decision.headline import CAUSES_COMMAND, COUNT_COMMAND
 from costmodel.decision.recommend import ByKernel
 from costmodel.decision.result import Advice, CostRow, Interval, Recommendation
+from costmodel.decision.views import is_repeated
 from costmodel.kvm.catalog import STRATEGIES, TRIGGERS
 from costmodel.kvm.kernels import LOOK, LOOKED
 from costmodel.numbers import ceiling, interval, quantity
@@ -33,8 +34,6 @@ LONGEST_REASON = 3
 _ID = re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b|\b[a-z0-9]+(?:_[a-z0-9]+)+\b")
 _RELEASE = re.compile(r"v?\d+(?:\.\d+){1,2}(?:-rc\d*)?")
 """A kernel that is called as kernel.org calls it."""
-SEVERAL_FLUSHES = 10.0
-"""An event that takes this many times as long as one flush is several."""
 
 
 def plain(text: str, _role: Role) -> str:
@@ -248,7 +247,7 @@ def _table_rows(result: Recommendation) -> list[CostRow]:
         if row.trigger == result.costliest_trigger
         and row.stolen_cpu_s_per_event is not None
         and STRATEGIES[row.strategy].instruction != "none"
-        and (row.strategy == result.costliest_strategy or not _several(row))
+        and (row.strategy == result.costliest_strategy or not is_repeated(row))
     ]
     picked = [row for row in rows if row.strategy == result.costliest_strategy]
     for row in sorted(rows, key=lambda row: (_rank(row), _median(row))):
@@ -272,14 +271,6 @@ def _table(result: Recommendation, most: int, paint: Paint) -> list[str]:
         safe = row.state == "admissible" and row.needs == "nothing"
         lines.append(_line(cells[:-1], widths) + "  " + paint(cells[-1], "safe" if safe else "unsafe"))
     return lines
-
-
-def _several(row: CostRow) -> bool:
-    """Whether an event takes a whole-cache flush many times over, as for each page that is freed: nobody would do that,
-    and its sum stands beside nothing that it can be compared with.
-    """
-    event, once = row.event_time_s, row.irq_off_s if STRATEGIES[row.strategy].whole_cache else None
-    return once is not None and event is not None and event.median >= SEVERAL_FLUSHES * once.median
 
 
 def _kind(row: CostRow) -> tuple[bool, str]:
@@ -309,7 +300,7 @@ def _cells(result: Recommendation, row: CostRow) -> tuple[str, ...]:
     cpus = {"all_cpus": "logical_cpus", "mask": "cpus_that_ran"}.get(strategy.scope)
     stops = int(result.scenario[cpus]) if cpus else 1
     today = row.strategy == result.costliest_strategy
-    once = row.irq_off_s if strategy.whole_cache and not _several(row) else None
+    once = row.irq_off_s if strategy.whole_cache and not is_repeated(row) else None
     lasts = once or row.event_time_s
     return (
         f"{instruction} {where}{' (today)' if today else ''}",

@@ -138,21 +138,9 @@ def test_a_kernel_without_a_source_gets_an_answer_for_each_that_it_may_be():
     text = output("recommend", *CASE, "--kernel", "6.8.12-13-pve")
     plain = " ".join(text.split())
     assert "no source here tells what was backported to it: it behaves as v6.8-v6.10 or 6.17." in plain
-    first, second = (
-        plain.index("As v6.8-v6.10, like 6.8.12-10-pve before it"),
-        plain.index("As 6.17, if /proc/kallsyms has wbnoinvd_on_cpus_mask"),
-    )
-    assert (
-        first
-        < plain.index("Now: v6.8-v6.10 runs WBINVD on all online CPUs")
-        < second
-        < plain.index("Now: 6.17 runs WBNOINVD on the CPUs that ran the guest")
-    )
-    assert "grep -w" in text and max(map(len, text.splitlines())) <= 72
-    found = json.loads(output("recommend", *CASE, "--kernel", "6.8.12-13-pve", "--json"))
-    assert [one["kernel"] for one in found["answers"]] == ["v6.8-v6.10", "6.17"]
-    strategies = [one["recommendation"]["headline_strategy"] for one in found["answers"]]
-    assert strategies == ["WBINVD_ALL", "WBNOINVD_MASK"]
+    first, second = plain.index(" v6.8-v6.10 "), plain.index(" 6.17 ")
+    assert first < plain.index("Upgrade the host kernel") < plain.index("WBNOINVD on the CPUs that ran the guest")
+    assert first < second < plain.index("To know which") < plain.index("wbnoinvd_on_cpus_mask")
 
 
 @pytest.mark.parametrize(
