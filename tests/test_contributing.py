@@ -53,7 +53,7 @@ def test_the_audit_finds_nothing_in_what_the_text_adds(followed):
 
 
 def test_a_machine_that_is_added_gets_a_recommendation_which_weighs_the_strategy_that_is_added(followed):
-    words = ("--guest", "sev", "--machine", MACHINE_ID, "--kernel", "6.17")
+    words = ("--guest", "sev", "--machine", MACHINE_ID, "--kernel", "6.17", "--full")
     report = answered(followed, "recommend", *words)
     assert tomllib.loads(MACHINE)["title"] in " ".join(report.split())
     assert re.search(r"of 32 host CPUs", report)

@@ -279,14 +279,12 @@ def test_pieces_are_found_where_most_blocks_meet_no_memslot(trace, monkeypatch, 
     assert found.model_dump_json()
 
 
-def test_the_benchmark_runs(tmp_path):
-    import importlib.util
+def test_the_benchmark_runs(tmp_path, monkeypatch):
+    from importlib import import_module
     from pathlib import Path
 
-    file = Path(__file__).parents[2] / "benchmarks/trace_replay.py"
-    spec = importlib.util.spec_from_file_location("trace_replay", file)
-    benchmark = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(benchmark)
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    benchmark = import_module("trace_replay")
     path = tmp_path / "t.parquet"
     assert store.write(benchmark.batches(5000), path).events == 5000
     for work in benchmark.WORK.values():
