@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Iterable, Mapping
+from functools import lru_cache, partial
 from importlib.resources import files
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -94,6 +94,11 @@ def _printable(value: object) -> object:
     return Markup(INTERVAL.sub(r'<span class="iv">\g<0></span>', str(escape(value))))
 
 
+def _title(known: Mapping[str, Any], id: str) -> str:
+    """Title of a record; what the catalogue does not hold, as in a result of another version, is shown as it is."""
+    return known[id].title if id in known else id
+
+
 @lru_cache(maxsize=1)
 def _environment():
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -110,9 +115,9 @@ def _environment():
     environment.filters["linked"] = linked
     environment.filters["short"] = waits.cell
     environment.filters["quantity"] = quantity
-    environment.filters["event"] = lambda trigger: TRIGGERS[trigger].title
+    environment.filters["event"] = partial(_title, TRIGGERS)
     environment.filters["significant"] = significant
-    environment.filters["hook"] = lambda placement: PLACEMENTS[placement].title
+    environment.filters["hook"] = partial(_title, PLACEMENTS)
     environment.filters["commands"] = commands
     environment.filters["coded"] = coded
     return environment

@@ -245,9 +245,10 @@ def in_processes(
                     job = waiting.popleft()
                     answers, asked = context.Pipe(duplex=False)
                     process = context.Process(target=_child, args=(act, job, asked, scratch))
-                    process.start()
-                    asked.close()
-                    running.append(_Running(job, process, answers))
+                    with _no_interrupt():
+                        process.start()
+                        asked.close()
+                        running.append(_Running(job, process, answers))
                 ready = wait([handle for one in running for handle in (one.answers, one.process.sentinel)])
                 for ended in [one for one in running if one.answers in ready or one.process.sentinel in ready]:
                     answer = _answer(ended)
@@ -261,9 +262,20 @@ def in_processes(
                 left.process.join()
 
 
+@contextlib.contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Hold Ctrl-C back while a process is forked: what Python calls around a fork swallows exceptions."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _child(act: Callable[[Job], object], job: Job, answers: Connection, scratch: str) -> None:
     """Run one job as the leader of a process group, with temporary files in `scratch`."""
     os.setsid()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     tempfile.tempdir = scratch
     for name in THREADS:
