@@ -12,7 +12,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from pathlib import Path
 from typing import TextIO
 
 KEPT = frozenset(
@@ -87,14 +86,10 @@ def _key(words: Sequence[str]) -> str | None:
         return None
     from costmodel import cache
     from costmodel.evidence import paths
-    from costmodel.hashing import files_hash
 
     settings = {name: value for name, value in os.environ.items() if name.startswith("COSTMODEL_") or "COLOR" in name}
     try:
-        root = paths.data_dir()
-        read = [files_hash(paths.data_files(root), root)]
-        for folder in (paths.own_machines_dir(), *map(Path, filter(None, [os.environ.get("COSTMODEL_HOSTS")]))):
-            read.append(files_hash((path for path in folder.rglob("*") if path.is_file()), folder))
+        read = paths.evidence_hash()
     except (OSError, RuntimeError):
         return None
     return cache.key_of([list(words), sys.stdout.isatty(), sorted(settings.items()), read], [])

@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from costmodel.hashing import files_hash, value_hash
+
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -48,3 +50,11 @@ def data_files(root: Path) -> list[Path]:
         for path in root.rglob("*")
         if path.is_file() and path.name not in (DESCRIPTION, README) and not path.name.startswith(".")
     )
+
+
+def evidence_hash() -> str:
+    """Hash of all files that evidence is read from: data/, the user's own machines, and the profiles of COSTMODEL_HOSTS."""
+    root = data_dir()
+    others = [own_machines_dir(), *map(Path, filter(None, [os.environ.get("COSTMODEL_HOSTS")]))]
+    own = [files_hash((path for path in folder.rglob("*") if path.is_file()), folder) for folder in others]
+    return value_hash([files_hash(data_files(root), root), *own])

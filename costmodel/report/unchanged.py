@@ -22,7 +22,7 @@ from typing import Any
 
 from costmodel import cache
 from costmodel.errors import BadInput
-from costmodel.evidence.paths import data_dir, data_files, notebooks_dir, own_machines_dir
+from costmodel.evidence.paths import evidence_hash, notebooks_dir
 from costmodel.hashing import PACKAGE, files_hash, value_hash, write_beside
 
 FILE = ".built"
@@ -46,12 +46,11 @@ OF_THIS_HOST = frozenset({"this", "-"})
 
 def inputs_hash() -> str:
     """Hash of all that reports are made from except what is asked: sources, data, notebooks, libraries, CPU."""
-    data, own, notebooks = data_dir(), own_machines_dir(), notebooks_dir()
+    notebooks = notebooks_dir()
     return value_hash(
         [
             files_hash((path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix != ".pyc"), PACKAGE),
-            files_hash(data_files(data), data),
-            files_hash((path for path in own.rglob("*") if path.is_file()), own) if own.is_dir() else "",
+            evidence_hash(),
             files_hash(notebooks.glob("*.ipynb"), notebooks),
             [_version(library) for library in LIBRARIES],
             sys.version,

@@ -8,6 +8,7 @@ import pytest
 from costmodel import cache
 from costmodel.cli import answers
 from costmodel.errors import BadInput, ExitCode
+from costmodel.report import unchanged
 
 WORDS = ("recommend", "--guest", "sev", "--machine", "epyc-7763-2s")
 HEAVY = ("sympy", "pandas", "seaborn", "papermill", "scipy", "numpy", "pydantic", "matplotlib")
@@ -60,12 +61,14 @@ def test_other_data_are_another_question(asked, data, monkeypatch):
     assert asked()[2]
 
 
-def test_a_machine_that_the_user_adds_is_another_question(asked, tmp_path, monkeypatch):
-    monkeypatch.setenv("COSTMODEL_MACHINES", str(tmp_path / "own"))
+@pytest.mark.parametrize("variable", ["COSTMODEL_MACHINES", "COSTMODEL_HOSTS"])
+def test_what_the_user_adds_is_another_question_and_another_report(asked, tmp_path, monkeypatch, variable):
+    monkeypatch.setenv(variable, str(tmp_path / "own"))
     asked()
+    before = unchanged.inputs_hash()
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "mine.toml").write_text("title = 'mine'\n")
-    assert asked()[2]
+    assert asked()[2] and unchanged.inputs_hash() != before
 
 
 @pytest.mark.parametrize(
