@@ -29,7 +29,6 @@ from typing import Any, NoReturn, cast
 
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
-from papermill.engines import NBClientEngine, papermill_engines
 
 from costmodel.hashing import value_hash
 from costmodel.report.runner import THREADS, changed
@@ -220,22 +219,37 @@ class ForkManager(AsyncKernelManager):
         return await super()._async_pre_start_kernel(**kw)
 
 
-class WarmEngine(NBClientEngine):
-    """The engine of papermill, on forked kernels."""
+@lru_cache(maxsize=1)
+def _warm_engine() -> Any:
+    """The class, made when it is asked for: papermill asks while it is itself half imported, whoever was first."""
+    from papermill.engines import NBClientEngine
 
-    @classmethod
-    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> Any:
-        """Run the notebook in a kernel that is forked from this process."""
-        warm_up()
-        waiting = Forked()
-        manager = type("Manager", (ForkManager,), {"waiting": waiting})
-        try:
-            return super().execute_managed_notebook(nb_man, kernel_name, kernel_manager_class=manager, **options)
-        finally:
-            waiting.close()
+    class WarmEngine(NBClientEngine):
+        """The engine of papermill, on forked kernels."""
+
+        @classmethod
+        def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> Any:
+            """Run the notebook in a kernel that is forked from this process."""
+            warm_up()
+            waiting = Forked()
+            manager = type("Manager", (ForkManager,), {"waiting": waiting})
+            try:
+                return super().execute_managed_notebook(nb_man, kernel_name, kernel_manager_class=manager, **options)
+            finally:
+                waiting.close()
+
+    return WarmEngine
+
+
+def __getattr__(name: str) -> Any:
+    if name == "WarmEngine":  # what the entry point of the package names
+        return _warm_engine()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def register() -> str:
     """Make the engine known to papermill here, also where the package was installed without it; its name."""
-    papermill_engines.register(NAME, WarmEngine)
+    from papermill.engines import papermill_engines
+
+    papermill_engines.register(NAME, _warm_engine())
     return NAME

@@ -233,6 +233,15 @@ def test_papermill_knows_the_engine_by_name(make, outputs):
     assert getattr(importlib.import_module(module), name) is warm.WarmEngine
 
 
+@pytest.mark.parametrize("first", ["costmodel.report.warm", "papermill"])
+def test_the_engine_is_found_whichever_module_is_imported_first(first):
+    """papermill loads every entry point while it is half imported itself."""
+    script = (
+        f"import {first}; from papermill.engines import papermill_engines; papermill_engines.get_engine('costmodel')"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def test_two_runs_give_the_same_bytes(make, outputs):
     notebook = make(
         "n: int = 1", "from IPython.display import HTML, display\ndisplay(HTML(f'<p>{n}</p>'))", PRINT_SENTINEL
