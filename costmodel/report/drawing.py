@@ -208,10 +208,11 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> 
 def svg(figure: Figure, alt: str) -> str:
     """The figure as one <svg> element with role, title and description."""
     import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     buffer = io.StringIO()
     with matplotlib.rc_context(cast(Any, STYLE)):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
     body = buffer.getvalue()
     body = body[body.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)

@@ -95,7 +95,7 @@ def intervals(
             [low, high],
             [place, place],
             color=look.colour,
-            linestyle=(0, look.dash) if name in (notes or {}) else "-",
+            linestyle=_stroke(look.dash if name in (notes or {}) else ()),
             linewidth=5 if name in thick else 2,
             zorder=2,
         )
@@ -210,26 +210,28 @@ class Lines:
         unit: str = "s",
         dark: bool = False,
     ) -> None:
-        import seaborn
-
         self.ax, self.thick, self.notes, self.least, self.dark = ax, thick, notes or {}, least, dark
         self.names = sorted(names, key=lambda name: name in thick)
         self.looks = marks(self.names[::-1], dark)
         self._ends: list[Artist] = []
         log_axis(ax, unit, "y")
-        before, twice = len(ax.get_lines()), [name for name in self.names for _ in range(2)]
-        seaborn.lineplot(x=[1.0, 2.0] * len(self.names), y=[1.0] * len(twice), hue=twice, style=twice, errorbar=None, ax=ax,
-                         estimator=None, palette={name: look.colour for name, look in self.looks.items()}, legend=False,
-                         markers={name: look.marker for name, look in self.looks.items()},
-                         dashes={name: look.dash if name in self.notes else look.line or "" for name, look in self.looks.items()})  # fmt: skip
-        self.lines = dict(zip(self.names, ax.get_lines()[before:], strict=True))
-        self.bands = {}
-        for name, line in self.lines.items():
-            line.set(linewidth=3 if name in thick else 1.5, zorder=4 if name in thick else 3)
-            line.set(markersize=8 if name in thick else 5, markeredgewidth=0, label=name)
-            self.bands[name] = ax.fill_between(
-                [1.0, 2.0], 1.0, 1.0, color=self.looks[name].colour, alpha=0.15, linewidth=0
+        self.lines, self.bands = {}, {}
+        for name in self.names:
+            look, on_top = self.looks[name], name in thick
+            (line,) = ax.plot(
+                [1.0, 2.0],
+                [1.0, 1.0],
+                marker=look.marker,
+                markersize=8 if on_top else 5,
+                markeredgewidth=0,
+                color=look.colour,
+                linestyle=_stroke(look.dash if name in self.notes else look.line),
+                linewidth=3 if on_top else 1.5,
+                zorder=4 if on_top else 3,
+                label=name,
             )
+            self.lines[name] = line
+            self.bands[name] = ax.fill_between([1.0, 2.0], 1.0, 1.0, color=look.colour, alpha=0.15, linewidth=0)
 
     def move(self, x: numpy.ndarray, bands: Mapping[str, Band], limits: tuple[float, float] | None = None) -> None:
         """Draw `bands` over `x`; names without one, and lines that are nowhere above `least`, are hidden.
@@ -432,6 +434,11 @@ def map_figure(heat: HeatMap) -> str:
     ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, labelcolor=INKS[False])
     names = ", ".join(heat.strategies[i] for i in present)
     return svg(figure, f"Cheapest strategy by {heat.x_label} and {heat.y_label}: {names}; the cross marks this case")
+
+
+def _stroke(dashes: tuple[float, ...]) -> Any:
+    """The line style of matplotlib for these dashes; none are a solid line."""
+    return (0, dashes) if dashes else "-"
 
 
 def _cpu_time(frame: pandas.DataFrame) -> pandas.DataFrame:
