@@ -6,7 +6,7 @@ JOBS ?= 2
 N ?= 2000
 STAMP := $(VENV)/.installed
 
-.PHONY: report test validate validation-data formulas docs-outputs lab check check-cpus ci nightly fuzz mutants terms bench bench-table lint audit lowest lock clean
+.PHONY: report test validate validation-data formulas docs-outputs lab app check check-cpus ci nightly fuzz mutants terms bench bench-table lint audit lowest lock clean
 
 report: $(STAMP)
 	$(BIN)/costmodel report --out reports --jobs $(JOBS)
@@ -35,6 +35,10 @@ docs-outputs: $(STAMP)
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab notebooks
+
+# The explorer as a page without code, on this machine only and for whoever has the token: notebooks/voila.json says so.
+app: $(STAMP)
+	cd notebooks && $(abspath $(BIN))/voila explore.ipynb
 
 check: $(STAMP)
 	$(BIN)/costmodel report --check --out reports

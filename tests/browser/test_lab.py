@@ -2,42 +2,20 @@
 answer.
 """
 
-import os
 import shutil
-import signal
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
 
 import pytest
 
 from costmodel.report import runner
 from tests.browser.conftest import notebooks, resize
+from tests.browser.servers import answers, free_port, serving, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.notebook]
 pytest.importorskip("jupyterlab")
 pytest.importorskip("ipywidgets")
 TOKEN = "only-for-this-test"
-PATIENCE_S = 90
 LONGEST_S = 240
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_for(condition, what, seconds=PATIENCE_S):
-    """The first true value of `condition`, or a failure that says what was waited for."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if value := condition():
-            return value
-        time.sleep(0.2)
-    pytest.fail(f"waited in vain for {what}")
 
 
 @pytest.fixture(scope="module")
@@ -49,64 +27,13 @@ def server(tmp_path_factory):
     quick = work / "validation.ipynb"  # all of it would simulate and fit for minutes
     asked = quick.read_text().replace("= None  # None: all", "= ['formulas']  #")
     quick.write_text(asked.replace("= None  # of simulated", "= ['numa']  # of simulated"))
-    own = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR")
-    own += ("JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR", "MPLCONFIGDIR")
-    environment = {**os.environ, **{name: str(home / name.lower()) for name in own}}
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"]
+    command += ["--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={work}"]
+    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=None"]
     port = free_port()
-    log = (home / "log.txt").open("wb")
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "jupyterlab",
-            "--no-browser",
-            "--allow-root",
-            "--ServerApp.ip=127.0.0.1",
-            f"--ServerApp.port={port}",
-            "--ServerApp.port_retries=0",
-            f"--IdentityProvider.token={TOKEN}",
-            f"--ServerApp.root_dir={work}",
-            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-            "--LabApp.news_url=None",
-        ],
-        cwd=work,
-        env=environment,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-
-    def answers():
-        if process.poll() is not None:
-            pytest.fail(f"JupyterLab ended: {(home / 'log.txt').read_text()[-2000:]}")
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api?token={TOKEN}", timeout=2) as reply:
-                return reply.status == 200
-        except OSError:
-            return False
-
-    try:
-        wait_for(answers, "the server")
+    with serving([*command, f"--ServerApp.port={port}"], home, work):
+        answers(f"http://127.0.0.1:{port}/api?token={TOKEN}")
         yield f"http://127.0.0.1:{port}"
-    finally:
-        stop(process)
-        log.close()
-
-
-def stop(process):
-    """End the server and its kernels: ask, then insist."""
-    for how, patience in ((signal.SIGTERM, 10), (signal.SIGKILL, 5)):
-        if process.poll() is None:
-            process.send_signal(how)
-            try:
-                process.wait(patience)
-            except subprocess.TimeoutExpired:
-                continue
-    if process.poll() is not None:
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
 
 
 def text_of_outputs(driver):
