@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from functools import partial
+from importlib.util import find_spec
 
 import pytest
 
 from costmodel.cluster import check_address, map_in_order
 from costmodel.errors import BadInput
 
-distributed = pytest.importorskip("distributed")
+pytestmark = pytest.mark.skipif(find_spec("distributed") is None, reason="the extra cluster is not installed")
 
 
 def squared(number):
@@ -58,7 +59,9 @@ def cluster():
     own = ("--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
     worker = ("dask_worker", address, "--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard")
     with started("dask_scheduler", *own), started(*worker), started(*worker):
-        with distributed.Client(address, timeout=60, set_as_default=False) as client:
+        from distributed import Client
+
+        with Client(address, timeout=60, set_as_default=False) as client:
             client.wait_for_workers(2, timeout=60)
         yield address
 

@@ -1,5 +1,6 @@
 """The code block of the front door, as a user types it, and the seaborn plots that it draws."""
 
+from importlib.util import find_spec
 from itertools import combinations
 
 import numpy
@@ -10,7 +11,7 @@ from costmodel.errors import BadInput
 from costmodel.report import drawing
 from tests.colour import BLINDNESS, check_figure, ciede2000, contrast, seen_by
 
-pytest.importorskip("seaborn")
+pytestmark = pytest.mark.skipif(find_spec("seaborn") is None, reason="the extra report is not installed")
 TYPED = """
 import costmodel as cm, seaborn as sns
 

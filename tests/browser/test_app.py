@@ -6,6 +6,7 @@ import shlex
 import socket
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,8 +16,11 @@ from tests.browser.conftest import notebooks, resize
 from tests.browser.servers import answers, free_port, serving, wait_for
 from tests.browser.test_lab import answer_of, changed_from
 
-pytestmark = [pytest.mark.browser, pytest.mark.notebook]
-pytest.importorskip("voila")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.notebook,
+    pytest.mark.skipif(find_spec("voila") is None, reason="the extra app is not installed"),
+]
 ROOT = Path(__file__).parents[2]
 
 

@@ -1,6 +1,7 @@
 """The explorer without a browser: it starts as the report is, and follows its controls step by step."""
 
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy
 import pytest
@@ -16,7 +17,7 @@ from costmodel.report import explore
 from costmodel.report.explore import OWN, Explorer, Question
 from tests.colour import check_figure
 
-pytest.importorskip("ipywidgets")
+pytestmark = pytest.mark.skipif(find_spec("ipywidgets") is None, reason="the extra lab is not installed")
 START = Question("sev", "epyc-7763-2s", "autonuma-default")
 
 
