@@ -80,7 +80,7 @@ def recommend_command(
         from costmodel.report.answer import screens
 
         click.echo(screens(found, options.paint), nl=False)
-    if not any(answer.applicable for _, answer in found.answers):
+    if not any(one.applicable for _, one in found.found):
         click.get_current_context().exit(ExitCode.NOT_APPLICABLE)
 
 
