@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 import numpy
 
-from costmodel.calibration.calibrate import parameters_of
+from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.axes import Axis, look_up_axis
 from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.event import mixed_cost
@@ -140,7 +140,7 @@ def _last_affordable(
         low, below = numpy.where(up, middle, low), numpy.where(up, found, below)
         high, beyond = numpy.where(down, middle, high), numpy.where(down, found, beyond)
         step += 1
-    return high
+    return low
 
 
 # Break-evens between two strategies, with their uncertainty: one root per draw.

@@ -9,8 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from costmodel import __version__
-from costmodel.calibration.calibrate import parameters_of, variations
-from costmodel.calibration.parameters import ParameterSet
+from costmodel.calibration.parameters import ParameterSet, parameters_of, variations
 from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.event import left_out
 from costmodel.cost.scenario import Scenario, scenario

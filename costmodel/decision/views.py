@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from costmodel.calibration.calibrate import parameters_of
-from costmodel.calibration.parameters import ParameterSet
+from costmodel.calibration.parameters import ParameterSet, parameters_of
 from costmodel.cost.axes import AXES
 from costmodel.cost.draws import Case, medians
 from costmodel.cost.scenario import Scenario, scenario
