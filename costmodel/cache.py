@@ -110,6 +110,12 @@ def recall(name: str, key: str, build: Callable[[], bytes]) -> bytes:
     return found
 
 
+def holds(name: str, key: str) -> bool:
+    """Whether there is an entry `name` under `key`, whole or damaged."""
+    folder = directory()
+    return folder is not None and (folder / f"{name}-{key}").is_file()
+
+
 def stored(name: str, key: str) -> bytes | None:
     """The entry `name` under `key`, or None where there is none that is whole."""
     folder = directory()

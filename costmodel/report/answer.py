@@ -13,7 +13,7 @@ from typing import Literal
 from costmodel.decision.headline import CAUSES_COMMAND, COUNT_COMMAND
 from costmodel.decision.recommend import ByKernel, Findings
 from costmodel.decision.result import Advice, CostRow, Interval, Recommendation
-from costmodel.decision.views import is_repeated
+from costmodel.decision.tables import is_repeated
 from costmodel.kvm.catalog import STRATEGIES, TRIGGERS
 from costmodel.kvm.kernels import LOOK, LOOKED
 from costmodel.numbers import ceiling, interval, quantity
