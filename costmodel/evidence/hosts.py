@@ -156,6 +156,9 @@ class _Columns(Mapping[str, bytes]):
         path, _ = self._files[probe]
         return cache.recall("table", self._key(probe), lambda: json.dumps(_parsed(path, COLUMNS[probe])).encode())
 
+    def __contains__(self, probe: object) -> bool:
+        return probe in self._files
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._files)
 
