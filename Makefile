@@ -6,7 +6,8 @@ JOBS ?= 2
 N ?= 2000
 STAMP := $(VENV)/.installed
 
-.PHONY: report test validate validation-data formulas docs-outputs lab app check check-cpus ci nightly fuzz mutants terms bench bench-table lint audit lowest lock clean
+.PHONY: report test validate validation-data formulas calibration docs-outputs lab app check check-cpus ci nightly fuzz
+.PHONY: mutants terms bench bench-table lint audit lowest lock clean
 
 report: $(STAMP)
 	$(BIN)/costmodel report --out reports --jobs $(JOBS)
@@ -28,6 +29,10 @@ validation-data: $(STAMP)
 # The numeric forms of the formulas: after a change in costmodel/formulas.
 formulas: $(STAMP)
 	$(BIN)/python -m costmodel.formulas.compiled
+
+# The parameter sets that are shipped: after a change of data/, or of the code of evidence, formulas or calibration.
+calibration: $(STAMP)
+	$(BIN)/python -m costmodel.calibration.calibrate
 
 # What README.md and docs/ show of the output of their commands.
 docs-outputs: $(STAMP)

@@ -71,9 +71,23 @@ def directory() -> Path | None:
 
 @lru_cache(maxsize=1)
 def _versions() -> list[str]:
-    from importlib.metadata import version  # what --help needs none of
+    """The installed version of each library: the name of the folder in which its installer noted it, which takes a
+    fiftieth of the time that importlib.metadata does; that is asked where there is none.
+    """
+    noted: dict[str, str] = {}
+    for place in sys.path:
+        with contextlib.suppress(OSError):
+            for entry in Path(place).iterdir():
+                library = entry.name.partition("-")[0]
+                if library in LIBRARIES and entry.suffix in (".dist-info", ".egg-info"):
+                    noted.setdefault(library, entry.name)
+    return [noted.get(library) or _asked_version(library) for library in LIBRARIES]
 
-    return [version(library) for library in LIBRARIES]
+
+def _asked_version(library: str) -> str:
+    from importlib.metadata import version
+
+    return version(library)
 
 
 @lru_cache(maxsize=1)
@@ -108,6 +122,12 @@ def recall(name: str, key: str, build: Callable[[], bytes]) -> bytes:
         found = build()
         store(name, key, found)
     return found
+
+
+def holds(name: str, key: str) -> bool:
+    """Whether there is an entry `name` under `key`, whole or damaged."""
+    folder = directory()
+    return folder is not None and (folder / f"{name}-{key}").is_file()
 
 
 def stored(name: str, key: str) -> bytes | None:

@@ -16,12 +16,29 @@ PACKAGE = Path(__file__).resolve().parent
 DIGITS = 16
 
 
+LARGE_BYTES = 2**16
+"""A file of so many bytes is not read again by this process while its inode, its length and its times stay the same."""
+
+
+def file_digest(path: Path) -> bytes:
+    """sha256 of what the file holds now. Raises OSError."""
+    found = path.stat()
+    if found.st_size < LARGE_BYTES:
+        return hashlib.sha256(path.read_bytes()).digest()
+    return _large_digest(path, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+
+
+@lru_cache(maxsize=1024)
+def _large_digest(path: Path, _state: tuple[int, ...]) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()
+
+
 def files_hash(paths: Iterable[Path], root: Path) -> str:
     """sha256 over names (relative to `root`) and contents, independent of the order given."""
     digest = hashlib.sha256()
     for path in sorted(paths):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0")
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+        digest.update(file_digest(path))
     return digest.hexdigest()[:DIGITS]
 
 

@@ -162,3 +162,28 @@ def test_code_appended_to_any_entry_never_runs_and_no_number_changes(tmp_path):
     again = run(*ANSWER, XDG_CACHE_HOME=str(tmp_path))
     assert json.loads(again.stdout) == json.loads(first.stdout) and again.stderr == ""
     assert not (tmp_path / "ran").exists()
+
+
+def test_the_versions_are_those_that_are_installed(monkeypatch, tmp_path):
+    """Whether an installer noted them beside the library, or somewhere that only importlib.metadata knows."""
+    from importlib.metadata import version
+
+    noted = cache._versions.__wrapped__()
+    assert all(version(name) in said for name, said in zip(cache.LIBRARIES, noted, strict=True))
+    (tmp_path / "numpy-0.1.dist-info").mkdir()
+    monkeypatch.setattr(sys, "path", [str(tmp_path), str(tmp_path / "none"), *sys.path])
+    assert cache._versions.__wrapped__()[0] == "numpy-0.1.dist-info"
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setattr(cache, "_asked_version", lambda name: f"{name} asked")
+    assert cache._versions.__wrapped__() == [f"{name} asked" for name in cache.LIBRARIES]
+
+
+def test_an_entry_is_held_or_not(place):
+    assert not cache.holds("x", "key")
+    cache.store("x", "key", b"content")
+    assert cache.holds("x", "key") and not cache.holds("x", "other")
+
+
+def test_without_a_cache_nothing_is_held(monkeypatch):
+    monkeypatch.setattr(cache, "directory", lambda: None)
+    assert not cache.holds("x", "key")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from costmodel.errors import BadInput
-from costmodel.hashing import code_hash, files_hash, value_hash, write_beside
+from costmodel.hashing import LARGE_BYTES, code_hash, file_digest, files_hash, value_hash, write_beside
 
 
 def test_files_hash_depends_on_names_and_contents_only(tmp_path):
@@ -65,3 +65,26 @@ def test_a_device_or_pipe_is_not_replaced_by_a_file(tmp_path):
     with pytest.raises(BadInput, match="pipe: is a device or pipe"):
         write_beside(pipe, "new")
     assert pipe.is_fifo() and [p.name for p in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_a_large_file_is_read_once_while_it_stays_as_it_is(tmp_path, monkeypatch):
+    large, small = tmp_path / "large", tmp_path / "small"
+    large.write_bytes(b"x" * LARGE_BYTES)
+    small.write_bytes(b"x")
+    before = files_hash([large, small], tmp_path)
+    original, read = Path.read_bytes, []
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.name) or original(path))
+    assert files_hash([large, small], tmp_path) == before and read == ["small"]
+    other = tmp_path / "other"
+    other.write_bytes(b"y" * LARGE_BYTES)
+    other.replace(large)
+    assert files_hash([large, small], tmp_path) != before
+
+
+def test_a_large_file_of_the_same_length_that_was_written_over_is_read_again(tmp_path):
+    large = tmp_path / "large"
+    large.write_bytes(b"x" * LARGE_BYTES)
+    before = file_digest(large)
+    large.write_bytes(b"y" * LARGE_BYTES)
+    os.utime(large, (1.0, 1.0))
+    assert file_digest(large) != before

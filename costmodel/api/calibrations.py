@@ -10,7 +10,8 @@ import numpy
 import pandas
 
 from costmodel.api.arguments import logspace, named
-from costmodel.calibration.calibrate import REGRESSIONS, parameters_of
+from costmodel.calibration.calibrate import REGRESSIONS
+from costmodel.calibration.parameters import parameters_of
 from costmodel.errors import UnknownName
 from costmodel.evidence.store import load
 

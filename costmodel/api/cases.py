@@ -18,7 +18,7 @@ import numpy
 import pandas
 
 from costmodel.api.arguments import event_rate, finite_number, named, size_bytes, whole_number
-from costmodel.calibration.calibrate import parameters_of
+from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import DRAWS, Draws
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.decision import result as records

@@ -1,5 +1,6 @@
-"""Parameter sets of all machines and measured hosts, calibrated once and kept; with one source left out; and as a
-record.
+"""Parameter sets of all machines and measured hosts, calibrated from data/; with one source left out; and as a record.
+
+`make calibration` runs this module to renew the sets that are shipped.
 """
 
 from __future__ import annotations
@@ -14,17 +15,19 @@ from typing import Any, cast
 import numpy
 
 from costmodel import cache
-from costmodel.calibration import anchors, between_machines, parameters
+from costmodel.calibration import anchors, between_machines, parameters, rules
 from costmodel.calibration.anchors import usable_rendezvous as usable
 from costmodel.calibration.distribution import Distribution, fixed, lognormal
 from costmodel.calibration.fit import Fit, Problem, fit
 from costmodel.calibration.holdout import leave_groups_out
-from costmodel.calibration.parameters import Calibration, Parameter, ParameterSet
+from costmodel.calibration.parameters import Parameter, ParameterSet
 from costmodel.calibration.published import checks
+from costmodel.calibration.rules import Calibration
 from costmodel.errors import stated
 from costmodel.evidence.hosts import Profile
 from costmodel.evidence.records import Machine
-from costmodel.evidence.store import Evidence
+from costmodel.evidence.store import Evidence, load
+from costmodel.hashing import write_beside
 
 # Parameters of a measured host: what its profile gives in the place of published figures and priors.
 
@@ -35,7 +38,7 @@ ON_THE_HOST = "measured on this host"
 
 def parameter_set(calibration: Calibration, machine: Machine) -> ParameterSet:
     """Every parameter of `machine`, catalogued or measured."""
-    base = parameters.catalog_parameters(calibration, machine)
+    base = rules.catalog_parameters(calibration, machine)
     profile = calibration.evidence.hosts.get(machine.id)
     return with_profile(base, profile) if profile else base
 
@@ -70,7 +73,7 @@ def _seen(profile: Profile, quantity: str, rule: str) -> dict[str, Parameter]:
     seen = between_machines.of_host(profile).get(quantity)
     if seen is None:
         return {}
-    name, unit, description, _ = parameters.MEASURED_TEXT[quantity]
+    name, unit, description, _ = rules.MEASURED_TEXT[quantity]
     return {name: _parameter(name, unit, description, lognormal(math.exp(seen.level), seen.factor), rule, profile)}
 
 
@@ -155,12 +158,15 @@ def _broadcast(profile: Profile) -> dict[str, Parameter]:
 
 
 @lru_cache(maxsize=4)
-def _all(evidence: Evidence) -> dict[str, ParameterSet]:
-    def build() -> dict[str, ParameterSet]:
-        calibration = Calibration(evidence)
-        return {name: parameter_set(calibration, machine) for name, machine in evidence.machines.items()}
+def all_parameters(evidence: Evidence) -> dict[str, ParameterSet]:
+    """What `parameters.parameters_of` gives, by machine, kept in the user's cache per state of data and code."""
+    return remembered("parameters", [evidence.data_hash], lambda: calibrated(evidence))
 
-    return remembered("parameters", [evidence.data_hash], build)
+
+def calibrated(evidence: Evidence) -> dict[str, ParameterSet]:
+    """The parameter sets of all machines, catalogued and measured."""
+    calibration = Calibration(evidence)
+    return {name: parameter_set(calibration, machine) for name, machine in evidence.machines.items()}
 
 
 def remembered(
@@ -171,14 +177,9 @@ def remembered(
     def as_json() -> bytes:
         return json.dumps({label: entry.model_dump() for label, entry in build().items()}).encode()
 
-    key = cache.key_of(parts, ["evidence", "formulas", "calibration"])
+    key = cache.key_of(parts, parameters.SOURCES)
     stored = json.loads(cache.recall(name, key, as_json))
     return {label: ParameterSet.model_validate(entry) for label, entry in stored.items()}
-
-
-def parameters_of(evidence: Evidence, machine: str) -> ParameterSet:
-    """The calibrated parameter set of `machine` (an id of data/machines)."""
-    return _all(evidence)[machine]
 
 
 # Parameter sets with one row or one measured machine left out: a decision that flips on one of them is undecided.
@@ -195,22 +196,23 @@ def tightest(evidence: Evidence) -> list[str]:
     return sorted({row.id for row in (empty, full) if row is not None})
 
 
-def variations(evidence: Evidence, machine: str) -> dict[str, ParameterSet]:
-    """By label ("without W01", "without epyc-genoa-4cpu-vm"). Kept in the user's cache per state of data and code."""
+def all_variations(evidence: Evidence, machine: str) -> dict[str, ParameterSet]:
+    """What `parameters.variations` gives, kept in the user's cache per state of data and code."""
+    return remembered("variations", [evidence.data_hash, machine], lambda: varied(evidence, machine))
+
+
+def varied(evidence: Evidence, machine: str) -> dict[str, ParameterSet]:
+    """The parameter sets of `machine` without each row that may decide, and without each other measured machine."""
     host = evidence.machine(machine)
-
-    def build() -> dict[str, ParameterSet]:
-        slopes = [id for one in between_machines.of_rows(evidence) if one.vendor == host.vendor for id in one.sources]
-        logs = tightest(evidence) if host.vendor == "amd" else []
-        rows = [row for row in (*ANCHORS, *slopes) if row in evidence.measurements] + logs
-        others = [name for name, other in evidence.hosts.items() if other.machine.vendor == host.vendor]
-        return {f"without {row}": parameter_set(Calibration(evidence.without(row)), host) for row in rows} | {
-            f"without {name}": parameter_set(Calibration(evidence, without_hosts=(name,)), host)
-            for name in others
-            if name != machine
-        }
-
-    return remembered("variations", [evidence.data_hash, machine], build)
+    slopes = [id for one in between_machines.of_rows(evidence) if one.vendor == host.vendor for id in one.sources]
+    logs = tightest(evidence) if host.vendor == "amd" else []
+    rows = [row for row in (*ANCHORS, *slopes) if row in evidence.measurements] + logs
+    others = [name for name, other in evidence.hosts.items() if other.machine.vendor == host.vendor]
+    return {f"without {row}": parameter_set(Calibration(evidence.without(row)), host) for row in rows} | {
+        f"without {name}": parameter_set(Calibration(evidence, without_hosts=(name,)), host)
+        for name in others
+        if name != machine
+    }
 
 
 # The calibration as a record: every fit with residual, held-out error, bias, coverage; every parameter of a machine.
@@ -280,7 +282,7 @@ def fits(calibration: Calibration) -> list[dict[str, object]]:
 @lru_cache(maxsize=4)
 def fits_of(evidence: Evidence) -> tuple[dict[str, Any], ...]:
     """The records of `fits`, from the user's cache where the same data were fitted before."""
-    key = cache.key_of([evidence.data_hash], ["evidence", "formulas", "calibration"])
+    key = cache.key_of([evidence.data_hash], parameters.SOURCES)
     stored = cache.recall("fits", key, lambda: json.dumps(fits(Calibration(evidence))).encode())
     return tuple(json.loads(stored))
 
@@ -343,3 +345,15 @@ def parameters_record(entry: ParameterSet) -> dict[str, object]:
         },
         "missing": entry.missing,
     }
+
+
+def main() -> None:
+    """Calibrate all machines of data/ and write what is shipped of them."""
+    evidence = load()
+    variations = {name: varied(evidence, name) for name in evidence.machines}
+    text = parameters.shipped_text(parameters.follows_from(evidence), calibrated(evidence), variations)
+    write_beside(parameters.SHIPPED, text)
+
+
+if __name__ == "__main__":
+    main()

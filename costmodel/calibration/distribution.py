@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from statistics import NormalDist
 from typing import Literal
 
 import numpy
@@ -13,6 +14,9 @@ from costmodel.numbers import shortened
 
 Z90 = 1.6448536269514722
 """Standard normal quantile at 0.95: a central 90 % interval is +- this many sigma."""
+
+NORMAL = NormalDist()
+"""The standard normal: scipy.special has its quantiles too, but takes longer to import than a recommendation to make."""
 
 TAIL = 0.005
 """What a table leaves out at either end."""
@@ -43,9 +47,8 @@ class Distribution(BaseModel):
             return self.a * (self.b / self.a) ** u
         if self.shape == "tabulated":
             return numpy.asarray(numpy.exp(numpy.interp(u, _probabilities(len(self.knots)), numpy.log(self.knots))))
-        from scipy.special import ndtri
-
-        return numpy.asarray(self.a * numpy.exp(math.log(self.b) / Z90 * ndtri(u)))
+        normal = numpy.fromiter(map(NORMAL.inv_cdf, u.ravel().tolist()), float, u.size).reshape(u.shape)
+        return numpy.asarray(self.a * numpy.exp(math.log(self.b) / Z90 * normal))
 
     @property
     def low(self) -> float:

@@ -15,8 +15,8 @@ import numpy
 from costmodel.calibration import anchors, between_machines
 from costmodel.calibration.anchors import per_flush_s
 from costmodel.calibration.fit import prediction_factor
-from costmodel.calibration.parameters import CLAIM_FACTOR, Calibration
-from costmodel.calibration.parameters import catalog_parameters as parameter_set
+from costmodel.calibration.rules import CLAIM_FACTOR, Calibration
+from costmodel.calibration.rules import catalog_parameters as parameter_set
 from costmodel.errors import CostModelError, stated
 from costmodel.evidence.records import Measurement
 from costmodel.formulas.compiled import value

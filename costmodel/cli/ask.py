@@ -80,7 +80,7 @@ def recommend_command(
         from costmodel.report.answer import screens
 
         click.echo(screens(found, options.paint), nl=False)
-    if not any(answer.applicable for _, answer in found.answers):
+    if not any(one.applicable for _, one in found.found):
         click.get_current_context().exit(ExitCode.NOT_APPLICABLE)
 
 
@@ -254,7 +254,7 @@ def contention_command(
     All numbers are for one guest: several wait for each other's flushes, so that theirs do not just add up; `costmodel
     recommend --vms N` tells what they take together.
     """
-    from costmodel.calibration.calibrate import parameters_of
+    from costmodel.calibration.parameters import parameters_of
     from costmodel.cost.scenario import scenario
     from costmodel.decision import waits
     from costmodel.decision.headline import costliest_study
@@ -838,7 +838,7 @@ def of_catalogue(machine: str) -> Predictor:
     """
     import numpy
 
-    from costmodel.calibration.calibrate import parameters_of
+    from costmodel.calibration.parameters import parameters_of
     from costmodel.cost.draws import Draws
     from costmodel.evidence.store import load
     from costmodel.formulas.compiled import value

@@ -161,7 +161,7 @@ def calibrate_command(machine: str | None, host: str | None, against: str | None
         _host(host, against, as_json)
         return
     from costmodel.calibration.calibrate import parameter_set, record
-    from costmodel.calibration.parameters import Calibration
+    from costmodel.calibration.rules import Calibration
     from costmodel.evidence.store import load
 
     evidence = load()
@@ -187,8 +187,9 @@ def calibrate_command(machine: str | None, host: str | None, against: str | None
 def _host(name: str, against: str | None, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from costmodel.calibration.calibrate import host_broadcast, parameters_of, parameters_record
+    from costmodel.calibration.calibrate import host_broadcast, parameters_record
     from costmodel.calibration.holdout import held_out, repeat_run, rivals
+    from costmodel.calibration.parameters import parameters_of
     from costmodel.evidence.store import load
 
     evidence = load()

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 import numpy
 
-from costmodel.calibration.calibrate import parameters_of
+from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.axes import Axis, look_up_axis
 from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.event import mixed_cost
@@ -28,6 +28,8 @@ from costmodel.kvm.catalog import GUESTS, STRATEGIES, triggers_of
 # Where one strategy becomes cheaper than another along an axis or a parameter, at the medians of all parameters.
 
 CROSSING_GRID = 97
+CROSSING_WIDTH = 1e-12
+"""How narrow the logarithm of a crossing is made."""
 
 
 def crossings(difference: Callable[[numpy.ndarray], numpy.ndarray], low: float, high: float) -> list[float]:
@@ -37,10 +39,6 @@ def crossings(difference: Callable[[numpy.ndarray], numpy.ndarray], low: float, 
     lines, whole domains) has a crossing where the sign changes, whether or not it is zero there; the refinement then
     converges on the step. A point of the grid at which it is zero lies inside the interval of its neighbours.
     """
-
-    def at(x: float) -> float:
-        return float(difference(numpy.array([math.exp(x)]))[0])
-
     logs = numpy.linspace(math.log(low), math.log(high), CROSSING_GRID)
     values = difference(numpy.exp(logs))
     roots, last = [], None
@@ -49,11 +47,25 @@ def crossings(difference: Callable[[numpy.ndarray], numpy.ndarray], low: float, 
             last = None
         elif y != 0.0:
             if last is not None and last[1] * y < 0:
-                from scipy.optimize import brentq  # most ranges hold no root, and the import costs more than the grid
-
-                roots.append(math.exp(brentq(at, last[0], x, xtol=1e-12)))
+                roots.append(math.exp(_refined(difference, last[0], x, last[1], y)))
             last = x, y
     return roots
+
+
+def _refined(
+    difference: Callable[[numpy.ndarray], numpy.ndarray], low: float, high: float, below: float, beyond: float
+) -> float:
+    """Where the sign changes between the logarithms `low` and `high`, at which `difference` is `below` and `beyond`.
+
+    A grid over what is left, again and again: one call for many points costs as much as one for a single point, so this
+    is cheaper than a root finder that asks for one at a time.
+    """
+    while high - low > CROSSING_WIDTH:
+        logs = numpy.linspace(low, high, CROSSING_GRID)
+        values = numpy.array([below, *difference(numpy.exp(logs[1:-1])), beyond])
+        at = int(numpy.argmax(numpy.sign(values) != numpy.sign(below)))
+        low, high, below, beyond = (float(x) for x in (logs[at - 1], logs[at], values[at - 1], values[at]))
+    return high
 
 
 # HYBRID(cap): a range flush up to a cap, a whole-cache flush beyond; the cap of equal cost, draw by draw.

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 import numpy
-from scipy.special import gammaincinv
 
 from costmodel.cost.draws import Case, Draws, uniforms
 from costmodel.cost.event import EventCost, at_rate, mean_cost, mixed_cost
@@ -79,6 +78,8 @@ def stock(scenario: Scenario, trigger: str) -> float | None:
 
 def _counted(count: float, seconds: float, draws: Draws) -> numpy.ndarray:
     """Rates that a Poisson count allows: a gamma distribution, by the prior of Jeffreys."""
+    from scipy.special import gammaincinv  # most rates are not counted, and the import takes longer than the answer
+
     return numpy.asarray(gammaincinv(count + JEFFREYS, uniforms("counted_rate", draws.n)) / seconds)
 
 

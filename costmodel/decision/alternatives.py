@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from costmodel import __version__
-from costmodel.calibration.calibrate import parameters_of
-from costmodel.calibration.parameters import ParameterSet
+from costmodel.calibration.parameters import ParameterSet, parameters_of
 from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.event import NO_WBNOINVD, executed, title_on
 from costmodel.cost.scenario import Scenario, scenario

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from costmodel.calibration.calibrate import parameters_of
+from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.breakeven import MOST_BYTES, cap_bytes
 from costmodel.cost.draws import Case, Draws
 from costmodel.cost.scenario import scenario

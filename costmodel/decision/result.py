@@ -1,7 +1,5 @@
 """Records of every answer, in SI units: the recommendation, the comparison of two sides, the alternatives by kernel."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -22,7 +20,7 @@ this kernel does there is not catalogued.
 
 
 class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Interval(Frozen):
@@ -419,6 +417,10 @@ class Recommendation(Frozen):
     sources: list[SourceRow]
     data_hash: str
     asked_hash: str
+
+    def costs_at(self, trigger: str | None) -> list[CostRow]:
+        """Rows of one trigger, none for None."""
+        return [row for row in self.costs if row.trigger == trigger]
 
 
 # The result of a paired comparison: what `compare --json` prints and what its table shows.

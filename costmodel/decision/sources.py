@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy
 
-from costmodel.calibration.host_flush import FlushModel, cells_of
 from costmodel.cost.scenario import Scenario
 from costmodel.decision.choice import Study
 from costmodel.decision.estimates import interval_of
@@ -135,6 +134,8 @@ def _flush(profile: Profile) -> list[MeasuredRow]:
     rows: list[MeasuredRow] = []
     if not profile.table("flush"):
         return rows
+    from costmodel.calibration.host_flush import FlushModel, cells_of  # most answers are for no measured host
+
     model = FlushModel(cells_of(profile))
     names = {kind[0] for kind in model.by_kind}
     instruction = "CLFLUSHOPT" if "CLFLUSHOPT" in names else "CLFLUSH"

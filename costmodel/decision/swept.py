@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy
 import pandas
 
-from costmodel.calibration.calibrate import parameters_of
+from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import Case, Draws
 from costmodel.cost.grid import QUANTITIES, Cost, Grid, unit_of
 from costmodel.cost.scenario import Scenario

@@ -89,6 +89,18 @@ def _cost_row(study: Study, candidate: Candidate) -> CostRow:
     )
 
 
+SEVERAL_FLUSHES = 10.0
+"""An event that takes this many times as long as one flush is several."""
+
+
+def is_repeated(row: CostRow) -> bool:
+    """Whether an event takes a whole-cache flush many times over, as for each page that is freed: nobody would do that,
+    and its sum stands beside nothing that it can be compared with.
+    """
+    event, once = row.event_time_s, row.irq_off_s if STRATEGIES[row.strategy].whole_cache else None
+    return once is not None and event is not None and event.median >= SEVERAL_FLUSHES * once.median
+
+
 # The mask of CPUs that ran the guest: what pinning, spreading and time make of it, and what a flush then costs.
 
 LEFT_OUT = (0.5, 0.1, 0.01)

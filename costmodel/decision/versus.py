@@ -9,8 +9,7 @@ from typing import Any
 import numpy
 
 from costmodel import __version__
-from costmodel.calibration.calibrate import parameters_of
-from costmodel.calibration.parameters import ParameterSet
+from costmodel.calibration.parameters import ParameterSet, parameters_of
 from costmodel.cost.draws import DRAWS, Draws, medians
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.total import Total

@@ -6,21 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from costmodel.calibration.calibrate import parameters_of
-from costmodel.calibration.parameters import ParameterSet
+from costmodel.calibration.parameters import ParameterSet, parameters_of
 from costmodel.cost.axes import AXES
 from costmodel.cost.draws import Case, medians
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.sweep import Curves, HeatMap, sweep, winner_map
 from costmodel.decision.result import COUNT_OF, RATE_OF, SECONDS_OF, CostRow, Recommendation, State
+from costmodel.decision.tables import is_repeated
 from costmodel.evidence.records import PAGE_BYTES
 from costmodel.evidence.store import Evidence, load
 from costmodel.kvm.catalog import STRATEGIES
 from costmodel.kvm.setup import CHOICES
 
 DRAWN = 6
-SEVERAL_FLUSHES = 10.0
-"""An event that takes this many times as long as one flush is several."""
 PROPERTIES = ("vmm", *CHOICES)
 
 
@@ -54,14 +52,6 @@ class View:
     def map(self) -> HeatMap:
         """Cheapest of the strategies that cannot be ruled out, over range length and CPUs."""
         return winner_map(Case(self.trigger, self.scenario, medians(self.parameters)), self.choices)
-
-
-def is_repeated(row: CostRow) -> bool:
-    """Whether an event takes a whole-cache flush many times over, as for each page that is freed: nobody would do that,
-    and its sum stands beside nothing that it can be compared with.
-    """
-    event, once = row.event_time_s, row.irq_off_s if STRATEGIES[row.strategy].whole_cache else None
-    return once is not None and event is not None and event.median >= SEVERAL_FLUSHES * once.median
 
 
 def worth_drawing(rows: Sequence[CostRow], chosen: str | None) -> list[CostRow]:

@@ -8,9 +8,12 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING
 
 from costmodel.errors import BadInput
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 FLAGS = {name: name for name in ("clflushopt", "clwb", "wbnoinvd", "sme", "sev", "sev_es", "sev_snp")}
 FLAGS["tdx_host_platform"] = "tdx"
@@ -315,12 +318,14 @@ def _lstopo(text: str, file: str) -> Described:
     """lstopo's XML, of hwloc 1 (Socket, Cache with a depth) and 2 (Package, L3Cache)."""
     if "<!ENTITY" in text:
         raise BadInput("declares entities, which no lstopo does", file=file, remedy=REMEDY)
+    from xml.etree import ElementTree  # few machines are described by lstopo
+
     try:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
         raise BadInput(f"is no XML: {error}", file=file, remedy=REMEDY) from None
     info = {one.get("name"): one.get("value", "") for one in root.iter("info")}
-    objects: dict[str, list[ElementTree.Element]] = {}
+    objects: dict[str, list[Element]] = {}
     for one in root.iter("object"):
         kind = one.get("type", "")
         objects.setdefault(f"L{one.get('depth')}Cache" if kind == "Cache" else kind, []).append(one)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +18,7 @@ from costmodel.evidence.described import CACHE_BOUNDS, HOST_BOUNDS
 from costmodel.evidence.machines import FEATURES, CpuidRow
 from costmodel.evidence.records import Machine, Vendor
 from costmodel.evidence.tables import checked_id, read_document, shown, subtable, text, texts
-from costmodel.hashing import value_hash
+from costmodel.hashing import file_digest, value_hash
 
 FOLDER = "hosts"
 HOST_FILE = "host.toml"
@@ -83,7 +82,9 @@ class Profile:
     l1_bytes: float
     machine: Machine
     parsed: Mapping[str, bytes] = field(repr=False)
-    """The columns of each probe's table as JSON: they are checked when the profile is read, decoded where asked for."""
+    """The columns of each probe's table as JSON: they are checked when the profile is read, and taken from the user's
+    cache and decoded where they are asked for.
+    """
     virtual: bool = False
     """Whether it ran under a hypervisor."""
     digest: str = ""
@@ -130,17 +131,39 @@ class Profile:
 def _checksum(path: Path) -> str:
     """sha256 of a file. Raises BadInput where it cannot be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return file_digest(path).hex()
     except OSError as error:
         raise BadInput(f"cannot be read: {error.strerror}", file=path, remedy="restore the file") from None
 
 
-def _columns(path: Path, needed: tuple[str, ...], checksum: str) -> bytes:
-    """The columns of a probe's CSV as JSON, parsed once per state of the file, which its checksum tells. Raises
-    BadInput.
-    """
-    key = cache.key_of([checksum, needed], ["evidence"])
-    return cache.recall("table", key, lambda: json.dumps(_parsed(path, needed)).encode())
+class _Columns(Mapping[str, bytes]):
+    """The columns of the CSV of each probe as JSON, parsed once per state of the file, which its checksum tells."""
+
+    def __init__(self, files: Mapping[str, tuple[Path, str]]) -> None:
+        """By probe its file and the checksum of that; every file is parsed that was not before. Raises BadInput."""
+        self._files = files
+        self._read: dict[str, bytes] = {}
+        for probe in files:
+            if not cache.holds("table", self._key(probe)):
+                self._read[probe] = self[probe]
+
+    def _key(self, probe: str) -> str:
+        return cache.key_of([self._files[probe][1], COLUMNS[probe]], ["evidence"])
+
+    def __getitem__(self, probe: str) -> bytes:
+        if probe in self._read:
+            return self._read[probe]
+        path, _ = self._files[probe]
+        return cache.recall("table", self._key(probe), lambda: json.dumps(_parsed(path, COLUMNS[probe])).encode())
+
+    def __contains__(self, probe: object) -> bool:
+        return probe in self._files
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
 
 
 def _parsed(path: Path, needed: tuple[str, ...]) -> dict[str, Sequence[object]]:
@@ -226,11 +249,13 @@ def read(folder: Path, dumps: Mapping[str, CpuidRow], known: Mapping[str, Machin
         l1_bytes=float(next((c["bytes"] for c in caches if c["level"] == 1), 0)),
         machine=_machine(name, host, caches, dumps, known, path),
         virtual=_virtual(host),
-        parsed={
-            probe: _columns(file, COLUMNS[probe], checksums.get(file.name) or _checksum(file))
-            for probe, file in probes.items()
-            if file.is_file()
-        },
+        parsed=_Columns(
+            {
+                probe: (file, checksums.get(file.name) or _checksum(file))
+                for probe, file in probes.items()
+                if file.is_file()
+            }
+        ),
         digest=value_hash([name, sorted(checksums.items())]),
     )
 

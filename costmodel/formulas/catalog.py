@@ -5,6 +5,8 @@ Importing this imports sympy; the compiled forms do not.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import sympy
 from sympy.codegen.cfunctions import expm1
 from sympy.printing.mathml import mathml as sympy_mathml
@@ -95,13 +97,19 @@ def numpy_function(name: str, item: Formula, expression: sympy.Expr) -> str:
 
 
 def numpy_source() -> str:
-    """Python source with one function per formula and one per differentiable argument (NAME__by__SYMBOL)."""
-    parts = ["import numpy\n"]
-    for item in FORMULAS.values():
-        parts.append(numpy_function(item.id, item, item.expression))
-        for symbol in sorted(item.expression.free_symbols, key=str):
-            if item.expression.has(sympy.ceiling):
-                continue
-            derivative = sympy.diff(item.expression, symbol)
-            parts.append(numpy_function(f"{item.id}__by__{symbol}", item, derivative))
-    return "\n\n\n".join(parts) + "\n"
+    """Python source with one function per formula."""
+    return _source(numpy_function(item.id, item, item.expression) for item in FORMULAS.values())
+
+
+def slopes_source() -> str:
+    """Python source with one function per formula and differentiable argument, NAME__by__SYMBOL."""
+    return _source(
+        numpy_function(f"{item.id}__by__{symbol}", item, sympy.diff(item.expression, symbol))
+        for item in FORMULAS.values()
+        if not item.expression.has(sympy.ceiling)
+        for symbol in sorted(item.expression.free_symbols, key=str)
+    )
+
+
+def _source(functions: Iterable[str]) -> str:
+    return "\n\n\n".join(["import numpy\n", *functions]) + "\n"

@@ -4,18 +4,18 @@
 evaluates the partial derivative. Arguments are converted to float64 first, because integer input would overflow
 silently.
 
-The generated module lies beside this one and names the sources that it was printed from; `make formulas` prints it
+The generated modules lie beside this one and name the sources that they were printed from; `make formulas` prints them
 anew. Where a formula was changed since, what the changed sources give is generated and kept in the cache.
 """
 
 from __future__ import annotations
 
 import marshal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import cast
+from typing import Any, cast
 
 import numpy
 from numpy.typing import ArrayLike
@@ -28,9 +28,10 @@ from costmodel.hashing import files_hash, value_hash, write_beside
 CHUNK_POINTS = 16_384
 FLOAT64 = numpy.dtype(float)
 GENERATED = Path(__file__).with_name("generated.py")
-NUMERIC = ("__init__", "compiled", "fused", "generated", "recorded")
+SLOPES = Path(__file__).with_name("generated_slopes.py")
+NUMERIC = ("__init__", "compiled", "fused", "generated", "generated_slopes", "recorded")
 """Modules of this package that only carry out what is printed."""
-HEAD = """\"\"\"One numpy function per formula and per partial derivative: printed by `make formulas`, not written by hand.\"\"\"
+HEAD = """\"\"\"One numpy function per {}: printed by `make formulas`, not written by hand.\"\"\"
 
 # mypy: ignore-errors
 
@@ -40,7 +41,7 @@ SOURCES = "{}"
 
 
 def sources_hash() -> str:
-    """Hash of what the generated module follows from: the modules beside it that hold or print expressions."""
+    """Hash of what the generated modules follow from: the modules beside them that hold or print expressions."""
     here = GENERATED.parent
     return files_hash((path for path in here.glob("*.py") if path.stem not in NUMERIC), here)
 
@@ -49,30 +50,52 @@ def generated_source() -> str:
     """Text of the generated module as the symbolic formulas give it now."""
     from costmodel.formulas.catalog import numpy_source
 
-    return HEAD.format(sources_hash()) + numpy_source()
+    return HEAD.format("formula", sources_hash()) + numpy_source()
+
+
+def generated_slopes_source() -> str:
+    """Text of the generated module of the derivatives, which most answers need none of."""
+    from costmodel.formulas.catalog import slopes_source
+
+    return HEAD.format("partial derivative", sources_hash()) + slopes_source()
 
 
 @lru_cache(maxsize=1)
 def _module() -> ModuleType:
-    if sources_hash() == generated.SOURCES:
-        return generated
-    module = ModuleType("costmodel_compiled_formulas")
-    exec(marshal.loads(cache.recall("formulas", cache.key_of([], ["formulas"]), _code)), module.__dict__)
+    return generated if sources_hash() == generated.SOURCES else _printed_anew("formulas", generated_source)
+
+
+@lru_cache(maxsize=1)
+def _slopes() -> ModuleType:
+    from costmodel.formulas import generated_slopes as slopes
+
+    return slopes if sources_hash() == slopes.SOURCES else _printed_anew("slopes", generated_slopes_source)
+
+
+def _printed_anew(name: str, source: Callable[[], str]) -> ModuleType:
+    """The module that `source` is the text of, its byte code from the user's cache."""
+
+    def code() -> bytes:
+        return marshal.dumps(compile(source(), f"<generated {name}>", "exec"))
+
+    module = ModuleType(f"costmodel_compiled_{name}")
+    exec(marshal.loads(cache.recall(name, cache.key_of([], ["formulas"]), code)), module.__dict__)
     return module
 
 
-def _code() -> bytes:
-    """Byte code of the generated source."""
-    return marshal.dumps(compile(generated_source(), "<generated formulas>", "exec"))
+def _function(name: str) -> Callable[..., Any]:
+    """The function of a formula, or NAME__by__SYMBOL of its derivative."""
+    found: Callable[..., Any] = getattr(_slopes() if "__by__" in name else _module(), name)
+    return found
 
 
 def _call(function: str, arguments: dict[str, object]) -> numpy.ndarray:
     if any(isinstance(value, Recorded) for value in arguments.values()):
-        return cast(numpy.ndarray, getattr(_module(), function)(**arguments))
+        return cast(numpy.ndarray, _function(function)(**arguments))
     floats = {name: _float64(value) for name, value in arguments.items()}
-    result = getattr(_module(), function)(**floats)
+    result = _function(function)(**floats)
     shape = numpy.broadcast(*floats.values()).shape
-    return result if numpy.shape(result) == shape else numpy.broadcast_to(result, shape)
+    return cast(numpy.ndarray, result if numpy.shape(result) == shape else numpy.broadcast_to(result, shape))
 
 
 def _float64(value: object) -> numpy.ndarray:
@@ -94,8 +117,8 @@ def fingerprint(formula: str) -> str:
     """Hash of what `formula` gives for three sets of arguments, to six digits: it changes with the formula, not with
     how that is written, so that what was compared with a formula can say with which.
     """
-    names = getattr(_module(), formula).__code__
-    names = names.co_varnames[: names.co_argcount]
+    code = _function(formula).__code__
+    names = code.co_varnames[: code.co_argcount]
     spread = numpy.modf(0.618 * numpy.arange(1, 3 * len(names) + 1))[0].reshape(3, len(names))
     with numpy.errstate(all="ignore"):
         values = _call(formula, dict(zip(names, 0.2 + 0.6 * spread.T, strict=True)))
@@ -118,3 +141,4 @@ def chunks(formula: str, points: int, /, **arguments: ArrayLike) -> Iterator[tup
 
 if __name__ == "__main__":
     write_beside(GENERATED, generated_source())
+    write_beside(SLOPES, generated_slopes_source())

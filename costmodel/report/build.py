@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from costmodel.calibration.calibrate import parameters_of
+from costmodel.calibration.parameters import parameters_of
 from costmodel.cluster import map_in_order
 from costmodel.cost.scenario import MOST_VCPUS, check_dma
 from costmodel.decision.recommend import recommend

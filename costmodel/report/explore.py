@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple, cast
 
 import numpy
 
-from costmodel.calibration.calibrate import parameters_of
+from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.axes import AXES
 from costmodel.cost.draws import Case, Draws
 from costmodel.cost.event import at_rate, mixed_cost, title_on

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup, escape
 
-from costmodel.calibration.calibrate import fits_of, parameters_of
+from costmodel.calibration.calibrate import fits_of
+from costmodel.calibration.parameters import parameters_of
 from costmodel.decision.headline import CAUSES_COMMAND, COUNT_COMMAND
 from costmodel.decision.result import Advice, Interval, Recommendation, UpstreamRow
 from costmodel.decision.views import view as view_of

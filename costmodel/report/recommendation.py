@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, cast
 
 from costmodel.decision.advice import NEEDED
-from costmodel.decision.recommend import ByKernel
+from costmodel.decision.recommend import ByKernel, Findings
 from costmodel.decision.result import (
     Advice,
     Basis,
@@ -262,12 +262,12 @@ def together_text(row: TogetherRow) -> str:
     return f"{row.vms} VM{'' if row.vms == 1 else 's'}, {who}: {cell(row.host_cpu_s_per_s)}{least} host CPUs"
 
 
-def rests_on_ceiling(result: Recommendation, item: Advice) -> bool:
+def rests_on_ceiling(result: Findings | Recommendation, item: Advice) -> bool:
     """Whether what `item` saves is as much a ceiling as the loss that it takes away."""
     return any(
         row.host_cpu_s_per_s is not None and row.host_cpu_s_per_s.at_most
-        for row in result.costs
-        if row.trigger in item.triggers
+        for trigger in item.triggers
+        for row in result.costs_at(trigger)
     )
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy
 
 from costmodel import __version__
-from costmodel.calibration.calibrate import parameters_of
+from costmodel.calibration.parameters import parameters_of
 from costmodel.cluster import map_in_order
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.decision.estimates import Quantity, interval_of, paired

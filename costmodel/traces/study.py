@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy
 
-from costmodel.calibration.calibrate import parameters_of
+from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import Case, medians
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.total import total

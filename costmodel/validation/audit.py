@@ -15,8 +15,9 @@ from typing import Any, NamedTuple, cast
 import numpy
 
 from costmodel.calibration.calibrate import parameter_set
-from costmodel.calibration.parameters import Calibration, ParameterSet
+from costmodel.calibration.parameters import ParameterSet
 from costmodel.calibration.published import checks
+from costmodel.calibration.rules import Calibration
 from costmodel.cost.draws import Case, medians
 from costmodel.cost.scenario import Scenario
 from costmodel.cost.total import Total, distances, total

@@ -8,9 +8,9 @@ import math
 
 import numpy
 
-from costmodel.calibration.calibrate import parameters_of
-from costmodel.calibration.parameters import Calibration
+from costmodel.calibration.parameters import parameters_of
 from costmodel.calibration.published import Check, checks
+from costmodel.calibration.rules import Calibration
 from costmodel.cost.draws import Case, Draws
 from costmodel.cost.event import whole_cache
 from costmodel.cost.scenario import scenario

@@ -12,7 +12,7 @@ from costmodel.calibration.between_machines import held_out_machines
 from costmodel.calibration.calibrate import REGRESSIONS
 from costmodel.calibration.fit import Fit, fit, prediction_factor
 from costmodel.calibration.holdout import HeldOut, HoldOut, held_out, leave_groups_out
-from costmodel.calibration.parameters import Calibration
+from costmodel.calibration.rules import Calibration
 from costmodel.evidence.hosts import Profile
 from costmodel.evidence.store import Evidence
 from costmodel.numbers import interval, quantity

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy
 
-from costmodel.calibration.calibrate import parameters_of
+from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.decision.choice import Study
 from costmodel.decision.estimates import interval_of

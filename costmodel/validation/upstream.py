@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy
 
-from costmodel.calibration.calibrate import parameters_of
+from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import Case, Draws
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.total import Total, total

@@ -17,7 +17,7 @@ import pytest
 import costmodel as cm
 from costmodel import api
 from costmodel.api import arguments, calibrations, cases, formula, tables
-from costmodel.calibration.calibrate import parameters_of
+from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import DRAWS, Case, Draws
 from costmodel.cost.total import event_of
 from costmodel.decision.recommend import recommend

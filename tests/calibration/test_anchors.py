@@ -13,7 +13,7 @@ from costmodel.calibration.anchors import bounded, per_flush_s
 from costmodel.calibration.anchors import usable_rendezvous as usable
 from costmodel.calibration.fit import fit
 from costmodel.calibration.holdout import leave_groups_out
-from costmodel.calibration.parameters import Calibration
+from costmodel.calibration.rules import Calibration
 from costmodel.errors import CostModelError
 from costmodel.evidence.store import load
 from costmodel.formulas.compiled import value

@@ -3,9 +3,10 @@
 import pytest
 
 from costmodel.calibration import calibrate
-from costmodel.calibration.calibrate import ANCHORS, variations
-from costmodel.calibration.parameters import Calibration
-from costmodel.calibration.parameters import catalog_parameters as parameter_set
+from costmodel.calibration.calibrate import ANCHORS
+from costmodel.calibration.parameters import parameters_of, variations
+from costmodel.calibration.rules import Calibration
+from costmodel.calibration.rules import catalog_parameters as parameter_set
 
 MACHINE = "epyc-9654-2s"
 
@@ -20,7 +21,7 @@ def test_every_anchor_is_left_out_once(varied):
 
 
 def test_a_machine_left_out_moves_its_parameters_only(evidence, varied):
-    usual = calibrate.parameters_of(evidence, MACHINE)
+    usual = parameters_of(evidence, MACHINE)
     without = varied["without epyc-milan-2cpu-vm"]
     assert without["line_dirty_s"].distribution != usual["line_dirty_s"].distribution
     assert without["serial_exponent"] == usual["serial_exponent"]
@@ -37,11 +38,11 @@ def test_a_needed_anchor_left_out_is_missing(varied):
 def test_the_cache_gives_what_the_calibration_gives(evidence, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     fresh = parameter_set(Calibration(evidence), evidence.machine(MACHINE))
-    calibrate._all.cache_clear()
-    first = calibrate.parameters_of(evidence, MACHINE)
-    calibrate._all.cache_clear()
-    second = calibrate.parameters_of(evidence, MACHINE)
-    calibrate._all.cache_clear()
+    calibrate.all_parameters.cache_clear()
+    first = calibrate.all_parameters(evidence)[MACHINE]
+    calibrate.all_parameters.cache_clear()
+    second = calibrate.all_parameters(evidence)[MACHINE]
+    calibrate.all_parameters.cache_clear()
     assert len(list(tmp_path.rglob("parameters-*"))) == 1
     assert first == second == fresh
 

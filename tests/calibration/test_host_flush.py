@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy
 import pytest
 
-from costmodel.calibration.calibrate import parameters_of
 from costmodel.calibration.holdout import held_out, repeat_run, rivals
 from costmodel.calibration.host_flush import Cell, FlushModel, cells_of, forms
+from costmodel.calibration.parameters import parameters_of
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.store import load
 

@@ -1,89 +1,89 @@
-"""Parameter sets: measured where measured, a prior by a named rule elsewhere, missing with the gap named."""
+"""The parameter sets that are shipped: they are those of the data and the code that lie beside them, or are not used."""
 
-from dataclasses import replace
+import json
 
 import pytest
 
-from costmodel.calibration.calibrate import parameters_of
-from costmodel.calibration.distribution import fixed
-from costmodel.calibration.parameters import Calibration
-from costmodel.calibration.parameters import catalog_parameters as parameter_set
-from costmodel.errors import MissingNumber
-from costmodel.evidence.rendezvous import FILE
+from costmodel.calibration import calibrate, parameters
+from costmodel.calibration.parameters import parameters_of, shipped_text, variations
+from costmodel.calibration.rules import Calibration
+from costmodel.errors import UnknownName
+from costmodel.evidence.store import load
+
+MACHINE = "epyc-7763-2s"
+RENEW = "run `make calibration`: data/, or the code of evidence, formulas or calibration, has changed since"
 
 
-@pytest.fixture(scope="module")
-def milan(evidence):
-    return parameters_of(evidence, "epyc-7763-2s")
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """Put a text in the place of the file that is shipped; the number of times that machines are calibrated."""
+    calibrated = []
+    everything = calibrate.all_parameters
+
+    def place(text):
+        (tmp_path / "calibrated.jsonl").write_text(text)
+        monkeypatch.setattr(parameters, "SHIPPED", tmp_path / "calibrated.jsonl")
+        monkeypatch.setattr(calibrate, "all_parameters", lambda evidence: calibrated.append(1) or everything(evidence))
+        parameters._lines.cache_clear()
+        parameters._shipped.cache_clear()
+        return calibrated
+
+    yield place
+    parameters._lines.cache_clear()
+    parameters._shipped.cache_clear()
 
 
-def test_the_logs_leave_little_of_the_prior_on_an_empty_cache_and_more_of_that_on_a_full_one(milan):
-    empty, valid = milan["line_empty_s"], milan["line_valid_s"]
-    assert empty.distribution.high < 0.2e-9, "2N flushes of a resume fit into 2.7 ms"
-    assert 1e-9 < valid.distribution.high < 20e-9, "a domain fits into the boot of a Zen 5"
-    for parameter in (empty, valid):
-        assert parameter.extrapolated and FILE in parameter.sources
-        assert "before the logs" in parameter.rule
+def test_what_is_shipped_follows_from_the_data_and_the_code_as_they_are():
+    first = parameters.SHIPPED.read_text(encoding="utf-8").splitlines()[0]
+    assert json.loads(first)["follows_from"] == parameters.follows_from(load()), RENEW
 
 
-def test_intel_pays_for_an_empty_cache(evidence):
-    parameters = parameters_of(evidence, "xeon-8160-2s")
-    empty = parameters["line_empty_s"].distribution
-    assert empty.median == pytest.approx(5.6e-9, rel=0.1) and empty.high / empty.median == pytest.approx(3)
-    assert parameters["line_valid_s"].distribution == fixed(0.0) and parameters["line_valid_s"].extrapolated
+def test_what_is_shipped_is_what_the_calibration_gives_now():
+    evidence = load()
+    assert parameters._lines(evidence), RENEW
+    machine = evidence.machine(MACHINE)
+    assert parameters_of(evidence, MACHINE) == calibrate.parameter_set(Calibration(evidence), machine)
+    found = variations(evidence, MACHINE)
+    assert found["without W01"] == calibrate.parameter_set(Calibration(evidence.without("W01")), machine)
+    assert found["without W01"] != parameters_of(evidence, MACHINE)
 
 
-def test_without_a_log_the_walk_of_amd_is_a_gap(evidence):
-    poorer = replace(evidence, rendezvous={}, data_hash="none")
-    with pytest.raises(MissingNumber, match="no boot or resume"):
-        parameter_set(Calibration(poorer), evidence.machine("epyc-7763-2s"))["line_valid_s"]
+@pytest.mark.nightly
+def test_all_machines_are_shipped_as_the_calibration_gives_them_now():
+    evidence = load()
+    assert parameters._lines(evidence), RENEW
+    for name, found in calibrate.calibrated(evidence).items():
+        assert (parameters_of(evidence, name), variations(evidence, name)) == (found, calibrate.varied(evidence, name))
 
 
-def test_unpublished_shares_are_uniform_on_the_unit_interval(milan):
-    for name in ("serial_exponent", "valid_fraction", "dirty_fraction", "reused_fraction", "traffic_fraction"):
-        distribution = milan[name].distribution
-        assert (distribution.shape, distribution.a, distribution.b) == ("uniform", 0.0, 1.0)
+def test_a_file_that_is_read_gives_back_what_was_written(shipped):
+    evidence = load()
+    usual, other = (parameters_of(evidence, name) for name in (MACHINE, "epyc-9654-2s"))
+    fewer = {name: one for name, one in other.parameters.items() if name != "smt_factor"}
+    other = other.model_copy(update={"machine": MACHINE, "parameters": fewer, "missing": {"smt_factor": "not told"}})
+    follows = parameters.follows_from(evidence)
+    calibrated = shipped(shipped_text(follows, {MACHINE: usual}, {MACHINE: {"other": other, "same": usual}}))
+    assert parameters_of(evidence, MACHINE) == usual
+    assert variations(evidence, MACHINE) == {"other": other, "same": usual}
+    assert not calibrated
 
 
-def test_a_catalogued_machine_takes_the_slope_of_its_core_generation(evidence):
-    """Nobody measured the 7763 itself: the level is that of the Milan guest, the interval that of one machine more."""
-    slope, own = (parameters_of(evidence, name)["line_dirty_s"] for name in ("epyc-7763-2s", "epyc-milan-2cpu-vm"))
-    assert slope.distribution.median == own.distribution.median
-    assert slope.extrapolated and not own.extrapolated
-    assert slope.sources == own.sources == ("hosts/epyc-milan-2cpu-vm",)
-    assert slope.distribution.b > 2 and "core generation zen3" in slope.rule
+@pytest.mark.parametrize(
+    "text", ["", '{"follows_from":"0000000000000000"}\n', "no JSON"], ids=["empty", "stale", "damaged"]
+)
+def test_what_follows_from_something_else_is_not_used(shipped, text):
+    calibrated = shipped(text)
+    assert parameters_of(load(), MACHINE)["line_empty_s"].distribution.shape == "tabulated"
+    assert calibrated
 
 
-def test_no_slope_of_a_machine_that_nobody_measured_is_unmarked(evidence):
-    for machine in evidence.machines:
-        for name in ("range_start_s", "line_dirty_s", "line_clean_s", "line_absent_s"):
-            parameter = parameters_of(evidence, machine).parameters[name]
-            assert parameter.extrapolated == (machine not in evidence.hosts), (machine, name)
+def test_other_data_are_calibrated_anew():
+    evidence = load()
+    other = evidence.with_value("S01", 2.0)
+    usual, changed = (parameters_of(one, MACHINE)["rmpupdate_s"].distribution.median for one in (evidence, other))
+    assert changed == pytest.approx(2 * usual, rel=1e-5)
 
 
-def test_a_missing_bandwidth_is_a_gap_not_a_guess(evidence):
-    emerald = parameters_of(evidence, "xeon-5520-2s")
-    with pytest.raises(MissingNumber, match="Gold 5520"):
-        emerald["writeback_bytes_per_s"]
-
-
-def test_removing_an_anchor_removes_the_parameter(evidence):
-    poorer = parameter_set(Calibration(evidence.without("W01")), evidence.machine("epyc-7763-2s"))
-    with pytest.raises(MissingNumber, match="row W01 of data/measurements.csv is missing"):
-        poorer["line_valid_s"]
-    assert "line_dirty_s" in poorer.parameters
-
-
-def test_every_parameter_says_how_it_was_made(evidence):
-    for machine in evidence.machines:
-        for parameter in parameters_of(evidence, machine).parameters.values():
-            assert parameter.rule and parameter.next_measurement
-            assert parameter.sources or parameter.extrapolated or parameter.distribution.shape == "fixed"
-            for row in parameter.sources:
-                known = row in evidence.measurements or row == FILE or row.endswith(".txt")
-                assert known or row.removeprefix("hosts/") in evidence.hosts
-
-
-def test_tdx_operations_have_no_public_timing(evidence):
-    with pytest.raises(MissingNumber, match=r"TDH\.PHYMEM"):
-        parameters_of(evidence, "xeon-8570-2s")["tdx_page_wbinvd_s"]
+def test_a_machine_that_nobody_knows_has_no_variations():
+    with pytest.raises(UnknownName):
+        variations(load(), "vax-11")

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from costmodel.calibration.parameters import Calibration
 from costmodel.calibration.published import INPUT, NO_TERM, checks, inputs
+from costmodel.calibration.rules import Calibration
 from costmodel.evidence.store import load
 
 KNOWN_MISSES = {

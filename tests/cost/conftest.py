@@ -1,6 +1,6 @@
 import pytest
 
-from costmodel.calibration.calibrate import parameters_of
+from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import Draws
 from costmodel.cost.scenario import scenario
 

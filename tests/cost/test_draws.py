@@ -3,7 +3,7 @@
 import numpy
 import pytest
 
-from costmodel.calibration.calibrate import parameters_of
+from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import Draws, medians, uniforms
 from costmodel.errors import MissingNumber
 

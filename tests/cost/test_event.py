@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costmodel.calibration.calibrate import parameters_of
+from costmodel.calibration.parameters import parameters_of
 from costmodel.cost import event
 from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.event import EventCost, Spread, cpus_flushed, event_cost, folios, mixed_cost

@@ -301,7 +301,7 @@ def test_an_unknown_term_refuses_the_total_and_names_the_gap(milan_ksm, draws):
 
 
 def test_a_host_without_its_memory_bandwidth_is_refused(evidence):
-    from costmodel.calibration.calibrate import parameters_of
+    from costmodel.calibration.parameters import parameters_of
 
     case = scenario(evidence, "plain", "xeon-5520-2s", "ksm-default")
     cost = total(Case("ksm_replace_page", case, Draws(parameters_of(evidence, "xeon-5520-2s"))), "WBINVD_ALL")

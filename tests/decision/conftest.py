@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from costmodel.calibration.calibrate import parameters_of
+from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.scenario import scenario
 from costmodel.decision.recommend import recommend, study_all
 from costmodel.evidence.store import load

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy
 
-from costmodel.calibration.calibrate import parameters_of
+from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import Draws
 from costmodel.cost.event import EventCost
 from costmodel.cost.scenario import scenario

@@ -5,7 +5,7 @@ import re
 import numpy
 import pytest
 
-from costmodel.calibration.calibrate import parameters_of
+from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.scenario import scenario
 from costmodel.decision.advice import _slices, _wrong_within, drops, measure_next, upgrade_advice

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy
 import pytest
 
-from costmodel.calibration.calibrate import parameters_of
+from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.scenario import scenario
 from costmodel.cost.total import total

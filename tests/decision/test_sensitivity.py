@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from costmodel import cache
-from costmodel.calibration.calibrate import parameters_of
+from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import Case, medians
 from costmodel.cost.scenario import scenario
 from costmodel.cost.sensitivity import elasticities

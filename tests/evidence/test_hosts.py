@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from costmodel import cache
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence import hosts, package, paths, store
 from costmodel.validation import audit
@@ -232,6 +233,36 @@ def test_each_table_is_read_and_hashed_once(profile, monkeypatch):
     hosts.read(profile, evidence.dumps, catalogued)
     tables = [name for name in read_of if name.endswith(".csv")]
     assert tables and len(tables) == len(set(tables))
+
+
+def test_a_table_that_was_parsed_before_is_read_when_it_is_asked_for(profile, monkeypatch):
+    first = read().host("copy").table("flush")
+    taken = []
+    original = cache.recall
+    monkeypatch.setattr(cache, "recall", lambda name, key, build: taken.append(name) or original(name, key, build))
+    again = read().host("copy")
+    assert "table" not in taken and again.has("flush") and not again.has("sev")
+    assert again.table("flush") == first and taken.count("table") == 1
+
+
+def test_a_damaged_entry_of_a_table_is_parsed_again(profile, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    cache._checked.cache_clear()
+    first = read().host("copy").table("flush")
+    for entry in (tmp_path / "cache" / "costmodel").glob("table-*"):
+        entry.write_bytes(entry.read_bytes()[:-1])
+    assert read().host("copy").table("flush") == first
+    cache._checked.cache_clear()
+
+
+def test_without_a_cache_a_table_is_parsed_once(profile, monkeypatch):
+    monkeypatch.setattr(cache, "directory", lambda: None)
+    parsed = []
+    original = hosts._parsed
+    monkeypatch.setattr(hosts, "_parsed", lambda path, needed: parsed.append(path) or original(path, needed))
+    found = read().host("copy")
+    assert found.table("flush") == found.table("flush")
+    assert len(parsed) == len(set(parsed)) > 0
 
 
 def test_what_a_guest_cannot_tell_of_its_hardware_limits_its_times(evidence):

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from costmodel import cache
-from costmodel.formulas import compiled, generated
+from costmodel.formulas import compiled, generated, generated_slopes
 from costmodel.formulas.catalog import FORMULAS, numpy_function
 from costmodel.formulas.formula import symbol
 from tests.formulas.domain import exact, inside
@@ -122,24 +122,31 @@ def test_evaluation_does_not_import_sympy():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_generated_module_was_printed_from_the_sources_as_they_are():
-    assert compiled.sources_hash() == generated.SOURCES, "run `make formulas`"
+def test_the_generated_modules_were_printed_from_the_sources_as_they_are():
+    assert compiled.sources_hash() == generated.SOURCES == generated_slopes.SOURCES, "run `make formulas`"
 
 
 @pytest.mark.nightly
-def test_the_generated_module_is_what_the_symbolic_formulas_give():
+def test_the_generated_modules_are_what_the_symbolic_formulas_give():
     assert compiled.GENERATED.read_text() == compiled.generated_source()
+    assert compiled.SLOPES.read_text() == compiled.generated_slopes_source()
 
 
 @pytest.mark.parametrize("formula_id", ["range_flush", "numa_rate"])
 def test_a_formula_stands_in_the_generated_module_as_it_is_printed_now(formula_id):
     item = FORMULAS[formula_id]
     assert numpy_function(formula_id, item, item.expression) in compiled.GENERATED.read_text()
+    name = next(iter(item.symbols))
+    slope = numpy_function(f"{formula_id}__by__{name}", item, sympy.diff(item.expression, symbol(name)))
+    assert slope in compiled.SLOPES.read_text()
 
 
 def test_changed_sources_are_generated_anew(monkeypatch):
     """Whoever edits a formula gets the edited one, without a step in between."""
     monkeypatch.setattr(generated, "SOURCES", "0" * 16)
     monkeypatch.setattr(compiled, "generated_source", lambda: "def range_lines():\n    return 1.0\n")
+    monkeypatch.setattr(generated_slopes, "SOURCES", "0" * 16)
+    monkeypatch.setattr(compiled, "generated_slopes_source", lambda: "def range_lines__by__x():\n    return 2.0\n")
     monkeypatch.setattr(cache, "recall", lambda name, key, build: build())
     assert compiled._module.__wrapped__().range_lines() == 1.0
+    assert compiled._slopes.__wrapped__().range_lines__by__x() == 2.0

@@ -157,9 +157,9 @@ def put(mutant: TermMutant) -> None:
     slopes = () if item.expression.has(sympy.ceiling) else sorted(item.symbols)
     forms = {mutant.formula: mutant.expression}
     forms |= {f"{mutant.formula}__by__{name}": _slope(mutant.expression, item, name) for name in slopes}
-    names = compiled._module().__dict__
     for name, expression in forms.items():
-        exec(catalog.numpy_function(name, item, expression), names)
+        printed = compiled._module() if name == mutant.formula else compiled._slopes()
+        exec(catalog.numpy_function(name, item, expression), printed.__dict__)
     object.__setattr__(item, "expression", mutant.expression)
 
 

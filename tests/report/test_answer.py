@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from costmodel.decision import recommend as deciding
 from costmodel.decision.recommend import recommend, recommend_by_kernel
 from costmodel.kvm.catalog import STRATEGIES, TRIGGERS
 from costmodel.report.answer import SCREEN_COLUMNS, SCREEN_LINES, screen, screens
@@ -122,3 +123,21 @@ def test_one_vcpu_is_no_plural():
 def test_what_is_not_catalogued_is_no_lost_flush(answer):
     text = " ".join(screen(answer("sev-snp-gmem", workload="teardown")).split())
     assert "not catalogued at access bit aging" in text and "can lose a flush" not in text
+
+
+@pytest.mark.parametrize(("guest", "asked"), CASES, ids=str)
+def test_one_screen_says_the_same_before_and_after_the_whole_is_worked_out(guest, asked, monkeypatch):
+    asked = {"machine": "epyc-7763-2s", "workload": "autonuma-default", "kernel": "newest", **asked}
+    found = recommend_by_kernel(guest, **asked)
+    with monkeypatch.context() as patched:
+        patched.setattr(deciding, "_assemble", None)
+        text = screens(found)
+    ((_, whole),) = found.answers
+    assert text == screen(whole)
+    assert all(row in whole.costs for row in found.found[0][1].costs_at(whole.costliest_trigger))
+
+
+def test_a_trigger_that_is_none_has_no_costs():
+    found = recommend_by_kernel("tdx", "epyc-7763-2s", "autonuma-default", "newest").found[0][1]
+    assert not found.applicable and found.costliest_trigger is None
+    assert found.costs_at(None) == found.costs_at("ksm_replace_page") == found.whole.costs == []

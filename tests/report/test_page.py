@@ -8,7 +8,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from costmodel.calibration.calibrate import fits_of, parameters_of
+from costmodel.calibration.calibrate import fits_of
+from costmodel.calibration.parameters import parameters_of
 from costmodel.decision.headline import COUNT_COMMAND
 from costmodel.decision.views import worth_drawing
 from costmodel.evidence.store import load

@@ -10,7 +10,7 @@ import numpy
 import pytest
 from click.testing import CliRunner
 
-from costmodel.calibration.calibrate import parameters_of
+from costmodel.calibration.parameters import parameters_of
 from costmodel.cli import cli
 from costmodel.cost.scenario import scenario
 from costmodel.errors import BadInput

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from costmodel.calibration.parameters import Calibration
 from costmodel.calibration.published import checks
+from costmodel.calibration.rules import Calibration
 from costmodel.errors import UnknownName
 from costmodel.evidence.store import load
 from costmodel.validation import observed
