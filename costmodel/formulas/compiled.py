@@ -28,8 +28,8 @@ from costmodel.hashing import files_hash, value_hash, write_beside
 CHUNK_POINTS = 16_384
 FLOAT64 = numpy.dtype(float)
 GENERATED = Path(__file__).with_name("generated.py")
-NUMERIC = ("__init__", "compiled", "fused", "generated", "recorded")
-"""Modules of this package that only carry out what is printed."""
+NUMERIC = ("__init__", "compiled", "fused", "generated", "javascript", "recorded")
+"""Modules of this package that nothing in the generated one follows from."""
 HEAD = """\"\"\"One numpy function per formula and per partial derivative: printed by `make formulas`, not written by hand.\"\"\"
 
 # mypy: ignore-errors
@@ -67,8 +67,9 @@ def _code() -> bytes:
 
 
 def _call(function: str, arguments: dict[str, object]) -> numpy.ndarray:
-    if any(isinstance(value, Recorded) for value in arguments.values()):
-        return cast(numpy.ndarray, getattr(_module(), function)(**arguments))
+    recorded = next((value for value in arguments.values() if isinstance(value, Recorded)), None)
+    if recorded is not None:
+        return cast(numpy.ndarray, recorded.tape.call(function, getattr(_module(), function), arguments))
     floats = {name: _float64(value) for name, value in arguments.items()}
     result = getattr(_module(), function)(**floats)
     shape = numpy.broadcast(*floats.values()).shape
