@@ -230,11 +230,12 @@ def sample(results: Sequence[numpy.ndarray], size: int) -> tuple[numpy.ndarray, 
     n = len(results[0])
     below = [int(share * (n - 1)) for share in QUANTILES]
     edges = numpy.array([place + step for place in below for step in (0, 1, 2)])
-    ranks = numpy.empty((len(results), n), int)
-    for rank, values in zip(ranks, results, strict=True):
+    rank, strata = numpy.empty(n, int), numpy.zeros(n, int)
+    for values in {values.tobytes(): values for values in results}.values():
         rank[numpy.argsort(values, kind="stable")] = numpy.arange(n)
-    _, strata = numpy.unique(numpy.searchsorted(edges, ranks, side="right"), axis=1, return_inverse=True)
-    in_order = numpy.lexsort((ranks[0], strata))
+        cells = strata * (len(edges) + 1) + numpy.searchsorted(edges, rank, side="right")
+        strata = numpy.unique(cells, return_inverse=True)[1]
+    in_order = numpy.lexsort((results[0], strata))
     chosen, weights = [], []
     for stratum in numpy.split(in_order, numpy.flatnonzero(numpy.diff(strata[in_order])) + 1):
         held = -(-len(stratum) * size // n)

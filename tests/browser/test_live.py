@@ -219,6 +219,10 @@ def of_reports():
 def test_a_page_starts_with_the_numbers_and_the_winner_of_its_report(opened, name):
     driver, result = opened(name)
     assert [entry for entry in driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+    if view(result) is None:
+        costs = [row.refused for row in result.costs if STRATEGIES[row.strategy].instruction != "none"]
+        assert all(costs) and not driver.execute_script("return document.querySelector('script')")
+        return
     found = rows_of(driver)
     of_trigger = [row for row in result.costs if row.trigger == result.costliest_trigger]
     rows = {row.strategy: row for row in of_trigger if STRATEGIES[row.strategy].instruction != "none"}
