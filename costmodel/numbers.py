@@ -13,11 +13,12 @@ SIZES = {
     **{f"{unit}b": 1000.0**power for power, unit in enumerate("kmgt", start=1)},
 }
 """Bytes of each unit, in lower case. A letter alone is a power of 1024, as in QEMU and libvirt."""
-_SCALES = {
+SCALES = {
     "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")),
     "B": ((2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B")),
     "B/s": ((1e9, "GB/s"), (1e6, "MB/s"), (1.0, "B/s")),
 }
+"""Engineering units of each SI unit, largest first."""
 
 
 LEAST_OF_UNIT = 0.01
@@ -42,10 +43,10 @@ def significant(value: float, digits: int = 2) -> str:
 
 def scale_of(value: float, unit: str) -> tuple[float, str]:
     """Factor and name of the engineering unit in which `value` (SI `unit`) is best read."""
-    for factor, name in _SCALES.get(unit, ((1.0, "" if unit == "1" else unit),)):
+    for factor, name in SCALES.get(unit, ((1.0, "" if unit == "1" else unit),)):
         if abs(value) >= factor:
             return factor, name
-    return _SCALES[unit][-1] if unit in _SCALES else (1.0, "" if unit == "1" else unit)
+    return SCALES[unit][-1] if unit in SCALES else (1.0, "" if unit == "1" else unit)
 
 
 def bytes_of(text: str) -> float | None:

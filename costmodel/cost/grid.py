@@ -176,8 +176,8 @@ class Grid:
             tracked = case.draws.tracking()
             try:
                 found += [
-                    Cost(strategy, quantity, tape.place_of(recorded))
-                    for quantity, recorded in _recorded(case.over(tracked), strategy, tape, self.axes).items()
+                    Cost(strategy, quantity, tape.place_of(result))
+                    for quantity, result in recorded(case.over(tracked), strategy, tape, self.axes).items()
                 ]
             except MissingNumber as gap:
                 self.refused[strategy] = gap.gap
@@ -247,7 +247,7 @@ class Grid:
         return numpy.concatenate(list(_mapped(partial(_break_even, job, self.axes[over]), parts, scheduler)))
 
 
-def _recorded(case: Case, strategy: str, tape: Tape, axes: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
+def recorded(case: Case, strategy: str, tape: Tape, axes: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
     """What one strategy costs, with the axes left open: the model's own calculation, written down."""
     scenario, drawn = case.scenario, {}
     for name in axes:

@@ -29,8 +29,8 @@ CHUNK_POINTS = 16_384
 FLOAT64 = numpy.dtype(float)
 GENERATED = Path(__file__).with_name("generated.py")
 SLOPES = Path(__file__).with_name("generated_slopes.py")
-NUMERIC = ("__init__", "compiled", "fused", "generated", "generated_slopes", "recorded")
-"""Modules of this package that only carry out what is printed."""
+NUMERIC = ("__init__", "compiled", "fused", "generated", "generated_slopes", "javascript", "recorded")
+"""Modules of this package that nothing in the generated ones follows from."""
 HEAD = """\"\"\"One numpy function per {}: printed by `make formulas`, not written by hand.\"\"\"
 
 # mypy: ignore-errors
@@ -90,8 +90,9 @@ def _function(name: str) -> Callable[..., Any]:
 
 
 def _call(function: str, arguments: dict[str, object]) -> numpy.ndarray:
-    if any(isinstance(value, Recorded) for value in arguments.values()):
-        return cast(numpy.ndarray, _function(function)(**arguments))
+    recorded = next((value for value in arguments.values() if isinstance(value, Recorded)), None)
+    if recorded is not None:
+        return cast(numpy.ndarray, recorded.tape.call(function, _function(function), arguments))
     floats = {name: _float64(value) for name, value in arguments.items()}
     result = _function(function)(**floats)
     shape = numpy.broadcast(*floats.values()).shape

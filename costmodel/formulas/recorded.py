@@ -8,6 +8,8 @@ recorded number is calculated at once: of the joint draws only what meets one is
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
+from functools import lru_cache
+from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy
@@ -15,8 +17,8 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 
 class Node(NamedTuple):
-    """One operation on earlier nodes; `input` (a name), `draws` (the number of an array) and `constant` (a number) have
-    none.
+    """One operation on earlier nodes, or a `formula` (its name) of them; `input` (a name), `draws` (the number of an array)
+    and `constant` (a number) have none.
     """
 
     operation: str
@@ -28,11 +30,15 @@ LEAVES = ("input", "draws", "constant")
 
 
 class Tape:
-    """The nodes of a calculation, each once and after its parts, and the arrays of `n` draws that it takes."""
+    """The nodes of a calculation, each once and after its parts, and the arrays of `n` draws that it takes.
 
-    def __init__(self, n: int) -> None:
-        self.n = n
+    `whole`: a formula is one node, as whoever prints formulas wants it, and not the operations that it is made of.
+    """
+
+    def __init__(self, n: int, *, whole: bool = False) -> None:
+        self.n, self.whole = n, whole
         self.nodes: list[Node] = []
+        self.formulas: dict[str, Callable[..., Any]] = {}
         self.arrays: list[numpy.ndarray] = []
         self._places: dict[Node, int] = {}
         self._known: dict[bytes, int] = {}
@@ -56,7 +62,14 @@ class Tape:
             self.arrays.append(array)
         return self._place(Node("draws", told=self._known[key]))
 
-    def add(self, operation: str, values: Sequence[Any]) -> Recorded:
+    def call(self, name: str, formula: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+        """The result of a formula of which some arguments are recorded."""
+        if not self.whole:
+            return formula(**arguments)
+        self.formulas[name] = formula
+        return self.add("formula", _bound(formula, arguments), name)
+
+    def add(self, operation: str, values: Sequence[Any], told: str = "") -> Recorded:
         """The result of `operation`, without what changes nothing: times one, plus zero, to the power of one."""
         parts = [self.place_of(value) for value in values]
         nodes = [self.nodes[part] for part in parts]
@@ -70,8 +83,9 @@ class Tape:
         if operation == "power" and nodes[1].operation == "as_number":  # to the power of a condition, 1 or 0
             return self.add("where", [Recorded(self, nodes[1].parts[0]), Recorded(self, parts[0]), 1.0])
         if all(node.operation in ("draws", "constant") for node in nodes):
-            return Recorded(self, self.place_of(OPERATIONS[operation](*(self.value_of(part) for part in parts))))
-        return Recorded(self, self._place(Node(operation, tuple(parts))))
+            found = self._carry_out(Node(operation, told=told), [self.value_of(part) for part in parts])
+            return Recorded(self, self.place_of(found))
+        return Recorded(self, self._place(Node(operation, tuple(parts), told)))
 
     def needed(self, ends: Sequence[int], known: Container[int] = ()) -> list[int]:
         """The places that `ends` hang on where some are `known`, themselves included, each after its parts."""
@@ -95,7 +109,7 @@ class Tape:
             if node.operation in ("draws", "constant"):
                 values[place] = self.value_of(place)
                 continue
-            values[place] = OPERATIONS[node.operation](*(values[part] for part in node.parts))
+            values[place] = self._carry_out(node, [values[part] for part in node.parts])
             for part in node.parts:
                 if last[part] == place and part not in kept:
                     values.pop(part, None)
@@ -106,11 +120,27 @@ class Tape:
         node = self.nodes[place]
         return self.arrays[int(node.told)] if node.operation == "draws" else node.told
 
+    def _carry_out(self, node: Node, values: Sequence[Any]) -> Any:
+        how = self.formulas[str(node.told)] if node.operation == "formula" else OPERATIONS[node.operation]
+        return how(*values)
+
     def _place(self, node: Node) -> int:
         if node not in self._places:
             self._places[node] = len(self.nodes)
             self.nodes.append(node)
         return self._places[node]
+
+
+@lru_cache(maxsize=256)
+def _names(formula: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(signature(formula).parameters)
+
+
+def _bound(formula: Callable[..., Any], arguments: Mapping[str, Any]) -> list[Any]:
+    """The arguments in the order of the formula's own. Raises TypeError as a call would."""
+    if set(arguments) != set(_names(formula)):
+        raise TypeError(f"needs {', '.join(_names(formula))}; got {', '.join(arguments)}")
+    return [arguments[name] for name in _names(formula)]
 
 
 NEUTRAL = {("add", 0.0), ("subtract", 0.0), ("multiply", 1.0), ("divide", 1.0), ("power", 1.0)}

@@ -33,6 +33,7 @@ from costmodel.kvm import kernels
 from costmodel.kvm.catalog import GUESTS
 from costmodel.kvm.setup import setup
 from costmodel.report import overview, page, plots, recommendation, runner
+from costmodel.report.live import live
 from costmodel.report.runner import Engine, ReportsFailed, in_processes
 
 # The parameters of the report notebook: names, types and ranges, checked before a kernel starts.
@@ -214,10 +215,13 @@ def _plots(name: str, result: Recommendation) -> dict[str, str]:
     return {path: svg for path, svg in drawn.items() if svg}
 
 
-def build_page(parameters: ReportParameters, out: Path, engine: Engine = "kernel") -> Path:
+def build_page(
+    parameters: ReportParameters, out: Path, engine: Engine = "kernel", *, result: Recommendation | None = None
+) -> Path:
     """Run the notebook for one report and write its .ipynb and .html under `out`.
 
-    Where `parameters` name the hash of the data, the notebook refuses other data.
+    Where `parameters` name the hash of the data, the notebook refuses other data. `result` is the answer, where it is
+    known: the live part is made from it.
     """
     target = out / stem(parameters)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -225,7 +229,8 @@ def build_page(parameters: ReportParameters, out: Path, engine: Engine = "kernel
     executed = runner.run(notebooks_dir() / NOTEBOOK, parameters.model_dump(), notebook, engine=engine)
     title = f"{parameters.guest} on {parameters.machine}: flush strategy"
     html = target.with_name(target.name + ".html")
-    write_beside(html, page.page(title, page.body_of(executed), f"../{_suffixed('index', parameters.workload)}.html"))
+    home = f"../{_suffixed('index', parameters.workload)}.html"
+    write_beside(html, page.page(title, page.body_of(executed), home, live(result or costed(parameters))))
     return html
 
 
@@ -242,7 +247,7 @@ def build_report(job: ReportParameters, out: Path, engine: Engine = "kernel") ->
     """Page, text, JSON and SVG of one report. One whose page fails leaves the earlier files."""
     result = costed(job)
     try:
-        html = build_page(job.model_copy(update={"data_hash": load().data_hash}), out, engine)
+        html = build_page(job.model_copy(update={"data_hash": load().data_hash}), out, engine, result=result)
     except CostModelError as error:
         return Outcome(result, error=error)
     files = own_files(job, result)

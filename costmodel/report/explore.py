@@ -367,12 +367,12 @@ class Explorer:
         bare = _case(replace(self.asked, cpus_that_ran=None))
         cpus = [2**power for power in range(case.machine.logical_cpus.bit_length())]
         built, workload = load().machine(case.machine.id).llc_bytes_per_domain, "workload"
-        size = f"{workload}: {_size(sum(s * w for s, w in bare.ranges(trigger)))}" if trigger else workload
+        size = f"{workload}: {size_text(sum(s * w for s, w in bare.ranges(trigger)))}" if trigger else workload
         self._offer(self.vcpus, [(f"{workload}: {own.vcpus}", OWN), *((str(n), n) for n in cpus)])
         self._offer(self.cpus, [(f"pinning: {bare.cpus_that_ran:g}", OWN), *((str(n), n) for n in cpus)])
-        self._offer(self.range, [(size, OWN), *((_size(s), s) for s in SIZES)])
+        self._offer(self.range, [(size, OWN), *((size_text(s), s) for s in SIZES)])
         self._offer(self.rate, [(workload, OWN), *((f"{drawing.tick(r, '1/s')} per second", r) for r in RATES_PER_S)])
-        self._offer(self.cache, [(f"built: {_size(built)}", OWN), *((_size(c), c) for c in CACHES)])
+        self._offer(self.cache, [(f"built: {size_text(built)}", OWN), *((size_text(c), c) for c in CACHES)])
 
     @staticmethod
     def _offer(control: Any, options: Sequence[object]) -> None:
@@ -386,7 +386,7 @@ class Explorer:
         control.value = kept if kept in values else values[0]
 
 
-def _size(size_bytes: float) -> str:
+def size_text(size_bytes: float) -> str:
     """`size_bytes` as a read-out says it: whole where it is a power of two."""
     return drawing.tick(size_bytes, "B") if size_bytes % 1024 == 0 else quantity(size_bytes, "B", 3)
 

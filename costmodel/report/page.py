@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache, partial
 from importlib.resources import files
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from markupsafe import Markup, escape
 
@@ -27,8 +27,13 @@ from costmodel.plain import UNSEEN
 from costmodel.report import layout, plots, recommendation, series, waits
 from costmodel.report.links import linked
 
+if TYPE_CHECKING:
+    from costmodel.report.live import Live
+
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-"""What a browser may do on our pages: inline style and images that the page itself holds; no script, nothing loaded."""
+"""What a browser may do on our pages: inline style and images that the page itself holds; nothing loaded, and no script
+but the one that `page` names by its hash.
+"""
 HEADING = re.compile(r'<h2 id="([^"]+)">(.*?)</h2>', re.DOTALL)
 COMMAND = re.compile(r"`([^`]+)`")
 NAME = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")
@@ -56,8 +61,11 @@ def scoped(fragment: str) -> str:
     return f"{before}{fragment}{after}"
 
 
-def page(title: str, body: str, home: str) -> str:
-    """`body` (trusted HTML of our own fragments) inside the page, with a link to each of its parts at the top."""
+def page(title: str, body: str, home: str, live: Live | None = None) -> str:
+    """`body` (trusted HTML of our own fragments) inside the page, with a link to each of its parts at the top.
+
+    Only the script of the `live` part may run there, by its hash; without one, none.
+    """
     contents = [(id, Markup(Markup(heading).striptags())) for id, heading in HEADING.findall(body)]
     return fragment(
         "page",
@@ -65,7 +73,8 @@ def page(title: str, body: str, home: str) -> str:
         body=Markup(body),
         style=style(),
         home=home,
-        policy=POLICY,
+        policy=f"{POLICY}; script-src {live.source}" if live else POLICY,
+        live=live,
         contents=contents,
     )
 

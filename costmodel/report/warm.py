@@ -65,7 +65,9 @@ MODULES = (
 
 @lru_cache(maxsize=1)
 def warm_up() -> None:
-    """Import all of MODULES without the user's configuration, and draw one figure that nobody sees."""
+    """Import all of MODULES without the user's configuration, print what every page has, and draw one figure that nobody
+    sees.
+    """
     own = dict.fromkeys(THREADS, "1") | {"SOURCE_DATE_EPOCH": "0", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     with tempfile.TemporaryDirectory(prefix="cm") as empty, changed(own | {"MPLCONFIGDIR": empty}):
         for name in MODULES:
@@ -73,6 +75,11 @@ def warm_up() -> None:
         from costmodel.report import page
 
         page.formulas()
+        from costmodel.formulas import javascript
+        from costmodel.formulas.catalog import FORMULAS
+
+        for name in FORMULAS:
+            javascript.function(name)
         from matplotlib.backends import backend_registry
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

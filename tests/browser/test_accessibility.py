@@ -9,6 +9,7 @@ from costmodel.decision.recommend import recommend
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import GUESTS
 from costmodel.report import explore, overview, page
+from costmodel.report.live import live
 
 pytestmark = [pytest.mark.browser, pytest.mark.nightly]
 axe = pytest.importorskip("axe_core_python.base")
@@ -20,7 +21,7 @@ PAGES = ("index", "sev", "sev-snp-gmem", "explorer")
 def report(guest):
     result = recommend(guest, MACHINE, WORKLOAD)
     parts = [page.answer(result), page.change(result), page.contention(result), page.evidence(result)]
-    return page.page(f"{guest} on {MACHINE}", "\n".join(parts), "../index.html")
+    return page.page(f"{guest} on {MACHINE}", "\n".join(parts), "../index.html", live(result))
 
 
 def index():

@@ -31,7 +31,7 @@ def result(job):
 def addresses(browser, job, result, tmp_path_factory):
     """One report by the notebook, and an overview whose cells all show that report or say that nothing applies."""
     out = tmp_path_factory.mktemp("reports")
-    report = build.build_page(job, out)
+    report = build.build_page(job, out, result=result)
     none = recommend("sev", "xeon-8570-2s")
     machines = load().machines
     cells = {(g, m): result if machines[m].vendor == "amd" else none for g in GUESTS for m in machines}

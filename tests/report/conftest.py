@@ -2,6 +2,7 @@ import pytest
 
 from costmodel.decision.recommend import recommend
 from costmodel.report import page
+from costmodel.report.live import live
 
 GUESTS = ("sev", "sev-es", "sev-snp", "sev-snp-gmem", "tdx", "plain")
 MACHINES = ("epyc-7763-2s", "xeon-8570-2s")
@@ -51,7 +52,7 @@ def whole():
 
     def assemble(result):
         parts = [page.answer(result), page.change(result), page.contention(result), page.evidence(result)]
-        return page.page(f"{result.guest} on {result.machine}", "\n".join(parts), "../index.html")
+        return page.page(f"{result.guest} on {result.machine}", "\n".join(parts), "../index.html", live(result))
 
     return assemble
 

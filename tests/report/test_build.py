@@ -313,7 +313,7 @@ def test_a_page_that_fails_fails_alone_and_says_why(tmp_path, monkeypatch):
     monkeypatch.setattr(build, "shared_files", lambda jobs, results: {"index.txt": f"of {len(results)} reports"})
     told = []
 
-    def page(job, out, engine):
+    def page(job, out, engine, result):
         if job.guest == "sev":
             raise runner.ReportFailed("flush_strategy.ipynb", 2, "NameError: x")
         if job.guest == "plain":
