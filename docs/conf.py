@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 from latex2mathml.converter import convert
@@ -11,6 +14,8 @@ from sphinx.application import Sphinx
 
 import costmodel
 
+WORD = r"(?<![\\a-zA-Z{_])([a-z]{3,})"
+"""A word in LaTeX that is no command."""
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
@@ -43,6 +48,7 @@ nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_merge_streams = True
+nb_output_stderr = "remove"
 nb_ipywidgets_js: dict[str, dict[str, str]] = {}
 
 autodoc_member_order = "bysource"
@@ -73,12 +79,20 @@ def _examples_as_code(app: Sphinx, ctx: object, lines: list[str]) -> None:
             return
 
 
-def _mathml(display: str):
-    """A visitor that writes maths as MathML, which every browser shows without a script."""
+def _words(latex: str) -> str:
+    """LaTeX in which symbols of several letters, as `line_{absent s}`, are words and no products of letters."""
+    latex = re.sub(
+        rf"{WORD}_\{{([a-z0-9 ]+)\}}", lambda found: f"\\text{{{found[1]}_{found[2].replace(' ', '_')}}}", latex
+    )
+    return re.sub(rf"{WORD}(?![a-zA-Z_}}])", r"\\text{\1}", latex)
 
-    def visit(translator, node: nodes.Element) -> None:
-        translator.body.append(f'<div class="math">{convert(node.astext(), display=display)}</div>'
-                               if display == "block" else convert(node.astext()))  # fmt: skip
+
+def _mathml(display: str) -> tuple[Callable[[Any, nodes.Element], None], None]:
+    """What writes maths as MathML, which every browser shows without a script."""
+
+    def visit(translator: Any, node: nodes.Element) -> None:
+        shown = convert(_words(node.astext()), display=display)
+        translator.body.append(f'<div class="math">{shown}</div>' if display == "block" else shown)
         raise nodes.SkipNode
 
     return visit, None
