@@ -82,9 +82,9 @@ def _examples_as_code(app: Sphinx, ctx: object, lines: list[str]) -> None:
 def _words(latex: str) -> str:
     """LaTeX in which symbols of several letters, as `line_{absent s}`, are words and no products of letters."""
     latex = re.sub(
-        rf"{WORD}_\{{([a-z0-9 ]+)\}}", lambda found: f"\\text{{{found[1]}_{found[2].replace(' ', '_')}}}", latex
+        rf"{WORD}_\{{([a-z0-9 ]+)\}}", lambda found: f"\\text{{{found[1]}_{found[2].replace(' ', '_')}}}\\,", latex
     )
-    return re.sub(rf"{WORD}(?![a-zA-Z_}}])", r"\\text{\1}", latex)
+    return re.sub(rf"{WORD}(?![a-zA-Z_}}])", r"\\text{\1}\\,", latex)
 
 
 def _mathml(display: str) -> tuple[Callable[[Any, nodes.Element], None], None]:

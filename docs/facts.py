@@ -292,7 +292,7 @@ def errata() -> str:
         "",
         "Numbers that earlier reports and replies of this project gave and that no longer hold, with the reason. If you quoted",
         "one of them, this is what to quote now. The table is data/errata.csv; a test holds it to the change log and to what",
-        "the reports say.",
+        "the reports say. Numbers that stood between two releases only are left out.",
         "",
     ]
     for row in rows_of("errata.csv"):
