@@ -6,8 +6,8 @@ JOBS ?= 2
 N ?= 2000
 STAMP := $(VENV)/.installed
 
-.PHONY: report test validate validation-data formulas calibration docs-outputs lab app check check-cpus ci nightly fuzz
-.PHONY: mutants terms bench bench-table lint audit lowest lock clean
+.PHONY: report test validate validation-data formulas calibration docs docs-outputs pictures lab app check check-cpus ci
+.PHONY: nightly fuzz mutants terms bench bench-table lint audit lowest lock clean
 
 report: $(STAMP)
 	$(BIN)/costmodel report --out reports --jobs $(JOBS)
@@ -34,9 +34,17 @@ formulas: $(STAMP)
 calibration: $(STAMP)
 	$(BIN)/python -m costmodel.calibration.calibrate
 
-# What README.md and docs/ show of the output of their commands.
+# The documentation as a site, docs/_build/html/index.html: offline, its notebooks run, every warning an error.
+docs: $(STAMP)
+	$(BIN)/python -m sphinx -W --keep-going -n -b html docs docs/_build/html
+
+# What README.md and docs/ show of the output of their commands, and reports/README.md.
 docs-outputs: $(STAMP)
 	$(BIN)/python -m tests.pages
+
+# The pictures of README.md and reports/README.md, after a change of the reports; needs Chromium.
+pictures: $(STAMP)
+	$(BIN)/python -m tests.pictures
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab notebooks
@@ -60,7 +68,7 @@ ci: lint $(STAMP)
 # What takes longer.
 nightly: ci check-cpus report
 	$(BIN)/python -m pytest -rs -m nightly
-	$(MAKE) validate
+	$(MAKE) docs validate
 	$(MAKE) fuzz mutants terms lowest
 
 fuzz: $(STAMP)
@@ -118,4 +126,4 @@ lock: $(STAMP)
 	sed -i '1i # Hash-locked dependency set of pyproject.toml with all extras; `make lock` renews it.' requirements.lock
 
 clean:
-	rm -rf $(VENV) $(VENV)-lowest $(VENV)-bench .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-lowest $(VENV)-bench docs/_build docs/generated .mypy_cache .pytest_cache .ruff_cache

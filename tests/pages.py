@@ -1,5 +1,6 @@
 """Pages of the documentation: their command blocks, run, and `python -m tests.pages`, which renews what they show."""
 
+import importlib.util
 import os
 import re
 import shlex
@@ -18,13 +19,30 @@ from tests.mail.conftest import FIXTURES
 from tests.measure.test_traces import PERF
 
 ROOT = Path(costmodel.__file__).parent.parent
+OVERVIEW = ROOT / "reports" / "README.md"
 
 COMMAND = re.compile(r"(?:.*\\\n)*.*")
 """A command with the lines that a backslash adds."""
 NOT_RUN = re.compile(r"<!-- not run: (\S.*\S) -->")
+CHAIN = "        ffffffff8127fdf4 change_prot_numa+0x26 ([kernel.kallsyms])"
+"""What perf shows below an event of a NUMA scan."""
+
+
+def scan(bursts=3, ranges=16, gap_s=1.0, range_bytes=2 << 20):
+    """perf script of a NUMA scan that was made up: `bursts` passes over the same ranges, one event each."""
+    lines = []
+    for burst in range(bursts):
+        for number in range(ranges):
+            start, time = 0x7F1234000000 + number * range_bytes, 77 + burst * gap_s + number * 3e-4
+            event = f"kvm:kvm_unmap_hva_range: mmu notifier unmap range: {start:#x} -- {start + range_bytes:#x}"
+            lines += [f"CPU {number % 4}/KVM  {4711 + number % 4} [001]    {time:.6f}: {event}", CHAIN, ""]
+    return "\n".join(lines)
+
+
 SAMPLES = {
     "cells.csv": "guest_type,trigger,strategy\nsev,ksm_replace_page,WBINVD_ALL\n",
     "perf-script.txt": f"{PERF}\n",
+    "scan.txt": scan(),
     "mail.eml": (FIXTURES / "reply-2023-08-18.eml").read_text(),
 }
 """Files that the commands read."""
@@ -42,9 +60,13 @@ class Block(NamedTuple):
 
 
 def blocks(path):
-    """Indented blocks of a Markdown page; the line before one may be its mark."""
-    found, current, before = [], [], ""
+    """Indented blocks of a Markdown page; the line before one may be its mark. What stands between fences is no block."""
+    found, current, before, fenced = [], [], "", False
     for line in [*path.read_text().splitlines(), "the end"]:
+        if line.startswith("```"):
+            fenced = not fenced
+        if fenced:
+            continue
         if line.startswith("    ") or (current and not line.strip()):
             current.append(line[4:])
         elif line.strip():
@@ -55,7 +77,12 @@ def blocks(path):
     return found
 
 
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+MADE = ("_build", "generated")
+"""Folders of docs/ that a build makes."""
+PAGES = (
+    ROOT / "README.md",
+    *sorted(path for path in (ROOT / "docs").rglob("*.md") if not {*MADE} & {*path.relative_to(ROOT / "docs").parts}),
+)
 BLOCKS = [block for path in PAGES if path.is_file() for block in blocks(path)]
 
 
@@ -103,6 +130,14 @@ def renewed(path):
     return text
 
 
+def facts():
+    """docs/facts.py as a module."""
+    spec = importlib.util.spec_from_file_location("facts", ROOT / "docs" / "facts.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def write_samples():
     """The files that the commands read, into the working directory."""
     for name, text in SAMPLES.items():
@@ -110,7 +145,7 @@ def write_samples():
 
 
 def main():
-    """Renew README.md and docs/, each page in one step."""
+    """Renew README.md, docs/ and reports/README.md, each page in one step."""
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         write_samples()
@@ -119,6 +154,7 @@ def main():
             if new != path.read_text():
                 path.write_text(new)
                 print(f"renewed {path.relative_to(ROOT)}", file=sys.stderr)
+    OVERVIEW.write_text(facts().reports())
 
 
 if __name__ == "__main__":
