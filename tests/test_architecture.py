@@ -59,10 +59,3 @@ def test_nothing_reads_outside_the_project():
     for path in [*SOURCES, *(ROOT.parent / "notebooks").glob("*.ipynb")]:
         text = path.read_text()
         assert "../shared" not in text and "/work/" not in text, path
-
-
-def test_version_is_the_one_of_the_package():
-    import tomllib
-
-    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
-    assert project["version"] == costmodel.__version__

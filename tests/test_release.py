@@ -3,14 +3,18 @@ directory.
 """
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
+import costmodel
+from costmodel.decision.result import Alternatives, Recommendation, Versus
 from tests.pages import ROOT, blocks, shown, steps, write_samples
 
-pytestmark = [pytest.mark.nightly, pytest.mark.skipif(not (ROOT / "pyproject.toml").is_file(), reason="no checkout")]
+pytestmark = pytest.mark.skipif(not (ROOT / "pyproject.toml").is_file(), reason="no checkout")
 README = [block for block in blocks(ROOT / "README.md") if not block.reason]
 
 
@@ -38,6 +42,7 @@ def environment(released, tmp_path_factory):
     return folder
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("kind", ["wheel", "sdist"])
 def test_the_readme_runs_from_another_directory(kind, released, environment, tmp_path, monkeypatch):
     python = environment / "bin" / "python"
@@ -62,3 +67,20 @@ def test_the_readme_runs_from_another_directory(kind, released, environment, tmp
     assert commands >= 2
     run("costmodel", "report", "--guest", "plain", "--machine", "epyc-7763-2s", "--out", "out", env=own)
     assert (elsewhere / "out" / "plain" / "epyc-7763-2s.html").is_file()
+
+
+def test_whoever_cites_or_reads_what_changed_finds_this_version():
+    """The version stands in costmodel/__init__.py, where the build takes it from."""
+    assert "version" in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dynamic"]
+    assert f"\nversion: {costmodel.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    newest = re.search(r"^## (\S+) \((\d{4}-\d\d-\d\d)\)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest and newest[1] == costmodel.__version__
+
+
+@pytest.mark.parametrize("record", [Recommendation, Versus, Alternatives])
+def test_the_changelog_names_the_version_of_each_json(record):
+    """Who reads JSON by a script learns there when its shape changes."""
+    log = (ROOT / "CHANGELOG.md").read_text()
+    rows = re.findall(r"^\| .*`(\w+) --json`.* \| (\d+) \|", log, re.MULTILINE)
+    command = {Recommendation: "recommend", Versus: "compare", Alternatives: "block"}[record]
+    assert dict(rows)[command] == record.model_fields["schema_version"].default
