@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 N ?= 2000
 STAMP := $(VENV)/.installed
+# Tests and reports start hundreds of processes: each would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: report test validate validation-data formulas calibration docs docs-outputs pictures lab app check check-cpus ci
 .PHONY: nightly fuzz mutants terms bench bench-table lint audit lowest lock clean

@@ -82,11 +82,10 @@ def _cpu() -> float:
 
 
 def call(command: Sequence[object], **more: str) -> None:
-    """Run a command that must succeed, with `more` in its environment."""
+    """Run a command that must succeed, with `more` in its environment and the bytecode of modules kept, as by default."""
     words = [str(word) for word in command]
-    done = subprocess.run(
-        words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={**os.environ, **more}
-    )
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | more
+    done = subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=own)
     if done.returncode:
         sys.exit(f"{' '.join(words)}\n{done.stderr}")
 
