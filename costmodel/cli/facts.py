@@ -108,15 +108,17 @@ Examples:
 @click.option("--latex", "form", flag_value="latex", help="LaTeX.")
 @click.option("--python", "form", flag_value="python", help="A numpy function.")
 @click.option("--c", "form", flag_value="c", help="A C99 function.")
+@click.option("--javascript", "form", flag_value="javascript", help="A JavaScript function, as in the report pages.")
 def formula_command(name: str, form: str | None) -> None:
     """Print the cost formula NAME with its symbols, units, source and validity."""
-    from costmodel.formulas import catalog
+    from costmodel.formulas import catalog, javascript
     from costmodel.formulas.catalog import formula
     from costmodel.formulas.formula import NOTATION
 
     item = formula(name)
     if form:
-        click.echo(getattr(catalog, form)(name).rstrip("\n"))
+        printed = javascript.function(name) if form == "javascript" else getattr(catalog, form)(name)
+        click.echo(printed.rstrip("\n"))
         return
     click.echo(f"{item.id}: {item.title} [{item.unit}]\n")
     click.echo(catalog.text(name))

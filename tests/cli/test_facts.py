@@ -99,8 +99,9 @@ def test_the_latex_text_is_balanced(name):
 
 
 @every
-def test_the_three_forms_differ(name):
-    assert len({formula(name, form) for form in ("--latex", "--python", "--c")} | {formula(name)}) == 4
+def test_the_forms_differ(name):
+    forms = ("--latex", "--python", "--c", "--javascript")
+    assert len({formula(name, form) for form in forms} | {formula(name)}) == 5
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
