@@ -46,7 +46,7 @@ class Cell:
     runs: Mapping[int, float]
     left_out: int = 0
 
-    @property
+    @cached_property
     def log(self) -> float:
         """Logarithm of the median over the runs."""
         return float(numpy.median([math.log(v) for v in self.runs.values()]))
