@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy
 from numpy.typing import ArrayLike
@@ -94,6 +94,7 @@ class FlushModel:
             self.by_kind.setdefault(cell.kind, []).append(cell)
         if not self.by_kind:
             raise BadInput("holds no flush probe", field="--host", remedy="run `costmodel measure flush`")
+        self.missed = cache(self._missed)
 
     @cached_property
     def _pools(self) -> dict[tuple[str, float], tuple[float, int]]:
@@ -120,18 +121,17 @@ class FlushModel:
         above = min((size for size in sizes if size >= range_bytes), default=sizes[-1])
         return max(self._pools[state, below], self._pools[state, above])
 
-    @cached_property
-    def missed(self) -> dict[tuple[Kind, bool], float]:
+    def _missed(self, kind: Kind, paged: bool) -> float:
         """Scatter of the logarithm of inner ranges around their interpolation from the neighbours, per octave between
-        these; by kind, and apart for ranges of a page and more, which are far smoother than shorter ones.
+        these; by kind, and apart for ranges of a page and more (`paged`), which are far smoother than shorter ones. Not
+        a number where fewer than two ranges tell.
         """
-        errors: dict[tuple[Kind, bool], list[float]] = {}
-        for kind, cells in self.by_kind.items():
-            for before, cell, after in zip(cells, cells[1:], cells[2:], strict=False):
+        cells, errors = self.by_kind[kind], []
+        for before, cell, after in zip(cells, cells[1:], cells[2:], strict=False):
+            if _paged(cell.range_bytes) == paged:
                 rest = [c for c in cells if c is not cell]
-                error = (cell.log - _interpolate(rest, cell.range_bytes)) / _octaves(before, after)
-                errors.setdefault((kind, _paged(cell.range_bytes)), []).append(error)
-        return {key: _robust(numpy.array(own), len(own)) for key, own in errors.items() if len(own) > 1}
+                errors.append((cell.log - _interpolate(rest, cell.range_bytes)) / _octaves(before, after))
+        return _robust(numpy.array(errors), len(errors)) if len(errors) > 1 else math.nan
 
     def predict(self, instruction: str, state: str, range_bytes: float, page: str = DEFAULT_PAGE) -> Prediction:
         """Raises UnknownName where the kind was not measured, BadInput where the range lies outside what was."""
@@ -158,8 +158,7 @@ class FlushModel:
         if runs < FEWEST_RUNS:
             return Prediction(middle, None, None, "no interval: one run only told a time above zero")
         measured = below is above and below.range_bytes == range_bytes
-        missed = self.missed.get((kind, _paged(range_bytes)), math.nan)
-        extra = 0.0 if measured else missed * max(1.0, _octaves(below, above))
+        extra = 0.0 if measured else self.missed(kind, _paged(range_bytes)) * max(1.0, _octaves(below, above))
         if math.isnan(extra):
             return Prediction(middle, None, None, "no interval: too few ranges to judge the interpolation")
         from scipy.special import stdtrit
