@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from costmodel.cli import COMMANDS, cli
-from costmodel.errors import ExitCode
+from costmodel.errors import CostModelError, ExitCode
 from costmodel.evidence.paths import notebooks_dir
 
 
@@ -159,6 +159,7 @@ def test_a_user_without_home_and_name_gets_an_answer():
     assert done.returncode == ExitCode.OK and "epyc-7763-2s" in done.stdout
 
 
+@pytest.mark.nightly
 def test_too_few_file_descriptors_are_one_line(tmp_path):
     def few():
         resource.setrlimit(resource.RLIMIT_NOFILE, (14, 14))
@@ -233,8 +234,10 @@ def test_a_failed_report_is_3_and_says_why(tmp_path, notebooks, source, said):
 @pytest.mark.notebook
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED)],
-    ids=["Ctrl-C", "SIGTERM"],
+    [
+        pytest.param(signal.SIGINT, ExitCode.INTERRUPTED, id="Ctrl-C"),
+        pytest.param(signal.SIGTERM, ExitCode.TERMINATED, id="SIGTERM", marks=pytest.mark.nightly),
+    ],
 )
 def test_a_signal_ends_a_report_and_has_its_code(tmp_path, notebooks, number, code):
     folder = notebooks(f"open({str(tmp_path / 'begun')!r}, 'w'); import time; time.sleep(600)")
@@ -319,14 +322,16 @@ def test_what_is_not_applicable_is_4():
     done = run_exit_codes("recommend", *TDX_ON_AMD)
     assert done.returncode == ExitCode.NOT_APPLICABLE and "Not applicable: Intel TDX needs an Intel CPU" in done.stdout
     assert json.loads(run_exit_codes("recommend", *TDX_ON_AMD, "--json").stdout)["applicable"] is False
+    refused(run_exit_codes("cost", *TDX_ON_AMD), "needs an Intel CPU", ExitCode.NOT_APPLICABLE)
     for words in (
         ("recommend", *CASE, "--vms", "tdx=2"),
-        ("cost", *TDX_ON_AMD),
         ("contention", *TDX_ON_AMD),
         ("compare", "--kernel", "6.6", "--kernel", "6.17", *TDX_ON_AMD),
         ("block", *TDX_ON_AMD),
     ):
-        refused(run_exit_codes(*words), "needs an Intel CPU", ExitCode.NOT_APPLICABLE)
+        error = CliRunner().invoke(cli, words).exception
+        assert isinstance(error, CostModelError) and error.exit_code == ExitCode.NOT_APPLICABLE, words
+        assert "needs an Intel CPU" in str(error)
 
 
 def test_the_list_in_the_manual_is_that_of_the_program():
