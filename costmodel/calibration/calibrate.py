@@ -347,13 +347,11 @@ def parameters_record(entry: ParameterSet) -> dict[str, object]:
     }
 
 
-def main() -> None:
-    """Calibrate all machines of data/ and write what is shipped of them."""
-    evidence = load()
+def shipped_text(evidence: Evidence) -> str:
+    """What `parameters.SHIPPED` should hold: every machine, calibrated now."""
     variations = {name: varied(evidence, name) for name in evidence.machines}
-    text = parameters.shipped_text(parameters.follows_from(evidence), calibrated(evidence), variations)
-    write_beside(parameters.SHIPPED, text)
+    return parameters.shipped_text(parameters.follows_from(evidence), calibrated(evidence), variations)
 
 
 if __name__ == "__main__":
-    main()
+    write_beside(parameters.SHIPPED, shipped_text(load()))

@@ -48,14 +48,6 @@ def test_what_is_shipped_is_what_the_calibration_gives_now():
     assert found["without W01"] != parameters_of(evidence, MACHINE)
 
 
-@pytest.mark.nightly
-def test_all_machines_are_shipped_as_the_calibration_gives_them_now():
-    evidence = load()
-    assert parameters._lines(evidence), RENEW
-    for name, found in calibrate.calibrated(evidence).items():
-        assert (parameters_of(evidence, name), variations(evidence, name)) == (found, calibrate.varied(evidence, name))
-
-
 def test_a_file_that_is_read_gives_back_what_was_written(shipped):
     evidence = load()
     usual, other = (parameters_of(evidence, name) for name in (MACHINE, "epyc-9654-2s"))
