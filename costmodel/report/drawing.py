@@ -37,7 +37,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ((4.0, 1.5), (1.5, 1.5), (5.0, 1.5, 1.5, 1.5), (2.5, 2.5))
 LONG = (12.0, 1.5)
 """Nearly solid: the line of a name that shares its shade with an earlier one."""
-HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---")
+HATCHES = ("", "///", "\\\\\\", "---", "xxx", "|||")
+"""No dots: hundreds of circles of Bezier curves make a page a fifth larger."""
 SMALL = 8.0
 """Points of the text at the end of a line."""
 STYLE = {
