@@ -4,12 +4,15 @@ from collections.abc import Iterable
 
 import pytest
 
+PARAMETERS = type(pytest.param())
+
 
 def sampled(cases: Iterable[object], every: int) -> list[object]:
     """The cases as parameters of a test; all but the first and each `every`-th after it are marked nightly."""
-    return [
-        case
-        if number % every == 0
-        else pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.nightly)
-        for number, case in enumerate(cases)
-    ]
+    return [case if number % every == 0 else _nightly(case) for number, case in enumerate(cases)]
+
+
+def _nightly(case: object) -> object:
+    if isinstance(case, PARAMETERS):
+        return pytest.param(*case.values, marks=(*case.marks, pytest.mark.nightly), id=case.id)
+    return pytest.param(*(case if type(case) is tuple else (case,)), marks=pytest.mark.nightly)

@@ -10,6 +10,7 @@ import costmodel as cm
 from costmodel.errors import BadInput
 from costmodel.report import drawing
 from tests.colour import BLINDNESS, check_figure, ciede2000, contrast, seen_by
+from tests.samples import sampled
 
 pytestmark = pytest.mark.skipif(find_spec("seaborn") is None, reason="the extra report is not installed")
 TYPED = """
@@ -141,7 +142,7 @@ FIGURES = {
 
 
 @pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", sampled(FIGURES, 3))
 def test_every_other_figure_can_be_read_too(typed, name, dark):
     from matplotlib import pyplot
 

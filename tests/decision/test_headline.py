@@ -129,7 +129,7 @@ def test_a_plain_guest_is_told_what_is_not_modelled(answer):
 
 @pytest.mark.parametrize("kernel", ["6.12", "6.17"])
 @pytest.mark.parametrize("machine", ["epyc-7763-2s", "epyc-9654-2s"])
-@pytest.mark.parametrize("folio", [4096, 2**21])
+@pytest.mark.parametrize("folio", sampled([4096, 2**21], 2))
 def test_an_snp_guest_under_qemu_has_no_region_to_unregister(answer, machine, kernel, folio):
     """QEMU registers none for SNP: what costs most is the release of guest_memfd pages, or where its folios are huge
     and the machine's caches large, what the end of the VM flushes.

@@ -16,6 +16,7 @@ from costmodel.kvm.catalog import GUESTS
 from costmodel.report import explore
 from costmodel.report.explore import OWN, Explorer, Question
 from tests.colour import check_figure
+from tests.samples import sampled
 
 pytestmark = pytest.mark.skipif(find_spec("ipywidgets") is None, reason="the extra lab is not installed")
 START = Question("sev", "epyc-7763-2s", "autonuma-default")
@@ -45,7 +46,7 @@ def texts(menu):
     return [pair[0] if isinstance(pair, tuple) else pair for pair in dict_or_pairs(menu.options)]
 
 
-@pytest.mark.parametrize("machine", load().machines)
+@pytest.mark.parametrize("machine", sampled(load().machines, 4))
 def test_at_its_start_it_says_what_the_report_says(machine, monkeypatch):
     """For each guest that the machine can host: the costliest trigger, each cost there, the cost of all triggers."""
     monkeypatch.setattr(recommend, "variations", lambda *_: {})  # they vary P(best), and no cost

@@ -9,6 +9,7 @@ from costmodel.report import layout, page, recommendation, waits
 from tests.report.conftest import GUESTS, HOSTILE, MACHINES
 from tests.report.html import Reader
 from tests.report.test_recommendation import check_mail
+from tests.samples import sampled
 
 COLUMNS = {
     "By the place of the hook": [
@@ -235,7 +236,9 @@ def test_one_thread_for_all_vms_says_nothing_about_vms(answer):
 
 
 @pytest.mark.parametrize("guest", ["sev", "sev-es", "sev-snp", "sev-snp-gmem"])
-@pytest.mark.parametrize("workload", ["autonuma-default", "ksm-default", "compaction-thp", "vm-boot", "teardown"])
+@pytest.mark.parametrize(
+    "workload", sampled(["autonuma-default", "ksm-default", "compaction-thp", "vm-boot", "teardown"], 3)
+)
 def test_the_sentences_fit_into_a_mail(answer, guest, workload):
     result = answer(guest, workload=workload)
     block = recommendation.render(result)
@@ -244,7 +247,7 @@ def test_the_sentences_fit_into_a_mail(answer, guest, workload):
         assert " ".join(layout.ascii_text(sentence).split()) in " ".join(block.split())
 
 
-@pytest.mark.parametrize("machine", ["epyc-9965-2s", "epyc-7601-2s", "epyc-genoa-4cpu-vm"])
+@pytest.mark.parametrize("machine", sampled(["epyc-9965-2s", "epyc-7601-2s", "epyc-genoa-4cpu-vm"], 2))
 def test_the_block_fits_into_a_mail_on_other_machines(answer, machine):
     check_mail(recommendation.render(answer("sev", machine)))
 
