@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from costmodel.cli import COMMANDS, cli
 from costmodel.errors import CostModelError, ExitCode
 from costmodel.evidence.paths import notebooks_dir
+from tests.samples import sampled
 
 
 def run(*words, text=None):
@@ -26,17 +27,20 @@ def run(*words, text=None):
 
 @pytest.mark.parametrize(
     "words",
-    [
-        ("recommend", "--guest", "sevv", "--machine", "epyc-7763-2s"),
-        ("recommend", "--guest", "sev", "--machine", "epyc"),
-        ("recommend", "--guest", "sev", "--machine", "epyc-7763-2s", "--kernel", "1.0"),
-        ("admissible", "--guest", "sev", "--trigger", "ksm"),
-        ("formula", "flush"),
-        ("breakeven", "--machine", "epyc-7763-2s", "--between", "A", "B", "--over", "cpus"),
-        ("calibrate", "--machine", "none"),
-        ("calibrate", "--host", "none"),
-        ("predict", "--machine", "epyc-7763-2s", "--cells", "-"),
-    ],
+    sampled(
+        [
+            ("recommend", "--guest", "sevv", "--machine", "epyc-7763-2s"),
+            ("recommend", "--guest", "sev", "--machine", "epyc"),
+            ("recommend", "--guest", "sev", "--machine", "epyc-7763-2s", "--kernel", "1.0"),
+            ("admissible", "--guest", "sev", "--trigger", "ksm"),
+            ("formula", "flush"),
+            ("breakeven", "--machine", "epyc-7763-2s", "--between", "A", "B", "--over", "cpus"),
+            ("calibrate", "--machine", "none"),
+            ("calibrate", "--host", "none"),
+            ("predict", "--machine", "epyc-7763-2s", "--cells", "-"),
+        ],
+        3,
+    ),
 )
 def test_bad_input_is_one_line_and_exit_code_2(words):
     done = run(*words, text="")
@@ -359,18 +363,21 @@ def refused_one_line_errors(done):
 
 @pytest.mark.parametrize(
     ("words", "named"),
-    [
-        (("recommend", "--guest", "sevv", "--machine", "epyc-7763-2s"), "'sevv'"),
-        (("recommend", "--guest", "sev", "--machine", "epyc"), "'epyc'"),
-        (("recommend", *CASE_ONE_LINE_ERRORS, "--workload", "nothing"), "'nothing'"),
-        (("recommend", *CASE_ONE_LINE_ERRORS, "--kernel", "six"), "'six'"),
-        (("recommend", *CASE_ONE_LINE_ERRORS, "--kernel", "4.19"), "4.19"),
-        (("cost", *CASE_ONE_LINE_ERRORS, "--trigger", "nothing"), "'nothing'"),
-        (("admissible", "--guest", "sev", "--trigger", "ksm"), "'ksm'"),
-        (("admissible", "--guest", "sev", "--trigger", "unreg_region", "--assume", "moon=true"), "'moon'"),
-        (("breakeven", "--machine", "epyc", "--between", "NO_FLUSH", "WBINVD_ALL", "--over", "cpus"), "'epyc'"),
-        (("formula", "a\nb"), r"'a\nb'"),
-    ],
+    sampled(
+        [
+            (("recommend", "--guest", "sevv", "--machine", "epyc-7763-2s"), "'sevv'"),
+            (("recommend", "--guest", "sev", "--machine", "epyc"), "'epyc'"),
+            (("recommend", *CASE_ONE_LINE_ERRORS, "--workload", "nothing"), "'nothing'"),
+            (("recommend", *CASE_ONE_LINE_ERRORS, "--kernel", "six"), "'six'"),
+            (("recommend", *CASE_ONE_LINE_ERRORS, "--kernel", "4.19"), "4.19"),
+            (("cost", *CASE_ONE_LINE_ERRORS, "--trigger", "nothing"), "'nothing'"),
+            (("admissible", "--guest", "sev", "--trigger", "ksm"), "'ksm'"),
+            (("admissible", "--guest", "sev", "--trigger", "unreg_region", "--assume", "moon=true"), "'moon'"),
+            (("breakeven", "--machine", "epyc", "--between", "NO_FLUSH", "WBINVD_ALL", "--over", "cpus"), "'epyc'"),
+            (("formula", "a\nb"), r"'a\nb'"),
+        ],
+        3,
+    ),
 )
 def test_an_unknown_name_is_one_line_that_quotes_it(words, named):
     done = run_one_line_errors(*words)
@@ -463,18 +470,21 @@ def names(line):
 
 @pytest.mark.parametrize(
     ("line", "expected"),
-    [
-        ("costmodel rec", ["recommend"]),
-        ("costmodel recommend --guest sev-s", ["sev-snp", "sev-snp-gmem"]),
-        ("costmodel recommend --guest SEV-S", ["sev-snp", "sev-snp-gmem"]),
-        ("costmodel recommend --workload ksm", ["ksm-default"]),
-        ("costmodel recommend --kernel v7", ["v7.3-rc"]),
-        ("costmodel cost --trigger ksm", ["ksm_write_protect", "ksm_replace_page"]),
-        ("costmodel formula range", ["range_flush", "range_lines"]),
-        ("costmodel recommend --vmm q", ["qemu"]),
-        ("costmodel breakeven --between wbno", ["WBNOINVD_ALL", "WBNOINVD_MASK"]),
-        ("costmodel list mach", ["machines"]),
-    ],
+    sampled(
+        [
+            ("costmodel rec", ["recommend"]),
+            ("costmodel recommend --guest sev-s", ["sev-snp", "sev-snp-gmem"]),
+            ("costmodel recommend --guest SEV-S", ["sev-snp", "sev-snp-gmem"]),
+            ("costmodel recommend --workload ksm", ["ksm-default"]),
+            ("costmodel recommend --kernel v7", ["v7.3-rc"]),
+            ("costmodel cost --trigger ksm", ["ksm_write_protect", "ksm_replace_page"]),
+            ("costmodel formula range", ["range_flush", "range_lines"]),
+            ("costmodel recommend --vmm q", ["qemu"]),
+            ("costmodel breakeven --between wbno", ["WBNOINVD_ALL", "WBNOINVD_MASK"]),
+            ("costmodel list mach", ["machines"]),
+        ],
+        3,
+    ),
 )
 def test_ids_are_completed_in_any_case(line, expected):
     found = names(line)

@@ -13,6 +13,7 @@ import pytest
 
 from costmodel.cli import main
 from costmodel.decision import swept
+from tests.samples import sampled
 from tests.test_cluster import cluster  # noqa: F401  (a fixture)
 
 ASKED = ("--guest", "sev", "--machine", "epyc-7763-2s")
@@ -67,22 +68,25 @@ def test_the_cheapest_and_the_break_even_are_reduced():
 
 @pytest.mark.parametrize(
     ("words", "told"),
-    [
-        (("--over", "cpus"), "neither AXIS=V"),
-        (("--over", "cpus=x"), "neither AXIS=V"),
-        (("--over", "cpus=8:4:3"), "no range"),
-        (("--over", "cpus=1:4:99999999999"), "no range"),
-        (("--over", "cpus=8", "--over", "cpus=9"), "given twice"),
-        (("--over", "cpu=8"), "unknown axis"),
-        (("--over", "cpus=999"), "from 1 to 256"),
-        (("--over", "cpus=8", "--out", "a.txt"), "ends in none of"),
-        (("--over", "cpus=8", "--out", "nowhere/a.csv"), "the directory does not exist"),
-        (("--over", "cpus=8", "--trigger", "gmem_punch_hole"), "unknown trigger"),
-        (("--over", "cpus=8", "--reduce", "breakeven", *PAIR), "needs two values"),
-        (("--over", "cpus=8,9", "--reduce", "breakeven"), "needs two strategies"),
-        (("--over", "cpus=8", "--scheduler", "tcp://10.1.2.3:8786"), "without TLS"),
-        (("--over", "range_bytes=64:1e12:9999999", "--over", "cache_bytes=1e6:1e9:9999"), "of memory"),
-    ],
+    sampled(
+        [
+            (("--over", "cpus"), "neither AXIS=V"),
+            (("--over", "cpus=x"), "neither AXIS=V"),
+            (("--over", "cpus=8:4:3"), "no range"),
+            (("--over", "cpus=1:4:99999999999"), "no range"),
+            (("--over", "cpus=8", "--over", "cpus=9"), "given twice"),
+            (("--over", "cpu=8"), "unknown axis"),
+            (("--over", "cpus=999"), "from 1 to 256"),
+            (("--over", "cpus=8", "--out", "a.txt"), "ends in none of"),
+            (("--over", "cpus=8", "--out", "nowhere/a.csv"), "the directory does not exist"),
+            (("--over", "cpus=8", "--trigger", "gmem_punch_hole"), "unknown trigger"),
+            (("--over", "cpus=8", "--reduce", "breakeven", *PAIR), "needs two values"),
+            (("--over", "cpus=8,9", "--reduce", "breakeven"), "needs two strategies"),
+            (("--over", "cpus=8", "--scheduler", "tcp://10.1.2.3:8786"), "without TLS"),
+            (("--over", "range_bytes=64:1e12:9999999", "--over", "cache_bytes=1e6:1e9:9999"), "of memory"),
+        ],
+        3,
+    ),
 )
 def test_what_cannot_be_is_one_line_and_exit_code_2(words, told, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["costmodel", "sweep", *ASKED, *words])
