@@ -4,7 +4,6 @@ import gzip
 from base64 import b64encode
 
 import pytest
-from tests.samples import sampled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -129,7 +128,7 @@ def test_parts_nested_without_end_are_refused(tmp_path, content):
 
 @pytest.mark.parametrize(
     "content",
-    sampled([
+    [
         MAIL + b"\n" + b">" * 2**20 + b"\n",
         MAIL.replace(b"A <", b"=?utf-8?q?" * 30_000 + b" <") + b"\nbody\n",
         MAIL.replace(b"A <", b"(" * 100_000 + b" <") + b"\nbody\n",
@@ -152,7 +151,7 @@ def test_parts_nested_without_end_are_refused(tmp_path, content):
         "tags",
         "html comments",
         "nested",
-    ], 3),
+    ],
 )
 def test_long_hostile_text_is_read(tmp_path, content):
     assert one(tmp_path, content).message_id == "<1@example.org>"
