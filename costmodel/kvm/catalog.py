@@ -14,7 +14,7 @@ from typing import ClassVar, Literal, TypeVar
 from costmodel.errors import known_id
 from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
-from costmodel.evidence.tables import Identified, read_document, read_records, subtable
+from costmodel.evidence.tables import Identified, read_records
 
 STRICT = {"extra": "forbid"}
 """How pydantic reads a record: a field that it does not have is refused."""
@@ -229,12 +229,6 @@ GUESTS: Catalog[Guest] = Catalog("guest type", _read("guests", "guest", Guest))
 STRATEGIES: Catalog[Strategy] = Catalog("strategy", _read("strategies", "strategy", Strategy))
 TRIGGERS: Catalog[Trigger] = Catalog("trigger", _read("triggers", "trigger", Trigger))
 PLACEMENTS: Catalog[Placement] = Catalog("placement", _read("placements", "placement", Placement))
-
-
-def guest_properties() -> dict[str, str]:
-    """What each property of a guest type means. Raises BadInput."""
-    path = data_dir() / "kvm" / "guests.toml"
-    return dict(subtable(read_document(path), "properties", file=path.name))
 
 
 def triggers_of(guest_id: str) -> tuple[Trigger, ...]:

@@ -106,11 +106,6 @@ def own_fixes(release: Version) -> list[Backport]:
     return [b for b in backports() if b.is_in(release)]
 
 
-def missed_fixes(release: Version) -> list[Backport]:
-    """The fixes that were in the queue of the release's series and are in no release of it."""
-    return [b for b in backports() if b.series == release[:2] and b.status != "released"]
-
-
 def read_releases(path: Path) -> tuple[Release, ...]:
     """The releases of a file. Raises BadInput with the row that cannot be read."""
     found = []
