@@ -23,9 +23,7 @@ from costmodel.cost.draws import DRAWS, Draws
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.decision import result as records
 from costmodel.decision.choice import Study
-from costmodel.decision.headline import costliest_study
-from costmodel.decision.recommend import not_applicable, study_all
-from costmodel.decision.recommend import recommend as decide
+from costmodel.decision.findings import costliest_study, not_applicable, study_all
 from costmodel.decision.tables import cost_rows, mask_rows
 from costmodel.decision.waits import bill_rows, contention_rows
 from costmodel.errors import BadInput, NotApplicable, UnknownName
@@ -33,6 +31,7 @@ from costmodel.evidence import machine_input
 from costmodel.evidence.store import load
 from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
 from costmodel.kvm.catalog import GUESTS, STRATEGIES
+from costmodel.report.record import recommend as decide
 
 if TYPE_CHECKING:
     import xarray

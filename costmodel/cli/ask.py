@@ -64,7 +64,7 @@ def recommend_command(
     may behave as one of several, it says what to do on each and how to tell them apart, with --full a short answer for
     each. CSV and Markdown have one row for each trigger.
     """
-    from costmodel.decision.recommend import recommend_by_kernel
+    from costmodel.report.record import recommend_by_kernel
 
     found = recommend_by_kernel(guest, machine, workload, kernel, vms=_counts(guest, vms), **numbers)
     if form == "json":
@@ -148,7 +148,7 @@ def cost_command(
     All numbers are for one guest: several wait for each other's flushes, so that theirs do not just add up; `costmodel
     recommend --vms N` tells what they take together.
     """
-    from costmodel.decision.recommend import recommend
+    from costmodel.report.record import recommend
 
     result = recommend(guest, machine, workload, kernel, **numbers)
     names = list(dict.fromkeys(row.trigger for row in result.costs))
@@ -257,9 +257,8 @@ def contention_command(
     from costmodel.calibration.parameters import parameters_of
     from costmodel.cost.scenario import scenario
     from costmodel.decision import waits
-    from costmodel.decision.headline import costliest_study
+    from costmodel.decision.findings import costliest_study, not_applicable, study_all
     from costmodel.decision.proposals import variant_rows
-    from costmodel.decision.recommend import not_applicable, study_all
     from costmodel.decision.tables import mask_rows
     from costmodel.evidence.store import load
     from costmodel.kvm.catalog import GUESTS

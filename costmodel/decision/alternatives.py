@@ -14,9 +14,8 @@ from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.total import Total, ranges_per_pass
 from costmodel.decision.choice import Study, needs
 from costmodel.decision.estimates import CPU_TIME, interval_of, paired
-from costmodel.decision.headline import headline_study
+from costmodel.decision.findings import headline_study, not_applicable
 from costmodel.decision.history import Span, asked_for, decided, introduced, spans_of
-from costmodel.decision.recommend import not_applicable
 from costmodel.decision.result import Alternatives, Interval, ModelRow, Upstreamed
 from costmodel.decision.sensitivity import sensitivities
 from costmodel.decision.sources import observed

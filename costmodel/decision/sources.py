@@ -14,13 +14,11 @@ from costmodel.cost.scenario import Scenario
 from costmodel.decision.choice import Study
 from costmodel.decision.estimates import interval_of
 from costmodel.decision.result import MeasuredHost, MeasuredRow, MeasuredValue, SourceRow
-from costmodel.errors import CostModelError, UnknownName, stated
+from costmodel.errors import CostModelError, UnknownName
 from costmodel.evidence.hosts import FOLDER, HOST_FILE, Profile
-from costmodel.evidence.records import Measurement
 from costmodel.evidence.rendezvous import FILE as LOGS
 from costmodel.evidence.store import Evidence
 from costmodel.evidence.tables import read_document
-from costmodel.kvm.catalog import STRATEGIES
 from costmodel.numbers import interval, quantity, significant
 
 # Which rows of data/ stand behind a recommendation.
@@ -278,60 +276,3 @@ def _value(what: str, rows: Iterable[dict[str, Any]], column: str) -> list[Measu
             runs=len({row["run"] for row in rows}),
         )
     ]
-
-
-# Bounds where a total is refused: what a part of it takes at least, and what was measured that contains it.
-
-SHUTDOWNS = {
-    "tdx_page.shutdown_dynamic_s": "page by page while the guest still holds its KeyID",
-    "tdx_page.shutdown_teardown_s": "after the release of its KeyID",
-}
-"""Whole shutdowns of a TDX guest, of which the write-back of its pages is a part."""
-
-
-def bound(study: Study, evidence: Evidence) -> str:
-    """What is known of the flush that the kernel does at the trigger although its total is refused; empty where
-    nothing.
-    """
-    if study.chosen is None or not study.cost(study.chosen.strategy).refused:
-        return ""
-    entry = STRATEGIES[study.chosen.strategy]
-    if entry.contains:
-        return _at_least(study, entry.contains)
-    return shutdowns(entry.id, study.trigger.id, study.scenario, evidence)
-
-
-def _at_least(study: Study, part: str) -> str:
-    cost = study.cost(part)
-    if cost.refused:
-        return ""
-    texts = []
-    for values, what in (
-        (cost.priced.stolen_s, "CPU time"),
-        (cost.priced.irq_off_s, "with interrupts off on each CPU"),
-    ):
-        found = interval_of(values, "s", cost.extrapolated)
-        texts.append(f"{interval(found.low, found.median, found.high, found.unit)} {what}")
-    mark = ", EXTRAPOLATED" if cost.extrapolated else ""
-    return f"at least {' and '.join(texts)} per event, which its part {part} takes{mark}"
-
-
-def shutdowns(strategy: str, trigger: str, case: Scenario, evidence: Evidence) -> str:
-    """The measured shutdowns of the guest size next above, or of the largest: upper bounds of the write-back in
-    them. Empty where the flush is none of the TDX module, or not of a whole guest.
-    """
-    shape = case.shape(trigger)
-    if STRATEGIES[strategy].instruction != "seamcall" or shape is None or not shape.whole_vm:
-        return ""
-    texts = []
-    for name, how in SHUTDOWNS.items():
-        rows = [row for row in evidence.measurements.values() if row.observable == name and row.range_bytes]
-        row = _next(rows, case.resident_bytes)
-        texts.append(f"{quantity(row.si, 's')} {how} (row {row.id})")
-    size = quantity(stated(row.range_bytes, f"guest size of row {row.id}"), "B")
-    return f"whole shutdowns of a guest of {size}, of which the write-back is a part, took {' and '.join(texts)}"
-
-
-def _next(rows: list[Measurement], resident_bytes: float) -> Measurement:
-    ordered = sorted(rows, key=lambda row: row.range_bytes or 0.0)
-    return next((row for row in ordered if (row.range_bytes or 0.0) >= resident_bytes), ordered[-1])

@@ -19,8 +19,7 @@ from costmodel.cost.draws import Case, Draws
 from costmodel.cost.grid import QUANTITIES, Cost, Grid, unit_of
 from costmodel.cost.scenario import Scenario
 from costmodel.decision.choice import Study
-from costmodel.decision.headline import costliest_study
-from costmodel.decision.recommend import not_applicable, study_all
+from costmodel.decision.findings import costliest_study, not_applicable, study_all
 from costmodel.decision.waits import compared
 from costmodel.errors import INSTALL, BadInput, NotApplicable, UnknownName
 from costmodel.evidence.store import Evidence

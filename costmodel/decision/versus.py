@@ -15,8 +15,8 @@ from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.total import Total
 from costmodel.decision.choice import Study, from_kernel, needs
 from costmodel.decision.estimates import CPU_TIME, HOST_CPUS, paired, refused_row, rows_of
+from costmodel.decision.findings import not_applicable
 from costmodel.decision.history import steps
-from costmodel.decision.recommend import not_applicable
 from costmodel.decision.result import Kind, SideState, SourceRow, Versus, VersusRow, VersusSide, VersusTrigger
 from costmodel.decision.sources import source_row, source_rows
 from costmodel.errors import BadInput, NotApplicable

@@ -23,10 +23,9 @@ from costmodel.cost.event import at_rate, mixed_cost, title_on
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.sweep import CURVE_DRAWS, CURVE_POINTS, Band
 from costmodel.cost.total import event_of
-from costmodel.decision import headline
 from costmodel.decision.choice import Study
 from costmodel.decision.estimates import interval_of
-from costmodel.decision.recommend import not_applicable
+from costmodel.decision.findings import costliest_study, headline_study, not_applicable
 from costmodel.decision.result import Interval
 from costmodel.decision.waits import compared
 from costmodel.errors import BadInput, MissingNumber, UnknownName
@@ -36,6 +35,7 @@ from costmodel.kvm.catalog import GUESTS, STRATEGIES, triggers_of
 from costmodel.kvm.kernels import KERNELS
 from costmodel.numbers import quantity
 from costmodel.report import drawing, page, plots
+from costmodel.report.sentences import cost_text, events_of
 
 Pinning = Literal["unpinned", "packed", "spread"]
 PINNINGS: dict[str, Pinning] = {
@@ -140,7 +140,7 @@ def answer(asked: Question) -> Answer | None:
     studies = dict(_studies(host, load().data_hash))
     if asked.trigger is not None and asked.trigger not in studies:
         raise UnknownName(f"trigger of {asked.guest}", asked.trigger, studies)
-    costliest = headline.costliest_study(list(studies.values()))
+    costliest = costliest_study(list(studies.values()))
     study = studies[asked.trigger] if asked.trigger else costliest
     if study is None:
         return None
@@ -148,7 +148,7 @@ def answer(asked: Question) -> Answer | None:
     if own != study.scenario:
         study = studies[study.trigger.id] = Study(study.trigger, own, study.draws)
     every = list(studies.values())
-    return Answer(study, headline.cost_text(headline.headline_study(every), every))
+    return Answer(study, cost_text(headline_study(every), every))
 
 
 @lru_cache(maxsize=4)
@@ -402,7 +402,7 @@ def told(found: Answer | None) -> str:
         if line.strategy == own or line.refused or (line.cpu_time_s and line.cpu_time_s.median > 0)
     ]
     does = title_on(own, found.study.scenario) if own else "no safe strategy in this kernel"
-    events, basis = headline.events_of(found.study), BASES[found.study.basis]
+    events, basis = events_of(found.study), BASES[found.study.basis]
     return page.fragment("explore", found=found, events=events, rows=rows, own=own, does=does, basis=basis)
 
 

@@ -23,7 +23,7 @@ from costmodel.calibration.parameters import parameters_of
 from costmodel.cluster import map_in_order
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.decision.estimates import Quantity, interval_of, paired
-from costmodel.decision.recommend import not_applicable
+from costmodel.decision.findings import not_applicable
 from costmodel.decision.result import Frozen, Interval, Verdict
 from costmodel.errors import BadInput
 from costmodel.evidence import machine_input, tables

@@ -17,7 +17,7 @@ from costmodel.cost.draws import Case, medians
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.total import total
 from costmodel.decision.estimates import CPU_TIME, Quantity, paired, refused_row
-from costmodel.decision.recommend import not_applicable
+from costmodel.decision.findings import not_applicable
 from costmodel.decision.result import Interval, Kind, Verdict, Versus, VersusRow, VersusSide, VersusTrigger
 from costmodel.decision.versus import Side, framed, host_both
 from costmodel.errors import BadInput, NotApplicable

@@ -16,8 +16,8 @@ from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.decision.choice import Study
 from costmodel.decision.estimates import interval_of
+from costmodel.decision.findings import study_all
 from costmodel.decision.proposals import overlap_share, variant_rows
-from costmodel.decision.recommend import study_all
 from costmodel.decision.result import BillRow, ContentionRow, Interval, VariantRow
 from costmodel.decision.waits import bill_rows, contention_rows
 from costmodel.errors import stated

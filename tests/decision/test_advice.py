@@ -10,7 +10,7 @@ from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.scenario import scenario
 from costmodel.decision.advice import _slices, _wrong_within, drops, measure_next, upgrade_advice
 from costmodel.decision.choice import Study
-from costmodel.decision.recommend import study_all
+from costmodel.decision.findings import study_all
 from costmodel.decision.sensitivity import sensitivities
 from costmodel.evidence.store import load
 from costmodel.kvm import kernels

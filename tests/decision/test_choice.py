@@ -13,7 +13,7 @@ from costmodel.cost.scenario import scenario
 from costmodel.cost.total import total
 from costmodel.decision import choice
 from costmodel.decision.choice import candidates, dominates, running_strategies, winner_at
-from costmodel.decision.recommend import not_applicable, study_all
+from costmodel.decision.findings import not_applicable, study_all
 from costmodel.decision.result import Corner
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import GUESTS, STRATEGIES
