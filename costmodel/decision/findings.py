@@ -14,9 +14,9 @@ import numpy
 from costmodel.calibration.parameters import ParameterSet, parameters_of, variations
 from costmodel.cost.draws import Draws
 from costmodel.cost.scenario import Scenario, scenario
-from costmodel.decision.advice import remedy_advice, upgrade_advice
+from costmodel.decision.advice import Remedied, Step, best_step, remedied
 from costmodel.decision.choice import Study
-from costmodel.decision.result import COUNT_OF, RATE_OF, SECONDS_OF, Advice, CostRow, PolicyEntry, TogetherRow
+from costmodel.decision.result import COUNT_OF, RATE_OF, SECONDS_OF, CostRow, PolicyEntry, TogetherRow
 from costmodel.decision.tables import check_vms, cost_rows, together_rows
 from costmodel.errors import NotApplicable
 from costmodel.evidence.records import PAGE_BYTES
@@ -203,12 +203,13 @@ class Findings:
         return costliest_study(self.studies)
 
     @cached_property
-    def remedies(self) -> list[Advice]:
-        return remedy_advice(self.studies)
+    def remedied(self) -> list[Remedied]:
+        return remedied(self.studies)
 
     @cached_property
-    def upgrades(self) -> list[Advice]:
-        return upgrade_advice(self.studies)
+    def step(self) -> Step | None:
+        """The move to another kernel or guest type that helps most."""
+        return best_step(self.studies)
 
     @property
     def headline_trigger(self) -> str | None:

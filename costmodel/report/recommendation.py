@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, cast
 
-from costmodel.decision.advice import NEEDED
 from costmodel.decision.result import (
     Advice,
     Basis,
@@ -23,6 +22,7 @@ from costmodel.kvm.catalog import PLACEMENTS
 from costmodel.kvm.kernels import LOOK, LOOKED
 from costmodel.numbers import ceiling, probability, quantity, shortened
 from costmodel.report import waits
+from costmodel.report.advice import NEEDED
 from costmodel.report.layout import WIDTH, aligned, cell, command_lines, listed, policies, widths_of, wrap
 from costmodel.report.record import Answer, ByKernel
 

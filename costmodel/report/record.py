@@ -5,7 +5,7 @@ it; for a kernel that may behave as one of several, one for each.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ from costmodel.cost.draws import Case, medians
 from costmodel.cost.event import left_out
 from costmodel.cost.scenario import Scenario
 from costmodel.decision import waits
-from costmodel.decision.advice import measure_next, patch_advice, pinned_scan_advice
+from costmodel.decision.advice import patches, pinned_scans, worth_measuring
 from costmodel.decision.choice import Study
 from costmodel.decision.findings import Findings
 from costmodel.decision.proposals import variant_rows
@@ -29,7 +29,7 @@ from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
 from costmodel.hashing import value_hash
 from costmodel.kvm.decisions import kernel_notes
 from costmodel.kvm.kernels import LOOK, LOOKED, Candidate, SeveralKernels
-from costmodel.report import sentences
+from costmodel.report import advice, sentences
 
 
 def recommend(
@@ -70,8 +70,16 @@ class Answer(Findings):
     """What is found, and the sentences about it; each part, as in Recommendation, when it is first asked for."""
 
     @cached_property
+    def remedies(self) -> list[Advice]:
+        return [advice.remedy(one) for one in self.remedied]
+
+    @cached_property
+    def upgrades(self) -> list[Advice]:
+        return advice.step(self.step)
+
+    @cached_property
     def do_now(self) -> list[Advice]:
-        return [*sentences.kernel_advice(self.lead), *self.upgrades, *self.remedies]
+        return [*advice.kernel(self.lead), *self.upgrades, *self.remedies]
 
     @cached_property
     def headline(self) -> str:
@@ -144,7 +152,7 @@ def _assemble(found: Answer) -> Recommendation:
         rival_priors=rival_rows(lead),
         policy=found.policy,
         do_now=found.do_now,
-        worth_patching=[*patch_advice(studies), *pinned_scan_advice(studies)],
+        worth_patching=[*map(advice.patch, patches(studies)), *advice.pinned_scans(pinned_scans(studies))],
         remedies=found.remedies,
         saturation=[text for s in studies for text in sentences.saturation(s)],
         costs=[row for s in studies for row in found.costs_at(s.trigger.id)],
@@ -159,7 +167,7 @@ def _assemble(found: Answer) -> Recommendation:
         objectives=objectives(flush) if flush else [],
         corners=flush.corners if flush else [],
         sensitivities=ranked,
-        measure_next=measure_next(flush, parameters, ranked),
+        measure_next=_measure_next(flush, parameters, ranked),
         assumptions=[*sentences.assumptions(case, studies), *sentences.irq_off_lines(evidence, flush)],
         warnings=found.warnings,
         gaps=gaps,
@@ -176,6 +184,11 @@ def _sensitivities(lead: Study | None, parameters: ParameterSet) -> list[Sensiti
     if lead is None or lead.chosen is None:
         return []
     return sensitivities(Case(lead.trigger.id, lead.scenario, medians(parameters)), lead.chosen.strategy)
+
+
+def _measure_next(flush: Study | None, parameters: ParameterSet, ranked: Sequence[Sensitivity]) -> list[str]:
+    marked = flush is not None and flush.comparison is not None and flush.comparison.extrapolated
+    return advice.measurements(worth_measuring(flush, parameters, ranked), extrapolated=marked)
 
 
 # Recommendations for a kernel of which no source tells what was backported to it: one for each that it may behave as.

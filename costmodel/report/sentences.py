@@ -279,30 +279,6 @@ def size_confidence(lead: Study | None) -> str:
     return f"a factor {factor} either way: nobody has timed this flush on this machine (EXTRAPOLATED)"
 
 
-def kernel_advice(lead: Study | None) -> list[Advice]:
-    """What the running kernel does at the headline trigger."""
-    if lead is None or lead.chosen is None:
-        return []
-    cost = lead.cost(lead.chosen.strategy)
-    return [
-        Advice(
-            id="kernel-does",
-            kind="kernel",
-            title=f"{_who(lead.scenario)} runs {title_on(lead.chosen.strategy, lead.scenario)}",
-            triggers=[lead.trigger.id],
-            saves_cpu_s_per_s=None,
-            saves_fraction=None,
-            caveat=cost.refused or "",
-            status="in this kernel",
-            source=lead.chosen.verdict.source,
-        )
-    ]
-
-
-def _who(case: Scenario) -> str:
-    return case.version if GUESTS[case.guest].has("upstream") else "The out-of-tree kernel of the 2023 thread"
-
-
 def saturation(study: Study) -> list[str]:
     """Whether the flush saturates the trigger, and the rates at which 1 % and 10 % of the host are lost.
 

@@ -4,7 +4,7 @@ import pytest
 
 import costmodel as cm
 from costmodel.cost.scenario import scenario
-from costmodel.decision.advice import patch_advice
+from costmodel.decision.advice import patches
 from costmodel.decision.choice import dominates
 from costmodel.decision.findings import not_applicable
 from costmodel.errors import BadInput, UnknownName
@@ -280,15 +280,15 @@ def test_nothing_dominated_is_worth_patching(answer):
     for guest in ("sev", "sev-snp-gmem"):
         for workload in ("teardown", "ksm-default"):
             result = answer(guest, workload=workload, kernel="6.6" if guest == "sev" else "newest")
-            patches = [a.id for a in result.worth_patching]
+            patched = [a.id for a in result.worth_patching]
             for trigger in {t for a in result.worth_patching for t in a.triggers}:
                 at = [a.id for a in result.worth_patching if trigger in a.triggers and a.id in STRATEGIES]
                 assert not any(dominates(a, b) for a in at for b in at if not b.startswith("SKIP") and a[:4] == b[:4])
-            assert len(patches) == len(set(patches))
+            assert len(patched) == len(set(patched))
 
 
 def test_patches_without_studies_are_none():
-    assert patch_advice([]) == []
+    assert patches([]) == []
 
 
 def test_no_whole_cache_flush_beats_the_lines_of_a_folio_when_a_guest_is_torn_down(answer):
