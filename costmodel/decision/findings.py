@@ -16,7 +16,7 @@ from costmodel.cost.draws import Draws
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.decision.advice import Remedied, Step, best_step, remedied
 from costmodel.decision.choice import Study
-from costmodel.decision.result import COUNT_OF, RATE_OF, SECONDS_OF, CostRow, PolicyEntry, TogetherRow
+from costmodel.decision.result import COUNT_OF, RATE_OF, SECONDS_OF, CostRow, TogetherRow
 from costmodel.decision.tables import check_vms, cost_rows, together_rows
 from costmodel.errors import NotApplicable
 from costmodel.evidence.records import PAGE_BYTES
@@ -226,10 +226,6 @@ class Findings:
     @property
     def costliest_strategy(self) -> str | None:
         return self.flush.chosen.strategy if self.flush and self.flush.chosen else None
-
-    @cached_property
-    def policy(self) -> list[PolicyEntry]:
-        return [study.entry() for study in self.studies]
 
     @cached_property
     def _costs(self) -> dict[str, list[CostRow]]:

@@ -20,7 +20,7 @@ from costmodel.decision.advice import patches, pinned_scans, worth_measuring
 from costmodel.decision.choice import Study
 from costmodel.decision.findings import Findings
 from costmodel.decision.proposals import variant_rows
-from costmodel.decision.result import Advice, Recommendation, Sensitivity
+from costmodel.decision.result import Advice, PolicyEntry, Recommendation, Sensitivity
 from costmodel.decision.sensitivity import sensitivities
 from costmodel.decision.sources import measured_rows, source_rows
 from costmodel.decision.tables import mask_rows, objectives, rival_rows, storm_rows, upstream_rows
@@ -29,7 +29,7 @@ from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
 from costmodel.hashing import value_hash
 from costmodel.kvm.decisions import kernel_notes
 from costmodel.kvm.kernels import LOOK, LOOKED, Candidate, SeveralKernels
-from costmodel.report import advice, sentences
+from costmodel.report import advice, policy, sentences
 
 
 def recommend(
@@ -101,6 +101,10 @@ class Answer(Findings):
     @cached_property
     def measure_rate(self) -> str:
         return sentences.measure_rate(self.lead)
+
+    @cached_property
+    def policy(self) -> list[PolicyEntry]:
+        return [policy.entry(study) for study in self.studies]
 
     @cached_property
     def warnings(self) -> list[str]:

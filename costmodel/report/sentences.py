@@ -24,6 +24,7 @@ from costmodel.kvm import kernels
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
 from costmodel.kvm.setup import contradictions
 from costmodel.numbers import ceiling, interval, probability, quantity, significant
+from costmodel.report.policy import p_best_note
 
 COUNT_COMMAND = "perf stat -e kvm:kvm_unmap_hva_range -p PID_OF_THE_VMM -- sleep 300"
 CAUSES_COMMAND = "perf record -g -e kvm:kvm_unmap_hva_range -a -- sleep 300"
@@ -246,13 +247,11 @@ def confidence(lead: Study | None) -> str:
         return "needs no numbers: the only safe strategy that this kernel offers here"
     if lead.basis == "dominated":
         return "needs no numbers: it is a subset of every other safe flush of this kernel"
-    entry = lead.entry()
-    text = entry.p_best_note
-    if entry.p_best is not None and lead.comparison is not None:
-        chance = probability(entry.p_best, extrapolated=lead.comparison.extrapolated)
-        text = f"P(best) {chance} ({entry.p_best_note})"
-    rival = lead.comparison.winner if lead.comparison else entry.strategy
-    if rival is not None and rival != entry.strategy and STRATEGIES[rival].whole_cache:
+    text, chosen = p_best_note(lead), lead.picked.strategy
+    if (chance := lead.p_best(chosen)) is not None and lead.comparison is not None:
+        text = f"P(best) {probability(chance, extrapolated=lead.comparison.extrapolated)} ({text})"
+    rival = lead.comparison.winner if lead.comparison else chosen
+    if rival != chosen and STRATEGIES[rival].whole_cache:
         event = lead.cost(rival).priced
         stopped = cpus_flushed(STRATEGIES[rival], lead.scenario)
         text += (
