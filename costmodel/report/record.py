@@ -22,7 +22,7 @@ from costmodel.decision.findings import Findings
 from costmodel.decision.proposals import variant_rows
 from costmodel.decision.result import Advice, PolicyEntry, Recommendation, Sensitivity
 from costmodel.decision.sensitivity import sensitivities
-from costmodel.decision.sources import measured_rows, source_rows
+from costmodel.decision.sources import source_rows
 from costmodel.decision.tables import mask_rows, objectives, rival_rows, storm_rows, upstream_rows
 from costmodel.evidence.store import Evidence
 from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
@@ -30,6 +30,7 @@ from costmodel.hashing import value_hash
 from costmodel.kvm.decisions import kernel_notes
 from costmodel.kvm.kernels import LOOK, LOOKED, Candidate, SeveralKernels
 from costmodel.report import advice, policy, sentences
+from costmodel.report.measured import measured_rows
 
 
 def recommend(
