@@ -256,12 +256,13 @@ def contention_command(
     """
     from costmodel.calibration.parameters import parameters_of
     from costmodel.cost.scenario import scenario
-    from costmodel.decision import waits
     from costmodel.decision.findings import costliest_study, not_applicable, study_all
-    from costmodel.decision.proposals import variant_rows
     from costmodel.decision.tables import mask_rows
+    from costmodel.decision.waits import bill_rows, hybrid_rows
     from costmodel.evidence.store import load
     from costmodel.kvm.catalog import GUESTS
+    from costmodel.report.proposals import variant_rows
+    from costmodel.report.waits import contention_rows, silence
 
     if rate_per_s is not None and not math.isfinite(rate_per_s):
         raise BadInput("must be a finite number", field="--rate-per-s", remedy="give events per second")
@@ -280,9 +281,9 @@ def contention_command(
     if study is None:
         options.print_json({name: [] for name in PARTS}) if form == "json" else options.print_table(form, [])
         return
-    rows = waits.contention_rows(study)
-    bills = waits.bill_rows(study, evidence)
-    hybrids = waits.hybrid_rows([study])
+    rows = contention_rows(study)
+    bills = bill_rows(study, evidence)
+    hybrids = hybrid_rows([study])
     masks, variants = mask_rows(study), variant_rows(study, evidence)
     if form in ("csv", "markdown"):
         options.print_table(form, [row.model_dump(mode="json") for row in rows], CONTENTION_COLUMNS)
@@ -294,7 +295,7 @@ def contention_command(
     _print(
         study.trigger.id,
         f"{guest} on {machine}, {workload}, {case.version}",
-        waits.silence(study, rows),
+        silence(study, rows),
         rows,
         bills,
         hybrids,

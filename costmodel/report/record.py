@@ -19,7 +19,6 @@ from costmodel.decision import waits
 from costmodel.decision.advice import patches, pinned_scans, worth_measuring
 from costmodel.decision.choice import Study
 from costmodel.decision.findings import Findings
-from costmodel.decision.proposals import variant_rows
 from costmodel.decision.result import Advice, PolicyEntry, Recommendation, Sensitivity
 from costmodel.decision.sensitivity import sensitivities
 from costmodel.decision.sources import source_rows
@@ -31,6 +30,8 @@ from costmodel.kvm.decisions import kernel_notes
 from costmodel.kvm.kernels import LOOK, LOOKED, Candidate, SeveralKernels
 from costmodel.report import advice, policy, sentences
 from costmodel.report.measured import measured_rows
+from costmodel.report.proposals import variant_rows
+from costmodel.report.waits import contention_rows
 
 
 def recommend(
@@ -161,7 +162,7 @@ def _assemble(found: Answer) -> Recommendation:
         remedies=found.remedies,
         saturation=[text for s in studies for text in sentences.saturation(s)],
         costs=[row for s in studies for row in found.costs_at(s.trigger.id)],
-        contention=waits.contention_rows(flush) if flush else [],
+        contention=contention_rows(flush) if flush else [],
         bills=waits.bill_rows(flush, evidence) if flush else [],
         abuse=waits.abuse_rows(studies, evidence),
         hybrids=waits.hybrid_rows(studies),
