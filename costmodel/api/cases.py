@@ -24,7 +24,7 @@ from costmodel.cost.scenario import Scenario, scenario
 from costmodel.decision import result as records
 from costmodel.decision.choice import Study
 from costmodel.decision.findings import costliest_study, not_applicable, study_all
-from costmodel.decision.tables import cost_rows, mask_rows
+from costmodel.decision.tables import cost_rows
 from costmodel.decision.waits import bill_rows
 from costmodel.errors import BadInput, NotApplicable, UnknownName
 from costmodel.evidence import machine_input
@@ -32,6 +32,7 @@ from costmodel.evidence.store import load
 from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
 from costmodel.kvm.catalog import GUESTS, STRATEGIES
 from costmodel.report.record import recommend as decide
+from costmodel.report.tables import mask_rows
 from costmodel.report.waits import contention_rows
 
 if TYPE_CHECKING:

@@ -257,11 +257,11 @@ def contention_command(
     from costmodel.calibration.parameters import parameters_of
     from costmodel.cost.scenario import scenario
     from costmodel.decision.findings import costliest_study, not_applicable, study_all
-    from costmodel.decision.tables import mask_rows
     from costmodel.decision.waits import bill_rows, hybrid_rows
     from costmodel.evidence.store import load
     from costmodel.kvm.catalog import GUESTS
     from costmodel.report.proposals import variant_rows
+    from costmodel.report.tables import mask_rows
     from costmodel.report.waits import contention_rows, silence
 
     if rate_per_s is not None and not math.isfinite(rate_per_s):

@@ -22,7 +22,7 @@ from costmodel.decision.findings import Findings
 from costmodel.decision.result import Advice, PolicyEntry, Recommendation, Sensitivity
 from costmodel.decision.sensitivity import sensitivities
 from costmodel.decision.sources import source_rows
-from costmodel.decision.tables import mask_rows, objectives, rival_rows, storm_rows, upstream_rows
+from costmodel.decision.tables import storm_rows
 from costmodel.evidence.store import Evidence
 from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
 from costmodel.hashing import value_hash
@@ -31,6 +31,7 @@ from costmodel.kvm.kernels import LOOK, LOOKED, Candidate, SeveralKernels
 from costmodel.report import advice, policy, sentences
 from costmodel.report.measured import measured_rows
 from costmodel.report.proposals import variant_rows
+from costmodel.report.tables import mask_rows, objectives, rival_rows, upstream_rows
 from costmodel.report.waits import contention_rows
 
 
