@@ -80,7 +80,7 @@ def scan_duckdb(path: Path) -> tuple[float, float]:
 
 def replay(path: Path) -> tuple[float, float]:
     """The replay of all strategies, loops compiled and costs known."""
-    from costmodel.calibration.calibrate import parameters_of
+    from costmodel.calibration.parameters import parameters_of
     from costmodel.cost.scenario import scenario
     from costmodel.evidence.store import load
     from costmodel.traces import replay, service, store

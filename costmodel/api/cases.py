@@ -442,14 +442,15 @@ class Case:
         >>> set(case("sev", "epyc-7763-2s").compare(kernels=["6.6", "6.17"]).side) == {"base", "new", "ratio"}
         True
         """
-        from costmodel.decision.versus import compare_sides, sides
+        from costmodel.decision.versus import sides
+        from costmodel.report.comparison import compare
 
         asked = {**self._asked, "rates": dict(self.rates)}
         own = asked.pop("kernel")
         pair = tuple(kernels) if kernels is not None else (own,) if strategies else ()
         kind, base, new = sides(load(), **asked, kernel_names=pair, strategies=tuple(strategies or ()))
         rows = []
-        for entry in compare_sides(load(), kind, base, new).triggers:
+        for entry in compare(load(), kind, base, new).triggers:
             ends = {"base": (entry.base, base.scenario.kernel), "new": (entry.new, new.scenario.kernel)}
             for row in entry.rows:
                 known = {

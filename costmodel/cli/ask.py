@@ -460,16 +460,17 @@ def _sides(result: Versus) -> list[dict[str, Any]]:
 
 def compared(trace: Path | None, memslots: Path | None, **asked: Any) -> Versus:
     """The comparison that the options ask for: at every trigger, or on the events of a trace."""
-    from costmodel.decision.versus import compare_sides, sides
+    from costmodel.decision.versus import sides
     from costmodel.evidence.store import load
+    from costmodel.report.comparison import compare, record
 
     evidence = load()
     pair = sides(evidence, **asked)
     if trace is None:
-        return compare_sides(evidence, *pair)
+        return compare(evidence, *pair)
     from costmodel.traces.study import compare_on_trace
 
-    return compare_on_trace(evidence, *pair, trace, memslots)
+    return record(evidence, compare_on_trace(evidence, *pair, trace, memslots))
 
 
 @click.command(

@@ -21,7 +21,6 @@ from costmodel.decision.choice import Study
 from costmodel.decision.findings import Findings
 from costmodel.decision.result import Advice, PolicyEntry, Recommendation, Sensitivity
 from costmodel.decision.sensitivity import sensitivities
-from costmodel.decision.sources import source_rows
 from costmodel.decision.tables import storm_rows
 from costmodel.evidence.store import Evidence
 from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
@@ -31,6 +30,7 @@ from costmodel.kvm.kernels import LOOK, LOOKED, Candidate, SeveralKernels
 from costmodel.report import advice, policy, sentences
 from costmodel.report.measured import measured_rows
 from costmodel.report.proposals import variant_rows
+from costmodel.report.sources import source_rows
 from costmodel.report.tables import mask_rows, objectives, rival_rows, upstream_rows
 from costmodel.report.waits import contention_rows
 
