@@ -20,17 +20,17 @@ import pandas
 from costmodel.api.arguments import event_rate, finite_number, named, size_bytes, whole_number
 from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import DRAWS, Draws
-from costmodel.cost.scenario import Scenario, scenario
+from costmodel.cost.scenario import Scenario, not_applicable, scenario
 from costmodel.decision import result as records
 from costmodel.decision.choice import Study
-from costmodel.decision.findings import costliest_study, not_applicable, study_all
+from costmodel.decision.findings import costliest_study, study_all
 from costmodel.decision.tables import cost_rows
 from costmodel.decision.waits import bill_rows
 from costmodel.errors import BadInput, NotApplicable, UnknownName
 from costmodel.evidence import machine_input
 from costmodel.evidence.store import load
 from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
-from costmodel.kvm.catalog import GUESTS, STRATEGIES
+from costmodel.kvm.catalog import STRATEGIES
 from costmodel.report.record import recommend as decide
 from costmodel.report.tables import mask_rows
 from costmodel.report.waits import contention_rows
@@ -182,7 +182,7 @@ class Case:
 
     @cached_property
     def _studies(self) -> list[Study]:
-        if reason := not_applicable(self.scenario, GUESTS[self.guest]):
+        if reason := not_applicable(self.scenario):
             raise NotApplicable(reason)
         return study_all(load(), self.scenario, parameters_of(load(), self.machine))
 

@@ -255,11 +255,10 @@ def contention_command(
     recommend --vms N` tells what they take together.
     """
     from costmodel.calibration.parameters import parameters_of
-    from costmodel.cost.scenario import scenario
-    from costmodel.decision.findings import costliest_study, not_applicable, study_all
+    from costmodel.cost.scenario import not_applicable, scenario
+    from costmodel.decision.findings import costliest_study, study_all
     from costmodel.decision.waits import bill_rows, hybrid_rows
     from costmodel.evidence.store import load
-    from costmodel.kvm.catalog import GUESTS
     from costmodel.report.proposals import variant_rows
     from costmodel.report.tables import mask_rows
     from costmodel.report.waits import contention_rows, silence
@@ -268,7 +267,7 @@ def contention_command(
         raise BadInput("must be a finite number", field="--rate-per-s", remedy="give events per second")
     evidence = load()
     case = scenario(evidence, guest, machine, workload, kernel, **numbers)
-    if reason := not_applicable(case, GUESTS[guest]):
+    if reason := not_applicable(case):
         raise NotApplicable(reason)
     studies = study_all(evidence, replace(case, rate_per_s=rate_per_s), parameters_of(evidence, machine))
     by_id = {study.trigger.id: study for study in studies}

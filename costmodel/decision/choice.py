@@ -262,8 +262,8 @@ def winners_elsewhere(case: Case, strategies: Sequence[str], variations: Mapping
 
 @dataclass(frozen=True)
 class Turn:
-    """Where the choice changes: an axis or a parameter, what it is called, its unit, its value here, the value `at` which
-    `winner` becomes cheapest.
+    """Where the choice changes: an axis or a parameter, what it is called, its unit, its value here, and the value `at`
+    which `winner` becomes cheapest.
     """
 
     parameter: str

@@ -13,7 +13,7 @@ import numpy
 
 from costmodel.calibration.parameters import ParameterSet, parameters_of, variations
 from costmodel.cost.draws import Draws
-from costmodel.cost.scenario import Scenario, scenario
+from costmodel.cost.scenario import Scenario, not_applicable, scenario
 from costmodel.decision.advice import Remedied, Step, best_step, remedied
 from costmodel.decision.choice import Study
 from costmodel.decision.result import COUNT_OF, RATE_OF, SECONDS_OF, CostRow, TogetherRow
@@ -22,8 +22,7 @@ from costmodel.errors import NotApplicable
 from costmodel.evidence.records import PAGE_BYTES
 from costmodel.evidence.store import Evidence, load
 from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
-from costmodel.kvm import kernels
-from costmodel.kvm.catalog import GUESTS, Guest, triggers_of
+from costmodel.kvm.catalog import GUESTS, triggers_of
 
 
 def study_all(evidence: Evidence, case: Scenario, parameters: ParameterSet) -> list[Study]:
@@ -72,27 +71,6 @@ def between_guests(lead: Study) -> bool:
     return lead.trigger.batched and lead.basis == "forced" and lead.cost(lead.picked.strategy).refused is not None
 
 
-VENDORS = {"amd": "an AMD", "intel": "an Intel"}
-
-
-def not_applicable(case: Scenario, guest: Guest) -> str | None:
-    """Why machine or kernel cannot host the guest type, or None."""
-    if guest.vendor and guest.vendor != case.machine.vendor:
-        return f"{guest.title} needs {VENDORS[guest.vendor]} CPU"
-    for feature in guest.requires:
-        if not case.machine.features.get(feature, False):
-            why = case.machine.missing.get(f"features.{feature}", case.machine.missing.get(feature, ""))
-            return f"the CPU has no {feature.replace('_', '-')}" + (f" ({why})" if why else "")
-    if lacking := kernels.not_hosted(guest.id, case.version):
-        return lacking
-    if not kernels.hosts(guest.id, case.kernel):
-        first = next(kernel for kernel in kernels.KERNELS if kernels.hosts(guest.id, kernel))
-        return f"kernel {case.version} does not run {guest.title}; the first catalogued one that does is {first}"
-    if guest.has("keyid_keyed") and case.release < kernels.release(kernels.TDX_FIRST):
-        return f"kernel {case.version} does not run {guest.title}; the first that does is {kernels.TDX_FIRST}"
-    return None
-
-
 @dataclass(frozen=True, eq=False)
 class Findings:
     """What is found out about a case, each part when it is first asked for: one screen needs few, a whole record
@@ -128,14 +106,14 @@ class Findings:
         """
         evidence = evidence or load()
         case = scenario(evidence, guest, machine, workload, kernel, **numbers)
-        reason = not_applicable(case, GUESTS[case.guest])
+        reason = not_applicable(case)
         if not vms or reason:
             return cls(evidence, case, reason, {})
         vms = {GUESTS[name].id: count for name, count in vms.items()}
         check_vms(vms)
         cases = {name: scenario(evidence, name, machine, workload, kernel, **numbers) for name in vms}
         for other in cases.values():
-            if why := not_applicable(other, GUESTS[other.guest]):
+            if why := not_applicable(other):
                 raise NotApplicable(f"{other.guest}: {why}", remedy="leave this guest type out of --vms")
         return cls(evidence, case, None, {name: (cases[name], count) for name, count in vms.items()})
 

@@ -1,4 +1,4 @@
-"""What the kernels do about one trigger, range by range: the steps between two of them, and the spans that flush alike."""
+"""What the kernels do about one trigger: the steps between two of their ranges, and the spans that flush alike."""
 
 from __future__ import annotations
 

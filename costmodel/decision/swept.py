@@ -17,14 +17,13 @@ import pandas
 from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import Case, Draws
 from costmodel.cost.grid import QUANTITIES, Cost, Grid, unit_of
-from costmodel.cost.scenario import Scenario
+from costmodel.cost.scenario import Scenario, not_applicable
 from costmodel.decision.choice import Study
-from costmodel.decision.findings import costliest_study, not_applicable, study_all
+from costmodel.decision.findings import costliest_study, study_all
 from costmodel.decision.waits import compared
 from costmodel.errors import INSTALL, BadInput, NotApplicable, UnknownName
 from costmodel.evidence.store import Evidence
 from costmodel.hashing import place_beside, unwritable
-from costmodel.kvm.catalog import GUESTS
 from costmodel.numbers import P_BOUNDS, quantity
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ NUMBERS = ("median", "low", "high", "p_best", "cheapest", "share")
 
 def study_at(evidence: Evidence, case: Scenario, trigger: str | None = None) -> Study:
     """The study of a trigger, by default that of the costliest flush. Raises NotApplicable, UnknownName or BadInput."""
-    if reason := not_applicable(case, GUESTS[case.guest]):
+    if reason := not_applicable(case):
         raise NotApplicable(reason)
     studies = {study.trigger.id: study for study in study_all(evidence, case, parameters_of(evidence, case.machine.id))}
     if trigger is not None and trigger not in studies:

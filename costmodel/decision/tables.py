@@ -1,5 +1,5 @@
-"""What is found beside the choice: costs, the mask of CPUs, storms, several guests, upstream's choice, rival priors, the
-best by other goals. `costmodel.report.tables` has the words.
+"""What is found beside the choice: costs, the mask of CPUs, storms, several guests, upstream's choice, rival priors,
+the best by other goals. `costmodel.report.tables` has the words.
 """
 
 from __future__ import annotations
@@ -101,8 +101,8 @@ PER_FLUSH = (1.0, 100.0)
 
 @dataclass(frozen=True)
 class Mask:
-    """A masked flush with the CPUs that ran the guest: pinned vCPUs `packed` into few cache domains or `spread` over all,
-    an `unpinned` guest that has not run on a share `untouched` after `migrations`, or a mask that is `cleared` at each
+    """A masked flush with the CPUs that ran the guest: pinned vCPUs `packed` into few cache domains or `spread` over
+    all, an `unpinned` guest that has not run on a share `untouched` after `migrations`, or a mask that is `cleared` at each
     flush with `migrations` between two. Called as in MaskRow.
     """
 
@@ -230,8 +230,11 @@ def check_vms(vms: Mapping[str, int]) -> None:
     """Raise BadInput for a number of guests that cannot be."""
     for guest, count in vms.items():
         if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_VMS:
-            problem = f"{guest}: {count!r} is no whole number from 1 to {MOST_VMS}"
-            raise BadInput(problem, field="vms", remedy="give the number of guests of each type")
+            raise BadInput(
+                f"{guest}: {count!r} is no whole number from 1 to {MOST_VMS}",
+                field="vms",
+                remedy="give the number of guests of each type",
+            )
 
 
 def together_rows(cases: Mapping[str, Scenario], vms: Mapping[str, int], draws: Draws) -> list[TogetherRow]:

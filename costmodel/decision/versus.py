@@ -10,18 +10,17 @@ import numpy
 
 from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import DRAWS, Draws
-from costmodel.cost.scenario import Scenario, scenario
+from costmodel.cost.scenario import Scenario, not_applicable, scenario
 from costmodel.cost.total import Total
 from costmodel.decision.choice import Study, from_kernel, needs
 from costmodel.decision.estimates import HOST_CPUS, paired, rows_of
-from costmodel.decision.findings import not_applicable
 from costmodel.decision.history import steps
 from costmodel.decision.result import Kind, VersusRow, VersusSide, VersusTrigger
 from costmodel.errors import BadInput, NotApplicable
 from costmodel.evidence.store import Evidence
 from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
 from costmodel.kvm import kernels
-from costmodel.kvm.catalog import GUESTS, STRATEGIES, Trigger, triggers_of
+from costmodel.kvm.catalog import STRATEGIES, Trigger, triggers_of
 from costmodel.kvm.kernels import placement_for
 from costmodel.kvm.releases import own_fixes
 
@@ -86,17 +85,17 @@ def sides(
 def host_both(*sides: Side) -> None:
     """Raises NotApplicable where machine or kernel of a side cannot host the guest type."""
     for side in sides:
-        if reason := not_applicable(side.scenario, GUESTS[side.scenario.guest]):
+        if reason := not_applicable(side.scenario):
             raise NotApplicable(reason, "see `costmodel list guests` and `list machines`")
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Two sides with what each trigger gives. A trigger at which a side has no cost has no rows, and `total` is None where
-    one trigger has no number: `gaps` are those triggers, each with what its cost was refused for, or empty.
+    """Two sides with what each trigger gives. A trigger at which a side has no cost has no rows, and `total` is None
+    where one trigger has no number: `gaps` are those triggers, each with what its cost was refused for, or empty.
 
-    `used` are the parameters that went in. On a recorded trace `title` is what is told of it, `notes` what is to be said
-    beside it, `options` those of the command line.
+    `used` are the parameters that went in. On a recorded trace `title` is what is told of it, `notes` what is to be
+    said beside it, `options` those of the command line.
     """
 
     kind: Kind

@@ -41,8 +41,8 @@ def compared(study: Study) -> list[Candidate]:
 
 @dataclass(frozen=True)
 class Wait:
-    """What waits if the hook of a strategy runs at a placement, called as in ContentionRow. `without_bound` is the share
-    of the draws in which a wait has no bound.
+    """What waits if the hook of a strategy runs at a placement, called as in ContentionRow. `without_bound` is the
+    share of the draws in which a wait has no bound.
     """
 
     trigger: str

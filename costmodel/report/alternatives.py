@@ -11,11 +11,11 @@ from costmodel import __version__
 from costmodel.calibration.parameters import ParameterSet, parameters_of
 from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.event import NO_WBNOINVD, executed, title_on
-from costmodel.cost.scenario import Scenario, scenario
+from costmodel.cost.scenario import Scenario, not_applicable, scenario
 from costmodel.cost.total import Total, ranges_per_pass
 from costmodel.decision.choice import Study, needs
 from costmodel.decision.estimates import CPU_TIME, interval_of, paired
-from costmodel.decision.findings import headline_study, not_applicable
+from costmodel.decision.findings import headline_study
 from costmodel.decision.history import Span, asked_for, introduced, spans_of
 from costmodel.decision.result import Alternatives, Interval, ModelRow, Upstreamed
 from costmodel.decision.sensitivity import sensitivities
@@ -56,7 +56,7 @@ def alternatives(
     cases = {name: scenario(evidence, name, machine, workload, "newest", **numbers) for name in with_successors(guests)}
     for name in guests:
         first = next(kernel for kernel in kernels.KERNELS if kernels.hosts(name, kernel))
-        if reason := not_applicable(cases[name].on(first), GUESTS[name]):
+        if reason := not_applicable(cases[name].on(first)):
             raise NotApplicable(reason, "choose a machine and a guest type that fit")
     case = cases[guests[0]]
     parameters = parameters_of(evidence, machine)

@@ -1,4 +1,4 @@
-"""A comparison as a record: what was found of two sides, with what is to be said of it, as `compare --json` prints it."""
+"""A comparison as a record: what was found of two sides and what is to be said of it, as `compare --json` prints it."""
 
 from __future__ import annotations
 

@@ -20,12 +20,12 @@ from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.axes import AXES
 from costmodel.cost.draws import Case, Draws
 from costmodel.cost.event import at_rate, mixed_cost, title_on
-from costmodel.cost.scenario import Scenario, scenario
+from costmodel.cost.scenario import Scenario, not_applicable, scenario
 from costmodel.cost.sweep import CURVE_DRAWS, CURVE_POINTS, Band
 from costmodel.cost.total import event_of
 from costmodel.decision.choice import Study
 from costmodel.decision.estimates import interval_of
-from costmodel.decision.findings import costliest_study, headline_study, not_applicable
+from costmodel.decision.findings import costliest_study, headline_study
 from costmodel.decision.result import Interval
 from costmodel.decision.waits import compared
 from costmodel.errors import BadInput, MissingNumber, UnknownName
@@ -127,9 +127,7 @@ def possible_guests(machine: str, kernel: str) -> list[str]:
     """Guest types that machine and kernel can host."""
     evidence = load()
     some = next(iter(evidence.workloads))
-    return [
-        name for name in GUESTS if not not_applicable(scenario(evidence, name, machine, some, kernel), GUESTS[name])
-    ]
+    return [name for name in GUESTS if not not_applicable(scenario(evidence, name, machine, some, kernel))]
 
 
 def answer(asked: Question) -> Answer | None:
@@ -155,7 +153,7 @@ def answer(asked: Question) -> Answer | None:
 def _studies(host: Question, data_hash: str) -> dict[str, Study]:
     """The studies of all triggers, kept while only a trigger's range or rate moves."""
     case, draws = _case(host), _draws(host.machine)[0]
-    if reason := not_applicable(case, GUESTS[host.guest]):
+    if reason := not_applicable(case):
         raise BadInput(reason, field="guest", remedy="choose one that the machine and the kernel can host")
     return {trigger.id: Study(trigger, case, draws) for trigger in triggers_of(host.guest)}
 

@@ -14,16 +14,14 @@ import numpy
 
 from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import Case, medians
-from costmodel.cost.scenario import Scenario, scenario
+from costmodel.cost.scenario import Scenario, not_applicable, scenario
 from costmodel.cost.total import total
 from costmodel.decision.estimates import CPU_TIME, Quantity, paired, refused_row
-from costmodel.decision.findings import not_applicable
 from costmodel.decision.result import Interval, Kind, Verdict, VersusRow, VersusSide, VersusTrigger
 from costmodel.decision.versus import Compared, Side, host_both
 from costmodel.errors import BadInput, NotApplicable
 from costmodel.evidence.records import Machine
 from costmodel.evidence.store import Evidence, load, tell
-from costmodel.kvm.catalog import GUESTS
 from costmodel.kvm.kernels import placement_for
 from costmodel.plain import file_argument, shell_line
 from costmodel.traces import results, store, summary
@@ -52,7 +50,7 @@ def study(
         tell(told)
     evidence = evidence or load()
     case = scenario(evidence, guest, machine, workload, kernel, **numbers)
-    if reason := not_applicable(case, GUESTS[guest]):
+    if reason := not_applicable(case):
         raise NotApplicable(reason)
     footer = store.footer_of(path)
     parameters = parameters_of(evidence, machine)

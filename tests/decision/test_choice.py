@@ -9,11 +9,11 @@ import pytest
 
 from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import Case, Draws, medians
-from costmodel.cost.scenario import scenario
+from costmodel.cost.scenario import not_applicable, scenario
 from costmodel.cost.total import total
 from costmodel.decision import choice
 from costmodel.decision.choice import candidates, dominates, running_strategies, winner_at
-from costmodel.decision.findings import not_applicable, study_all
+from costmodel.decision.findings import study_all
 from costmodel.decision.result import Corner
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import GUESTS, STRATEGIES
@@ -152,7 +152,7 @@ CASES = [
 
 def flips_of(guest, machine, workload):
     case = scenario(EVIDENCE, guest, machine, workload)
-    if not_applicable(case, GUESTS[guest]):
+    if not_applicable(case):
         return []
     parameters = parameters_of(EVIDENCE, machine)
     return [(study, flip) for study in study_all(EVIDENCE, case, parameters) for flip in study.flips]

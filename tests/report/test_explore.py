@@ -8,11 +8,11 @@ import pytest
 
 import costmodel as cm
 from costmodel.cost.axes import AXES
+from costmodel.cost.scenario import not_applicable
 from costmodel.cost.sweep import sweep
 from costmodel.decision import findings
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.store import load
-from costmodel.kvm.catalog import GUESTS
 from costmodel.report import explore
 from costmodel.report.explore import OWN, Explorer, Question
 from costmodel.report.sentences import cost_text
@@ -82,7 +82,7 @@ def test_guests_that_a_machine_or_a_kernel_cannot_host_cannot_be_chosen(control)
         for kernel in ("newest", "v6.8-v6.10"):
             for guest in cm.guests().index:
                 case = cm.case(guest, machine, kernel=kernel).scenario
-                hosted = not findings.not_applicable(case, GUESTS[guest])
+                hosted = not not_applicable(case)
                 assert hosted == (guest in explore.possible_guests(machine, kernel))
     control.machine.value = "xeon-8570-2s"
     assert set(control.guest.options) == {"plain", "tdx"}

@@ -5,8 +5,7 @@ import re
 import numpy
 import pytest
 
-from costmodel.cost.scenario import scenario
-from costmodel.decision.findings import not_applicable
+from costmodel.cost.scenario import not_applicable, scenario
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import GUESTS, STRATEGIES
 from costmodel.report.recommendation import render
@@ -20,7 +19,7 @@ ALL = [
     (guest, machine)
     for guest in GUESTS
     for machine in EVIDENCE.machines
-    if not not_applicable(scenario(EVIDENCE, guest, machine, "ksm-default"), GUESTS[guest])
+    if not not_applicable(scenario(EVIDENCE, guest, machine, "ksm-default"))
 ]
 
 
