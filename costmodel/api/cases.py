@@ -23,7 +23,7 @@ from costmodel.cost.draws import DRAWS, Draws
 from costmodel.cost.scenario import Scenario, not_applicable, scenario
 from costmodel.decision import result as records
 from costmodel.decision.choice import Study
-from costmodel.decision.findings import costliest_study, study_all
+from costmodel.decision.findings import picked, study_all
 from costmodel.decision.tables import cost_rows
 from costmodel.decision.waits import bill_rows
 from costmodel.errors import BadInput, NotApplicable, UnknownName
@@ -188,15 +188,10 @@ class Case:
 
     def _study(self, trigger: str | None) -> Study:
         """The study of `trigger`, by default that of the costliest flush."""
-        by_id = {study.trigger.id: study for study in self._studies}
-        if trigger is None:
-            found = costliest_study(self._studies)
-            if found is None:
-                raise BadInput("nothing flushes in this case", field="trigger", remedy="name one of triggers()")
-            return found
-        if trigger not in by_id:
-            raise UnknownName(f"trigger of {self.guest}", trigger, by_id)
-        return by_id[trigger]
+        found = picked(self._studies, self.guest, trigger)
+        if found is None:
+            raise BadInput("nothing flushes in this case", field="trigger", remedy="name one of triggers()")
+        return found
 
     @property
     def costliest_trigger(self) -> str:

@@ -256,7 +256,7 @@ def contention_command(
     """
     from costmodel.calibration.parameters import parameters_of
     from costmodel.cost.scenario import not_applicable, scenario
-    from costmodel.decision.findings import costliest_study, study_all
+    from costmodel.decision.findings import picked, study_all
     from costmodel.decision.waits import bill_rows, hybrid_rows
     from costmodel.evidence.store import load
     from costmodel.report.proposals import variant_rows
@@ -270,10 +270,7 @@ def contention_command(
     if reason := not_applicable(case):
         raise NotApplicable(reason)
     studies = study_all(evidence, replace(case, rate_per_s=rate_per_s), parameters_of(evidence, machine))
-    by_id = {study.trigger.id: study for study in studies}
-    if trigger is not None and trigger not in by_id:
-        raise UnknownName(f"trigger of {guest}", trigger, by_id)
-    study = by_id[trigger] if trigger else costliest_study(studies)
+    study = picked(studies, guest, trigger)
     if study is None and form == "text":
         click.echo("No trigger of this guest type needs a flush.")
         return

@@ -18,7 +18,7 @@ from costmodel.decision.advice import Remedied, Step, best_step, remedied
 from costmodel.decision.choice import Study
 from costmodel.decision.result import COUNT_OF, RATE_OF, SECONDS_OF, CostRow, TogetherRow
 from costmodel.decision.tables import check_vms, cost_rows, together_rows
-from costmodel.errors import NotApplicable
+from costmodel.errors import NotApplicable, UnknownName
 from costmodel.evidence.records import PAGE_BYTES
 from costmodel.evidence.store import Evidence, load
 from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
@@ -62,6 +62,14 @@ def costliest_study(studies: Sequence[Study]) -> Study | None:
     """The flush that the cost sections show: the headline's, or where that needs none the costliest of all triggers."""
     flushing = [s for s in studies if s.unsafe_running or (s.chosen and s.chosen.flushes)]
     return headline_study([s for s in flushing if s.firing.fires] or flushing)
+
+
+def picked(studies: Sequence[Study], guest: str, trigger: str | None) -> Study | None:
+    """The study of `trigger`, by default that of the costliest flush; None where nothing flushes. Raises UnknownName."""
+    by_id = {study.trigger.id: study for study in studies}
+    if trigger is not None and trigger not in by_id:
+        raise UnknownName(f"trigger of {guest}", trigger, by_id)
+    return costliest_study(studies) if trigger is None else by_id[trigger]
 
 
 def between_guests(lead: Study) -> bool:

@@ -19,7 +19,7 @@ from costmodel.cost.draws import Case, Draws
 from costmodel.cost.grid import QUANTITIES, Cost, Grid, unit_of
 from costmodel.cost.scenario import Scenario, not_applicable
 from costmodel.decision.choice import Study
-from costmodel.decision.findings import costliest_study, study_all
+from costmodel.decision.findings import picked, study_all
 from costmodel.decision.waits import compared
 from costmodel.errors import INSTALL, BadInput, NotApplicable, UnknownName
 from costmodel.evidence.store import Evidence
@@ -41,10 +41,7 @@ def study_at(evidence: Evidence, case: Scenario, trigger: str | None = None) -> 
     """The study of a trigger, by default that of the costliest flush. Raises NotApplicable, UnknownName or BadInput."""
     if reason := not_applicable(case):
         raise NotApplicable(reason)
-    studies = {study.trigger.id: study for study in study_all(evidence, case, parameters_of(evidence, case.machine.id))}
-    if trigger is not None and trigger not in studies:
-        raise UnknownName(f"trigger of {case.guest}", trigger, studies)
-    found = studies[trigger] if trigger is not None else costliest_study(list(studies.values()))
+    found = picked(study_all(evidence, case, parameters_of(evidence, case.machine.id)), case.guest, trigger)
     if found is None:
         raise BadInput("nothing flushes in this case", field="trigger", remedy="name one of `costmodel list triggers`")
     return found

@@ -1,4 +1,4 @@
-"""What was proposed around the flush, in words: a row for each with what it is, in which quantity, and what is to be said."""
+"""What was proposed around the flush, in words: what each is, in which quantity, and what is to be said of it."""
 
 from __future__ import annotations
 

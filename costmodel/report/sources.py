@@ -35,53 +35,40 @@ def source_rows(evidence: Evidence, scenario: Scenario, studies: Iterable[Study]
     logs = [_logs(evidence)] if LOGS in ids else []
     hosts = [_host(evidence, name) for name in sorted(ids) if name.startswith(f"{FOLDER}/")]
     dumps = [
-        SourceRow(
-            id=name,
-            quantity="CPUID dump: features and cache geometry",
-            value="",
-            unit="",
-            kind="specified",
-            use="machine",
-            title="InstLatx64 CPUID dumps",
-            author="InstLatx64",
-            date="",
-            locator=name,
-        )
+        _file(name, "CPUID dump: features and cache geometry", "InstLatx64 CPUID dumps", "InstLatx64", name, fits=False)
         for name in sorted(ids)
         if name not in evidence.measurements and name != LOGS and not name.startswith(f"{FOLDER}/")
     ]
     return measured + logs + hosts + dumps
 
 
-def _logs(evidence: Evidence) -> SourceRow:
+def _file(id: str, what: str, title: str, author: str, locator: str, *, date: str = "", fits: bool = True) -> SourceRow:
+    """A file of many numbers: measured ones that `fits` use, or what a machine is said to be."""
+    kind, use = ("measured", "fit") if fits else ("specified", "machine")
     return SourceRow(
-        id=LOGS,
-        quantity=f"logs of {len(evidence.rendezvous)} boots and resumes, each with its lines, that bound WBINVD",
+        id=id,
+        quantity=what,
         value="",
         unit="",
-        kind="measured",
-        use="fit",
-        title="kernel logs",
-        author="the owners of the machines, as the rows name them",
-        date="",
-        locator=f"data/{LOGS}",
+        kind=kind,
+        use=use,
+        title=title,
+        author=author,
+        date=date,
+        locator=locator,
     )
+
+
+def _logs(evidence: Evidence) -> SourceRow:
+    what = f"logs of {len(evidence.rendezvous)} boots and resumes, each with its lines, that bound WBINVD"
+    return _file(LOGS, what, "kernel logs", "the owners of the machines, as the rows name them", f"data/{LOGS}")
 
 
 def _host(evidence: Evidence, name: str) -> SourceRow:
     profile = evidence.hosts[name.removeprefix(f"{FOLDER}/")]
-    return SourceRow(
-        id=name,
-        quantity="profile of a measured host: every repetition of each probe",
-        value="",
-        unit="",
-        kind="measured",
-        use="fit",
-        title="costmodel measure",
-        author="this project" if evidence.root in profile.folder.parents else "the user of this host",
-        date=profile.measured_on,
-        locator=f"{name}/host.toml",
-    )
+    what = "profile of a measured host: every repetition of each probe"
+    author = "this project" if evidence.root in profile.folder.parents else "the user of this host"
+    return _file(name, what, "costmodel measure", author, f"{name}/host.toml", date=profile.measured_on)
 
 
 def source_row(evidence: Evidence, name: str) -> SourceRow:
