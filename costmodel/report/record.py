@@ -5,7 +5,7 @@ it; for a kernel that may behave as one of several, one for each.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -36,19 +36,12 @@ from costmodel.report.waits import contention_rows
 
 
 def recommend(
-    guest: str,
-    machine: str,
-    workload: str = DEFAULT_WORKLOAD,
-    kernel: str = "newest",
-    *,
-    evidence: Evidence | None = None,
-    vms: Mapping[str, int] | None = None,
-    **numbers: Any,
+    guest: str, machine: str, workload: str = DEFAULT_WORKLOAD, kernel: str = "newest", **asked: Any
 ) -> Recommendation:
     """Recommend a flush strategy for each trigger of `guest` on `machine` under `workload` and `kernel`; the arguments
     are those of `Findings.of`. Raises UnknownName or BadInput.
     """
-    found = Answer.of(guest, machine, workload, kernel, evidence=evidence, vms=vms, **numbers)
+    found = Answer.of(guest, machine, workload, kernel, **asked)
     if found.vms:
         return found.whole
     for known_evidence, known_case, known in _last:
