@@ -1,6 +1,7 @@
 """Data flows one way: evidence -> calibration -> cost -> decision -> traces, validation -> report -> mail -> cli."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,30 @@ def test_nothing_reads_outside_the_project():
     for path in [*SOURCES, *(ROOT.parent / "notebooks").glob("*.ipynb")]:
         text = path.read_text()
         assert "../shared" not in text and "/work/" not in text, path
+
+
+SENTENCE = re.compile(r"(?:[A-Za-z'-]+,? ){3}[A-Za-z'-]+")
+"""Four words in a row."""
+
+
+def said(tree):
+    """Texts of a module that a reader may see: no docstring, and no message of an error."""
+    told = [node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)]
+    told += [node for node in ast.walk(tree) if isinstance(node, ast.Raise)]
+    told += [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "stated"]
+    left_out = {id(inner) for node in told for inner in ast.walk(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in left_out:
+            yield node.lineno, node.value
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "decision").glob("*.py")), ids=lambda p: p.name)
+def test_a_decision_is_facts_and_its_sentences_are_written_in_report(path):
+    found = [f"line {line}: {text}" for line, text in said(ast.parse(path.read_text())) if SENTENCE.search(text)]
+    assert not found, f"{path.name} says {found}"
+
+
+def test_a_sentence_is_seen_in_plain_and_in_formatted_text_and_an_error_may_have_one():
+    plain, formatted, error = "x = 'no cost is to be had'", "x = f'{a} takes the time of {b}'", "raise E('a b c d e')"
+    found = [[text for _, text in said(ast.parse(code)) if SENTENCE.search(text)] for code in (plain, formatted, error)]
+    assert found == [["no cost is to be had"], [" takes the time of "], []]

@@ -12,9 +12,9 @@ from click.testing import CliRunner
 
 import costmodel
 from costmodel.cli import COMMANDS, cli
-from costmodel.decision.recommend import recommend
 from costmodel.numbers import interval, quantity
 from costmodel.report import drawing
+from costmodel.report.record import recommend
 from tests.mail.conftest import UPDATE
 from tests.pages import BLOCKS, PAGES, executed, shown, steps, write_samples
 from tests.samples import sampled

@@ -20,19 +20,20 @@ import pandas
 from costmodel.api.arguments import event_rate, finite_number, named, size_bytes, whole_number
 from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import DRAWS, Draws
-from costmodel.cost.scenario import Scenario, scenario
+from costmodel.cost.scenario import Scenario, not_applicable, scenario
 from costmodel.decision import result as records
 from costmodel.decision.choice import Study
-from costmodel.decision.headline import costliest_study
-from costmodel.decision.recommend import not_applicable, study_all
-from costmodel.decision.recommend import recommend as decide
-from costmodel.decision.tables import cost_rows, mask_rows
-from costmodel.decision.waits import bill_rows, contention_rows
+from costmodel.decision.findings import picked, study_all
+from costmodel.decision.tables import cost_rows
+from costmodel.decision.waits import bill_rows
 from costmodel.errors import BadInput, NotApplicable, UnknownName
 from costmodel.evidence import machine_input
 from costmodel.evidence.store import load
 from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
-from costmodel.kvm.catalog import GUESTS, STRATEGIES
+from costmodel.kvm.catalog import STRATEGIES
+from costmodel.report.record import recommend as decide
+from costmodel.report.tables import mask_rows
+from costmodel.report.waits import contention_rows
 
 if TYPE_CHECKING:
     import xarray
@@ -181,21 +182,16 @@ class Case:
 
     @cached_property
     def _studies(self) -> list[Study]:
-        if reason := not_applicable(self.scenario, GUESTS[self.guest]):
+        if reason := not_applicable(self.scenario):
             raise NotApplicable(reason)
         return study_all(load(), self.scenario, parameters_of(load(), self.machine))
 
     def _study(self, trigger: str | None) -> Study:
         """The study of `trigger`, by default that of the costliest flush."""
-        by_id = {study.trigger.id: study for study in self._studies}
-        if trigger is None:
-            found = costliest_study(self._studies)
-            if found is None:
-                raise BadInput("nothing flushes in this case", field="trigger", remedy="name one of triggers()")
-            return found
-        if trigger not in by_id:
-            raise UnknownName(f"trigger of {self.guest}", trigger, by_id)
-        return by_id[trigger]
+        found = picked(self._studies, self.guest, trigger)
+        if found is None:
+            raise BadInput("nothing flushes in this case", field="trigger", remedy="name one of triggers()")
+        return found
 
     @property
     def costliest_trigger(self) -> str:
@@ -441,14 +437,15 @@ class Case:
         >>> set(case("sev", "epyc-7763-2s").compare(kernels=["6.6", "6.17"]).side) == {"base", "new", "ratio"}
         True
         """
-        from costmodel.decision.versus import compare_sides, sides
+        from costmodel.decision.versus import sides
+        from costmodel.report.comparison import compare
 
         asked = {**self._asked, "rates": dict(self.rates)}
         own = asked.pop("kernel")
         pair = tuple(kernels) if kernels is not None else (own,) if strategies else ()
         kind, base, new = sides(load(), **asked, kernel_names=pair, strategies=tuple(strategies or ()))
         rows = []
-        for entry in compare_sides(load(), kind, base, new).triggers:
+        for entry in compare(load(), kind, base, new).triggers:
             ends = {"base": (entry.base, base.scenario.kernel), "new": (entry.new, new.scenario.kernel)}
             for row in entry.rows:
                 known = {

@@ -212,11 +212,6 @@ def range_shape_problem(evidence: Evidence) -> Problem:
     return Problem("range_flush", observed, known, unknowns, decades, tuple(row.id for row in used))
 
 
-def fit_range_shape(evidence: Evidence) -> Fit:
-    """Slope and intercept of the range test."""
-    return fit(range_shape_problem(evidence))
-
-
 # What boots and resumes of AMD machines leave of the prior on WBINVD: two costs per line, bounded from above.
 #
 # In such a rendezvous every CPU executes WBINVD twice, one CPU at a time, and a log shows how long all of it took at

@@ -259,22 +259,12 @@ class HeldOutMachine:
     measured: float
     ratio: float
     factor: float
-    cells: int
-    cells_inside: int
     whose: str
 
     @property
     def inside(self) -> bool:
         """Whether the machine's own level lies in the interval."""
         return abs(math.log(self.ratio)) <= math.log(self.factor)
-
-    @property
-    def interval_score(self) -> float:
-        """Gneiting and Raftery's score of the interval in logarithms, at 90 %: its width, and 20 times what it
-        missed.
-        """
-        missed = max(0.0, abs(math.log(self.ratio)) - math.log(self.factor))
-        return 2 * math.log(self.factor) + 2 / 0.1 * missed
 
 
 def held_out_machines(evidence: Evidence) -> list[HeldOutMachine]:
@@ -287,7 +277,6 @@ def held_out_machines(evidence: Evidence) -> list[HeldOutMachine]:
                 seen = rest.predict(own.vendor, own.generation, quantity)
             except MissingNumber:
                 continue
-            middle, width = math.log(seen.median), math.log(seen.factor)
             found.append(
                 HeldOutMachine(
                     name,
@@ -295,8 +284,6 @@ def held_out_machines(evidence: Evidence) -> list[HeldOutMachine]:
                     math.exp(own.level),
                     seen.median / math.exp(own.level),
                     seen.factor,
-                    len(own.logs),
-                    sum(abs(log - middle) <= width for log in own.logs),
                     seen.whose,
                 )
             )

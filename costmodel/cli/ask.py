@@ -64,7 +64,7 @@ def recommend_command(
     may behave as one of several, it says what to do on each and how to tell them apart, with --full a short answer for
     each. CSV and Markdown have one row for each trigger.
     """
-    from costmodel.decision.recommend import recommend_by_kernel
+    from costmodel.report.record import recommend_by_kernel
 
     found = recommend_by_kernel(guest, machine, workload, kernel, vms=_counts(guest, vms), **numbers)
     if form == "json":
@@ -148,7 +148,7 @@ def cost_command(
     All numbers are for one guest: several wait for each other's flushes, so that theirs do not just add up; `costmodel
     recommend --vms N` tells what they take together.
     """
-    from costmodel.decision.recommend import recommend
+    from costmodel.report.record import recommend
 
     result = recommend(guest, machine, workload, kernel, **numbers)
     names = list(dict.fromkeys(row.trigger for row in result.costs))
@@ -255,35 +255,31 @@ def contention_command(
     recommend --vms N` tells what they take together.
     """
     from costmodel.calibration.parameters import parameters_of
-    from costmodel.cost.scenario import scenario
-    from costmodel.decision import waits
-    from costmodel.decision.headline import costliest_study
-    from costmodel.decision.proposals import variant_rows
-    from costmodel.decision.recommend import not_applicable, study_all
-    from costmodel.decision.tables import mask_rows
+    from costmodel.cost.scenario import not_applicable, scenario
+    from costmodel.decision.findings import picked, study_all
+    from costmodel.decision.waits import bill_rows, hybrid_rows
     from costmodel.evidence.store import load
-    from costmodel.kvm.catalog import GUESTS
+    from costmodel.report.proposals import variant_rows
+    from costmodel.report.tables import mask_rows
+    from costmodel.report.waits import contention_rows, silence
 
     if rate_per_s is not None and not math.isfinite(rate_per_s):
         raise BadInput("must be a finite number", field="--rate-per-s", remedy="give events per second")
     evidence = load()
     case = scenario(evidence, guest, machine, workload, kernel, **numbers)
-    if reason := not_applicable(case, GUESTS[guest]):
+    if reason := not_applicable(case):
         raise NotApplicable(reason)
     studies = study_all(evidence, replace(case, rate_per_s=rate_per_s), parameters_of(evidence, machine))
-    by_id = {study.trigger.id: study for study in studies}
-    if trigger is not None and trigger not in by_id:
-        raise UnknownName(f"trigger of {guest}", trigger, by_id)
-    study = by_id[trigger] if trigger else costliest_study(studies)
+    study = picked(studies, guest, trigger)
     if study is None and form == "text":
         click.echo("No trigger of this guest type needs a flush.")
         return
     if study is None:
         options.print_json({name: [] for name in PARTS}) if form == "json" else options.print_table(form, [])
         return
-    rows = waits.contention_rows(study)
-    bills = waits.bill_rows(study, evidence)
-    hybrids = waits.hybrid_rows([study])
+    rows = contention_rows(study)
+    bills = bill_rows(study, evidence)
+    hybrids = hybrid_rows([study])
     masks, variants = mask_rows(study), variant_rows(study, evidence)
     if form in ("csv", "markdown"):
         options.print_table(form, [row.model_dump(mode="json") for row in rows], CONTENTION_COLUMNS)
@@ -295,7 +291,7 @@ def contention_command(
     _print(
         study.trigger.id,
         f"{guest} on {machine}, {workload}, {case.version}",
-        waits.silence(study, rows),
+        silence(study, rows),
         rows,
         bills,
         hybrids,
@@ -460,16 +456,17 @@ def _sides(result: Versus) -> list[dict[str, Any]]:
 
 def compared(trace: Path | None, memslots: Path | None, **asked: Any) -> Versus:
     """The comparison that the options ask for: at every trigger, or on the events of a trace."""
-    from costmodel.decision.versus import compare_sides, sides
+    from costmodel.decision.versus import sides
     from costmodel.evidence.store import load
+    from costmodel.report.comparison import compare, record
 
     evidence = load()
     pair = sides(evidence, **asked)
     if trace is None:
-        return compare_sides(evidence, *pair)
+        return compare(evidence, *pair)
     from costmodel.traces.study import compare_on_trace
 
-    return compare_on_trace(evidence, *pair, trace, memslots)
+    return record(evidence, compare_on_trace(evidence, *pair, trace, memslots))
 
 
 @click.command(

@@ -14,9 +14,9 @@ from costmodel.cli import options, types
 from costmodel.errors import BadInput, CostModelError
 
 if TYPE_CHECKING:
-    from costmodel.decision.recommend import ByKernel
     from costmodel.evidence.records import Machine
     from costmodel.measure.running import Running, RunningGuest
+    from costmodel.report.record import ByKernel
 
 LONGEST = 2**20
 
@@ -119,7 +119,7 @@ def _workload(guest: RunningGuest, host: Running) -> tuple[str, str]:
 
 def _answer(guest: RunningGuest, machine: Machine, kernel: str, host: Running) -> ByKernel | str:
     """The recommendation for a guest, one for each kernel that this one may behave as, or why there is none."""
-    from costmodel.decision.recommend import recommend_by_kernel
+    from costmodel.report.record import recommend_by_kernel
 
     told = {
         "vcpus": guest.vcpus,

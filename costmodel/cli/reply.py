@@ -147,8 +147,8 @@ def _limit(found: Question, given: dict[str, Any], result: Alternatives) -> Rang
 def _bound(given: dict[str, Any], result: Alternatives) -> str:
     """What was measured of the whole of which the flush of the first row is a part, where the model has no number."""
     from costmodel.cost.scenario import scenario
-    from costmodel.decision.sources import shutdowns
     from costmodel.evidence.store import load
+    from costmodel.report.sentences import shutdowns
 
     if result.rows[0].refused is None:
         return ""

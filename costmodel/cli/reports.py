@@ -317,6 +317,6 @@ def block_command(as_json: bool, **asked: Any) -> None:
 
 def rows(*, guests: tuple[str, ...], machine: str, workload: str, **asked: Any):
     """The alternatives that the options ask for."""
-    from costmodel.decision.alternatives import alternatives
+    from costmodel.report.alternatives import alternatives
 
     return alternatives(guests, machine, workload, **asked)

@@ -13,12 +13,10 @@ from costmodel.errors import BadInput, known_id
 from costmodel.evidence.records import PAGE_BYTES, Machine, TriggerLoad, Workload
 from costmodel.evidence.store import Evidence
 from costmodel.kvm import builds, catalog, events, kernels, predicates
-from costmodel.kvm.catalog import TRIGGERS, triggers_of
+from costmodel.kvm.catalog import GUESTS, TRIGGERS, triggers_of
 from costmodel.kvm.releases import dotted
 from costmodel.kvm.setup import Setup
 from costmodel.kvm.setup import setup as setup_of
-
-"""First kernel range that keeps a mask of the CPUs that ran the guest (commit 6f38f8c57464)."""
 
 
 @dataclass(frozen=True)
@@ -334,3 +332,25 @@ def _given(guest: str, rates: Mapping[str, float | tuple[float, float]]) -> _Giv
         else:
             per_s.append((trigger, float(rate)))
     return _Given(tuple(per_s), tuple(counted))
+
+
+VENDORS = {"amd": "an AMD", "intel": "an Intel"}
+
+
+def not_applicable(case: Scenario) -> str | None:
+    """Why machine or kernel cannot host the guest type, or None."""
+    guest = GUESTS[case.guest]
+    if guest.vendor and guest.vendor != case.machine.vendor:
+        return f"{guest.title} needs {VENDORS[guest.vendor]} CPU"
+    for feature in guest.requires:
+        if not case.machine.features.get(feature, False):
+            why = case.machine.missing.get(f"features.{feature}", case.machine.missing.get(feature, ""))
+            return f"the CPU has no {feature.replace('_', '-')}" + (f" ({why})" if why else "")
+    if lacking := kernels.not_hosted(guest.id, case.version):
+        return lacking
+    if not kernels.hosts(guest.id, case.kernel):
+        first = next(kernel for kernel in kernels.KERNELS if kernels.hosts(guest.id, kernel))
+        return f"kernel {case.version} does not run {guest.title}; the first catalogued one that does is {first}"
+    if guest.has("keyid_keyed") and case.release < kernels.release(kernels.TDX_FIRST):
+        return f"kernel {case.version} does not run {guest.title}; the first that does is {kernels.TDX_FIRST}"
+    return None

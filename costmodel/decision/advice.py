@@ -1,28 +1,26 @@
-"""What to do now (kernel, remedies, upgrade) and what would be worth patching, with what each saves."""
+"""What can be done (remedies, another kernel or guest type, patches, measurements), and what each of it saves."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy
 
 from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost.draws import Case, uniforms
-from costmodel.cost.event import title_on
 from costmodel.cost.scenario import Scenario
 from costmodel.cost.total import Total, total
 from costmodel.decision.choice import Study, dominates, running_strategies
 from costmodel.decision.estimates import interval_of
-from costmodel.decision.result import Advice, Interval, Sensitivity
+from costmodel.decision.result import Interval, Sensitivity
 from costmodel.errors import stated
 from costmodel.kvm import kernels
-from costmodel.kvm.catalog import GUESTS, STRATEGIES, Guest
+from costmodel.kvm.admissibility import Verdict
+from costmodel.kvm.catalog import GUESTS, STRATEGIES
 from costmodel.kvm.decisions import Remedy, remedies
 from costmodel.kvm.releases import Release, releases
-from costmodel.numbers import P_BOUNDS, probability
 
 
 def _loss(costs: Sequence[Total]) -> numpy.ndarray | None:
@@ -35,22 +33,39 @@ def _sum(rows: Sequence[numpy.ndarray]) -> numpy.ndarray | None:
     return sum(rows, start=numpy.zeros(())) if rows else None
 
 
-def _advice(studies: Sequence[Study], saved: numpy.ndarray | None, extrapolated: bool, **fields: Any) -> Advice:
+@dataclass(frozen=True)
+class Gain:
+    """What something that concerns the triggers of `studies` takes off the host's loss: as CPUs, and as a share of the
+    loss at those triggers. None where that is not known.
+    """
+
+    studies: tuple[Study, ...]
+    saved: Interval | None
+    share: float | None
+
+
+def _gain(studies: Sequence[Study], saved: numpy.ndarray | None, extrapolated: bool) -> Gain:
     loss = _loss([s.cost(s.chosen.strategy) for s in studies if s.chosen])
     share = None
     if saved is not None and (whole := float(numpy.median(stated(loss, "what the host loses")))) > 0:
         share = float(numpy.median(saved)) / whole
-    return Advice(
-        saves_cpu_s_per_s=interval_of(saved, "1", extrapolated, float(studies[0].scenario.machine.logical_cpus))
-        if saved is not None
-        else None,
-        saves_fraction=share,
-        triggers=[s.trigger.id for s in studies],
-        **fields,
-    )
+    cpus = float(studies[0].scenario.machine.logical_cpus)
+    return Gain(tuple(studies), interval_of(saved, "1", extrapolated, cpus), share)
 
 
-def remedy_advice(studies: Sequence[Study]) -> list[Advice]:
+@dataclass(frozen=True)
+class Remedied:
+    """A remedy with its gain, and what the triggers with a rate still take after it. Not `counted`: what it meets are
+    counted events of unknown cause, and how many of them it stops is not known.
+    """
+
+    remedy: Remedy
+    gain: Gain
+    left: Interval | None
+    counted: bool
+
+
+def remedied(studies: Sequence[Study]) -> list[Remedied]:
     """Non-flush remedies that apply to a trigger whose flush costs something here; the one after which least is left
     comes first.
     """
@@ -72,27 +87,9 @@ def remedy_advice(studies: Sequence[Study]) -> list[Advice]:
         if saved is not None and not numpy.median(saved) > 0:
             continue
         marked = any(s.cost(s.picked.strategy).extrapolated for s in hit)
-        found.append(
-            _advice(
-                hit,
-                saved,
-                marked,
-                id=remedy.id,
-                kind="remedy",
-                title=remedy.title,
-                caveat=remedy.caveat if known or saved is not None else f"{UNTOLD}; {remedy.caveat}",
-                status="available now",
-                source=remedy.source,
-                left_cpu_s_per_s=None
-                if saved is None or whole is None
-                else _left(whole, saved, marked, hit[0].scenario),
-            )
-        )
-    return sorted(found, key=lambda a: a.left_cpu_s_per_s.median if a.left_cpu_s_per_s else math.inf)
-
-
-NEEDED = "needed for correctness"
-UNTOLD = "how many of the events that were counted it stops, the count does not tell"
+        left = None if saved is None or whole is None else _left(whole, saved, marked, hit[0].scenario)
+        found.append(Remedied(remedy, _gain(hit, saved, marked), left, known or saved is not None))
+    return sorted(found, key=lambda one: one.left.median if one.left else math.inf)
 
 
 def _left(whole: numpy.ndarray, saved: numpy.ndarray, extrapolated: bool, case: Scenario) -> Interval:
@@ -134,11 +131,27 @@ def _pinning(studies: Sequence[Study]) -> numpy.ndarray | None:
 
 
 @dataclass(frozen=True)
-class _Step:
-    """What another kernel, or another guest type on it, changes: what it fixes, does otherwise and saves."""
+class Step:
+    """What another kernel `release`, or the guest type `successor` (on it, where it takes one), changes: at which
+    triggers it no longer loses a flush, at which it does and now none is lost, at which that stays, and whether it
+    flushes by a mask where it does otherwise.
+    """
 
     release: Release | None
-    fixed: list[Study]
+    successor: str
+    mended: tuple[Study, ...]
+    opened: tuple[Study, ...]
+    unmended: tuple[Study, ...]
+    masked: bool
+    gain: Gain
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A step before it is chosen: what it mends, opens, does otherwise and saves."""
+
+    release: Release | None
+    mended: list[Study]
     opened: list[Study]
     changed: list[Study]
     masked: bool
@@ -148,15 +161,15 @@ class _Step:
     @property
     def rank(self) -> tuple[int, float]:
         """More lost flushes mended, and none new, comes first; then more time saved."""
-        return len(self.fixed) - len(self.opened), float(numpy.median(sum(self.saved))) if self.saved else 0.0
+        return len(self.mended) - len(self.opened), float(numpy.median(sum(self.saved))) if self.saved else 0.0
 
 
-def upgrade_advice(studies: Sequence[Study]) -> list[Advice]:
+def best_step(studies: Sequence[Study]) -> Step | None:
     """A released kernel of a maintained series, or the guest type that mainline has instead, if it does something
     cheaper or safer: the one that mends most, then saves most, then is the smallest step.
     """
     if not studies:
-        return []
+        return None
     case = studies[0].scenario
     successor = GUESTS[case.guest].successor
     if successor and kernels.hosts(successor, case.kernel):
@@ -164,15 +177,23 @@ def upgrade_advice(studies: Sequence[Study]) -> list[Advice]:
     else:
         newer = [release for release in releases() if release.version > case.release]
         targets = [(one, replace(case.on(one.name), guest=successor or case.guest)) for one in newer]
-    steps = [_step(studies, release, there) for release, there in targets]
-    best = max((step for step in steps if step.changed), key=lambda step: step.rank, default=None)
+    tried = [_tried(studies, release, there) for release, there in targets]
+    best = max((one for one in tried if one.changed), key=lambda one: one.rank, default=None)
     if best is None:
-        return []
-    return [_move(GUESTS[successor], best)] if successor else [_upgrade(studies, best)]
+        return None
+    return Step(
+        release=best.release,
+        successor=successor,
+        mended=tuple(best.mended),
+        opened=tuple(best.opened),
+        unmended=tuple(s for s in studies if s.unsafe_running and s not in best.mended),
+        masked=best.masked,
+        gain=_gain(best.changed, _sum(best.saved), best.extrapolated),
+    )
 
 
-def _step(studies: Sequence[Study], release: Release | None, there: Scenario) -> _Step:
-    step = _Step(release, [], [], [], False, [], False)
+def _tried(studies: Sequence[Study], release: Release | None, there: Scenario) -> _Tried:
+    step = _Tried(release, [], [], [], False, [], False)
     masked, extrapolated = False, False
     for study in studies:
         newer = Study(study.trigger, there, study.draws)
@@ -181,7 +202,7 @@ def _step(studies: Sequence[Study], release: Release | None, there: Scenario) ->
         if newer.chosen is None:
             continue
         if study.unsafe_running:
-            step.fixed.append(study)
+            step.mended.append(study)
             step.changed.append(study)
             continue
         if study.chosen is None or newer.chosen.strategy == study.chosen.strategy:
@@ -195,52 +216,20 @@ def _step(studies: Sequence[Study], release: Release | None, there: Scenario) ->
     return replace(step, masked=masked, extrapolated=extrapolated)
 
 
-def _upgrade(studies: Sequence[Study], step: _Step) -> Advice:
-    release = stated(step.release, "a release to upgrade to")
-    series = ".".join(map(str, release.version[:2]))
-    caveats = []
-    if step.fixed:
-        where = ", ".join(s.trigger.title for s in step.fixed)
-        caveats.append(f"{NEEDED}: this kernel can lose a flush at {where}")
-    if left := [s.trigger.title for s in studies if s.unsafe_running and s not in step.fixed]:
-        caveats.append(f"no release that was seen mends {', '.join(left)}")
-    if step.opened:
-        caveats.append(f"it can lose a flush at {', '.join(s.trigger.title for s in step.opened)}, which is new")
-    if step.masked:
-        caveats.append("the mask of CPUs that ran the guest only grows: it helps pinned guests most")
-    return _advice(
-        step.changed,
-        _sum(step.saved),
-        step.extrapolated,
-        id="upgrade-kernel",
-        kind="upgrade",
-        title=f"Upgrade the host kernel to {release.name} or a later {series}.y",
-        caveat="; ".join(caveats),
-        status=f"released ({release.kind}, seen {release.seen_on})",
-        source=f"data/kvm/releases.csv ({release.source}); data/kvm/upstream_behaviour.csv; data/kvm/backports.csv",
-    )
-
-
-def _move(successor: Guest, step: _Step) -> Advice:
-    own = GUESTS[step.changed[0].scenario.guest]
-    needed = f" on {step.release.name} or newer" if step.release else ""
-    return _advice(
-        step.changed,
-        _sum(step.saved),
-        step.extrapolated,
-        id="move-guest-type",
-        kind="guest",
-        title=f"Move to {successor.title}{needed}",
-        caveat=f"{successor.note}; {own.note}",
-        status="in mainline",
-        source="data/kvm/upstream_behaviour.csv",
-    )
-
-
-def patch_advice(studies: Sequence[Study]) -> list[Advice]:
-    """Strategies that the kernel does not have at a trigger and that would cost less: worth patching, never a
-    headline.
+@dataclass(frozen=True)
+class Patch:
+    """A strategy that the kernel does not have at a trigger and that would cost less. `verdicts` say by trigger why it
+    would be safe. Not `counted`: at how many of the counted events of unknown cause it would do is not known.
     """
+
+    strategy: str
+    gain: Gain
+    verdicts: tuple[Verdict, ...]
+    counted: bool
+
+
+def patches(studies: Sequence[Study]) -> list[Patch]:
+    """What is worth patching, never a headline."""
     grouped: dict[str, list[Study]] = {}
     for study in studies:
         for strategy in _cheaper(study):
@@ -275,37 +264,31 @@ def _cheaper(study: Study) -> list[str]:
     return [s for s in flushing if not any(dominates(other, s) for other in flushing)] + skips[:1]
 
 
-def _patch(strategy: str, studies: Sequence[Study]) -> Advice:
-    verdicts = {s.trigger.id: next(c.verdict for c in s.candidates if c.strategy == strategy) for s in studies}
-    open_ones = sorted({name for verdict in verdicts.values() for name in verdict.unknown})
+def _patch(strategy: str, studies: Sequence[Study]) -> Patch:
     pairs = [(s.cost(s.picked.strategy).host_cpu_s_per_s, s.cost(strategy).host_cpu_s_per_s) for s in studies]
     rows = [now - then for now, then in pairs if now is not None and then is not None]
     marked = any(s.cost(s.picked.strategy).extrapolated or s.cost(strategy).extrapolated for s in studies)
-    entry = STRATEGIES[strategy]
-    known = entry.whole_cache or not any(s.scenario.stands_for_all(s.trigger.id) for s in studies)
-    caveat = "; ".join(sorted({verdict.reason for verdict in verdicts.values()}))
-    if not known:
-        caveat = f"at how many of the events that were counted it would do, the count does not tell; {caveat}"
-    if open_ones:
-        caveat += f" (must hold: {', '.join(open_ones)})"
-    return _advice(
-        studies,
-        _sum(rows) if known else None,
-        marked,
-        id=strategy,
-        kind="patch",
-        title=title_on(strategy, studies[0].scenario),
-        caveat=caveat,
-        status=entry.list_status,
-        source=entry.source,
-    )
+    counted = STRATEGIES[strategy].whole_cache or not any(s.scenario.stands_for_all(s.trigger.id) for s in studies)
+    verdicts = tuple(next(c.verdict for c in s.candidates if c.strategy == strategy) for s in studies)
+    return Patch(strategy, _gain(studies, _sum(rows) if counted else None, marked), verdicts, counted)
 
 
 # The kernel change that pinned guests would gain most from: no notifier for a range whose pages cannot be hinted at.
 
 
-def pinned_scan_advice(studies: Sequence[Study]) -> list[Advice]:
-    """One item for the triggers whose pass over pinned memory fires the notifier before it looks at a page: where the
+@dataclass(frozen=True)
+class PinnedScans:
+    """What it would gain to raise no notifier for pinned memory. `in_workload`: the workload makes such passes;
+    `goes_on`: a pass that updated nothing goes on to the next range.
+    """
+
+    gain: Gain
+    in_workload: bool
+    goes_on: bool
+
+
+def pinned_scans(studies: Sequence[Study]) -> PinnedScans | None:
+    """The gain at the triggers whose pass over pinned memory fires the notifier before it looks at a page: where the
     workload makes them, or where what it makes cannot happen, so that they are what is left to argue about.
     """
     impossible = any(s.scenario.pulls(s.trigger.id) and not s.firing.fires for s in studies)
@@ -313,48 +296,20 @@ def pinned_scan_advice(studies: Sequence[Study]) -> list[Advice]:
     costs = [study.cost(study.picked.strategy) for study in hit]
     lost = [cost.host_cpu_s_per_s for cost in costs if cost.host_cpu_s_per_s is not None]
     if not hit or not (lost or impossible):
-        return []
+        return None
     cpus = costs[0].logical_cpus
     saved = numpy.minimum(sum(lost, start=numpy.zeros(())), cpus) if lost else None
-    known = saved is not None and not any(study.scenario.stands_for_all(study.trigger.id) for study in hit)
-    return [
-        Advice(
-            id="no-notifier-for-pinned-ranges",
-            kind="patch",
-            title="Raise no notifier for a range of pinned folios (mm: test them before the notifier of a NUMA scan)",
-            triggers=[study.trigger.id for study in hit],
-            saves_cpu_s_per_s=interval_of(saved, "1", any(cost.extrapolated for cost in costs), cpus)
-            if known
-            else None,
-            saves_fraction=1.0 if known and saved is not None and float(numpy.median(saved)) > 0 else None,
-            caveat="; ".join(filter(None, [_why(hit), "" if lost else NOT_IN_WORKLOAD])),
-            status="RFC by Yan Zhao, 2023-08 (MMU_NOTIFIER_RANGE_NUMA, then .numa_protect()), not merged",
-            source=(
-                "lkml.iu.edu/hypermail/linux/kernel/2308.1/03463.html; mm/mprotect.c change_pud_range() before "
-                "folio_can_map_prot_numa(); kernel/sched/fair.c task_numa_work()"
-            ),
-        )
-    ]
-
-
-GOES_ON = (
-    "the scan flushes for pages that it then leaves alone, and as it updates nothing it walks up to 8 ranges in a "
-    "pass and gets no hint faults from that memory"
-)
-MARKS = (
-    "the scan flushes for pages that cannot migrate: up to v6.18 it marks pinned huge pages all the same, each for a "
-    "hint fault whose migration fails"
-)
-NOT_IN_WORKLOAD = "this workload has no such scans; with NUMA balancing on, the host makes them all the same"
+    goes_on = any(study.firing.again for study in hit)
+    if saved is None or any(study.scenario.stands_for_all(study.trigger.id) for study in hit):
+        return PinnedScans(Gain(tuple(hit), None, None), bool(lost), goes_on)
+    gained = interval_of(saved, "1", any(cost.extrapolated for cost in costs), cpus)
+    gain = Gain(tuple(hit), gained, 1.0 if float(numpy.median(saved)) > 0 else None)
+    return PinnedScans(gain, bool(lost), goes_on)
 
 
 def _scans_pinned(study: Study) -> bool:
     pinned = study.scenario.setup.pinned and study.firing.fires
     return pinned and any(cause.goes_on for cause in study.trigger.causes)
-
-
-def _why(hit: Sequence[Study]) -> str:
-    return GOES_ON if any(study.firing.again for study in hit) else MARKS
 
 
 # What to measure next: the parameter whose knowledge would lower the probability of choosing wrongly the most.
@@ -413,23 +368,18 @@ def _wrong_within(best: numpy.ndarray, slices: numpy.ndarray) -> float:
     return 1.0 - float(counts.max(axis=1).sum()) / len(best)
 
 
-def measure_next(study: Study | None, parameters: ParameterSet, ranked: Sequence[Sensitivity]) -> list[str]:
-    """Measurements, each once: by the drop of P(wrong) where cost decides, then by what moves the cost most
-    (`ranked`).
+def worth_measuring(
+    study: Study | None, parameters: ParameterSet, ranked: Sequence[Sensitivity]
+) -> dict[str, Drop | None]:
+    """Measurements: by the drop of P(wrong) where cost decides, then those that narrow the cost only, by what moves it
+    most (`ranked`).
     """
     if study is None or study.chosen is None:
-        return []
-    found: dict[str, str] = {}
-    for drop in drops(study, parameters):
-        if drop.now - drop.then >= ENOUGH_DROP:
-            marked = stated(study.comparison, "what is compared").extrapolated
-            now, then = (probability(_bounded(p, marked), extrapolated=marked) for p in (drop.now, drop.then))
-            found[drop.measurement] = f"P(wrong strategy) would fall from {now} to {then} on average"
+        return {}
+    found: dict[str, Drop | None] = {
+        drop.measurement: drop for drop in drops(study, parameters) if drop.now - drop.then >= ENOUGH_DROP
+    }
     for entry in ranked:
         if entry.sobol_total > ENOUGH_SOBOL:
-            found.setdefault(parameters[entry.parameter].next_measurement, "narrows the cost, not the choice")
-    return [f"{what} ({why})" for what, why in found.items()]
-
-
-def _bounded(share: float, extrapolated: bool) -> float:
-    return min(max(share, P_BOUNDS[0]), P_BOUNDS[1]) if extrapolated else share
+            found.setdefault(parameters[entry.parameter].next_measurement, None)
+    return found

@@ -16,17 +16,15 @@ from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost.axes import AXES
 from costmodel.cost.breakeven import crossings
 from costmodel.cost.draws import Case, Draws, medians
-from costmodel.cost.event import title_on
 from costmodel.cost.scenario import Scenario
 from costmodel.cost.total import Total, event_of, total
-from costmodel.decision.result import Basis, Corner, Flip, Needs, PolicyEntry, Regret
+from costmodel.decision.result import Basis, Corner, Needs, Regret
 from costmodel.errors import stated
 from costmodel.kvm import kernels
 from costmodel.kvm.admissibility import Verdict, judge
 from costmodel.kvm.catalog import STRATEGIES, TRIGGERS, Strategy, Trigger
 from costmodel.kvm.events import Firing
-from costmodel.kvm.kernels import placement_for
-from costmodel.numbers import P_BOUNDS, quantity
+from costmodel.numbers import P_BOUNDS
 
 # Dominance: a strategy that does a part of another's work, or the same with a cheaper instruction, needs no numbers.
 
@@ -261,6 +259,21 @@ def winners_elsewhere(case: Case, strategies: Sequence[str], variations: Mapping
 
 # Flip conditions: values of an axis or a parameter beyond which another admissible strategy is cheapest.
 
+
+@dataclass(frozen=True)
+class Turn:
+    """Where the choice changes: an axis or a parameter, what it is called, its unit, its value here, and the value `at`
+    which `winner` becomes cheapest.
+    """
+
+    parameter: str
+    label: str
+    unit: str
+    current: float
+    at: float
+    winner: str
+
+
 FLIP_AXES = ("range_bytes", "cpus", "cache_bytes")
 PARAMETER_SPAN = 100.0
 
@@ -287,7 +300,7 @@ def flips(
     strategies: Sequence[str],
     winner: str,
     names: Sequence[str],
-) -> list[Flip]:
+) -> list[Turn]:
     """Where `winner` stops being the cheapest along each axis and along the parameters `names`, nearest first."""
     found, middle = [], case.over(medians(case.parameters))
     for name in (*FLIP_AXES, *names):
@@ -317,7 +330,7 @@ def _along(
     current: float,
     low: float,
     high: float,
-) -> list[Flip]:
+) -> list[Turn]:
     """Crossings next to the current value, one on each side at most."""
     others = [s for s in strategies if s != winner]
 
@@ -334,25 +347,13 @@ def _along(
         inside = winner_at(case, strategies, name, root / side)
         if other == inside:
             continue
-        word = "below" if side < 1 else "above"
-        found.append(
-            Flip(
-                parameter=name,
-                unit=unit,
-                current=current,
-                at=root,
-                winner=other,
-                objective="host CPU-seconds per event",
-                sentence=f"{other} is cheaper {word} {label} {quantity(root, unit)} (now {quantity(current, unit)})",
-            )
-        )
+        found.append(Turn(name, label, unit, current, root, other))
     return found
 
 
 # The strategy at one trigger: what the kernel does, on what basis it is the choice, and how it compares.
 
 FLIP_PARAMETERS = 3
-NOT_CATALOGUED = "what this kernel does here is not catalogued"
 
 
 @dataclass
@@ -466,40 +467,14 @@ class Study:
         return {label: winner for label, winner in found.items() if winner != self.comparison.winner}
 
     @cached_property
-    def flips(self) -> list[Flip]:
+    def flips(self) -> list[Turn]:
         if self.comparison is None:
             return []
         names = influential(self.case, list(self.costed))[:FLIP_PARAMETERS]
         return flips(self.case, list(self.costed), self.comparison.winner, names)
 
-    def entry(self) -> PolicyEntry:
-        """The policy entry of the trigger."""
-        chosen = self.chosen
-        cost = self.cost(chosen.strategy) if chosen else None
-        placement = placement_for(self.scenario.guest, self.trigger.id, self.scenario.kernel)
-        return PolicyEntry(
-            trigger=self.trigger.id,
-            trigger_title=self.trigger.title,
-            strategy=chosen.strategy if chosen else None,
-            strategy_title=self._title(),
-            basis=self.basis,
-            placement=placement,
-            running=chosen is not None,
-            p_best=self._p_best(chosen.strategy) if chosen else None,
-            p_best_note=self._p_best_note(),
-            cheapest=self.comparison.winner if self.comparison else None,
-            p_best_of_cheapest=self._p_best(self.comparison.winner) if self.comparison else None,
-            regret=self._regret(),
-            flips=self.flips,
-            reason=self._reason(),
-            source=chosen.verdict.source if chosen else "; ".join(c.verdict.source for c in self.unsafe_running),
-            extrapolated=bool(cost and cost.extrapolated),
-            gap=cost.refused if cost else None if self.unsafe_running else f"{self.trigger.title}: {NOT_CATALOGUED}",
-            fires=self.firing.fires,
-            why=self.firing.why,
-        )
-
-    def _regret(self) -> Regret | None:
+    @cached_property
+    def regret(self) -> Regret | None:
         if self.comparison is None:
             return None
         worst = max(self.corners, key=lambda c: c.regret_cpu_s_per_event, default=None)
@@ -509,34 +484,8 @@ class Study:
             worst_corner=worst.corner if worst else "",
         )
 
-    def _title(self) -> str:
-        if self.chosen is not None:
-            return title_on(self.chosen.strategy, self.scenario)
-        return "no safe strategy in this kernel" if self.unsafe_running else "not catalogued"
-
-    def _p_best(self, strategy: str) -> float | None:
+    def p_best(self, strategy: str) -> float | None:
+        """Probability that the strategy is cheapest; None where nothing was compared or the reruns disagree."""
         if self.comparison is None or self.disagreeing:
             return None
         return self.comparison.p_best[strategy]
-
-    def _p_best_note(self) -> str:
-        if self.basis == "cost" and self.comparison is None:
-            gaps = sorted({gap for n in self.rivals if (gap := self.cost(n).refused)})
-            return "no P(best): " + "; ".join(gaps)
-        if self.disagreeing:
-            rows = ", ".join(f"{label}: {winner}" for label, winner in sorted(self.disagreeing.items())[:3])
-            return f"undecided: another strategy is cheapest {rows}"
-        if self.comparison is not None:
-            bound = " and its stated prior, never beyond 0.05/0.95" if self.comparison.extrapolated else ""
-            return f"lowest host CPU time per event, given the model{bound}"
-        return "no probability needed" if self.basis == "dominated" else "no choice" if self.basis else ""
-
-    def _reason(self) -> str:
-        if self.chosen is None:
-            lost = "; ".join(f"{c.strategy}: {c.verdict.reason}" for c in self.unsafe_running)
-            return f"this kernel can lose a flush here ({lost})" if lost else NOT_CATALOGUED
-        better = [n for n in self.rivals if dominates(n, self.chosen.strategy)]
-        text = self.chosen.verdict.reason
-        if better:
-            text += f"; {better[0]} would be cheaper and is safe, but this kernel does not use it here"
-        return text if self.firing.fires else f"cannot happen here: {self.firing.why}; else: {text}"

@@ -1,6 +1,4 @@
-"""What upstream decided between two kernels about one trigger: for the sentences of a mail and the steps of a
-comparison.
-"""
+"""What the kernels do about one trigger: the steps between two of their ranges, and the spans that flush alike."""
 
 from __future__ import annotations
 
@@ -11,41 +9,11 @@ from itertools import pairwise
 from costmodel.cost.draws import Draws
 from costmodel.cost.scenario import Scenario
 from costmodel.decision.choice import Study
-from costmodel.decision.result import State, Upstreamed, VersusChange, VersusDecision
+from costmodel.decision.result import State, VersusChange, VersusDecision
 from costmodel.kvm import decisions, kernels
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
 from costmodel.kvm.kernels import placement_for
 from costmodel.kvm.releases import dotted
-
-
-def decided(guest: str, trigger: str, first: str, last: str) -> list[Upstreamed]:
-    """Every decision that changed the flush between two catalogued ranges, oldest first, each with what it replaced.
-
-    What was before is what the range just before the release does, not what `first` does.
-    """
-    found = []
-    for before, after in pairwise(decisions.mainline(first, last)):
-        was, now = (kernels.upstream(guest, trigger, name) for name in (before, after))
-        new = now.strategies if now else ()
-        current = [name for name in was.strategies if name not in new] if was else []
-        for decision in decisions.changes(guest, trigger, before, after):
-            brought = [name for name in decision.strategies if name in new] or list(decision.strategies)
-            change, more = told(current, brought)
-            found.append(
-                Upstreamed(
-                    number=decision.number,
-                    version=decision.version_in(after),
-                    before=_titles(current),
-                    after=_titles(brought),
-                    guest_title=GUESTS[guest].title,
-                    change=change,
-                    more=more,
-                    commit=decision.commit,
-                    date=decision.date,
-                )
-            )
-            current = brought
-    return found
 
 
 def introduced(guest: str) -> str:
@@ -53,38 +21,6 @@ def introduced(guest: str) -> str:
     names = list(kernels.KERNELS)
     first = next(i for i, kernel in enumerate(names) if kernels.hosts(guest, kernel))
     return names[max(0, first - 1)]
-
-
-def told(before: Sequence[str], after: Sequence[str]) -> tuple[str, str]:
-    """What the step from strategies to strategies is: a verb phrase, and the rest that goes behind the guest type.
-
-    >>> told(["WBINVD_ALL"], ["WBNOINVD_ALL"]), told(["WBNOINVD_ALL"], ["WBNOINVD_MASK"])
-    (('replaced WBINVD by WBNOINVD', ''), ('flushes only the CPUs that ran the guest', ''))
-    >>> told(["NO_FLUSH"], ["WBINVD_ALL"])
-    ('began to flush here', 'with WBINVD on all online CPUs')
-    """
-    old, new = STRATEGIES[before[0]] if before else None, STRATEGIES[after[0]]
-    if new.instruction == "none":
-        flushed = old is not None and old.instruction != "none"
-        return ("no longer flushes here" if flushed else "does not flush here"), _reason(after)
-    if old is None or old.instruction == "none":
-        why = f", where it did not {reason}" if (reason := _reason(before)) else ""
-        return ("flushes here" if old is None else "began to flush here"), f"with {_titles(after)}{why}"
-    if old.whole_cache and new.whole_cache:
-        if old.scope == new.scope:
-            return f"replaced {old.instruction.upper()} by {new.instruction.upper()}", ""
-        if old.instruction == new.instruction and new.scope == "mask":
-            return "flushes only the CPUs that ran the guest", ""
-    return f"replaced {_titles(before)} by {_titles(after)}", ""
-
-
-def _titles(names: Sequence[str]) -> str:
-    return " or ".join(STRATEGIES[name].title for name in names)
-
-
-def _reason(names: Sequence[str]) -> str:
-    """Why there is no flush: `because ...`."""
-    return " or ".join(filter(None, (STRATEGIES[name].why for name in names)))
 
 
 def steps(guest: str, trigger: str, base: str, new: str) -> list[VersusChange]:

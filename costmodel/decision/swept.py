@@ -17,15 +17,13 @@ import pandas
 from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import Case, Draws
 from costmodel.cost.grid import QUANTITIES, Cost, Grid, unit_of
-from costmodel.cost.scenario import Scenario
+from costmodel.cost.scenario import Scenario, not_applicable
 from costmodel.decision.choice import Study
-from costmodel.decision.headline import costliest_study
-from costmodel.decision.recommend import not_applicable, study_all
+from costmodel.decision.findings import picked, study_all
 from costmodel.decision.waits import compared
 from costmodel.errors import INSTALL, BadInput, NotApplicable, UnknownName
 from costmodel.evidence.store import Evidence
 from costmodel.hashing import place_beside, unwritable
-from costmodel.kvm.catalog import GUESTS
 from costmodel.numbers import P_BOUNDS, quantity
 
 if TYPE_CHECKING:
@@ -41,12 +39,9 @@ NUMBERS = ("median", "low", "high", "p_best", "cheapest", "share")
 
 def study_at(evidence: Evidence, case: Scenario, trigger: str | None = None) -> Study:
     """The study of a trigger, by default that of the costliest flush. Raises NotApplicable, UnknownName or BadInput."""
-    if reason := not_applicable(case, GUESTS[case.guest]):
+    if reason := not_applicable(case):
         raise NotApplicable(reason)
-    studies = {study.trigger.id: study for study in study_all(evidence, case, parameters_of(evidence, case.machine.id))}
-    if trigger is not None and trigger not in studies:
-        raise UnknownName(f"trigger of {case.guest}", trigger, studies)
-    found = studies[trigger] if trigger is not None else costliest_study(list(studies.values()))
+    found = picked(study_all(evidence, case, parameters_of(evidence, case.machine.id)), case.guest, trigger)
     if found is None:
         raise BadInput("nothing flushes in this case", field="trigger", remedy="name one of `costmodel list triggers`")
     return found

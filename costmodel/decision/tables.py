@@ -1,11 +1,11 @@
-"""Tables of a recommendation: costs, the mask of CPUs, storms, several guests, upstream's choice, rival priors,
-objectives.
+"""What is found beside the choice: costs, the mask of CPUs, storms, several guests, upstream's choice, rival priors,
+the best by other goals. `costmodel.report.tables` has the words.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy
@@ -16,16 +16,7 @@ from costmodel.cost.tenants import Part, losses
 from costmodel.cost.total import Total, event_rate, is_ceiling, least_rate, total
 from costmodel.decision.choice import Candidate, Study, from_kernel, needs
 from costmodel.decision.estimates import interval_of
-from costmodel.decision.result import (
-    CostRow,
-    Interval,
-    MaskRow,
-    Objective,
-    RivalPrior,
-    StormRow,
-    TogetherRow,
-    UpstreamRow,
-)
+from costmodel.decision.result import CostRow, Interval, StormRow, TogetherRow
 from costmodel.decision.waits import compared
 from costmodel.errors import BadInput, stated
 from costmodel.formulas.compiled import value
@@ -33,7 +24,6 @@ from costmodel.kvm import kernels
 from costmodel.kvm.admissibility import judge
 from costmodel.kvm.catalog import STRATEGIES, triggers_of
 from costmodel.kvm.kernels import placement_for
-from costmodel.numbers import quantity, significant
 
 # Cost rows: one per strategy that is not ruled out at a trigger, and one for each that the thread argued about.
 
@@ -107,71 +97,69 @@ LEFT_OUT = (0.5, 0.1, 0.01)
 """Shares of the CPUs that an unpinned guest has not run on yet."""
 PER_FLUSH = (1.0, 100.0)
 """Migrations per flush for the mask that is cleared at each flush: an axis, nobody published a rate."""
-DROPPED = "tried on the KVM list and dropped: clearing the mask loses a flush unless flushes are serialised"
 
 
-def mask_rows(study: Study) -> list[MaskRow]:
-    """Rows from the pinned guest to all CPUs; empty where no masked flush is safe and has a number at the trigger."""
+@dataclass(frozen=True)
+class Mask:
+    """A masked flush with the CPUs that ran the guest: pinned vCPUs `packed` into few cache domains or `spread` over
+    all, an `unpinned` guest that has not run on a share `untouched` after `migrations`, or a mask that is `cleared` at each
+    flush with `migrations` between two. Called as in MaskRow.
+    """
+
+    kind: Literal["packed", "spread", "unpinned", "cleared"]
+    trigger: str
+    strategy: str
+    untouched: float
+    migrations: float
+    cpus: float
+    domains: float
+    event_time_s: Interval
+    stolen_cpu_s_per_event: Interval
+
+
+def masks(study: Study) -> list[Mask]:
+    """From the pinned guest to all CPUs; none where no masked flush is safe and has a number at the trigger."""
     masked = [c for c in compared(study) if STRATEGIES[c.strategy].scope == "mask" and c.safe]
     if not masked:
         return []
     chosen = next((c for c in masked if c.running), masked[-1])
     case, cpus = study.scenario, float(study.scenario.machine.logical_cpus)
     vcpus = min(float(case.vcpus), cpus)
-    rows = [
-        _mask_row(study, chosen, "pinned, packed", vcpus, "vCPUs fill one cache domain after the other"),
-        _mask_row(study, chosen, "pinned, spread", vcpus, "vCPUs dealt out over all cache domains", packed=False),
-    ]
+    found = [_mask(study, chosen, "packed", vcpus), _mask(study, chosen, "spread", vcpus)]
     for share in LEFT_OUT:
         if vcpus < cpus * (1 - share):
             moves = float(value("migrations_to_share", allowed_cpus=cpus, vcpus=vcpus, untouched_fraction=share))
-            note = f"after {significant(moves)} migrations: {quantity(moves, 's')} at one per second"
-            rows.append(
-                _mask_row(
-                    study,
-                    chosen,
-                    f"unpinned, {100 * (1 - share):g} % of the CPUs",
-                    cpus * (1 - share),
-                    note,
-                    uniform=True,
-                )
-            )
-    rows.append(
-        _mask_row(study, chosen, "unpinned, all CPUs", cpus, "no better than a flush on all CPUs", uniform=True)
-    )
+            found.append(_mask(study, chosen, "unpinned", cpus * (1 - share), share, moves))
+    found.append(_mask(study, chosen, "unpinned", cpus))
     for moves in PER_FLUSH:
         between = float(
             value("mask_between_flushes", allowed_cpus=cpus, vcpus=vcpus, rate_per_s=1.0, migration_rate_per_s=moves)
         )
-        label = f"cleared at each flush, {moves:g} migration{'' if moves == 1 else 's'} per flush"
-        rows.append(_mask_row(study, chosen, label, between, DROPPED, uniform=True, admissible=False))
-    return rows
+        found.append(_mask(study, chosen, "cleared", between, migrations=moves))
+    return found
 
 
-def _mask_row(
+def _mask(
     study: Study,
     candidate: Candidate,
-    label: str,
+    kind: Literal["packed", "spread", "unpinned", "cleared"],
     cpus: float,
-    note: str,
-    *,
-    packed: bool = True,
-    uniform: bool = False,
-    admissible: bool = True,
-) -> MaskRow:
-    """A row of the mask with `cpus` CPUs: packed into few cache domains, dealt out, or at random places (`uniform`)."""
-    case = replace(study.scenario, cpus_that_ran=cpus, packed=packed and not uniform)
+    untouched: float = 0.0,
+    migrations: float = 0.0,
+) -> Mask:
+    """A mask with `cpus` CPUs: packed into few cache domains, dealt out, or at random places."""
+    case = replace(study.scenario, cpus_that_ran=cpus, packed=kind == "packed")
     cost = total(Case(study.trigger.id, case, study.draws), candidate.strategy)
-    return MaskRow(
+    return Mask(
+        kind=kind,
         trigger=study.trigger.id,
         strategy=candidate.strategy,
-        label=label,
+        untouched=untouched,
+        migrations=migrations,
         cpus=cpus,
-        domains=_domains(case, cpus, uniform=uniform),
+        domains=_domains(case, cpus, uniform=kind in ("unpinned", "cleared")),
         event_time_s=interval_of(cost.priced.time_s, "s", cost.extrapolated),
         stolen_cpu_s_per_event=interval_of(cost.priced.stolen_s, "s", cost.extrapolated),
-        admissible=admissible,
-        note=note,
     )
 
 
@@ -242,8 +230,11 @@ def check_vms(vms: Mapping[str, int]) -> None:
     """Raise BadInput for a number of guests that cannot be."""
     for guest, count in vms.items():
         if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_VMS:
-            problem = f"{guest}: {count!r} is no whole number from 1 to {MOST_VMS}"
-            raise BadInput(problem, field="vms", remedy="give the number of guests of each type")
+            raise BadInput(
+                f"{guest}: {count!r} is no whole number from 1 to {MOST_VMS}",
+                field="vms",
+                remedy="give the number of guests of each type",
+            )
 
 
 def together_rows(cases: Mapping[str, Scenario], vms: Mapping[str, int], draws: Draws) -> list[TogetherRow]:
@@ -296,68 +287,72 @@ def _together_row(
 # What each kernel range does at each trigger, beside what the model would choose.
 
 
-def upstream_rows(studies: Sequence[Study]) -> list[UpstreamRow]:
-    """One row per trigger and catalogued kernel range; `agrees` compares with the recommended strategy."""
-    rows = []
+@dataclass(frozen=True)
+class Upstream:
+    """What a kernel range does at a trigger: `unsafe`, `same` as the strategy that the model recommends, `other`, or
+    `unknown` where it recommends none.
+    """
+
+    study: Study
+    kernel: str
+    strategies: tuple[str, ...]
+    locator: str
+    agreement: Literal["unsafe", "same", "other", "unknown"]
+
+
+def upstream(studies: Sequence[Study]) -> list[Upstream]:
+    """One for each trigger and catalogued kernel range that does something there."""
+    found = []
     for study in studies:
-        guest, trigger = study.scenario.guest, study.trigger.id
         for kernel in kernels.KERNELS:
-            done = kernels.upstream(guest, trigger, kernel)
-            if done is None or not done.strategies:
-                continue
-            agrees, why = _agreement(study, kernel, done.strategies)
-            rows.append(
-                UpstreamRow(
-                    trigger=trigger,
-                    kernel=kernel,
-                    strategy="|".join(done.strategies),
-                    locator=done.locator,
-                    agrees=agrees,
-                    why=why,
-                )
-            )
-    return rows
+            done = kernels.upstream(study.scenario.guest, study.trigger.id, kernel)
+            if done is not None and done.strategies:
+                agreement = _agreement(study, kernel, done.strategies)
+                found.append(Upstream(study, kernel, tuple(done.strategies), done.locator, agreement))
+    return found
 
 
-def _agreement(study: Study, kernel: str, strategies: Sequence[str]) -> tuple[Literal["yes", "no", "n/a"], str]:
+def _agreement(study: Study, kernel: str, strategies: Sequence[str]) -> Literal["unsafe", "same", "other", "unknown"]:
     case = study.scenario
     facts = case.on(kernel).known(study.trigger.id)
     states = [judge(case.guest, study.trigger.id, name, facts).state for name in strategies]
     if "admissible" not in states and "inadmissible" in states:
-        return "no", "can lose a flush"
+        return "unsafe"
     if study.chosen is None:
-        return "n/a", "no safe strategy is known of the kernel asked for"
-    if study.chosen.strategy in strategies:
-        return "yes", "same strategy"
-    return "no", f"model: {study.chosen.strategy} ({study.basis})"
+        return "unknown"
+    return "same" if study.chosen.strategy in strategies else "other"
 
 
 # What a whole-cache flush costs under rival priors: nobody has timed one on an EPYC, so the headline shows them too.
 
-PRIORS: dict[str, dict[str, float | str]] = {
-    "each core of a cache domain walks its valid lines": {"valid_exponent": 1.0},
-    "only the logs of EPYC tell, not those of desktops": {
-        "line_empty_s": "line_empty_servers_s",
-        "line_valid_s": "line_valid_servers_s",
-    },
-    "cores of a cache domain flush one after another": {"serial_exponent": 1.0},
-    "only the write-back of dirty lines takes time": {"line_empty_s": 0.0, "line_valid_s": 0.0},
+Prior = Literal["cores_walk_valid", "servers_only", "one_after_another", "dirty_only"]
+PRIORS: dict[Prior, dict[str, float | str]] = {
+    "cores_walk_valid": {"valid_exponent": 1.0},
+    "servers_only": {"line_empty_s": "line_empty_servers_s", "line_valid_s": "line_valid_servers_s"},
+    "one_after_another": {"serial_exponent": 1.0},
+    "dirty_only": {"line_empty_s": 0.0, "line_valid_s": 0.0},
 }
 """What each prior takes for certain: a number, or another parameter; all the rest keep their distributions."""
 
 
-def rival_rows(study: Study | None) -> list[RivalPrior]:
-    """One row per prior, for the chosen flush at the study's trigger; none where it flushes no whole cache.
+@dataclass(frozen=True)
+class Rival:
+    """Host CPUs that are lost if a prior were certain, or where the trigger has no rate the CPU time of one event."""
 
-    The host CPUs lost where the trigger has a rate, else the CPU time of one event.
-    """
+    prior: Prior
+    host_cpu_s_per_s: Interval | None
+    stolen_cpu_s_per_event: Interval | None
+
+
+def rivals(study: Study | None) -> list[Rival]:
+    """One for each prior, of the chosen flush at the study's trigger; none where it flushes no whole cache."""
     if study is None or study.chosen is None or not STRATEGIES[study.chosen.strategy].whole_cache:
         return []
     stated = study.cost(study.chosen.strategy)
     if stated.refused or stated.never:
         return []
     return [
-        _prior_row(prior, study, {name: _prior_values(study, instead) for name, instead in taken.items()})
+        _rival(prior, study, {name: _prior_values(study, instead) for name, instead in taken.items()})
         for prior, taken in PRIORS.items()
         if all(isinstance(instead, float) or instead in study.parameters.parameters for instead in taken.values())
     ]
@@ -367,10 +362,10 @@ def _prior_values(study: Study, instead: float | str) -> numpy.ndarray:
     return study.draws[instead] if isinstance(instead, str) else numpy.full(study.draws.n, instead)
 
 
-def _prior_row(prior: str, study: Study, taken: dict[str, numpy.ndarray]) -> RivalPrior:
+def _rival(prior: Prior, study: Study, taken: dict[str, numpy.ndarray]) -> Rival:
     found = total(Case(study.trigger.id, study.scenario, study.draws.with_values(**taken)), study.picked.strategy)
     per_event = found.host_cpu_s_per_s is None
-    return RivalPrior(
+    return Rival(
         prior=prior,
         host_cpu_s_per_s=interval_of(
             found.host_cpu_s_per_s, "1", found.extrapolated, found.logical_cpus, found.at_most
@@ -381,33 +376,38 @@ def _prior_row(prior: str, study: Study, taken: dict[str, numpy.ndarray]) -> Riv
 
 # Winners for the three named objectives at a trigger, and the weight at which host time gives way to latency.
 
-OBJECTIVES: dict[str, tuple[str, Callable[[Total], numpy.ndarray]]] = {
-    "host CPU-seconds per event": ("s", lambda cost: cost.priced.stolen_s),
-    "99th percentile event latency": ("s", lambda cost: stated(cost.p99_s, cost.refused or "latency")),
-    "guest time per event": ("s", lambda cost: cost.priced.guest_s),
+Goal = Literal["cpu_time", "event_p99", "guest_time"]
+GOALS: dict[Goal, Callable[[Total], numpy.ndarray]] = {
+    "cpu_time": lambda cost: cost.priced.stolen_s,
+    "event_p99": lambda cost: stated(cost.p99_s, cost.refused or "latency"),
+    "guest_time": lambda cost: cost.priced.guest_s,
 }
 
 
-def objectives(study: Study) -> list[Objective]:
-    """Winner by each objective among the usable strategies that have a number."""
+@dataclass(frozen=True)
+class Best:
+    """The winner by one goal, in seconds. `worth`: CPU-seconds that a second of latency must be worth before the winner
+    by latency wins overall, None where that is the same or not to be had.
+    """
+
+    goal: Goal
+    winner: str
+    value: Interval
+    runner_up: str | None
+    rival: str = ""
+    worth: float | None = None
+
+
+def best(study: Study) -> list[Best]:
+    """Winner by each goal among the usable strategies that have a number."""
     names = [c.strategy for c in study.usable if study.cost(c.strategy).refused is None]
     found = []
-    for name, (unit, measure) in OBJECTIVES.items():
-        ranked = _ranked(study, names, measure)
-        if not ranked:
-            continue
-        winner = study.cost(ranked[0])
-        found.append(
-            Objective(
-                name=name,
-                unit=unit,
-                winner=ranked[0],
-                value=interval_of(measure(winner), unit, winner.extrapolated),
-                runner_up=ranked[1] if len(ranked) > 1 else None,
-                note="lower bound: the refill after an eviction is only known as a floor" if "guest" in name else "",
-            )
-        )
-    return [_with_weight(study, found[0], found[1]), *found[1:]] if len(found) > 1 else found
+    for goal, measure in GOALS.items():
+        if ranked := _ranked(study, names, measure):
+            winner = study.cost(ranked[0])
+            seconds = interval_of(measure(winner), "s", winner.extrapolated)
+            found.append(Best(goal, ranked[0], seconds, ranked[1] if len(ranked) > 1 else None))
+    return [_with_worth(study, found[0], found[1]), *found[1:]] if len(found) > 1 else found
 
 
 def _ranked(study: Study, names: list[str], measure: Callable[[Total], numpy.ndarray]) -> list[str]:
@@ -420,20 +420,16 @@ def _ranked(study: Study, names: list[str], measure: Callable[[Total], numpy.nda
     return sorted(names, key=key)
 
 
-def _with_weight(study: Study, cpu: Objective, latency: Objective) -> Objective:
-    """Say how dear a second of latency must be before the latency winner wins overall."""
+def _with_worth(study: Study, cpu: Best, latency: Best) -> Best:
+    """How dear a second of latency must be before the latency winner wins overall."""
     if cpu.winner == latency.winner:
         return cpu
 
-    def middle(strategy: str, name: str) -> float:
-        return float(numpy.median(OBJECTIVES[name][1](study.cost(strategy))))
+    def middle(strategy: str, goal: Goal) -> float:
+        return float(numpy.median(GOALS[goal](study.cost(strategy))))
 
-    more_cpu = middle(latency.winner, cpu.name) - middle(cpu.winner, cpu.name)
-    less_wait = middle(cpu.winner, latency.name) - middle(latency.winner, latency.name)
+    more_cpu = middle(latency.winner, cpu.goal) - middle(cpu.winner, cpu.goal)
+    less_wait = middle(cpu.winner, latency.goal) - middle(latency.winner, latency.goal)
     if less_wait <= 0:
         return cpu
-    note = (
-        f"{latency.winner} wins overall once 1 s of latency is worth more than {significant(more_cpu / less_wait)} "
-        "CPU-s"
-    )
-    return cpu.model_copy(update={"note": note})
+    return replace(cpu, rival=latency.winner, worth=more_cpu / less_wait)

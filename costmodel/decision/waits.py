@@ -1,8 +1,9 @@
-"""Rows about waiting and paying at one trigger: hook placements, who pays, what a tenant can force, HYBRID caps."""
+"""Who waits and who pays at one trigger: hook placements, who pays, what a tenant can force, HYBRID caps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy
 
@@ -13,10 +14,10 @@ from costmodel.cost.total import Total
 from costmodel.cost.waits import Contention, contention
 from costmodel.decision.choice import Candidate, Study
 from costmodel.decision.estimates import interval_of
-from costmodel.decision.result import BillRow, ContentionRow, HybridRow, Interval, LimitReach
+from costmodel.decision.result import BillRow, HybridRow, Interval, LimitReach, State
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
-from costmodel.kvm.catalog import PLACEMENTS, STRATEGIES
+from costmodel.kvm.catalog import STRATEGIES
 from costmodel.kvm.kernels import HOOK_PLACEMENTS, placement_for
 
 CAP_DRAWS = 1024
@@ -38,20 +39,43 @@ def compared(study: Study) -> list[Candidate]:
     ]
 
 
-def contention_rows(study: Study) -> list[ContentionRow]:
-    """One row per flush and placement: of a notifier hook all of them, of a guest_memfd window its own; empty where the
+@dataclass(frozen=True)
+class Wait:
+    """What waits if the hook of a strategy runs at a placement, called as in ContentionRow. `without_bound` is the
+    share of the draws in which a wait has no bound.
+    """
+
+    trigger: str
+    strategy: str
+    state: State
+    placement: str
+    here: bool
+    without_bound: float
+    lock_busy_fraction: Interval | None
+    in_progress_fraction: Interval | None
+    standstill_fraction: Interval | None
+    fault_wait_mean_s: Interval | None
+    fault_wait_p99_s: Interval | None
+    faults_that_retry_fraction: Interval | None
+    retry_mean_s: Interval | None
+    memslot_wait_mean_s: Interval | None
+    saturation_rate_per_s: Interval | None
+
+
+def waits_of(study: Study) -> list[Wait]:
+    """One for each flush and placement: of a notifier hook all of them, of a guest_memfd window its own; none where the
     trigger opens no window or has no rate.
     """
     flushes = study.chosen is not None and study.chosen.flushes
     here = placement_for(study.scenario.guest, study.trigger.id, study.scenario.kernel) if flushes else None
-    rows = []
+    found = []
     for candidate in compared(study):
         cost = study.cost(candidate.strategy)
         for placement in placements_of(study):
             waits = contention(cost, study.scenario, placement)
             if waits is not None:
-                rows.append(_row(study, candidate, waits, cost, placement == here))
-    return rows
+                found.append(_wait(study, candidate, waits, cost, placement == here))
+    return found
 
 
 def placements_of(study: Study) -> tuple[str, ...]:
@@ -62,42 +86,15 @@ def placements_of(study: Study) -> tuple[str, ...]:
     return (own,) if own in ("gmem_window", "under_mmu_lock") else ()
 
 
-def silence(study: Study, rows: Sequence[ContentionRow]) -> str:
-    """Why `rows`, those of `contention_rows`, lack what this kernel does: no window, no rate, or a total that is
-    refused; empty where they have it.
-    """
-    where = placements_of(study)
-    if not where:
-        return "no invalidation window here: nobody waits for this flush but its caller"
-    if gaps := _gaps(study):
-        place = PLACEMENTS[where[0]]
-        return f"the total of what this kernel does is refused ({gaps}); it runs {place.title}: {place.waits} wait"
-    return "" if rows else "no rate is published: give one with --rate-per-s"
-
-
-def _gaps(study: Study) -> str:
-    """Numbers that the kernel's own flush lacks."""
-    refused = {study.cost(c.strategy).refused for c in study.candidates if c.running}
-    return "; ".join(sorted(gap for gap in refused if gap))
-
-
-def _row(study: Study, candidate: Candidate, waits: Contention, cost: Total, here: bool) -> ContentionRow:
-    place, marked, at_most = PLACEMENTS[waits.placement], cost.extrapolated, cost.at_most
-    without_bound = float(numpy.mean(~numpy.isfinite(waits.fault_wait_mean_s + waits.memslot_wait_mean_s)))
-    note = f"saturated in {without_bound:.0%} of the draws: no mean" if without_bound else ""
-    if not place.admissible:
-        note = "the page can be in use again before its flush"
-    elif place.id == "gmem_window":
-        note = "one punch hole or conversion at a time; no closed form gives the 99th percentile"
-    return ContentionRow(
+def _wait(study: Study, candidate: Candidate, waits: Contention, cost: Total, here: bool) -> Wait:
+    marked, at_most = cost.extrapolated, cost.at_most
+    return Wait(
         trigger=study.trigger.id,
         strategy=candidate.strategy,
         state=candidate.verdict.state,
         placement=waits.placement,
-        placement_title=place.title,
-        placement_admissible=place.admissible,
         here=here,
-        verdict=_verdict(waits.placement, here),
+        without_bound=float(numpy.mean(~numpy.isfinite(waits.fault_wait_mean_s + waits.memslot_wait_mean_s))),
         lock_busy_fraction=_bounded(waits.lock_busy_fraction, "1", marked, at_most),
         in_progress_fraction=_bounded(waits.in_progress_fraction, "1", marked, at_most),
         standstill_fraction=_bounded(waits.standstill_fraction, "1", marked, at_most),
@@ -107,7 +104,6 @@ def _row(study: Study, candidate: Candidate, waits: Contention, cost: Total, her
         retry_mean_s=_bounded(waits.retry_mean_s, "s", marked),
         memslot_wait_mean_s=_bounded(waits.memslot_wait_mean_s, "s", marked, at_most),
         saturation_rate_per_s=_bounded(waits.saturation_rate_per_s, "1/s", marked),
-        note=note,
     )
 
 
@@ -117,16 +113,6 @@ def _bounded(values: numpy.ndarray | None, unit: str, marked: bool, at_most: boo
         return None
     found: Interval = interval_of(values, unit, marked, at_most=at_most)
     return found
-
-
-def _verdict(placement: str, here: bool) -> str:
-    if not PLACEMENTS[placement].admissible:
-        return "inadmissible"
-    if placement not in HOOK_PLACEMENTS[1:]:
-        return "what this kernel does" if here else "dominated by after SRCU"
-    if placement != "after_srcu":
-        return "dominated by after SRCU" + (", but what this kernel does" if here else "")
-    return "what this kernel does" if here else "cheapest admissible placement"
 
 
 def bill_rows(study: Study, evidence: Evidence) -> list[BillRow]:

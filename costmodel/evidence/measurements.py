@@ -12,6 +12,7 @@ from costmodel.evidence.records import Bound, Kind, Measurement, UncertaintyKind
 from costmodel.evidence.tables import UNITS
 
 FILE = "measurements.csv"
+PROVENANCE = ("trust", "arithmetic", "source_title", "source_author", "source_date", "source_locator", "quote")
 COLUMNS = (
     "id",
     "term",
@@ -36,13 +37,7 @@ COLUMNS = (
     "kind",
     "use",
     "reason",
-    "trust",
-    "arithmetic",
-    "source_title",
-    "source_author",
-    "source_date",
-    "source_locator",
-    "quote",
+    *PROVENANCE,
 )
 NUMERIC = ("value", "uncertainty", "low", "high", "sockets", "cpus", "range_bytes")
 TERMS = frozenset(
@@ -77,13 +72,7 @@ TEXTS = (
     "hardware",
     "conditions",
     "reason",
-    "trust",
-    "arithmetic",
-    "source_title",
-    "source_author",
-    "source_date",
-    "source_locator",
-    "quote",
+    *PROVENANCE,
 )
 
 

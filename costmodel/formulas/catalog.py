@@ -1,4 +1,4 @@
-"""All formulas by id, and each as text, LaTeX, MathML, Python, C or numpy source, all printed from the one expression.
+"""All formulas by id, and each as text, LaTeX, MathML, C or numpy source, all printed from the one expression.
 
 Importing this imports sympy; the compiled forms do not.
 """
@@ -65,13 +65,6 @@ def mathml(name: str) -> str:
     """Presentation MathML in short notation; a browser shows it without any script."""
     body = sympy_mathml(_short(formula(name).expression), printer="presentation")
     return f'<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">{body}</math>'
-
-
-def python(name: str) -> str:
-    """A numpy function with the formula's arguments."""
-    item = formula(name)
-    arguments = ", ".join(item.symbols)
-    return f"def {item.id}({arguments}):\n    return {numpy_code(item.expression)}\n"
 
 
 def c(name: str) -> str:

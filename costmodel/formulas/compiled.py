@@ -11,14 +11,13 @@ anew. Where a formula was changed since, what the changed sources give is genera
 from __future__ import annotations
 
 import marshal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
 import numpy
-from numpy.typing import ArrayLike
 
 from costmodel import cache
 from costmodel.formulas import generated
@@ -124,20 +123,6 @@ def fingerprint(formula: str) -> str:
     with numpy.errstate(all="ignore"):
         values = _call(formula, dict(zip(names, 0.2 + 0.6 * spread.T, strict=True)))
     return value_hash([f"{one:.6g}" for one in values])
-
-
-def chunks(formula: str, points: int, /, **arguments: ArrayLike) -> Iterator[tuple[slice, numpy.ndarray]]:
-    """Values of `formula` over long one-dimensional arrays, in pieces that stay in the L2 cache.
-
-    Yields (slice, values). Nothing of the full length is allocated, so a caller can reduce 1e9 points.
-    """
-    for start in range(0, points, CHUNK_POINTS):
-        part = slice(start, min(start + CHUNK_POINTS, points))
-        pieces = {
-            name: array[part] if isinstance(array, numpy.ndarray) and array.shape == (points,) else array
-            for name, array in arguments.items()
-        }
-        yield part, value(formula, **pieces)
 
 
 if __name__ == "__main__":

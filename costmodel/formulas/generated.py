@@ -2,7 +2,7 @@
 
 # mypy: ignore-errors
 
-SOURCES = "dd1fe2fa32539b4e"
+SOURCES = "edd84546b91755a2"
 
 import numpy
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from costmodel.errors import known_id
 from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
-from costmodel.evidence.tables import Identified, read_document, read_records, subtable
+from costmodel.evidence.tables import Identified, read_records
 
 STRICT = {"extra": "forbid"}
 """How pydantic reads a record: a field that it does not have is refused."""
@@ -231,12 +231,6 @@ TRIGGERS: Catalog[Trigger] = Catalog("trigger", _read("triggers", "trigger", Tri
 PLACEMENTS: Catalog[Placement] = Catalog("placement", _read("placements", "placement", Placement))
 
 
-def guest_properties() -> dict[str, str]:
-    """What each property of a guest type means. Raises BadInput."""
-    path = data_dir() / "kvm" / "guests.toml"
-    return dict(subtable(read_document(path), "properties", file=path.name))
-
-
 def triggers_of(guest_id: str) -> tuple[Trigger, ...]:
     """The triggers that a guest type has, in catalogue order. Raises UnknownName."""
     guest = GUESTS[guest_id]
@@ -257,6 +251,32 @@ def triggers_in(row: dict[str, str], place: tables.Place) -> frozenset[str]:
     """Triggers of the column triggers. Raises BadInput."""
     by_hva = [id for id, trigger in TRIGGERS.items() if trigger.by_hva]
     return _members(row, "triggers", {ANY: list(TRIGGERS), HVA: by_hva}, TRIGGERS, place)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What changes the flush of `guests` at `triggers`: `strategies` are done there since then."""
+
+    guests: frozenset[str]
+    triggers: frozenset[str]
+    strategies: tuple[str, ...]
+    source: str
+    note: str
+
+    def concerns(self, guest: str, trigger: str) -> bool:
+        """Whether it is about this guest type at this trigger (ids)."""
+        return guest in self.guests and trigger in self.triggers
+
+
+def change_in(row: dict[str, str], place: tables.Place) -> dict[str, Any]:
+    """The fields of a Change from their columns. Raises BadInput."""
+    return {
+        "guests": guests_in(row, place),
+        "triggers": triggers_in(row, place),
+        "strategies": tables.choices(row, "strategy", STRATEGIES, "|", **place),
+        "source": row["source"],
+        "note": row["note"],
+    }
 
 
 def _members(

@@ -12,7 +12,7 @@ from pathlib import Path
 from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
 from costmodel.kvm import catalog, kernels
-from costmodel.kvm.catalog import ANY, GUESTS, STRATEGIES, TRIGGERS, Trigger
+from costmodel.kvm.catalog import ANY, GUESTS, TRIGGERS, Trigger
 from costmodel.kvm.kernels import KERNELS, release, resolve, upstream
 from costmodel.kvm.releases import Backport, Version, backports, dotted
 
@@ -39,7 +39,7 @@ _RELEASE = re.compile(r"v?\d+\.\d+(?:\.\d+)?(?:-rc\d*)?")
 
 
 @dataclass(frozen=True)
-class UpstreamDecision:
+class UpstreamDecision(catalog.Change):
     """One decision of the kernel developers. An empty cell of the file is an empty string or tuple: it was not read.
 
     `status` is merged, refused (proposed on the list and not merged), withdrawn (by who posted it) or queued (in the
@@ -55,15 +55,6 @@ class UpstreamDecision:
     date: str
     versions: tuple[str, ...]
     effect: str
-    guests: frozenset[str]
-    triggers: frozenset[str]
-    strategies: tuple[str, ...]
-    source: str
-    note: str
-
-    def concerns(self, guest: str, trigger: str) -> bool:
-        """Whether it is about this guest type at this trigger (ids)."""
-        return guest in self.guests and trigger in self.triggers
 
     @property
     def ranges(self) -> tuple[str, ...]:
@@ -112,11 +103,7 @@ def _decision(row: dict[str, str], file: str) -> UpstreamDecision:
         date=row["date"],
         versions=_split(row["version"]),
         effect=row["effect"],
-        guests=catalog.guests_in(row, place),
-        triggers=catalog.triggers_in(row, place),
-        strategies=tables.choices(row, "strategy", STRATEGIES, "|", **place),
-        source=row["source"],
-        note=row["note"],
+        **catalog.change_in(row, place),
     )
 
 

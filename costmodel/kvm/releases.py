@@ -15,7 +15,6 @@ from costmodel.errors import BadInput
 from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
 from costmodel.kvm import catalog
-from costmodel.kvm.catalog import STRATEGIES
 
 RELEASES, BACKPORTS = "releases.csv", "backports.csv"
 RELEASE_COLUMNS = ("series", "newest_release", "kind", "seen_on", "source")
@@ -52,7 +51,7 @@ class Release:
 
 
 @dataclass(frozen=True)
-class Backport:
+class Backport(catalog.Change):
     """A decision of upstream (`decision`: its number) that came to a stable series with `first`, or did not (None).
 
     `status`: released, queued (in the queue, no release yet) or dropped (was in the queue, not in the release).
@@ -64,15 +63,6 @@ class Backport:
     status: str
     date: str
     commit: str
-    guests: frozenset[str]
-    triggers: frozenset[str]
-    strategies: tuple[str, ...]
-    source: str
-    note: str
-
-    def concerns(self, guest: str, trigger: str) -> bool:
-        """Whether it is about this guest type at this trigger (ids)."""
-        return guest in self.guests and trigger in self.triggers
 
     def is_in(self, release: Version) -> bool:
         """Whether the release has it."""
@@ -104,11 +94,6 @@ def backport(guest: str, trigger: str, release: Version) -> Backport | None:
 def own_fixes(release: Version) -> list[Backport]:
     """The fixes that the release has beyond the first of its series."""
     return [b for b in backports() if b.is_in(release)]
-
-
-def missed_fixes(release: Version) -> list[Backport]:
-    """The fixes that were in the queue of the release's series and are in no release of it."""
-    return [b for b in backports() if b.series == release[:2] and b.status != "released"]
 
 
 def read_releases(path: Path) -> tuple[Release, ...]:
@@ -146,11 +131,7 @@ def _backport(row: dict[str, str], file: str) -> Backport:
         status=status,
         date=row["date"],
         commit=row["commit"],
-        guests=catalog.guests_in(row, place),
-        triggers=catalog.triggers_in(row, place),
-        strategies=tables.choices(row, "strategy", STRATEGIES, "|", **place),
-        source=row["source"],
-        note=row["note"],
+        **catalog.change_in(row, place),
     )
 
 

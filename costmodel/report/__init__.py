@@ -1,7 +1,8 @@
 """Answers as sentences, tables, plots and pages.
 
-In come recommendations, comparisons and summaries, which hold fields and no prose; out go text of 72 columns, JSON,
-seaborn plots and HTML pages that papermill makes from notebooks/. A sentence belongs in the module of its answer
-(`recommendation`, `versus`, `waits`, `trace`), a plot in `plots`, a section of the page in `page` with its template
-in templates/.
+In come the facts of decision, which hold no prose; out go records with their sentences (`record`, `comparison`,
+`alternatives`), text of 72 columns, JSON, seaborn plots and HTML pages that papermill makes from notebooks/. A sentence
+belongs in the module of its subject (`sentences`, `policy`, `advice`, `proposals`, `tables`, `waits`), a layout in that
+of its answer (`recommendation`, `versus`, `trace`), a plot in `plots`, a section of the page in `page` with its
+template in templates/.
 """

@@ -10,8 +10,6 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from costmodel.decision.headline import CAUSES_COMMAND, COUNT_COMMAND
-from costmodel.decision.recommend import ByKernel, Findings
 from costmodel.decision.result import Advice, CostRow, Interval, Recommendation
 from costmodel.decision.tables import is_repeated
 from costmodel.kvm.catalog import STRATEGIES, TRIGGERS
@@ -20,13 +18,15 @@ from costmodel.numbers import ceiling, interval, quantity
 from costmodel.report.layout import ascii_text, command_lines, widths_of
 from costmodel.report.mail_answer import ADDRESSES
 from costmodel.report.recommendation import rests_on_ceiling, together_text
+from costmodel.report.record import Answer, ByKernel
+from costmodel.report.sentences import CAUSES_COMMAND, COUNT_COMMAND
 
 SCREEN_LINES, SCREEN_COLUMNS = 24, 80
 LABEL = 8
 """Columns of the labels at the left edge."""
 Role = Literal["label", "safe", "unsafe"]
 Paint = Callable[[str, Role], str]
-Answer = Findings | Recommendation
+Shown = Answer | Recommendation
 """What one screen shows a part of."""
 HEAD = ("One flush", "stops", "for", "CPU time", "safe here")
 FEWEST_ROWS, MOST_ROWS = 1, 4
@@ -43,7 +43,7 @@ def plain(text: str, _role: Role) -> str:
     return text
 
 
-def screen(result: Answer, paint: Paint = plain) -> str:
+def screen(result: Shown, paint: Paint = plain) -> str:
     """The answer on one screen."""
     lines = _about(result)
     if not result.applicable:
@@ -89,7 +89,7 @@ def _each(found: ByKernel, most: int, paint: Paint) -> list[str]:
     return lines
 
 
-def _about(result: Answer, kernel: str | None = None) -> list[str]:
+def _about(result: Shown, kernel: str | None = None) -> list[str]:
     """Which guest, machine, load and kernel the answer is for; a kernel of another name with what it was taken as."""
     asked = result.scenario
     if kernel is None:
@@ -134,7 +134,7 @@ def _in_words(text: str) -> str:
     )
 
 
-def _steps(result: Answer) -> tuple[list[Advice], list[Advice]]:
+def _steps(result: Shown) -> tuple[list[Advice], list[Advice]]:
     """What to do in turn, and what does as much as the last of it: a newer kernel or guest type, then a remedy. Both
     are empty where nothing would be saved.
     """
@@ -149,7 +149,7 @@ def _steps(result: Answer) -> tuple[list[Advice], list[Advice]]:
     return first + best, same
 
 
-def _named(result: Answer) -> set[str]:
+def _named(result: Shown) -> set[str]:
     """Ids of what the headline says, and of a newer kernel that comes before it."""
     said = result.headline.lower()
     return {one.id for one in result.do_now if one.title.lower() in said}
@@ -159,7 +159,7 @@ def _left(item: Advice) -> float | None:
     return None if item.left_cpu_s_per_s is None else item.left_cpu_s_per_s.high
 
 
-def _do(result: Answer) -> list[str]:
+def _do(result: Shown) -> list[str]:
     steps, same = _steps(result)
     if not steps:
         return [result.headline]
@@ -191,12 +191,12 @@ def _lowered(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _keep(result: Answer) -> str:
+def _keep(result: Shown) -> str:
     done = STRATEGIES[result.headline_strategy or ""].title
     return f"Keep {done} (what {result.kernel_version} does)"
 
 
-def _gain(result: Answer) -> tuple[str, list[str]]:
+def _gain(result: Shown) -> tuple[str, list[str]]:
     """The gain of what is to be done between its two ends; where nothing is to be gained, what is lost now."""
     steps, _ = _steps(result)
     row = _running(result)
@@ -217,13 +217,13 @@ def _number(value: Interval | None) -> str:
     return "" if value is None else interval(value.low, value.median, value.high, value.unit, value.most)
 
 
-def _sure(result: Answer) -> list[str]:
+def _sure(result: Shown) -> list[str]:
     if not _table_rows(result):
         return [f"of the choice: {result.confidence}"]
     return [f"of the choice: {result.confidence}", f"of the size: {result.size_confidence}"]
 
 
-def _unsafe(result: Answer) -> list[str]:
+def _unsafe(result: Shown) -> list[str]:
     """Where this kernel can lose a flush, and where nobody wrote down what it does."""
     loses = [one.trigger_title for one in result.policy if one.strategy is None and not one.gap]
     unread = [one.trigger_title for one in result.policy if one.strategy is None and one.gap]
@@ -233,13 +233,13 @@ def _unsafe(result: Answer) -> list[str]:
     ]
 
 
-def _running(result: Answer) -> CostRow | None:
+def _running(result: Shown) -> CostRow | None:
     """The cost of what the headline is about."""
     lead = (result.headline_trigger, result.headline_strategy)
     return next((row for row in result.costs_at(lead[0]) if row.strategy == lead[1]), None)
 
 
-def _table_rows(result: Answer) -> list[CostRow]:
+def _table_rows(result: Shown) -> list[CostRow]:
     """Flushes of the costliest kind, one of each kind: what runs today, what else is safe, and the range flush that
     everybody asks about.
     """
@@ -258,7 +258,7 @@ def _table_rows(result: Answer) -> list[CostRow]:
     return picked
 
 
-def _table(result: Answer, most: int, paint: Paint) -> list[str]:
+def _table(result: Shown, most: int, paint: Paint) -> list[str]:
     """What one flush takes, one line for each kind."""
     shown = [(_cells(result, row), row) for row in _table_rows(result)[:most]]
     if not shown:
@@ -291,7 +291,7 @@ def _median(row: CostRow) -> float:
     return row.stolen_cpu_s_per_event.median if row.stolen_cpu_s_per_event else 0.0
 
 
-def _cells(result: Answer, row: CostRow) -> tuple[str, ...]:
+def _cells(result: Shown, row: CostRow) -> tuple[str, ...]:
     strategy = STRATEGIES[row.strategy]
     instruction = strategy.instruction.upper()
     address = ADDRESSES.get(strategy.address_source or "", "").replace("(", "").replace(")", "")
@@ -330,7 +330,7 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     )
 
 
-def _rate(result: Answer, paint: Paint) -> list[str]:
+def _rate(result: Shown, paint: Paint) -> list[str]:
     """The command that measures one's own rate, and how to give it back."""
     text = result.measure_rate
     if text.startswith(COUNT_COMMAND):
@@ -342,7 +342,7 @@ def _rate(result: Answer, paint: Paint) -> list[str]:
     return [paint("Your own rate decides:", "label"), *(f"  {line}" for line in back)]
 
 
-def _more(result: Answer, paint: Paint) -> list[str]:
+def _more(result: Shown, paint: Paint) -> list[str]:
     flips = [flip.sentence for one in result.policy if one.trigger == result.headline_trigger for flip in one.flips]
     texts = [f"what would flip it: {flips[0]}"] if flips else []
     count = len(result.warnings)

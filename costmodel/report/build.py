@@ -20,7 +20,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from costmodel.calibration.parameters import parameters_of
 from costmodel.cluster import map_in_order
 from costmodel.cost.scenario import MOST_VCPUS, check_dma
-from costmodel.decision.recommend import recommend
 from costmodel.decision.result import Recommendation
 from costmodel.decision.views import view, worth_drawing
 from costmodel.errors import BadInput, CostModelError, UnknownName
@@ -34,6 +33,7 @@ from costmodel.kvm.catalog import GUESTS
 from costmodel.kvm.setup import setup
 from costmodel.report import overview, page, plots, recommendation, runner
 from costmodel.report.live import live
+from costmodel.report.record import recommend
 from costmodel.report.runner import Engine, ReportsFailed, in_processes
 
 # The parameters of the report notebook: names, types and ranges, checked before a kernel starts.

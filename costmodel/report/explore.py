@@ -20,13 +20,12 @@ from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.axes import AXES
 from costmodel.cost.draws import Case, Draws
 from costmodel.cost.event import at_rate, mixed_cost, title_on
-from costmodel.cost.scenario import Scenario, scenario
+from costmodel.cost.scenario import Scenario, not_applicable, scenario
 from costmodel.cost.sweep import CURVE_DRAWS, CURVE_POINTS, Band
 from costmodel.cost.total import event_of
-from costmodel.decision import headline
 from costmodel.decision.choice import Study
 from costmodel.decision.estimates import interval_of
-from costmodel.decision.recommend import not_applicable
+from costmodel.decision.findings import costliest_study, headline_study
 from costmodel.decision.result import Interval
 from costmodel.decision.waits import compared
 from costmodel.errors import BadInput, MissingNumber, UnknownName
@@ -36,6 +35,7 @@ from costmodel.kvm.catalog import GUESTS, STRATEGIES, triggers_of
 from costmodel.kvm.kernels import KERNELS
 from costmodel.numbers import quantity
 from costmodel.report import drawing, page, plots
+from costmodel.report.sentences import cost_text, events_of
 
 Pinning = Literal["unpinned", "packed", "spread"]
 PINNINGS: dict[str, Pinning] = {
@@ -127,9 +127,7 @@ def possible_guests(machine: str, kernel: str) -> list[str]:
     """Guest types that machine and kernel can host."""
     evidence = load()
     some = next(iter(evidence.workloads))
-    return [
-        name for name in GUESTS if not not_applicable(scenario(evidence, name, machine, some, kernel), GUESTS[name])
-    ]
+    return [name for name in GUESTS if not not_applicable(scenario(evidence, name, machine, some, kernel))]
 
 
 def answer(asked: Question) -> Answer | None:
@@ -140,7 +138,7 @@ def answer(asked: Question) -> Answer | None:
     studies = dict(_studies(host, load().data_hash))
     if asked.trigger is not None and asked.trigger not in studies:
         raise UnknownName(f"trigger of {asked.guest}", asked.trigger, studies)
-    costliest = headline.costliest_study(list(studies.values()))
+    costliest = costliest_study(list(studies.values()))
     study = studies[asked.trigger] if asked.trigger else costliest
     if study is None:
         return None
@@ -148,14 +146,14 @@ def answer(asked: Question) -> Answer | None:
     if own != study.scenario:
         study = studies[study.trigger.id] = Study(study.trigger, own, study.draws)
     every = list(studies.values())
-    return Answer(study, headline.cost_text(headline.headline_study(every), every))
+    return Answer(study, cost_text(headline_study(every), every))
 
 
 @lru_cache(maxsize=4)
 def _studies(host: Question, data_hash: str) -> dict[str, Study]:
     """The studies of all triggers, kept while only a trigger's range or rate moves."""
     case, draws = _case(host), _draws(host.machine)[0]
-    if reason := not_applicable(case, GUESTS[host.guest]):
+    if reason := not_applicable(case):
         raise BadInput(reason, field="guest", remedy="choose one that the machine and the kernel can host")
     return {trigger.id: Study(trigger, case, draws) for trigger in triggers_of(host.guest)}
 
@@ -402,7 +400,7 @@ def told(found: Answer | None) -> str:
         if line.strategy == own or line.refused or (line.cpu_time_s and line.cpu_time_s.median > 0)
     ]
     does = title_on(own, found.study.scenario) if own else "no safe strategy in this kernel"
-    events, basis = headline.events_of(found.study), BASES[found.study.basis]
+    events, basis = events_of(found.study), BASES[found.study.basis]
     return page.fragment("explore", found=found, events=events, rows=rows, own=own, does=does, basis=basis)
 
 

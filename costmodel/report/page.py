@@ -16,7 +16,6 @@ from markupsafe import Markup, escape
 
 from costmodel.calibration.calibrate import fits_of
 from costmodel.calibration.parameters import parameters_of
-from costmodel.decision.headline import CAUSES_COMMAND, COUNT_COMMAND
 from costmodel.decision.result import Advice, Interval, Recommendation, UpstreamRow
 from costmodel.decision.views import view as view_of
 from costmodel.decision.views import worth_drawing
@@ -26,6 +25,7 @@ from costmodel.numbers import probability, quantity, significant
 from costmodel.plain import UNSEEN
 from costmodel.report import layout, plots, recommendation, series, waits
 from costmodel.report.links import linked
+from costmodel.report.sentences import CAUSES_COMMAND, COUNT_COMMAND
 
 if TYPE_CHECKING:
     from costmodel.report.live import Live

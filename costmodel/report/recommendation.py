@@ -6,8 +6,6 @@ import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, cast
 
-from costmodel.decision.advice import NEEDED
-from costmodel.decision.recommend import ByKernel, Findings
 from costmodel.decision.result import (
     Advice,
     Basis,
@@ -24,7 +22,9 @@ from costmodel.kvm.catalog import PLACEMENTS
 from costmodel.kvm.kernels import LOOK, LOOKED
 from costmodel.numbers import ceiling, probability, quantity, shortened
 from costmodel.report import waits
+from costmodel.report.advice import NEEDED
 from costmodel.report.layout import WIDTH, aligned, cell, command_lines, listed, policies, widths_of, wrap
+from costmodel.report.record import Answer, ByKernel
 
 CEILING = (
     "holds what is uncertain about one flush. How often it comes is not in it and is told by two ends: at most (the "
@@ -262,7 +262,7 @@ def together_text(row: TogetherRow) -> str:
     return f"{row.vms} VM{'' if row.vms == 1 else 's'}, {who}: {cell(row.host_cpu_s_per_s)}{least} host CPUs"
 
 
-def rests_on_ceiling(result: Findings | Recommendation, item: Advice) -> bool:
+def rests_on_ceiling(result: Answer | Recommendation, item: Advice) -> bool:
     """Whether what `item` saves is as much a ceiling as the loss that it takes away."""
     return any(
         row.host_cpu_s_per_s is not None and row.host_cpu_s_per_s.at_most

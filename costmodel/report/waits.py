@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from costmodel.decision.choice import Study
 from costmodel.decision.result import BillRow, ContentionRow, HybridRow, Interval, Recommendation
+from costmodel.decision.waits import Wait, placements_of, waits_of
 from costmodel.kvm.catalog import PLACEMENTS
+from costmodel.kvm.kernels import HOOK_PLACEMENTS
 from costmodel.numbers import ceiling, quantity
 from costmodel.report import layout
 
@@ -16,6 +19,57 @@ DETECTORS = {"L01": "the hard lock-up warning", "L04": "the CSD-lock warning, if
 """What a flush that keeps a CPU from answering sets off, by the row of its limit."""
 UNSEEN_S = 1e-9
 """Waits that stay below this are printed as such: no clock of the kernel shows them."""
+
+
+def contention_rows(study: Study) -> list[ContentionRow]:
+    """What waits at a trigger, a row for each flush and placement."""
+    return [_row(wait) for wait in waits_of(study)]
+
+
+def _row(wait: Wait) -> ContentionRow:
+    place = PLACEMENTS[wait.placement]
+    note = f"saturated in {wait.without_bound:.0%} of the draws: no mean" if wait.without_bound else ""
+    if not place.admissible:
+        note = "the page can be in use again before its flush"
+    elif place.id == "gmem_window":
+        note = "one punch hole or conversion at a time; no closed form gives the 99th percentile"
+    known = {name: value for name, value in vars(wait).items() if name in ContentionRow.model_fields}
+    return ContentionRow(
+        placement_title=place.title,
+        placement_admissible=place.admissible,
+        verdict=_verdict(wait.placement, wait.here),
+        note=note,
+        **known,
+    )
+
+
+def _verdict(placement: str, here: bool) -> str:
+    if not PLACEMENTS[placement].admissible:
+        return "inadmissible"
+    if placement not in HOOK_PLACEMENTS[1:]:
+        return "what this kernel does" if here else "dominated by after SRCU"
+    if placement != "after_srcu":
+        return "dominated by after SRCU" + (", but what this kernel does" if here else "")
+    return "what this kernel does" if here else "cheapest admissible placement"
+
+
+def silence(study: Study, rows: Sequence[ContentionRow]) -> str:
+    """Why `rows`, those of `contention_rows`, lack what this kernel does: no window, no rate, or a total that is
+    refused; empty where they have it.
+    """
+    where = placements_of(study)
+    if not where:
+        return "no invalidation window here: nobody waits for this flush but its caller"
+    if gaps := _gaps(study):
+        place = PLACEMENTS[where[0]]
+        return f"the total of what this kernel does is refused ({gaps}); it runs {place.title}: {place.waits} wait"
+    return "" if rows else "no rate is published: give one with --rate-per-s"
+
+
+def _gaps(study: Study) -> str:
+    """Numbers that the kernel's own flush lacks."""
+    refused = {study.cost(c.strategy).refused for c in study.candidates if c.running}
+    return "; ".join(sorted(gap for gap in refused if gap))
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,8 @@ import numpy
 from costmodel import __version__
 from costmodel.calibration.parameters import parameters_of
 from costmodel.cluster import map_in_order
-from costmodel.cost.scenario import Scenario, scenario
+from costmodel.cost.scenario import Scenario, not_applicable, scenario
 from costmodel.decision.estimates import Quantity, interval_of, paired
-from costmodel.decision.recommend import not_applicable
 from costmodel.decision.result import Frozen, Interval, Verdict
 from costmodel.errors import BadInput
 from costmodel.evidence import machine_input, tables
@@ -525,7 +524,7 @@ def _costed(
     for name in sorted({names[one.host] for one in hosts if one.host in names}) if guest else ():
         own = [one for one in hosts if names.get(one.host) == name]
         case = scenario(evidence, str(guest), name, workload, kernel, **numbers)
-        if reason := not_applicable(case, GUESTS[case.guest]):
+        if reason := not_applicable(case):
             not_costed |= {one.host: reason for one in own}
             continue
         labels = tuple(sorted({label for one in own for label in one.labels}))

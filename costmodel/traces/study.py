@@ -14,16 +14,14 @@ import numpy
 
 from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import Case, medians
-from costmodel.cost.scenario import Scenario, scenario
+from costmodel.cost.scenario import Scenario, not_applicable, scenario
 from costmodel.cost.total import total
 from costmodel.decision.estimates import CPU_TIME, Quantity, paired, refused_row
-from costmodel.decision.recommend import not_applicable
-from costmodel.decision.result import Interval, Kind, Verdict, Versus, VersusRow, VersusSide, VersusTrigger
-from costmodel.decision.versus import Side, framed, host_both
+from costmodel.decision.result import Interval, Kind, Verdict, VersusRow, VersusSide, VersusTrigger
+from costmodel.decision.versus import Compared, Side, host_both
 from costmodel.errors import BadInput, NotApplicable
 from costmodel.evidence.records import Machine
 from costmodel.evidence.store import Evidence, load, tell
-from costmodel.kvm.catalog import GUESTS
 from costmodel.kvm.kernels import placement_for
 from costmodel.plain import file_argument, shell_line
 from costmodel.traces import results, store, summary
@@ -52,7 +50,7 @@ def study(
         tell(told)
     evidence = evidence or load()
     case = scenario(evidence, guest, machine, workload, kernel, **numbers)
-    if reason := not_applicable(case, GUESTS[guest]):
+    if reason := not_applicable(case):
         raise NotApplicable(reason)
     footer = store.footer_of(path)
     parameters = parameters_of(evidence, machine)
@@ -94,7 +92,7 @@ class Picked:
 
 def compare_on_trace(
     evidence: Evidence, kind: Kind, base: Side, new: Side, path: Path, memslots: Path | None
-) -> Versus:
+) -> Compared:
     """Compare two sides on the imported trace at `path`; threads wait for their flushes.
 
     Raises BadInput where machine or kernel cannot host the guest type, or the trace cannot be used.
@@ -127,12 +125,21 @@ def compare_on_trace(
     )
     words = ["--trace", file_argument(path.name)]
     words += ["--memslots", file_argument(memslots.name)] if memslots else []
-    result = framed(evidence, kind, (base, new), [one], whole, _used(base, new, left, right, costs, evidence), words)
     title = f"trace {shown.file}: {shown.events} events in {footer.span_s:.3g} s, {shown.threads} threads"
     notes = [f"memory slots: {shown.bound}", *(f"not decidable: {text}" for text in shown.not_decidable)]
     notes += [told] if (told := summary.lost(shown.lost_events)) else []
-    draws = next(iter(ways)).cpu_s.shape[-1]
-    return result.model_copy(update={"workload_title": title, "draws": draws, "warnings": [*result.warnings, *notes]})
+    return Compared(
+        kind=kind,
+        base=base,
+        new=new,
+        triggers=(one,),
+        total=whole,
+        used=frozenset(_used(base, new, left, right, costs, evidence)),
+        draws=next(iter(ways)).cpu_s.shape[-1],
+        title=title,
+        notes=tuple(notes),
+        options=tuple(words),
+    )
 
 
 def _picked(side: Side, costs: Service) -> Picked:

@@ -16,10 +16,10 @@ from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.decision.choice import Study
 from costmodel.decision.estimates import interval_of
-from costmodel.decision.proposals import overlap_share, variant_rows
-from costmodel.decision.recommend import study_all
-from costmodel.decision.result import BillRow, ContentionRow, Interval, VariantRow
-from costmodel.decision.waits import bill_rows, contention_rows
+from costmodel.decision.findings import study_all
+from costmodel.decision.proposals import Variant, overlap_share, variants
+from costmodel.decision.result import BillRow, Interval
+from costmodel.decision.waits import Wait, bill_rows, waits_of
 from costmodel.errors import stated
 from costmodel.evidence.records import HUGE_PAGE_BYTES, PAGE_BYTES
 from costmodel.evidence.store import Evidence
@@ -84,12 +84,12 @@ class Studies:
     def bill(self, guest: str, workload: str, trigger: str, strategy: str) -> BillRow:
         return _of(bill_rows(self.get(guest, workload, trigger), self.evidence), strategy)
 
-    def variant(self, id: str, workload: str, trigger: str) -> VariantRow:
-        rows = variant_rows(self.get("sev", workload, trigger), self.evidence)
+    def variant(self, id: str, workload: str, trigger: str) -> Variant:
+        rows = variants(self.get("sev", workload, trigger), self.evidence)
         return next(row for row in rows if row.id == id)
 
-    def waits(self, placement: str, strategy: str = BLAST) -> ContentionRow:
-        rows = contention_rows(self.get("sev", DEFAULT_WORKLOAD, SCAN))
+    def waits(self, placement: str, strategy: str = BLAST) -> Wait:
+        rows = waits_of(self.get("sev", DEFAULT_WORKLOAD, SCAN))
         return next(row for row in rows if row.placement == placement and row.strategy == strategy)
 
 

@@ -20,11 +20,11 @@ from costmodel.api import arguments, calibrations, cases, formula, tables
 from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import DRAWS, Case, Draws
 from costmodel.cost.total import event_of
-from costmodel.decision.recommend import recommend
 from costmodel.errors import BadInput, MissingNumber, UnknownName
 from costmodel.evidence.store import load
 from costmodel.formulas.catalog import FORMULAS
 from costmodel.kvm.catalog import STRATEGIES
+from costmodel.report.record import recommend
 
 HEAVY = ("numpy", "pandas", "scipy", "seaborn", "matplotlib", "sympy", "pydantic")
 KSM = "ksm_replace_page"

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from costmodel.decision.recommend import recommend
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import GUESTS
 from costmodel.report import explore, overview, page
 from costmodel.report.live import live
+from costmodel.report.record import recommend
 
 pytestmark = [pytest.mark.browser, pytest.mark.nightly]
 axe = pytest.importorskip("axe_core_python.base")

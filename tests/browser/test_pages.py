@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from costmodel.decision.recommend import recommend
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import GUESTS
 from costmodel.report import build, overview
+from costmodel.report.record import recommend
 from tests.browser.conftest import resize
 
 pytestmark = pytest.mark.browser

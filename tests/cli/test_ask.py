@@ -14,7 +14,6 @@ from click.testing import CliRunner
 from costmodel.cli import cli
 from costmodel.cost.scenario import scenario
 from costmodel.decision.choice import candidates
-from costmodel.decision.recommend import recommend
 from costmodel.errors import BadInput, CostModelError, ExitCode, NotApplicable
 from costmodel.evidence.paths import data_dir
 from costmodel.evidence.store import load
@@ -22,6 +21,7 @@ from costmodel.kvm import kernels
 from costmodel.kvm.admissibility import disagreements, facts
 from costmodel.kvm.catalog import GUESTS, PLACEMENTS, STRATEGIES, TRIGGERS, triggers_of
 from costmodel.kvm.kernels import HOOK_PLACEMENTS
+from costmodel.report.record import recommend
 from tests.samples import sampled
 
 CASE = ["--guest", "sev", "--machine", "epyc-7763-2s"]

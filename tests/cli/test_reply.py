@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from costmodel.cli import cli
-from costmodel.decision.recommend import recommend
 from costmodel.errors import CostModelError
+from costmodel.report.record import recommend
 from tests.mail.conftest import FIXTURES, SAID, UPDATE, masked
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -12,10 +12,10 @@ from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.event import EventCost, mixed_cost
 from costmodel.cost.scenario import scenario
 from costmodel.cost.total import Total, distances, event_rate, is_closed, least_rate, ranges_per_pass, stock, total
-from costmodel.decision.recommend import recommend
 from costmodel.errors import BadInput, UnknownName
 from costmodel.formulas.compiled import value
 from costmodel.kvm.catalog import STRATEGIES
+from costmodel.report.record import recommend
 from tests.samples import sampled
 from tests.simulation.samples import NumaScan
 from tests.simulation.samples import simulate_numa as simulate

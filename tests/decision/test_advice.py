@@ -8,15 +8,16 @@ import pytest
 from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.scenario import scenario
-from costmodel.decision.advice import _slices, _wrong_within, drops, measure_next, upgrade_advice
+from costmodel.decision.advice import _slices, _wrong_within, best_step, drops, worth_measuring
 from costmodel.decision.choice import Study
-from costmodel.decision.recommend import study_all
+from costmodel.decision.findings import study_all
 from costmodel.decision.sensitivity import sensitivities
 from costmodel.evidence.store import load
 from costmodel.kvm import kernels
 from costmodel.kvm.admissibility import judge
 from costmodel.kvm.catalog import STRATEGIES, TRIGGERS, triggers_of
 from costmodel.kvm.releases import dotted, releases
+from costmodel.report import advice as said
 from tests.samples import sampled
 
 MERGED = {"vmm": "other", "pinned": False, "mergeable": True}
@@ -155,7 +156,7 @@ def advised(draws):
     def find(guest, version):
         name = version if isinstance(version, str) else dotted(version)
         case = scenario(load(), guest, "epyc-7763-2s", "autonuma-default", name)
-        found = upgrade_advice(studies_of(case, draws))
+        found = said.step(best_step(studies_of(case, draws)))
         return case, found[0] if found else None
 
     return find
@@ -270,5 +271,7 @@ def test_a_choice_by_rule_measures_for_the_cost_only(studies):
     study = by_trigger["unreg_region"]
     assert drops(study, parameters) == []
     ranked = sensitivities(Case(study.trigger.id, study.scenario, medians(parameters)), study.chosen.strategy)
-    assert all("narrows the cost, not the choice" in text for text in measure_next(study, parameters, ranked))
-    assert measure_next(None, parameters, []) == []
+    found = worth_measuring(study, parameters, ranked)
+    assert found and set(found.values()) == {None}
+    assert all("narrows the cost, not the choice" in text for text in said.measurements(found, extrapolated=False))
+    assert worth_measuring(None, parameters, []) == {}

@@ -9,14 +9,16 @@ import pytest
 
 from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import Case, Draws, medians
-from costmodel.cost.scenario import scenario
+from costmodel.cost.scenario import not_applicable, scenario
 from costmodel.cost.total import total
 from costmodel.decision import choice
 from costmodel.decision.choice import candidates, dominates, running_strategies, winner_at
-from costmodel.decision.recommend import not_applicable, study_all
+from costmodel.decision.findings import study_all
 from costmodel.decision.result import Corner
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import GUESTS, STRATEGIES
+from costmodel.report.policy import entry as said
+from costmodel.report.policy import flip as worded
 from tests.decision.made import candidate, cost, study_of
 from tests.samples import sampled
 
@@ -150,7 +152,7 @@ CASES = [
 
 def flips_of(guest, machine, workload):
     case = scenario(EVIDENCE, guest, machine, workload)
-    if not_applicable(case, GUESTS[guest]):
+    if not_applicable(case):
         return []
     parameters = parameters_of(EVIDENCE, machine)
     return [(study, flip) for study in study_all(EVIDENCE, case, parameters) for flip in study.flips]
@@ -186,10 +188,10 @@ def test_a_flip_lies_on_each_side_of_here_at_most_once(monkeypatch):
     )
     (found,) = along(monkeypatch, above, 50.0)
     assert (found.winner, found.at, found.current) == ("falling", pytest.approx(200.0), 50.0)
-    assert found.sentence == "falling is cheaper above the axis 200 s (now 50 s)"
+    assert worded(found).sentence == "falling is cheaper above the axis 200 s (now 50 s)"
     (found,) = along(monkeypatch, below, 50.0)
     assert (found.winner, found.at) == ("rising", pytest.approx(10.0))
-    assert found.sentence == "rising is cheaper below the axis 10 s (now 50 s)"
+    assert worded(found).sentence == "rising is cheaper below the axis 10 s (now 50 s)"
     assert [f.winner for f in along(monkeypatch, costs, 50.0)] == ["rising", "falling"]
 
 
@@ -257,7 +259,7 @@ def test_what_runs_and_loses_a_flush_is_told_only_where_nothing_safe_runs():
     assert alone.chosen is None
     assert [c.strategy for c in alone.unsafe_running] == ["NO_FLUSH"]
     assert study_of([unsafe, candidate(BLAST, running=True)]).unsafe_running == []
-    entry = alone.entry()
+    entry = said(alone)
     assert (entry.strategy, entry.running, entry.basis, entry.gap) == (None, False, None, None)
     assert entry.strategy_title == "no safe strategy in this kernel"
     assert "can lose a flush here (NO_FLUSH: why NO_FLUSH)" in entry.reason
@@ -266,7 +268,7 @@ def test_what_runs_and_loses_a_flush_is_told_only_where_nothing_safe_runs():
 
 
 def test_where_nothing_is_known_to_run_that_is_the_gap():
-    entry = study_of([candidate(BLAST)]).entry()
+    entry = said(study_of([candidate(BLAST)]))
     assert entry.strategy is None and entry.strategy_title == "not catalogued"
     assert entry.gap == "munmap or discard: what this kernel does here is not catalogued"
     assert entry.reason == "what this kernel does here is not catalogued"
@@ -308,7 +310,7 @@ def test_the_basis_of_a_choice(chosen, others, basis):
     assert found.basis == basis
     if basis in ("forced", "dominated"):
         found._costs[chosen] = cost(chosen, 1.0)
-        entry = found.entry()
+        entry = said(found)
         note = {"forced": "no choice", "dominated": "no probability needed"}[basis]
         assert (entry.p_best, entry.p_best_note, entry.cheapest, entry.flips) == (None, note, None, [])
 
@@ -320,12 +322,11 @@ def test_without_a_choice_there_is_no_basis():
 def test_a_safe_flush_that_the_kernel_does_not_use_is_named():
     found = study_of([candidate(BLAST, running=True), candidate(KEEP)], [cost(BLAST, 1.0)])
     assert (
-        found.entry().reason
-        == f"why {BLAST}; {KEEP} would be cheaper and is safe, but this kernel does not use it here"
+        said(found).reason == f"why {BLAST}; {KEEP} would be cheaper and is safe, but this kernel does not use it here"
     )
     other = study_of([candidate(KEEP, running=True), candidate(BLAST)], [cost(KEEP, 1.0)])
-    assert other.entry().reason == f"why {KEEP}"
-    assert other.entry().source == f"where {KEEP}"
+    assert said(other).reason == f"why {KEEP}"
+    assert said(other).source == f"where {KEEP}"
 
 
 def by_cost(**marks):
@@ -338,7 +339,7 @@ def by_cost(**marks):
 
 
 def test_by_cost_each_has_its_share_of_the_draws():
-    entry = by_cost().entry()
+    entry = said(by_cost())
     assert (entry.basis, entry.strategy, entry.cheapest) == ("cost", KEEP, KEEP)
     assert entry.p_best == entry.p_best_of_cheapest == 0.75
     assert entry.p_best_note == "lowest host CPU time per event, given the model"
@@ -347,7 +348,7 @@ def test_by_cost_each_has_its_share_of_the_draws():
 
 
 def test_a_prior_bounds_the_share_and_says_so():
-    entry = by_cost(extrapolated=True).entry()
+    entry = said(by_cost(extrapolated=True))
     assert entry.p_best_note.endswith("and its stated prior, never beyond 0.05/0.95")
 
 
@@ -357,14 +358,14 @@ def test_the_worst_corner_is_that_of_the_largest_regret():
         name: Corner(corner=name, winner=RANGE, regret_cpu_s_per_event=x) for name, x in (("a", 1), ("b", 3), ("c", 2))
     }
     found.__dict__["corners"] = list(corner.values())
-    regret = found.entry().regret
+    regret = said(found).regret
     assert (regret.worst_cpu_s_per_event, regret.worst_corner) == (3, "b")
 
 
 def test_a_rerun_that_chooses_otherwise_leaves_it_undecided():
     found = by_cost()
     found.__dict__["disagreeing"] = {f"without C{i}": RANGE for i in (4, 2, 3, 1)}
-    entry = found.entry()
+    entry = said(found)
     assert entry.p_best is None and entry.p_best_of_cheapest is None
     told = ", ".join(f"without C{i}: {RANGE}" for i in (1, 2, 3))
     assert entry.p_best_note == f"undecided: another strategy is cheapest {told}"
@@ -381,7 +382,7 @@ def test_without_a_number_for_a_rival_there_is_no_comparison():
     pair = [candidate(KEEP, running=True), candidate("VM_PAGE_FLUSH")]
     found = study_of(pair, [cost(KEEP, 1.0), cost("VM_PAGE_FLUSH", 0.0, refused="nobody timed it")])
     assert (found.basis, found.comparison, found.disagreeing, found.corners, found.flips) == ("cost", None, {}, [], [])
-    entry = found.entry()
+    entry = said(found)
     assert entry.p_best_note == "no P(best): nobody timed it"
     assert (entry.p_best, entry.cheapest, entry.regret, entry.gap) == (None, None, None, None)
 
@@ -391,7 +392,7 @@ def test_a_choice_without_a_number_is_the_gap():
     costs = [cost(KEEP, 0.0, refused="no bandwidth"), cost(RANGE, 1.0), cost(PAGES, 2.0)]
     found = study_of(pair, costs)
     assert found.comparison is None and set(found.costed) == {RANGE, PAGES}
-    assert found.entry().gap == "no bandwidth"
+    assert said(found).gap == "no bandwidth"
 
 
 def test_two_numbers_are_enough_to_compare():
@@ -408,4 +409,4 @@ def test_a_cost_is_computed_once():
 def test_an_extrapolated_cost_marks_the_entry():
     for mark in (True, False):
         found = study_of([candidate(KEEP, running=True)], [cost(KEEP, 1.0, extrapolated=mark)])
-        assert found.entry().extrapolated is mark
+        assert said(found).extrapolated is mark

@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy
 import pytest
 
-from costmodel.decision.proposals import DEFERRED_S, overlap_share, variant_rows
+from costmodel.decision.proposals import DEFERRED_S, overlap_share
 from costmodel.evidence.store import load
+from costmodel.report.proposals import variant_rows
 
 SCAN, MIGRATE, MERGE = "autonuma_prot_none_scan", "numa_or_compaction_migrate", "ksm_replace_page"
 EVIDENCE = load()

@@ -56,7 +56,7 @@ def test_a_ceiling_is_called_one_with_its_floor_and_the_way_to_measure(answer):
 
 
 def test_a_measured_rate_is_printed_as_it_is():
-    from costmodel.decision.recommend import recommend
+    from costmodel.report.record import recommend
 
     result = recommend("sev", "epyc-7763-2s", rates={"all": (3000, 300)})
     assert "at most" not in result.headline_cost and "at most" not in result.headline

@@ -10,10 +10,11 @@ from costmodel.cost import event
 from costmodel.cost.draws import Case
 from costmodel.cost.scenario import scenario
 from costmodel.cost.total import event_of, event_rate
-from costmodel.decision.tables import LEFT_OUT, OBJECTIVES, _domains, mask_rows, objectives, storm_rows
+from costmodel.decision.tables import LEFT_OUT, _domains, storm_rows
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import STRATEGIES
 from costmodel.kvm.kernels import KERNELS
+from costmodel.report.tables import OBJECTIVES, mask_rows, objectives
 from tests.decision.made import candidate, cost, study_of
 
 SCAN = "autonuma_prot_none_scan"
@@ -393,7 +394,7 @@ def test_hashes_name_the_inputs(answer, guest):
 
 def test_each_objective_has_its_winner_and_unit(answer):
     found = answer("sev").objectives
-    assert [o.name for o in found] == list(OBJECTIVES)
+    assert [o.name for o in found] == list(OBJECTIVES.values())
     assert all(o.unit == "s" and o.value.low <= o.value.median <= o.value.high for o in found)
 
 

@@ -3,10 +3,11 @@
 import numpy
 import pytest
 
-from costmodel.decision.waits import abuse_rows, bill_rows, compared, contention_rows, hybrid_rows, silence
+from costmodel.decision.waits import abuse_rows, bill_rows, compared, hybrid_rows
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import STRATEGIES
 from costmodel.kvm.kernels import HOOK_PLACEMENTS
+from costmodel.report.waits import contention_rows, silence
 
 SCAN, MIGRATE = "autonuma_prot_none_scan", "numa_or_compaction_migrate"
 

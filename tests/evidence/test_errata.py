@@ -4,9 +4,9 @@ import csv
 import json
 
 import costmodel
-from costmodel.decision.recommend import recommend
 from costmodel.evidence import paths
 from costmodel.numbers import interval
+from costmodel.report.record import recommend
 
 SCAN = "autonuma_prot_none_scan"
 

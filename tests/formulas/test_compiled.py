@@ -101,14 +101,6 @@ def test_broadcasting_and_constant_results_have_the_full_shape():
     assert result.shape == (3, 4)
 
 
-def test_chunks_cover_the_array_once():
-    n = 3 * compiled.CHUNK_POINTS + 5
-    rate = numpy.linspace(1, 2, n)
-    parts = list(compiled.chunks("gmem_release", n, pages=rate, rmpupdate_s=1.0, page_flush_s=1.0))
-    assert [part.start for part, _ in parts] == [0, *(part.stop for part, _ in parts[:-1])]
-    assert numpy.array_equal(numpy.concatenate([values for _, values in parts]), 2 * rate)
-
-
 def test_a_wrong_argument_is_refused():
     with pytest.raises(TypeError):
         compiled.value("host_loss", rate_per_s=1.0)

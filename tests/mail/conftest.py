@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from costmodel.decision.alternatives import alternatives
+from costmodel.report.alternatives import alternatives
 
 FIXTURES = Path(__file__).parent / "fixtures"
 GOLDEN = Path(__file__).parent / "golden"

@@ -1,26 +1,11 @@
 import pytest
 
-from costmodel.decision.recommend import recommend
 from costmodel.report import page
 from costmodel.report.live import live
 
 GUESTS = ("sev", "sev-es", "sev-snp", "sev-snp-gmem", "tdx", "plain")
 MACHINES = ("epyc-7763-2s", "xeon-8570-2s")
 HOSTILE = "<script>alert(1)</script>\nSubject: x\x1b[31m=cmd"
-
-
-@pytest.fixture(scope="session")
-def answer():
-    """recommend(), each question asked once."""
-    asked = {}
-
-    def ask(guest, machine="epyc-7763-2s", workload="autonuma-default", kernel="newest"):
-        key = (guest, machine, workload, kernel)
-        if key not in asked:
-            asked[key] = recommend(*key)
-        return asked[key]
-
-    return ask
 
 
 @pytest.fixture(scope="session")

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from costmodel.decision import recommend as deciding
-from costmodel.decision.recommend import recommend, recommend_by_kernel
 from costmodel.kvm.catalog import STRATEGIES, TRIGGERS
+from costmodel.report import record
 from costmodel.report.answer import SCREEN_COLUMNS, SCREEN_LINES, screen, screens
+from costmodel.report.record import recommend, recommend_by_kernel
 from tests.samples import sampled
 
 CASES = [
@@ -131,7 +131,7 @@ def test_one_screen_says_the_same_before_and_after_the_whole_is_worked_out(guest
     asked = {"machine": "epyc-7763-2s", "workload": "autonuma-default", "kernel": "newest", **asked}
     found = recommend_by_kernel(guest, **asked)
     with monkeypatch.context() as patched:
-        patched.setattr(deciding, "_assemble", None)
+        patched.setattr(record, "_assemble", None)
         text = screens(found)
     ((_, whole),) = found.answers
     assert text == screen(whole)

@@ -9,11 +9,11 @@ import nbformat
 import pytest
 
 from costmodel.cli import main
-from costmodel.decision.recommend import recommend
 from costmodel.errors import BadInput, CostModelError, ExitCode, UnknownName
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import GUESTS
 from costmodel.report import build, page, runner, unchanged
+from costmodel.report.record import recommend
 from tests.report.html import Reader
 from tests.test_cluster import cluster  # noqa: F401  (a fixture)
 
@@ -382,17 +382,17 @@ def test_a_worker_with_other_data_builds_nothing(tmp_path, jobs):
 
 def test_what_is_computed_for_the_text_is_not_computed_for_the_page(tmp_path, monkeypatch, jobs):
     """The kernel, forked from the process of its report, finds the answer there."""
-    from costmodel.decision import recommend as deciding
+    from costmodel.report import record
 
-    assemble, counted = deciding._assemble, tmp_path / "counted"
+    assemble, counted = record._assemble, tmp_path / "counted"
 
     def count(*arguments):
         with counted.open("a") as file:
             file.write("x")
         return assemble(*arguments)
 
-    monkeypatch.setattr(deciding, "_assemble", count)
-    monkeypatch.setattr(deciding, "_last", [])
+    monkeypatch.setattr(record, "_assemble", count)
+    monkeypatch.setattr(record, "_last", [])
     build.build_all(jobs, tmp_path / "out", 1, lambda: None, "warm")
     assert counted.read_text() == "x"
 

@@ -8,13 +8,14 @@ import pytest
 
 import costmodel as cm
 from costmodel.cost.axes import AXES
+from costmodel.cost.scenario import not_applicable
 from costmodel.cost.sweep import sweep
-from costmodel.decision import headline, recommend
+from costmodel.decision import findings
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.store import load
-from costmodel.kvm.catalog import GUESTS
 from costmodel.report import explore
 from costmodel.report.explore import OWN, Explorer, Question
+from costmodel.report.sentences import cost_text
 from tests.colour import check_figure
 from tests.samples import sampled
 
@@ -49,14 +50,14 @@ def texts(menu):
 @pytest.mark.parametrize("machine", sampled(load().machines, 4))
 def test_at_its_start_it_says_what_the_report_says(machine, monkeypatch):
     """For each guest that the machine can host: the costliest trigger, each cost there, the cost of all triggers."""
-    monkeypatch.setattr(recommend, "variations", lambda *_: {})  # they vary P(best), and no cost
+    monkeypatch.setattr(findings, "variations", lambda *_: {})  # they vary P(best), and no cost
     for guest in explore.possible_guests(machine, "newest"):
         found = explore.answer(Question(guest, machine, "autonuma-default"))
         case = cm.case(guest, machine)
         if found is None:
-            assert headline.costliest_study(case._studies) is None
+            assert findings.costliest_study(case._studies) is None
             continue
-        assert found.headline_cost == headline.cost_text(headline.headline_study(case._studies), case._studies)
+        assert found.headline_cost == cost_text(findings.headline_study(case._studies), case._studies)
         assert found.study.trigger.id == case.costliest_trigger
         frame = case.costs(case.costliest_trigger).set_index(["strategy", "quantity"])
         assert {line.strategy for line in found.lines} == set(frame.index.get_level_values("strategy"))
@@ -82,7 +83,7 @@ def test_guests_that_a_machine_or_a_kernel_cannot_host_cannot_be_chosen(control)
         for kernel in ("newest", "v6.8-v6.10"):
             for guest in cm.guests().index:
                 case = cm.case(guest, machine, kernel=kernel).scenario
-                hosted = not recommend.not_applicable(case, GUESTS[guest])
+                hosted = not not_applicable(case)
                 assert hosted == (guest in explore.possible_guests(machine, kernel))
     control.machine.value = "xeon-8570-2s"
     assert set(control.guest.options) == {"plain", "tdx"}

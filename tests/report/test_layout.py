@@ -2,8 +2,8 @@
 
 import pytest
 
-from costmodel.decision.recommend import recommend
 from costmodel.report import layout
+from costmodel.report.record import recommend
 
 
 @pytest.fixture(scope="module", params=["sev", "sev-snp-gmem", "plain"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from costmodel.decision.alternatives import alternatives
+from costmodel.report.alternatives import alternatives
 from costmodel.report.mail_table import history, releases, statement
 
 EPYC = "epyc-7763-2s"

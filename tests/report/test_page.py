@@ -12,13 +12,13 @@ import pytest
 
 from costmodel.calibration.calibrate import fits_of
 from costmodel.calibration.parameters import parameters_of
-from costmodel.decision.headline import COUNT_COMMAND
 from costmodel.decision.views import worth_drawing
 from costmodel.evidence.store import load
 from costmodel.formulas.catalog import FORMULAS
 from costmodel.kvm.catalog import PLACEMENTS, TRIGGERS
 from costmodel.kvm.predicates import PREDICATES
 from costmodel.report import page, recommendation
+from costmodel.report.sentences import COUNT_COMMAND
 from tests.report.conftest import HOSTILE
 from tests.report.html import VOID, Reader
 

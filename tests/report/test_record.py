@@ -2,16 +2,18 @@
 
 import pytest
 
-from costmodel.cost.scenario import scenario
-from costmodel.decision.advice import patch_advice
+import costmodel as cm
+from costmodel.cost.scenario import not_applicable, scenario
+from costmodel.decision.advice import patches
 from costmodel.decision.choice import dominates
-from costmodel.decision.recommend import not_applicable, recommend
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.rendezvous import FILE as LOGS
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
+from costmodel.kvm.kernels import SeveralKernels
 from costmodel.numbers import P_BOUNDS, probability
 from costmodel.report import recommendation
+from costmodel.report.record import recommend, recommend_by_kernel
 
 EVIDENCE = load()
 
@@ -208,7 +210,7 @@ def test_what_is_not_catalogued_is_a_gap(answer):
 
 
 def runs(guest, machine):
-    return not not_applicable(scenario(EVIDENCE, guest, machine, "teardown"), GUESTS[guest])
+    return not not_applicable(scenario(EVIDENCE, guest, machine, "teardown"))
 
 
 def body(result):
@@ -277,15 +279,15 @@ def test_nothing_dominated_is_worth_patching(answer):
     for guest in ("sev", "sev-snp-gmem"):
         for workload in ("teardown", "ksm-default"):
             result = answer(guest, workload=workload, kernel="6.6" if guest == "sev" else "newest")
-            patches = [a.id for a in result.worth_patching]
+            patched = [a.id for a in result.worth_patching]
             for trigger in {t for a in result.worth_patching for t in a.triggers}:
                 at = [a.id for a in result.worth_patching if trigger in a.triggers and a.id in STRATEGIES]
                 assert not any(dominates(a, b) for a in at for b in at if not b.startswith("SKIP") and a[:4] == b[:4])
-            assert len(patches) == len(set(patches))
+            assert len(patched) == len(set(patched))
 
 
 def test_patches_without_studies_are_none():
-    assert patch_advice([]) == []
+    assert patches([]) == []
 
 
 def test_no_whole_cache_flush_beats_the_lines_of_a_folio_when_a_guest_is_torn_down(answer):
@@ -343,3 +345,37 @@ def test_a_backport_that_was_dropped_is_named_on_its_series_only(answer):
     assert len(told) == 2 and any("02cc77ed3ef1" in line for line in told)
     for guest, kernel in (("sev", "6.11"), ("sev", "newest"), ("plain", "6.12.61")):
         assert not any("left out of the release" in line for line in answer(guest, kernel=kernel).warnings)
+
+
+# A kernel of which no source tells what was backported: an answer for each that it may behave as, never one as if known.
+
+CASE = ("sev", "epyc-7763-2s", "autonuma-default")
+
+
+def test_a_version_has_one_answer_and_its_json_is_the_recommendation():
+    found = recommend_by_kernel(*CASE, "6.17")
+    assert not found.several and len(found.answers) == 1
+    assert found.as_json() == found.answers[0][1].model_dump(mode="json")
+
+
+def test_each_behaviour_has_its_answer_and_the_numbers_that_were_asked_for():
+    found = recommend_by_kernel(*CASE, "6.8.0-45-generic", vcpus=4)
+    assert found.several and "Ubuntu" in found.why
+    assert [one.kernel for one, _ in found.answers] == ["6.8.0", "6.17"]
+    assert all(answer.scenario["vcpus"] == 4 for _, answer in found.answers)
+    json = found.as_json()
+    assert "/proc/kallsyms" in json["tell_apart"] and json["why_several"] == found.why
+    assert [one["if"] for one in json["answers"]] == [one.why for one, _ in found.answers]
+
+
+def test_the_api_refuses_with_all_that_it_may_be():
+    with pytest.raises(SeveralKernels, match=r"it behaves as 6\.8\.0 or 6\.17") as refused:
+        cm.case("sev", "epyc-7763-2s", kernel="6.8.0-45-generic")
+    for one in refused.value.candidates:
+        assert cm.case("sev", "epyc-7763-2s", kernel=one.kernel).guest == "sev"
+
+
+def test_the_api_knows_ids_in_any_case_and_builds_that_were_read():
+    case = cm.case("SEV", "Milan", kernel="5.14.0-503.11.1.el9_5.x86_64")
+    assert case.scenario.guest == "sev" and case.machine == "epyc-7763-2s"
+    assert case.scenario.kernel == "v6.11-v6.16" and case.scenario.version == "5.14.0-503.11.1.el9_5.x86_64"

@@ -2,10 +2,10 @@
 
 import pytest
 
-from costmodel.decision.alternatives import alternatives, with_successors
-from costmodel.decision.sources import observed
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.store import load
+from costmodel.report.alternatives import alternatives, decided, told, with_successors
+from costmodel.report.measured import observed
 
 EPYC = "epyc-7763-2s"
 
@@ -120,3 +120,42 @@ def test_measured_values_have_n_and_spread():
 def test_what_cannot_be_shown_is_refused(options, error):
     with pytest.raises(error):
         alternatives(options.pop("guests"), EPYC, **options)
+
+
+# What upstream decided, in words.
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change", "more"),
+    [
+        ("WBINVD_ALL", "WBNOINVD_ALL", "replaced WBINVD by WBNOINVD", ""),
+        ("WBNOINVD_ALL", "WBNOINVD_MASK", "flushes only the CPUs that ran the guest", ""),
+        ("NO_FLUSH", "WBINVD_ALL", "began to flush here", "with WBINVD on all online CPUs"),
+        ("WBINVD_ALL", "NO_FLUSH", "no longer flushes here", ""),
+        ("", "SKIP_UNREACHABLE", "does not flush here", "because the event cannot reach private memory"),
+        ("", "TDX_PAGE_WBINVD", "flushes here", "with TDH.PHYMEM.PAGE.WBINVD of each page"),
+        (
+            "WBINVD_ALL",
+            "WBNOINVD_MASK",
+            "replaced WBINVD on all online CPUs by WBNOINVD on the CPUs that ran the guest",
+            "",
+        ),
+    ],
+)
+def test_a_step_in_words(before, after, change, more):
+    assert told([before] if before else [], [after]) == (change, more)
+
+
+def test_where_the_cpu_decided_the_reason_is_told():
+    [one] = decided("sev-es", "vmsa_page_free", "v5.11", "v7.3-rc")
+    assert one.number == 3 and one.change == "began to flush here"
+    assert one.more.endswith("where it did not because the CPU keeps encrypted lines coherent")
+
+
+def test_the_fix_of_the_intra_host_migration():
+    [one] = decided("sev", "intra_host_migration_move_ctx", "v6.17-v7.2", "v7.3-rc")
+    assert (one.number, one.version, one.before) == (20, "v7.3-rc5", "no flush")
+
+
+def test_nothing_is_decided_within_one_range():
+    assert decided("sev", "ksm_replace_page", "v5.18-v6.7", "v5.18-v6.7") == []

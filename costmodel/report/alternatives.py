@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from costmodel import __version__
 from costmodel.calibration.parameters import ParameterSet, parameters_of
 from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.event import NO_WBNOINVD, executed, title_on
-from costmodel.cost.scenario import Scenario, scenario
+from costmodel.cost.scenario import Scenario, not_applicable, scenario
 from costmodel.cost.total import Total, ranges_per_pass
 from costmodel.decision.choice import Study, needs
 from costmodel.decision.estimates import CPU_TIME, interval_of, paired
-from costmodel.decision.headline import headline_study
-from costmodel.decision.history import Span, asked_for, decided, introduced, spans_of
-from costmodel.decision.recommend import not_applicable
+from costmodel.decision.findings import headline_study
+from costmodel.decision.history import Span, asked_for, introduced, spans_of
 from costmodel.decision.result import Alternatives, Interval, ModelRow, Upstreamed
 from costmodel.decision.sensitivity import sensitivities
-from costmodel.decision.sources import observed
 from costmodel.errors import BadInput, NotApplicable, stated
 from costmodel.evidence.store import Evidence, load
 from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
 from costmodel.hashing import value_hash
-from costmodel.kvm import kernels
+from costmodel.kvm import decisions, kernels
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, triggers_of
 from costmodel.plain import shell_line
+from costmodel.report.measured import observed
 
 INFLUENTIAL = 0.05
 """A prior is named if its total Sobol index for the first row's cost is above this."""
@@ -56,7 +56,7 @@ def alternatives(
     cases = {name: scenario(evidence, name, machine, workload, "newest", **numbers) for name in with_successors(guests)}
     for name in guests:
         first = next(kernel for kernel in kernels.KERNELS if kernels.hosts(name, kernel))
-        if reason := not_applicable(cases[name].on(first), GUESTS[name]):
+        if reason := not_applicable(cases[name].on(first)):
             raise NotApplicable(reason, "choose a machine and a guest type that fit")
     case = cases[guests[0]]
     parameters = parameters_of(evidence, machine)
@@ -188,6 +188,71 @@ def _walk(case: Scenario, cost: Total) -> str:
         f"from v6.19 on a pass over pinned memory, of which it can change nothing, flushes for each of {ranges:.0f} "
         "ranges"
     )
+
+
+# What upstream decided between the rows, in words.
+
+
+def decided(guest: str, trigger: str, first: str, last: str) -> list[Upstreamed]:
+    """Every decision that changed the flush between two catalogued ranges, oldest first, each with what it replaced.
+
+    What was before is what the range just before the release does, not what `first` does.
+    """
+    found = []
+    for before, after in pairwise(decisions.mainline(first, last)):
+        was, now = (kernels.upstream(guest, trigger, name) for name in (before, after))
+        new = now.strategies if now else ()
+        current = [name for name in was.strategies if name not in new] if was else []
+        for decision in decisions.changes(guest, trigger, before, after):
+            brought = [name for name in decision.strategies if name in new] or list(decision.strategies)
+            change, more = told(current, brought)
+            found.append(
+                Upstreamed(
+                    number=decision.number,
+                    version=decision.version_in(after),
+                    before=_titles(current),
+                    after=_titles(brought),
+                    guest_title=GUESTS[guest].title,
+                    change=change,
+                    more=more,
+                    commit=decision.commit,
+                    date=decision.date,
+                )
+            )
+            current = brought
+    return found
+
+
+def told(before: Sequence[str], after: Sequence[str]) -> tuple[str, str]:
+    """What the step from strategies to strategies is: a verb phrase, and the rest that goes behind the guest type.
+
+    >>> told(["WBINVD_ALL"], ["WBNOINVD_ALL"]), told(["WBNOINVD_ALL"], ["WBNOINVD_MASK"])
+    (('replaced WBINVD by WBNOINVD', ''), ('flushes only the CPUs that ran the guest', ''))
+    >>> told(["NO_FLUSH"], ["WBINVD_ALL"])
+    ('began to flush here', 'with WBINVD on all online CPUs')
+    """
+    old, new = STRATEGIES[before[0]] if before else None, STRATEGIES[after[0]]
+    if new.instruction == "none":
+        flushed = old is not None and old.instruction != "none"
+        return ("no longer flushes here" if flushed else "does not flush here"), _reason(after)
+    if old is None or old.instruction == "none":
+        why = f", where it did not {reason}" if (reason := _reason(before)) else ""
+        return ("flushes here" if old is None else "began to flush here"), f"with {_titles(after)}{why}"
+    if old.whole_cache and new.whole_cache:
+        if old.scope == new.scope:
+            return f"replaced {old.instruction.upper()} by {new.instruction.upper()}", ""
+        if old.instruction == new.instruction and new.scope == "mask":
+            return "flushes only the CPUs that ran the guest", ""
+    return f"replaced {_titles(before)} by {_titles(after)}", ""
+
+
+def _titles(names: Sequence[str]) -> str:
+    return " or ".join(STRATEGIES[name].title for name in names)
+
+
+def _reason(names: Sequence[str]) -> str:
+    """Why there is no flush: `because ...`."""
+    return " or ".join(filter(None, (STRATEGIES[name].why for name in names)))
 
 
 def _upstream(spans: Sequence[Span], trigger: str) -> list[Upstreamed]:

@@ -1,4 +1,4 @@
-"""Sentences: what to do, what it gains, how sure it is, what was assumed."""
+"""The sentences of a recommendation: what to do, what it gains, how sure that is, what was assumed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from costmodel.cost.event import NO_WBNOINVD, cpus_flushed, executed, leaves_rmp
 from costmodel.cost.scenario import RANGE_ASSUMED, Scenario
 from costmodel.cost.total import Total, distances, ranges_per_pass, stock, total
 from costmodel.decision.choice import Study
+from costmodel.decision.estimates import interval_of
+from costmodel.decision.findings import between_guests, costliest_study
 from costmodel.decision.result import Advice
 from costmodel.errors import stated
-from costmodel.evidence.records import PAGE_BYTES, Residency
+from costmodel.evidence.records import PAGE_BYTES, Measurement, Residency
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
 from costmodel.kvm import kernels
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
 from costmodel.kvm.setup import contradictions
 from costmodel.numbers import ceiling, interval, probability, quantity, significant
+from costmodel.report.policy import p_best_note
 
 COUNT_COMMAND = "perf stat -e kvm:kvm_unmap_hva_range -p PID_OF_THE_VMM -- sleep 300"
 CAUSES_COMMAND = "perf record -g -e kvm:kvm_unmap_hva_range -a -- sleep 300"
@@ -58,39 +61,7 @@ def events_of(study: Study) -> str:
     return UNKNOWN_CAUSE if study.scenario.stands_for_all(study.trigger.id) else study.trigger.title
 
 
-def headline_study(studies: Sequence[Study]) -> Study | None:
-    """The trigger that costs most: by host time lost per second where there is a rate, else by one event."""
-    return max(studies, key=_weight, default=None)
-
-
-def _weight(study: Study) -> tuple[int, float]:
-    """Rank of a trigger and its cost: a lost flush that the workload provokes, a loss per second, one event that the
-    workload makes, an unknown total of it, no cost, then the same for triggers outside the workload.
-    """
-    pulled = study.scenario.pulls(study.trigger.id)
-    if study.chosen is None:
-        return (7, 0.0) if study.unsafe_running and pulled else (-1, 0.0)
-    cost = study.cost(study.chosen.strategy)
-    if cost.never:
-        return (3 if pulled else -2, 0.0)
-    if cost.refused:
-        return (4 if pulled else 1, 0.0)
-    lost = float(numpy.median(cost.host_cpu_s_per_s)) if cost.host_cpu_s_per_s is not None else 0.0
-    if lost > 0:
-        return 6, lost
-    stolen = float(numpy.median(cost.priced.stolen_s))
-    if stolen > 0:
-        return (5 if pulled else 2, stolen)
-    return (3 if pulled else 0, 0.0)
-
-
-def costliest_study(studies: Sequence[Study]) -> Study | None:
-    """The flush that the cost sections show: the headline's, or where that needs none the costliest of all triggers."""
-    flushing = [s for s in studies if s.unsafe_running or (s.chosen and s.chosen.flushes)]
-    return headline_study([s for s in flushing if s.firing.fires] or flushing)
-
-
-def sentence(
+def headline(
     case: Scenario, lead: Study | None, remedies: Sequence[Advice], upgrades: Sequence[Advice], reason: str | None
 ) -> str:
     """What to do now, in one or two sentences. Never an unmerged patch."""
@@ -115,7 +86,7 @@ def sentence(
         return f"Nothing to do at the rate that was counted: {nothing}."
     if not case.pulls(lead.trigger.id):
         return "Nothing to do under this workload: none of its events flushes memory of this guest."
-    if _between_guests(lead):
+    if between_guests(lead):
         return (
             "Nothing to do: under this workload nothing flushes memory of this guest while it runs. "
             f"{lead.trigger.title}, once for all guests that ended since the last one, takes "
@@ -128,13 +99,6 @@ def sentence(
     if useful is None:
         return f"{first}."
     return f"{first}, and {_lower_first(useful.title)}: that saves {_saved(useful, lead)}."
-
-
-def _between_guests(lead: Study) -> bool:
-    """Whether the costliest event of the workload is one that serves several guests at once, where nothing else is safe
-    and no total is known: all that this guest's own events do costs nothing then.
-    """
-    return lead.trigger.batched and lead.basis == "forced" and lead.cost(lead.picked.strategy).refused is not None
 
 
 def _none_counted(lead: Study) -> str | None:
@@ -168,7 +132,7 @@ def cost_text(lead: Study | None, studies: Sequence[Study]) -> str:
     if lead is None or lead.chosen is None:
         return "no cost: nothing is recommended"
     cost = lead.cost(lead.chosen.strategy)
-    if _between_guests(lead):
+    if between_guests(lead):
         return f"0 while the guest runs; at {events_of(lead)}: total refused: {cost.refused}"
     if cost.refused and lead.scenario.pulls(lead.trigger.id):
         return f"total refused: {cost.refused}"
@@ -283,13 +247,11 @@ def confidence(lead: Study | None) -> str:
         return "needs no numbers: the only safe strategy that this kernel offers here"
     if lead.basis == "dominated":
         return "needs no numbers: it is a subset of every other safe flush of this kernel"
-    entry = lead.entry()
-    text = entry.p_best_note
-    if entry.p_best is not None and lead.comparison is not None:
-        chance = probability(entry.p_best, extrapolated=lead.comparison.extrapolated)
-        text = f"P(best) {chance} ({entry.p_best_note})"
-    rival = lead.comparison.winner if lead.comparison else entry.strategy
-    if rival is not None and rival != entry.strategy and STRATEGIES[rival].whole_cache:
+    text, chosen = p_best_note(lead), lead.picked.strategy
+    if (chance := lead.p_best(chosen)) is not None and lead.comparison is not None:
+        text = f"P(best) {probability(chance, extrapolated=lead.comparison.extrapolated)} ({text})"
+    rival = lead.comparison.winner if lead.comparison else chosen
+    if rival != chosen and STRATEGIES[rival].whole_cache:
         event = lead.cost(rival).priced
         stopped = cpus_flushed(STRATEGIES[rival], lead.scenario)
         text += (
@@ -314,30 +276,6 @@ def size_confidence(lead: Study | None) -> str:
     if not cost.extrapolated:
         return f"a factor {factor} either way, from measurements on this machine"
     return f"a factor {factor} either way: nobody has timed this flush on this machine (EXTRAPOLATED)"
-
-
-def kernel_advice(lead: Study | None) -> list[Advice]:
-    """What the running kernel does at the headline trigger."""
-    if lead is None or lead.chosen is None:
-        return []
-    cost = lead.cost(lead.chosen.strategy)
-    return [
-        Advice(
-            id="kernel-does",
-            kind="kernel",
-            title=f"{_who(lead.scenario)} runs {title_on(lead.chosen.strategy, lead.scenario)}",
-            triggers=[lead.trigger.id],
-            saves_cpu_s_per_s=None,
-            saves_fraction=None,
-            caveat=cost.refused or "",
-            status="in this kernel",
-            source=lead.chosen.verdict.source,
-        )
-    ]
-
-
-def _who(case: Scenario) -> str:
-    return case.version if GUESTS[case.guest].has("upstream") else "The out-of-tree kernel of the 2023 thread"
 
 
 def saturation(study: Study) -> list[str]:
@@ -547,3 +485,60 @@ def warnings(case: Scenario, studies: Sequence[Study], evidence: Evidence) -> li
     if any(s.cost(s.chosen.strategy).extrapolated for s in studies if s.chosen):
         found.append("no whole-cache flush was ever timed in public on this machine: the prior decides (EXTRAPOLATED)")
     return found
+
+
+# Bounds where a total is refused: what a part of it takes at least, and what was measured that contains it.
+
+SHUTDOWNS = {
+    "tdx_page.shutdown_dynamic_s": "page by page while the guest still holds its KeyID",
+    "tdx_page.shutdown_teardown_s": "after the release of its KeyID",
+}
+"""Whole shutdowns of a TDX guest, of which the write-back of its pages is a part."""
+
+
+def bound(study: Study, evidence: Evidence) -> str:
+    """What is known of the flush that the kernel does at the trigger although its total is refused; empty where
+    nothing.
+    """
+    if study.chosen is None or not study.cost(study.chosen.strategy).refused:
+        return ""
+    entry = STRATEGIES[study.chosen.strategy]
+    if entry.contains:
+        return _at_least(study, entry.contains)
+    return shutdowns(entry.id, study.trigger.id, study.scenario, evidence)
+
+
+def _at_least(study: Study, part: str) -> str:
+    cost = study.cost(part)
+    if cost.refused:
+        return ""
+    texts = []
+    for values, what in (
+        (cost.priced.stolen_s, "CPU time"),
+        (cost.priced.irq_off_s, "with interrupts off on each CPU"),
+    ):
+        found = interval_of(values, "s", cost.extrapolated)
+        texts.append(f"{interval(found.low, found.median, found.high, found.unit)} {what}")
+    mark = ", EXTRAPOLATED" if cost.extrapolated else ""
+    return f"at least {' and '.join(texts)} per event, which its part {part} takes{mark}"
+
+
+def shutdowns(strategy: str, trigger: str, case: Scenario, evidence: Evidence) -> str:
+    """The measured shutdowns of the guest size next above, or of the largest: upper bounds of the write-back in
+    them. Empty where the flush is none of the TDX module, or not of a whole guest.
+    """
+    shape = case.shape(trigger)
+    if STRATEGIES[strategy].instruction != "seamcall" or shape is None or not shape.whole_vm:
+        return ""
+    texts = []
+    for name, how in SHUTDOWNS.items():
+        rows = [row for row in evidence.measurements.values() if row.observable == name and row.range_bytes]
+        row = _next(rows, case.resident_bytes)
+        texts.append(f"{quantity(row.si, 's')} {how} (row {row.id})")
+    size = quantity(stated(row.range_bytes, f"guest size of row {row.id}"), "B")
+    return f"whole shutdowns of a guest of {size}, of which the write-back is a part, took {' and '.join(texts)}"
+
+
+def _next(rows: list[Measurement], resident_bytes: float) -> Measurement:
+    ordered = sorted(rows, key=lambda row: row.range_bytes or 0.0)
+    return next((row for row in ordered if (row.range_bytes or 0.0) >= resident_bytes), ordered[-1])

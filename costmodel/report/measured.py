@@ -1,6 +1,4 @@
-"""What stands behind a recommendation: rows of data/, measured values beside the modelled, bounds where a total is
-refused.
-"""
+"""What a measured host showed: the rows of a recommendation on it, and its values beside the modelled in a mail."""
 
 from __future__ import annotations
 
@@ -10,110 +8,13 @@ from typing import Any
 
 import numpy
 
-from costmodel.cost.scenario import Scenario
-from costmodel.decision.choice import Study
 from costmodel.decision.estimates import interval_of
-from costmodel.decision.result import MeasuredHost, MeasuredRow, MeasuredValue, SourceRow
-from costmodel.errors import CostModelError, UnknownName, stated
-from costmodel.evidence.hosts import FOLDER, HOST_FILE, Profile
-from costmodel.evidence.records import Measurement
-from costmodel.evidence.rendezvous import FILE as LOGS
+from costmodel.decision.result import MeasuredHost, MeasuredRow, MeasuredValue
+from costmodel.errors import CostModelError, UnknownName
+from costmodel.evidence.hosts import HOST_FILE, Profile
 from costmodel.evidence.store import Evidence
 from costmodel.evidence.tables import read_document
-from costmodel.kvm.catalog import STRATEGIES
 from costmodel.numbers import interval, quantity, significant
-
-# Which rows of data/ stand behind a recommendation.
-
-
-def source_rows(evidence: Evidence, scenario: Scenario, studies: Iterable[Study]) -> list[SourceRow]:
-    """Provenance of every number used, in the order of the row ids; CPUID dumps last."""
-    ids: set[str] = set()
-    for study in studies:
-        for candidate in study.candidates:
-            if candidate.verdict.label != "no":
-                for name in study.cost(candidate.strategy).parameters:
-                    if name in study.parameters.parameters:
-                        ids.update(study.parameters[name].sources)
-        load = scenario.workload.load(study.trigger.id)
-        if load:
-            ids.update(load.sources)
-            numbers = [load.threads, load.events_per_cycle, load.sleep_s, load.event_fraction, *load.tunables.values()]
-            ids.update(row for number in numbers if number is not None for row in number.sources)
-    for number in (scenario.workload.vcpus, scenario.workload.resident_bytes):
-        ids.update(number.sources)
-    for rows in scenario.machine.provenance.values():
-        ids.update(rows)
-    ids.discard("scenario")
-    measured = [source_row(evidence, name) for name in sorted(ids) if name in evidence.measurements]
-    logs = [_logs(evidence)] if LOGS in ids else []
-    hosts = [_host(evidence, name) for name in sorted(ids) if name.startswith(f"{FOLDER}/")]
-    dumps = [
-        SourceRow(
-            id=name,
-            quantity="CPUID dump: features and cache geometry",
-            value="",
-            unit="",
-            kind="specified",
-            use="machine",
-            title="InstLatx64 CPUID dumps",
-            author="InstLatx64",
-            date="",
-            locator=name,
-        )
-        for name in sorted(ids)
-        if name not in evidence.measurements and name != LOGS and not name.startswith(f"{FOLDER}/")
-    ]
-    return measured + logs + hosts + dumps
-
-
-def _logs(evidence: Evidence) -> SourceRow:
-    return SourceRow(
-        id=LOGS,
-        quantity=f"logs of {len(evidence.rendezvous)} boots and resumes, each with its lines, that bound WBINVD",
-        value="",
-        unit="",
-        kind="measured",
-        use="fit",
-        title="kernel logs",
-        author="the owners of the machines, as the rows name them",
-        date="",
-        locator=f"data/{LOGS}",
-    )
-
-
-def _host(evidence: Evidence, name: str) -> SourceRow:
-    profile = evidence.hosts[name.removeprefix(f"{FOLDER}/")]
-    return SourceRow(
-        id=name,
-        quantity="profile of a measured host: every repetition of each probe",
-        value="",
-        unit="",
-        kind="measured",
-        use="fit",
-        title="costmodel measure",
-        author="this project" if evidence.root in profile.folder.parents else "the user of this host",
-        date=profile.measured_on,
-        locator=f"{name}/host.toml",
-    )
-
-
-def source_row(evidence: Evidence, name: str) -> SourceRow:
-    """Provenance of one row of data/measurements.csv."""
-    row = evidence.one(name)
-    return SourceRow(
-        id=row.id,
-        quantity=row.quantity,
-        value=f"{row.value:g}",
-        unit=row.unit,
-        kind=row.kind,
-        use=row.use,
-        title=row.source_title,
-        author=row.source_author,
-        date=row.source_date,
-        locator=row.source_locator,
-    )
-
 
 # What a measured host showed, in the rows that a report prints; empty for a catalogued machine.
 
@@ -278,60 +179,3 @@ def _value(what: str, rows: Iterable[dict[str, Any]], column: str) -> list[Measu
             runs=len({row["run"] for row in rows}),
         )
     ]
-
-
-# Bounds where a total is refused: what a part of it takes at least, and what was measured that contains it.
-
-SHUTDOWNS = {
-    "tdx_page.shutdown_dynamic_s": "page by page while the guest still holds its KeyID",
-    "tdx_page.shutdown_teardown_s": "after the release of its KeyID",
-}
-"""Whole shutdowns of a TDX guest, of which the write-back of its pages is a part."""
-
-
-def bound(study: Study, evidence: Evidence) -> str:
-    """What is known of the flush that the kernel does at the trigger although its total is refused; empty where
-    nothing.
-    """
-    if study.chosen is None or not study.cost(study.chosen.strategy).refused:
-        return ""
-    entry = STRATEGIES[study.chosen.strategy]
-    if entry.contains:
-        return _at_least(study, entry.contains)
-    return shutdowns(entry.id, study.trigger.id, study.scenario, evidence)
-
-
-def _at_least(study: Study, part: str) -> str:
-    cost = study.cost(part)
-    if cost.refused:
-        return ""
-    texts = []
-    for values, what in (
-        (cost.priced.stolen_s, "CPU time"),
-        (cost.priced.irq_off_s, "with interrupts off on each CPU"),
-    ):
-        found = interval_of(values, "s", cost.extrapolated)
-        texts.append(f"{interval(found.low, found.median, found.high, found.unit)} {what}")
-    mark = ", EXTRAPOLATED" if cost.extrapolated else ""
-    return f"at least {' and '.join(texts)} per event, which its part {part} takes{mark}"
-
-
-def shutdowns(strategy: str, trigger: str, case: Scenario, evidence: Evidence) -> str:
-    """The measured shutdowns of the guest size next above, or of the largest: upper bounds of the write-back in
-    them. Empty where the flush is none of the TDX module, or not of a whole guest.
-    """
-    shape = case.shape(trigger)
-    if STRATEGIES[strategy].instruction != "seamcall" or shape is None or not shape.whole_vm:
-        return ""
-    texts = []
-    for name, how in SHUTDOWNS.items():
-        rows = [row for row in evidence.measurements.values() if row.observable == name and row.range_bytes]
-        row = _next(rows, case.resident_bytes)
-        texts.append(f"{quantity(row.si, 's')} {how} (row {row.id})")
-    size = quantity(stated(row.range_bytes, f"guest size of row {row.id}"), "B")
-    return f"whole shutdowns of a guest of {size}, of which the write-back is a part, took {' and '.join(texts)}"
-
-
-def _next(rows: list[Measurement], resident_bytes: float) -> Measurement:
-    ordered = sorted(rows, key=lambda row: row.range_bytes or 0.0)
-    return next((row for row in ordered if (row.range_bytes or 0.0) >= resident_bytes), ordered[-1])
