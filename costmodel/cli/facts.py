@@ -117,8 +117,8 @@ def formula_command(name: str, form: str | None) -> None:
 
     item = formula(name)
     if form:
-        printed = javascript.function(name) if form == "javascript" else getattr(catalog, form)(name)
-        click.echo(printed.rstrip("\n"))
+        printers = {"latex": catalog.latex, "python": catalog.python, "c": catalog.c, "javascript": javascript.function}
+        click.echo(printers[form](name).rstrip("\n"))
         return
     click.echo(f"{item.id}: {item.title} [{item.unit}]\n")
     click.echo(catalog.text(name))

@@ -67,6 +67,12 @@ def mathml(name: str) -> str:
     return f'<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">{body}</math>'
 
 
+def python(name: str) -> str:
+    """A numpy function with the formula's arguments."""
+    item = formula(name)
+    return f"def {item.id}({', '.join(item.symbols)}):\n    return {numpy_code(item.expression)}\n"
+
+
 def c(name: str) -> str:
     """A C99 function with the formula's arguments."""
     item = formula(name)

@@ -1,4 +1,4 @@
-"""Text, LaTeX, MathML, numpy and C of a formula say the same thing."""
+"""Text, LaTeX, MathML, Python and C of a formula say the same thing."""
 
 import html
 import os
@@ -13,6 +13,16 @@ from costmodel.formulas import catalog
 from costmodel.formulas.catalog import FORMULAS, formula
 from costmodel.formulas.compiled import value
 from costmodel.formulas.formula import NOTATION
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_python_form_runs_and_agrees(name):
+    import numpy
+
+    space = {"numpy": numpy}
+    exec(catalog.python(name), space)
+    arguments = {symbol: 0.5 + 0.1 * i for i, symbol in enumerate(FORMULAS[name].symbols)}
+    assert float(space[name](**arguments)) == pytest.approx(float(value(name, **arguments)))
 
 
 def test_c_form_compiles_and_agrees(tmp_path):
