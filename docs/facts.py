@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import functools
 import importlib
+import itertools
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from typing import Any
 
 import sympy
 
+from costmodel.cost.event import NO_WBNOINVD
 from costmodel.evidence.store import load
 from costmodel.formulas.catalog import FORMULAS, latex
 from costmodel.formulas.formula import NOTATION, Formula
@@ -84,8 +86,9 @@ def model() -> str:
         f"The model has {len(FORMULAS)} formulas. This page is printed from the sympy expressions that calculate, so it cannot",
         "say anything else than the code. Each formula tells the meaning and the unit of its symbols, where it comes from and",
         "where it holds. `costmodel formula ID` prints the same on a terminal, also as LaTeX, Python or C, and",
-        "`cm.formulas.ID` gives the expression itself. The model has no other arithmetic than this and the order in which",
-        "formulas are applied, which is in the [manual](../manual.md#how-a-number-comes-about).",
+        "`cm.formulas.ID` gives the expression itself. Beside them there is the counting of CPUs, cache domains and bytes that",
+        "a flush concerns, and the order in which formulas are applied, which is in the",
+        "[manual](../manual.md#how-a-number-comes-about).",
         "",
         "A letter means what the table below its formula says; the same letter may stand for something else elsewhere.",
         "",
@@ -183,7 +186,8 @@ def _held() -> list[str]:
         "with kernel defaults, one guest of 8 vCPUs whose memory is set up as QEMU does. The cost is what it takes from the",
         "host, in CPUs that could do something else: the median, with its 90 % interval in brackets. *At most* is the cost",
         "with the scanner of NUMA balancing at its fastest. An asterisk marks a cost into which a guess by rule went,",
-        "because nobody measured it on such a machine.",
+        "because nobody measured it on such a machine. From v6.19 on a scan walks up to eight ranges of pinned memory a pass,",
+        "where it walked one: on older kernels it costs up to that much less, although their flushes are dearer.",
         "",
     ]
 
@@ -194,7 +198,7 @@ def _guests(place: str, *, by_kernel: bool) -> list[str]:
     for guest in GUESTS.values():
         cells = [cell for cell in _index()["cells"] if cell["guest"] == guest.id]
         able = [cell for cell in cells if cell["applicable"]]
-        lines += [f"## {_sentence(guest.title)}", "", f"{escaped(_sentence(guest.note))}.", ""]
+        lines += [f"## {_sentence(guest.title)}", "", f"{escaped(_sentence(guest.note))} (`--guest {guest.id}`).", ""]
         done: dict[str, list[str]] = {}
         for cell in able:
             done.setdefault(cell["headline"].partition(": that saves")[0].rstrip("."), []).append(cell["machine"])
@@ -224,13 +228,19 @@ def _reports(cells: list[dict[str, str]], place: str) -> list[str]:
         [
             (
                 titles[cell["machine"]],
-                escaped(STRATEGIES[cell["strategy"]].title) if cell["strategy"] in STRATEGIES else cell["strategy"],
+                escaped(_flush(cell)),
                 escaped(cell["cost"]),
                 f"[text]({places[cell['machine']]}.txt), [JSON]({places[cell['machine']]}.json)",
             )
             for cell in cells
         ],
     )
+
+
+def _flush(cell: Mapping[str, str]) -> str:
+    """What is executed at the costliest event."""
+    title = STRATEGIES[cell["strategy"]].title if cell["strategy"] in STRATEGIES else cell["strategy"]
+    return title.replace("WBNOINVD", "WBINVD") + f" ({NO_WBNOINVD})" if NO_WBNOINVD in cell["headline"] else title
 
 
 def _sentence(text: str) -> str:
@@ -248,7 +258,9 @@ def _by_kernel(guest: str) -> list[str]:
     ]
     if len({flush for _, flush in shown}) == 1:
         return [f"Kernels {shown[0][0]} to {shown[-1][0]} do the same at a {trigger.title}: {shown[0][1]}.", ""]
-    return [f"What kernels do at a {trigger.title}:", "", *table(("kernel", "flush"), shown)] if shown else []
+    runs = [(flush, [name for name, _ in run]) for flush, run in itertools.groupby(shown, key=lambda row: row[1])]
+    rows = [(", ".join(names), flush) for flush, names in runs]
+    return [f"What kernels do at a {trigger.title}:", "", *table(("kernel", "flush"), rows)] if shown else []
 
 
 def data() -> str:

@@ -24,25 +24,10 @@ OVERVIEW = ROOT / "reports" / "README.md"
 COMMAND = re.compile(r"(?:.*\\\n)*.*")
 """A command with the lines that a backslash adds."""
 NOT_RUN = re.compile(r"<!-- not run: (\S.*\S) -->")
-CHAIN = "        ffffffff8127fdf4 change_prot_numa+0x26 ([kernel.kallsyms])"
-"""What perf shows below an event of a NUMA scan."""
-
-
-def scan(bursts=3, ranges=16, gap_s=1.0, range_bytes=2 << 20):
-    """perf script of a NUMA scan that was made up: `bursts` passes over the same ranges, one event each."""
-    lines = []
-    for burst in range(bursts):
-        for number in range(ranges):
-            start, time = 0x7F1234000000 + number * range_bytes, 77 + burst * gap_s + number * 3e-4
-            event = f"kvm:kvm_unmap_hva_range: mmu notifier unmap range: {start:#x} -- {start + range_bytes:#x}"
-            lines += [f"CPU {number % 4}/KVM  {4711 + number % 4} [001]    {time:.6f}: {event}", CHAIN, ""]
-    return "\n".join(lines)
-
-
 SAMPLES = {
     "cells.csv": "guest_type,trigger,strategy\nsev,ksm_replace_page,WBINVD_ALL\n",
     "perf-script.txt": f"{PERF}\n",
-    "scan.txt": scan(),
+    "scan.txt": (ROOT / "docs" / "howto" / "scan.txt").read_text(),
     "mail.eml": (FIXTURES / "reply-2023-08-18.eml").read_text(),
 }
 """Files that the commands read."""

@@ -52,8 +52,8 @@ def loss(guest, workload, machine="epyc-7763-2s"):
         ("plain", "plain", "epyc-7763-2s"),
         ("SEV, SEV-ES", "sev", "epyc-7763-2s"),
         ("SEV, SEV-ES", "sev-es", "epyc-7763-2s"),
-        ("SEV-SNP without guest_memfd (never in mainline)", "sev-snp", "epyc-7763-2s"),
-        ("SEV-SNP with guest_memfd", "sev-snp-gmem", "epyc-7763-2s"),
+        ("SEV-SNP without guest_memfd (`sev-snp`, never in mainline)", "sev-snp", "epyc-7763-2s"),
+        ("SEV-SNP with guest_memfd (`sev-snp-gmem`)", "sev-snp-gmem", "epyc-7763-2s"),
         ("TDX", "tdx", "xeon-8570-2s"),
     ],
 )
@@ -65,7 +65,7 @@ def test_the_costs_of_the_table_are_the_models(row, guest, machine):
 def test_the_strategies_of_the_table_are_the_policies():
     for row, guest, word in (
         ("SEV, SEV-ES", "sev", "WBNOINVD on the CPUs that ran the guest"),
-        ("SEV-SNP without guest_memfd (never in mainline)", "sev-snp", "WBINVD on all CPUs"),
+        ("SEV-SNP without guest_memfd (`sev-snp`, never in mainline)", "sev-snp", "WBINVD on all CPUs"),
     ):
         entry = next(e for e in recommend(guest, "epyc-7763-2s").policy if e.trigger == "autonuma_prot_none_scan")
         assert table()[row][0].startswith(word)

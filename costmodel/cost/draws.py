@@ -16,10 +16,14 @@ from costmodel.cost.scenario import Scenario
 DRAWS = 4096
 
 
+def generator(name: str) -> numpy.random.Generator:
+    """The random numbers of the parameter `name`, from their start."""
+    return numpy.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big"))
+
+
 def uniforms(name: str, n: int) -> numpy.ndarray:
     """`n` stratified uniform numbers in (0, 1) for the parameter `name`, the same in every run."""
-    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
-    random = numpy.random.default_rng(seed)
+    random = generator(name)
     return (random.permutation(n) + random.random(n)) / n
 
 

@@ -85,8 +85,7 @@ LINE_TIME = Formula(
 
 # How the time per flushed line depends on the length of the range: two rival forms, held against measured hosts.
 #
-# Both are of MODEL.md section 2: a mix over the cache levels that can hold the range, and a start bound by latency with
-# a tail bound by throughput. On the first measured host interpolation between measured ranges beats both; `costmodel
+# A mix over the cache levels that can hold the range, and a start bound by latency with a tail bound by throughput. On the first measured host interpolation between measured ranges beats both; `costmodel
 # calibrate --host` prints the three errors.
 
 R, q = symbol("range_bytes"), symbol("lines")
@@ -115,7 +114,8 @@ LINE_TIME_LEVELS = Formula(
         "line_llc_s": Quantity("second", "flush of a line that the last level holds"),
         "line_memory_s": Quantity("second", "flush of a line beyond all caches"),
     },
-    source="MODEL.md section 2, first candidate: the range fills the caches from the nearest on",
+    source="a supposition: the range fills the caches from the nearest on; held against the hosts of data/hosts, where "
+    "interpolation between measured ranges beats it, so no cost rests on it",
     validity="lines of one state, brought in order by one CPU; L1 < L2 < last level",
 )
 
@@ -129,7 +129,7 @@ LINE_TIME_TAIL = Formula(
         "lines": Quantity("dimensionless", "cache lines of the range"),
         "line_tail_s": Quantity("second", "throughput-bound time of each line"),
     },
-    source="MODEL.md section 2, rival of the mix over levels",
+    source="a supposition, rival of line_time_levels: a start bound by latency, then throughput; no cost rests on it",
     validity="lines of one state",
 )
 
@@ -181,8 +181,9 @@ DOMAIN_FLUSH = Formula(
         "domain_writeback_bytes_per_s": Quantity("byte / second", "write-back bandwidth of one domain"),
     },
     source=(
-        "MODEL of T(k); rows W01-W02 (c_empty of Intel), boots and resumes in data/kvm/amd_rendezvous.csv (c_empty "
-        "and c_valid of AMD), W08-W10 (s, sigma); dirty data is written once, not k times"
+        "the walk over all lines, what valid lines add, and the write-back of the dirty ones, one after another; rows "
+        "W01-W02 (c_e of Intel), boots and resumes in data/kvm/amd_rendezvous.csv (c_e and c_v of AMD), W08-W10 (s and "
+        "sigma); dirty data is written once, not k times"
     ),
     validity=(
         "0 <= s <= 1; an upper bound where cores that walk at once share the valid lines, or write back while others "

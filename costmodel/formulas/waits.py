@@ -108,7 +108,8 @@ MERGED_FRACTION = Formula(
     unit="dimensionless",
     symbols=_MERGED_SYMBOLS,
     source="kvm_mmu_invalidate_range_add() widens to [min, max) until the count is 0: N uniform starts spread over "
-    "(N - 1) / (N + 1), averaged over N at a random moment of the period (Takacs 1962)",
+    "(N - 1) / (N + 1), averaged over N at a random moment of the period (Takacs 1962); the long numbers are nodes and "
+    "weights of a Gauss-Legendre quadrature with four points, which does that averaging",
     validity="independent arrivals, serial part not saturated; ranges of one length at uniform places; one waiting "
     "thread: its range",
 )

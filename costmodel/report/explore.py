@@ -278,7 +278,10 @@ class Explorer:
         evidence.workload(workload_id)
         GUESTS[guest_id]
         self._still, self.picture = True, Picture()
-        shape = {"layout": ipywidgets.Layout(width="46rem"), "style": {"description_width": "13rem"}}
+        shape = {
+            "layout": ipywidgets.Layout(width="auto", max_width="46rem"),
+            "style": {"description_width": "min(13rem, 40vw)"},
+        }
 
         def menu(title: str, options: object, **more: Any) -> Any:
             return ipywidgets.Dropdown(description=title, options=options, **shape, **more)

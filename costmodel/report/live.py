@@ -1,8 +1,8 @@
 """The part of a report page that recalculates: sliders, the cheapest flush and the curves, without a network.
 
 The costs at the costliest flush are recorded by the model itself, with the case and the parameters left open, and printed
-as JavaScript. The page holds some of the report's joint draws, each with how many of them it stands for, so that at the
-report's own case the page comes to the report's own numbers.
+as JavaScript. The page draws the report's own joint draws anew, from the states of their generators, so that with any
+numbers it comes to what the model comes to.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from typing import Any
 import numpy
 from markupsafe import Markup
 
+from costmodel.calibration.distribution import TAIL, Z90
 from costmodel.cost.axes import AXES
-from costmodel.cost.draws import Case, Draws
+from costmodel.cost.draws import Case, Draws, generator
 from costmodel.cost.grid import QUANTILES, recorded
 from costmodel.decision.choice import Study
 from costmodel.decision.result import CostRow, Recommendation
@@ -34,8 +35,6 @@ from costmodel.report.drawing import VARIANTS, tick
 from costmodel.report.explore import CACHES, RATES_PER_S, SIZES, size_text
 from costmodel.report.recommendation import NEEDS
 
-DRAWS = 200
-"""Joint draws on a page, at least; a few more are needed where the quantiles of several results part them."""
 DIRTY_SHARES = tuple(step / 20 for step in range(21))
 AS_WORKLOAD = "as the workload has it"
 
@@ -62,11 +61,13 @@ def live(result: Recommendation) -> Live | None:
     rows = [row for row in rows if STRATEGIES[row.strategy].instruction != "none"]
     case = Case(seen.trigger, seen.scenario, Draws(seen.parameters))
     programs = recorded_costs(case, [row.strategy for row in rows if row.refused is None])
-    chosen, weights = sample(list(programs.at_start(case).values()), DRAWS)
     moved = sliders(case)
     told = {
-        "draws": {name: _packed(values[chosen]) for name, values in programs.drawn(case).items()},
-        "weights": _packed(weights),
+        "n": case.draws.n,
+        "draws": {name: _generated(name, case) for name in programs.parameters},
+        "arrays": {name: _packed(values) for name, values in programs.held.items()},
+        "z90": Z90,
+        "tail": TAIL,
         "strategies": [_strategy(row, seen, programs) for row in rows],
         "usable": [c.strategy for c in Study(TRIGGERS[seen.trigger], seen.scenario, case.draws).usable],
         "own": result.costliest_strategy,
@@ -80,7 +81,6 @@ def live(result: Recommendation) -> Live | None:
         "live",
         trigger=seen.trigger,
         sliders=moved,
-        held=len(chosen),
         n=case.draws.n,
         colours=Markup(_colours()),
         data=Markup(_json(told)),
@@ -101,6 +101,13 @@ def _colours() -> str:
         for variant in (False, True)
     )
     return f"{light}@media (prefers-color-scheme: dark) {{\n{dark}}}\n"
+
+
+def _generated(name: str, case: Case) -> dict[str, object]:
+    """How the draws of a parameter come about, with the last of them, by which the page sees that its own are the same."""
+    state: Any = generator(name).bit_generator.state["state"]
+    told = case.parameters[name].distribution.model_dump()
+    return told | {"state": hex(state["state"]), "increment": hex(state["inc"]), "last": float(case.draws[name][-1])}
 
 
 def _packed(values: numpy.ndarray) -> str:
@@ -147,22 +154,16 @@ class Programs:
         """The results of each function that differs from the others."""
         return list(dict.fromkeys(self.places.values()))
 
-    def drawn(self, case: Case) -> dict[str, numpy.ndarray]:
-        """All that differs from draw to draw: the parameters, and what the tape holds itself."""
+    @property
+    def held(self) -> dict[str, numpy.ndarray]:
+        """What differs from draw to draw and is no parameter, such as a rate that was counted."""
         from costmodel.formulas.javascript import array_name
 
-        arrays = {array_name(place): array for place, array in enumerate(self.tape.arrays)}
-        return {name: case.draws[name] for name in self.parameters} | arrays
+        return {array_name(place): array for place, array in enumerate(self.tape.arrays)}
 
-    def at_start(self, case: Case) -> dict[int, numpy.ndarray]:
-        """Every result at the case itself (n,), by its place on the tape."""
-        told: dict[Any, Any] = {name: case.draws[name] for name in self.parameters}
-        told |= {name: AXES[name].here(case.scenario, case.trigger) for name in (*ALWAYS, "range_bytes")}
-        inputs = {place: node.told for place, node in enumerate(self.tape.nodes) if node.operation == "input"}
-        known = {place: told[name] for place, name in inputs.items() if name in told}
-        ends = sorted({end for (_, given), places in self.places.items() if not given for end in places})
-        found = self.tape.carried_out(ends, known)
-        return {end: numpy.broadcast_to(values, (case.draws.n,)) for end, values in zip(ends, found, strict=True)}
+    def drawn(self, case: Case) -> dict[str, numpy.ndarray]:
+        """All that differs from draw to draw."""
+        return {name: case.draws[name] for name in self.parameters} | self.held
 
 
 ALWAYS = ("cpus", "cache_bytes")
@@ -207,7 +208,7 @@ def calculations(programs: Programs) -> str:
 def _script(programs: Programs) -> Markup:
     """All that runs on the page: the costs, then what shows them."""
     told = 'const told = JSON.parse(document.getElementById("live-data").textContent);\n'
-    parts = [calculations(programs), told, script("numbers"), script("live")]
+    parts = [calculations(programs), told, script("numbers"), script("draws"), script("live")]
     return Markup('"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n")
 
 
@@ -215,33 +216,6 @@ def _script(programs: Programs) -> Markup:
 def script(name: str) -> str:
     """A part of the script that is the same on every page."""
     return files("costmodel.report").joinpath(f"templates/{name}.js").read_text()
-
-
-# Which of the joint draws a page holds.
-
-
-def sample(results: Sequence[numpy.ndarray], size: int) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """Places of about `size` draws among the n of the `results`, and how many of the n each stands for.
-
-    With these weights 5 %, 50 % and 95 % of every result are those of all n draws. The two draws between which such a
-    quantile lies count once. The others are divided by where they lie among the quantiles of all results: of each such
-    stratum one in n / size is held, at least one, spread over the order of the first result, and all of it counted.
-    """
-    n = len(results[0])
-    below = [int(share * (n - 1)) for share in QUANTILES]
-    edges = numpy.array([place + step for place in below for step in (0, 1, 2)])
-    rank, strata = numpy.empty(n, int), numpy.zeros(n, int)
-    for values in {values.tobytes(): values for values in results}.values():
-        rank[numpy.argsort(values, kind="stable")] = numpy.arange(n)
-        cells = strata * (len(edges) + 1) + numpy.searchsorted(edges, rank, side="right")
-        strata = numpy.unique(cells, return_inverse=True)[1]
-    in_order = numpy.lexsort((results[0], strata))
-    chosen, weights = [], []
-    for stratum in numpy.split(in_order, numpy.flatnonzero(numpy.diff(strata[in_order])) + 1):
-        held = -(-len(stratum) * size // n)
-        chosen.append(stratum[((numpy.arange(held) + 0.5) * len(stratum) / held).astype(int)])
-        weights.append(numpy.full(held, len(stratum) / held))
-    return numpy.concatenate(chosen), numpy.concatenate(weights)
 
 
 # What can be moved.

@@ -170,8 +170,8 @@ def _besides(nothing: Sequence[str]) -> str:
     return f"{' and '.join(nothing)} cannot happen to this guest as its memory is set up." if nothing else ""
 
 
-HEAD = ("", "CPU time", "stops", "max CPUs")
-HEAD_EXACT = ("", "CPU time", "stops", "CPUs lost")
+HEAD = ("", "CPU time", "CPUs x wait", "max CPUs")
+HEAD_EXACT = ("", "CPU time", "CPUs x wait", "CPUs lost")
 
 
 def _table(result: Alternatives, rows: Sequence[ModelRow]) -> list[str]:

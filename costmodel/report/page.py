@@ -46,12 +46,18 @@ def style() -> Markup:
     return Markup(files("costmodel.report").joinpath("templates/style.css").read_text())
 
 
+NOT_LIGHT = "body:not([data-jp-theme-light=true])"
+
+
 def _scope() -> tuple[str, str]:
     """What stands before and after a fragment outside a page: the same style, for what lies in it only.
 
-    The class is named three times, so that it outweighs the rules of JupyterLab for tables.
+    The class is named three times, so that it outweighs the rules of JupyterLab for tables. Where JupyterLab or Voila shows
+    a light theme, the fragment is light whatever the system prefers.
     """
-    own = str(style()).replace(":root", "&").replace("body {", "& {")  # a Markup would escape the &
+    own = (
+        str(style()).replace("  :root", f"  {NOT_LIGHT} &").replace(":root", "&").replace("body {", "& {")
+    )  # a Markup would escape the &
     return f'<div class="costmodel"><style>.costmodel.costmodel.costmodel {{\n{own}}}</style>\n', "\n</div>"
 
 

@@ -198,6 +198,10 @@ def _be_a_kernel(command: Sequence[str], environment: Mapping[str, str], folder:
     asyncio.set_event_loop(asyncio.new_event_loop())
     application = IPKernelApp.instance()
     application.initialize(sys.argv[1:])
+    from matplotlib import pyplot
+
+    pyplot.close("all")
+    pyplot.switch_backend(matplotlib.rcParams["backend"])  # whoever drew in the parent has chosen another one for good
     application.start()
     application.close()
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from costmodel.report import runner
 from tests.browser.conftest import notebooks, resize
 from tests.browser.servers import answers, free_port, serving, wait_for
 from tests.browser.test_lab import answer_of, changed_from
@@ -55,7 +56,23 @@ def test_it_shows_controls_answer_and_picture_and_no_code(page):
     assert plot.is_displayed() and plot.size["width"] > 400
     shown = page.find_element(By.TAG_NAME, "body").text
     assert "What would it cost on my host?" in shown
-    assert "import" not in shown and "Traceback" not in shown
+    assert "import" not in shown and "Traceback" not in shown and runner.SENTINEL not in shown
+
+
+def test_it_fits_a_narrow_window_and_is_light_whatever_the_system_prefers(page):
+    """The page of Voila is light; so is what the package adds to it."""
+    dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)
+    resize(page, 390, 1600)
+    try:
+        width, paper = page.execute_script(
+            "const own = document.querySelector('.costmodel'), seen = [own, ...document.querySelectorAll('.jupyter-widgets')];"
+            "return [Math.max(...seen.map(e => e.getBoundingClientRect().right)), getComputedStyle(own).backgroundColor]"
+        )
+    finally:
+        resize(page, 1400, 1600)
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert width <= 390 and paper == "rgb(255, 255, 255)"
 
 
 def test_a_slider_moves_the_answer_and_back(page):

@@ -7,7 +7,10 @@ import json
 import numpy
 import pytest
 
+from costmodel.cost.axes import AXES
 from costmodel.cost.draws import Case, Draws
+from costmodel.cost.grid import QUANTILES
+from costmodel.cost.total import total
 from costmodel.decision.choice import Study
 from costmodel.decision.result import Recommendation
 from costmodel.decision.views import view
@@ -19,9 +22,10 @@ from costmodel.kvm.catalog import STRATEGIES, TRIGGERS
 from costmodel.numbers import LEAST_OF_UNIT, SCALES, interval, quantity, significant
 from costmodel.report import page
 from costmodel.report.layout import cell
-from costmodel.report.live import calculations, live, recorded_costs, script
+from costmodel.report.live import calculations, live, recorded_costs, script, sliders
 from tests.browser.conftest import resize
 from tests.formulas.domain import inside
+from tests.report.test_live import data_of
 
 pytestmark = pytest.mark.browser
 POINTS = 10_000
@@ -195,6 +199,25 @@ def opened(browser, tmp_path):
     return visit
 
 
+def settle(driver):
+    """Wait until the page shows what its sliders ask for, curves too."""
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+    done = "return document.querySelector('[data-live=curves]').getAttribute('aria-busy') === 'false'"
+    WebDriverWait(driver, 60).until(lambda _: driver.execute_script(done))
+
+
+def move(driver, places):
+    """Set sliders, by name, to the stops at these places."""
+    driver.execute_script(
+        "for (const [name, place] of Object.entries(arguments[0])) {"
+        " const e = document.getElementById('live-' + name); e.value = place; e.dispatchEvent(new Event('input')) }",
+        places,
+    )
+    settle(driver)
+
+
 def shown(driver, name):
     return driver.execute_script("return document.querySelector(`[data-live=${arguments[0]}]`).innerText", name)
 
@@ -228,12 +251,12 @@ def test_a_page_starts_with_the_numbers_and_the_winner_of_its_report(opened, nam
     rows = {row.strategy: row for row in of_trigger if STRATEGIES[row.strategy].instruction != "none"}
     assert set(found) == set(rows) and rows
     for strategy, row in rows.items():
-        assert found[strategy][0].startswith(row.state)
+        assert found[strategy][-1].startswith(row.state)
         if row.refused:
-            assert found[strategy][1:] == [f"Refused: {row.refused}"]
+            assert found[strategy][:-1] == [f"Refused: {row.refused}"]
         else:
             lost = cell(row.host_cpu_s_per_s, marked=True, none="no rate is published")
-            assert found[strategy][1:] == [cell(row.stolen_cpu_s_per_event, marked=True), lost]
+            assert found[strategy][:-1] == [cell(row.stolen_cpu_s_per_event, marked=True), lost]
     seen = view(result)
     study = Study(TRIGGERS[seen.trigger], seen.scenario, Draws(seen.parameters))
     usable = [c.strategy for c in study.usable if not rows[c.strategy].refused]
@@ -246,6 +269,53 @@ def test_a_page_starts_with_the_numbers_and_the_winner_of_its_report(opened, nam
     assert result.costliest_strategy in shown(driver, "verdict")
 
 
+# Other numbers.
+
+
+@pytest.mark.parametrize("name", ["sev/epyc-7763-2s", "sev-snp-gmem/epyc-9654-2s"])
+def test_a_page_has_the_draws_of_its_report(browser, name):
+    result = asked(name)
+    told, draws = data_of(live(result)), Draws(view(result).parameters)
+    shapes = {parameter["shape"] for parameter in told["draws"].values()}
+    assert shapes >= {"uniform", "lognormal", "tabulated"}
+    body = f"const told = arguments[0];\n{script('draws')}\n"
+    body += "return Object.fromEntries(Object.entries(told.draws).map(([k, p]) => [k, [...drawnAnew(p)]]))"
+    for parameter, values in numbers(browser, body, told).items():
+        numpy.testing.assert_allclose(values, draws[parameter], rtol=1e-12, err_msg=parameter)
+
+
+@pytest.mark.parametrize("name", ["sev/epyc-7763-2s", "sev-snp-gmem/epyc-9654-2s"])
+def test_with_any_numbers_a_page_says_what_the_model_says(opened, name):
+    """At ten random places of all sliders, every interval is the one that the model comes to over all its draws."""
+    driver, result = opened(name)
+    seen = view(result)
+    case = Case(seen.trigger, seen.scenario, Draws(seen.parameters))
+    moved, random, compared = sliders(case), numpy.random.default_rng(4), 0
+    for _ in range(10):
+        places = {slider.id: int(random.integers(len(slider.stops))) for slider in moved}
+        move(driver, places)
+        found = rows_of(driver)
+        stops = {slider.id: slider.stops[places[slider.id]][0] for slider in moved}
+        scenario = seen.scenario
+        for number, axis in AXES.items():
+            scenario = scenario if stops[number] is None else axis.at(scenario, stops[number])
+        dirty = {} if stops["dirty_fraction"] is None else {"dirty_fraction": numpy.array(stops["dirty_fraction"])}
+        there = Case(seen.trigger, scenario, case.draws.with_values(**dirty))
+        for strategy, (event, *lost, _) in found.items():
+            if not lost:
+                continue
+            cost = total(there, strategy)
+            event_s = interval(*numpy.quantile(cost.priced.stolen_s, QUANTILES), "s")
+            assert event.rstrip("*") == event_s, (strategy, stops)
+            wanted = "no rate is published"
+            if cost.host_cpu_s_per_s is not None:
+                most = scenario.machine.logical_cpus
+                wanted = interval(*numpy.quantile(cost.host_cpu_s_per_s, QUANTILES), "1", most=most)
+            assert lost[0].removeprefix("at most ").rstrip("*") == wanted, (strategy, stops)
+            compared += 1
+    assert compared >= 40
+
+
 # What a reader can do.
 
 
@@ -255,18 +325,19 @@ def test_a_slider_moves_numbers_winner_and_curves_by_keyboard_and_back(opened):
 
     driver, _ = opened("sev/epyc-7763-2s")
     plot = "return document.querySelector('[data-live=plot]').innerHTML"
+    settle(driver)
     before, table, curve = shown(driver, "verdict"), rows_of(driver), driver.execute_script(plot)
     slider = driver.find_element(By.ID, "live-cpus")
     name = driver.find_element(By.CSS_SELECTOR, "label[for=live-cpus]").text
     assert name == "CPUs that ran the guest" and slider.get_attribute("aria-valuetext") == "256, as in the report"
     slider.send_keys(Keys.HOME)
-    driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+    settle(driver)
     assert slider.get_attribute("aria-valuetext") == "1" and "not those of the report" in shown(driver, "case")
     after = rows_of(driver)
     assert after["WBNOINVD_ALL"] == table["WBNOINVD_ALL"] and after["WBNOINVD_MASK"] != table["WBNOINVD_MASK"]
     assert shown(driver, "verdict") != before and driver.execute_script(plot) != curve
     driver.find_element(By.CSS_SELECTOR, "[data-live=reset]").send_keys(Keys.ENTER)
-    driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+    settle(driver)
     assert (shown(driver, "verdict"), rows_of(driver)) == (before, table)
     assert driver.execute_script(plot) == curve
 
@@ -279,7 +350,7 @@ def test_curves_over_each_number(opened):
             "const e = document.getElementById('live-over'); e.value = arguments[0]; e.dispatchEvent(new Event('input'))",
             name,
         )
-        driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+        settle(driver)
         paths = driver.execute_script(
             "return [...document.querySelectorAll('[data-live=plot] path')].map(p => p.getAttribute('d'))"
         )
@@ -310,6 +381,7 @@ def test_what_can_lose_a_flush_never_wins(opened, name):
 def test_the_range_at_which_the_cheapest_changes_is_where_costs_are_equal(opened):
     """The sentence says a length; at sliders below and above it the order of the two is the one that it says."""
     driver, _ = opened("sev/epyc-7763-2s")
+    settle(driver)
     assert "CLFLUSHOPT_DM_PINNED (needs a kernel patch) is cheapest below 1.4 GiB, WBNOINVD_MASK above" in shown(
         driver, "changes"
     )

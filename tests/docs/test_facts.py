@@ -75,6 +75,20 @@ def test_each_cell_of_the_overview_is_there(made):
                 assert cell["cost"] in told or cell["cost"] == "no flush"
 
 
+def test_a_cpu_without_wbnoinvd_is_not_said_to_execute_it(made):
+    """The headline of its report says WBINVD; so does the table."""
+    rows = [
+        line for line in made["strategy"].splitlines() if line.startswith("| 2 x AMD EPYC 7601") and "host CPUs" in line
+    ]
+    assert rows and all("| WBINVD on the CPUs" in row and "has no WBNOINVD" in row for row in rows)
+    assert "| WBNOINVD on the CPUs that ran the guest |" in made["strategy"]
+
+
+def test_kernels_that_flush_alike_share_a_line(made):
+    flushes = [line.split("|")[2] for line in made["strategy"].splitlines() if line.startswith("| v")]
+    assert flushes and all(one != other for one, other in zip(flushes, flushes[1:], strict=False) if "WBINVD" in one)
+
+
 def test_the_overview_in_the_repository_is_current():
     assert OVERVIEW.read_text(encoding="utf-8") == facts().reports(), "`make docs-outputs` renews it"
 

@@ -1,15 +1,12 @@
-"""The live part of a page: which draws it holds, what can be moved, and that no text in it can run."""
+"""The live part of a page: what it tells of the draws, what can be moved, and that no text in it can run."""
 
 import json
 
 import numpy
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from costmodel.cost.axes import AXES
 from costmodel.cost.draws import Case, Draws
-from costmodel.cost.grid import QUANTILES
 from costmodel.cost.total import total
 from costmodel.decision.views import view
 from costmodel.report import live
@@ -17,32 +14,15 @@ from tests.report.conftest import HOSTILE
 from tests.report.html import Reader
 
 
-def weighted(values, weights):
-    """Quantiles of draws that are there as often as their weights say."""
-    order = numpy.argsort(values, kind="stable")
-    reached = numpy.cumsum(weights[order]) - 1
-    return numpy.interp(numpy.array(QUANTILES) * (weights.sum() - 1), reached, values[order])
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 2**32), st.integers(1, 6), st.floats(0, 1), st.integers(100, 400))
-def test_the_draws_of_a_page_have_the_quantiles_of_all(seed, count, common, size):
-    """However the results hang together, and where many draws come to the same."""
-    random = numpy.random.default_rng(seed)
-    shared = random.normal(size=2000)
-    results = [numpy.exp(common * shared + (1 - common) * random.normal(size=2000)) for _ in range(count)]
-    results.append(numpy.minimum(results[0], 1.0))
-    chosen, weights = live.sample(results, size)
-    assert len(set(chosen)) == len(chosen) and weights.min() >= 1 - 1e-12
-    assert weights.sum() == pytest.approx(2000)
-    for values in results:
-        assert weighted(values[chosen], weights) == pytest.approx(numpy.quantile(values, QUANTILES), rel=1e-9)
-
-
-def test_few_draws_stand_for_many():
-    random = numpy.random.default_rng(7)
-    chosen, weights = live.sample([random.random(4096), random.random(4096)], 200)
-    assert 200 <= len(chosen) < 300 and weights.max() < 4096 / 200 + 1e-9
+def at_start(case, programs):
+    """Every result at the case itself (n,), by its place on the tape."""
+    told = programs.drawn(case)
+    told |= {name: AXES[name].here(case.scenario, case.trigger) for name in (*live.ALWAYS, "range_bytes")}
+    inputs = {place: node.told for place, node in enumerate(programs.tape.nodes) if node.operation == "input"}
+    known = {place: told[name] for place, name in inputs.items() if name in told}
+    ends = sorted({end for (_, given), places in programs.places.items() if not given for end in places})
+    found = programs.tape.carried_out(ends, known)
+    return {end: numpy.broadcast_to(values, (case.draws.n,)) for end, values in zip(ends, found, strict=True)}
 
 
 @pytest.mark.parametrize("guest", ["sev", "sev-snp-gmem"])
@@ -51,7 +31,7 @@ def test_what_is_recorded_is_what_the_report_costs(answer, guest):
     case = Case(seen.trigger, seen.scenario, Draws(seen.parameters))
     names = ["WBNOINVD_MASK", "WBINVD_ALL", "CLFLUSHOPT_DM_GMEM" if guest == "sev-snp-gmem" else "CLFLUSHOPT_DM_PINNED"]
     programs = live.recorded_costs(case, names)
-    start = programs.at_start(case)
+    start = at_start(case, programs)
     for name in names:
         cost, places = total(case, name), programs.places[name, ()]
         numpy.testing.assert_array_equal(start[places[0]], cost.priced.stolen_s)
@@ -68,6 +48,16 @@ def test_only_what_is_drawn_is_held(answer):
     drawn = programs.drawn(case)
     assert "line_dirty_s" not in drawn and {"dirty_fraction", "line_empty_s"} <= set(drawn)
     assert all(numpy.ptp(values) > 0 for values in drawn.values())
+
+
+def test_a_page_tells_how_its_draws_come_about_and_holds_none(answer):
+    """The last draw of each parameter is told, so that a page whose own draws differ does not show them."""
+    result = answer("sev")
+    told, draws = data_of(live.live(result)), Draws(view(result).parameters)
+    assert told["n"] == draws.n and told["draws"] and told["arrays"] == {}
+    for name, parameter in told["draws"].items():
+        assert parameter["last"] == draws[name][-1]
+        assert len(json.dumps(parameter)) < 3000
 
 
 def data_of(part):

@@ -1,31 +1,24 @@
 const section = document.getElementById("live");
 const part = name => section.querySelector(`[data-live="${name}"]`);
 
-// Costs over the draws that the page holds, each of which stands for several of the report's.
+// Costs over the draws.
 
 function unpacked(text) {
   return Float64Array.from(new Float32Array(Uint8Array.from(atob(text), letter => letter.charCodeAt(0)).buffer));
 }
 
-const weights = unpacked(told.weights), count = weights.length;
-const draws = Object.fromEntries(Object.entries(told.draws).map(([name, text]) => [name, unpacked(text)]));
-const total = weights.reduce((sum, weight) => sum + weight, 0);
-const order = Array.from(weights.keys());
+const count = told.n;
+const draws = Object.fromEntries([
+  ...Object.entries(told.draws).map(([name, parameter]) => [name, drawnAnew(parameter)]),
+  ...Object.entries(told.arrays).map(([name, text]) => [name, unpacked(text)]),
+]);
 
-// The quantiles that numpy gives where each draw is there as often as its weight says.
+// The quantiles that numpy gives. Sorts the values.
 function quantiles(values) {
-  const sorted = [...order].sort((a, b) => values[a] - values[b]);
+  values.sort();
   return told.quantiles.map(share => {
-    const wanted = share * (total - 1);
-    let reached = -1, before = -1, k = -1;
-    while (k < count - 1 && reached < wanted) {
-      before = reached;
-      reached += weights[sorted[++k]];
-    }
-    const above = values[sorted[Math.max(k, 0)]];
-    if (k < 1) return above;
-    const below = values[sorted[k - 1]];
-    return below + (above - below) * (wanted - before) / (reached - before);
+    const place = share * (count - 1), k = Math.min(Math.floor(place), count - 2);
+    return values[k] + (values[k + 1] - values[k]) * (place - k);
   });
 }
 
@@ -44,6 +37,7 @@ function given(at) {
   }).join(" ");
 }
 
+const KEPT = 10000;
 let kept = new Map();
 
 // [quantiles of the CPU time of one event, of the host CPUs lost] of a strategy with the numbers `at`.
@@ -128,13 +122,13 @@ function showTable(at) {
     const row = element("tr", undefined, one === best ? {class: "lead"} : {}), head = element("td");
     head.append(element("code", one.id));
     const here = [one.state, one.needs, one === own ? "what this kernel does" : ""].filter(Boolean).join(", ");
-    row.append(head, element("td", here), element("td", eventText(one, at), {class: "iv"}), element("td", lostText(one, at), {class: "iv"}));
+    row.append(head, element("td", eventText(one, at), {class: "iv"}), element("td", lostText(one, at), {class: "iv"}), element("td", here));
     return row;
   }), ...told.strategies.filter(one => one.refused !== null).map(one => {
     const row = element("tr"), head = element("td"), why = element("td", undefined, {colspan: 2});
     head.append(element("code", one.id));
     why.append(element("strong", "Refused:"), ` ${one.refused}`);
-    row.append(head, element("td", [one.state, one.needs].filter(Boolean).join(", ")), why);
+    row.append(head, why, element("td", [one.state, one.needs].filter(Boolean).join(", ")));
     return row;
   }));
 }
@@ -142,6 +136,7 @@ function showTable(at) {
 // Curves over one of the numbers, the others as the sliders have them.
 
 const POINTS = 33;
+const SLICE_MS = 25;
 const SMALLEST = 1e-15;
 const HEIGHT = 340, TOP = 28, BOTTOM = 46, LEFT = 62, RIGHT = 18, NAMES = 200, NARROW = 560, LINE_HEIGHT = 15;
 
@@ -215,9 +210,25 @@ function crossings(x, series, linear) {
   return found;
 }
 
+// All costs of the curves take longer than a frame: they are worked out between frames, and given up where a slider moves.
+let asking = 0;
+
 function showCurves(at) {
-  const slider = sliders.find(one => one.id === part("over").value), rate = slider.id === "rate_per_s";
-  const x = axis(slider), unit = rate ? "1" : "s", here = at[slider.id];
+  const mine = ++asking, slider = sliders.find(one => one.id === part("over").value), x = axis(slider);
+  const wanted = costed.filter(one => one.drawn).flatMap(strategy => x.map(value => [strategy, {...at, [slider.id]: value}]));
+  let done = 0;
+  const go = () => {
+    if (mine !== asking) return;
+    for (const until = performance.now() + SLICE_MS; done < wanted.length && performance.now() < until; done++) costs(...wanted[done]);
+    part("curves").setAttribute("aria-busy", done < wanted.length);
+    if (done < wanted.length) setTimeout(go);
+    else drawCurves(at, slider, x);
+  };
+  go();
+}
+
+function drawCurves(at, slider, x) {
+  const rate = slider.id === "rate_per_s", unit = rate ? "1" : "s", here = at[slider.id];
   const series = costed.filter(one => one.drawn).map(strategy => {
     const bands = x.map(value => costs(strategy, {...at, [slider.id]: value})[rate ? 1 : 0]);
     return {strategy, low: bands.map(b => b[0]), median: bands.map(b => b[1]), high: bands.map(b => b[2])};
@@ -287,7 +298,7 @@ let waiting = false;
 function show() {
   waiting = false;
   const at = asked();
-  kept = new Map();
+  if (kept.size > KEPT) kept = new Map();
   for (const slider of sliders) {
     const text = slider.stops[Number(slider.input.value)][1];
     section.querySelector(`output[for="${slider.input.id}"]`).textContent = text;
