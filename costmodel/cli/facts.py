@@ -117,7 +117,12 @@ def formula_command(name: str, form: str | None) -> None:
 
     item = formula(name)
     if form:
-        printers = {"latex": catalog.latex, "python": catalog.python, "c": catalog.c, "javascript": javascript.function}
+        printers: dict[str, Callable[[str], str]] = {
+            "latex": catalog.latex,
+            "python": catalog.python,
+            "c": catalog.c,
+            "javascript": javascript.function,
+        }
         click.echo(printers[form](name).rstrip("\n"))
         return
     click.echo(f"{item.id}: {item.title} [{item.unit}]\n")
