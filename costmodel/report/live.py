@@ -161,10 +161,6 @@ class Programs:
 
         return {array_name(place): array for place, array in enumerate(self.tape.arrays)}
 
-    def drawn(self, case: Case) -> dict[str, numpy.ndarray]:
-        """All that differs from draw to draw."""
-        return {name: case.draws[name] for name in self.parameters} | self.held
-
 
 ALWAYS = ("cpus", "cache_bytes")
 """Numbers of the case that are always one number."""

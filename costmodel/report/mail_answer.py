@@ -13,7 +13,7 @@ from costmodel.kvm.catalog import STRATEGIES
 from costmodel.numbers import interval, quantity, significant
 from costmodel.report.layout import ascii_text, cell, command_lines, widths_of, wrap
 
-MOST_LINES, MOST_ROWS = 30, 5
+MOST_ROWS = 5
 LONGEST_NAME = 38
 """Columns of a row's name: with the numbers beside it a line has at most WIDTH."""
 _ROWS = re.compile(r" \(rows? [^)]*\)")

@@ -25,7 +25,7 @@ from costmodel.report.layout import cell
 from costmodel.report.live import calculations, live, recorded_costs, script, sliders
 from tests.browser.conftest import resize
 from tests.formulas.domain import inside
-from tests.report.test_live import data_of
+from tests.report.test_live import data_of, drawn_of
 
 pytestmark = pytest.mark.browser
 POINTS = 10_000
@@ -87,7 +87,7 @@ def calculated(request):
 
 def both(browser, case, programs, at, draws):
     """Every cost at the points `at` with the draws at places `draws`, by JavaScript and by Python."""
-    drawn = {name: values[draws] for name, values in programs.drawn(case).items()}
+    drawn = {name: values[draws] for name, values in drawn_of(programs, case).items()}
     ends = [place for places in programs.functions for place in places]
     inputs = {place: node.told for place, node in enumerate(programs.tape.nodes) if node.operation == "input"}
     known = {place: (drawn | at)[name] for place, name in inputs.items() if name in drawn | at}

@@ -14,9 +14,14 @@ from tests.report.conftest import HOSTILE
 from tests.report.html import Reader
 
 
+def drawn_of(programs, case):
+    """All that differs from draw to draw, by name: arrays (n,)."""
+    return {name: case.draws[name] for name in programs.parameters} | programs.held
+
+
 def at_start(case, programs):
     """Every result at the case itself (n,), by its place on the tape."""
-    told = programs.drawn(case)
+    told = drawn_of(programs, case)
     told |= {name: AXES[name].here(case.scenario, case.trigger) for name in (*live.ALWAYS, "range_bytes")}
     inputs = {place: node.told for place, node in enumerate(programs.tape.nodes) if node.operation == "input"}
     known = {place: told[name] for place, name in inputs.items() if name in told}
@@ -45,7 +50,7 @@ def test_only_what_is_drawn_is_held(answer):
     seen = view(answer("sev"))
     case = Case(seen.trigger, seen.scenario, Draws(seen.parameters))
     programs = live.recorded_costs(case, ["WBNOINVD_MASK"])
-    drawn = programs.drawn(case)
+    drawn = drawn_of(programs, case)
     assert "line_dirty_s" not in drawn and {"dirty_fraction", "line_empty_s"} <= set(drawn)
     assert all(numpy.ptp(values) > 0 for values in drawn.values())
 
