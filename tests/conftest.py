@@ -1,7 +1,10 @@
-"""Property tests draw the same examples in every run: a failure is never a matter of luck."""
+"""Property tests draw the same examples in every run: a failure is never a matter of luck. With every push they draw a
+fifth of those that `--hypothesis-profile full` draws nightly.
+"""
 
 import shutil
 import signal
+import sys
 from dataclasses import replace
 
 import pytest
@@ -10,9 +13,15 @@ from hypothesis import settings
 from costmodel.evidence import package, paths
 from costmodel.evidence.store import TOLD, load
 from costmodel.kvm import decisions, releases
+from tests.samples import FULL
 
-settings.register_profile("same", derandomize=True, deadline=None, print_blob=True)
-settings.load_profile("same")
+SAME = settings(derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("full", SAME, max_examples=FULL)
+settings.register_profile("few", SAME, max_examples=FULL // 5)
+settings.load_profile("few")
+
+sys.modules.setdefault("rfc3987_syntax", None)
+"""jsonschema would compile IRI grammars for seconds, in each process that reads a notebook; none of them uses any."""
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Tests that a shell started in the background inherit an ignored Ctrl-C, and so would every process that they

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costmodel.plain import UNSEEN, csv_cell, file_argument, quoted_words, shell_line, shell_word, visible
+from tests.samples import examples
 
 HOSTILE = st.text(
     st.one_of(
@@ -34,7 +35,7 @@ def test_a_cell_is_shown_and_is_no_formula(text):
         float(cell)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(NAMES, min_size=1, max_size=4))
 def test_bash_reads_the_words_back(words):
     line = shell_line(words)

@@ -83,7 +83,7 @@ def c(name: str) -> str:
 def _short(expression: sympy.Expr) -> sympy.Expr:
     """The expression with the short names of `notation`, and exp(x) - 1 for what is computed as expm1(x)."""
     plain = expression.replace(expm1, lambda x: sympy.exp(x) - 1)
-    return plain.subs({s: sympy.Symbol(NOTATION[str(s)], nonnegative=True) for s in plain.free_symbols})
+    return plain.xreplace({s: sympy.Symbol(NOTATION[str(s)], nonnegative=True) for s in plain.free_symbols})
 
 
 def numpy_function(name: str, item: Formula, expression: sympy.Expr) -> str:

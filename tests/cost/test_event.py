@@ -16,13 +16,14 @@ from costmodel.cost.total import total
 from costmodel.errors import MissingNumber
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import STRATEGIES
+from tests.samples import examples
 
 EVIDENCE = load()
 MILAN = EVIDENCE.machine("epyc-7763-2s")
 AT = medians(parameters_of(EVIDENCE, MILAN.id))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(st.floats(1, 255))
 def test_a_larger_mask_never_costs_less(cpus):
     small = event.whole_cache(AT, MILAN, cpus, invalidates=False)
@@ -44,7 +45,7 @@ def test_every_cpu_of_the_mask_stands_still():
     assert cost.irq_off_s < cost.time_s
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(st.integers(64, 2**34), st.sampled_from(["cold", "hot", "unknown"]))
 def test_range_flush_grows_with_the_range_and_shrinks_to_its_start(size, residency):
     present = event.present_fraction(AT, MILAN, 16e9, residency, size)

@@ -13,6 +13,7 @@ from costmodel.cost.grid import NUMBERS, Grid, axis_names, checked_axis
 from costmodel.cost.scenario import scenario
 from costmodel.cost.total import total
 from costmodel.errors import BadInput, MissingNumber, UnknownName
+from tests.samples import examples
 
 N = 64
 WHOLE, MASKED, RANGED = "WBINVD_ALL", "WBNOINVD_MASK", "CLFLUSHOPT_UVA"
@@ -53,7 +54,7 @@ def total_at(case, strategy, point):
 
 
 @pytest.mark.parametrize("name", CASES)
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_every_point_costs_what_total_says(evidence, name, data):
     chosen = data.draw(st.lists(st.sampled_from(sorted(VALUES)), min_size=1, max_size=3, unique=True))

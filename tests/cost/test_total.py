@@ -16,7 +16,7 @@ from costmodel.errors import BadInput, UnknownName
 from costmodel.formulas.compiled import value
 from costmodel.kvm.catalog import STRATEGIES
 from costmodel.report.record import recommend
-from tests.samples import sampled
+from tests.samples import examples, sampled
 from tests.simulation.samples import NumaScan
 from tests.simulation.samples import simulate_numa as simulate
 
@@ -257,7 +257,7 @@ def test_ksm_with_no_flush_reaches_the_ceiling_of_its_tunables(milan_ksm, draws)
     assert total(Case("ksm_replace_page", milan_ksm, draws), "NO_FLUSH").rate_per_s == pytest.approx(5000)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.floats(0.01, 1.0))
 def test_a_smaller_event_fraction_never_costs_more(evidence, milan, fraction):
     case = scenario(evidence, "sev", "epyc-7763-2s", "ksm-default", event_fraction=fraction)

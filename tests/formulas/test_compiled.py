@@ -14,7 +14,7 @@ from costmodel.formulas import compiled, generated, generated_slopes
 from costmodel.formulas.catalog import FORMULAS, numpy_function
 from costmodel.formulas.formula import symbol
 from tests.formulas.domain import exact, inside
-from tests.samples import sampled
+from tests.samples import examples, sampled
 
 STEPPED = [name for name, formula in FORMULAS.items() if formula.expression.has(sympy.ceiling)]
 """Formulas with a ceiling: at its edge the last digit of a quotient, which numpy and sympy round alike or not, makes a
@@ -30,7 +30,7 @@ def away_from_a_step(ceiling, arguments):
 
 
 @pytest.mark.parametrize("formula_id", sampled(FORMULAS, 3))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=examples(6), deadline=None)
 @given(data=st.data())
 def test_value_matches_the_expression(formula_id, data):
     formula = FORMULAS[formula_id]

@@ -10,6 +10,7 @@ from scipy.special import digamma
 
 from costmodel.formulas.compiled import slope, value
 from tests.formulas.domain import exact
+from tests.samples import examples
 
 share = st.floats(0, 1)
 line_s = st.floats(1e-10, 1e-6)
@@ -372,7 +373,7 @@ def test_late_answers_take_the_harmonic_number_to_the_next_term_of_its_series(k)
     assert late == pytest.approx(sum(1 / i for i in range(1, k + 1)), abs=31 / (8064 * (k + 2.5) ** 6))
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(st.floats(1e-4, 0.9999), st.integers(1, 512))
 def test_the_quantile_is_exceeded_by_its_share_of_the_rounds(share, k):
     wait = exact("slowest_response_quantile", share=share, target_cpus=k, response_delay_s=DELAY_S)

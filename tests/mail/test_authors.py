@@ -10,6 +10,7 @@ from costmodel.mail.authors import authors, marked
 from costmodel.mail.read import Original, Person, read
 from costmodel.mail.reply import quoted
 from tests.mail.threads import PEOPLE, misattributed, thread
+from tests.samples import examples
 
 FORMS = """\
 On Fri, Aug 11, 2023 at 11:45:00AM +0200, Ann Example wrote:
@@ -108,7 +109,7 @@ def test_a_patch_by_somebody_else_is_his():
     assert {line.pasted_from for line in lines if line.text and not line.attribution} == {"Ann Example"}
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=examples(800), deadline=None)
 @given(st.integers(0, 2**64), st.booleans())
 def test_nobodys_words_stand_under_another_name(seed, everybody):
     """Nested, wrapped, interleaved, unmarked and pasted mails in any language, whose authors the test knows."""
@@ -120,7 +121,7 @@ def test_nobodys_words_stand_under_another_name(seed, everybody):
     assert not wrong, "\n".join([str(wrong), *message.lines])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.integers(0, 2**64))
 def test_what_is_marked_as_mailers_should_is_not_in_doubt(seed):
     """Doubting everything would be no art: threads of plain replies are attributed to the last line."""
@@ -129,7 +130,7 @@ def test_what_is_marked_as_mailers_should_is_not_in_doubt(seed):
     assert not [line for line in lines if line.doubt and "end of the line above" not in line.doubt]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.integers(0, 2**64))
 def test_a_mail_file_is_read_like_its_text(tmp_path_factory, seed):
     message = thread(random.Random(seed))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from costmodel.errors import BadInput
 from costmodel.mail.read import read
+from tests.samples import examples
 
 MAIL = b"From: A <a@example.org>\nSubject: x\nDate: Fri, 18 Aug 2023 15:33:54 -0500\nMessage-ID: <1@example.org>\n"
 
@@ -168,7 +169,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
             read(path)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=400), st.sampled_from([b"", MAIL, b"From x\n" + MAIL, b"From: \xff\nSubject: "]))
 def test_any_bytes_are_read_or_refused(tmp_path, content, start):
     try:

@@ -22,6 +22,7 @@ from costmodel.mail.read import Original, Person, read
 from costmodel.mail.reply import answer, choose, compose, correspondents, quoted, reply, subject_of
 from costmodel.report.mail_table import render_block
 from tests.mail.conftest import FIXTURES, SAID, agrees
+from tests.samples import examples
 
 
 def mail(*lines):
@@ -172,7 +173,7 @@ def test_everyone_is_answered_once():
     assert [p.address for p in to] == ["a@example.org"] and [p.address for p in copies] == ["b@example.org"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(HOSTILE, HOSTILE, HOSTILE)
 def test_no_text_of_a_mail_becomes_a_header(subject, name, other):
     """Whatever stands in subject and names: the same headers, the same body, the same addresses."""
@@ -189,7 +190,7 @@ def test_no_text_of_a_mail_becomes_a_header(subject, name, other):
     assert [a.addr_spec for a in got["Cc"].addresses] == ["b@example.org"]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(HOSTILE, HOSTILE, st.binary(max_size=80))
 def test_no_encoded_word_of_a_raw_mail_becomes_a_header(tmp_path, subject, name, raw):
     """A line end hidden in base64, or bare bytes in a header, reach neither the headers nor the addresses."""
@@ -242,7 +243,9 @@ WRAPPED = st.lists(st.builds(encoded, NESTED, CHARSETS, st.sampled_from("bBqQ"))
 
 
 @settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=examples(200),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(WRAPPED, WRAPPED, WRAPPED, WRAPPED, WRAPPED)
 def test_nested_encoded_words_never_become_headers(tmp_path, subject, name, other, answer_to, identifier):

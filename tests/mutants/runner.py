@@ -137,7 +137,17 @@ def _enter(place: Path) -> None:
 def _pytest(place: Path, files: Sequence[str], recorder: _Recorder, *options: str) -> None:
     import pytest
 
-    fixed = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--rootdir", str(place), "--tb=short"]
+    fixed = [
+        "-q",
+        "--hypothesis-profile=full",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        "--rootdir",
+        str(place),
+        "--tb=short",
+    ]
     code = pytest.main([*fixed, *options, *files], plugins=[recorder])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) and not recorder.failed:
         recorder.failed = f"pytest ended with {code!s}"
