@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Literal
 
@@ -47,7 +48,7 @@ class Distribution(BaseModel):
             return self.a * (self.b / self.a) ** u
         if self.shape == "tabulated":
             return numpy.asarray(numpy.exp(numpy.interp(u, _probabilities(len(self.knots)), numpy.log(self.knots))))
-        normal = numpy.fromiter(map(NORMAL.inv_cdf, u.ravel().tolist()), float, u.size).reshape(u.shape)
+        normal = _normal_quantiles(u.tobytes()).reshape(u.shape)
         return numpy.asarray(self.a * numpy.exp(math.log(self.b) / Z90 * normal))
 
     @property
@@ -97,6 +98,15 @@ def loguniform(low: float, high: float) -> Distribution:
 def tabulated(quantile: Callable[[numpy.ndarray], numpy.ndarray]) -> Distribution:
     """A distribution by its quantile function, which is asked at KNOTS probabilities."""
     return Distribution(shape="tabulated", knots=tuple(float(x) for x in quantile(_probabilities(KNOTS))))
+
+
+@lru_cache(maxsize=256)
+def _normal_quantiles(probabilities: bytes) -> numpy.ndarray:
+    """Of the standard normal, at the float64 `probabilities`: common random numbers come again with each case."""
+    u = numpy.frombuffer(probabilities)
+    found = numpy.fromiter(map(NORMAL.inv_cdf, u.tolist()), float, u.size)
+    found.setflags(write=False)
+    return found
 
 
 def _probabilities(knots: int) -> numpy.ndarray:

@@ -19,10 +19,7 @@ from costmodel.cli import COMMANDS, cli
 from costmodel.errors import CostModelError, ExitCode
 from costmodel.evidence.paths import notebooks_dir
 from tests.samples import sampled
-
-
-def run(*words, text=None):
-    return subprocess.run([sys.executable, "-m", "costmodel", *words], capture_output=True, text=True, input=text)
+from tests.shell import shell
 
 
 @pytest.mark.parametrize(
@@ -40,7 +37,7 @@ def run(*words, text=None):
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(words):
-    done = run(*words, text="")
+    done = shell(*words, text="")
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
@@ -48,7 +45,7 @@ def test_bad_input_is_one_line_and_exit_code_2(words):
 
 
 def test_an_unknown_option_is_exit_code_2():
-    assert run("recommend", "--gest", "sev").returncode == 2
+    assert shell("recommend", "--gest", "sev").returncode == 2
 
 
 def test_a_closed_pipe_is_no_traceback():
@@ -84,19 +81,19 @@ def test_lists_are_json_where_a_script_follows(kind):
 
 
 def test_a_command_that_is_almost_one_is_named():
-    done = run("recomend")
+    done = shell("recomend")
     assert done.returncode == 2 and "Did you mean 'recommend'?" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
 def test_ids_are_known_in_any_case_and_sizes_with_their_units():
     words = ("--guest", "SEV", "--machine", "Milan", "--workload", "KSM-default", "--kernel", "NEWEST")
-    found = json.loads(run("recommend", *words, "--resident-bytes", "16G", "--json").stdout)
+    found = json.loads(shell("recommend", *words, "--resident-bytes", "16G", "--json").stdout)
     assert (found["guest"], found["machine"], found["workload"]) == ("sev", "epyc-7763-2s", "ksm-default")
     assert found["scenario"]["resident_bytes"] == 2.0**34
 
 
 def test_a_size_that_is_none_is_one_line():
-    done = run("recommend", "--guest", "sev", "--machine", "milan", "--resident-bytes", "16cows")
+    done = shell("recommend", "--guest", "sev", "--machine", "milan", "--resident-bytes", "16cows")
     assert done.returncode == 2 and "'16cows' is no size above zero; write bytes, or 16G" in done.stderr
 
 
@@ -134,14 +131,18 @@ def test_a_failed_check_is_1(tmp_path):
 
 def test_a_place_that_is_no_directory_is_refused_at_once(tmp_path):
     (tmp_path / "file").write_text("")
-    done = run_exit_codes("report", *CASE, "--out", tmp_path / "file/under")
+    done = shell("report", *CASE, "--out", tmp_path / "file/under")
     refused(done, "cannot be written")
     assert "costs" not in done.stderr, "nothing was costed"
-    refused(run_exit_codes("report", *CASE, "--out", "/proc/nowhere"), "cannot be written")
+    refused(shell("report", *CASE, "--out", "/proc/nowhere"), "cannot be written")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-@pytest.mark.parametrize("words", [("list", "triggers"), ("formula", "range_flush"), ("--help",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [("list", "triggers"), pytest.param(("formula", "range_flush"), marks=pytest.mark.nightly), ("--help",)],
+    ids=" ".join,
+)
 def test_a_full_disk_behind_standard_output_is_one_line(words):
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
@@ -170,6 +171,7 @@ def test_too_few_file_descriptors_are_one_line(tmp_path):
     assert "Traceback" not in done.stderr and "Too many open files" in done.stderr
 
 
+@pytest.mark.nightly
 def test_no_temporary_directory_is_one_line(tmp_path):
     def small():
         resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))
@@ -222,22 +224,23 @@ def notebooks(tmp_path):
     ],
     ids=["a cell that fails", "a killed kernel", "a memory limit"],
 )
-def test_a_failed_report_is_3_and_says_why(tmp_path, notebooks, source, said):
-    done = run_exit_codes(
-        "report", *CASE, "--out", tmp_path / "out", COSTMODEL_NOTEBOOKS=notebooks(source), TMPDIR=str(tmp_path)
-    )
+def test_a_failed_report_is_3_and_says_why(tmp_path, notebooks, monkeypatch, source, said):
+    monkeypatch.setenv("COSTMODEL_NOTEBOOKS", notebooks(source))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    done = shell("report", *CASE, "--out", tmp_path / "out")
     refused(done, said, ExitCode.REPORT_FAILED)
     assert "plain/epyc-7763-2s" in done.stderr
     assert not list((tmp_path / "out").rglob("*.html"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["notebooks", "out"], "temporary files are gone"
 
 
+@pytest.mark.nightly
 @pytest.mark.notebook
 @pytest.mark.parametrize(
     ("number", "code"),
     [
         pytest.param(signal.SIGINT, ExitCode.INTERRUPTED, id="Ctrl-C"),
-        pytest.param(signal.SIGTERM, ExitCode.TERMINATED, id="SIGTERM", marks=pytest.mark.nightly),
+        pytest.param(signal.SIGTERM, ExitCode.TERMINATED, id="SIGTERM"),
     ],
 )
 def test_a_signal_ends_a_report_and_has_its_code(tmp_path, notebooks, number, code):
@@ -309,7 +312,7 @@ def test_where_no_thread_can_be_started_that_is_said_in_one_line(open_to_all, na
     pytest.importorskip("pyarrow")
     trace = open_to_all / "t.csv"
     trace.write_text("t_ns,task,start,end\n1,x,0,4096\n")
-    assert run_exit_codes("trace", "import", trace, "--out", open_to_all / "t.parquet").returncode == ExitCode.OK
+    assert shell("trace", "import", trace, "--out", open_to_all / "t.parquet").returncode == ExitCode.OK
     words = ("summary",) if name == "t.parquet" else ("import", "--out", open_to_all / "again.parquet")
     refused(run_without_threads(open_to_all, "trace", *words, open_to_all / name), "no further thread or process")
     assert not (open_to_all / "again.parquet").exists()
@@ -322,8 +325,8 @@ def test_what_is_not_applicable_is_4():
     """`recommend` answers on standard output; the others refuse in one line."""
     done = run_exit_codes("recommend", *TDX_ON_AMD)
     assert done.returncode == ExitCode.NOT_APPLICABLE and "Not applicable: Intel TDX needs an Intel CPU" in done.stdout
-    assert json.loads(run_exit_codes("recommend", *TDX_ON_AMD, "--json").stdout)["applicable"] is False
-    refused(run_exit_codes("cost", *TDX_ON_AMD), "needs an Intel CPU", ExitCode.NOT_APPLICABLE)
+    assert json.loads(shell("recommend", *TDX_ON_AMD, "--json").stdout)["applicable"] is False
+    refused(shell("cost", *TDX_ON_AMD), "needs an Intel CPU", ExitCode.NOT_APPLICABLE)
     for words in (
         ("recommend", *CASE, "--vms", "tdx=2"),
         ("contention", *TDX_ON_AMD),
@@ -345,10 +348,6 @@ def test_the_list_in_the_manual_is_that_of_the_program():
 # What a shell gets for bad words: exit code 2, one line on stderr, nothing on stdout, no traceback.
 
 CASE_ONE_LINE_ERRORS = ("--guest", "sev", "--machine", "epyc-7763-2s")
-
-
-def run_one_line_errors(*words):
-    return subprocess.run([sys.executable, "-m", "costmodel", *words], capture_output=True, text=True, check=False)
 
 
 def refused_one_line_errors(done):
@@ -377,7 +376,7 @@ def refused_one_line_errors(done):
     ),
 )
 def test_an_unknown_name_is_one_line_that_quotes_it(words, named):
-    done = run_one_line_errors(*words)
+    done = shell(*words)
     refused_one_line_errors(done)
     assert len(done.stderr.splitlines()) == 1
     assert named in done.stderr
@@ -395,16 +394,16 @@ USAGE = [
 
 @pytest.mark.parametrize("words", USAGE, ids=" ".join)
 def test_a_wrong_option_is_refused(words):
-    refused_one_line_errors(run_one_line_errors(*words))
+    refused_one_line_errors(shell(*words))
 
 
 @pytest.mark.parametrize("words", USAGE, ids=" ".join)
 def test_a_wrong_option_is_one_line(words):
-    assert len(run_one_line_errors(*words).stderr.splitlines()) == 1
+    assert len(shell(*words).stderr.splitlines()) == 1
 
 
 def test_a_kernel_of_many_digits_is_no_traceback():
-    refused_one_line_errors(run_one_line_errors("recommend", *CASE_ONE_LINE_ERRORS, "--kernel", "6." + "9" * 5000))
+    refused_one_line_errors(shell("recommend", *CASE_ONE_LINE_ERRORS, "--kernel", "6." + "9" * 5000))
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

@@ -12,6 +12,7 @@ from costmodel.cli import cli
 from costmodel.errors import CostModelError
 from costmodel.validation import scoreboard
 from costmodel.validation.row import Row, Section
+from tests.shell import shell
 
 
 def output(*words):
@@ -124,9 +125,7 @@ def test_an_unexplained_failure_is_exit_code_1(monkeypatch):
 
 
 def test_an_unknown_section_is_one_line():
-    done = subprocess.run(
-        [sys.executable, "-m", "costmodel", "validate", "--section", "claim"], capture_output=True, text=True
-    )
+    done = shell("validate", "--section", "claim")
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "did you mean 'claims'?" in done.stderr
@@ -144,11 +143,7 @@ def test_it_says_how_to_get_the_same_again():
 
 
 def test_a_page_without_a_directory_is_refused_before_any_work(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "costmodel", "validate", "--html", str(tmp_path / "none" / "x.html")],
-        capture_output=True,
-        text=True,
-    )
+    done = shell("validate", "--html", tmp_path / "none" / "x.html")
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "its directory does not exist" in done.stderr
@@ -162,9 +157,13 @@ HEAVY = ("sympy", "scipy", "pandas", "numpy", "matplotlib", "seaborn", "papermil
 
 
 def report(*words, modules=False):
-    code = "import sys; from costmodel.cli import main; sys.argv[0] = 'costmodel'\ntry: main()\nfinally: "
-    code += f"print(*(set({HEAVY}) & set(sys.modules)), file=sys.stderr)" if modules else "pass"
-    done = subprocess.run([sys.executable, "-c", code, "report", *words], capture_output=True, text=True)
+    """What the command says; with `modules`, of a new process, and which heavy modules it imported."""
+    if not modules:
+        done = shell("report", *words)
+    else:
+        code = "import sys; from costmodel.cli import main; sys.argv[0] = 'costmodel'\ntry: main()\n"
+        code += f"finally: print(*(set({HEAVY}) & set(sys.modules)), file=sys.stderr)"
+        done = subprocess.run([sys.executable, "-c", code, "report", *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done
 

@@ -50,7 +50,7 @@ def outputs(tmp_path):
     return folder
 
 
-@pytest.fixture(params=["kernel", "warm"])
+@pytest.fixture(params=["warm", pytest.param("kernel", marks=pytest.mark.nightly)])
 def engine(request):
     runner.prepare(request.param)
     return request.param
@@ -125,6 +125,7 @@ FAITHFUL = (
 )
 
 
+@pytest.mark.nightly
 def test_a_forked_kernel_is_a_kernel(make, outputs):
     """Everything that a cell can see is as in a kernel that papermill starts; only addresses in memory differ."""
     notebook = make(*FAITHFUL)
@@ -236,8 +237,10 @@ def test_papermill_knows_the_engine_by_name(make, outputs):
 @pytest.mark.parametrize("first", ["costmodel.report.warm", "papermill"])
 def test_the_engine_is_found_whichever_module_is_imported_first(first):
     """papermill loads every entry point while it is half imported itself."""
+    grammars = "import sys; sys.modules['rfc3987_syntax'] = None"  # as in tests/conftest.py: they take seconds
     script = (
-        f"import {first}; from papermill.engines import papermill_engines; papermill_engines.get_engine('costmodel')"
+        f"{grammars}; import {first}; from papermill.engines import papermill_engines; "
+        "papermill_engines.get_engine('costmodel')"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
 

@@ -182,6 +182,7 @@ def test_text_from_files_is_no_markup(tmp_path):
     assert shown.text(found).isascii()
 
 
+@pytest.mark.nightly
 def test_a_scheduler_with_a_worker_that_dies_gives_the_same_bytes(folder, cluster, tmp_path):  # noqa: F811
     root = tmp_path / "many"
     for number in range(24):

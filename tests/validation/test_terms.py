@@ -54,6 +54,7 @@ def test_coverage_of_a_hundred_rows_by_the_binomial_law(covered, verdict):
     assert covers(covered, 100, found.low, found.high) == verdict
 
 
+@pytest.mark.nightly
 def test_only_what_is_known_to_fail_fails(all_rows):
     """On Turin the interval of a range decade that was left out is too wide: it covers 97 % (96 to 98 %), not 85 to 95.
     The scoreboard says FAIL until the interpolation error of a whole decade is modelled better.
@@ -63,6 +64,7 @@ def test_only_what_is_known_to_fail_fails(all_rows):
     assert "range decades" in row.what and row.details["covered"] / row.details["n"] > 0.95
 
 
+@pytest.mark.nightly
 def test_every_fit_and_every_host_has_its_rows(rows):
     ids = [row.id for row in rows]
     assert len(set(ids)) == len(ids)
@@ -77,6 +79,7 @@ def test_every_fit_and_every_host_has_its_rows(rows):
         assert f"interrupt-rounds-of-{host}" in ids
 
 
+@pytest.mark.nightly
 def test_machines_are_foretold_as_often_as_their_intervals_say(rows):
     """Stated in machines and quantities, with a binomial interval: a dozen and a half can refute 90 %, not narrow
     it.
@@ -88,6 +91,7 @@ def test_machines_are_foretold_as_often_as_their_intervals_say(rows):
     assert "cpu_read of epyc-milan-2cpu-vm" in row.note
 
 
+@pytest.mark.nightly
 def test_the_verdict_follows_from_the_numbers_that_are_shown(rows):
     told = 0
     for row in (row for row in rows if row.id != MACHINES):
@@ -104,6 +108,7 @@ def test_the_verdict_follows_from_the_numbers_that_are_shown(rows):
     assert told >= 4
 
 
+@pytest.mark.nightly
 def test_the_text_shows_the_numbers(rows):
     for row in rows:
         if row.details.get("covered") is not None:
@@ -111,6 +116,7 @@ def test_the_text_shows_the_numbers(rows):
             assert re.search(rf"\b{row.details['n']}\b", row.figure)
 
 
+@pytest.mark.nightly
 def test_fewer_than_a_hundred_rows_confirm_nothing_and_say_so(rows):
     for row in (row for row in rows if row.id != MACHINES):
         if row.details.get("n", 100) < 100:
@@ -118,6 +124,7 @@ def test_fewer_than_a_hundred_rows_confirm_nothing_and_say_so(rows):
             assert "100" in row.note + row.figure
 
 
+@pytest.mark.nightly
 def test_errors_are_shares_and_biases_small(rows):
     """The tree was refuted: its error is that of no term in use."""
     for row in (row for row in rows if row.id != MACHINES):
@@ -126,17 +133,20 @@ def test_errors_are_shares_and_biases_small(rows):
             assert abs(row.details["bias"]) < 0.15, row.id
 
 
+@pytest.mark.nightly
 def test_the_rival_that_lost_is_worse_than_the_form_in_use(rows):
     error = {row.id: row.value for row in rows}
     assert error["broadcast-tree-(rival)"] > 3 * error["broadcast-linear"]
 
 
+@pytest.mark.nightly
 def test_a_rival_says_that_it_is_one(rows):
     rivals = [row for row in rows if "rival" in row.id]
     assert len(rivals) == 2
     assert all("shown beside the form that held-out rows chose" in row.note for row in rivals)
 
 
+@pytest.mark.nightly
 def test_the_walk_of_a_whole_cache_flush_lies_where_skylake_has_it(rows):
     """Rows W01 and W02: (with - without) over the lines of the cache, 5 to 6 ns."""
     (row,) = [row for row in rows if row.id == "whole-cache-walk"]
@@ -145,6 +155,7 @@ def test_the_walk_of_a_whole_cache_flush_lies_where_skylake_has_it(rows):
     assert "no timing on any EPYC is public" in row.note
 
 
+@pytest.mark.nightly
 def test_missing_error_bars_have_a_reason(rows):
     slowest = next(row for row in rows if row.id.startswith("broadcast-slowest"))
     assert "no error bars: 5 degrees of freedom, fewer than 6" in slowest.note
