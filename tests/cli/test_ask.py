@@ -146,12 +146,15 @@ def test_a_kernel_without_a_source_gets_an_answer_for_each_that_it_may_be():
 
 @pytest.mark.parametrize(
     ("kernel", "said"),
-    [
-        ("5.14.0-503.11.1.el9_5.x86_64", "was read (data/kvm/builds.csv): it behaves as v6.11-v6.16"),
-        ("6.17.4-2-pve", "taken as 6.17.4 of kernel.org"),
-        ("5.10.200", "older than v5.11: taken as v5.15.70+"),
-        ("6.18.999", "was not released when the series was last looked at"),
-    ],
+    sampled(
+        [
+            ("5.14.0-503.11.1.el9_5.x86_64", "was read (data/kvm/builds.csv): it behaves as v6.11-v6.16"),
+            ("6.17.4-2-pve", "taken as 6.17.4 of kernel.org"),
+            ("5.10.200", "older than v5.11: taken as v5.15.70+"),
+            ("6.18.999", "was not released when the series was last looked at"),
+        ],
+        2,
+    ),
 )
 def test_what_a_kernel_is_taken_as_stands_beside_the_one_answer(kernel, said):
     text = output("recommend", *CASE, "--full", "--kernel", kernel)
@@ -188,18 +191,23 @@ CASES = {
 }
 KEYS = "guest machine workload kernel policy worth_patching remedies costs gaps extrapolated sources headline"
 POLICY_KEYS = "trigger strategy basis placement p_best regret flips"
-every = pytest.mark.parametrize("name", CASES)
+every = pytest.mark.parametrize("name", sampled(CASES, 3))
+"""Names of cases: now, SNP with guest_memfd and a plain guest with every push."""
+
+
+class Answers(dict):
+    """The answer of each case, asked when it is first looked up."""
+
+    def __missing__(self, name):
+        options = zip(("--guest", "--machine", "--workload", "--kernel"), CASES[name], strict=True)
+        result = CliRunner().invoke(cli, ["recommend", *(word for pair in options for word in pair), "--json"])
+        assert result.exit_code == 0, result.output
+        return self.setdefault(name, json.loads(result.stdout))
 
 
 @pytest.fixture(scope="module")
 def answers():
-    found = {}
-    for name, values in CASES.items():
-        options = zip(("--guest", "--machine", "--workload", "--kernel"), values, strict=True)
-        result = CliRunner().invoke(cli, ["recommend", *(word for pair in options for word in pair), "--json"])
-        assert result.exit_code == 0, result.output
-        found[name] = json.loads(result.stdout)
-    return found
+    return Answers()
 
 
 @every
@@ -237,9 +245,10 @@ def test_a_probability_lies_in_0_to_1(answers, name):
         assert entry["p_best"] is None or 0 <= entry["p_best"] <= 1
 
 
-def test_a_regret_is_not_negative_and_no_more_than_that_of_the_worst_corner(answers):
-    regrets = [entry["regret"] for answer in answers.values() for entry in answer["policy"] if entry["regret"]]
-    assert len(regrets) > 3
+@every
+def test_a_regret_is_not_negative_and_no_more_than_that_of_the_worst_corner(answers, name):
+    regrets = [entry["regret"] for entry in answers[name]["policy"] if entry["regret"]]
+    assert regrets or name != "sev now"
     for regret in regrets:
         assert 0 <= regret["expected_cpu_s_per_event"] <= regret["worst_cpu_s_per_event"]
 
@@ -294,11 +303,11 @@ def test_a_plain_guest_has_nothing_to_flush(answers):
     assert not answer["worth_patching"]
 
 
-def test_extrapolation_is_said_where_a_policy_rests_on_it(answers):
+@every
+def test_extrapolation_is_said_where_a_policy_rests_on_it(answers, name):
     assert answers["sev now"]["extrapolated"]
-    for answer in answers.values():
-        if any(entry["extrapolated"] for entry in answer["policy"]):
-            assert answer["extrapolated"]
+    if any(entry["extrapolated"] for entry in answers[name]["policy"]):
+        assert answers[name]["extrapolated"]
 
 
 def test_a_guest_that_cannot_run_there_is_told_so():
@@ -930,7 +939,7 @@ SETUPS = {
 DMA = {("--noncoherent-dma",): {"noncoherent_dma": True}}
 
 
-@pytest.mark.parametrize("kernel", sampled(["6.6", "6.12.61", "6.17", "newest"], 3))
+@pytest.mark.parametrize("kernel", sampled(["newest", "6.6", "6.12.61", "6.17"], 4))
 @pytest.mark.parametrize("guest", GUESTS)
 def test_the_verdicts_are_those_of_recommend_for_every_trigger_strategy_and_setup(guest, kernel):
     host = HOSTS.get(guest, "epyc-7763-2s")

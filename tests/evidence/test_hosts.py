@@ -13,6 +13,7 @@ from costmodel import cache
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence import hosts, package, paths, store
 from costmodel.validation import audit
+from tests.samples import sampled
 
 NAME = "epyc-genoa-4cpu-vm"
 
@@ -139,7 +140,7 @@ HOST = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("old", "new"), [(old, new) for old, several in HOST.items() for new in several])
+@pytest.mark.parametrize(("old", "new"), sampled([(old, new) for old, several in HOST.items() for new in several], 3))
 def test_every_field_of_a_host_is_typed_and_bounded(profile, old, new):
     path = profile / "host.toml"
     text = path.read_text()
@@ -195,7 +196,7 @@ def test_two_profiles_of_one_name_are_one(profile):
     assert "another profile" in str(why) and NAME in evidence.hosts
 
 
-@pytest.mark.parametrize("name", ["a;touch x", "$(id)", "A", "a b", "\u202e", "-a", "a" * 64, "<b>"])
+@pytest.mark.parametrize("name", sampled(["a;touch x", "$(id)", "A", "a b", "\u202e", "-a", "a" * 64, "<b>"], 3))
 def test_a_name_that_would_act_in_a_command_line_is_refused(profile, name):
     folder = profile.rename(profile.parent / name)
     host = folder / "host.toml"

@@ -9,6 +9,7 @@ from costmodel.errors import BadInput
 from tests.fuzz import harness, readers
 from tests.fuzz.harness import HANG_S, Report, run
 from tests.fuzz.readers import Reader
+from tests.samples import sampled
 
 NUMBER = 200
 
@@ -97,7 +98,7 @@ def test_too_much_memory_is_bad():
     assert Report(peak_bytes=2**30 + 1).bad and not Report(peak_bytes=2**30).bad
 
 
-@pytest.mark.parametrize("reader", readers.readers(), ids=lambda reader: reader.name)
+@pytest.mark.parametrize("reader", sampled(readers.readers(), 3), ids=lambda reader: reader.name)
 def test_changes_of_a_file_reach_its_reader(reader):
     """Of 40 changed files some are another file and some are refused: the mutations are neither void nor all noise."""
     report = run(40, only=reader.name)

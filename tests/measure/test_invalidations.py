@@ -50,6 +50,7 @@ def of(table, trigger, thread=None):
     ]
 
 
+@pytest.mark.nightly
 def test_ksm_sends_two_events_of_a_page_per_merged_page(table):
     lengths = of(table, "ksm", "ksmd")
     if not lengths:
@@ -59,6 +60,7 @@ def test_ksm_sends_two_events_of_a_page_per_merged_page(table):
     assert 1.8 * pages <= len(lengths) <= 2.2 * pages
 
 
+@pytest.mark.nightly
 def test_a_collapse_sends_its_two_mebibytes(table):
     lengths = of(table, "thp_collapse")
     if not lengths:
@@ -66,6 +68,7 @@ def test_a_collapse_sends_its_two_mebibytes(table):
     assert lengths.count(2**21) == invalidations.MEMORY_BYTES // 2**21
 
 
+@pytest.mark.nightly
 def test_mprotect_sends_one_event_for_the_whole_range_each_time(table):
     assert of(table, "mprotect_or_uffd_wp").count(invalidations.MEMORY_BYTES) == 2
     assert {row["proxy"] for row in table.rows if row["trigger"] == "mprotect_or_uffd_wp"} == {
@@ -73,14 +76,17 @@ def test_mprotect_sends_one_event_for_the_whole_range_each_time(table):
     }
 
 
+@pytest.mark.nightly
 def test_a_write_after_fork_sends_one_event_per_page(table):
     assert of(table, "fork_cow").count(4096) == pytest.approx(invalidations.MEMORY_BYTES // 4096, rel=0.02)
 
 
+@pytest.mark.nightly
 def test_discarding_sends_the_range_that_was_discarded(table):
     assert of(table, "munmap_or_discard").count(2**21) == invalidations.MEMORY_BYTES // 2**21
 
 
+@pytest.mark.nightly
 def test_one_numa_node_cannot_show_autonuma(table):
     if describe().numa_nodes == 1:
         assert any("AutoNUMA itself is not measurable" in note for note in table.notes)

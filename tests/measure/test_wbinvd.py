@@ -17,6 +17,7 @@ from costmodel.measure.kvm import Guests
 from costmodel.measure.probe import Skipped
 from costmodel.measure.signals import Interrupted, Signals
 from tests.measure.false_kernel import FalseSystem, fill, ordinary_signals
+from tests.samples import sampled
 
 PROGRAM = Path(__file__)
 REPOSITORY = PROGRAM.parents[2]
@@ -207,7 +208,7 @@ def operations(host, root):
     return system.operations
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", sampled([signal.SIGKILL, signal.SIGTERM, signal.SIGHUP], 3))
 def test_a_kill_at_any_operation_leaves_nothing_behind(tmp_path, host, number):
     """After SIGKILL once `measure restore` has run; the others at once."""
     total = operations(host, tree(tmp_path / "count"))

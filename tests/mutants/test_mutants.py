@@ -51,7 +51,7 @@ def few_tests(tmp_path):
     ignore = shutil.ignore_patterns("__pycache__")
     for part in ("costmodel", "data"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=ignore)
-    for name in ("pyproject.toml", "tests/__init__.py", "tests/conftest.py"):
+    for name in ("pyproject.toml", "tests/__init__.py", "tests/conftest.py", "tests/samples.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "tests/formulas").mkdir()
@@ -60,6 +60,7 @@ def few_tests(tmp_path):
     return tmp_path
 
 
+@pytest.mark.nightly
 def test_a_wrong_formula_is_killed_and_one_that_says_the_same_is_not(few_tests):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", JUDGE, str(few_tests)]
@@ -148,6 +149,16 @@ def test_the_interval_is_that_of_clopper_and_pearson():
     assert share(95, 100) == "95/100 = 95.0% (95 % interval 88.7% to 98.4%)"
 
 
+def test_an_equivalent_is_a_mutant_of_today():
+    """Of the modules with the first entries; those of all are tried nightly."""
+    entries = equivalents()
+    for file in sorted({entry.file for entry in entries})[:4]:
+        keys = {mutant.key for mutant in mutants_of(ROOT, file)}
+        for entry in (entry for entry in entries if entry.file == file):
+            assert entry.key in keys, f"no such mutant: {entry.key}"
+
+
+@pytest.mark.nightly
 def test_every_equivalent_is_a_mutant_of_today_with_a_reason():
     entries = equivalents()
     mutants = all_mutants()

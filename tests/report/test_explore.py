@@ -47,7 +47,7 @@ def texts(menu):
     return [pair[0] if isinstance(pair, tuple) else pair for pair in dict_or_pairs(menu.options)]
 
 
-@pytest.mark.parametrize("machine", sampled(load().machines, 4))
+@pytest.mark.parametrize("machine", sampled(load().machines, 16))
 def test_at_its_start_it_says_what_the_report_says(machine, monkeypatch):
     """For each guest that the machine can host: the costliest trigger, each cost there, the cost of all triggers."""
     monkeypatch.setattr(findings, "variations", lambda *_: {})  # they vary P(best), and no cost

@@ -23,7 +23,7 @@ ALL = [
 ]
 
 
-@pytest.mark.parametrize(("guest", "machine"), sampled(ALL, 8))
+@pytest.mark.parametrize(("guest", "machine"), sampled(ALL, 20))
 def test_the_headline_names_a_trigger_of_the_workload(answer, guest, machine):
     result = answer(guest, machine, workload="ksm-default")
     assert result.headline_trigger in {"ksm_write_protect", "ksm_replace_page"}

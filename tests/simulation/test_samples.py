@@ -60,6 +60,7 @@ def test_every_flush_is_missed_in_an_endless_window():
     assert samples.UserAddress(100.0, 1, 1e9).missed_per_s(RNG(1)) == pytest.approx(100, rel=0.05)
 
 
+@pytest.mark.nightly
 def test_one_thread_scans_once_per_period_and_thirty_two_passes():
     setting = samples.NumaScan(vcpus=1, period_s=0.1, pass_s=0.02, tick_s=1e-4)
     found = samples.simulate_numa(setting, 1)["passes_per_s"].value

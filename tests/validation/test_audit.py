@@ -12,6 +12,7 @@ from costmodel.errors import BadInput, MissingNumber
 from costmodel.evidence import paths, store, tables
 from costmodel.validation import audit
 from costmodel.validation.audit import OUTPUTS, costs, evaluate, literals, numbers_in, published, same, unused_rows
+from tests.samples import sampled
 
 
 def test_the_data_of_the_repository_have_no_findings():
@@ -25,90 +26,100 @@ ROWS = "measurements.csv"
 
 @pytest.mark.parametrize(
     ("name", "old", "new", "row", "field", "problem"),
-    [
-        (ROWS, W05, "As per measurements, most of the time", "W05", "value", "does not stand in the quote"),
-        (
-            ROWS,
-            "measured,check,share over machines that are not named; checks W01 to W04",
-            "measured,check,",
-            "W05",
-            "reason",
-            "no reason",
-        ),
-        (
-            ROWS,
-            "claimed,check,claim: shown beside S06 and S07,not rated,,[PATCH RFC]",
-            "claimed,fit,claim: shown beside S06 and S07,not rated,,[PATCH RFC]",
-            "S08",
-            "use",
-            "may not be fitted",
-        ),
-        (
-            ROWS,
-            "David Vrabel (Citrix),2016-03-10,github xen-project/xen commit dff593c7b6eb1cfd4591b662a880a0c9325cce40,"
-            '"e.g., A set_memory_wc call in Linux: before: 4097 us after: 47 us"\nW07',
-            'David Vrabel (Citrix),2016-03-10,,"e.g., A set_memory_wc call in Linux: before: 4097 us after: 47 us"\nW07',
-            "W06",
-            "source_locator",
-            "provenance is missing",
-        ),
-        (ROWS, "18*60+35", "18*60+60", "N03", "value", "arithmetic gives 1140"),
-        (ROWS, "18*60+35", "18*62-1", "N03", "value", "uses 62"),
-        (ROWS, "18*60+35", "18*60+35; high: 1+1", "N03", "arithmetic", "names 'high'"),
-        (
-            ROWS,
-            "uncertainty: 357635*4.11/100",
-            "uncertainty: 357635*4.11/1000",
-            "N04",
-            "uncertainty",
-            "arithmetic gives",
-        ),
-        (ROWS, "18*60+35", "eighteen", "N03", "value", "only numbers"),
-        (
-            ROWS,
-            ",measured,fit,upper end of the slow-down",
-            ",guessed,fit,upper end of the slow-down",
-            "W10",
-            "kind",
-            "guessed",
-        ),
-        (
-            MILAN,
-            'value = 204.8, unit = "GB/s", source = "M13"',
-            'value = 205.8, unit = "GB/s", source = "M13"',
-            "dram_peak_bytes_per_s_per_socket",
-            "source",
-            "differs from row M13",
-        ),
-        (
-            MILAN,
-            'value = 204.8, unit = "GB/s", source = "M13"',
-            'value = 204.8, unit = "GB", source = "M13"',
-            "dram_peak_bytes_per_s_per_socket",
-            "source",
-            "not of the kind",
-        ),
-        (MILAN, 'source = "M13"', 'source = "M99"', "dram_peak_bytes_per_s_per_socket", "source", "neither a row nor"),
-        (MILAN, "value = 32768", "value = 16384", "llc_bytes_per_domain", "source", "differs from l3_kib = 32768"),
-        (MILAN, 'column = "l3_kib"', 'column = "model"', "llc_bytes_per_domain", "source", "holds no number"),
-        (MILAN, 'arithmetic = "256/128"', 'arithmetic = "384/192"', "sockets", "source", "uses 192, 384"),
-        (
-            "workloads/swap-pressure.toml",
-            "sources = []",
-            'sources = ["Z9"]',
-            "swap_reclaim",
-            "sources",
-            "does not exist",
-        ),
-        (
-            "workloads/swap-pressure.toml",
-            ', note = "the guest size that row S02 speaks of; the user may set it"',
-            "",
-            "resident_bytes",
-            "source",
-            "needs a note",
-        ),
-    ],
+    sampled(
+        [
+            (ROWS, W05, "As per measurements, most of the time", "W05", "value", "does not stand in the quote"),
+            (
+                ROWS,
+                "measured,check,share over machines that are not named; checks W01 to W04",
+                "measured,check,",
+                "W05",
+                "reason",
+                "no reason",
+            ),
+            (
+                ROWS,
+                "claimed,check,claim: shown beside S06 and S07,not rated,,[PATCH RFC]",
+                "claimed,fit,claim: shown beside S06 and S07,not rated,,[PATCH RFC]",
+                "S08",
+                "use",
+                "may not be fitted",
+            ),
+            (
+                ROWS,
+                "David Vrabel (Citrix),2016-03-10,github xen-project/xen commit dff593c7b6eb1cfd4591b662a880a0c9325cce40,"
+                '"e.g., A set_memory_wc call in Linux: before: 4097 us after: 47 us"\nW07',
+                'David Vrabel (Citrix),2016-03-10,,"e.g., A set_memory_wc call in Linux: before: 4097 us after: 47 us"\nW07',
+                "W06",
+                "source_locator",
+                "provenance is missing",
+            ),
+            (ROWS, "18*60+35", "18*60+60", "N03", "value", "arithmetic gives 1140"),
+            (ROWS, "18*60+35", "18*62-1", "N03", "value", "uses 62"),
+            (ROWS, "18*60+35", "18*60+35; high: 1+1", "N03", "arithmetic", "names 'high'"),
+            (
+                ROWS,
+                "uncertainty: 357635*4.11/100",
+                "uncertainty: 357635*4.11/1000",
+                "N04",
+                "uncertainty",
+                "arithmetic gives",
+            ),
+            (ROWS, "18*60+35", "eighteen", "N03", "value", "only numbers"),
+            (
+                ROWS,
+                ",measured,fit,upper end of the slow-down",
+                ",guessed,fit,upper end of the slow-down",
+                "W10",
+                "kind",
+                "guessed",
+            ),
+            (
+                MILAN,
+                'value = 204.8, unit = "GB/s", source = "M13"',
+                'value = 205.8, unit = "GB/s", source = "M13"',
+                "dram_peak_bytes_per_s_per_socket",
+                "source",
+                "differs from row M13",
+            ),
+            (
+                MILAN,
+                'value = 204.8, unit = "GB/s", source = "M13"',
+                'value = 204.8, unit = "GB", source = "M13"',
+                "dram_peak_bytes_per_s_per_socket",
+                "source",
+                "not of the kind",
+            ),
+            (
+                MILAN,
+                'source = "M13"',
+                'source = "M99"',
+                "dram_peak_bytes_per_s_per_socket",
+                "source",
+                "neither a row nor",
+            ),
+            (MILAN, "value = 32768", "value = 16384", "llc_bytes_per_domain", "source", "differs from l3_kib = 32768"),
+            (MILAN, 'column = "l3_kib"', 'column = "model"', "llc_bytes_per_domain", "source", "holds no number"),
+            (MILAN, 'arithmetic = "256/128"', 'arithmetic = "384/192"', "sockets", "source", "uses 192, 384"),
+            (
+                "workloads/swap-pressure.toml",
+                "sources = []",
+                'sources = ["Z9"]',
+                "swap_reclaim",
+                "sources",
+                "does not exist",
+            ),
+            (
+                "workloads/swap-pressure.toml",
+                ', note = "the guest size that row S02 speaks of; the user may set it"',
+                "",
+                "resident_bytes",
+                "source",
+                "needs a note",
+            ),
+        ],
+        4,
+    ),
 )
 def test_seeded_defect_is_found(edit, name, old, new, row, field, problem):
     findings = audit.audit(edit(name, old, new))
@@ -242,6 +253,7 @@ def test_a_geometry_row_moves_the_checks(evidence):
     assert published(evidence.with_value("M101", 1.1)) != published(evidence)
 
 
+@pytest.mark.nightly
 def test_costs_do_not_depend_on_claims(evidence):
     assert costs(evidence.with_value("M12", 1.1)) == costs(evidence)
 

@@ -11,6 +11,7 @@ from costmodel.evidence.store import load
 from costmodel.formulas.catalog import FORMULAS
 from costmodel.validation import thread
 from costmodel.validation.thread import CLAIMS, Studies
+from tests.samples import sampled
 
 ROOT = Path(__file__).parents[2]
 THREAD = ROOT / "tests" / "mail" / "fixtures" / "thread-2023-08-18.txt"
@@ -109,7 +110,7 @@ def test_a_claim_is_judged_by_its_size_and_by_what_is_no_number(studies, times, 
     assert thread._row(claim, studies).verdict == verdict
 
 
-@pytest.mark.parametrize(("id", "row", "factor"), [("wbinvd-blast", "E04", 50), ("triggers", "N09", 0.01)])
+@pytest.mark.parametrize(("id", "row", "factor"), sampled([("triggers", "N09", 0.01), ("wbinvd-blast", "E04", 50)], 2))
 def test_other_evidence_turns_a_claim_over(id, row, factor):
     (claim,) = [claim for claim in CLAIMS if claim.id == id]
     assert thread._row(claim, Studies(load().with_value(row, factor))).verdict == "fail"
