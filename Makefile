@@ -67,9 +67,9 @@ ci: lint $(STAMP)
 	$(BIN)/python -m tests.cpus --jobs $(JOBS) Haswell Prescott
 	$(MAKE) test
 
-# What takes longer.
+# What takes longer: the cases of which `make test` runs a sample, and all examples of each property.
 nightly: ci check-cpus report
-	$(BIN)/python -m pytest -rs -m nightly
+	$(BIN)/python -m pytest -rs -m 'nightly or hypothesis' --hypothesis-profile full
 	$(MAKE) docs validate
 	$(MAKE) fuzz mutants terms lowest
 

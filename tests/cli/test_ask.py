@@ -23,6 +23,7 @@ from costmodel.kvm.catalog import GUESTS, PLACEMENTS, STRATEGIES, TRIGGERS, trig
 from costmodel.kvm.kernels import HOOK_PLACEMENTS
 from costmodel.report.record import recommend
 from tests.samples import sampled
+from tests.shell import shell
 
 CASE = ["--guest", "sev", "--machine", "epyc-7763-2s"]
 
@@ -87,6 +88,7 @@ def test_break_evens_over_every_axis(over):
     assert output("breakeven", *words).startswith("WBNOINVD_MASK against CLFLUSHOPT_DM_GMEM")
 
 
+@pytest.mark.nightly
 def test_a_measured_rate_counts_and_comes_back_in_the_command():
     rate = ["--rate", "ksm_replace_page=20"]
     rows = json.loads(output("cost", *CASE, "--trigger", "ksm_replace_page", *rate, "--json"))
@@ -106,6 +108,7 @@ def test_a_setup_that_cannot_exist_is_refused_with_the_way_out(words):
     assert isinstance(error, BadInput) and error.remedy and error.exit_code == 2
 
 
+@pytest.mark.nightly
 def test_a_setup_changes_the_cost_and_stands_in_the_command():
     text = output("cost", *CASE, "--trigger", "autonuma_prot_none_scan", "--mempolicy", "interleave")
     assert "cannot happen here, costs 0: the memory policy interleave has no MPOL_F_MOF" in text
@@ -174,6 +177,7 @@ def test_snp_of_amds_own_tree_is_refused_with_what_stands_for_it():
     assert "the guest type sev-snp stands for SNP out of tree" in " ".join(done.output.split())
 
 
+@pytest.mark.nightly
 def test_the_first_and_the_last_release_of_a_series_are_told_apart_in_the_command():
     assert "--kernel 5.15.0" in " ".join(output("recommend", *CASE, "--full", "--kernel", "5.15.0").split())
 
@@ -284,6 +288,7 @@ def test_sources_are_identified(answers, name):
         assert source["title"] and source["locator"]
 
 
+@pytest.mark.nightly
 def test_an_unsafe_kernel_is_said_to_lose_a_flush(answers):
     answer = answers["sev before the hook"]
     assert any("lose a flush" in text for text in (answer["headline"], *answer["warnings"]))
@@ -368,6 +373,7 @@ def test_what_flushes_nothing_costs_nothing(rows):
         assert row["stolen_cpu_s_per_event"]["high"] == 0
 
 
+@pytest.mark.nightly
 def test_fewer_cpus_that_ran_make_the_mask_cheaper_and_all_cpus_no_cheaper(rows):
     pinned = rows_of(*CASE_COST, "--cpus-that-ran", "8", "--trigger", "ksm_replace_page")
 
@@ -420,6 +426,7 @@ def test_a_bad_value_is_refused_with_nothing_printed(words):
     assert result.stdout == ""
 
 
+@pytest.mark.nightly
 def test_what_takes_another_kernel_is_told_and_columns_stand_apart():
     result = cost(*CASE_COST, "--kernel", "6.6", "--trigger", "autonuma_prot_none_scan")
     head, *lines = [line for line in result.stdout.splitlines() if line.startswith("  ")]
@@ -468,6 +475,7 @@ def test_the_json_has_every_part(parts):
     assert all(parts.values())
 
 
+@pytest.mark.nightly
 def test_the_costliest_trigger_is_the_default(parts):
     assert parts_of(*CASE, "--trigger", recommend("sev", "epyc-7763-2s").costliest_trigger) == parts
 
@@ -598,7 +606,7 @@ def test_a_rate_that_is_none_is_refused(rate):
 
 @pytest.mark.parametrize(
     ("words", "code"),
-    [((*CASE, "--trigger", "nothing"), 2), (("--guest", "tdx", "--machine", "epyc-7763-2s"), 4)],
+    sampled([((*CASE, "--trigger", "nothing"), 2), (("--guest", "tdx", "--machine", "epyc-7763-2s"), 4)], 2),
 )
 def test_a_shell_gets_one_line_and_the_exit_code(words, code):
     done = subprocess.run(
@@ -610,8 +618,7 @@ def test_a_shell_gets_one_line_and_the_exit_code(words, code):
 
 def test_an_extreme_rate_warns_nobody_about_arithmetic():
     """256 MB range flushes at 1e5 events/s: no bound, told by a dash, not by numpy on stderr."""
-    words = ["contention", *CASE, "--trigger", SCAN, "--rate-per-s", "100000"]
-    done = subprocess.run([sys.executable, "-m", "costmodel", *words], capture_output=True, text=True, check=False)
+    done = shell("contention", *CASE, "--trigger", SCAN, "--rate-per-s", "100000")
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -827,6 +834,7 @@ def test_an_unknown_axis_is_refused():
     assert breakeven("moon").exit_code == 2
 
 
+@pytest.mark.nightly
 def test_an_end_beyond_the_sweep_is_printed_as_beyond_and_is_null_in_json():
     """A large host: in some draws 64 GiB of lines still take less than one whole-cache flush."""
     words = ("--trigger", "autonuma_prot_none_scan", "--machine", "epyc-9654-2s")

@@ -90,6 +90,7 @@ def test_settings_and_guests_are_told_in_words(host):
     assert "its vCPUs may run on 2 of 256 CPUs" in text
 
 
+@pytest.mark.nightly
 def test_what_is_said_of_the_machine_is_not_said_again_for_each_guest(host):
     host("sev", "sev-es")
     text = " ".join(run("--machine", "8434P", "--kernel", "6.6").split())
@@ -120,6 +121,7 @@ def test_a_kernel_that_is_none_is_refused_although_no_guest_runs(host):
     assert result.exit_code and "cannot read the kernel version 'foo'" in str(result.exception)
 
 
+@pytest.mark.nightly
 def test_a_host_whose_kernel_may_behave_as_several_gets_an_answer_for_each(host):
     host("sev", **{"proc/sys/kernel/osrelease": "6.8.12-13-pve\n"})
     text = " ".join(run(*MACHINE).split())

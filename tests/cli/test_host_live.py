@@ -144,6 +144,7 @@ def test_without_privileges_it_says_what_it_could_not_see(as_nobody, guest):
         assert hidden not in result.stdout + result.stderr
 
 
+@pytest.mark.nightly
 def test_without_privileges_json_is_whole(as_nobody):
     result = as_nobody("host", "--json", "--machine", "epyc-7763-2s", "--kernel", "6.6")
     assert result.returncode == 0, result.stderr

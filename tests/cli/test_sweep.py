@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import warnings
 
@@ -14,6 +13,7 @@ import pytest
 from costmodel.cli import main
 from costmodel.decision import swept
 from tests.samples import sampled
+from tests.shell import shell
 from tests.test_cluster import cluster  # noqa: F401  (a fixture)
 
 ASKED = ("--guest", "sev", "--machine", "epyc-7763-2s")
@@ -21,9 +21,7 @@ PAIR = ("--strategy", "WBNOINVD_MASK", "--strategy", "CLFLUSHOPT_UVA")
 
 
 def sweep(*words):
-    return subprocess.run(
-        [sys.executable, "-m", "costmodel", "sweep", *ASKED, *words], capture_output=True, text=True, timeout=300
-    )
+    return shell("sweep", *ASKED, *words)
 
 
 def written(path, *words):

@@ -33,9 +33,17 @@ def hostile(answer):
 
 @pytest.fixture(scope="session")
 def whole():
-    """The page of a result, put together without a kernel from the fragments that the notebook shows."""
+    """The page of a result, put together without a kernel from the fragments that the notebook shows; that of the same
+    object once.
+    """
+    made = {}
 
     def assemble(result):
+        if id(result) not in made:
+            made[id(result)] = result, put_together(result)
+        return made[id(result)][1]
+
+    def put_together(result):
         parts = [page.answer(result), page.change(result), page.contention(result), page.evidence(result)]
         return page.page(f"{result.guest} on {result.machine}", "\n".join(parts), "../index.html", live(result))
 

@@ -34,6 +34,7 @@ def test_newest_kernel_flushes_only_the_cpus_that_ran_the_guest(answer):
     assert result.headline_trigger == "autonuma_prot_none_scan"
 
 
+@pytest.mark.nightly
 def test_wbinvd_of_the_thread_slows_ksm_down_but_does_not_saturate(answer):
     result = answer("sev", workload="ksm-default", vmm="other", pinned=False, mergeable=True)
     recommendation = next(
@@ -235,6 +236,7 @@ def test_two_machines_with_the_same_text_have_the_same_caches(answer, guest):
     assert len(seen) > 2
 
 
+@pytest.mark.nightly
 def test_two_guests_with_the_same_policy_meet_the_same_rules(answer):
     """SEV and SEV-ES differ in the VMSA; nothing else may hide behind the same text."""
     seen = {}
@@ -359,6 +361,7 @@ def test_a_version_has_one_answer_and_its_json_is_the_recommendation():
     assert found.as_json() == found.answers[0][1].model_dump(mode="json")
 
 
+@pytest.mark.nightly
 def test_each_behaviour_has_its_answer_and_the_numbers_that_were_asked_for():
     found = recommend_by_kernel(*CASE, "6.8.0-45-generic", vcpus=4)
     assert found.several and "Ubuntu" in found.why
