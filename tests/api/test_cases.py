@@ -25,6 +25,7 @@ from costmodel.evidence.store import load
 from costmodel.formulas.catalog import FORMULAS
 from costmodel.kvm.catalog import STRATEGIES
 from costmodel.report.record import recommend
+from tests.samples import sampled
 
 HEAVY = ("numpy", "pandas", "scipy", "seaborn", "matplotlib", "sympy", "pydantic")
 KSM = "ksm_replace_page"
@@ -85,6 +86,7 @@ def test_all_frames_of_costs_begin_with_the_same_columns(sev, swept):
         assert set(frame.guest) == {"sev"} and set(frame.vcpus) == {8}
 
 
+@pytest.mark.nightly
 def test_costs_are_those_of_the_recommendation(sev):
     frame = sev.costs()
     assert set(frame.trigger) == {row.trigger for row in sev.recommend().result.costs}
@@ -193,6 +195,7 @@ def test_parameters_are_those_that_the_draws_come_from(sev):
     assert known.rule["tdx_page_wbinvd_s"].startswith("missing: ") if "tdx_page_wbinvd_s" in known.index else True
 
 
+@pytest.mark.nightly
 def test_a_rate_that_was_measured_sets_the_loss(sev):
     busy = sev(rates={KSM: 20})
     row = busy.costs(KSM).query("strategy == 'WBNOINVD_MASK'").set_index("quantity")
@@ -207,6 +210,7 @@ def test_a_rate_that_was_measured_sets_the_loss(sev):
     assert not busy.waits(KSM).empty
 
 
+@pytest.mark.nightly
 def test_a_break_even_is_where_the_costs_cross(sev):
     found = sev.breakeven("WBNOINVD_MASK", "CLFLUSHOPT_UVA", over="range_bytes")
     at = float(found.at_medians.iloc[0])
@@ -252,7 +256,7 @@ def test_everything_shows_itself_shortly(sev):
     assert "\n& { --ink:" in page, "colours are those of the fragment"
 
 
-@pytest.mark.parametrize("name", api.SECTIONS)
+@pytest.mark.parametrize("name", sampled(api.SECTIONS, 2))
 def test_every_section_of_the_report_shows_itself(sev, name):
     section = sev.recommend().section(name)
     assert "<section" in section._repr_html_() and len(repr(section)) < 100

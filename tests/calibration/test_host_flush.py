@@ -87,6 +87,7 @@ def test_no_cells_are_refused():
         FlushModel([])
 
 
+@pytest.mark.nightly
 def test_the_committed_host_is_predicted_where_it_was_not_fitted(trials):
     """Targets: median error at most 5 %, 95 % of the errors within 15 %, coverage of the 90 % interval 85 to 95 %.
 

@@ -51,12 +51,12 @@ def test_every_set_is_tried_from_both_starts(rows):
     assert len(SETS) == 54
 
 
-@pytest.mark.parametrize(("name", "start"), sampled(SETS, 9))
+@pytest.mark.parametrize(("name", "start"), sampled(SETS, 16))
 def test_every_set_passes(name, start):
     assert rows_of(name)[f"{name}-{start}"].verdict == "pass"
 
 
-@pytest.mark.parametrize(("name", "start"), sampled(SETS, 9))
+@pytest.mark.parametrize(("name", "start"), sampled(SETS, 16))
 def test_the_scoreboard_shows_what_is_found_today(name, start):
     """Of digits beyond the eighth or so the rounding of the CPU decides."""
     shown = {row.id: row for row in committed(load_evidence(), "strd")}[f"{name}-{start}"]
@@ -70,25 +70,25 @@ def test_the_scoreboard_shows_every_set_from_both_starts():
     assert shown == {f"{name}-{start}" for name in MODELS for start in (1, 2)} | {"silence"}
 
 
-@pytest.mark.parametrize("name", sampled(NAMES, 4))
+@pytest.mark.parametrize("name", sampled(NAMES, 8))
 def test_the_second_start_alone_has_the_digits_of_its_level(name):
     asked = NIST_DIGITS[load(name).level]
     assert details(name, 2)["digits_of_start_alone"] >= asked
     assert details(name, 2)["digits_of_several_starts"] >= asked
 
 
-@pytest.mark.parametrize("name", sampled(NAMES, 4))
+@pytest.mark.parametrize("name", sampled(NAMES, 8))
 def test_several_starts_around_the_first_are_right(name):
     assert details(name, 1)["digits_of_several_starts"] >= 4
 
 
-@pytest.mark.parametrize(("name", "start"), sampled(SETS, 9))
+@pytest.mark.parametrize(("name", "start"), sampled(SETS, 16))
 def test_a_published_start_alone_is_right_or_says_so(name, start):
     found = details(name, start)
     assert found["digits_of_start_alone"] >= 4 or found["doubt_of_start_alone"]
 
 
-@pytest.mark.parametrize("name", sampled(NAMES, 4))
+@pytest.mark.parametrize("name", sampled(NAMES, 8))
 def test_standard_deviations_that_are_shown_are_right(name):
     """Lanczos1 is left out: its residuals are rounding."""
     digits = details(name, 2)["digits_of_standard_deviations"]
@@ -122,7 +122,9 @@ def test_digits_are_those_of_the_worst_parameter():
     assert strd.digits(numpy.array([1.0, 2.002]), numpy.array([1.0, 2.0])) == pytest.approx(3, abs=0.01)
 
 
-@pytest.mark.parametrize("name", [each(name) for name in ("Gauss1", "Lanczos3", "ENSO", "Eckerle4", "MGH17")])
+@pytest.mark.parametrize(
+    "name", sampled([each(name) for name in ("Eckerle4", "Lanczos3", "ENSO", "Gauss1", "MGH17")], 5)
+)
 def test_an_answer_with_peaks_exchanged_is_as_right(name):
     known = load(name)
     result = fit(known.problem(2))
@@ -178,6 +180,7 @@ def test_the_verdict_of_a_row(name, start, one, several, verdict):
     assert strd._row(load(name), start, one, several).verdict == verdict
 
 
+@pytest.mark.nightly
 def test_a_start_that_is_wrong_in_silence_is_counted(monkeypatch):
     """With every diagnostic switched off the wrong ones are found out."""
     tried = [(load(name), fit(load(name).problem(1))) for name in ("MGH17", "BoxBOD", "MGH09")]

@@ -59,6 +59,7 @@ def test_without_numa_balancing_the_workload_is_another(host):
     assert found["guests"][0]["workload_why"] == "NUMA balancing is off, and KSM is too"
 
 
+@pytest.mark.nightly
 def test_an_idle_host_has_nothing_to_do_and_is_offered_nothing(host):
     """NUMA balancing off: no upgrade and no pinning that would save nothing here."""
     host("sev", **{"proc/sys/kernel/numa_balancing": "0\n"})

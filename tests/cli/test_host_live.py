@@ -133,6 +133,7 @@ def as_nobody(tmp_path_factory):
     return pytest.skip("no Python that nobody may run has the libraries")
 
 
+@pytest.mark.nightly
 def test_without_privileges_it_says_what_it_could_not_see(as_nobody, guest):
     guest()
     result = as_nobody("host", "--machine", "epyc-7763-2s", "--kernel", "6.6")

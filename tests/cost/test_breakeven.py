@@ -188,6 +188,7 @@ def by_range(evidence, pinned):
     return break_even(evidence, pinned, TRIGGER, PAIR, "range_bytes")
 
 
+@pytest.mark.nightly
 def test_a_flush_on_all_cpus_is_as_dear_as_a_far_longer_range(evidence, milan_ksm, by_range):
     found = break_even(evidence, milan_ksm, TRIGGER, PAIR, "range_bytes")
     assert found.rows[0].median > 10 * by_range.rows[0].median

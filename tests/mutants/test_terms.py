@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pytest
 import sympy
 
 from costmodel.formulas.catalog import FORMULAS
@@ -60,12 +61,14 @@ def test_formulas_have_changes_and_none_is_the_formula_itself():
         assert found and item.expression not in {mutant.expression for mutant in found}
 
 
+@pytest.mark.nightly
 def test_a_wrong_term_is_noticed_and_the_formula_itself_is_not():
     """The last word: what a child process was given does not stay."""
     done = subprocess.run([sys.executable, "-c", TRY], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.split("\n")[0] == "False {True} True"
 
 
+@pytest.mark.nightly
 def test_listed_equivalents_are_changes_that_are_made():
     listed = equivalents()
     for name in {name for name, _ in listed}:

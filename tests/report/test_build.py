@@ -223,6 +223,7 @@ def test_files_of_one_report(files):
     assert json.loads(files["sev/epyc-7763-2s.json"])["guest"] == "sev"
 
 
+@pytest.mark.nightly
 def test_same_inputs_same_files(jobs, files):
     assert build.artefacts(jobs) == files
 

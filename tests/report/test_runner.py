@@ -19,6 +19,7 @@ import pytest
 from costmodel.errors import BadInput
 from costmodel.report import runner, warm
 from costmodel.report.runner import ProcessDied, in_processes
+from tests.samples import sampled
 
 pytestmark = pytest.mark.notebook
 PRINT_SENTINEL = f"print({runner.SENTINEL!r})"
@@ -234,7 +235,7 @@ def test_papermill_knows_the_engine_by_name(make, outputs):
     assert getattr(importlib.import_module(module), name) is warm.WarmEngine
 
 
-@pytest.mark.parametrize("first", ["costmodel.report.warm", "papermill"])
+@pytest.mark.parametrize("first", sampled(["costmodel.report.warm", "papermill"], 2))
 def test_the_engine_is_found_whichever_module_is_imported_first(first):
     """papermill loads every entry point while it is half imported itself."""
     grammars = "import sys; sys.modules['rfc3987_syntax'] = None"  # as in tests/conftest.py: they take seconds
