@@ -154,6 +154,7 @@ def test_pieces_and_threads_change_no_byte(square, engine, monkeypatch):
     assert one == many == bytes_of()
 
 
+@pytest.mark.nightly
 def test_break_evens_are_those_of_the_refined_search(evidence):
     case = case_of(evidence, "autonuma", 1024)
     found = Grid(case, [MASKED, RANGED], {"cpus": [8, 256], "range_bytes": numpy.geomspace(64, 2**36, 400)})

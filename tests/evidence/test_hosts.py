@@ -256,6 +256,7 @@ def test_a_damaged_entry_of_a_table_is_parsed_again(profile, monkeypatch, tmp_pa
     cache._checked.cache_clear()
 
 
+@pytest.mark.nightly
 def test_without_a_cache_a_table_is_parsed_once(profile, monkeypatch):
     monkeypatch.setattr(cache, "directory", lambda: None)
     parsed = []

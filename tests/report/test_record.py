@@ -343,6 +343,7 @@ def test_the_guest_s_wbinvd_has_no_published_rate(answer):
     assert "WBINVD that the guest executes is executed" in result.headline
 
 
+@pytest.mark.nightly
 def test_a_backport_that_was_dropped_is_named_on_its_series_only(answer):
     told = [line for line in answer("sev", kernel="6.12.61").warnings if "left out of the release" in line]
     assert len(told) == 2 and any("02cc77ed3ef1" in line for line in told)

@@ -143,6 +143,7 @@ def test_an_snp_guest_under_qemu_has_no_region_to_unregister(answer, machine, ke
     assert rows and not any(row.fires for row in rows)
 
 
+@pytest.mark.nightly
 def test_a_cpu_without_wbnoinvd_is_told_what_it_executes(answer):
     """Naples has WBINVD only; the kernel's masked write-back falls back to it."""
     naples, milan = (answer("sev", machine, kernel="6.17") for machine in ("epyc-7601-2s", "epyc-7763-2s"))
