@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Literal
 
@@ -47,7 +48,7 @@ class Distribution(BaseModel):
             return self.a * (self.b / self.a) ** u
         if self.shape == "tabulated":
             return numpy.asarray(numpy.exp(numpy.interp(u, _probabilities(len(self.knots)), numpy.log(self.knots))))
-        normal = numpy.fromiter(map(NORMAL.inv_cdf, u.ravel().tolist()), float, u.size).reshape(u.shape)
+        normal = numpy.frombuffer(_normal(u.tobytes())).reshape(u.shape)
         return numpy.asarray(self.a * numpy.exp(math.log(self.b) / Z90 * normal))
 
     @property
@@ -77,6 +78,13 @@ class Distribution(BaseModel):
         bound = factor if self.shape in ("uniform", "loguniform") else 1.0
         knots = tuple(knot * factor for knot in self.knots)
         return self.model_copy(update={"a": self.a * factor, "b": self.b * bound, "knots": knots})
+
+
+@lru_cache(maxsize=128)
+def _normal(probabilities: bytes) -> bytes:
+    """Standard normal quantiles; both as the bytes of arrays. All machines ask for those of the same random numbers."""
+    u = numpy.frombuffer(probabilities)
+    return numpy.fromiter(map(NORMAL.inv_cdf, u.tolist()), float, u.size).tobytes()
 
 
 def lognormal(median: float, factor: float) -> Distribution:

@@ -111,7 +111,7 @@ Examples:
 @click.option("--javascript", "form", flag_value="javascript", help="A JavaScript function, as in the report pages.")
 def formula_command(name: str, form: str | None) -> None:
     """Print the cost formula NAME with its symbols, units, source and validity."""
-    from costmodel.formulas import catalog, javascript
+    from costmodel.formulas import catalog
     from costmodel.formulas.catalog import formula
     from costmodel.formulas.formula import NOTATION
 
@@ -121,7 +121,7 @@ def formula_command(name: str, form: str | None) -> None:
             "latex": catalog.latex,
             "python": catalog.python,
             "c": catalog.c,
-            "javascript": javascript.function,
+            "javascript": catalog.javascript,
         }
         click.echo(printers[form](name).rstrip("\n"))
         return

@@ -174,8 +174,11 @@ def hybrid_rows(studies: Sequence[Study]) -> list[HybridRow]:
 
     A hook that sees one folio at a time has no range that could pass a cap.
     """
-    found: dict[tuple[object, ...], numpy.ndarray] = {}
-    return [row for study in studies if study.chosen and study.chosen.flushes for row in _hybrids(study, found)]
+    flushing = [study for study in studies if study.chosen and study.chosen.flushes]
+    if not flushing:
+        return []
+    draws, found = Draws(flushing[0].parameters, CAP_DRAWS), dict[tuple[object, ...], numpy.ndarray]()
+    return [row for study in flushing for row in _hybrids(study, draws, found)]
 
 
 def _beyond(candidate: Candidate) -> tuple[bool, bool]:
@@ -183,14 +186,14 @@ def _beyond(candidate: Candidate) -> tuple[bool, bool]:
     return not candidate.running, STRATEGIES[candidate.strategy].instruction != "wbnoinvd"
 
 
-def _hybrids(study: Study, found: dict[tuple[object, ...], numpy.ndarray]) -> list[HybridRow]:
+def _hybrids(study: Study, draws: Draws, found: dict[tuple[object, ...], numpy.ndarray]) -> list[HybridRow]:
     known = compared(study)
     whole = min(
         (c for c in known if STRATEGIES[c.strategy].whole_cache and c.offered and c.safe), key=_beyond, default=None
     )
     if whole is None or study.trigger.per_folio:
         return []
-    rows, draws = [], Draws(study.parameters, CAP_DRAWS)
+    rows = []
     for candidate in known:
         if STRATEGIES[candidate.strategy].scope != "range":
             continue

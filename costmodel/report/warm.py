@@ -57,8 +57,8 @@ MODULES = (
     "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_svg",
     "pandas",
+    "papermill",
     "seaborn",
-    "sympy.printing.mathml",
 )
 """What the notebooks of this project and a kernel import."""
 
@@ -72,14 +72,12 @@ def warm_up() -> None:
     with tempfile.TemporaryDirectory(prefix="cm") as empty, changed(own | {"MPLCONFIGDIR": empty}):
         for name in MODULES:
             import_module(name)
+        from costmodel.formulas import javascript
         from costmodel.report import page
 
         page.formulas()
-        from costmodel.formulas import javascript
-        from costmodel.formulas.catalog import FORMULAS
-
-        for name in FORMULAS:
-            javascript.function(name)
+        page.compile_templates()
+        javascript.functions()
         from matplotlib.backends import backend_registry
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
