@@ -2,7 +2,7 @@
 
 # mypy: ignore-errors
 
-SOURCES = "6d7c7a11df144796"
+SOURCES = "5b2b3ec382b24a3f"
 
 import numpy
 

@@ -65,16 +65,19 @@ MODULES = (
 
 @lru_cache(maxsize=1)
 def warm_up() -> None:
-    """Import all of MODULES without the user's configuration, print what every page has, and draw one figure that nobody
-    sees.
+    """Import all of MODULES without the user's configuration, print what every page has, draw one figure that nobody sees
+    and check one notebook that nobody reads.
     """
     own = dict.fromkeys(THREADS, "1") | {"SOURCE_DATE_EPOCH": "0", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     with tempfile.TemporaryDirectory(prefix="cm") as empty, changed(own | {"MPLCONFIGDIR": empty}):
         for name in MODULES:
             import_module(name)
+        import nbformat
+
         from costmodel.formulas import javascript
         from costmodel.report import page
 
+        nbformat.validate(nbformat.v4.new_notebook())
         page.formulas()
         page.compile_templates()
         javascript.functions()
