@@ -31,7 +31,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from costmodel.hashing import value_hash
-from costmodel.report.runner import THREADS, changed
+from costmodel.report.runner import THREADS, changed, plot_settings
 
 NAME = "costmodel"
 """Of the engine, for papermill."""
@@ -69,7 +69,7 @@ def warm_up() -> None:
     and check one notebook that nobody reads.
     """
     own = dict.fromkeys(THREADS, "1") | {"SOURCE_DATE_EPOCH": "0", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-    with tempfile.TemporaryDirectory(prefix="cm") as empty, changed(own | {"MPLCONFIGDIR": empty}):
+    with tempfile.TemporaryDirectory(prefix="cm") as empty, changed(own | plot_settings(Path(empty))):
         for name in MODULES:
             import_module(name)
         import nbformat
