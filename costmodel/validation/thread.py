@@ -18,8 +18,8 @@ from costmodel.decision.choice import Study
 from costmodel.decision.estimates import interval_of
 from costmodel.decision.findings import study_all
 from costmodel.decision.proposals import Variant, overlap_share, variants
-from costmodel.decision.result import BillRow, Interval
-from costmodel.decision.waits import Wait, bill_rows, waits_of
+from costmodel.decision.result import BillRow, ContentionRow, Interval
+from costmodel.decision.waits import bill_rows, waits_of
 from costmodel.errors import stated
 from costmodel.evidence.records import HUGE_PAGE_BYTES, PAGE_BYTES
 from costmodel.evidence.store import Evidence
@@ -88,7 +88,7 @@ class Studies:
         rows = variants(self.get("sev", workload, trigger), self.evidence)
         return next(row for row in rows if row.id == id)
 
-    def waits(self, placement: str, strategy: str = BLAST) -> Wait:
+    def waits(self, placement: str, strategy: str = BLAST) -> ContentionRow:
         rows = waits_of(self.get("sev", DEFAULT_WORKLOAD, SCAN))
         return next(row for row in rows if row.placement == placement and row.strategy == strategy)
 
