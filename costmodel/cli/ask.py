@@ -458,15 +458,15 @@ def compared(trace: Path | None, memslots: Path | None, **asked: Any) -> Versus:
     """The comparison that the options ask for: at every trigger, or on the events of a trace."""
     from costmodel.decision.versus import sides
     from costmodel.evidence.store import load
-    from costmodel.report.comparison import compare, record
+    from costmodel.report.comparison import compare
 
     evidence = load()
     pair = sides(evidence, **asked)
     if trace is None:
         return compare(evidence, *pair)
-    from costmodel.traces.study import compare_on_trace
+    from costmodel.report import replayed
 
-    return record(evidence, compare_on_trace(evidence, *pair, trace, memslots))
+    return replayed.compared(evidence, *pair, trace, memslots)
 
 
 @click.command(

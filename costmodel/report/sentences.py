@@ -398,6 +398,22 @@ def setup_text(case: Scenario) -> str:
     return text + (f" (assumed: {', '.join(where.assumed)})" if where.assumed else "")
 
 
+def impossible(case: Scenario) -> list[str]:
+    """What no guest of this type under this VMM can have, with what the VMM does in its place and where that was
+    read.
+    """
+    return [
+        f"the guest is said to be {_property(one.name, one.value)}, but under {case.setup.vmm} every {case.guest} guest "
+        f"is {_property(one.name, one.default.value)} ({one.default.source}): no such guest exists; for another VMM say "
+        "--vmm other"
+        for one in contradictions(case.guest, case.setup)
+    ]
+
+
+def _property(name: str, value: str | bool) -> str:
+    return f"{'' if value else 'not '}{name}" if isinstance(value, bool) else f"{name} {value}"
+
+
 def merging_error(case: Scenario, studies: Sequence[Study], evidence: Evidence) -> list[str]:
     """That merging the memory of an encrypted guest is a mistake, and what it costs: under this workload where that
     scans for pages to merge, else under the defaults of KSM.
@@ -443,7 +459,7 @@ def irq_off_lines(evidence: Evidence, lead: Study | None) -> list[str]:
 
 def warnings(case: Scenario, studies: Sequence[Study], evidence: Evidence) -> list[str]:
     """Inputs outside what was measured, bits that the dump shows off, features that must be checked."""
-    found = [*case.machine.notes, *contradictions(case.guest, case.setup), *merging_error(case, studies, evidence)]
+    found = [*case.machine.notes, *impossible(case), *merging_error(case, studies, evidence)]
     flushes = [STRATEGIES[s.chosen.strategy] for s in studies if s.chosen]
     if any(executed(strategy, case) is not strategy for strategy in flushes):
         found.append(f"{NO_WBNOINVD}: the kernel executes WBINVD wherever WBNOINVD stands here")

@@ -33,13 +33,19 @@ BLASTED = "WBINVD_ALL"
 
 @dataclass(frozen=True)
 class Shown:
-    """A strategy with its verdict over all triggers that the trace can hold."""
+    """A strategy with its verdict over all triggers that the trace can hold: the `reason` where every one has the
+    same; else at which it is `safe` and at which `unsafe`, and whether the trace tells which trigger it was (`told`).
+    """
 
     strategy: str
     state: State
     running: bool
-    reason: str
+    reason: str = ""
     from_kernel: str | None = None
+    alike: bool = True
+    told: bool = True
+    safe: tuple[str, ...] = ()
+    unsafe: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -160,17 +166,10 @@ def _combined(name: str, judged: Mapping[str, Candidate], scenario: Scenario, de
         newer = [from_kernel(scenario, trigger, one) for trigger, one in judged.items()]
         reason = first.verdict.reason if len(reasons) == 1 else ""
         return Shown(name, first.verdict.state, running, reason, _latest(newer))
-    safe = [t for t, c in judged.items() if c.verdict.state == "admissible"]
-    unsafe = [t for t, c in judged.items() if c.verdict.state == "inadmissible"]
-    if decided:
-        return Shown(
-            name,
-            "inadmissible" if unsafe else "undecided",
-            running,
-            f"unsafe at {', '.join(unsafe)}" if unsafe else f"safe only at {', '.join(safe)}, open at the others",
-        )
-    where = f"safe only at {', '.join(safe)}" if safe else "open at some triggers, unsafe at others"
-    return Shown(name, "undecided", running, f"not decidable from this trace: {where}")
+    safe = tuple(t for t, c in judged.items() if c.verdict.state == "admissible")
+    unsafe = tuple(t for t, c in judged.items() if c.verdict.state == "inadmissible")
+    state: State = "inadmissible" if decided and unsafe else "undecided"
+    return Shown(name, state, running, alike=False, told=decided, safe=safe, unsafe=unsafe)
 
 
 def _latest(kernels: Sequence[str | None]) -> str | None:

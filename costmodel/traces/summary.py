@@ -259,14 +259,6 @@ def _by_trigger(one: Summary, other: Summary, task: str) -> dict[str, int]:
     return dict(sorted(found.items()))
 
 
-def lost(events: int) -> str:
-    """What it means that the recording lost events, empty where it says of none."""
-    if not events:
-        return ""
-    noun = "event was" if events == 1 else "events were"
-    return f"at least {events} {noun} lost while recording: rates, bursts and waits are lower bounds"
-
-
 def together(histograms: Iterable[Histogram]) -> Histogram:
     """All values of several histograms."""
     whole = Histogram()
