@@ -25,13 +25,11 @@ State = Literal["admissible", "inadmissible", "undecided"]
 class Verdict:
     """`label` (yes, conditional, no) is independent of what is known; `state` (admissible, inadmissible, undecided) is
     the predicates' value on the `known` facts, with those that fail (`unmet`) and those that nobody told (`unknown`).
-    `why` is the part of `reason` that stands for all of it in a mail.
     """
 
     label: Label
     predicates: str
     reason: str
-    why: str
     source: str
     rule: str
     needed: bool
@@ -39,6 +37,11 @@ class Verdict:
     state: State
     unmet: tuple[str, ...]
     unknown: tuple[str, ...]
+
+    @property
+    def why(self) -> str:
+        """The part of the reason that stands for all of it in a mail."""
+        return REASONS[self.rule].reason
 
 
 def judge(guest_id: str, trigger_id: str, strategy_id: str, known: Mapping[str, bool] | None = None) -> Verdict:
@@ -67,7 +70,7 @@ def _verdict(
     dominated: bool = False,
 ) -> Verdict:
     why = REASONS[rule]
-    return Verdict(label, text, why.whole, why.reason, why.source, rule, needed, dominated, *found)
+    return Verdict(label, text, why.whole, why.source, rule, needed, dominated, *found)
 
 
 def _state(label: Label, text: str, known: Mapping[str, bool]) -> tuple[State, tuple[str, ...], tuple[str, ...]]:

@@ -138,7 +138,7 @@ def indices(column) -> numpy.ndarray:
 def _check_numbers(batch, file: str, first_row: int) -> None:
     time, start, end = (int_column(batch, name) for name in ("t_ns", "start", "end"))
     pid, cpu, overlap, duration = (int_column(batch, name, missing=0) for name in ("pid", "cpu", *NUMBERS))
-    tests = (
+    problems = (
         ("t_ns", _beyond(time), "is no time that a kernel prints"),
         ("start", _beyond(start), "is no address that a kernel prints"),
         ("end", _beyond(end), "is no address that a kernel prints"),
@@ -148,7 +148,7 @@ def _check_numbers(batch, file: str, first_row: int) -> None:
         ("overlap_bytes", (overlap < 0) | (overlap > end - start), "is negative or longer than the range"),
         ("duration_ns", (duration < 0) | (duration > HUGE), "is no duration"),
     )
-    for name, wrong, problem in tests:
+    for name, wrong, problem in problems:
         if wrong.any():
             row = first_row + int(numpy.argmax(wrong))
             raise BadInput(problem, file=file, row=row, field=name, remedy="correct or leave out the row")
