@@ -25,16 +25,14 @@ from costmodel.traces.replay import PIECES, SATURATED_FLUSHES, Replayed
 from costmodel.traces.results import (
     Dispersion,
     Replay,
-    StrategyRow,
     TaskRow,
     WayRow,
     break_evens,
     own_gap_s,
     rate_per_s,
-    strategy_row,
     way_rows,
 )
-from costmodel.traces.service import Shown
+from costmodel.traces.service import StrategyRow
 from costmodel.traces.study import TRACE_TIME, Picked, Studied, compare_on_trace, study
 from costmodel.traces.triggers import triggers_of
 
@@ -50,7 +48,7 @@ def record(studied: Studied) -> Replay:
     """The figures of a replay and the sentences about them."""
     found, case = studied.found, studied.found.service.scenario
     events = int(found.classes.sum())
-    ways = [_worded(row, way.strategies) for row, way in zip(way_rows(found), found.service.ways, strict=True)]
+    ways = [_worded(row) for row in way_rows(found)]
     silent = [_strategy(s) for s in found.service.without_flush]
     return Replay(
         file=visible(studied.path.name),
@@ -108,15 +106,15 @@ def _task(name: str, chain_triggers: str, events: int) -> TaskRow:
     )
 
 
-def _worded(row: WayRow, shown: Sequence[Shown]) -> WayRow:
-    return row.model_copy(update={"strategies": [_strategy(one) for one in shown]})
+def _worded(row: WayRow) -> WayRow:
+    return row.model_copy(update={"strategies": [_strategy(one) for one in row.strategies]})
 
 
-def _strategy(shown: Shown) -> StrategyRow:
-    return strategy_row(shown).model_copy(update={"reason": reason(shown)})
+def _strategy(shown: StrategyRow) -> StrategyRow:
+    return shown.model_copy(update={"reason": reason(shown)})
 
 
-def reason(shown: Shown) -> str:
+def reason(shown: StrategyRow) -> str:
     """Why a strategy is safe at the events of a trace or not, or that the trace does not tell."""
     if shown.alike:
         return shown.reason

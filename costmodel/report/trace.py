@@ -17,6 +17,7 @@ from costmodel.report.page import fragment
 from costmodel.report.recommendation import NEWER_MARK, STATE_MARKS, safety_mark
 from costmodel.traces import results
 from costmodel.traces.results import Replay
+from costmodel.traces.service import StrategyRow
 from costmodel.traces.summary import BURST_GAP_NS, Histogram, Summary
 from costmodel.traces.triggers import TaskTriggers, triggers_of
 
@@ -158,7 +159,7 @@ def _task(name: str, events: int, triggers: Sequence[str], decided: bool, catalo
     return wrap(f"{ascii_text(name):<16} {count(events):>12}  {told}", "  ", " " * 33)
 
 
-def _names(rows: Sequence[results.StrategyRow]) -> list[str]:
+def _names(rows: Sequence[StrategyRow]) -> list[str]:
     lines = []
     for mark in (*STATE_MARKS.values(), NEWER_MARK):
         same = [r for r in rows if safety_mark(r.state, r.from_kernel) == mark]

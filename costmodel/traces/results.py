@@ -16,7 +16,7 @@ from costmodel.formulas.compiled import value
 from costmodel.plain import visible
 from costmodel.traces import store
 from costmodel.traces.replay import Levels, Outcome, Replayed
-from costmodel.traces.service import NODES_BYTES, Shown, Way
+from costmodel.traces.service import NODES_BYTES, StrategyRow, Way
 
 
 class TaskRow(Frozen):
@@ -30,17 +30,6 @@ class TaskRow(Frozen):
     decided: bool
     why: str
     catalogued: bool = Field(default=True, exclude=True)
-
-
-class StrategyRow(Frozen):
-    """A strategy at the events of the trace; `from_kernel` is the first later kernel that has what it lacks in this
-    one."""
-
-    strategy: str
-    state: str
-    running: bool
-    reason: str
-    from_kernel: str | None = None
 
 
 class Episode(Frozen):
@@ -191,17 +180,6 @@ def own_gap_s(found: Replayed, share: float) -> float | None:
     return gaps.quantile(share) * 1e-9 if gaps.total else None
 
 
-def strategy_row(shown: Shown) -> StrategyRow:
-    """A strategy with its verdict."""
-    return StrategyRow(
-        strategy=shown.strategy,
-        state=shown.state,
-        running=shown.running,
-        reason=shown.reason,
-        from_kernel=shown.from_kernel,
-    )
-
-
 def _lengths(found: Replayed) -> list[tuple[int, numpy.ndarray, numpy.ndarray]]:
     """(residency, events, mean length in bytes) of the classes that occur."""
     parts = []
@@ -233,7 +211,7 @@ def _way(found: Replayed, at: int) -> WayRow:
         return _experience(found, way, levels, arrivals, (times, counts), cpu_s)
 
     return WayRow(
-        strategies=[strategy_row(s) for s in way.strategies],
+        strategies=list(way.strategies),
         serial=way.serial,
         event_time_s=interval_of(mean_s, "s", way.extrapolated),
         cpu_s=interval_of(cpu_s, "s", way.extrapolated),

@@ -195,6 +195,15 @@ class Footer:
     triggers: dict[str, dict[str, int]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
+    def held(self, columns: Sequence[str]) -> list[str]:
+        """Those of `columns` in which some event has a value."""
+        empty = {
+            "overlap_bytes": not self.with_overlap,
+            "duration_ns": not self.with_duration,
+            "trigger": not self.triggers,
+        }
+        return [name for name in columns if not empty.get(name)]
+
     @property
     def groups(self) -> dict[tuple[str, str], int]:
         """Events by task name and by the triggers that their call chains told (empty: none)."""
@@ -472,8 +481,8 @@ class Block:
 
 
 def blocks(path: Path, footer: Footer, columns: Sequence[str] = ()) -> Iterator[Block]:
-    """The trace in row groups; the next is decoded by a thread while one is used. `columns`: optional ones to read,
-    of task, trigger (with task), pid, overlap_bytes, duration_ns. Raises BadInput where a block is not what `write`
+    """The trace in row groups; the next is decoded by a thread while one is used. `columns`: optional ones to read
+    where any event has a value, of task, trigger (with task), pid, overlap_bytes, duration_ns. Raises BadInput where a block is not what `write`
     made.
     """
     sound = loops().sound
@@ -488,7 +497,7 @@ def blocks(path: Path, footer: Footer, columns: Sequence[str] = ()) -> Iterator[
 
     def decode() -> None:
         try:
-            for block in _decoded(path, footer, columns):
+            for block in _decoded(path, footer, footer.held(columns)):
                 put(block)
                 if stop.is_set():
                     return

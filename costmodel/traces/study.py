@@ -27,7 +27,7 @@ from costmodel.traces import store
 from costmodel.traces.reader import read_memslots
 from costmodel.traces.replay import Replayed, replay
 from costmodel.traces.results import way_rows
-from costmodel.traces.service import Service, Shown, Way, running_at, service
+from costmodel.traces.service import Service, StrategyRow, Way, running_at, service
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Picked:
 
     side: VersusSide
     way: Way | None = None
-    shown: Shown | None = None
+    shown: StrategyRow | None = None
     gap: Literal["differs", "lost", "refused"] | None = None
     refused: str = ""
 

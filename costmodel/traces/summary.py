@@ -440,8 +440,7 @@ def summarise(path: Path) -> Summary:
     """The summary of one imported trace. Raises BadInput."""
     footer = store.footer_of(path)
     counter = Counter(footer.tasks)
-    columns = [name for name in COUNTED_COLUMNS if name != "overlap_bytes" or footer.with_overlap]
-    for block in store.blocks(path, footer, columns):
+    for block in store.blocks(path, footer, COUNTED_COLUMNS):
         counter.feed(block)
     found = counter.summary()
     triggers = {name: dict(sorted(told.items())) for name, told in footer.triggers.items() if name in found.tasks}
