@@ -14,7 +14,7 @@ from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
 from costmodel.kvm import predicates
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
-from costmodel.kvm.rules import RULES, Label, Rule
+from costmodel.kvm.rules import REASONS, RULES, Label
 
 State = Literal["admissible", "inadmissible", "undecided"]
 
@@ -38,6 +38,11 @@ class Verdict:
     unmet: tuple[str, ...]
     unknown: tuple[str, ...]
 
+    @property
+    def why(self) -> str:
+        """The part of the reason that stands for all of it in a mail."""
+        return REASONS[self.rule].reason
+
 
 def judge(guest_id: str, trigger_id: str, strategy_id: str, known: Mapping[str, bool] | None = None) -> Verdict:
     """Judge by the rules. Raises UnknownName. A trigger that the guest type does not have is inadmissible."""
@@ -49,27 +54,23 @@ def _judged(guest_id: str, trigger_id: str, strategy_id: str, known: tuple[tuple
     """The verdict, once for each set of known facts: recommendations and the explorer ask for the same ones often."""
     g, t, s = GUESTS[guest_id], TRIGGERS[trigger_id], STRATEGIES[strategy_id]
     if not t.occurs_with(g):
-        return Verdict(
-            "no",
-            "false",
-            "this guest type does not have this trigger",
-            "by definition",
-            "no-such-trigger",
-            False,
-            False,
-            "inadmissible",
-            (),
-            (),
-        )
+        return _verdict("no-such-trigger", "no", "false", ("inadmissible", (), ()))
     rule = next(rule for rule in RULES if rule.when(g, t, s))
     label, text = rule.verdict(g, t, s), rule.text(t, s)
     needed = t.lines is not None and not (t.by_hva and not g.has("private_memory_vma_backed"))
-    state, unmet, unknown = _state(label, text, dict(known))
-    return Verdict(label, text, rule.reason, rule.source, rule.id, needed, _dominated(rule), state, unmet, unknown)
+    return _verdict(rule.id, label, text, _state(label, text, dict(known)), needed, rule.dominated)
 
 
-def _dominated(rule: Rule) -> bool:
-    return rule.id == "superfluous"
+def _verdict(
+    rule: str,
+    label: Label,
+    text: str,
+    found: tuple[State, tuple[str, ...], tuple[str, ...]],
+    needed: bool = False,
+    dominated: bool = False,
+) -> Verdict:
+    why = REASONS[rule]
+    return Verdict(label, text, why.whole, why.source, rule, needed, dominated, *found)
 
 
 def _state(label: Label, text: str, known: Mapping[str, bool]) -> tuple[State, tuple[str, ...], tuple[str, ...]]:
@@ -90,7 +91,6 @@ TRAINING_TRIGGERS = frozenset(sorted(TRIGGERS)[::2])
 LABELS = ("yes", "conditional", "no")
 FACTS = ("guest_type", "trigger", "strategy", "admissible", "predicates", "reason", "source")
 DOCUMENTED = ("guest", "trigger", "strategy", "why")
-BY_DEFINITION = "by definition of the strategy"
 
 
 @dataclass(frozen=True)
@@ -163,11 +163,12 @@ def disagreements() -> list[Disagreement]:
 
 def scores() -> dict[str, Score]:
     """Agreement on training and held-out triggers, with and without the rows that hold by definition."""
+    definition = REASONS["not-applicable"].source
     wrong = {(d.guest, d.trigger, d.strategy) for d in disagreements()}
     groups: dict[str, list[bool]] = {}
     for row in facts():
         right = (row["guest_type"], row["trigger"], row["strategy"]) not in wrong
         side = "training" if row["trigger"] in TRAINING_TRIGGERS else "held out"
-        kind = "by definition" if row["source"] == BY_DEFINITION else "read in sources"
+        kind = "by definition" if row["source"] == definition else "read in sources"
         groups.setdefault(f"{side}, {kind}", []).append(right)
     return {name: Score(sum(rows), len(rows)) for name, rows in sorted(groups.items())}

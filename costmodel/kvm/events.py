@@ -10,11 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import ClassVar
 
 from costmodel.errors import BadInput
 from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
-from costmodel.kvm.catalog import TRIGGERS, Cause, Guest, Trigger
+from costmodel.evidence.tables import read_records
+from costmodel.kvm.catalog import STRICT, TRIGGERS, Catalog, Cause, Guest, Trigger
 from costmodel.kvm.setup import BACKINGS, MEMPOLICIES, SWITCHES, VMMS, Setup
 
 Release = tuple[int, int, int]
@@ -44,58 +46,42 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Condition:
-    """Something that the kernel or the VMM tests; `refusal` says why nothing happens where it does not hold."""
+class Refusal:
+    """Why nothing happens where a condition does not hold, and where that was read; `refusal` may name the guest's
+    `{mempolicy}`.
+    """
 
-    holds: Callable[[Guest, Setup], bool]
-    refusal: Callable[[Guest, Setup], str]
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
-
-def _says(text: str) -> Callable[[Guest, Setup], str]:
-    return lambda guest, setup: text
-
-
-def _not_merged(guest: Guest, setup: Setup) -> str:
-    if setup.vmm == "qemu" and guest.has("encrypted"):
-        return "QEMU switches mem-merge off for confidential guests, so nothing is MADV_MERGEABLE"
-    return "nothing of the guest is marked MADV_MERGEABLE"
+    id: str
+    refusal: str
+    source: str
 
 
-CONDITIONS = {
-    "policy_mof": Condition(
-        lambda guest, setup: setup.mempolicy in WITH_MOF[setup.backing == "memfd" :],
-        lambda guest, setup: f"the memory policy {setup.mempolicy} has no MPOL_F_MOF here: the scanner skips such VMAs",
-    ),
-    "no_pinned_huge_page": Condition(
-        lambda guest, setup: not (setup.pinned and setup.backing == "thp"),
-        _says("the memory is pinned: ksmd splits a huge page first, which its references refuse"),
-    ),
-    "not_hugetlb": Condition(
-        lambda guest, setup: setup.backing != "hugetlb", _says("the kernel skips memory of hugetlbfs here")
-    ),
-    "mergeable": Condition(lambda guest, setup: setup.mergeable, _not_merged),
-    "unpinned": Condition(lambda guest, setup: not setup.pinned, _says("the memory is pinned")),
-    "unpinned_or_shared": Condition(
-        lambda guest, setup: not setup.pinned or setup.backing in ("memfd", "hugetlb"),
-        _says("the memory is pinned, which the kernel tests first where it is anonymous"),
-    ),
-    "pin_overlooked": Condition(
-        lambda guest, setup: not setup.pinned or setup.backing in ("thp", "memfd"),
-        _says("the memory is pinned, which the scanner tests at anonymous 4 KiB pages"),
-    ),
-    "huge_pages": Condition(
-        lambda guest, setup: setup.backing in ("thp", "guest_memfd"), _says("the memory has no transparent huge pages")
-    ),
-    "registered": Condition(
-        lambda guest, setup: setup.pinned,
-        _says("no memory of the guest is registered, so there is nothing to unregister"),
-    ),
-    "discards": Condition(
-        lambda guest, setup: not (setup.vmm == "qemu" and setup.pinned),
-        _says("QEMU discards no memory of a guest that it has registered"),
-    ),
+REFUSALS: Catalog[Refusal] = Catalog(
+    "condition", lambda: read_records(data_dir() / "kvm" / "conditions.toml", "condition", Refusal)
+)
+CONDITIONS: dict[str, Callable[[Setup], bool]] = {
+    "policy_mof": lambda setup: setup.mempolicy in WITH_MOF[setup.backing == "memfd" :],
+    "no_pinned_huge_page": lambda setup: not (setup.pinned and setup.backing == "thp"),
+    "not_hugetlb": lambda setup: setup.backing != "hugetlb",
+    "mergeable": lambda setup: setup.mergeable,
+    "unpinned": lambda setup: not setup.pinned,
+    "unpinned_or_shared": lambda setup: not setup.pinned or setup.backing in ("memfd", "hugetlb"),
+    "pin_overlooked": lambda setup: not setup.pinned or setup.backing in ("thp", "memfd"),
+    "huge_pages": lambda setup: setup.backing in ("thp", "guest_memfd"),
+    "registered": lambda setup: setup.pinned,
+    "discards": lambda setup: not (setup.vmm == "qemu" and setup.pinned),
 }
-"""Shared memory of a guest with guest_memfd counts as anonymous memory, with or without huge pages."""
+"""What the kernel or the VMM tests, by id. Shared memory of a guest with guest_memfd counts as anonymous memory, with or
+without huge pages.
+"""
+
+
+def _refusal(name: str, guest: Guest, setup: Setup) -> str:
+    """Why nothing happens, as a condition does not hold."""
+    by_vmm = name == "mergeable" and setup.vmm == "qemu" and guest.has("encrypted")
+    return REFUSALS["mergeable_under_qemu" if by_vmm else name].refusal.format(mempolicy=setup.mempolicy)
 
 
 @dataclass(frozen=True)
@@ -132,7 +118,7 @@ def outcomes(trigger: Trigger, guest: Guest, setup: Setup, release: Release) -> 
 
 def _outcome(cause: Cause, guest: Guest, setup: Setup) -> Outcome:
     for names, verdict in ((cause.before, NEVER), (cause.after, FAILS)):
-        refused = [CONDITIONS[name].refusal(guest, setup) for name in names if not CONDITIONS[name].holds(guest, setup)]
+        refused = [_refusal(name, guest, setup) for name in names if not CONDITIONS[name](setup)]
         if refused:
             return Outcome(cause, verdict, "; ".join(refused))
     return Outcome(cause, FIRES, "")

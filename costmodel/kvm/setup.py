@@ -107,20 +107,22 @@ def setup(
     return found
 
 
-def contradictions(guest_id: str, found: Setup) -> list[str]:
-    """What no guest of this type under this VMM can have, with what the VMM does in its place and where that was
-    read.
-    """
+@dataclass(frozen=True)
+class Contradiction:
+    """A property of a setup that no guest of its type under this VMM can have, and the one that all of them have."""
+
+    name: str
+    value: str | bool
+    default: Default
+
+
+def contradictions(guest_id: str, found: Setup) -> list[Contradiction]:
+    """What no guest of this type under this VMM can have."""
     return [
-        f"the guest is said to be {_words(name, found.values[name])}, but under {found.vmm} every {guest_id} guest is "
-        f"{_words(name, default.value)} ({default.source}): no such guest exists; for another VMM say --vmm other"
+        Contradiction(name, found.values[name], default)
         for name, default in _defaults_of(guest_id, found.vmm).items()
         if not default.free and found.values[name] != default.value
     ]
-
-
-def _words(name: str, value: str | bool) -> str:
-    return f"{'' if value else 'not '}{name}" if isinstance(value, bool) else f"{name} {value}"
 
 
 def _defaults_of(guest_id: str, vmm: str) -> dict[str, Default]:
@@ -152,9 +154,9 @@ def _check(g: Guest, found: Setup) -> None:
             remedy=f"use anon, thp, hugetlb or memfd{hint}",
         )
     if found.mergeable and found.backing in ("hugetlb", "memfd"):
-        kind = "huge pages of hugetlbfs" if found.backing == "hugetlb" else "shared memory of a memfd"
         raise BadInput(
-            f"KSM merges anonymous memory only, never {kind}",
+            "KSM merges anonymous memory only, never "
+            f"{'huge pages of hugetlbfs' if found.backing == 'hugetlb' else 'shared memory of a memfd'}",
             field="mergeable",
             remedy="leave out mergeable, or use the backing anon or thp",
         )

@@ -8,7 +8,7 @@ from costmodel.errors import BadInput
 from costmodel.evidence import rendezvous
 from costmodel.evidence.paths import data_dir
 from costmodel.evidence.tables import csv_text, read_records
-from costmodel.kvm import admissibility, builds, decisions, events, kernels, predicates, releases, setup
+from costmodel.kvm import admissibility, builds, decisions, events, kernels, predicates, releases, rules, setup
 from costmodel.kvm.catalog import Guest, Placement, Strategy, Trigger
 from costmodel.traces import triggers
 
@@ -24,13 +24,28 @@ READERS = {
     "events.csv": events.read,
     "guest_defaults.csv": setup.read,
     "kernels.csv": kernels.read_kernels,
+    "task_names.csv": triggers.read_names,
     "predicates.csv": predicates.read,
     "remedies.csv": decisions.read_remedies,
     "upstream_behaviour.csv": kernels.read,
     "upstream_decisions.csv": decisions.read_decisions,
 }
-RECORDS = {"guests": Guest, "strategies": Strategy, "triggers": Trigger, "placements": Placement}
-KEYS = {"guests": "guest", "strategies": "strategy", "triggers": "trigger", "placements": "placement"}
+RECORDS = {
+    "guests": Guest,
+    "strategies": Strategy,
+    "triggers": Trigger,
+    "placements": Placement,
+    "rules": rules.Reason,
+    "conditions": events.Refusal,
+}
+KEYS = {
+    "guests": "guest",
+    "strategies": "strategy",
+    "triggers": "trigger",
+    "placements": "placement",
+    "rules": "rule",
+    "conditions": "condition",
+}
 every = pytest.mark.parametrize("name", READERS)
 
 
@@ -116,8 +131,8 @@ def broken(tmp_path, name, old, new):
     ("old", "new", "field"),
     [
         ("\nsource = ", "\nsauce = ", "source"),
-        ("title = ", "colour = 1\ntitle = ", "colour"),
-        ('title = "', "title = 1 #", "title"),
+        ("\nsource = ", "\ncolour = 1\nsource = ", "colour"),
+        ('\nsource = "', "\nsource = 1 #", "source"),
     ],
 )
 def test_a_record_that_says_something_impossible_is_refused_with_its_place(tmp_path, name, old, new, field):

@@ -31,7 +31,8 @@ def test_no_rule_names_a_guest_or_a_trigger():
 def test_there_are_about_forty_rules_each_with_reason_and_source():
     assert len(rules.RULES) <= 43
     assert len({r.id for r in rules.RULES}) == len(rules.RULES)
-    for one in rules.RULES:
+    assert set(rules.REASONS) == {"no-such-trigger", *(one.id for one in rules.RULES)}
+    for one in rules.REASONS.values():
         assert one.reason and one.source
 
 
@@ -172,7 +173,7 @@ def test_a_ban_goes_with_the_expression_false_and_nothing_else_does(verdicts):
 
 
 def test_no_reason_or_source_is_empty():
-    for one in rules.RULES:
+    for one in rules.REASONS.values():
         assert len(one.reason.split()) >= 3, one.id
         assert one.source.strip(), one.id
 
