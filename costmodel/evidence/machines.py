@@ -13,8 +13,8 @@ from costmodel.errors import BadInput
 from costmodel.evidence import tables
 from costmodel.evidence.described import VENDORS
 from costmodel.evidence.paths import own_machines_dir
-from costmodel.evidence.records import Machine, Vendor
-from costmodel.evidence.tables import Number, checked_id, parse, read_document, read_toml, subtable, text, texts
+from costmodel.evidence.records import Machine, Number, Vendor, parse
+from costmodel.evidence.tables import checked_id, read_document, read_toml, subtable, text, texts
 from costmodel.hashing import write_beside
 
 # data/cpuid_features.csv: feature bits and cache geometry as CPUID dumps give them.

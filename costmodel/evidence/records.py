@@ -1,15 +1,88 @@
-"""Records of data/: one measurement, machine or workload, each number with its provenance.
+"""Records of data/: one measurement, machine or workload, each number with its provenance, and the units of data/.
 
 Values that leave a record are in SI base units (seconds, bytes, 1/s, fractions).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
 
-from costmodel.errors import stated
+from costmodel.errors import BadInput, stated
+from costmodel.evidence.tables import VALUE_MAX, VALUE_MIN, Count, Positive, Refused, among, records, shown, text
 
+# Units that data/ may use, as an exact table: SI unit, factor, and the same unit in words that pint understands.
+
+
+class Unit(NamedTuple):
+    """`si` is the SI unit (`1` for counts and ratios, `cycle` for clock cycles), `factor` turns a value into it.
+
+    `expression` is the unit in pint's language; the audit compares `factor` with it.
+    """
+
+    si: str
+    factor: float
+    expression: str
+
+
+UNITS = {
+    "s": Unit("s", 1.0, "second"),
+    "ms": Unit("s", 1e-3, "millisecond"),
+    "us": Unit("s", 1e-6, "microsecond"),
+    "ns": Unit("s", 1e-9, "nanosecond"),
+    "min": Unit("s", 60.0, "minute"),
+    "ns per 100000": Unit("s", 1e-14, "nanosecond / 100000"),
+    "us per target core": Unit("s", 1e-6, "microsecond"),
+    "B": Unit("B", 1.0, "byte"),
+    "KiB": Unit("B", 1024.0, "kibibyte"),
+    "MiB": Unit("B", 1024.0**2, "mebibyte"),
+    "GiB": Unit("B", 1024.0**3, "gibibyte"),
+    "GB": Unit("B", 1e9, "gigabyte"),
+    "MB (2^20 B)": Unit("B", 1024.0**2, "mebibyte"),
+    "pages of 4 KiB": Unit("B", 4096.0, "4 * kibibyte"),
+    "MB/s": Unit("B/s", 1e6, "megabyte / second"),
+    "MiB/s": Unit("B/s", 1024.0**2, "mebibyte / second"),
+    "GiB/s": Unit("B/s", 1024.0**3, "gibibyte / second"),
+    "GB/s": Unit("B/s", 1e9, "gigabyte / second"),
+    "MB (2^20 B)/s": Unit("B/s", 1024.0**2, "mebibyte / second"),
+    "B/cycle": Unit("B/cycle", 1.0, "byte"),
+    "cycles": Unit("cycle", 1.0, "dimensionless"),
+    "lines/cycle": Unit("lines/cycle", 1.0, "dimensionless"),
+    "1/s": Unit("1/s", 1.0, "1 / second"),
+    "k loops/s": Unit("1/s", 1000.0, "1000 / second"),
+    "events per 10 s": Unit("1/s", 0.1, "1 / (10 * second)"),
+    "%": Unit("1", 0.01, "percent"),
+    "1": Unit("1", 1.0, "dimensionless"),
+    "x": Unit("1", 1.0, "dimensionless"),
+    "pages": Unit("1", 1.0, "dimensionless"),
+    "events": Unit("1", 1.0, "dimensionless"),
+    "calls": Unit("1", 1.0, "dimensionless"),
+    "CPUs": Unit("1", 1.0, "dimensionless"),
+}
+
+PINT_SI = {
+    "s": "second",
+    "B": "byte",
+    "B/s": "byte / second",
+    "1/s": "1 / second",
+    "B/cycle": "byte",
+    "cycle": "dimensionless",
+    "lines/cycle": "dimensionless",
+    "1": "dimensionless",
+}
+
+
+def pint_factor(unit: Unit) -> float:
+    """Factor of `unit` to its SI unit as pint computes it. Raises pint's errors where the expression has no meaning."""
+    import pint
+
+    return float(pint.Quantity(unit.expression).to(PINT_SI[unit.si]).magnitude)
+
+
+# data/measurements.csv: one published number per row.
+
+MEASUREMENTS = "measurements.csv"
 Vendor = Literal["amd", "intel"]
 Loop = Literal["closed_batch", "autonuma", "axis", "once"]
 Residency = Literal["cold", "hot", "unknown"]
@@ -17,14 +90,28 @@ Kind = Literal["measured", "claimed", "specified", "threshold"]
 Use = Literal["fit", "check", "exclude"]
 UncertaintyKind = Literal["statistical", "bound", "none"]
 Bound = Literal["exact", "lower", "upper"]
+Term = Literal[
+    "range_flush",
+    "whole_cache",
+    "broadcast",
+    "refill",
+    "event_rates",
+    "gmem_release",
+    "tdx_page",
+    "bandwidth",
+    "teardown",
+    "geometry",
+    "limits",
+]
 
 PAGE_BYTES, HUGE_PAGE_BYTES = 4096.0, 2.0**21
 """Sizes of a page of x86: what page tables map, and what one entry of the level above maps."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """One published number. `value` is in `unit` as the source wrote it; `si` is the same in SI base units.
+    """One published number. `value` and its interval are in `unit` as the source wrote them; `si`, `low_si`, `high_si`
+    and `uncertainty_si` are the same in SI base units.
 
     `observable` says which formula output the number is (for example `range_flush.slope_s`);
     `vendor`, `microarchitecture`, `sockets`, `cpus`, `instruction`, `line_state` and `range_bytes` are the
@@ -32,37 +119,122 @@ class Measurement:
     """
 
     id: str
-    term: str
+    term: Term
     observable: str
-    quantity: str
-    value: float
-    unit: str
-    si: float
-    si_unit: str
-    low_si: float | None
-    high_si: float | None
-    bound: Bound
-    uncertainty_si: float | None
+    quantity: str = ""
+    value: Positive
+    unit: Annotated[str, among(UNITS)]
+    uncertainty: Positive | None = None
     uncertainty_kind: UncertaintyKind
-    vendor: str
-    microarchitecture: str
-    sockets: int | None
-    cpus: int | None
-    instruction: str
-    line_state: str
-    range_bytes: float | None
-    hardware: str
-    conditions: str
+    low: Positive | None = None
+    high: Positive | None = None
+    bound: Bound
+    vendor: Literal["amd", "intel", ""] = ""
+    microarchitecture: str = ""
+    sockets: Count | None = None
+    cpus: Count | None = None
+    instruction: str = ""
+    line_state: Literal["", "present", "absent", "clean", "dirty", "unknown"] = ""
+    range_bytes: Positive | None = None
+    hardware: str = ""
+    conditions: str = ""
     kind: Kind
     use: Use
-    reason: str
-    trust: str
-    arithmetic: str
-    source_title: str
-    source_author: str
-    source_date: str
-    source_locator: str
-    quote: str
+    reason: str = ""
+    trust: str = ""
+    arithmetic: str = ""
+    source_title: str = ""
+    source_author: str = ""
+    source_date: str = ""
+    source_locator: str = ""
+    quote: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.low or self.value) > self.value or (self.high or self.value) < self.value:
+            raise Refused("value lies outside low to high", "correct the interval", "value")
+        if (self.uncertainty is None) != (self.uncertainty_kind == "none"):
+            problem = "uncertainty and its kind do not go together"
+            raise Refused(problem, "give both, or none and no number", "uncertainty_kind")
+
+    @property
+    def si_unit(self) -> str:
+        return UNITS[self.unit].si
+
+    @property
+    def si(self) -> float:
+        return self.value * UNITS[self.unit].factor
+
+    @property
+    def low_si(self) -> float | None:
+        return None if self.low is None else self.low * UNITS[self.unit].factor
+
+    @property
+    def high_si(self) -> float | None:
+        return None if self.high is None else self.high * UNITS[self.unit].factor
+
+    @property
+    def uncertainty_si(self) -> float | None:
+        return None if self.uncertainty is None else self.uncertainty * UNITS[self.unit].factor
+
+    def scaled(self, factor: float) -> Measurement:
+        """The row with its value and interval multiplied by `factor`."""
+        names = ("value", "low", "high", "uncertainty")
+        numbers = {name: getattr(self, name) for name in names}
+        return replace(self, **{name: number * factor for name, number in numbers.items() if number is not None})
+
+
+def read_measurements(path: Path) -> dict[str, Measurement]:
+    """All rows by id, in the order of the file. Raises BadInput."""
+    return {row.id: row for row in records(path, Measurement, ("id",))}
+
+
+# A number in a TOML file of data/: value, unit and where it comes from.
+
+SCENARIO = "scenario"
+"""The source of a number that the user may choose."""
+
+KEYS = frozenset({"value", "unit", "source", "column", "arithmetic", "note"})
+
+
+@dataclass(frozen=True)
+class Number:
+    """`sources` are ids of measurements, names of CPUID dumps or `scenario`.
+
+    The value is that of the first source (`column` says which cell of a dump), or follows from it by `arithmetic`.
+    """
+
+    value: float
+    unit: str
+    sources: tuple[str, ...]
+    column: str = ""
+    arithmetic: str = ""
+    note: str = ""
+
+    @property
+    def si(self) -> float:
+        return self.value * UNITS[self.unit].factor
+
+
+def parse(table: object, *, file: str, field: str, row: str = "") -> Number:
+    """A number with its provenance from `{ value, unit, source, column, arithmetic, note }`. Raises BadInput."""
+
+    def refuse(problem: str, remedy: str) -> BadInput:
+        return BadInput(problem, file=file, row=row or None, field=field, remedy=remedy)
+
+    if not isinstance(table, dict) or not {"value", "unit", "source"} <= table.keys() or table.keys() - KEYS:
+        raise refuse("is no number with value, unit and source", 'write { value = 1, unit = "1", source = "W01" }')
+    value, unit, source = table["value"], table["unit"], table["source"]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not VALUE_MIN < value < VALUE_MAX:
+        raise refuse(f"{shown(value)} is not a finite number above zero", "correct the number")
+    if not isinstance(unit, str) or unit not in UNITS:
+        raise refuse(f"unit {shown(unit)} is unknown", f"use one of {', '.join(UNITS)}")
+    sources = (source,) if isinstance(source, str) else tuple(source) if isinstance(source, list) else ()
+    if not sources or not all(isinstance(one, str) and one for one in sources):
+        raise refuse("names no source", f"name a row, a CPUID dump or {SCENARIO!r}")
+    remarks = {
+        key: text(table, key, file=file, row=row or field) for key in ("column", "arithmetic", "note") if key in table
+    }
+    return Number(float(value), unit, sources, **remarks)
 
 
 @dataclass(frozen=True)

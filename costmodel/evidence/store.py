@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from costmodel.errors import BadInput, UnknownName, known_id
-from costmodel.evidence import hosts, machines, measurements, paths, rendezvous, workloads
+from costmodel.evidence import hosts, machines, paths, rendezvous, workloads
 from costmodel.evidence.hosts import Profile
 from costmodel.evidence.machines import CpuidRow
 from costmodel.evidence.paths import data_files
-from costmodel.evidence.records import Machine, Measurement, Sourced, Workload
+from costmodel.evidence.records import MEASUREMENTS, Machine, Measurement, Sourced, Workload, read_measurements
 from costmodel.evidence.rendezvous import Rendezvous
 from costmodel.hashing import files_hash, value_hash
 from costmodel.plain import visible
@@ -91,7 +91,7 @@ class Evidence:
 
     def with_value(self, id: str, si_factor: float) -> Evidence:
         """A copy with measurement `id` times `si_factor`, and so the numbers of machines and workloads that name it."""
-        rows = {**self.measurements, id: measurements.scaled(self.one(id), si_factor)}
+        rows = {**self.measurements, id: self.one(id).scaled(si_factor)}
 
         def follow(_: str, number: Sourced) -> Sourced:
             return replace(number, value=number.value * si_factor) if id in number.sources else number
@@ -197,7 +197,7 @@ def read(root: Path) -> Evidence:
             left_out[folder.name] = error
     outside = [folder for folder in places if root not in folder.parents]
     return Evidence(
-        measurements=measurements.read(root / measurements.FILE),
+        measurements=read_measurements(root / MEASUREMENTS),
         dumps=dumps,
         machines={**catalogued, **{name: profile.machine for name, profile in profiles.items()}},
         workloads={path.stem: workloads.read(path) for path in sorted((root / workloads.FOLDER).glob("*.toml"))},

@@ -5,85 +5,38 @@ a sum could trip over is refused with its place.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import math
+import pickle
 import re
 import tomllib
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, TypedDict, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    Protocol,
+    TypedDict,
+    TypeVar,
+    get_args,
+    get_type_hints,
+    overload,
+)
 
+from costmodel import cache
 from costmodel.errors import BadInput
+from costmodel.evidence.paths import data_dir
+from costmodel.hashing import files_hash
 from costmodel.plain import FORMULA_START, csv_cell
 
-# Units that data/ may use, as an exact table: SI unit, factor, and the same unit in words that pint understands.
-
-
-class Unit(NamedTuple):
-    """`si` is the SI unit (`1` for counts and ratios, `cycle` for clock cycles), `factor` turns a value into it.
-
-    `expression` is the unit in pint's language; the audit compares `factor` with it.
-    """
-
-    si: str
-    factor: float
-    expression: str
-
-
-UNITS = {
-    "s": Unit("s", 1.0, "second"),
-    "ms": Unit("s", 1e-3, "millisecond"),
-    "us": Unit("s", 1e-6, "microsecond"),
-    "ns": Unit("s", 1e-9, "nanosecond"),
-    "min": Unit("s", 60.0, "minute"),
-    "ns per 100000": Unit("s", 1e-14, "nanosecond / 100000"),
-    "us per target core": Unit("s", 1e-6, "microsecond"),
-    "B": Unit("B", 1.0, "byte"),
-    "KiB": Unit("B", 1024.0, "kibibyte"),
-    "MiB": Unit("B", 1024.0**2, "mebibyte"),
-    "GiB": Unit("B", 1024.0**3, "gibibyte"),
-    "GB": Unit("B", 1e9, "gigabyte"),
-    "MB (2^20 B)": Unit("B", 1024.0**2, "mebibyte"),
-    "pages of 4 KiB": Unit("B", 4096.0, "4 * kibibyte"),
-    "MB/s": Unit("B/s", 1e6, "megabyte / second"),
-    "MiB/s": Unit("B/s", 1024.0**2, "mebibyte / second"),
-    "GiB/s": Unit("B/s", 1024.0**3, "gibibyte / second"),
-    "GB/s": Unit("B/s", 1e9, "gigabyte / second"),
-    "MB (2^20 B)/s": Unit("B/s", 1024.0**2, "mebibyte / second"),
-    "B/cycle": Unit("B/cycle", 1.0, "byte"),
-    "cycles": Unit("cycle", 1.0, "dimensionless"),
-    "lines/cycle": Unit("lines/cycle", 1.0, "dimensionless"),
-    "1/s": Unit("1/s", 1.0, "1 / second"),
-    "k loops/s": Unit("1/s", 1000.0, "1000 / second"),
-    "events per 10 s": Unit("1/s", 0.1, "1 / (10 * second)"),
-    "%": Unit("1", 0.01, "percent"),
-    "1": Unit("1", 1.0, "dimensionless"),
-    "x": Unit("1", 1.0, "dimensionless"),
-    "pages": Unit("1", 1.0, "dimensionless"),
-    "events": Unit("1", 1.0, "dimensionless"),
-    "calls": Unit("1", 1.0, "dimensionless"),
-    "CPUs": Unit("1", 1.0, "dimensionless"),
-}
-
-PINT_SI = {
-    "s": "second",
-    "B": "byte",
-    "B/s": "byte / second",
-    "1/s": "1 / second",
-    "B/cycle": "byte",
-    "cycle": "dimensionless",
-    "lines/cycle": "dimensionless",
-    "1": "dimensionless",
-}
-
-
-def pint_factor(unit: Unit) -> float:
-    """Factor of `unit` to its SI unit as pint computes it. Raises pint's errors where the expression has no meaning."""
-    import pint
-
-    return float(pint.Quantity(unit.expression).to(PINT_SI[unit.si]).magnitude)
-
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema, ErrorDetails
 
 # Strict reader of CSV files: what a spreadsheet, a browser or a sum could trip over is refused with its place.
 
@@ -181,6 +134,166 @@ def check_cell(cell: str, *, file: str, row: object, field: str, signed: bool = 
     raise BadInput(problem, file=file, row=row, field=field, remedy="rewrite the cell as plain text")
 
 
+# What a cell may be. A record is a frozen dataclass with a field for each column; a field without a default must be
+# filled. pydantic converts and checks it, and is imported only where a file is not the one that was read before.
+
+
+class Refused(ValueError):
+    """A value of a record cannot be used: the `problem`, what to do, and the `field` where the record as a whole says
+    so.
+    """
+
+    def __init__(self, problem: str, remedy: str, field: str = "") -> None:
+        super().__init__(problem)
+        self.problem, self.remedy, self.field = problem, remedy, field
+
+
+@dataclass(frozen=True)
+class Cell:
+    """How the text of a cell becomes a value, where pydantic does not know it; `convert` raises Refused."""
+
+    convert: Callable[[str], object]
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_before_validator_function(self.convert, handler(source))
+
+
+@dataclass(frozen=True)
+class Within:
+    """A number above `above` (`or_equal`: or as large) and below `below`; `what` says so in words."""
+
+    what: str
+    above: float
+    below: float
+    or_equal: bool = False
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        least = "ge" if self.or_equal else "gt"
+        bounds = {least: self.above, "lt": self.below} | ({"allow_inf_nan": False} if source is float else {})
+        return core_schema.custom_error_schema(
+            {**handler(source), **bounds},
+            "number",
+            custom_error_message=self.what,  # type: ignore[arg-type]
+        )
+
+
+Positive = Annotated[float, Within("a finite number above zero", VALUE_MIN, VALUE_MAX)]
+NotNegative = Annotated[float, Within("a finite number that is not negative", 0.0, VALUE_MAX, or_equal=True)]
+Count = Annotated[int, Within("a whole number above zero", 0, 2**53)]
+
+
+def refuse_unless_among(cell: str, known: Collection[str]) -> str:
+    """The cell. Raises Refused where it is not one of `known`."""
+    if cell not in known:
+        raise Refused(f"{cell[:40]!r} is not one of {', '.join(map(repr, sorted(known)))}", "use one of these")
+    return cell
+
+
+def among(known: Collection[str]) -> Cell:
+    """A cell that holds one of `known`, which may be a catalogue that is read when the first cell asks for it."""
+    return Cell(lambda cell: refuse_unless_among(cell, known))
+
+
+def words(meanings: Mapping[str, object]) -> Cell:
+    """A cell that holds a word, and what each word means."""
+    return Cell(lambda cell: meanings[refuse_unless_among(cell, meanings)])
+
+
+def parted(known: Collection[str] | None = None, separator: str | None = "|") -> Cell:
+    """A cell that holds several texts, each one of `known`; blanks part them where `separator` is None."""
+
+    def parts(cell: str) -> tuple[str, ...]:
+        found = tuple(cell.split(separator))
+        return found if known is None else tuple(refuse_unless_among(part, known) for part in found)
+
+    return Cell(parts)
+
+
+YesNo = Annotated[bool, words({"yes": True, "no": False})]
+COLUMN = "column"
+"""In the metadata of a field: the column that it is read from, where that is not called as the field."""
+
+
+Row = TypeVar("Row")
+
+
+def records(path: Path, record: type[Row], unique: Sequence[str]) -> tuple[Row, ...]:
+    """The rows of a CSV file as `record`, in the order of the file; the cells of the columns `unique` name a row, and no
+    two rows have them in common.
+
+    An empty cell is not given: the field has its default, or must be filled. A file that was read before is taken from
+    the user's cache. Raises BadInput with file, row, field, problem and remedy.
+    """
+    return _remembered(path, record, lambda: _validated(path, record, unique))
+
+
+def _remembered(path: Path, record: type, build: Callable[[], Any]) -> Any:
+    """What `build` makes of a file, kept for as long as the file, the catalogues that it may name and the code stay."""
+
+    def pickled() -> bytes:
+        return pickle.dumps(build(), pickle.HIGHEST_PROTOCOL)
+
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror}", file=path.name, remedy="restore the file") from None
+    sources = dict.fromkeys(("evidence", record.__module__.split(".")[1]))
+    key = cache.key_of([path.name, record.__qualname__, digest, _catalogues(data_dir())], list(sources))
+    return pickle.loads(cache.recall(f"records-{path.name}", key, pickled, most=MOST_KEPT))
+
+
+MOST_KEPT = 4
+"""States of one file whose records are kept."""
+
+
+@lru_cache(maxsize=4)
+def _catalogues(root: Path) -> str:
+    """Hash of the files whose ids cells may name."""
+    return files_hash([*(root / "kvm").glob("*.toml"), *(root / "kvm").glob("kernels.csv")], root)
+
+
+def _validated(path: Path, record: type[Row], unique: Sequence[str]) -> tuple[Row, ...]:
+    from pydantic import TypeAdapter, ValidationError
+
+    columns = {field.metadata.get(COLUMN, field.name): field.name for field in fields(record) if field.init}  # type: ignore[arg-type]
+    numeric = [column for column, field in columns.items() if _numeric(get_type_hints(record)[field])]
+    rows = read_table(path, tuple(columns), tuple(unique), numeric)
+    given = [{columns[column]: cell for column, cell in row.items() if cell} for row in rows]
+    try:
+        return TypeAdapter(tuple[record, ...]).validate_python(given)  # type: ignore[valid-type]
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        at, *inside = first["loc"]
+        problem, remedy, field = _in_words(first)
+        column = {name: column for column, name in columns.items()}.get(field or str(inside[0]))
+        row = row_name(rows[int(at)], tuple(unique))
+        raise BadInput(problem, file=path.name, row=row, field=column, remedy=remedy) from None
+
+
+def _numeric(kind: object) -> bool:
+    return bool({int, float} & {kind, *get_args(kind)})
+
+
+def _in_words(error: ErrorDetails) -> tuple[str, str, str]:
+    """Problem, remedy, and the field where a record as a whole is refused, of an error of pydantic."""
+    found = error.get("ctx", {})
+    if isinstance(refused := found.get("error"), Refused):
+        return refused.problem, refused.remedy, refused.field
+    value = shown(error["input"])
+    match error["type"]:
+        case "missing":
+            return "is empty", "fill it, or leave the row out", ""
+        case "number":
+            return f"{value} is not {error['msg']}", "correct the number or leave the row out", ""
+        case "literal_error":
+            return f"{value} is not one of {found['expected']}", "use one of these", ""
+    return error["msg"], "correct the entry", ""
+
+
 class Place(TypedDict):
     """Where a cell stands, for the readers of one."""
 
@@ -257,34 +370,11 @@ def choice(row: dict[str, str], field: str, allowed: Collection[str], *, file: s
     return row[field]
 
 
-# A number in a TOML file of data/: value, unit and where it comes from.
-
-SCENARIO = "scenario"
-"""The source of a number that the user may choose."""
+# TOML files of data/.
 
 FILE_MAX = 2**16
 ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 """Ids stand in command lines, links and names of files as they are."""
-KEYS = frozenset({"value", "unit", "source", "column", "arithmetic", "note"})
-
-
-@dataclass(frozen=True)
-class Number:
-    """`sources` are ids of measurements, names of CPUID dumps or `scenario`.
-
-    The value is that of the first source (`column` says which cell of a dump), or follows from it by `arithmetic`.
-    """
-
-    value: float
-    unit: str
-    sources: tuple[str, ...]
-    column: str = ""
-    arithmetic: str = ""
-    note: str = ""
-
-    @property
-    def si(self) -> float:
-        return self.value * UNITS[self.unit].factor
 
 
 class Identified(Protocol):
@@ -413,25 +503,3 @@ def text(
         remedy = f"use one of {', '.join(sorted(allowed))}" if allowed is not None else "give a text"
         raise BadInput(f"{shown(value)} cannot be used", file=file, row=row or None, field=field, remedy=remedy)
     return value
-
-
-def parse(table: object, *, file: str, field: str, row: str = "") -> Number:
-    """A number with its provenance from `{ value, unit, source, column, arithmetic, note }`. Raises BadInput."""
-
-    def refuse(problem: str, remedy: str) -> BadInput:
-        return BadInput(problem, file=file, row=row or None, field=field, remedy=remedy)
-
-    if not isinstance(table, dict) or not {"value", "unit", "source"} <= table.keys() or table.keys() - KEYS:
-        raise refuse("is no number with value, unit and source", 'write { value = 1, unit = "1", source = "W01" }')
-    value, unit, source = table["value"], table["unit"], table["source"]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not VALUE_MIN < value < VALUE_MAX:
-        raise refuse(f"{shown(value)} is not a finite number above zero", "correct the number")
-    if not isinstance(unit, str) or unit not in UNITS:
-        raise refuse(f"unit {shown(unit)} is unknown", f"use one of {', '.join(UNITS)}")
-    sources = (source,) if isinstance(source, str) else tuple(source) if isinstance(source, list) else ()
-    if not sources or not all(isinstance(one, str) and one for one in sources):
-        raise refuse("names no source", f"name a row, a CPUID dump or {SCENARIO!r}")
-    remarks = {
-        key: text(table, key, file=file, row=row or field) for key in ("column", "arithmetic", "note") if key in table
-    }
-    return Number(float(value), unit, sources, **remarks)

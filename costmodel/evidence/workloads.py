@@ -11,8 +11,8 @@ from typing import Any, cast, get_args
 
 from costmodel.errors import BadInput
 from costmodel.evidence.paths import data_dir
-from costmodel.evidence.records import Loop, Residency, Sourced, TriggerLoad, Workload
-from costmodel.evidence.tables import VALUE_MAX, Number, parse, read_document, read_toml, subtable, text, texts
+from costmodel.evidence.records import Loop, Number, Residency, Sourced, TriggerLoad, Workload, parse
+from costmodel.evidence.tables import VALUE_MAX, read_document, read_toml, subtable, text, texts
 
 FOLDER = "workloads"
 DEFAULT = "autonuma-default"

@@ -2,23 +2,29 @@
 
 import csv
 import re
+import sys
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from costmodel.errors import BadInput
+from costmodel.evidence.records import PINT_SI, UNITS, parse, pint_factor
 from costmodel.evidence.tables import (
     CELL_MAX,
     FILE_MAX,
-    PINT_SI,
-    UNITS,
+    Count,
+    NotNegative,
+    Positive,
+    Refused,
+    YesNo,
+    among,
     csv_text,
-    number,
-    parse,
-    pint_factor,
-    read_table,
+    parted,
     read_toml,
+    records,
     subtable,
     text,
     texts,
@@ -43,17 +49,107 @@ def test_a_wrong_dimension_is_an_error():
 
 # Hostile and broken CSV files are refused with their place.
 
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A record of the tests: a name, a number that may be missing, and a text that may be empty."""
+
+    id: str
+    value: float | None = None
+    text: str = ""
+
+
 COLUMNS = ("id", "value", "text")
 
 
-def read(tmp_path, content):
+def read(tmp_path, content, record=Row, unique=("id",)):
     path = tmp_path / "t.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_table(path, COLUMNS, "id", ("value",))
+    return records(path, record, unique)
 
 
 def test_reads_rows(tmp_path):
-    assert read(tmp_path, 'id,value,text\na,-1,"x, y"\n') == [{"id": "a", "value": "-1", "text": "x, y"}]
+    assert read(tmp_path, 'id,value,text\na,-1,"x, y"\nb,,\n') == (Row(id="a", value=-1.0, text="x, y"), Row(id="b"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Typed:
+    """A record of the tests with a field of each kind."""
+
+    id: str
+    size: Positive
+    lost: NotNegative = 0.0
+    cpus: Count | None = None
+    kind: Literal["cold", "hot"] = "cold"
+    whole: YesNo = False
+    of: Annotated[str, among(["x", "y"])] = "x"
+    parts: Annotated[frozenset[str], parted(["x", "y"])] = field(default=frozenset(), metadata={"column": "xs"})
+
+    def __post_init__(self):
+        if self.lost > self.size:
+            raise Refused("is more than the size", "correct it", "lost")
+        if self.parts and self.of not in self.parts:
+            raise Refused("are not those", "correct them", "parts")
+
+
+HEADER = ("id", "size", "lost", "cpus", "kind", "whole", "of", "xs")
+
+
+def typed(tmp_path, **cells):
+    row = {"id": "a", "size": "2.5", **cells}
+    return read(tmp_path, csv_text(HEADER, [[row.get(name, "") for name in HEADER]]), Typed)
+
+
+def test_a_cell_has_the_type_of_its_field_and_an_empty_one_the_default(tmp_path):
+    assert typed(tmp_path) == (Typed(id="a", size=2.5),)
+    given = {"lost": "0", "cpus": "7", "kind": "hot", "whole": "yes", "of": "y", "xs": "y|x"}
+    found = Typed(id="a", size=2.5, lost=0.0, cpus=7, kind="hot", whole=True, of="y", parts=frozenset({"x", "y"}))
+    assert typed(tmp_path, **given) == (found,)
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ({"size": ""}, "size: is empty; fill it"),
+        ({"size": "many"}, "size: 'many' is not a finite number above zero"),
+        ({"lost": "-1"}, "lost: '-1' is not a finite number that is not negative"),
+        ({"cpus": "1.5"}, "cpus: '1.5' is not a whole number above zero"),
+        ({"cpus": "0"}, "cpus: '0' is not a whole number above zero"),
+        ({"kind": "warm"}, "kind: 'warm' is not one of 'cold' or 'hot'; use one of these"),
+        ({"whole": "1"}, "whole: '1' is not one of 'no', 'yes'; use one of these"),
+        ({"of": "z"}, "of: 'z' is not one of 'x', 'y'; use one of these"),
+        ({"xs": "x|z"}, "xs: 'z' is not one of 'x', 'y'; use one of these"),
+        ({"xs": "x|"}, "xs: '' is not one of 'x', 'y'; use one of these"),
+        ({"lost": "3"}, "lost: is more than the size; correct it"),
+        ({"xs": "y"}, "xs: are not those; correct them"),
+    ],
+)
+def test_a_wrong_cell_is_one_line_with_its_place_and_what_to_do(tmp_path, cells, said):
+    with pytest.raises(BadInput) as caught:
+        typed(tmp_path, **cells)
+    assert str(caught.value).startswith(f"t.csv, row a, field {said}")
+    assert caught.value.remedy and "\n" not in str(caught.value)
+
+
+def test_a_file_is_checked_once_for_what_it_holds(tmp_path, monkeypatch):
+    """Read again it is the same, and pydantic is not asked; changed, it is checked."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    first = typed(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "pydantic", None)
+        assert typed(tmp_path) == first
+        with pytest.raises(ImportError):
+            typed(tmp_path, size="3")
+    with pytest.raises(BadInput, match="is not one of"):
+        typed(tmp_path, kind="warm")
+
+
+def test_a_damaged_entry_of_the_cache_is_read_anew(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    first = typed(tmp_path)
+    for entry in (tmp_path / "cache" / "costmodel").glob("records-*"):
+        entry.write_bytes(entry.read_bytes()[:-1])
+    assert typed(tmp_path) == first
 
 
 @pytest.mark.parametrize(
@@ -105,22 +201,19 @@ def test_broken_file_is_refused(tmp_path, content, problem):
 
 
 @pytest.mark.parametrize("cell", ["1e300", "1e-300", "0", "-1", "nan", "inf", "9" * 5000, "1e999"])
-def test_a_number_beyond_any_quantity_is_refused(cell):
+def test_a_number_beyond_any_quantity_is_refused(tmp_path, cell):
     with pytest.raises(BadInput) as caught:
-        number({"value": cell}, "value", file="t.csv", name="a")
-    assert (caught.value.row, caught.value.field) == ("a", "value") and len(str(caught.value)) < 200
+        typed(tmp_path, size=cell)
+    assert (caught.value.row, caught.value.field) == ("a", "size") and len(str(caught.value)) < 200
 
 
 def test_several_columns_name_a_row_together(tmp_path):
-    path = tmp_path / "t.csv"
-    path.write_text("a,b,c\n1,1,x\n1,2,y\n")
-    assert len(read_table(path, ("a", "b", "c"), ("a", "b"))) == 2
-    path.write_text("a,b,c\n1,1,x\n1,1,y\n")
-    with pytest.raises(BadInput, match="row 1 / 1, field a, b: is there twice"):
-        read_table(path, ("a", "b", "c"), ("a", "b"))
-    path.write_text("a,b,c\n1,,x\n")
-    with pytest.raises(BadInput, match="row 2, field b: is empty"):
-        read_table(path, ("a", "b", "c"), ("a", "b"))
+    pair = ("id", "text")
+    assert len(read(tmp_path, "id,text,value\n1,1,1\n1,2,1\n", unique=pair)) == 2
+    with pytest.raises(BadInput, match="row 1 / 1, field id, text: is there twice"):
+        read(tmp_path, "id,text,value\n1,1,2\n1,1,1\n", unique=pair)
+    with pytest.raises(BadInput, match="row 2, field text: is empty"):
+        read(tmp_path, "id,text,value\n1,,1\n", unique=pair)
 
 
 @given(st.text(max_size=30))
@@ -138,7 +231,7 @@ def test_numbers_in_csv_that_we_write_stay_numbers():
 
 def test_missing_file_is_refused(tmp_path):
     with pytest.raises(BadInput, match="cannot be read"):
-        read_table(tmp_path / "none.csv", COLUMNS, "id")
+        records(tmp_path / "none.csv", Row, ("id",))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -149,7 +242,7 @@ def test_any_bytes_are_read_or_refused(tmp_path, content):
     except BadInput as error:
         assert error.file == "t.csv"
     else:
-        assert all(set(row) == set(COLUMNS) and row["id"] for row in rows)
+        assert all(row.id for row in rows)
 
 
 # Numbers with their source in TOML files.
