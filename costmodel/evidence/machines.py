@@ -5,16 +5,27 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from costmodel.errors import BadInput
-from costmodel.evidence import tables
 from costmodel.evidence.described import VENDORS
 from costmodel.evidence.paths import own_machines_dir
 from costmodel.evidence.records import Machine, Number, Vendor, parse
-from costmodel.evidence.tables import checked_id, read_document, read_toml, subtable, text, texts
+from costmodel.evidence.tables import (
+    Count,
+    CountOrZero,
+    checked_id,
+    read_document,
+    read_toml,
+    records,
+    subtable,
+    text,
+    texts,
+    words,
+)
 from costmodel.hashing import write_beside
 
 # data/cpuid_features.csv: feature bits and cache geometry as CPUID dumps give them.
@@ -33,68 +44,75 @@ FEATURES = (
     "sme_coherent",
     "coherency_sfw_no",
 )
-COLUMNS = (
-    "model",
-    "signature",
-    "logical_cpus_in_dump",
-    "clflush_line_bytes",
-    *FEATURES,
-    "l1d_kib",
-    "l1d_shared_by_max_logical_cpus",
-    "l1d_wbinvd_not_guaranteed_for_sharers",
-    "l2_kib",
-    "l2_shared_by_max_logical_cpus",
-    "l2_wbinvd_not_guaranteed_for_sharers",
-    "l3_kib",
-    "l3_shared_by_max_logical_cpus",
-    "l3_wbinvd_not_guaranteed_for_sharers",
-    "threads_per_core",
-    "logical_cpus_per_package",
-    "source",
-)
 KIB = 1024.0
+Bit = Annotated[bool, words({"0": False, "1": True})]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CpuidRow:
-    """One dump. `bits` holds the features whose bit is 1; `cells` the row as it stands in the file."""
+    """One dump. A bit is None where the vendor's CPUs do not have it."""
 
-    dump: str
     model: str
     signature: str
-    l2_bytes: float
-    l3_bytes: float
-    bits: frozenset[str]
-    cells: dict[str, str]
+    logical_cpus_in_dump: CountOrZero = 0
+    clflush_line_bytes: Count
+    clflushopt: Bit | None = None
+    clwb: Bit | None = None
+    wbnoinvd: Bit | None = None
+    int_wbinvd: Bit | None = None
+    sme: Bit | None = None
+    sev: Bit | None = None
+    vm_page_flush: Bit | None = None
+    sev_es: Bit | None = None
+    sev_snp: Bit | None = None
+    sme_coherent: Bit | None = None
+    coherency_sfw_no: Bit | None = None
+    l1d_kib: Count
+    l1d_shared_by_max_logical_cpus: Count
+    l1d_wbinvd_not_guaranteed_for_sharers: Bit
+    l2_kib: Count
+    l2_shared_by_max_logical_cpus: Count
+    l2_wbinvd_not_guaranteed_for_sharers: Bit
+    l3_kib: Count
+    l3_shared_by_max_logical_cpus: Count
+    l3_wbinvd_not_guaranteed_for_sharers: Bit
+    threads_per_core: CountOrZero
+    logical_cpus_per_package: CountOrZero
+    source: str
+
+    @property
+    def dump(self) -> str:
+        """The name of the file with the dump."""
+        return self.source.rpartition("/")[2]
+
+    @property
+    def l2_bytes(self) -> float:
+        return self.l2_kib * KIB
+
+    @property
+    def l3_bytes(self) -> float:
+        return self.l3_kib * KIB
+
+    @cached_property
+    def bits(self) -> frozenset[str]:
+        """The features whose bit is 1."""
+        return frozenset(name for name in FEATURES if getattr(self, name))
+
+    @cached_property
+    def cells(self) -> dict[str, str]:
+        """The row as it stands in the file; what is not told is empty."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: str(int(v)) if isinstance(v, int) else v or "" for name, v in values.items()}
 
 
 def read_dumps(path: Path) -> dict[str, CpuidRow]:
     """All dumps by file name of the dump. Raises BadInput."""
-    rows = {}
-    for cells in tables.read_table(path, COLUMNS, "source"):
-        name = cells["source"].rpartition("/")[2]
-        for field in FEATURES:
-            tables.choice(cells, field, ("", "0", "1"), file=path.name, name=name)
-        if name in rows:
-            raise BadInput(
-                "names a dump that another row names",
-                file=path.name,
-                row=name,
-                field="source",
-                remedy="keep one row per dump",
-            )
-        l2, l3 = (
-            tables.number(cells, field, file=path.name, name=name, required=True) for field in ("l2_kib", "l3_kib")
-        )
-        rows[name] = CpuidRow(
-            dump=name,
-            model=cells["model"],
-            signature=cells["signature"],
-            l2_bytes=l2 * KIB,
-            l3_bytes=l3 * KIB,
-            bits=frozenset(field for field in FEATURES if cells[field] == "1"),
-            cells=cells,
-        )
+    rows: dict[str, CpuidRow] = {}
+    for row in records(path, CpuidRow, ("source",)):
+        if row.dump in rows:
+            problem, remedy = "names a dump that another row names", "keep one row per dump"
+            raise BadInput(problem, file=path.name, row=row.dump, field="source", remedy=remedy)
+        rows[row.dump] = row
     return rows
 
 

@@ -10,84 +10,75 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from costmodel.errors import BadInput, stated
-from costmodel.evidence import tables
+from costmodel.errors import stated
+from costmodel.evidence.tables import Count, NotNegative, Positive, Refused, YesNo, among, placed, records
 
 FILE = "kvm/amd_rendezvous.csv"
-COLUMNS = (
-    "id",
-    "method",
-    "cpu",
-    "family_model",
-    "generation",
-    "self_snoop",
-    "sockets",
-    "logical_cpus",
-    "cores",
-    "llc_bytes_per_domain",
-    "l2_bytes_per_core",
-    "kernel",
-    "hz",
-    "console",
-    "gap_s",
-    "lost_s",
-    "deferred_init_s",
-    "clock",
-    "quality",
-    "remarks",
-    "source",
-    "quote",
-)
-METHODS = ("boot", "resume-s3", "resume-s4")
-"""S3 is suspend to memory, S4 hibernation."""
-QUALITIES = ("good", "fair", "weak", "incomplete", "control")
-"""`incomplete` rows lack the line that says what the clock lost, so they bound nothing; in a `control` no CPU
-flushes.
-"""
-CONSOLES = ("none seen", "suspended", "serial", "unknown")
-CLOCKS = ("stable", "stepped")
-"""A stepped clock is led by the tick: it may stand up to one tick beside the time."""
-TEXTS = ("cpu", "family_model", "generation", "kernel", "remarks", "source", "quote")
 FLUSHES_PER_CPU = 2
 SLOWEST_HZ = 100
 """Where a log does not tell the tick, it is taken for the longest that x86 can be built with."""
 LINE_BYTES = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rendezvous:
     """One rendezvous of all CPUs as a log shows it. Times in seconds, sizes in bytes; None is what the log does not
     tell.
 
     `gap_s` lies between the two quoted lines. `lost_s` is what the clock of the log did not count until it was called
     stable (boot; zero on resume, where the time-stamp counter counts on). `deferred_init_s` is other work inside the
-    gap that the log names.
+    gap that the log names. `method`: S3 is suspend to memory, S4 hibernation. A stepped `clock` is led by the tick: it
+    may stand up to one tick beside the time. A row of the `quality` incomplete lacks the line that says what the clock
+    lost, so it bounds nothing; in a control no CPU flushes.
     """
 
     id: str
-    method: str
+    method: Annotated[str, among(("boot", "resume-s3", "resume-s4"))]
     cpu: str
-    family_model: str
-    generation: str
-    self_snoop: bool
-    sockets: int | None
-    logical_cpus: int
-    cores: int | None
-    llc_bytes_per_domain: float | None
-    l2_bytes_per_core: float | None
-    kernel: str
-    hz: int | None
-    console: str
-    gap_s: float
-    lost_s: float | None
-    deferred_init_s: float
-    clock: str
-    quality: str
-    remarks: str
+    family_model: str = ""
+    generation: str = ""
+    self_snoop: YesNo
+    sockets: Count | None = None
+    logical_cpus: Count
+    cores: Count | None = None
+    llc_bytes_per_domain: Positive | None = None
+    l2_bytes_per_core: Positive | None = None
+    kernel: str = ""
+    hz: Count | None = None
+    console: Annotated[str, among(("none seen", "suspended", "serial", "unknown"))]
+    gap_s: Positive
+    lost_s: NotNegative | None = None
+    deferred_init_s: NotNegative = 0.0
+    clock: Annotated[str, among(("stable", "stepped"))]
+    quality: Annotated[str, among(("good", "fair", "weak", "incomplete", "control"))]
+    remarks: str = ""
     source: str
     quote: str
+
+    def refuse_contradictions(self) -> None:
+        """Raise Refused where columns contradict each other."""
+        wrong = (
+            (
+                "lost_s",
+                (self.lost_s is None) != (self.quality == "incomplete"),
+                "goes with every quality but incomplete",
+            ),
+            ("quality", self.self_snoop != (self.quality == "control"), "is control where the CPU snoops itself"),
+            ("cores", (self.cores or 1) > self.logical_cpus, "is more than the logical CPUs"),
+            ("sockets", (self.sockets or 1) > self.logical_cpus, "is more than the logical CPUs"),
+            (
+                "deferred_init_s",
+                self.deferred_init_s > self.gap_s + self.tick_s,
+                "is longer than the gap that holds it",
+            ),
+            ("clock", self.method == "boot" and self.clock != "stepped", "is stepped at boot"),
+            ("deferred_init_s", self.deferred_init_s > 0 and self.method != "boot", "occurs at boot only"),
+        )
+        for field, contradicts, problem in wrong:
+            if contradicts:
+                raise Refused(problem, "correct the row by its quote", field)
 
     @property
     def flushes(self) -> int:
@@ -138,49 +129,8 @@ class Rendezvous:
 
 def read(path: Path) -> dict[str, Rendezvous]:
     """All rows by id, in the order of the file. Raises BadInput."""
-    return {row["id"]: _rendezvous(row, path.name) for row in tables.read_table(path, COLUMNS, "id")}
-
-
-def _rendezvous(row: dict[str, str], file: str) -> Rendezvous:
-    place: tables.Place = {"file": file, "name": row["id"]}
-    tables.filled(row, ("cpu", "logical_cpus", "source", "quote"), **place)
-    chosen: dict[str, Any] = {
-        field: tables.choice(row, field, allowed, **place)
-        for field, allowed in (("method", METHODS), ("quality", QUALITIES), ("console", CONSOLES), ("clock", CLOCKS))
-    }
-    snoops = tables.choice(row, "self_snoop", ("yes", "no"), **place) == "yes"
-    told: dict[str, Any] = {field: row[field] for field in TEXTS}
-    told |= {field: tables.whole(row, field, **place) for field in ("sockets", "logical_cpus", "cores", "hz")}
-    told |= {field: tables.number(row, field, **place) for field in ("llc_bytes_per_domain", "l2_bytes_per_core")}
-    found = Rendezvous(
-        id=row["id"],
-        self_snoop=snoops,
-        **chosen,
-        **told,
-        gap_s=tables.number(row, "gap_s", required=True, **place),
-        lost_s=_seconds(row, "lost_s", file),
-        deferred_init_s=_seconds(row, "deferred_init_s", file) or 0.0,
-    )
-    _check(found, file)
+    found = {row.id: row for row in records(path, Rendezvous, ("id",))}
+    for row in found.values():
+        with placed(path.name, row.id):
+            row.refuse_contradictions()
     return found
-
-
-def _seconds(row: dict[str, str], field: str, file: str) -> float | None:
-    """A duration that may be zero; None where the cell is empty. Raises BadInput."""
-    return 0.0 if row[field] == "0" else tables.number(row, field, file=file, name=row["id"])
-
-
-def _check(found: Rendezvous, file: str) -> None:
-    """Raise BadInput where columns contradict each other."""
-    wrong = (
-        ("lost_s", (found.lost_s is None) != (found.quality == "incomplete"), "goes with every quality but incomplete"),
-        ("quality", found.self_snoop != (found.quality == "control"), "is control where the CPU snoops itself"),
-        ("cores", (found.cores or 1) > found.logical_cpus, "is more than the logical CPUs"),
-        ("sockets", (found.sockets or 1) > found.logical_cpus, "is more than the logical CPUs"),
-        ("deferred_init_s", found.deferred_init_s > found.gap_s + found.tick_s, "is longer than the gap that holds it"),
-        ("clock", found.method == "boot" and found.clock != "stepped", "is stepped at boot"),
-        ("deferred_init_s", found.deferred_init_s > 0 and found.method != "boot", "occurs at boot only"),
-    )
-    for field, contradicts, problem in wrong:
-        if contradicts:
-            raise BadInput(problem, file=file, row=found.id, field=field, remedy="correct the row by its quote")

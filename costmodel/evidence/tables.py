@@ -5,27 +5,25 @@ a sum could trip over is refused with its place.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import hashlib
 import io
-import math
 import pickle
 import re
 import tomllib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
     Annotated,
     Any,
-    Literal,
     Protocol,
-    TypedDict,
     TypeVar,
     get_args,
     get_type_hints,
-    overload,
 )
 
 from costmodel import cache
@@ -55,16 +53,14 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return stream.getvalue()
 
 
-def read_table(
-    path: Path, columns: Sequence[str], key: str | tuple[str, ...], numeric: Collection[str] = ()
-) -> list[dict[str, str]]:
-    """Rows of a CSV file as dicts of stripped cells.
+def _rows(
+    path: Path, columns: Sequence[str], keys: Sequence[str], numeric: Collection[str]
+) -> dict[str, dict[str, str]]:
+    """Rows of a CSV file by name, as dicts of stripped cells.
 
-    `columns` are all columns the file must have, `key` the one whose cells name the rows and must differ, or several
-    that do so together; cells of the `numeric` columns may begin with a sign. Raises BadInput with file, row, field,
-    problem and remedy.
+    `columns` are all columns the file must have, `keys` those whose cells name the rows and must differ together; cells
+    of the `numeric` columns may begin with a sign. Raises BadInput with file, row, field, problem and remedy.
     """
-    keys = (key,) if isinstance(key, str) else key
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             reader = csv.reader(stream, strict=True)
@@ -77,7 +73,7 @@ def read_table(
         raise BadInput("is not UTF-8", file=path.name, remedy="save it as UTF-8 without a byte-order mark") from None
     except csv.Error as error:
         raise BadInput(f"is no CSV: {error}", file=path.name, remedy="quote cells that hold commas or quotes") from None
-    rows, seen = [], set()
+    rows: dict[str, dict[str, str]] = {}
     for number, cells in enumerate(lines, start=2):
         if len(cells) != len(header):
             raise BadInput(
@@ -87,25 +83,19 @@ def read_table(
                 remedy="quote cells that hold commas",
             )
         row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
-        name = row_name(row, key)
-        for field, cell in row.items():
-            shown = name[:40] if row[keys[0]] else number
-            check_cell(cell, file=path.name, row=shown, field=field, signed=field in numeric)
+        name = " / ".join(row[field] for field in keys)
+        for column, cell in row.items():
+            called = name[:40] if row[keys[0]] else number
+            check_cell(cell, file=path.name, row=called, field=column, signed=column in numeric)
         for field in keys:
             if not 0 < len(row[field]) <= KEY_MAX:
                 problem = f"is longer than {KEY_MAX} characters" if row[field] else "is empty"
                 raise BadInput(problem, file=path.name, row=number, field=field, remedy="name the row")
-        if name in seen:
+        if name in rows:
             remedy = "give each row its own name"
             raise BadInput("is there twice", file=path.name, row=name, field=", ".join(keys), remedy=remedy)
-        seen.add(name)
-        rows.append(row)
+        rows[name] = row
     return rows
-
-
-def row_name(row: dict[str, str], key: str | tuple[str, ...]) -> str:
-    """How messages call the row: the cells of its key."""
-    return row[key] if isinstance(key, str) else " / ".join(row[field] for field in key)
 
 
 def _check_header(path: Path, header: list[str], columns: Sequence[str]) -> None:
@@ -148,16 +138,32 @@ class Refused(ValueError):
         self.problem, self.remedy, self.field = problem, remedy, field
 
 
+@contextmanager
+def placed(file: object, row: object) -> Iterator[None]:
+    """What is Refused inside is refused with its place, as BadInput."""
+    try:
+        yield
+    except Refused as wrong:
+        field = wrong.field or None
+        raise BadInput(wrong.problem, file=file, row=row, field=field, remedy=wrong.remedy) from None
+
+
 @dataclass(frozen=True)
 class Cell:
-    """How the text of a cell becomes a value, where pydantic does not know it; `convert` raises Refused."""
+    """How the text of a cell becomes a value, where pydantic does not know it; `convert` raises Refused or BadInput."""
 
     convert: Callable[[str], object]
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         from pydantic_core import core_schema
 
-        return core_schema.no_info_before_validator_function(self.convert, handler(source))
+        return core_schema.no_info_before_validator_function(self._converted, handler(source))
+
+    def _converted(self, cell: str) -> object:
+        try:
+            return self.convert(cell)
+        except BadInput as error:
+            raise Refused(error.problem, error.remedy or "correct it") from None
 
 
 @dataclass(frozen=True)
@@ -174,48 +180,50 @@ class Within:
 
         least = "ge" if self.or_equal else "gt"
         bounds = {least: self.above, "lt": self.below} | ({"allow_inf_nan": False} if source is float else {})
-        return core_schema.custom_error_schema(
-            {**handler(source), **bounds},
-            "number",
-            custom_error_message=self.what,  # type: ignore[arg-type]
-        )
+        number: Any = {**handler(source), **bounds}
+        return core_schema.custom_error_schema(number, "number", custom_error_message=self.what)
 
 
 Positive = Annotated[float, Within("a finite number above zero", VALUE_MIN, VALUE_MAX)]
 NotNegative = Annotated[float, Within("a finite number that is not negative", 0.0, VALUE_MAX, or_equal=True)]
 Count = Annotated[int, Within("a whole number above zero", 0, 2**53)]
+CountOrZero = Annotated[int, Within("a whole number that is not negative", 0, 2**53, or_equal=True)]
 
 
-def refuse_unless_among(cell: str, known: Collection[str]) -> str:
-    """The cell. Raises Refused where it is not one of `known`."""
+def one_of(cell: str, known: Collection[str], field: str = "") -> str:
+    """The cell. Raises Refused where it is not one of `known`; `field` is its field where a record as a whole asks."""
     if cell not in known:
-        raise Refused(f"{cell[:40]!r} is not one of {', '.join(map(repr, sorted(known)))}", "use one of these")
+        raise Refused(f"{cell[:40]!r} is not one of {', '.join(map(repr, sorted(known)))}", "use one of these", field)
     return cell
+
+
+def parts(cell: str, known: Collection[str], separator: str | None = "|") -> tuple[str, ...]:
+    """The parts of the cell; blanks part them where `separator` is None. Raises Refused where one is not `known`."""
+    return tuple(one_of(part, known) for part in cell.split(separator))
 
 
 def among(known: Collection[str]) -> Cell:
     """A cell that holds one of `known`, which may be a catalogue that is read when the first cell asks for it."""
-    return Cell(lambda cell: refuse_unless_among(cell, known))
+    return Cell(lambda cell: one_of(cell, known))
 
 
 def words(meanings: Mapping[str, object]) -> Cell:
     """A cell that holds a word, and what each word means."""
-    return Cell(lambda cell: meanings[refuse_unless_among(cell, meanings)])
+    return Cell(lambda cell: meanings[one_of(cell, meanings)])
 
 
 def parted(known: Collection[str] | None = None, separator: str | None = "|") -> Cell:
-    """A cell that holds several texts, each one of `known`; blanks part them where `separator` is None."""
-
-    def parts(cell: str) -> tuple[str, ...]:
-        found = tuple(cell.split(separator))
-        return found if known is None else tuple(refuse_unless_among(part, known) for part in found)
-
-    return Cell(parts)
+    """A cell that holds several texts, each one of `known` (any, where that is None)."""
+    return Cell(lambda cell: cell.split(separator) if known is None else parts(cell, known, separator))
 
 
 YesNo = Annotated[bool, words({"yes": True, "no": False})]
 COLUMN = "column"
-"""In the metadata of a field: the column that it is read from, where that is not called as the field."""
+
+
+def column(name: str, default: Any = dataclasses.MISSING, *, compare: bool = True) -> Any:
+    """A field of a record that is read from the column `name`, where that is not called as the field."""
+    return dataclasses.field(default=default, compare=compare, metadata={COLUMN: name})
 
 
 Row = TypeVar("Row")
@@ -228,7 +236,8 @@ def records(path: Path, record: type[Row], unique: Sequence[str]) -> tuple[Row, 
     An empty cell is not given: the field has its default, or must be filled. A file that was read before is taken from
     the user's cache. Raises BadInput with file, row, field, problem and remedy.
     """
-    return _remembered(path, record, lambda: _validated(path, record, unique))
+    found: tuple[Row, ...] = _remembered(path, record, lambda: _validated(path, record, unique))
+    return found
 
 
 def _remembered(path: Path, record: type, build: Callable[[], Any]) -> Any:
@@ -241,37 +250,42 @@ def _remembered(path: Path, record: type, build: Callable[[], Any]) -> Any:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise BadInput(f"cannot be read: {error.strerror}", file=path.name, remedy="restore the file") from None
-    sources = dict.fromkeys(("evidence", record.__module__.split(".")[1]))
+    sources = dict.fromkeys(("evidence", *record.__module__.split(".")[1:2]))
     key = cache.key_of([path.name, record.__qualname__, digest, _catalogues(data_dir())], list(sources))
-    return pickle.loads(cache.recall(f"records-{path.name}", key, pickled, most=MOST_KEPT))
+    return pickle.loads(cache.recall(f"records-{record.__name__.lower()}", key, pickled, most=MOST_KEPT))
 
 
-MOST_KEPT = 4
-"""States of one file whose records are kept."""
+MOST_KEPT = 32
+"""Files whose records of one kind are kept."""
 
 
 @lru_cache(maxsize=4)
 def _catalogues(root: Path) -> str:
-    """Hash of the files whose ids cells may name."""
-    return files_hash([*(root / "kvm").glob("*.toml"), *(root / "kvm").glob("kernels.csv")], root)
+    """Hash of the files whose ids a cell may name."""
+    return files_hash((root / "kvm").glob("*.*"), root)
 
 
 def _validated(path: Path, record: type[Row], unique: Sequence[str]) -> tuple[Row, ...]:
     from pydantic import TypeAdapter, ValidationError
 
-    columns = {field.metadata.get(COLUMN, field.name): field.name for field in fields(record) if field.init}  # type: ignore[arg-type]
-    numeric = [column for column, field in columns.items() if _numeric(get_type_hints(record)[field])]
-    rows = read_table(path, tuple(columns), tuple(unique), numeric)
-    given = [{columns[column]: cell for column, cell in row.items() if cell} for row in rows]
+    columns = columns_of(record)
+    numeric = [columns[name] for name, kind in get_type_hints(record).items() if _numeric(kind)]
+    rows = _rows(path, tuple(dict.fromkeys(columns.values())), unique, numeric)
+    given = [{name: row[column] for name, column in columns.items() if row[column]} for row in rows.values()]
+    rows_of: TypeAdapter[tuple[Row, ...]] = TypeAdapter(tuple[record, ...])  # type: ignore[valid-type]
     try:
-        return TypeAdapter(tuple[record, ...]).validate_python(given)  # type: ignore[valid-type]
+        return rows_of.validate_python(given)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         at, *inside = first["loc"]
         problem, remedy, field = _in_words(first)
-        column = {name: column for column, name in columns.items()}.get(field or str(inside[0]))
-        row = row_name(rows[int(at)], tuple(unique))
-        raise BadInput(problem, file=path.name, row=row, field=column, remedy=remedy) from None
+        column = columns.get(field or str(inside[0]))
+        raise BadInput(problem, file=path.name, row=[*rows][int(at)], field=column, remedy=remedy) from None
+
+
+def columns_of(record: type) -> dict[str, str]:
+    """The column that each field of a record is read from."""
+    return {field.name: field.metadata.get(COLUMN, field.name) for field in dataclasses.fields(record)}
 
 
 def _numeric(kind: object) -> bool:
@@ -292,82 +306,6 @@ def _in_words(error: ErrorDetails) -> tuple[str, str, str]:
         case "literal_error":
             return f"{value} is not one of {found['expected']}", "use one of these", ""
     return error["msg"], "correct the entry", ""
-
-
-class Place(TypedDict):
-    """Where a cell stands, for the readers of one."""
-
-    file: str
-    name: str
-
-
-@overload
-def number(row: dict[str, str], field: str, *, file: str, name: str, required: Literal[True]) -> float: ...
-@overload
-def number(row: dict[str, str], field: str, *, file: str, name: str, required: bool = False) -> float | None: ...
-def number(row: dict[str, str], field: str, *, file: str, name: str, required: bool = False) -> float | None:
-    """The cell as a finite number above zero, None where it is empty. Raises BadInput."""
-    cell = row[field]
-    if not cell:
-        if required:
-            raise BadInput("is empty", file=file, row=name, field=field, remedy="give a number or leave the row out")
-        return None
-    try:
-        value = float(cell)
-    except ValueError:
-        value = math.nan
-    if not VALUE_MIN < value < VALUE_MAX:
-        raise BadInput(
-            f"{cell[:40]!r} is not a finite number above zero",
-            file=file,
-            row=name,
-            field=field,
-            remedy="correct the number or leave the row out",
-        )
-    return value
-
-
-@overload
-def whole(row: dict[str, str], field: str, *, file: str, name: str, required: Literal[True]) -> int: ...
-@overload
-def whole(row: dict[str, str], field: str, *, file: str, name: str, required: bool = False) -> int | None: ...
-def whole(row: dict[str, str], field: str, *, file: str, name: str, required: bool = False) -> int | None:
-    """The cell as a whole number above zero, None where it is empty. Raises BadInput."""
-    value = number(row, field, file=file, name=name, required=required)
-    if value is not None and value != int(value):
-        raise BadInput(f"{value} is not a whole number", file=file, row=name, field=field, remedy="correct it")
-    return None if value is None else int(value)
-
-
-def filled(row: dict[str, str], fields: Iterable[str], *, file: str, name: str) -> None:
-    """Raise BadInput where one of the cells is empty."""
-    for field in fields:
-        if not row[field]:
-            raise BadInput("is empty", file=file, row=name, field=field, remedy="fill it, or leave the row out")
-
-
-def choices(
-    row: dict[str, str], field: str, allowed: Collection[str], separator: str | None, *, file: str, name: str
-) -> tuple[str, ...]:
-    """The parts of the cell (none where it is empty), each one of `allowed`; blanks separate where `separator` is None.
-
-    Raises BadInput.
-    """
-    parts = tuple(row[field].split(separator)) if row[field] else ()
-    return tuple(choice({field: part}, field, allowed, file=file, name=name) for part in parts)
-
-
-def choice(row: dict[str, str], field: str, allowed: Collection[str], *, file: str, name: str) -> str:
-    """The cell if it is one of `allowed`. Raises BadInput."""
-    if row[field] not in allowed:
-        raise BadInput(
-            f"{row[field][:40]!r} is not one of {', '.join(repr(a) for a in sorted(allowed))}",
-            file=file,
-            row=name,
-            field=field,
-            remedy="use one of these",
-        )
-    return row[field]
 
 
 # TOML files of data/.

@@ -6,15 +6,15 @@ is refused with the record and the field.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from costmodel.errors import known_id
 from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
-from costmodel.evidence.tables import Identified, read_records
+from costmodel.evidence.tables import Cell, Identified, among, column, parted, read_records
 
 STRICT = {"extra": "forbid"}
 """How pydantic reads a record: a field that it does not have is refused."""
@@ -242,45 +242,35 @@ HVA = "hva"
 """In the column triggers of the tables under data/kvm: every trigger that comes with user addresses of the memslots."""
 
 
-def guests_in(row: dict[str, str], place: tables.Place) -> frozenset[str]:
-    """Guest types of the column guest_types. Raises BadInput."""
-    return _members(row, "guest_types", {ANY: list(GUESTS)}, GUESTS, place)
+def _members(cell: str, groups: Mapping[str, Collection[str]], known: Collection[str]) -> frozenset[str]:
+    return frozenset(id for name in tables.parts(cell, (*groups, *known)) for id in groups.get(name, [name]))
 
 
-def triggers_in(row: dict[str, str], place: tables.Place) -> frozenset[str]:
-    """Triggers of the column triggers. Raises BadInput."""
+def _triggers_of_cell(cell: str) -> frozenset[str]:
     by_hva = [id for id, trigger in TRIGGERS.items() if trigger.by_hva]
-    return _members(row, "triggers", {ANY: list(TRIGGERS), HVA: by_hva}, TRIGGERS, place)
+    return _members(cell, {ANY: list(TRIGGERS), HVA: by_hva}, TRIGGERS)
 
 
-@dataclass(frozen=True)
+GuestId = Annotated[str, among(GUESTS)]
+TriggerId = Annotated[str, among(TRIGGERS)]
+StrategyId = Annotated[str, among(STRATEGIES)]
+GuestIds = Annotated[frozenset[str], Cell(lambda cell: _members(cell, {ANY: list(GUESTS)}, GUESTS))]
+"""Guest types of a column guest_types."""
+TriggerIds = Annotated[frozenset[str], Cell(_triggers_of_cell)]
+"""Triggers of a column triggers."""
+StrategyIds = Annotated[tuple[str, ...], parted(STRATEGIES)]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Change:
     """What changes the flush of `guests` at `triggers`: `strategies` are done there since then."""
 
-    guests: frozenset[str]
-    triggers: frozenset[str]
-    strategies: tuple[str, ...]
+    guests: GuestIds = column("guest_types")
+    triggers: TriggerIds = frozenset()
+    strategies: StrategyIds = column("strategy", ())
     source: str
-    note: str
+    note: str = ""
 
     def concerns(self, guest: str, trigger: str) -> bool:
         """Whether it is about this guest type at this trigger (ids)."""
         return guest in self.guests and trigger in self.triggers
-
-
-def change_in(row: dict[str, str], place: tables.Place) -> dict[str, Any]:
-    """The fields of a Change from their columns. Raises BadInput."""
-    return {
-        "guests": guests_in(row, place),
-        "triggers": triggers_in(row, place),
-        "strategies": tables.choices(row, "strategy", STRATEGIES, "|", **place),
-        "source": row["source"],
-        "note": row["note"],
-    }
-
-
-def _members(
-    row: dict[str, str], field: str, groups: dict[str, list[str]], known: Mapping[str, object], place: tables.Place
-) -> frozenset[str]:
-    found = tables.choices(row, field, (*groups, *known), "|", **place)
-    return frozenset(id for name in found for id in groups.get(name, [name]))

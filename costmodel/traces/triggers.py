@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 
-from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
+from costmodel.evidence.tables import parted, records
 from costmodel.kvm.catalog import TRIGGERS
 from costmodel.measure.counts import UNCATALOGUED
 
@@ -49,7 +50,17 @@ class TaskTriggers:
 
 
 NOT_CATALOGUED = "fork, copy on write or another event that no trigger is catalogued for"
-COLUMNS = ("function", "triggers", "source", "checked", "note")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TellingFunction:
+    """A function of the kernel whose name in a call chain tells the triggers; none where none is catalogued."""
+
+    function: str
+    triggers: Annotated[tuple[str, ...], parted(TRIGGERS, None)] = ()
+    source: str
+    checked: str
+    note: str = ""
 
 
 @lru_cache(maxsize=1)
@@ -60,12 +71,7 @@ def functions() -> dict[str, tuple[str, ...]]:
 
 def read(path: Path) -> dict[str, tuple[str, ...]]:
     """The triggers of each function of a file, none where no trigger is catalogued. Raises BadInput with the row."""
-    found = {}
-    for row in tables.read_table(path, COLUMNS, "function"):
-        place = {"file": path.name, "name": row["function"]}
-        tables.filled(row, ("source", "checked"), **place)
-        found[row["function"]] = tables.choices(row, "triggers", tuple(TRIGGERS), None, **place)
-    return found
+    return {row.function: row.triggers for row in records(path, TellingFunction, ("function",))}
 
 
 def trigger_of_chain(chain: Sequence[str]) -> str:

@@ -23,7 +23,7 @@ def written(folder, **changes):
         row = next(csv.DictReader(stream))
     path = Path(folder) / "amd_rendezvous.csv"
     with path.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, rendezvous.COLUMNS)
+        writer = csv.DictWriter(stream, row)
         writer.writeheader()
         writer.writerow({**row, **changes})
     return path
@@ -80,7 +80,7 @@ def test_named_work_inside_the_gap_is_taken_out_but_for_a_tick(tmp_path):
         ({"gap_s": "0"}, "gap_s: '0' is not a finite number above zero"),
         ({"gap_s": ""}, "gap_s: is empty"),
         ({"cores": "64"}, "cores: is more than the logical CPUs"),
-        ({"logical_cpus": "2.5"}, "logical_cpus: 2.5 is not a whole number"),
+        ({"logical_cpus": "2.5"}, "logical_cpus: '2.5' is not a whole number"),
         ({"deferred_init_s": "1"}, "deferred_init_s: is longer than the gap"),
         ({"method": "resume-s3", "deferred_init_s": "0.001"}, "deferred_init_s: occurs at boot only"),
         ({"clock": "stable"}, "clock: is stepped at boot"),

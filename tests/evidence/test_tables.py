@@ -3,7 +3,7 @@
 import csv
 import re
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import pytest
@@ -21,6 +21,7 @@ from costmodel.evidence.tables import (
     Refused,
     YesNo,
     among,
+    column,
     csv_text,
     parted,
     read_toml,
@@ -62,6 +63,12 @@ class Row:
 COLUMNS = ("id", "value", "text")
 
 
+@pytest.fixture(autouse=True)
+def _a_cache_of_its_own(monkeypatch, tmp_path):
+    """The records of the tests change with the tests, which the key of an entry does not tell."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 def read(tmp_path, content, record=Row, unique=("id",)):
     path = tmp_path / "t.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -83,7 +90,7 @@ class Typed:
     kind: Literal["cold", "hot"] = "cold"
     whole: YesNo = False
     of: Annotated[str, among(["x", "y"])] = "x"
-    parts: Annotated[frozenset[str], parted(["x", "y"])] = field(default=frozenset(), metadata={"column": "xs"})
+    parts: Annotated[frozenset[str], parted(["x", "y"])] = column("xs", frozenset())
 
     def __post_init__(self):
         if self.lost > self.size:
@@ -133,7 +140,6 @@ def test_a_wrong_cell_is_one_line_with_its_place_and_what_to_do(tmp_path, cells,
 
 def test_a_file_is_checked_once_for_what_it_holds(tmp_path, monkeypatch):
     """Read again it is the same, and pydantic is not asked; changed, it is checked."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     first = typed(tmp_path)
     with monkeypatch.context() as patched:
         patched.setitem(sys.modules, "pydantic", None)
@@ -144,8 +150,7 @@ def test_a_file_is_checked_once_for_what_it_holds(tmp_path, monkeypatch):
         typed(tmp_path, kind="warm")
 
 
-def test_a_damaged_entry_of_the_cache_is_read_anew(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def test_a_damaged_entry_of_the_cache_is_read_anew(tmp_path):
     first = typed(tmp_path)
     for entry in (tmp_path / "cache" / "costmodel").glob("records-*"):
         entry.write_bytes(entry.read_bytes()[:-1])
