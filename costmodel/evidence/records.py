@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from costmodel.errors import BadInput, stated
-from costmodel.evidence.tables import VALUE_MAX, VALUE_MIN, Count, Positive, Refused, among, records, shown, text
+from costmodel.errors import stated
+from costmodel.evidence.tables import Cell, Count, Positive, Refused, Table, Text, among, records
 
 # Units that data/ may use, as an exact table: SI unit, factor, and the same unit in words that pint understands.
 
@@ -193,48 +193,34 @@ def read_measurements(path: Path) -> dict[str, Measurement]:
 SCENARIO = "scenario"
 """The source of a number that the user may choose."""
 
-KEYS = frozenset({"value", "unit", "source", "column", "arithmetic", "note"})
+
+def _sources(cell: Any) -> Any:
+    if cell == []:
+        raise Refused("names no source", f"name a row, a CPUID dump or {SCENARIO!r}")
+    return (cell,) if isinstance(cell, str) else tuple(cell) if isinstance(cell, list) else cell
 
 
-@dataclass(frozen=True)
-class Number:
-    """`sources` are ids of measurements, names of CPUID dumps or `scenario`.
+@dataclass(frozen=True, kw_only=True)
+class Number(Table):
+    """A number of a TOML file. `source` are ids of measurements, names of CPUID dumps or `scenario`.
 
     The value is that of the first source (`column` says which cell of a dump), or follows from it by `arithmetic`.
     """
 
-    value: float
-    unit: str
-    sources: tuple[str, ...]
-    column: str = ""
-    arithmetic: str = ""
-    note: str = ""
+    value: Positive
+    unit: Annotated[str, among(UNITS)]
+    source: Annotated[tuple[Text, ...], Cell(_sources)]
+    column: Text = ""
+    arithmetic: Text = ""
+    note: Text = ""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return self.source
 
     @property
     def si(self) -> float:
         return self.value * UNITS[self.unit].factor
-
-
-def parse(table: object, *, file: str, field: str, row: str = "") -> Number:
-    """A number with its provenance from `{ value, unit, source, column, arithmetic, note }`. Raises BadInput."""
-
-    def refuse(problem: str, remedy: str) -> BadInput:
-        return BadInput(problem, file=file, row=row or None, field=field, remedy=remedy)
-
-    if not isinstance(table, dict) or not {"value", "unit", "source"} <= table.keys() or table.keys() - KEYS:
-        raise refuse("is no number with value, unit and source", 'write { value = 1, unit = "1", source = "W01" }')
-    value, unit, source = table["value"], table["unit"], table["source"]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not VALUE_MIN < value < VALUE_MAX:
-        raise refuse(f"{shown(value)} is not a finite number above zero", "correct the number")
-    if not isinstance(unit, str) or unit not in UNITS:
-        raise refuse(f"unit {shown(unit)} is unknown", f"use one of {', '.join(UNITS)}")
-    sources = (source,) if isinstance(source, str) else tuple(source) if isinstance(source, list) else ()
-    if not sources or not all(isinstance(one, str) and one for one in sources):
-        raise refuse("names no source", f"name a row, a CPUID dump or {SCENARIO!r}")
-    remarks = {
-        key: text(table, key, file=file, row=row or field) for key in ("column", "arithmetic", "note") if key in table
-    }
-    return Number(float(value), unit, sources, **remarks)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import csv
 import dataclasses
 import hashlib
 import io
+import json
 import pickle
 import re
 import tomllib
@@ -20,6 +21,7 @@ from typing import (
     TYPE_CHECKING,
     Annotated,
     Any,
+    ClassVar,
     Protocol,
     TypeVar,
     get_args,
@@ -192,8 +194,8 @@ CountOrZero = Annotated[int, Within("a whole number that is not negative", 0, 2*
 
 def one_of(cell: str, known: Collection[str], field: str = "") -> str:
     """The cell. Raises Refused where it is not one of `known`; `field` is its field where a record as a whole asks."""
-    if cell not in known:
-        raise Refused(f"{cell[:40]!r} is not one of {', '.join(map(repr, sorted(known)))}", "use one of these", field)
+    if not isinstance(cell, str) or cell not in known:
+        raise Refused(f"{shown(cell)} is not one of {', '.join(map(repr, sorted(known)))}", "use one of these", field)
     return cell
 
 
@@ -217,6 +219,13 @@ def parted(known: Collection[str] | None = None, separator: str | None = "|") ->
     return Cell(lambda cell: cell.split(separator) if known is None else parts(cell, known, separator))
 
 
+def _filled(cell: str) -> str:
+    if cell == "":
+        raise Refused("is empty", "give a text")
+    return cell
+
+
+Text = Annotated[str, Cell(_filled)]
 YesNo = Annotated[bool, words({"yes": True, "no": False})]
 COLUMN = "column"
 
@@ -278,7 +287,7 @@ def _validated(path: Path, record: type[Row], unique: Sequence[str]) -> tuple[Ro
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         at, *inside = first["loc"]
-        problem, remedy, field = _in_words(first)
+        problem, remedy, field = _in_words(first, ("is empty", "fill it, or leave the row out"))
         column = columns.get(field or str(inside[0]))
         raise BadInput(problem, file=path.name, row=[*rows][int(at)], field=column, remedy=remedy) from None
 
@@ -292,20 +301,35 @@ def _numeric(kind: object) -> bool:
     return bool({int, float} & {kind, *get_args(kind)})
 
 
-def _in_words(error: ErrorDetails) -> tuple[str, str, str]:
-    """Problem, remedy, and the field where a record as a whole is refused, of an error of pydantic."""
+WRONG_TYPES = {
+    "unexpected_keyword_argument": ("is unknown", "remove it"),
+    "dataclass_type": ("is no table", "write a table with its fields"),
+    "dict_type": ("is no table", "write a table"),
+    "tuple_type": ("is no list", 'write ["a", "b"]'),
+    "list_type": ("is no list", 'write ["a", "b"]'),
+    "frozen_set_type": ("is no list", 'write ["a", "b"]'),
+    "string_type": ("is no text", "write it in quotes"),
+    "bool_type": ("is no truth value", "write true or false"),
+}
+"""What pydantic finds wrong, and what to do."""
+
+
+def _in_words(error: ErrorDetails, absent: tuple[str, str]) -> tuple[str, str, str]:
+    """Problem, remedy, and the field where a record as a whole is refused, of an error of pydantic; `absent` is what is
+    said of a field that is not there.
+    """
     found = error.get("ctx", {})
     if isinstance(refused := found.get("error"), Refused):
         return refused.problem, refused.remedy, refused.field
     value = shown(error["input"])
     match error["type"]:
         case "missing":
-            return "is empty", "fill it, or leave the row out", ""
+            return *absent, ""
         case "number":
             return f"{value} is not {error['msg']}", "correct the number or leave the row out", ""
         case "literal_error":
             return f"{value} is not one of {found['expected']}", "use one of these", ""
-    return error["msg"], "correct the entry", ""
+    return *WRONG_TYPES.get(error["type"], (error["msg"], "correct it")), ""
 
 
 # TOML files of data/.
@@ -313,6 +337,12 @@ def _in_words(error: ErrorDetails) -> tuple[str, str, str]:
 FILE_MAX = 2**16
 ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 """Ids stand in command lines, links and names of files as they are."""
+
+
+class Table:
+    """What a record of TOML inherits: a field that it does not have is refused."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
 
 class Identified(Protocol):
@@ -325,22 +355,70 @@ class Identified(Protocol):
 Record = TypeVar("Record", bound=Identified)
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """The file as nested dicts; its id is its name. Raises BadInput."""
-    document = read_document(path)
-    checked_id(document, path.stem, path.name, "file's name")
-    return document
-
-
-def checked_id(document: dict[str, object], name: str, file: object, what: str) -> str:
-    """The id of a document: `name`, which `what` says the origin of. Raises BadInput."""
-    if document.get("id") != name:
-        problem = f"{shown(document.get('id'))} is not the {what}"
-        raise BadInput(problem, file=file, field="id", remedy=f"write id = {name!r}")
-    if not ID.fullmatch(name):
+def document(path: Path, record: type[Record], name: str = "") -> Record:
+    """A TOML file as one `record`, whose id is that of the file, or `name`. Raises BadInput with the field."""
+    found: Record = _remembered(path, record, lambda: _of_toml(record, read_document(path), path.name))
+    wanted = name or path.stem
+    if found.id != wanted:
+        problem = f"{shown(found.id)} is not the name of its {'folder' if name else 'file'}"
+        raise BadInput(problem, file=path.name, field="id", remedy=f"write id = {wanted!r}")
+    if not ID.fullmatch(wanted):
         remedy = "use a-z, 0-9, dot and hyphen"
-        raise BadInput(f"{name[:80]!r} cannot be an id", file=file, field="id", remedy=remedy)
-    return name
+        raise BadInput(f"{wanted[:80]!r} cannot be an id", file=path.name, field="id", remedy=remedy)
+    return found
+
+
+def entries(path: Path, key: str, record: type[Record]) -> dict[str, Record]:
+    """The entries of the array of tables `key` of a TOML file by id. Raises BadInput with the entry and the field."""
+
+    def read() -> dict[str, Record]:
+        listed = read_document(path).get(key)
+        if not isinstance(listed, list):
+            remedy = f"write [[{key}]] and its entries"
+            raise BadInput("is no array of tables", file=path.name, field=key, remedy=remedy)
+        found: dict[str, Record] = {}
+        for one in _of_toml(list[record], listed, path.name):  # type: ignore[valid-type]
+            if one.id in found:
+                remedy = "rename one of them"
+                raise BadInput("is the id of two entries", file=path.name, row=one.id, field="id", remedy=remedy)
+            found[one.id] = one
+        return found
+
+    known: dict[str, Record] = _remembered(path, record, read)
+    return known
+
+
+def _of_toml(kind: Any, content: object, file: str) -> Any:
+    """What a TOML file holds as pydantic reads it: no text is taken for a number, and no number for a text."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(kind).validate_json(
+            json.dumps(content, default=lambda date: {"date": str(date)}), strict=True
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        problem, remedy, field = _in_words(first, ("is missing", "add it"))
+        row, places = _entry(content, [*first["loc"], *filter(None, [field])])
+        raise BadInput(problem, file=file, row=row, field=".".join(places) or None, remedy=remedy) from None
+
+
+def _entry(content: object, loc: Sequence[int | str]) -> tuple[str | None, list[str]]:
+    """The entry of an array of tables in which a place lies, called by the first text that it holds, and the fields that
+    lead to the place from there.
+    """
+    row: str | None = None
+    places: list[str] = []
+    for step in loc:
+        if isinstance(content, list) and isinstance(step, int):
+            content = content[step]
+            if isinstance(content, dict):
+                row = next((str(value) for value in content.values() if isinstance(value, str)), str(step + 1))
+                places = []
+        else:
+            content = content.get(step) if isinstance(content, dict) else None
+            places.append(str(step))
+    return row, places
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -363,34 +441,6 @@ def read_document(path: Path) -> dict[str, Any]:
     return document
 
 
-def read_records(path: Path, key: str, record: type[Record]) -> dict[str, Record]:
-    """The entries of the array of tables `key`, each a `record` (a dataclass) with an id of its own, as pydantic reads
-    it.
-
-    Raises BadInput with the entry and the field.
-    """
-    from pydantic import TypeAdapter, ValidationError  # a command line that asks for no record shall not wait for it
-
-    adapter = TypeAdapter(record)
-    found: dict[str, Record] = {}
-    entries = read_document(path).get(key)
-    if not isinstance(entries, list):
-        raise BadInput("is no array of tables", file=path.name, field=key, remedy=f"write [[{key}]] and its entries")
-    for number, entry in enumerate(entries, start=1):
-        name = entry.get("id") if isinstance(entry, dict) else None
-        place = {"file": path.name, "row": name if isinstance(name, str) else number}
-        try:
-            one = adapter.validate_python(entry)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"])) or key
-            raise BadInput(first["msg"], **place, field=where, remedy="correct the entry") from None
-        if one.id in found:
-            raise BadInput("is the id of two entries", **place, field="id", remedy="rename one of them")
-        found[one.id] = one
-    return found
-
-
 def _check_texts(node: object, file: str, place: str) -> None:
     if isinstance(node, dict):
         for key, value in node.items():
@@ -404,6 +454,8 @@ def _check_texts(node: object, file: str, place: str) -> None:
             _check_texts(value, file, f"{place}[{index}]")
     elif isinstance(node, str):
         check_cell(node, file=file, row=place, field=place.rpartition(".")[2])
+    elif isinstance(node, int):
+        str(node)  # ValueError where it has too many digits, which a hexadecimal number can have
 
 
 def shown(value: object) -> str:
@@ -412,32 +464,3 @@ def shown(value: object) -> str:
         return repr(value)[:40]
     except ValueError:
         return "a number of more than 4300 digits"
-
-
-def subtable(table: Mapping[str, Any], field: str, *, file: str, row: str = "") -> dict[str, Any]:
-    """The table under `field`, empty where there is none. Raises BadInput where it is something else."""
-    value = table.get(field, {})
-    if not isinstance(value, dict):
-        raise BadInput(
-            "is no table", file=file, row=row or None, field=field, remedy=f"write [{field}] and its entries"
-        )
-    return value
-
-
-def texts(table: Mapping[str, Any], field: str, *, file: str, row: str = "") -> tuple[str, ...]:
-    """The list of strings under `field`, empty where there is none. Raises BadInput."""
-    value = table.get(field, [])
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise BadInput("is no list of texts", file=file, row=row or None, field=field, remedy='write ["a", "b"]')
-    return tuple(value)
-
-
-def text(
-    table: Mapping[str, Any], field: str, *, file: str, row: str = "", allowed: Collection[str] | None = None
-) -> str:
-    """A string of the table, non-empty and one of `allowed`. Raises BadInput."""
-    value = table.get(field)
-    if not isinstance(value, str) or not value or (allowed is not None and value not in allowed):
-        remedy = f"use one of {', '.join(sorted(allowed))}" if allowed is not None else "give a text"
-        raise BadInput(f"{shown(value)} cannot be used", file=file, row=row or None, field=field, remedy=remedy)
-    return value

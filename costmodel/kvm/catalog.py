@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from costmodel.errors import known_id
 from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
-from costmodel.evidence.tables import Cell, Identified, among, column, parted, read_records
+from costmodel.evidence.tables import Cell, Identified, Table, among, column, entries, parted
 
-STRICT = {"extra": "forbid"}
-"""How pydantic reads a record: a field that it does not have is refused."""
 Version = tuple[int, int, int]
 Record = TypeVar("Record")
 Entry = TypeVar("Entry", bound=Identified)
@@ -54,13 +52,11 @@ class Catalog(Mapping[str, Record]):
 
 
 @dataclass(frozen=True)
-class Guest:
+class Guest(Table):
     """A guest type. `requires` names the machine features without which it cannot run; `vendor` is amd, intel or None;
     `successor` is the guest type that mainline has in its place; `properties` decide about its flushes
     (data/kvm/guests.toml says what each means).
     """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     id: str
     title: str
@@ -77,7 +73,7 @@ class Guest:
 
 
 @dataclass(frozen=True)
-class Strategy:
+class Strategy(Table):
     """One way to flush, or not to.
 
     `address_source` is that of a range; `skips`: why nothing is flushed, `why` the same in the words of the title.
@@ -85,8 +81,6 @@ class Strategy:
     `features` are machine features. `contains` is another strategy that is a part of it, so that its cost is a lower
     bound.
     """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     id: str
     title: str
@@ -110,14 +104,12 @@ class Strategy:
 
 
 @dataclass(frozen=True)
-class Cause:
+class Cause(Table):
     """A way of the kernel to a trigger's notifier. `before` names the conditions (`costmodel.kvm.events`) that are
     tested before it fires, `after` those tested afterwards, where the page stays if one fails. `moves`: the page leaves
     the guest if all hold. `goes_on`: a pass that changed nothing goes on to the next range at once. `since` and `until`
     are the first release that works so and the first that does not.
     """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     id: str
     title: str
@@ -135,7 +127,7 @@ class Cause:
 
 
 @dataclass(frozen=True)
-class Trigger:
+class Trigger(Table):
     """An event of the host or of KVM at which a flush may be due.
 
     `path` is the code path, `event` the mmu_notifier event. `lines` says whose cache lines are at stake: of the guest
@@ -146,8 +138,6 @@ class Trigger:
     and none of `excludes`. `causes` are the kernel's ways to the notifier; KVM's own events have none. `stock_bytes`:
     the event uses up one piece of this size of the guest, so that there are no more of them than pieces.
     """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     id: str
     title: str
@@ -203,15 +193,13 @@ class Trigger:
 
 
 @dataclass(frozen=True)
-class Placement:
+class Placement(Table):
     """Where a hook runs relative to mmu_lock, and who `waits` there; `admissible` is false where the page may be reused
     before the flush.
 
     `hooks` are the names that the thread of 2023-08-18 gives to a hook there: before/after pairs around lock and
     unlock, or on_lock and on_unlock symmetric with respect to the lock.
     """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     id: str
     title: str
@@ -222,7 +210,7 @@ class Placement:
 
 
 def _read(name: str, key: str, record: type[Entry]) -> Callable[[], dict[str, Entry]]:
-    return lambda: read_records(data_dir() / "kvm" / f"{name}.toml", key, record)
+    return lambda: entries(data_dir() / "kvm" / f"{name}.toml", key, record)
 
 
 GUESTS: Catalog[Guest] = Catalog("guest type", _read("guests", "guest", Guest))
