@@ -151,6 +151,7 @@ def test_code_appended_to_any_entry_never_runs_and_no_number_changes(tmp_path):
         "formulas",
         "overlaps",
         "parameters",
+        "records",
         "sensitivities",
         "table",
         "variations",

@@ -11,12 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from costmodel.errors import BadInput, UnknownName, known_id
-from costmodel.evidence import hosts, machines, paths, rendezvous, workloads
+from costmodel.evidence import hosts, machines, paths, workloads
 from costmodel.evidence.hosts import Profile
 from costmodel.evidence.machines import CpuidRow
 from costmodel.evidence.paths import data_files
-from costmodel.evidence.records import MEASUREMENTS, Machine, Measurement, Sourced, Workload, read_measurements
-from costmodel.evidence.rendezvous import Rendezvous
+from costmodel.evidence.records import (
+    MEASUREMENTS,
+    RENDEZVOUS,
+    Machine,
+    Measurement,
+    Rendezvous,
+    Sourced,
+    Workload,
+    read_measurements,
+    read_rendezvous,
+)
 from costmodel.hashing import files_hash, value_hash
 from costmodel.plain import visible
 
@@ -202,7 +211,7 @@ def read(root: Path) -> Evidence:
         machines={**catalogued, **{name: profile.machine for name, profile in profiles.items()}},
         workloads={path.stem: workloads.read(path) for path in sorted((root / workloads.FOLDER).glob("*.toml"))},
         hosts=profiles,
-        rendezvous=rendezvous.read(root / rendezvous.FILE),
+        rendezvous=read_rendezvous(root / RENDEZVOUS),
         data_hash=value_hash(
             [files_hash(data_files(root), root), *(files_hash(sorted(folder.iterdir()), folder) for folder in outside)]
         ),

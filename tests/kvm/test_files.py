@@ -5,8 +5,8 @@ import csv
 import pytest
 
 from costmodel.errors import BadInput
-from costmodel.evidence import rendezvous
 from costmodel.evidence.paths import data_dir
+from costmodel.evidence.records import read_rendezvous
 from costmodel.evidence.tables import csv_text, entries
 from costmodel.kvm import admissibility, builds, decisions, events, kernels, predicates, releases, setup
 from costmodel.kvm.catalog import Guest, Placement, Strategy, Trigger
@@ -19,7 +19,7 @@ READERS = {
     "call_chains.csv": triggers.read,
     "majors.csv": builds.read_majors,
     "releases.csv": releases.read_releases,
-    "amd_rendezvous.csv": rendezvous.read,
+    "amd_rendezvous.csv": read_rendezvous,
     "disagreements.csv": admissibility.read_documented,
     "events.csv": events.read,
     "guest_defaults.csv": setup.read,
