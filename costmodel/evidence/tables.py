@@ -1,5 +1,8 @@
-"""Strict readers of the CSV and TOML files of data/, and the units that these may use: what a spreadsheet, a browser or
-a sum could trip over is refused with its place.
+"""Strict readers of the CSV and TOML files of data/ into records: what a spreadsheet, a browser or a sum could trip over
+is refused with its place.
+
+A record is a frozen dataclass with a field for each column; a field without a default must be filled. pydantic converts
+and checks the values, and is imported only where a file is not the one that was read before.
 """
 
 from __future__ import annotations
@@ -17,16 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import (
-    TYPE_CHECKING,
-    Annotated,
-    Any,
-    ClassVar,
-    Protocol,
-    TypeVar,
-    get_args,
-    get_type_hints,
-)
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeVar, get_args, get_type_hints
 
 from costmodel import cache
 from costmodel.errors import BadInput
@@ -35,7 +29,7 @@ from costmodel.hashing import files_hash
 from costmodel.plain import FORMULA_START, csv_cell
 
 if TYPE_CHECKING:
-    from pydantic import GetCoreSchemaHandler
+    from pydantic import GetCoreSchemaHandler, TypeAdapter
     from pydantic_core import CoreSchema, ErrorDetails
 
 # Strict reader of CSV files: what a spreadsheet, a browser or a sum could trip over is refused with its place.
@@ -56,21 +50,18 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _rows(
-    path: Path, columns: Sequence[str], keys: Sequence[str], numeric: Collection[str]
+    content: bytes, path: Path, columns: Sequence[str], keys: Sequence[str], numeric: Collection[str]
 ) -> dict[str, dict[str, str]]:
-    """Rows of a CSV file by name, as dicts of stripped cells.
+    """Rows of what a CSV file holds by name, as dicts of stripped cells.
 
     `columns` are all columns the file must have, `keys` those whose cells name the rows and must differ together; cells
     of the `numeric` columns may begin with a sign. Raises BadInput with file, row, field, problem and remedy.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            header = next(reader, [])
-            _check_header(path, header, columns)
-            lines = list(reader)
-    except OSError as error:
-        raise BadInput(f"cannot be read: {error.strerror}", file=path.name, remedy="restore the file") from None
+        reader = csv.reader(io.StringIO(content.decode("utf-8"), newline=""), strict=True)
+        header = next(reader, [])
+        _check_header(path, header, columns)
+        lines = list(reader)
     except UnicodeDecodeError:
         raise BadInput("is not UTF-8", file=path.name, remedy="save it as UTF-8 without a byte-order mark") from None
     except csv.Error as error:
@@ -126,8 +117,7 @@ def check_cell(cell: str, *, file: str, row: object, field: str, signed: bool = 
     raise BadInput(problem, file=file, row=row, field=field, remedy="rewrite the cell as plain text")
 
 
-# What a cell may be. A record is a frozen dataclass with a field for each column; a field without a default must be
-# filled. pydantic converts and checks it, and is imported only where a file is not the one that was read before.
+# What a cell or a field may be.
 
 
 class Refused(ValueError):
@@ -245,22 +235,29 @@ def records(path: Path, record: type[Row], unique: Sequence[str]) -> tuple[Row, 
     An empty cell is not given: the field has its default, or must be filled. A file that was read before is taken from
     the user's cache. Raises BadInput with file, row, field, problem and remedy.
     """
-    found: tuple[Row, ...] = _remembered(path, record, lambda: _validated(path, record, unique))
+    found: tuple[Row, ...] = _remembered(path, record, lambda content: _validated(content, path, record, unique))
     return found
 
 
-def _remembered(path: Path, record: type, build: Callable[[], Any]) -> Any:
-    """What `build` makes of a file, kept for as long as the file, the catalogues that it may name and the code stay."""
-
-    def pickled() -> bytes:
-        return pickle.dumps(build(), pickle.HIGHEST_PROTOCOL)
-
+def _content(path: Path) -> bytes:
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        return path.read_bytes()
     except OSError as error:
         raise BadInput(f"cannot be read: {error.strerror}", file=path.name, remedy="restore the file") from None
+
+
+def _remembered(path: Path, record: type, build: Callable[[bytes], Any]) -> Any:
+    """What `build` makes of what a file holds, kept for as long as the file, the catalogues that it may name and the code
+    stay.
+    """
+    content = _content(path)
+
+    def pickled() -> bytes:
+        return pickle.dumps(build(content), pickle.HIGHEST_PROTOCOL)
+
     sources = dict.fromkeys(("evidence", *record.__module__.split(".")[1:2]))
-    key = cache.key_of([path.name, record.__qualname__, digest, _catalogues(data_dir())], list(sources))
+    parts = [path.name, record.__qualname__, hashlib.sha256(content).hexdigest(), _catalogues(data_dir())]
+    key = cache.key_of(parts, list(sources))
     return pickle.loads(cache.recall(f"records-{record.__name__.lower()}", key, pickled, most=MOST_KEPT))
 
 
@@ -274,22 +271,30 @@ def _catalogues(root: Path) -> str:
     return files_hash((root / "kvm").glob("*.*"), root)
 
 
-def _validated(path: Path, record: type[Row], unique: Sequence[str]) -> tuple[Row, ...]:
-    from pydantic import TypeAdapter, ValidationError
+def _validated(content: bytes, path: Path, record: type[Row], unique: Sequence[str]) -> tuple[Row, ...]:
+    from pydantic import ValidationError
 
     columns = columns_of(record)
     numeric = [columns[name] for name, kind in get_type_hints(record).items() if _numeric(kind)]
-    rows = _rows(path, tuple(dict.fromkeys(columns.values())), unique, numeric)
+    rows = _rows(content, path, tuple(dict.fromkeys(columns.values())), unique, numeric)
     given = [{name: row[column] for name, column in columns.items() if row[column]} for row in rows.values()]
-    rows_of: TypeAdapter[tuple[Row, ...]] = TypeAdapter(tuple[record, ...])  # type: ignore[valid-type]
     try:
-        return rows_of.validate_python(given)
+        found: tuple[Row, ...] = _adapter(tuple[record, ...]).validate_python(given)  # type: ignore[valid-type]
+        return found
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         at, *inside = first["loc"]
         problem, remedy, field = _in_words(first, ("is empty", "fill it, or leave the row out"))
         column = columns.get(field or str(inside[0]))
         raise BadInput(problem, file=path.name, row=[*rows][int(at)], field=column, remedy=remedy) from None
+
+
+@lru_cache(maxsize=64)
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """How pydantic reads a kind of record: it is made once, which takes longer than to read a file."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
 def columns_of(record: type) -> dict[str, str]:
@@ -357,7 +362,7 @@ Record = TypeVar("Record", bound=Identified)
 
 def document(path: Path, record: type[Record], name: str = "") -> Record:
     """A TOML file as one `record`, whose id is that of the file, or `name`. Raises BadInput with the field."""
-    found: Record = _remembered(path, record, lambda: _of_toml(record, read_document(path), path.name))
+    found: Record = _remembered(path, record, lambda content: _of_toml(record, _parsed(content, path), path.name))
     wanted = name or path.stem
     if found.id != wanted:
         problem = f"{shown(found.id)} is not the name of its {'folder' if name else 'file'}"
@@ -371,8 +376,8 @@ def document(path: Path, record: type[Record], name: str = "") -> Record:
 def entries(path: Path, key: str, record: type[Record]) -> dict[str, Record]:
     """The entries of the array of tables `key` of a TOML file by id. Raises BadInput with the entry and the field."""
 
-    def read() -> dict[str, Record]:
-        listed = read_document(path).get(key)
+    def read(content: bytes) -> dict[str, Record]:
+        listed = _parsed(content, path).get(key)
         if not isinstance(listed, list):
             remedy = f"write [[{key}]] and its entries"
             raise BadInput("is no array of tables", file=path.name, field=key, remedy=remedy)
@@ -390,12 +395,11 @@ def entries(path: Path, key: str, record: type[Record]) -> dict[str, Record]:
 
 def _of_toml(kind: Any, content: object, file: str) -> Any:
     """What a TOML file holds as pydantic reads it: no text is taken for a number, and no number for a text."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
+    text = json.dumps(content, default=lambda date: {"date": str(date)})
     try:
-        return TypeAdapter(kind).validate_json(
-            json.dumps(content, default=lambda date: {"date": str(date)}), strict=True
-        )
+        return _adapter(kind).validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         problem, remedy, field = _in_words(first, ("is missing", "add it"))
@@ -423,14 +427,15 @@ def _entry(content: object, loc: Sequence[int | str]) -> tuple[str | None, list[
 
 def read_document(path: Path) -> dict[str, Any]:
     """The file as nested dicts. Raises BadInput where it is no TOML, too long or holds hostile text."""
+    return _parsed(_content(path), path)
+
+
+def _parsed(content: bytes, path: Path) -> dict[str, Any]:
     try:
-        content = path.read_bytes()
         if len(content) > FILE_MAX:
             raise BadInput(f"is longer than {FILE_MAX} bytes", file=path.name, remedy="shorten the file")
         document = tomllib.loads(content.decode("utf-8"))
         _check_texts(document, path.name, "")
-    except OSError as error:
-        raise BadInput(f"cannot be read: {error.strerror}", file=path.name, remedy="restore the file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"is no TOML: {error}", file=path.name, remedy="correct the line") from None
     except ValueError:
