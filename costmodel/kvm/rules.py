@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from costmodel.evidence.paths import data_dir
-from costmodel.evidence.tables import read_records
-from costmodel.kvm.catalog import STRICT, Catalog, Guest, Strategy, Trigger
+from costmodel.evidence.tables import Table, entries
+from costmodel.kvm.catalog import Catalog, Guest, Strategy, Trigger
 
 Label = Literal["yes", "conditional", "no"]
 COMPLETE = "cpumask_complete"
@@ -21,12 +21,10 @@ WRITEBACK = "(has_wbnoinvd || fallback_to_wbinvd)"
 
 
 @dataclass(frozen=True)
-class Reason:
+class Reason(Table):
     """Why a rule holds, and where that was read: `reason` says why a strategy is safe or not, `besides` what else is to
     be known.
     """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     id: str
     reason: str
@@ -39,7 +37,7 @@ class Reason:
         return "; ".join(filter(None, (self.reason, self.besides)))
 
 
-REASONS: Catalog[Reason] = Catalog("rule", lambda: read_records(data_dir() / "kvm" / "rules.toml", "rule", Reason))
+REASONS: Catalog[Reason] = Catalog("rule", lambda: entries(data_dir() / "kvm" / "rules.toml", "rule", Reason))
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,9 @@ from costmodel.cost.scenario import Scenario, not_applicable, scenario
 from costmodel.decision.estimates import Quantity, interval_of, paired
 from costmodel.decision.result import Frozen, Interval, Verdict
 from costmodel.errors import BadInput
-from costmodel.evidence import machine_input, tables
+from costmodel.evidence import machine_input
 from costmodel.evidence.store import Evidence, load
+from costmodel.evidence.tables import records
 from costmodel.kvm.catalog import GUESTS
 from costmodel.measure.counts import UNCATALOGUED, Rate
 from costmodel.plain import shell_line, visible
@@ -37,7 +38,6 @@ from costmodel.traces.triggers import triggers_of
 SUFFIXES = (".parquet", ".json")
 """Files of a folder that are taken for hosts; of a pattern all that match are."""
 SIDECAR = "machines.csv"
-SIDECAR_COLUMNS = ("host", "machine")
 MOST_SHOWN = 20
 """Hosts of each list of the worst."""
 SECOND_NS = 10**9
@@ -201,19 +201,26 @@ def places(where: str) -> tuple[list[Place], str | None]:
     return [hosts[host] for host in sorted(hosts)], sidecar
 
 
+@dataclass(frozen=True)
+class HostMachine:
+    """A line of the table of machines: which machine a host is."""
+
+    host: str
+    machine: str
+
+
 def machines_of(address: str, evidence: Evidence) -> dict[str, str]:
     """The machine of each host by a table with the columns host, machine. Raises BadInput with the row."""
     known = {name.casefold() for name in machine_input.named(evidence)}
     with _local(address) as path:
-        rows = tables.read_table(path, SIDECAR_COLUMNS, "host")
+        rows = records(path, HostMachine, ("host",))
     for row in rows:
-        tables.filled(row, ("machine",), file=SIDECAR, name=row["host"])
-        if row["machine"].casefold() not in known:
+        if row.machine.casefold() not in known:
             remedy = "write an id of `costmodel list machines`"
-            problem = f"{row['machine'][:40]!r} is no machine"
-            raise BadInput(problem, file=SIDECAR, row=row["host"], field="machine", remedy=remedy)
-    ids = {name: machine_input.told(name).id for name in dict.fromkeys(row["machine"] for row in rows)}
-    return {row["host"]: ids[row["machine"]] for row in rows}
+            problem = f"{row.machine[:40]!r} is no machine"
+            raise BadInput(problem, file=SIDECAR, row=row.host, field="machine", remedy=remedy)
+    ids = {name: machine_input.told(name).id for name in dict.fromkeys(row.machine for row in rows)}
+    return {row.host: ids[row.machine] for row in rows}
 
 
 class _local:

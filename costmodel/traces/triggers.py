@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from costmodel.errors import BadInput
-from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
+from costmodel.evidence.tables import Cell, Refused, column, parted, records
 from costmodel.kvm.catalog import TRIGGERS
 from costmodel.measure.counts import UNCATALOGUED
 
@@ -40,37 +39,43 @@ class TaskTriggers:
         return len(self.triggers) == 1
 
 
-NAME_COLUMNS = ("name", "triggers", "source")
+def _pattern(cell: str) -> re.Pattern[str]:
+    try:
+        return re.compile(cell)
+    except re.error:
+        raise Refused("is no regular expression", "write a pattern of the whole name") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskName:
+    """A pattern of the whole name of a task of the kernel or of a daemon, and the triggers of its events."""
+
+    pattern: Annotated[re.Pattern[str], Cell(_pattern)] = column("name")
+    triggers: Annotated[tuple[str, ...], parted(TRIGGERS, None)]
+    source: str
 
 
 @lru_cache(maxsize=1)
 def names() -> tuple[tuple[re.Pattern[str], TaskTriggers], ...]:
-    """Patterns of the whole name of a task of the kernel or of a daemon, and its triggers. Raises BadInput."""
+    """Patterns of the whole name of a task, and its triggers. Raises BadInput."""
     return read_names(data_dir() / "kvm" / "task_names.csv")
 
 
 def read_names(path: Path) -> tuple[tuple[re.Pattern[str], TaskTriggers], ...]:
     """The names of a file. Raises BadInput with the row that cannot be read."""
-    found = []
-    for row in tables.read_table(path, NAME_COLUMNS, "name"):
-        place = {"file": path.name, "name": row["name"]}
-        tables.filled(row, ("triggers", "source"), **place)
-        triggers = tables.choices(row, "triggers", tuple(TRIGGERS), None, **place)
-        try:
-            pattern = re.compile(row["name"])
-        except re.error:
-            raise BadInput(
-                "is no regular expression",
-                file=path.name,
-                row=row["name"],
-                field="name",
-                remedy="write a pattern of the whole name",
-            ) from None
-        found.append((pattern, TaskTriggers(triggers, "name", row["source"])))
-    return tuple(found)
+    rows = records(path, TaskName, ("name",))
+    return tuple((row.pattern, TaskTriggers(row.triggers, "name", row.source)) for row in rows)
 
 
-COLUMNS = ("function", "triggers", "source", "checked", "note")
+@dataclass(frozen=True, kw_only=True)
+class TellingFunction:
+    """A function of the kernel whose name in a call chain tells the triggers; none where none is catalogued."""
+
+    function: str
+    triggers: Annotated[tuple[str, ...], parted(TRIGGERS, None)] = ()
+    source: str
+    checked: str
+    note: str = ""
 
 
 @lru_cache(maxsize=1)
@@ -81,12 +86,7 @@ def functions() -> dict[str, tuple[str, ...]]:
 
 def read(path: Path) -> dict[str, tuple[str, ...]]:
     """The triggers of each function of a file, none where no trigger is catalogued. Raises BadInput with the row."""
-    found = {}
-    for row in tables.read_table(path, COLUMNS, "function"):
-        place = {"file": path.name, "name": row["function"]}
-        tables.filled(row, ("source", "checked"), **place)
-        found[row["function"]] = tables.choices(row, "triggers", tuple(TRIGGERS), None, **place)
-    return found
+    return {row.function: row.triggers for row in records(path, TellingFunction, ("function",))}
 
 
 def trigger_of_chain(chain: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy
 
@@ -24,9 +24,9 @@ from costmodel.errors import stated
 from costmodel.evidence.paths import data_dir
 from costmodel.evidence.records import HUGE_PAGE_BYTES, PAGE_BYTES
 from costmodel.evidence.store import Evidence
-from costmodel.evidence.tables import read_records
+from costmodel.evidence.tables import Table, entries
 from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
-from costmodel.kvm.catalog import PLACEMENTS, STRICT, Catalog
+from costmodel.kvm.catalog import PLACEMENTS, Catalog
 from costmodel.numbers import interval
 from costmodel.validation.row import Row, Verdict
 
@@ -40,12 +40,10 @@ BLAST = "WBINVD_ALL"
 
 
 @dataclass(frozen=True)
-class Claim:
+class Claim(Table):
     """`quote` is the thread's sentence; `terms` are formula ids; `test` is where the term is tested; `needs` says why
     the sentence is right from a certain size of its number on.
     """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     id: str
     quote: str
@@ -55,9 +53,7 @@ class Claim:
     source: str
 
 
-CLAIMS: Catalog[Claim] = Catalog(
-    "claim", lambda: read_records(data_dir() / "validation" / "claims.toml", "claim", Claim)
-)
+CLAIMS: Catalog[Claim] = Catalog("claim", lambda: entries(data_dir() / "validation" / "claims.toml", "claim", Claim))
 
 
 class Studies:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy
 
@@ -15,11 +15,11 @@ from costmodel.cost.total import Total, total
 from costmodel.decision.choice import dominates
 from costmodel.evidence.paths import data_dir
 from costmodel.evidence.store import Evidence
-from costmodel.evidence.tables import read_records
+from costmodel.evidence.tables import Table, entries
 from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
 from costmodel.kvm import kernels, predicates
 from costmodel.kvm.admissibility import judge
-from costmodel.kvm.catalog import GUESTS, STRATEGIES, STRICT, TRIGGERS, Catalog
+from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, Catalog
 from costmodel.kvm.decisions import UpstreamDecision, decisions
 from costmodel.numbers import P_BOUNDS, probability, quantity, significant
 from costmodel.validation.row import Row, Verdict
@@ -37,10 +37,8 @@ TAKEN = ("merged", "queued")
 
 
 @dataclass(frozen=True)
-class Disagreement:
+class Disagreement(Table):
     """Why the model would not have made a decision (`id`: its number) at every trigger."""
-
-    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     id: str
     why: str
@@ -48,7 +46,7 @@ class Disagreement:
 
 
 EXPLAINED: Catalog[Disagreement] = Catalog(
-    "decision", lambda: read_records(data_dir() / "validation" / "disagreements.toml", "disagreement", Disagreement)
+    "decision", lambda: entries(data_dir() / "validation" / "disagreements.toml", "disagreement", Disagreement)
 )
 Basis = Literal["forced", "cost", "trivial", "undecided"]
 

@@ -289,7 +289,7 @@ CELLS_HEAD = "guest_type,trigger,strategy\n"
 
 def test_the_batch_keeps_order_and_agrees_with_the_facts_but_for_the_documented_cells():
     rows = list(reversed(facts()))
-    text = CELLS_HEAD + "".join(f"{r['guest_type']},{r['trigger']},{r['strategy']}\n" for r in rows)
+    text = CELLS_HEAD + "".join(",".join(row.cell) + "\n" for row in rows)
     result = batch(text)
     assert result.exit_code == 0
     found = list(csv.DictReader(io.StringIO(result.stdout)))
@@ -298,9 +298,9 @@ def test_the_batch_keeps_order_and_agrees_with_the_facts_but_for_the_documented_
     differing = []
     for row, verdict in zip(rows, found, strict=True):
         cell = tuple(verdict[name] for name in ("guest_type", "trigger", "strategy"))
-        assert cell == (row["guest_type"], row["trigger"], row["strategy"])
+        assert cell == row.cell
         assert verdict["reason"] and verdict["predicates"]
-        if verdict["admissible"] != row["admissible"]:
+        if verdict["admissible"] != row.admissible:
             differing.append(cell)
     assert sorted(differing) == sorted((d.guest, d.trigger, d.strategy) for d in disagreements())
 

@@ -215,9 +215,7 @@ def test_labels_do_not_depend_on_the_facts(verdicts):
 # What the rules ask for: each condition by itself, against the reading of the kernel sources in data/kvm.
 
 ALLOWED = {
-    cell: verdict
-    for cell in ((row["guest_type"], row["trigger"], row["strategy"]) for row in admissibility.facts())
-    if (verdict := judge(*cell)).label != "no"
+    cell: verdict for cell in (row.cell for row in admissibility.facts()) if (verdict := judge(*cell)).label != "no"
 }
 UNWELCOME = {"gmem_in_place_conversion", "coherency_sfw_no", "noncoherent_dma"}
 """Conditions that only ever speak against a strategy."""
@@ -345,9 +343,9 @@ def test_the_release_that_flushed_before_is_not_the_conversion_in_place():
 def compared():
     """Cells that both the facts and the rules allow: (rule, asked by the facts, asked by the rule)."""
     for row in admissibility.facts():
-        verdict = ALLOWED.get((row["guest_type"], row["trigger"], row["strategy"]))
-        if verdict and row["admissible"] != "no":
-            yield verdict.rule, literals(row["predicates"]), atoms(verdict.predicates), verdict.predicates
+        verdict = ALLOWED.get(row.cell)
+        if verdict and row.admissible != "no":
+            yield verdict.rule, literals(row.predicates), atoms(verdict.predicates), verdict.predicates
 
 
 def test_what_the_sources_ask_for_the_rules_ask_for():
