@@ -115,12 +115,14 @@ def key_of(parts: Sequence[object], sources: Sequence[str]) -> str:
     )
 
 
-def recall(name: str, key: str, build: Callable[[], bytes]) -> bytes:
-    """The entry `name` under `key`, or what `build` returns, which is then kept. A damaged entry is built again."""
+def recall(name: str, key: str, build: Callable[[], bytes], *, most: int | None = None) -> bytes:
+    """The entry `name` under `key`, or what `build` returns, which is then kept. A damaged entry is built again; of
+    `most` entries of that name the oldest go.
+    """
     found = stored(name, key)
     if found is None:
         found = build()
-        store(name, key, found)
+        store(name, key, found, most=most)
     return found
 
 

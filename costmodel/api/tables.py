@@ -35,7 +35,11 @@ def measurements() -> pandas.DataFrame:
     >>> bool((measurements().query("term == 'whole_cache'").si > 0).all())
     True
     """
-    return _table(list(load().measurements.values()))
+    rows = load().measurements.values()
+    frame = _table(list(rows), "low", "high", "uncertainty")
+    for name in ("si", "si_unit", "low_si", "high_si", "uncertainty_si"):
+        frame[name] = [getattr(row, name) for row in rows]
+    return frame
 
 
 def machines() -> pandas.DataFrame:

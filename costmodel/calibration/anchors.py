@@ -18,8 +18,7 @@ from costmodel.calibration.distribution import Distribution, loguniform, tabulat
 from costmodel.calibration.fit import Fit, Problem, Unknown, fit
 from costmodel.errors import stated
 from costmodel.evidence.hosts import Profile
-from costmodel.evidence.records import Measurement
-from costmodel.evidence.rendezvous import Rendezvous
+from costmodel.evidence.records import Measurement, Rendezvous
 from costmodel.evidence.store import Evidence
 
 # Latency of one CLFLUSH or CLFLUSHOPT, from tests that flush one line again and again: by vendor, and on two sockets.

@@ -48,7 +48,7 @@ class Distribution(BaseModel):
             return self.a * (self.b / self.a) ** u
         if self.shape == "tabulated":
             return numpy.asarray(numpy.exp(numpy.interp(u, _probabilities(len(self.knots)), numpy.log(self.knots))))
-        normal = _normal_quantiles(u.tobytes()).reshape(u.shape)
+        normal = numpy.frombuffer(_normal(u.tobytes())).reshape(u.shape)
         return numpy.asarray(self.a * numpy.exp(math.log(self.b) / Z90 * normal))
 
     @property
@@ -80,6 +80,13 @@ class Distribution(BaseModel):
         return self.model_copy(update={"a": self.a * factor, "b": self.b * bound, "knots": knots})
 
 
+@lru_cache(maxsize=128)
+def _normal(probabilities: bytes) -> bytes:
+    """Standard normal quantiles; both as the bytes of arrays. All machines ask for those of the same random numbers."""
+    u = numpy.frombuffer(probabilities)
+    return numpy.fromiter(map(NORMAL.inv_cdf, u.tolist()), float, u.size).tobytes()
+
+
 def lognormal(median: float, factor: float) -> Distribution:
     """Log-normal with 5 % and 95 % points at median / factor and median * factor."""
     return Distribution(shape="lognormal", a=median, b=factor)
@@ -98,15 +105,6 @@ def loguniform(low: float, high: float) -> Distribution:
 def tabulated(quantile: Callable[[numpy.ndarray], numpy.ndarray]) -> Distribution:
     """A distribution by its quantile function, which is asked at KNOTS probabilities."""
     return Distribution(shape="tabulated", knots=tuple(float(x) for x in quantile(_probabilities(KNOTS))))
-
-
-@lru_cache(maxsize=256)
-def _normal_quantiles(probabilities: bytes) -> numpy.ndarray:
-    """Of the standard normal, at the float64 `probabilities`: common random numbers come again with each case."""
-    u = numpy.frombuffer(probabilities)
-    found = numpy.fromiter(map(NORMAL.inv_cdf, u.tolist()), float, u.size)
-    found.setflags(write=False)
-    return found
 
 
 def _probabilities(knots: int) -> numpy.ndarray:

@@ -275,12 +275,13 @@ def _guest_total(calibration: Calibration, row: Measurement) -> tuple[tuple[floa
 def _geometry(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
     """Cache sizes against the CPUID dumps of the same model."""
     level = row.quantity.split()[0]
-    column = {"L1D": "l1d_kib", "L2": "l2_kib", "L3": "l3_kib"}.get(level, "")
-    sizes = {
-        float(dump.cells[column]) * 1024
-        for dump in calibration.evidence.dumps.values()
-        if dump.dump in row.source_locator and dump.cells.get(column, "").isdigit()
+    dumps = [dump for dump in calibration.evidence.dumps.values() if dump.dump in row.source_locator]
+    kib = {
+        "L1D": [one.l1d_kib for one in dumps],
+        "L2": [one.l2_kib for one in dumps],
+        "L3": [one.l3_kib for one in dumps],
     }
+    sizes = {size * 1024.0 for size in kib.get(level, ())}
     return ((min(sizes), max(sizes)), "catalogued geometry, from the CPUID dump") if sizes else (None, "no such dump")
 
 

@@ -24,9 +24,8 @@ from costmodel.calibration.distribution import Distribution, fixed, lognormal, u
 from costmodel.calibration.fit import Fit, Problem
 from costmodel.calibration.parameters import Parameter, ParameterSet
 from costmodel.errors import MissingNumber, stated
-from costmodel.evidence.records import Machine
-from costmodel.evidence.rendezvous import FILE as LOGS
-from costmodel.evidence.rendezvous import Rendezvous
+from costmodel.evidence.records import RENDEZVOUS as LOGS
+from costmodel.evidence.records import Machine, Rendezvous
 from costmodel.evidence.store import Evidence
 
 WALK_FACTOR = 3.0

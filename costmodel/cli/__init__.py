@@ -47,8 +47,8 @@ COMMANDS = {
 }
 
 MODULES = {
-    "ask": ("admissible", "breakeven", "compare", "contention", "cost", "predict", "recommend"),
-    "facts": ("audit", "calibrate", "formula", "list"),
+    "ask": ("breakeven", "compare", "contention", "cost", "predict", "recommend"),
+    "facts": ("admissible", "audit", "calibrate", "formula", "list"),
     "reports": ("block", "report", "validate"),
 }
 """Modules of several commands; every other command has a module of its own name."""

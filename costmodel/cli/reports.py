@@ -168,12 +168,12 @@ def report_command(
 def _trace(trace: Path, asked: dict[str, Any], out: Path) -> None:
     """Page, text and JSON of a replayed trace."""
     from costmodel.report import build
+    from costmodel.report.replayed import replayed
     from costmodel.report.trace import files as files_of
-    from costmodel.traces.study import study
 
     if asked.pop("event_fraction", None) is not None:
         raise BadInput("a trace has its own rate", field="event_fraction", remedy="leave it out")
-    files = files_of(study(trace, **asked))
+    files = files_of(replayed(trace, **asked))
     build.write(files, out)
     click.echo("\n".join(str(out / name) for name in files))
 

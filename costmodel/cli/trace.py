@@ -69,8 +69,8 @@ def import_trace(files: tuple[Path, ...], out: Path, clock_hz: float | None, as_
     Call chains (perf record -g, trace-cmd record -T, kstack) tell the trigger of each event.
     """
     from costmodel.measure import opened
+    from costmodel.report.trace import lost
     from costmodel.traces import reader, store
-    from costmodel.traces.summary import lost
 
     if not out.resolve().parent.is_dir():
         raise BadInput("its folder does not exist", file=out, remedy="make it first")
@@ -234,7 +234,7 @@ def replay(
     from costmodel import cluster
     from costmodel.evidence.store import load
     from costmodel.report import trace
-    from costmodel.traces.study import study
+    from costmodel.report.replayed import replayed
 
     if scheduler is not None:
         files = tuple(file.resolve() for file in files)
@@ -242,7 +242,7 @@ def replay(
     host = load().machine(machine)
     told = host if host.given else None
     answer = partial(
-        study, guest=guest, machine=machine, workload=workload, kernel=kernel, arrivals=arrivals, memslots=memslots,
+        replayed, guest=guest, machine=machine, workload=workload, kernel=kernel, arrivals=arrivals, memslots=memslots,
         told=told, **numbers,
     )  # fmt: skip
     found = cluster.map_in_order(answer, files, scheduler)

@@ -266,7 +266,7 @@ def each_folio(
     draws: Draws,
     machine: Machine,
     cpus: numpy.ndarray | float,
-    folios: numpy.ndarray,
+    folios: numpy.ndarray | float,
     *,
     invalidates: bool,
     packed: bool = True,
@@ -363,10 +363,10 @@ def title_on(name: str, scenario: Scenario) -> str:
     return strategy.title if done is strategy else f"{done.title} ({NO_WBNOINVD})"
 
 
-def folios(trigger: str, scenario: Scenario, range_bytes: numpy.ndarray | float) -> numpy.ndarray:
+def folios(trigger: str, scenario: Scenario, range_bytes: numpy.ndarray | float) -> numpy.ndarray | float:
     """Calls of the hook in one event: one for each folio of guest_memfd, else one."""
     if not TRIGGERS[trigger].per_folio:
-        return numpy.ones(())
+        return 1.0
     return pieces(range_bytes, scenario.folio_bytes)
 
 
@@ -392,11 +392,7 @@ def event_cost(case: Case, strategy: Strategy, range_bytes: numpy.ndarray | floa
 
 def _flush(case: Case, strategy: Strategy, range_bytes: numpy.ndarray | float) -> EventCost:
     if strategy.instruction in ("wbinvd", "wbnoinvd") and strategy.scope in ("all_cpus", "mask"):
-        cpus, drops = cpus_flushed(strategy, case.scenario), invalidates(strategy, case.scenario)
-        calls = folios(case.trigger, case.scenario, range_bytes)
-        return each_folio(
-            case.draws, case.scenario.machine, cpus, calls, invalidates=drops, packed=case.scenario.packed
-        )
+        return _whole(case, strategy, range_bytes)
     if strategy.instruction == "clflushopt":
         return _range(case, strategy, range_bytes)
     if strategy.instruction == "none":
@@ -404,15 +400,29 @@ def _flush(case: Case, strategy: Strategy, range_bytes: numpy.ndarray | float) -
     raise MissingNumber(GAPS.get(strategy.instruction, GAPS["other"]))
 
 
+def _whole(case: Case, strategy: Strategy, range_bytes: numpy.ndarray | float) -> EventCost:
+    there, machine = case.scenario, case.scenario.machine
+    cpus, drops, packed = cpus_flushed(strategy, there), invalidates(strategy, there), there.packed
+    calls = folios(case.trigger, there, range_bytes)
+
+    def flush(draws: Draws) -> EventCost:
+        return each_folio(draws, machine, cpus, calls, invalidates=drops, packed=packed)
+
+    return case.draws.once(flush, machine, "whole", cpus, calls, drops, packed)
+
+
 def _range(case: Case, strategy: Strategy, range_bytes: numpy.ndarray | float) -> EventCost:
-    load = case.scenario.shape(case.trigger)
+    there, machine, vcpus = case.scenario, case.scenario.machine, case.scenario.vcpus
+    load, piece, resident_bytes = there.shape(case.trigger), piece_bytes(strategy, there), there.resident_bytes
     residency = load.residency if load else "unknown"
-    present = present_fraction(case.draws, case.scenario.machine, case.scenario.resident_bytes, residency, range_bytes)
-    if piece := piece_bytes(strategy, case.scenario):
-        return paged_flush(
-            case.draws, case.scenario.machine, range_bytes, present, case.scenario.vcpus, page_bytes=piece
-        )
-    return range_flush(case.draws, case.scenario.machine, range_bytes, present, case.scenario.vcpus)
+
+    def flush(draws: Draws) -> EventCost:
+        present = present_fraction(draws, machine, resident_bytes, residency, range_bytes)
+        if piece:
+            return paged_flush(draws, machine, range_bytes, present, vcpus, page_bytes=piece)
+        return range_flush(draws, machine, range_bytes, present, vcpus)
+
+    return case.draws.once(flush, machine, "range", range_bytes, resident_bytes, residency, piece, vcpus)
 
 
 def piece_bytes(strategy: Strategy, scenario: Scenario) -> float | None:

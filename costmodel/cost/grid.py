@@ -43,8 +43,8 @@ NUMBERS: dict[str, tuple[str, Callable[[Scenario, Any], Scenario]]] = {
     "l2_bytes_per_core": ("B", lambda s, v: replace(s, machine=replace(s.machine, l2_bytes_per_core=v))),
 }
 """Numbers of the case: unit, and the case with another one. Every parameter of the machine is an axis as well."""
-SHARES = ("_fraction", "_position", "_exponent")
-"""How numbers end that lie in 0 to 1."""
+SHARES = ("event_fraction",)
+"""Those of them that lie in 0 to 1; a parameter says so itself."""
 WHOLE = ("cpus", "vcpus")
 
 
@@ -64,7 +64,7 @@ def checked_axis(name: str, values: Sequence[float] | numpy.ndarray, case: Case)
         raise UnknownName("axis of sweep()", name, known)
     found = numpy.asarray(values, dtype=float)
     least, most = _bounds(name, case)
-    above = "above 0" if least == 0 and not name.endswith(SHARES) else f"from {least:g}"
+    above = "above 0" if least == 0 and not _is_share(name, case) else f"from {least:g}"
     good = found.size > 0 and numpy.isfinite(found).all() and found.min() >= least and found.max() <= most
     if not good or (above == "above 0" and found.min() == 0):
         upper = "" if most == math.inf else f" to {most:g}"
@@ -82,9 +82,13 @@ def _bounds(name: str, case: Case) -> tuple[float, float]:
         return 1.0, float(machine.logical_cpus)
     if name == "vcpus":
         return 1.0, math.inf
-    if name in NUMBERS and name.endswith(("_bytes", "_per_core")):
+    if name in NUMBERS and NUMBERS[name][0] == "B":
         return float(machine.line_bytes), math.inf
-    return 0.0, 1.0 if name.endswith(SHARES) else math.inf
+    return 0.0, 1.0 if _is_share(name, case) else math.inf
+
+
+def _is_share(name: str, case: Case) -> bool:
+    return name in SHARES if name in NUMBERS else case.parameters[name].share
 
 
 # Costs of strategies at a trigger, over a grid.

@@ -43,6 +43,11 @@ class Gain:
     saved: Interval | None
     share: float | None
 
+    def pays_at(self, study: Study) -> bool:
+        """Whether it is known to save something at the trigger of `study`."""
+        hit = any(one.trigger.id == study.trigger.id for one in self.studies)
+        return hit and self.saved is not None and self.saved.median > 0
+
 
 def _gain(studies: Sequence[Study], saved: numpy.ndarray | None, extrapolated: bool) -> Gain:
     loss = _loss([s.cost(s.chosen.strategy) for s in studies if s.chosen])

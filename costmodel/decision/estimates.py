@@ -5,6 +5,7 @@ undecided.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple, overload
 
 import numpy
@@ -32,8 +33,15 @@ def interval_of(
     """
     if values is None:
         return None
-    low, median, high = (float(x) for x in numpy.quantile(values, (0.05, 0.5, 0.95)))
+    low, median, high = _ends(numpy.asarray(values, dtype=float).tobytes())
     return Interval(low=low, median=median, high=high, unit=unit, extrapolated=extrapolated, most=most, at_most=at_most)
+
+
+@lru_cache(maxsize=256)
+def _ends(values: bytes) -> tuple[float, float, float]:
+    """Central 90 % and median of an array, given as its bytes: many rows of an answer show the same cost."""
+    low, median, high = (float(x) for x in numpy.quantile(numpy.frombuffer(values), (0.05, 0.5, 0.95)))
+    return low, median, high
 
 
 # Two quantities over the same draws: is one lower, higher, equal, or can it not be told.

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy
 
@@ -70,6 +70,78 @@ def picked(studies: Sequence[Study], guest: str, trigger: str | None) -> Study |
     if trigger is not None and trigger not in by_id:
         raise UnknownName(f"trigger of {guest}", trigger, by_id)
     return costliest_study(studies) if trigger is None else by_id[trigger]
+
+
+Kind = Literal[
+    "not applicable",
+    "no trigger",
+    "can lose",
+    "unencrypted",
+    "no flush",
+    "cannot happen",
+    "none counted",
+    "outside workload",
+    "between guests",
+    "flush",
+]
+"""What an answer comes to, the first that holds: the guest cannot run there; no trigger of it needs a flush; its costliest
+event can lose one; nothing is flushed, as nothing is encrypted or for another reason; that event cannot happen, was
+counted and never came, or flushes nothing under the workload; only what serves several guests at once is flushed for;
+or a flush that costs something.
+"""
+ENOUGH = 0.9
+"""A step that saves this share of the loss needs no remedy beside it in the plan."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do first, or why nothing is: the `step` to another kernel or guest type, which may be `enough`, or else
+    the `remedy` beside it, where there is one that pays. Never an unmerged patch.
+    """
+
+    kind: Kind
+    step: Step | None = None
+    remedy: Remedied | None = None
+    enough: bool = False
+
+
+def plan(reason: str | None, lead: Study | None, step: Step | None, remedies: Sequence[Remedied]) -> Plan:
+    """What follows for the trigger that leads the answer; `reason` says why there is none."""
+    if reason:
+        return Plan("not applicable")
+    if lead is None:
+        return Plan("no trigger")
+    if lead.chosen is None:
+        return Plan("can lose", step)
+    case = lead.scenario
+    if not lead.chosen.flushes:
+        return Plan("no flush" if GUESTS[case.guest].has("encrypted") else "unencrypted")
+    if not lead.firing.fires:
+        return Plan("cannot happen")
+    if (counted := case.count(lead.trigger.id)) is not None and counted[0] == 0:
+        return Plan("none counted")
+    if not case.pulls(lead.trigger.id):
+        return Plan("outside workload")
+    if between_guests(lead):
+        return Plan("between guests")
+    if step is not None and (step.gain.share or 0) > ENOUGH:
+        return Plan("flush", step, enough=True)
+    return Plan("flush", step, next((one for one in remedies if one.gain.pays_at(lead)), None))
+
+
+Opening = Literal["causes", "rate"]
+
+
+def open_rate(lead: Study | None) -> Opening | None:
+    """What is left to be measured about the events of the leading trigger: the causes of those that were counted, or a
+    rate that is known by its two ends only; None where neither is open.
+    """
+    if lead is None or lead.chosen is None:
+        return None
+    if lead.scenario.stands_for_all(lead.trigger.id):
+        return "causes" if lead.scenario.rate(lead.trigger.id) else None
+    flushed = lead.trigger.in_window and lead.chosen.flushes
+    return "rate" if flushed and lead.cost(lead.chosen.strategy).at_most else None
 
 
 def between_guests(lead: Study) -> bool:
@@ -196,6 +268,15 @@ class Findings:
     def step(self) -> Step | None:
         """The move to another kernel or guest type that helps most."""
         return best_step(self.studies)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What to do first."""
+        return plan(self.reason, self.lead, self.step, self.remedied)
+
+    @cached_property
+    def open_rate(self) -> Opening | None:
+        return open_rate(self.lead)
 
     @property
     def headline_trigger(self) -> str | None:

@@ -33,7 +33,7 @@ class RangeLimit:
     ranged_s: Interval
     whole_s: Interval
     state: str
-    reason: str
+    why: str
 
 
 def range_limit(
@@ -65,5 +65,5 @@ def range_limit(
         ranged_s=interval_of(priced.stolen_s, "s", extrapolated),
         whole_s=interval_of(against.stolen_s, "s", extrapolated),
         state=verdict.state,
-        reason=verdict.reason,
+        why=verdict.why,
     )

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 # The result of a decision: what `recommend --json` prints and what a report shows.
 #
@@ -121,6 +121,8 @@ class ContentionRow(Frozen):
     memslot_wait_mean_s: Interval | None
     saturation_rate_per_s: Interval | None
     note: str
+    without_bound: float = Field(default=0.0, exclude=True)
+    """Share of the draws in which a wait has no bound."""
 
 
 class LimitReach(Frozen):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy
 
@@ -14,10 +13,10 @@ from costmodel.cost.total import Total
 from costmodel.cost.waits import Contention, contention
 from costmodel.decision.choice import Candidate, Study
 from costmodel.decision.estimates import interval_of
-from costmodel.decision.result import BillRow, HybridRow, Interval, LimitReach, State
+from costmodel.decision.result import BillRow, ContentionRow, HybridRow, Interval, LimitReach
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
-from costmodel.kvm.catalog import STRATEGIES
+from costmodel.kvm.catalog import PLACEMENTS, STRATEGIES
 from costmodel.kvm.kernels import HOOK_PLACEMENTS, placement_for
 
 CAP_DRAWS = 1024
@@ -39,31 +38,8 @@ def compared(study: Study) -> list[Candidate]:
     ]
 
 
-@dataclass(frozen=True)
-class Wait:
-    """What waits if the hook of a strategy runs at a placement, called as in ContentionRow. `without_bound` is the
-    share of the draws in which a wait has no bound.
-    """
-
-    trigger: str
-    strategy: str
-    state: State
-    placement: str
-    here: bool
-    without_bound: float
-    lock_busy_fraction: Interval | None
-    in_progress_fraction: Interval | None
-    standstill_fraction: Interval | None
-    fault_wait_mean_s: Interval | None
-    fault_wait_p99_s: Interval | None
-    faults_that_retry_fraction: Interval | None
-    retry_mean_s: Interval | None
-    memslot_wait_mean_s: Interval | None
-    saturation_rate_per_s: Interval | None
-
-
-def waits_of(study: Study) -> list[Wait]:
-    """One for each flush and placement: of a notifier hook all of them, of a guest_memfd window its own; none where the
+def waits_of(study: Study) -> list[ContentionRow]:
+    """What waits, without a word about it: a row for each flush and placement: of a notifier hook all of them, of a guest_memfd window its own; none where the
     trigger opens no window or has no rate.
     """
     flushes = study.chosen is not None and study.chosen.flushes
@@ -86,14 +62,19 @@ def placements_of(study: Study) -> tuple[str, ...]:
     return (own,) if own in ("gmem_window", "under_mmu_lock") else ()
 
 
-def _wait(study: Study, candidate: Candidate, waits: Contention, cost: Total, here: bool) -> Wait:
+def _wait(study: Study, candidate: Candidate, waits: Contention, cost: Total, here: bool) -> ContentionRow:
     marked, at_most = cost.extrapolated, cost.at_most
-    return Wait(
+    place = PLACEMENTS[waits.placement]
+    return ContentionRow(
         trigger=study.trigger.id,
         strategy=candidate.strategy,
         state=candidate.verdict.state,
-        placement=waits.placement,
+        placement=place.id,
+        placement_title=place.title,
+        placement_admissible=place.admissible,
         here=here,
+        verdict="",
+        note="",
         without_bound=float(numpy.mean(~numpy.isfinite(waits.fault_wait_mean_s + waits.memslot_wait_mean_s))),
         lock_busy_fraction=_bounded(waits.lock_busy_fraction, "1", marked, at_most),
         in_progress_fraction=_bounded(waits.in_progress_fraction, "1", marked, at_most),
@@ -174,8 +155,11 @@ def hybrid_rows(studies: Sequence[Study]) -> list[HybridRow]:
 
     A hook that sees one folio at a time has no range that could pass a cap.
     """
-    found: dict[tuple[object, ...], numpy.ndarray] = {}
-    return [row for study in studies if study.chosen and study.chosen.flushes for row in _hybrids(study, found)]
+    flushing = [study for study in studies if study.chosen and study.chosen.flushes]
+    if not flushing:
+        return []
+    draws, found = Draws(flushing[0].parameters, CAP_DRAWS), dict[tuple[object, ...], numpy.ndarray]()
+    return [row for study in flushing for row in _hybrids(study, draws, found)]
 
 
 def _beyond(candidate: Candidate) -> tuple[bool, bool]:
@@ -183,14 +167,14 @@ def _beyond(candidate: Candidate) -> tuple[bool, bool]:
     return not candidate.running, STRATEGIES[candidate.strategy].instruction != "wbnoinvd"
 
 
-def _hybrids(study: Study, found: dict[tuple[object, ...], numpy.ndarray]) -> list[HybridRow]:
+def _hybrids(study: Study, draws: Draws, found: dict[tuple[object, ...], numpy.ndarray]) -> list[HybridRow]:
     known = compared(study)
     whole = min(
         (c for c in known if STRATEGIES[c.strategy].whole_cache and c.offered and c.safe), key=_beyond, default=None
     )
     if whole is None or study.trigger.per_folio:
         return []
-    rows, draws = [], Draws(study.parameters, CAP_DRAWS)
+    rows = []
     for candidate in known:
         if STRATEGIES[candidate.strategy].scope != "range":
             continue

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from costmodel import cache
 from costmodel.errors import BadInput
 from costmodel.evidence.described import CACHE_BOUNDS, HOST_BOUNDS
 from costmodel.evidence.machines import FEATURES, CpuidRow
 from costmodel.evidence.records import Machine, Vendor
-from costmodel.evidence.tables import checked_id, read_document, shown, subtable, text, texts
+from costmodel.evidence.tables import Refused, Text, Within, document
 from costmodel.hashing import file_digest, value_hash
 
 FOLDER = "hosts"
@@ -60,7 +60,6 @@ biased.
 """
 ROWS_MAX = 2**20
 
-CACHE_KINDS = ("Data", "Instruction", "Unified")
 ROUND_PROXY = "proxy: membarrier (private expedited), an empty handler"
 """What the broadcast probe times in place of the kernel's own interrupt round."""
 HIDDEN_IN_A_GUEST = (
@@ -69,6 +68,65 @@ HIDDEN_IN_A_GUEST = (
     "virtual machine: the step from last-level cache to memory is not identified",
 )
 """What a host that is itself a guest cannot tell of its hardware."""
+
+
+def _from_to(bounds: tuple[int, int]) -> Within:
+    low, high = bounds
+    return Within(f"a whole number from {low} to {high}", low, high + 1, or_equal=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostCache:
+    """One level of the caches of a host."""
+
+    level: Annotated[int, _from_to(CACHE_BOUNDS["level"])]
+    kind: Literal["Data", "Instruction", "Unified"]
+    bytes: Annotated[int, _from_to(CACHE_BOUNDS["bytes"])]
+    line_bytes: Annotated[int, _from_to(CACHE_BOUNDS["line_bytes"])] = 64
+    shared_cpus: Annotated[int, _from_to(CACHE_BOUNDS["shared_cpus"])]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """What `measure` saw of the host; of what it notes besides, the model needs nothing."""
+
+    vendor: Text
+    cpu_model: Text = ""
+    family: Annotated[int, _from_to(HOST_BOUNDS["family"])]
+    model: Annotated[int, _from_to(HOST_BOUNDS["model"])]
+    stepping: Annotated[int, _from_to(HOST_BOUNDS["stepping"])]
+    logical_cpus: Annotated[int, _from_to(HOST_BOUNDS["logical_cpus"])]
+    sockets: Annotated[int, _from_to(HOST_BOUNDS["sockets"])] = 1
+    threads_per_core: Annotated[int, _from_to(HOST_BOUNDS["threads_per_core"])] = 1
+    features: tuple[str, ...] = ()
+    caches: tuple[HostCache, ...] = ()
+    hypervisor: str = "none"
+
+    def __post_init__(self) -> None:
+        levels = [one.level for one in self.data_caches]
+        if not levels or len(set(levels)) < len(levels):
+            raise Refused("names no data cache, or two of one level", "measure again", "caches")
+
+    @property
+    def data_caches(self) -> list[HostCache]:
+        """The caches that hold data."""
+        return [one for one in self.caches if one.kind != "Instruction"]
+
+    @property
+    def virtual(self) -> bool:
+        """Whether it ran under a hypervisor."""
+        return self.hypervisor != "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostFile:
+    """host.toml of a profile, with the checksums of its tables."""
+
+    id: str
+    measured_on: Text
+    findings: tuple[str, ...] = ()
+    host: Host
+    sha256: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,30 +251,22 @@ def _parsed(path: Path, needed: tuple[str, ...]) -> dict[str, Sequence[object]]:
 def _column(path: Path, name: str, cells: list[str]) -> Sequence[object]:
     """The cells of one column, converted. Raises BadInput with the first row that cannot be used."""
     if name not in COUNTS and not name.startswith(MEASURED):
-        if all(map(WORD.fullmatch, set(cells))):
+        wrong = {cell for cell in set(cells) if not WORD.fullmatch(cell)}
+        if not wrong:
             return cells
-        cell, problem = next(cell for cell in cells if not WORD.fullmatch(cell)), "is no word"
+        at, problem = next(at for at, cell in enumerate(cells) if cell in wrong), "is no word"
     else:
+        from pydantic_core import SchemaValidator, ValidationError, core_schema
+
         low = -MEASURED_MAX if name in SIGNED or name.endswith("offset_bytes") else 0
-        if len(good := _numbers(cells, low, COUNTS.get(name, MEASURED_MAX), whole=name in COUNTS)) == len(cells):
-            return good
-        cell, problem = cells[len(good)], "is no number that was counted or measured"
-    row = cells.index(cell) + 2
-    raise BadInput(f"{cell[:40]!r} {problem}", file=path, row=row, field=name, remedy="measure again")
-
-
-def _numbers(cells: list[str], low: float, high: float, *, whole: bool) -> list[object]:
-    """The numbers of the cells up to the first that is none, or lies outside `low` to `high`."""
-    found: list[object] = []
-    for cell in cells:
+        high, step = (COUNTS[name], 1.0) if name in COUNTS else (MEASURED_MAX, None)
+        number = core_schema.float_schema(ge=low, le=high, multiple_of=step, allow_inf_nan=False)
         try:
-            value = float(cell)
-        except ValueError:
-            break
-        if not low <= value <= high or (whole and value != int(value)):
-            break
-        found.append(value)
-    return found
+            found: list[object] = SchemaValidator(core_schema.list_schema(number)).validate_python(cells)
+            return found
+        except ValidationError as error:
+            at, problem = int(error.errors()[0]["loc"][0]), "is no number that was counted or measured"
+    raise BadInput(f"{cells[at][:40]!r} {problem}", file=path, row=at + 2, field=name, remedy="measure again")
 
 
 def folders(root: Path) -> list[Path]:
@@ -228,27 +278,24 @@ def folders(root: Path) -> list[Path]:
 def read(folder: Path, dumps: Mapping[str, CpuidRow], known: Mapping[str, Machine]) -> Profile:
     """One profile, every table of it; checksums must fit. Raises BadInput."""
     path = folder / HOST_FILE
-    document = read_document(path)
-    checksums = subtable(document, "sha256", file=path.name)
+    told = document(path, HostFile, folder.name)
+    checksums = told.sha256
     for file, wanted in checksums.items():
         if "\0" in file or Path(file).name != file or not (folder / file).is_file():
             raise BadInput("is missing", file=folder / Path(file).name, remedy="restore the file or measure again")
         if _checksum(folder / file) != wanted:
             raise BadInput("differs from its checksum", file=folder / file, remedy="restore the file or measure again")
-    name = checked_id(document, folder.name, path, "name of its folder")
-    if name in known:
+    if told.id in known:
         raise BadInput("is the id of a catalogued machine", file=folder, remedy="rename the profile")
-    host = subtable(document, "host", file=path.name)
-    caches = _caches(host, path)
     probes = {probe: folder / f"{probe}.csv" for probe in COLUMNS}
     return Profile(
-        id=name,
+        id=told.id,
         folder=folder,
-        measured_on=text(document, "measured_on", file=path.name),
-        findings=texts(document, "findings", file=path.name),
-        l1_bytes=float(next((c["bytes"] for c in caches if c["level"] == 1), 0)),
-        machine=_machine(name, host, caches, dumps, known, path),
-        virtual=_virtual(host),
+        measured_on=told.measured_on,
+        findings=told.findings,
+        l1_bytes=float(next((cache.bytes for cache in told.host.data_caches if cache.level == 1), 0)),
+        machine=_machine(told.id, told.host, dumps, known),
+        virtual=told.host.virtual,
         parsed=_Columns(
             {
                 probe: (file, checksums.get(file.name) or _checksum(file))
@@ -256,85 +303,37 @@ def read(folder: Path, dumps: Mapping[str, CpuidRow], known: Mapping[str, Machin
                 if file.is_file()
             }
         ),
-        digest=value_hash([name, sorted(checksums.items())]),
+        digest=value_hash([told.id, sorted(checksums.items())]),
     )
 
 
-def _whole(
-    table: dict[str, Any], field: str, low: int, high: int, path: Path, row: str, default: int | None = None
-) -> int:
-    """A whole number of the table within its bounds. Raises BadInput."""
-    value = table.get(field, default)
-    if type(value) is not int or not low <= value <= high:
-        problem = f"{shown(value)} is no whole number from {low} to {high}"
-        raise BadInput(problem, file=path, row=row, field=field, remedy="measure again")
-    return value
-
-
-def _caches(host: dict[str, Any], path: Path) -> list[dict[str, int]]:
-    """The caches that hold data, each number checked. Raises BadInput where there is none, or two of a level."""
-    listed = host.get("caches", [])
-    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
-        raise BadInput("is no list of tables", file=path, row="host", field="caches", remedy="measure again")
-    found: list[dict[str, int]] = []
-    for number, one in enumerate(listed):
-        row = f"caches[{number}]"
-        kind = text(one, "kind", file=path.name, row=row, allowed=CACHE_KINDS)
-        default = {"line_bytes": 64}
-        sizes = {f: _whole(one, f, *ends, path, row, default.get(f)) for f, ends in CACHE_BOUNDS.items()}
-        if kind != "Instruction":
-            found.append(sizes)
-    levels = [one["level"] for one in found]
-    if not found or len(set(levels)) < len(levels):
-        problem = "names no data cache, or two of one level"
-        raise BadInput(problem, file=path, row="host", field="caches", remedy="measure again")
-    return found
-
-
-def _virtual(host: dict[str, Any]) -> bool:
-    return bool(host.get("hypervisor", "none") != "none")
-
-
-def _machine(
-    name: str,
-    host: dict[str, Any],
-    caches: list[dict[str, int]],
-    dumps: Mapping[str, CpuidRow],
-    known: Mapping[str, Machine],
-    path: Path,
-) -> Machine:
+def _machine(name: str, host: Host, dumps: Mapping[str, CpuidRow], known: Mapping[str, Machine]) -> Machine:
     """The host as a machine. Feature bits are those of the silicon; what the host does not show counts as off."""
-    defaults = {"sockets": 1, "threads_per_core": 1}
-    numbers = {f: _whole(host, f, *ends, path, "host", defaults.get(f)) for f, ends in HOST_BOUNDS.items()}
-    words = {field: text(host, field, file=path.name, row="host") for field in ("vendor", "cpu_model") if field in host}
-    if "vendor" not in words:
-        raise BadInput("is missing", file=path, row="host", field="vendor", remedy="measure again")
-    vendor, cpus = words["vendor"], numbers["logical_cpus"]
-    by_level = {one["level"]: one for one in caches}
-    llc, l2 = by_level[max(by_level)], by_level.get(2, {"bytes": 0})
-    signature = signature_of(numbers["family"], numbers["model"], numbers["stepping"])
-    shown_features = set(texts(host, "features", file=path.name, row="host"))
-    sharing = min(cpus, llc["shared_cpus"])
+    cpus, by_level = host.logical_cpus, {one.level: one for one in host.data_caches}
+    llc = by_level[max(by_level)]
+    signature = signature_of(host.family, host.model, host.stepping)
+    shown_features = set(host.features)
+    sharing = min(cpus, llc.shared_cpus)
     same = [row for row in dumps.values() if row.signature == signature]
     silicon = {name: any(name in row.bits for row in same) for name in FEATURES}
     features = {name: silicon[name] or name in shown_features for name in FEATURES}
     features["tdx"] = "tdx_host_platform" in shown_features
-    virtual = _virtual(host)
-    twin = next((m for m in known.values() if vendor == m.vendor and _same_silicon(m, dumps, signature)), None)
-    title = f"{words.get('cpu_model', vendor)} ({signature}), {cpus} CPUs"
+    virtual = host.virtual
+    twin = next((m for m in known.values() if host.vendor == m.vendor and _same_silicon(m, dumps, signature)), None)
+    title = f"{host.cpu_model or host.vendor} ({signature}), {cpus} CPUs"
     return Machine(
         id=name,
         title=title + (", virtual machine" if virtual else ""),
-        vendor=cast(Vendor, vendor),
+        vendor=cast(Vendor, host.vendor),
         microarchitecture=twin.microarchitecture if twin else "not catalogued",
-        sockets=numbers["sockets"],
+        sockets=host.sockets,
         logical_cpus=cpus,
-        threads_per_core=numbers["threads_per_core"],
+        threads_per_core=host.threads_per_core,
         cpus_per_domain=sharing,
         domains=max(1, cpus // sharing),
-        llc_bytes_per_domain=float(llc["bytes"]),
-        l2_bytes_per_core=float(l2["bytes"]),
-        line_bytes=llc["line_bytes"],
+        llc_bytes_per_domain=float(llc.bytes),
+        l2_bytes_per_core=float(by_level[2].bytes if 2 in by_level else 0),
+        line_bytes=llc.line_bytes,
         dram_peak_bytes_per_s_per_socket=None,
         features=features,
         features_off=tuple(sorted(n for n in ("sev", "sev_es", "sev_snp") if silicon[n] and n not in shown_features)),

@@ -8,54 +8,57 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import cast
+from typing import Annotated, Literal, cast
 
 from costmodel.errors import BadInput, UnknownName
-from costmodel.evidence import described, machines, tables
+from costmodel.evidence import described, machines
 from costmodel.evidence.described import Described
 from costmodel.evidence.hosts import signature_of
 from costmodel.evidence.machines import CpuidRow
 from costmodel.evidence.records import Machine, Vendor
 from costmodel.evidence.store import Evidence, load, tell
+from costmodel.evidence.tables import Cell, Count, Positive, Refused, column, one_of, placed, records
 from costmodel.plain import visible
 
 FILE = "server_parts.csv"
-PART_COLUMNS = (
-    "part",
-    "dump",
-    "cores",
-    "threads",
-    "most_sockets",
-    "l3_kib",
-    "l3_caches",
-    "dram_peak_gb_per_s_per_socket",
-    "method",
-    "source",
-    "l3_source",
-    "read_on",
-)
-METHODS = ("vendor's page", "lscpu of the part")
 KIB, GB = 1024.0, 1e9
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Part:
     """One package. `dump` is a CPUID dump of the same family and model; `l3_bytes` is the size of all its L3 caches,
     and `l3_caches` how many they are, None where no source tells.
     """
 
-    name: str
+    name: str = column("part")
     dump: str
-    cores: int
-    threads: int
-    most_sockets: int
-    l3_bytes: float
-    l3_caches: int | None
-    dram_peak_bytes_per_s: float | None
-    method: str
+    cores: Count
+    threads: Count
+    most_sockets: Count
+    l3_kib: Positive
+    l3_caches: Count | None = None
+    dram_peak_gb_per_s_per_socket: Positive | None = None
+    method: Literal["vendor's page", "lscpu of the part"]
     source: str
-    l3_source: str
+    l3_source: str = ""
     read_on: str
+
+    def __post_init__(self) -> None:
+        caches = self.l3_caches or 1
+        for name, whole, parts in (("threads", self.threads, self.cores), ("l3_caches", self.cores, caches)):
+            if whole % parts:
+                raise Refused(f"{parts} does not divide {whole}", "correct it", name)
+        if bool(self.l3_caches) != bool(self.l3_source):
+            raise Refused("needs its number", "give both, or neither", "l3_source")
+
+    @property
+    def l3_bytes(self) -> float:
+        return self.l3_kib * KIB
+
+    @property
+    def dram_peak_bytes_per_s(self) -> float | None:
+        peak = self.dram_peak_gb_per_s_per_socket
+        return None if peak is None else peak * GB
 
     @property
     def threads_per_core(self) -> int:
@@ -65,36 +68,10 @@ class Part:
 @lru_cache(maxsize=2)
 def read_parts(path: Path, dumps: Collection[str]) -> dict[str, Part]:
     """The parts of a file by name. Raises BadInput with the row that cannot be read."""
-    found = {}
-    for row in tables.read_table(path, PART_COLUMNS, "part"):
-        place: tables.Place = {"file": path.name, "name": row["part"]}
-        tables.filled(row, ("cores", "threads", "most_sockets", "source", "read_on"), **place)
-        cores, threads, sockets = (
-            tables.whole(row, name, required=True, **place) for name in ("cores", "threads", "most_sockets")
-        )
-        caches = tables.whole(row, "l3_caches", **place)
-        peak = tables.number(row, "dram_peak_gb_per_s_per_socket", **place)
-        for column, whole, parts in (("threads", threads, cores), ("l3_caches", cores, caches or 1)):
-            if whole % parts:
-                problem = f"{parts} does not divide {whole}"
-                raise BadInput(problem, field=column, remedy="correct it", file=path.name, row=row["part"])
-        if bool(caches) != bool(row["l3_source"]):
-            remedy = "give both, or neither"
-            raise BadInput("needs its number", field="l3_source", remedy=remedy, file=path.name, row=row["part"])
-        found[row["part"]] = Part(
-            name=row["part"],
-            dump=tables.choice(row, "dump", dumps, **place),
-            cores=cores,
-            threads=threads,
-            most_sockets=sockets,
-            l3_bytes=tables.number(row, "l3_kib", required=True, **place) * KIB,
-            l3_caches=caches,
-            dram_peak_bytes_per_s=None if peak is None else peak * GB,
-            method=tables.choice(row, "method", METHODS, **place),
-            source=row["source"],
-            l3_source=row["l3_source"],
-            read_on=row["read_on"],
-        )
+    found = {part.name: part for part in records(path, Part, ("part",))}
+    for part in found.values():
+        with placed(path.name, part.name):
+            one_of(part.dump, dumps, "dump")
     return found
 
 
@@ -108,7 +85,6 @@ def read_parts(path: Path, dumps: Collection[str]) -> dict[str, Part]:
 # part whose number of L3 caches no source tells, the largest size of one that fits is taken, as EXTRAPOLATED too.
 
 GENERATIONS = "core_generations.csv"
-COLUMNS = ("vendor", "family", "first_model", "last_model", "microarchitecture", "source")
 PEAK = "dram_peak_bytes_per_s_per_socket"
 STDIN = "-"
 THIS = "this"
@@ -210,24 +186,35 @@ def from_text(evidence: Evidence, text: str, file: str, *, given: str, sockets: 
 def microarchitecture(evidence: Evidence, vendor: str, family: int, model: int) -> str:
     """Core generation by data/core_generations.csv, empty where it has none. Raises BadInput."""
     for row in _generations(evidence.root / GENERATIONS):
-        if row[0] == vendor and row[1] == family and row[2] <= model <= row[3]:
-            return row[4]
+        if row.vendor == vendor and row.family == family and row.first_model <= model <= row.last_model:
+            return row.microarchitecture
     return ""
 
 
+def _hexadecimal(cell: str) -> int:
+    if not re.fullmatch(r"0x[0-9a-f]{2,3}", cell, re.ASCII):
+        raise Refused(f"{cell[:20]!r} is no hexadecimal number", "write it as 0x19")
+    return int(cell, 16)
+
+
+Hexadecimal = Annotated[int, Cell(_hexadecimal)]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """Models of a family, first to last, that are of one core generation."""
+
+    vendor: str
+    family: Hexadecimal
+    first_model: Hexadecimal
+    last_model: Hexadecimal
+    microarchitecture: str
+    source: str
+
+
 @lru_cache(maxsize=2)
-def _generations(path: Path) -> tuple[tuple[str, int, int, int, str], ...]:
-    """(vendor, family, first and last model, generation) of each row. Raises BadInput."""
-    found = []
-    for row in tables.read_table(path, COLUMNS, COLUMNS[:3]):
-        place = {"file": path.name, "row": tables.row_name(row, COLUMNS[:3])}
-        for column in COLUMNS[1:4]:
-            if not re.fullmatch(r"0x[0-9a-f]{2,3}", row[column], re.ASCII):
-                problem = f"{row[column][:20]!r} is no hexadecimal number"
-                raise BadInput(problem, **place, field=column, remedy="write it as 0x19")
-        family, first, last = (int(row[column], 16) for column in COLUMNS[1:4])
-        found.append((row["vendor"], family, first, last, row["microarchitecture"]))
-    return tuple(found)
+def _generations(path: Path) -> tuple[Generation, ...]:
+    return records(path, Generation, ("vendor", "family", "first_model"))
 
 
 @dataclass(frozen=True)
@@ -406,12 +393,12 @@ class _Gaps:
 
 def _scaled(shared: int, row: CpuidRow, told: Described) -> int:
     """CPUs behind a cache of a dump, as many as this host has where SMT is on there and off here or the reverse."""
-    dumped = int(float(row.cells["threads_per_core"] or 0)) or 1
+    dumped = row.threads_per_core or 1
     return max(1, round(shared * (told.threads_per_core or dumped) / dumped))
 
 
 def _shared(row: CpuidRow, level: int) -> int:
-    return int(float(row.cells[f"l{level}_shared_by_max_logical_cpus"] or 1))
+    return row.l2_shared_by_max_logical_cpus if level == 2 else row.l3_shared_by_max_logical_cpus
 
 
 def _fitting(cpus: int, shared: int) -> int:
@@ -498,7 +485,7 @@ def _newest_of(rows: Iterable[CpuidRow]) -> Mapping[str, CpuidRow]:
 
 
 def _cpus(row: CpuidRow) -> int:
-    return int(float(row.cells["logical_cpus_in_dump"] or 0))
+    return row.logical_cpus_in_dump
 
 
 def _several(asked: str, names: Mapping[str, str]) -> BadInput:
@@ -510,8 +497,8 @@ def _several(asked: str, names: Mapping[str, str]) -> BadInput:
 
 def from_dump(evidence: Evidence, row: CpuidRow, given: str, sockets: int = 0) -> Machine:
     """The machine of a CPUID dump in data/: as many sockets as the dump shows CPUs for, or as were asked for."""
-    threads = int(float(row.cells["threads_per_core"] or 0)) or 1
-    package = int(float(row.cells["logical_cpus_per_package"] or 0)) or _part_cpus(row, threads)
+    threads = row.threads_per_core or 1
+    package = row.logical_cpus_per_package or _part_cpus(row, threads)
     sockets = sockets or max(1, _cpus(row) // package if package else 1)
     caches = {
         level: described.Cache(size, shared_cpus=_shared(row, level))
@@ -528,7 +515,7 @@ def from_dump(evidence: Evidence, row: CpuidRow, given: str, sockets: int = 0) -
         logical_cpus=package * sockets,
         sockets=sockets,
         threads_per_core=threads,
-        line_bytes=int(float(row.cells["clflush_line_bytes"] or 64)),
+        line_bytes=row.clflush_line_bytes,
         caches=caches,
         features=row.bits,
         whole=True,
@@ -556,7 +543,7 @@ def from_part(evidence: Evidence, part: Part, given: str, sockets: int = 0) -> M
         logical_cpus=part.threads * sockets,
         sockets=sockets,
         threads_per_core=part.threads_per_core,
-        line_bytes=int(float(row.cells["clflush_line_bytes"] or 64)),
+        line_bytes=row.clflush_line_bytes,
         caches={3: described.Cache(part.l3_bytes / caches, shared_cpus=part.threads // caches)},
         dram_peak_bytes_per_s=part.dram_peak_bytes_per_s,
     )
@@ -581,9 +568,7 @@ def _caches_of(evidence: Evidence, part: Part) -> tuple[int, str]:
     own = evidence.dumps[part.dump].signature
     known: list[tuple[float, int, int, str]] = []
     for row in evidence.dumps.values():
-        threads, package = (
-            int(float(row.cells[name] or 0)) for name in ("threads_per_core", "logical_cpus_per_package")
-        )
+        threads, package = row.threads_per_core, row.logical_cpus_per_package
         if row.signature[:-1] == own[:-1] and package:
             known.append((row.l3_bytes, package // _shared(row, 3), _shared(row, 3) // threads, _title(row.model)))
     for other in _parts(evidence).values():

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any
 
 from costmodel.errors import BadInput
-from costmodel.evidence import tables
-from costmodel.evidence.described import VENDORS
 from costmodel.evidence.paths import own_machines_dir
-from costmodel.evidence.records import Machine, Vendor
-from costmodel.evidence.tables import Number, checked_id, parse, read_document, read_toml, subtable, text, texts
+from costmodel.evidence.records import Machine, Number, Vendor
+from costmodel.evidence.tables import Count, CountOrZero, Refused, Table, Text, document, one_of, placed, records, words
 from costmodel.hashing import write_beside
 
 # data/cpuid_features.csv: feature bits and cache geometry as CPUID dumps give them.
@@ -33,176 +32,195 @@ FEATURES = (
     "sme_coherent",
     "coherency_sfw_no",
 )
-COLUMNS = (
-    "model",
-    "signature",
-    "logical_cpus_in_dump",
-    "clflush_line_bytes",
-    *FEATURES,
-    "l1d_kib",
-    "l1d_shared_by_max_logical_cpus",
-    "l1d_wbinvd_not_guaranteed_for_sharers",
-    "l2_kib",
-    "l2_shared_by_max_logical_cpus",
-    "l2_wbinvd_not_guaranteed_for_sharers",
-    "l3_kib",
-    "l3_shared_by_max_logical_cpus",
-    "l3_wbinvd_not_guaranteed_for_sharers",
-    "threads_per_core",
-    "logical_cpus_per_package",
-    "source",
-)
 KIB = 1024.0
+Bit = Annotated[bool, words({"0": False, "1": True})]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CpuidRow:
-    """One dump. `bits` holds the features whose bit is 1; `cells` the row as it stands in the file."""
+    """One dump. A bit is None where the vendor's CPUs do not have it."""
 
-    dump: str
     model: str
     signature: str
-    l2_bytes: float
-    l3_bytes: float
-    bits: frozenset[str]
-    cells: dict[str, str]
+    logical_cpus_in_dump: CountOrZero = 0
+    clflush_line_bytes: Count
+    clflushopt: Bit | None = None
+    clwb: Bit | None = None
+    wbnoinvd: Bit | None = None
+    int_wbinvd: Bit | None = None
+    sme: Bit | None = None
+    sev: Bit | None = None
+    vm_page_flush: Bit | None = None
+    sev_es: Bit | None = None
+    sev_snp: Bit | None = None
+    sme_coherent: Bit | None = None
+    coherency_sfw_no: Bit | None = None
+    l1d_kib: Count
+    l1d_shared_by_max_logical_cpus: Count
+    l1d_wbinvd_not_guaranteed_for_sharers: Bit
+    l2_kib: Count
+    l2_shared_by_max_logical_cpus: Count
+    l2_wbinvd_not_guaranteed_for_sharers: Bit
+    l3_kib: Count
+    l3_shared_by_max_logical_cpus: Count
+    l3_wbinvd_not_guaranteed_for_sharers: Bit
+    threads_per_core: CountOrZero
+    logical_cpus_per_package: CountOrZero
+    source: str
+
+    @property
+    def dump(self) -> str:
+        """The name of the file with the dump."""
+        return self.source.rpartition("/")[2]
+
+    @property
+    def l2_bytes(self) -> float:
+        return self.l2_kib * KIB
+
+    @property
+    def l3_bytes(self) -> float:
+        return self.l3_kib * KIB
+
+    @cached_property
+    def bits(self) -> frozenset[str]:
+        """The features whose bit is 1."""
+        return frozenset(name for name in FEATURES if getattr(self, name))
+
+    @cached_property
+    def cells(self) -> dict[str, str]:
+        """The row as it stands in the file; what is not told is empty."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: str(int(v)) if isinstance(v, int) else v or "" for name, v in values.items()}
 
 
 def read_dumps(path: Path) -> dict[str, CpuidRow]:
     """All dumps by file name of the dump. Raises BadInput."""
-    rows = {}
-    for cells in tables.read_table(path, COLUMNS, "source"):
-        name = cells["source"].rpartition("/")[2]
-        for field in FEATURES:
-            tables.choice(cells, field, ("", "0", "1"), file=path.name, name=name)
-        if name in rows:
-            raise BadInput(
-                "names a dump that another row names",
-                file=path.name,
-                row=name,
-                field="source",
-                remedy="keep one row per dump",
-            )
-        l2, l3 = (
-            tables.number(cells, field, file=path.name, name=name, required=True) for field in ("l2_kib", "l3_kib")
-        )
-        rows[name] = CpuidRow(
-            dump=name,
-            model=cells["model"],
-            signature=cells["signature"],
-            l2_bytes=l2 * KIB,
-            l3_bytes=l3 * KIB,
-            bits=frozenset(field for field in FEATURES if cells[field] == "1"),
-            cells=cells,
-        )
+    rows: dict[str, CpuidRow] = {}
+    for row in records(path, CpuidRow, ("source",)):
+        if row.dump in rows:
+            problem, remedy = "names a dump that another row names", "keep one row per dump"
+            raise BadInput(problem, file=path.name, row=row.dump, field="source", remedy=remedy)
+        rows[row.dump] = row
     return rows
 
 
 # data/machines/*.toml: catalogued hosts; feature bits come from the CPUID dumps of the same signature.
 
 FOLDER = "machines"
-REQUIRED = (
-    "sockets",
-    "logical_cpus",
-    "threads_per_core",
-    "cpus_per_domain",
-    "llc_bytes_per_domain",
-    "l2_bytes_per_core",
-    "line_bytes",
-)
 OPTIONAL = "dram_peak_bytes_per_s_per_socket"
-NUMBERS = (*REQUIRED, OPTIONAL)
 WHOLE = ("sockets", "logical_cpus", "threads_per_core", "cpus_per_domain", "line_bytes")
-KEYS = {"id", "title", "vendor", "microarchitecture", "signature", "dump", "notes", "numbers", "missing", "tdx"}
+MULTIPLES = (("logical_cpus", "sockets"), ("logical_cpus", "cpus_per_domain"), ("cpus_per_domain", "threads_per_core"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numbers(Table):
+    """The sourced numbers of a machine, held against each other."""
+
+    sockets: Number
+    logical_cpus: Number
+    threads_per_core: Number
+    cpus_per_domain: Number
+    llc_bytes_per_domain: Number
+    l2_bytes_per_core: Number
+    line_bytes: Number
+    dram_peak_bytes_per_s_per_socket: Number | None = None
+
+    def __post_init__(self) -> None:
+        for name in WHOLE:
+            if (value := getattr(self, name).si) != int(value):
+                raise Refused(f"{value} is not a whole number", "correct it", name)
+        for whole, part in MULTIPLES:
+            if self.values[whole] % self.values[part]:
+                problem = f"{self.values[whole]} is no multiple of {part} = {self.values[part]}"
+                raise Refused(problem, "correct the topology", whole)
+
+    @property
+    def given(self) -> dict[str, Number]:
+        """The numbers that the file gives, by attribute."""
+        return {name: number for name, number in vars(self).items() if number is not None}
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The numbers in SI units, counts as whole numbers; None where the file gives none."""
+        found = {name: number and number.si for name, number in vars(self).items()}
+        return found | {name: int(found[name]) for name in WHOLE}
+
+
+NUMBERS = tuple(field.name for field in fields(Numbers))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineFile(Table):
+    """What the files of catalogued and of added machines have in common."""
+
+    id: str
+    title: Text
+    vendor: Vendor
+    microarchitecture: Text
+    notes: tuple[str, ...] = ()
+    numbers: Numbers
+    missing: dict[str, Text] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (OPTIONAL in self.numbers.given) == (OPTIONAL in self.missing):
+            raise Refused("needs a number or a reason under [missing], not both", "keep one of them", OPTIONAL)
+
+    def machine(self, **more: Any) -> Machine:
+        """The machine, of which `more` is what only one kind of files tells."""
+        values = self.numbers.values
+        told = {
+            name: getattr(self, name) for name in ("id", "title", "vendor", "microarchitecture", "missing", "notes")
+        }
+        return Machine(domains=values["logical_cpus"] // values["cpus_per_domain"], **values, **told, **more)
+
+
+@dataclass(frozen=True)
+class Tdx(Table):
+    """A sourced statement on TDX, which no CPUID dump tells of."""
+
+    value: bool
+    source_title: Text
+    source_locator: Text
+    quote: Text
+
+
+@dataclass(frozen=True, kw_only=True)
+class CataloguedMachine(MachineFile):
+    """A file of data/machines."""
+
+    signature: str
+    dump: str
+    tdx: Tdx | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.vendor == "intel" and self.tdx is None and "tdx" not in self.missing:
+            raise Refused("needs a sourced statement or a reason under [missing]", "add one of them", "tdx")
 
 
 def read_numbers(path: Path) -> dict[str, Number]:
     """The sourced numbers of one machine by attribute. Raises BadInput."""
-    return _machine_numbers(read_toml(path), path.name)
-
-
-def _machine_numbers(document: dict[str, Any], file: str) -> dict[str, Number]:
-    tables = subtable(document, "numbers", file=file)
-    missing = subtable(document, "missing", file=file)
-    for field in tables:
-        if field not in REQUIRED and field != OPTIONAL:
-            raise BadInput("is unknown", file=file, field=field, remedy="remove it")
-    for field in REQUIRED:
-        if field not in tables:
-            raise BadInput("is missing", file=file, field=field, remedy="give the number with its source")
-    if (OPTIONAL in tables) == (OPTIONAL in missing):
-        raise BadInput(
-            "needs a number or a reason under [missing], not both",
-            file=file,
-            field=OPTIONAL,
-            remedy="keep one of them",
-        )
-    return {field: parse(value, file=file, field=field) for field, value in tables.items()}
+    return document(path, CataloguedMachine).numbers.given
 
 
 def read_machine(path: Path, dumps: Mapping[str, CpuidRow]) -> Machine:
     """One machine. Raises BadInput."""
-    document, file = read_toml(path), path.name
-    for field in document.keys() - KEYS:
-        raise BadInput("is unknown", file=file, field=field, remedy="remove it")
-    numbers = _machine_numbers(document, file)
-    values = _checked(numbers, file)
-    own: dict[str, Any] = {field: values.get(field) for field in NUMBERS}
-    dump = text(document, "dump", file=file, allowed=dumps)
-    signature = text(document, "signature", file=file, allowed={row.signature for row in dumps.values()})
-    vendor = text(document, "vendor", file=file, allowed={"amd", "intel"})
-    stated = subtable(document, "missing", file=file)
-    missing = {field: text(stated, field, file=file, row="missing") for field in stated}
-    features, off, sources = _features(dumps, dump, signature)
-    features["tdx"], sources["tdx"] = _tdx(document, vendor, missing, file)
-    return Machine(
-        id=document["id"],
-        title=text(document, "title", file=file),
-        vendor=cast(Vendor, vendor),
-        microarchitecture=text(document, "microarchitecture", file=file),
-        domains=int(values["logical_cpus"] // values["cpus_per_domain"]),
+    told = document(path, CataloguedMachine)
+    with placed(path.name, None):
+        one_of(told.dump, dumps, "dump")
+        one_of(told.signature, {row.signature for row in dumps.values()}, "signature")
+    features, off, shown_by = _features(dumps, told.dump, told.signature)
+    tdx = told.tdx
+    features["tdx"] = tdx is not None and tdx.value
+    shown_by["tdx"] = (f"{tdx.source_title}, {tdx.source_locator}",) if tdx else ()
+    return told.machine(
         features=features,
         features_off=off,
         provenance={
-            **{field: number.sources for field, number in numbers.items()},
-            **{f"features.{name}": found for name, found in sources.items()},
+            **{name: number.sources for name, number in told.numbers.given.items()},
+            **{f"features.{name}": found for name, found in shown_by.items()},
         },
-        missing=missing,
-        notes=texts(document, "notes", file=file),
-        **own,
     )
-
-
-def checked_numbers(document: dict[str, Any], file: str) -> tuple[dict[str, float], dict[str, str]]:
-    """The numbers of a document by attribute, in SI units and held against each other, and the source of each.
-
-    Raises BadInput.
-    """
-    numbers = _machine_numbers(document, file)
-    return _checked(numbers, file), {field: "; ".join(number.sources) for field, number in numbers.items()}
-
-
-def _checked(numbers: dict[str, Number], file: str) -> dict[str, float]:
-    values: dict[str, float] = {}
-    for field, number in numbers.items():
-        values[field] = number.si
-        if field in WHOLE:
-            if number.si != int(number.si):
-                raise BadInput(f"{number.si} is not a whole number", file=file, field=field, remedy="correct it")
-            values[field] = int(number.si)
-    for whole, part in (
-        ("logical_cpus", "sockets"),
-        ("logical_cpus", "cpus_per_domain"),
-        ("cpus_per_domain", "threads_per_core"),
-    ):
-        if values[whole] % values[part]:
-            raise BadInput(
-                f"{values[whole]} is no multiple of {part} = {values[part]}",
-                file=file,
-                field=whole,
-                remedy="correct the topology",
-            )
-    return values
 
 
 def _features(
@@ -215,29 +233,9 @@ def _features(
     return {name: bool(found) for name, found in shown.items()}, off, {n: found or (own,) for n, found in shown.items()}
 
 
-def _tdx(document: dict[str, Any], vendor: str, missing: dict[str, str], file: str) -> tuple[bool, tuple[str, ...]]:
-    """TDX does not stand in the dumps: a sourced statement, or a reason why it is taken as absent."""
-    if "tdx" not in document:
-        if vendor == "intel" and "tdx" not in missing:
-            raise BadInput(
-                "needs a sourced statement or a reason under [missing]",
-                file=file,
-                field="tdx",
-                remedy="add one of them",
-            )
-        return False, ()
-    stated = subtable(document, "tdx", file=file)
-    for field in ("source_title", "source_locator", "quote"):
-        text(stated, field, file=file, row="tdx")
-    if not isinstance(stated.get("value"), bool):
-        raise BadInput("is no truth value", file=file, row="tdx", field="value", remedy="write true or false")
-    return stated["value"], (f"{stated['source_title']}, {stated['source_locator']}",)
-
-
 # Machines that a user added (`costmodel machine add`): one TOML file each, with where every number comes from.
 
 SUFFIX = ".toml"
-OWN_KEYS = {"id", "title", "vendor", "microarchitecture", "numbers", "features", "features_off", "missing", "notes"}
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
 
 
@@ -251,32 +249,25 @@ def own_path(id: str) -> Path | None:
     return next((path for path in own_paths() if path.stem == id.casefold()), None)
 
 
+@dataclass(frozen=True, kw_only=True)
+class AddedMachine(MachineFile):
+    """A file of a machine that a user added."""
+
+    features: dict[str, bool]
+    features_off: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.features.keys() != {*FEATURES, "tdx"}:
+            remedy = f"write true or false for each of {', '.join((*FEATURES, 'tdx'))}"
+            raise Refused("is incomplete", remedy, "features")
+
+
 def read_own(path: Path, *, given: str) -> Machine:
     """The machine of a file that `write` wrote, or that was written like it. Raises BadInput."""
-    document, file = read_document(path), path.name
-    for field in document.keys() - OWN_KEYS:
-        raise BadInput("is unknown", file=file, field=field, remedy="remove it, or write `costmodel machine add` anew")
-    values, sources = checked_numbers(document, file)
-    own: dict[str, Any] = {field: values.get(field) for field in NUMBERS}
-    features = subtable(document, "features", file=file)
-    if features.keys() != {*FEATURES, "tdx"} or not all(isinstance(has, bool) for has in features.values()):
-        remedy = f"write true or false for each of {', '.join((*FEATURES, 'tdx'))}"
-        raise BadInput("is incomplete", file=file, field="features", remedy=remedy)
-    stated = subtable(document, "missing", file=file)
-    return Machine(
-        id=checked_id(document, path.stem, path, "name of its file"),
-        title=text(document, "title", file=file),
-        vendor=cast(Vendor, text(document, "vendor", file=file, allowed=set(VENDORS.values()))),
-        microarchitecture=text(document, "microarchitecture", file=file),
-        domains=int(values["logical_cpus"] // values["cpus_per_domain"]),
-        features=features,
-        features_off=texts(document, "features_off", file=file),
-        missing={field: text(stated, field, file=file, row="missing") for field in stated},
-        notes=texts(document, "notes", file=file),
-        given=given,
-        origins=sources,
-        **own,
-    )
+    told = document(path, AddedMachine)
+    origins = {name: "; ".join(number.sources) for name, number in told.numbers.given.items()}
+    return told.machine(features=told.features, features_off=told.features_off, given=given, origins=origins)
 
 
 def write_own(machine: Machine, origins: Mapping[str, str], id: str) -> Path:
@@ -306,11 +297,11 @@ def render_own(machine: Machine, origins: Mapping[str, str], id: str) -> str:
         "",
         "[numbers]",
     ]
-    for field in NUMBERS:
-        if (value := getattr(machine, field)) is not None:
-            unit = "GB/s" if field == OPTIONAL else "B" if "bytes" in field else "1"
-            value = value / 1e9 if field == OPTIONAL else value
-            lines.append(f"{field} = {{ value = {value!r}, unit = {_text(unit)}, source = {_text(origins[field])} }}")
+    for name in NUMBERS:
+        if (value := getattr(machine, name)) is not None:
+            unit = "GB/s" if name == OPTIONAL else "B" if "bytes" in name else "1"
+            value = value / 1e9 if name == OPTIONAL else value
+            lines.append(f"{name} = {{ value = {value!r}, unit = {_text(unit)}, source = {_text(origins[name])} }}")
     lines += ["", "[features]", *(f"{name} = {str(has).lower()}" for name, has in machine.features.items())]
     missing = {field: why for field, why in machine.missing.items() if getattr(machine, field, None) is None}
     lines += ["", "[missing]", *(f"{_text(field)} = {_text(why)}" for field, why in missing.items())]

@@ -1,15 +1,100 @@
-"""Records of data/: one measurement, machine or workload, each number with its provenance.
+"""Records of data/: one measurement, machine or workload, each number with its provenance, and the units of data/.
 
 Values that leave a record are in SI base units (seconds, bytes, 1/s, fractions).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
 
 from costmodel.errors import stated
+from costmodel.evidence.tables import (
+    Cell,
+    Count,
+    NotNegative,
+    Positive,
+    Refused,
+    Table,
+    Text,
+    YesNo,
+    among,
+    placed,
+    records,
+)
 
+# Units that data/ may use, as an exact table: SI unit, factor, and the same unit in words that pint understands.
+
+
+class Unit(NamedTuple):
+    """`si` is the SI unit (`1` for counts and ratios, `cycle` for clock cycles), `factor` turns a value into it.
+
+    `expression` is the unit in pint's language; the audit compares `factor` with it.
+    """
+
+    si: str
+    factor: float
+    expression: str
+
+
+UNITS = {
+    "s": Unit("s", 1.0, "second"),
+    "ms": Unit("s", 1e-3, "millisecond"),
+    "us": Unit("s", 1e-6, "microsecond"),
+    "ns": Unit("s", 1e-9, "nanosecond"),
+    "min": Unit("s", 60.0, "minute"),
+    "ns per 100000": Unit("s", 1e-14, "nanosecond / 100000"),
+    "us per target core": Unit("s", 1e-6, "microsecond"),
+    "B": Unit("B", 1.0, "byte"),
+    "KiB": Unit("B", 1024.0, "kibibyte"),
+    "MiB": Unit("B", 1024.0**2, "mebibyte"),
+    "GiB": Unit("B", 1024.0**3, "gibibyte"),
+    "GB": Unit("B", 1e9, "gigabyte"),
+    "MB (2^20 B)": Unit("B", 1024.0**2, "mebibyte"),
+    "pages of 4 KiB": Unit("B", 4096.0, "4 * kibibyte"),
+    "MB/s": Unit("B/s", 1e6, "megabyte / second"),
+    "MiB/s": Unit("B/s", 1024.0**2, "mebibyte / second"),
+    "GiB/s": Unit("B/s", 1024.0**3, "gibibyte / second"),
+    "GB/s": Unit("B/s", 1e9, "gigabyte / second"),
+    "MB (2^20 B)/s": Unit("B/s", 1024.0**2, "mebibyte / second"),
+    "B/cycle": Unit("B/cycle", 1.0, "byte"),
+    "cycles": Unit("cycle", 1.0, "dimensionless"),
+    "lines/cycle": Unit("lines/cycle", 1.0, "dimensionless"),
+    "1/s": Unit("1/s", 1.0, "1 / second"),
+    "k loops/s": Unit("1/s", 1000.0, "1000 / second"),
+    "events per 10 s": Unit("1/s", 0.1, "1 / (10 * second)"),
+    "%": Unit("1", 0.01, "percent"),
+    "1": Unit("1", 1.0, "dimensionless"),
+    "x": Unit("1", 1.0, "dimensionless"),
+    "pages": Unit("1", 1.0, "dimensionless"),
+    "events": Unit("1", 1.0, "dimensionless"),
+    "calls": Unit("1", 1.0, "dimensionless"),
+    "CPUs": Unit("1", 1.0, "dimensionless"),
+}
+
+PINT_SI = {
+    "s": "second",
+    "B": "byte",
+    "B/s": "byte / second",
+    "1/s": "1 / second",
+    "B/cycle": "byte",
+    "cycle": "dimensionless",
+    "lines/cycle": "dimensionless",
+    "1": "dimensionless",
+}
+
+
+def pint_factor(unit: Unit) -> float:
+    """Factor of `unit` to its SI unit as pint computes it. Raises pint's errors where the expression has no meaning."""
+    import pint
+
+    return float(pint.Quantity(unit.expression).to(PINT_SI[unit.si]).magnitude)
+
+
+# data/measurements.csv: one published number per row.
+
+MEASUREMENTS = "measurements.csv"
 Vendor = Literal["amd", "intel"]
 Loop = Literal["closed_batch", "autonuma", "axis", "once"]
 Residency = Literal["cold", "hot", "unknown"]
@@ -17,14 +102,28 @@ Kind = Literal["measured", "claimed", "specified", "threshold"]
 Use = Literal["fit", "check", "exclude"]
 UncertaintyKind = Literal["statistical", "bound", "none"]
 Bound = Literal["exact", "lower", "upper"]
+Term = Literal[
+    "range_flush",
+    "whole_cache",
+    "broadcast",
+    "refill",
+    "event_rates",
+    "gmem_release",
+    "tdx_page",
+    "bandwidth",
+    "teardown",
+    "geometry",
+    "limits",
+]
 
 PAGE_BYTES, HUGE_PAGE_BYTES = 4096.0, 2.0**21
 """Sizes of a page of x86: what page tables map, and what one entry of the level above maps."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """One published number. `value` is in `unit` as the source wrote it; `si` is the same in SI base units.
+    """One published number. `value` and its interval are in `unit` as the source wrote them; `si`, `low_si`, `high_si`
+    and `uncertainty_si` are the same in SI base units.
 
     `observable` says which formula output the number is (for example `range_flush.slope_s`);
     `vendor`, `microarchitecture`, `sockets`, `cpus`, `instruction`, `line_state` and `range_bytes` are the
@@ -32,37 +131,236 @@ class Measurement:
     """
 
     id: str
-    term: str
+    term: Term
     observable: str
-    quantity: str
-    value: float
-    unit: str
-    si: float
-    si_unit: str
-    low_si: float | None
-    high_si: float | None
-    bound: Bound
-    uncertainty_si: float | None
+    quantity: str = ""
+    value: Positive
+    unit: Annotated[str, among(UNITS)]
+    uncertainty: Positive | None = None
     uncertainty_kind: UncertaintyKind
-    vendor: str
-    microarchitecture: str
-    sockets: int | None
-    cpus: int | None
-    instruction: str
-    line_state: str
-    range_bytes: float | None
-    hardware: str
-    conditions: str
+    low: Positive | None = None
+    high: Positive | None = None
+    bound: Bound
+    vendor: Literal["amd", "intel", ""] = ""
+    microarchitecture: str = ""
+    sockets: Count | None = None
+    cpus: Count | None = None
+    instruction: str = ""
+    line_state: Literal["", "present", "absent", "clean", "dirty", "unknown"] = ""
+    range_bytes: Positive | None = None
+    hardware: str = ""
+    conditions: str = ""
     kind: Kind
     use: Use
-    reason: str
-    trust: str
-    arithmetic: str
-    source_title: str
-    source_author: str
-    source_date: str
-    source_locator: str
+    reason: str = ""
+    trust: str = ""
+    arithmetic: str = ""
+    source_title: str = ""
+    source_author: str = ""
+    source_date: str = ""
+    source_locator: str = ""
+    quote: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.low or self.value) > self.value or (self.high or self.value) < self.value:
+            raise Refused("value lies outside low to high", "correct the interval", "value")
+        if (self.uncertainty is None) != (self.uncertainty_kind == "none"):
+            problem = "uncertainty and its kind do not go together"
+            raise Refused(problem, "give both, or none and no number", "uncertainty_kind")
+
+    @property
+    def si_unit(self) -> str:
+        return UNITS[self.unit].si
+
+    @property
+    def si(self) -> float:
+        return self.value * UNITS[self.unit].factor
+
+    @property
+    def low_si(self) -> float | None:
+        return None if self.low is None else self.low * UNITS[self.unit].factor
+
+    @property
+    def high_si(self) -> float | None:
+        return None if self.high is None else self.high * UNITS[self.unit].factor
+
+    @property
+    def uncertainty_si(self) -> float | None:
+        return None if self.uncertainty is None else self.uncertainty * UNITS[self.unit].factor
+
+    def scaled(self, factor: float) -> Measurement:
+        """The row with its value and interval multiplied by `factor`."""
+        names = ("value", "low", "high", "uncertainty")
+        numbers = {name: getattr(self, name) for name in names}
+        return replace(self, **{name: number * factor for name, number in numbers.items() if number is not None})
+
+
+def read_measurements(path: Path) -> dict[str, Measurement]:
+    """All rows by id, in the order of the file. Raises BadInput."""
+    return {row.id: row for row in records(path, Measurement, ("id",))}
+
+
+# data/kvm/amd_rendezvous.csv: kernel logs that bound WBINVD from above, because every CPU executes it there in turn.
+#
+# Whenever the kernel sets the memory type ranges (MTRR) on all CPUs, a CPU without self-snoop executes WBINVD twice, and
+# a spinlock lets one CPU at a time do so: at boot right after "Total of N processors activated", on resume right after
+# "CPUn is up" of the last CPU. Two lines of a log so bound the time of all these flushes together. Nothing that follows
+# from the columns is typed into the file: the bounds are properties of a row.
+
+RENDEZVOUS = "kvm/amd_rendezvous.csv"
+FLUSHES_PER_CPU = 2
+SLOWEST_HZ = 100
+"""Where a log does not tell the tick, it is taken for the longest that x86 can be built with."""
+LINE_BYTES = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendezvous:
+    """One rendezvous of all CPUs as a log shows it. Times in seconds, sizes in bytes; None is what the log does not
+    tell.
+
+    `gap_s` lies between the two quoted lines. `lost_s` is what the clock of the log did not count until it was called
+    stable (boot; zero on resume, where the time-stamp counter counts on). `deferred_init_s` is other work inside the
+    gap that the log names. `method`: S3 is suspend to memory, S4 hibernation. A stepped `clock` is led by the tick: it
+    may stand up to one tick beside the time. A row of the `quality` incomplete lacks the line that says what the clock
+    lost, so it bounds nothing; in a control no CPU flushes.
+    """
+
+    id: str
+    method: Annotated[str, among(("boot", "resume-s3", "resume-s4"))]
+    cpu: str
+    family_model: str = ""
+    generation: str = ""
+    self_snoop: YesNo
+    sockets: Count | None = None
+    logical_cpus: Count
+    cores: Count | None = None
+    llc_bytes_per_domain: Positive | None = None
+    l2_bytes_per_core: Positive | None = None
+    kernel: str = ""
+    hz: Count | None = None
+    console: Annotated[str, among(("none seen", "suspended", "serial", "unknown"))]
+    gap_s: Positive
+    lost_s: NotNegative | None = None
+    deferred_init_s: NotNegative = 0.0
+    clock: Annotated[str, among(("stable", "stepped"))]
+    quality: Annotated[str, among(("good", "fair", "weak", "incomplete", "control"))]
+    remarks: str = ""
+    source: str
     quote: str
+
+    def refuse_contradictions(self) -> None:
+        """Raise Refused where columns contradict each other."""
+        wrong = (
+            (
+                "lost_s",
+                (self.lost_s is None) != (self.quality == "incomplete"),
+                "goes with every quality but incomplete",
+            ),
+            ("quality", self.self_snoop != (self.quality == "control"), "is control where the CPU snoops itself"),
+            ("cores", (self.cores or 1) > self.logical_cpus, "is more than the logical CPUs"),
+            ("sockets", (self.sockets or 1) > self.logical_cpus, "is more than the logical CPUs"),
+            (
+                "deferred_init_s",
+                self.deferred_init_s > self.gap_s + self.tick_s,
+                "is longer than the gap that holds it",
+            ),
+            ("clock", self.method == "boot" and self.clock != "stepped", "is stepped at boot"),
+            ("deferred_init_s", self.deferred_init_s > 0 and self.method != "boot", "occurs at boot only"),
+        )
+        for name, contradicts, problem in wrong:
+            if contradicts:
+                raise Refused(problem, "correct the row by its quote", name)
+
+    @property
+    def flushes(self) -> int:
+        """WBINVD that all CPUs together execute, one after the other; none where the CPU snoops itself."""
+        return 0 if self.self_snoop else FLUSHES_PER_CPU * self.logical_cpus
+
+    @property
+    def longest_s(self) -> float | None:
+        """The longest that the rendezvous as a whole can have taken; None where the row bounds nothing.
+
+        Where the clock steps, a tick is added, and a second one where deferred initialisation is taken out, which the
+        kernel itself times in ticks.
+        """
+        if self.lost_s is None:
+            return None
+        whole = self.gap_s + self.lost_s - self.deferred_init_s
+        return whole + ((self.clock == "stepped") + (self.deferred_init_s > 0)) * self.tick_s
+
+    @property
+    def tick_s(self) -> float:
+        """The period of the kernel's tick; the longest that there is where the log does not tell it."""
+        return 1.0 / (self.hz or SLOWEST_HZ)
+
+    @property
+    def flush_at_most_s(self) -> float | None:
+        """The mean time of one WBINVD is at most this; None where the row bounds none."""
+        return None if self.longest_s is None or not self.flushes else self.longest_s / self.flushes
+
+    @property
+    def capacity_lines(self) -> float | None:
+        """Lines that the caches behind one CPU hold: its domain's last level and its own second level."""
+        sizes = [size for size in (self.llc_bytes_per_domain, self.l2_bytes_per_core) if size is not None]
+        return sum(sizes) / LINE_BYTES if sizes else None
+
+    @property
+    def line_at_most_s(self) -> float | None:
+        """The mean time of one WBINVD per line of capacity is at most this; None where one of the two is not known."""
+        return self.flush_at_most_s / self.capacity_lines if self.flush_at_most_s and self.capacity_lines else None
+
+    @property
+    def line_of_all_s(self) -> float:
+        """The time of all flushes together, per line of capacity. Raises MissingNumber where one of the two is not
+        known.
+        """
+        lines = stated(self.capacity_lines, f"cache sizes of row {self.id}")
+        return stated(self.longest_s, f"bound of row {self.id}") / lines
+
+
+def read_rendezvous(path: Path) -> dict[str, Rendezvous]:
+    """All rows by id, in the order of the file. Raises BadInput."""
+    found = {row.id: row for row in records(path, Rendezvous, ("id",))}
+    for row in found.values():
+        with placed(path.name, row.id):
+            row.refuse_contradictions()
+    return found
+
+
+# A number in a TOML file of data/: value, unit and where it comes from.
+
+SCENARIO = "scenario"
+"""The source of a number that the user may choose."""
+
+
+def _sources(cell: Any) -> Any:
+    if cell == []:
+        raise Refused("names no source", f"name a row, a CPUID dump or {SCENARIO!r}")
+    return (cell,) if isinstance(cell, str) else tuple(cell) if isinstance(cell, list) else cell
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number(Table):
+    """A number of a TOML file. `source` are ids of measurements, names of CPUID dumps or `scenario`.
+
+    The value is that of the first source (`column` says which cell of a dump), or follows from it by `arithmetic`.
+    """
+
+    value: Positive
+    unit: Annotated[str, among(UNITS)]
+    source: Annotated[tuple[Text, ...], Cell(_sources)]
+    column: Text = ""
+    arithmetic: Text = ""
+    note: Text = ""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return self.source
+
+    @property
+    def si(self) -> float:
+        return self.value * UNITS[self.unit].factor
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from costmodel.errors import BadInput, UnknownName, known_id
-from costmodel.evidence import hosts, machines, measurements, paths, rendezvous, workloads
+from costmodel.evidence import hosts, machines, paths, workloads
 from costmodel.evidence.hosts import Profile
 from costmodel.evidence.machines import CpuidRow
 from costmodel.evidence.paths import data_files
-from costmodel.evidence.records import Machine, Measurement, Sourced, Workload
-from costmodel.evidence.rendezvous import Rendezvous
+from costmodel.evidence.records import (
+    MEASUREMENTS,
+    RENDEZVOUS,
+    Machine,
+    Measurement,
+    Rendezvous,
+    Sourced,
+    Workload,
+    read_measurements,
+    read_rendezvous,
+)
 from costmodel.hashing import files_hash, value_hash
 from costmodel.plain import visible
 
@@ -91,7 +100,7 @@ class Evidence:
 
     def with_value(self, id: str, si_factor: float) -> Evidence:
         """A copy with measurement `id` times `si_factor`, and so the numbers of machines and workloads that name it."""
-        rows = {**self.measurements, id: measurements.scaled(self.one(id), si_factor)}
+        rows = {**self.measurements, id: self.one(id).scaled(si_factor)}
 
         def follow(_: str, number: Sourced) -> Sourced:
             return replace(number, value=number.value * si_factor) if id in number.sources else number
@@ -197,12 +206,12 @@ def read(root: Path) -> Evidence:
             left_out[folder.name] = error
     outside = [folder for folder in places if root not in folder.parents]
     return Evidence(
-        measurements=measurements.read(root / measurements.FILE),
+        measurements=read_measurements(root / MEASUREMENTS),
         dumps=dumps,
         machines={**catalogued, **{name: profile.machine for name, profile in profiles.items()}},
         workloads={path.stem: workloads.read(path) for path in sorted((root / workloads.FOLDER).glob("*.toml"))},
         hosts=profiles,
-        rendezvous=rendezvous.read(root / rendezvous.FILE),
+        rendezvous=read_rendezvous(root / RENDEZVOUS),
         data_hash=value_hash(
             [files_hash(data_files(root), root), *(files_hash(sorted(folder.iterdir()), folder) for folder in outside)]
         ),

@@ -1,89 +1,36 @@
-"""Strict readers of the CSV and TOML files of data/, and the units that these may use: what a spreadsheet, a browser or
-a sum could trip over is refused with its place.
+"""Strict readers of the CSV and TOML files of data/ into records: what a spreadsheet, a browser or a sum could trip over
+is refused with its place.
+
+A record is a frozen dataclass with a field for each column; a field without a default must be filled. pydantic converts
+and checks the values, and is imported only where a file is not the one that was read before.
 """
 
 from __future__ import annotations
 
 import csv
+import dataclasses
+import hashlib
 import io
-import math
+import json
+import pickle
 import re
 import tomllib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeVar, get_args, get_type_hints
 
+from costmodel import cache
 from costmodel.errors import BadInput
+from costmodel.evidence.paths import data_dir
+from costmodel.hashing import files_hash
 from costmodel.plain import FORMULA_START, csv_cell
 
-# Units that data/ may use, as an exact table: SI unit, factor, and the same unit in words that pint understands.
-
-
-class Unit(NamedTuple):
-    """`si` is the SI unit (`1` for counts and ratios, `cycle` for clock cycles), `factor` turns a value into it.
-
-    `expression` is the unit in pint's language; the audit compares `factor` with it.
-    """
-
-    si: str
-    factor: float
-    expression: str
-
-
-UNITS = {
-    "s": Unit("s", 1.0, "second"),
-    "ms": Unit("s", 1e-3, "millisecond"),
-    "us": Unit("s", 1e-6, "microsecond"),
-    "ns": Unit("s", 1e-9, "nanosecond"),
-    "min": Unit("s", 60.0, "minute"),
-    "ns per 100000": Unit("s", 1e-14, "nanosecond / 100000"),
-    "us per target core": Unit("s", 1e-6, "microsecond"),
-    "B": Unit("B", 1.0, "byte"),
-    "KiB": Unit("B", 1024.0, "kibibyte"),
-    "MiB": Unit("B", 1024.0**2, "mebibyte"),
-    "GiB": Unit("B", 1024.0**3, "gibibyte"),
-    "GB": Unit("B", 1e9, "gigabyte"),
-    "MB (2^20 B)": Unit("B", 1024.0**2, "mebibyte"),
-    "pages of 4 KiB": Unit("B", 4096.0, "4 * kibibyte"),
-    "MB/s": Unit("B/s", 1e6, "megabyte / second"),
-    "MiB/s": Unit("B/s", 1024.0**2, "mebibyte / second"),
-    "GiB/s": Unit("B/s", 1024.0**3, "gibibyte / second"),
-    "GB/s": Unit("B/s", 1e9, "gigabyte / second"),
-    "MB (2^20 B)/s": Unit("B/s", 1024.0**2, "mebibyte / second"),
-    "B/cycle": Unit("B/cycle", 1.0, "byte"),
-    "cycles": Unit("cycle", 1.0, "dimensionless"),
-    "lines/cycle": Unit("lines/cycle", 1.0, "dimensionless"),
-    "1/s": Unit("1/s", 1.0, "1 / second"),
-    "k loops/s": Unit("1/s", 1000.0, "1000 / second"),
-    "events per 10 s": Unit("1/s", 0.1, "1 / (10 * second)"),
-    "%": Unit("1", 0.01, "percent"),
-    "1": Unit("1", 1.0, "dimensionless"),
-    "x": Unit("1", 1.0, "dimensionless"),
-    "pages": Unit("1", 1.0, "dimensionless"),
-    "events": Unit("1", 1.0, "dimensionless"),
-    "calls": Unit("1", 1.0, "dimensionless"),
-    "CPUs": Unit("1", 1.0, "dimensionless"),
-}
-
-PINT_SI = {
-    "s": "second",
-    "B": "byte",
-    "B/s": "byte / second",
-    "1/s": "1 / second",
-    "B/cycle": "byte",
-    "cycle": "dimensionless",
-    "lines/cycle": "dimensionless",
-    "1": "dimensionless",
-}
-
-
-def pint_factor(unit: Unit) -> float:
-    """Factor of `unit` to its SI unit as pint computes it. Raises pint's errors where the expression has no meaning."""
-    import pint
-
-    return float(pint.Quantity(unit.expression).to(PINT_SI[unit.si]).magnitude)
-
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, TypeAdapter
+    from pydantic_core import CoreSchema, ErrorDetails
 
 # Strict reader of CSV files: what a spreadsheet, a browser or a sum could trip over is refused with its place.
 
@@ -102,29 +49,24 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return stream.getvalue()
 
 
-def read_table(
-    path: Path, columns: Sequence[str], key: str | tuple[str, ...], numeric: Collection[str] = ()
-) -> list[dict[str, str]]:
-    """Rows of a CSV file as dicts of stripped cells.
+def _rows(
+    content: bytes, path: Path, columns: Sequence[str], keys: Sequence[str], numeric: Collection[str]
+) -> dict[str, dict[str, str]]:
+    """Rows of what a CSV file holds by name, as dicts of stripped cells.
 
-    `columns` are all columns the file must have, `key` the one whose cells name the rows and must differ, or several
-    that do so together; cells of the `numeric` columns may begin with a sign. Raises BadInput with file, row, field,
-    problem and remedy.
+    `columns` are all columns the file must have, `keys` those whose cells name the rows and must differ together; cells
+    of the `numeric` columns may begin with a sign. Raises BadInput with file, row, field, problem and remedy.
     """
-    keys = (key,) if isinstance(key, str) else key
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            header = next(reader, [])
-            _check_header(path, header, columns)
-            lines = list(reader)
-    except OSError as error:
-        raise BadInput(f"cannot be read: {error.strerror}", file=path.name, remedy="restore the file") from None
+        reader = csv.reader(io.StringIO(content.decode("utf-8"), newline=""), strict=True)
+        header = next(reader, [])
+        _check_header(path, header, columns)
+        lines = list(reader)
     except UnicodeDecodeError:
         raise BadInput("is not UTF-8", file=path.name, remedy="save it as UTF-8 without a byte-order mark") from None
     except csv.Error as error:
         raise BadInput(f"is no CSV: {error}", file=path.name, remedy="quote cells that hold commas or quotes") from None
-    rows, seen = [], set()
+    rows: dict[str, dict[str, str]] = {}
     for number, cells in enumerate(lines, start=2):
         if len(cells) != len(header):
             raise BadInput(
@@ -134,25 +76,19 @@ def read_table(
                 remedy="quote cells that hold commas",
             )
         row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
-        name = row_name(row, key)
-        for field, cell in row.items():
-            shown = name[:40] if row[keys[0]] else number
-            check_cell(cell, file=path.name, row=shown, field=field, signed=field in numeric)
+        name = " / ".join(row[field] for field in keys)
+        for column, cell in row.items():
+            called = name[:40] if row[keys[0]] else number
+            check_cell(cell, file=path.name, row=called, field=column, signed=column in numeric)
         for field in keys:
             if not 0 < len(row[field]) <= KEY_MAX:
                 problem = f"is longer than {KEY_MAX} characters" if row[field] else "is empty"
                 raise BadInput(problem, file=path.name, row=number, field=field, remedy="name the row")
-        if name in seen:
+        if name in rows:
             remedy = "give each row its own name"
             raise BadInput("is there twice", file=path.name, row=name, field=", ".join(keys), remedy=remedy)
-        seen.add(name)
-        rows.append(row)
+        rows[name] = row
     return rows
-
-
-def row_name(row: dict[str, str], key: str | tuple[str, ...]) -> str:
-    """How messages call the row: the cells of its key."""
-    return row[key] if isinstance(key, str) else " / ".join(row[field] for field in key)
 
 
 def _check_header(path: Path, header: list[str], columns: Sequence[str]) -> None:
@@ -181,110 +117,237 @@ def check_cell(cell: str, *, file: str, row: object, field: str, signed: bool = 
     raise BadInput(problem, file=file, row=row, field=field, remedy="rewrite the cell as plain text")
 
 
-class Place(TypedDict):
-    """Where a cell stands, for the readers of one."""
-
-    file: str
-    name: str
+# What a cell or a field may be.
 
 
-@overload
-def number(row: dict[str, str], field: str, *, file: str, name: str, required: Literal[True]) -> float: ...
-@overload
-def number(row: dict[str, str], field: str, *, file: str, name: str, required: bool = False) -> float | None: ...
-def number(row: dict[str, str], field: str, *, file: str, name: str, required: bool = False) -> float | None:
-    """The cell as a finite number above zero, None where it is empty. Raises BadInput."""
-    cell = row[field]
-    if not cell:
-        if required:
-            raise BadInput("is empty", file=file, row=name, field=field, remedy="give a number or leave the row out")
-        return None
-    try:
-        value = float(cell)
-    except ValueError:
-        value = math.nan
-    if not VALUE_MIN < value < VALUE_MAX:
-        raise BadInput(
-            f"{cell[:40]!r} is not a finite number above zero",
-            file=file,
-            row=name,
-            field=field,
-            remedy="correct the number or leave the row out",
-        )
-    return value
-
-
-@overload
-def whole(row: dict[str, str], field: str, *, file: str, name: str, required: Literal[True]) -> int: ...
-@overload
-def whole(row: dict[str, str], field: str, *, file: str, name: str, required: bool = False) -> int | None: ...
-def whole(row: dict[str, str], field: str, *, file: str, name: str, required: bool = False) -> int | None:
-    """The cell as a whole number above zero, None where it is empty. Raises BadInput."""
-    value = number(row, field, file=file, name=name, required=required)
-    if value is not None and value != int(value):
-        raise BadInput(f"{value} is not a whole number", file=file, row=name, field=field, remedy="correct it")
-    return None if value is None else int(value)
-
-
-def filled(row: dict[str, str], fields: Iterable[str], *, file: str, name: str) -> None:
-    """Raise BadInput where one of the cells is empty."""
-    for field in fields:
-        if not row[field]:
-            raise BadInput("is empty", file=file, row=name, field=field, remedy="fill it, or leave the row out")
-
-
-def choices(
-    row: dict[str, str], field: str, allowed: Collection[str], separator: str | None, *, file: str, name: str
-) -> tuple[str, ...]:
-    """The parts of the cell (none where it is empty), each one of `allowed`; blanks separate where `separator` is None.
-
-    Raises BadInput.
+class Refused(ValueError):
+    """A value of a record cannot be used: the `problem`, what to do, and the `field` where the record as a whole says
+    so.
     """
-    parts = tuple(row[field].split(separator)) if row[field] else ()
-    return tuple(choice({field: part}, field, allowed, file=file, name=name) for part in parts)
+
+    def __init__(self, problem: str, remedy: str, field: str = "") -> None:
+        super().__init__(problem)
+        self.problem, self.remedy, self.field = problem, remedy, field
 
 
-def choice(row: dict[str, str], field: str, allowed: Collection[str], *, file: str, name: str) -> str:
-    """The cell if it is one of `allowed`. Raises BadInput."""
-    if row[field] not in allowed:
-        raise BadInput(
-            f"{row[field][:40]!r} is not one of {', '.join(repr(a) for a in sorted(allowed))}",
-            file=file,
-            row=name,
-            field=field,
-            remedy="use one of these",
-        )
-    return row[field]
+@contextmanager
+def placed(file: object, row: object) -> Iterator[None]:
+    """What is Refused inside is refused with its place, as BadInput."""
+    try:
+        yield
+    except Refused as wrong:
+        field = wrong.field or None
+        raise BadInput(wrong.problem, file=file, row=row, field=field, remedy=wrong.remedy) from None
 
 
-# A number in a TOML file of data/: value, unit and where it comes from.
+@dataclass(frozen=True)
+class Cell:
+    """How the text of a cell becomes a value, where pydantic does not know it; `convert` raises Refused or BadInput."""
 
-SCENARIO = "scenario"
-"""The source of a number that the user may choose."""
+    convert: Callable[[str], object]
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_before_validator_function(self._converted, handler(source))
+
+    def _converted(self, cell: str) -> object:
+        try:
+            return self.convert(cell)
+        except BadInput as error:
+            raise Refused(error.problem, error.remedy or "correct it") from None
+
+
+@dataclass(frozen=True)
+class Within:
+    """A number above `above` (`or_equal`: or as large) and below `below`; `what` says so in words."""
+
+    what: str
+    above: float
+    below: float
+    or_equal: bool = False
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        least = "ge" if self.or_equal else "gt"
+        bounds = {least: self.above, "lt": self.below} | ({"allow_inf_nan": False} if source is float else {})
+        number: Any = {**handler(source), **bounds}
+        return core_schema.custom_error_schema(number, "number", custom_error_message=self.what)
+
+
+Positive = Annotated[float, Within("a finite number above zero", VALUE_MIN, VALUE_MAX)]
+NotNegative = Annotated[float, Within("a finite number that is not negative", 0.0, VALUE_MAX, or_equal=True)]
+Count = Annotated[int, Within("a whole number above zero", 0, 2**53)]
+CountOrZero = Annotated[int, Within("a whole number that is not negative", 0, 2**53, or_equal=True)]
+
+
+def one_of(cell: str, known: Collection[str], field: str = "") -> str:
+    """The cell. Raises Refused where it is not one of `known`; `field` is its field where a record as a whole asks."""
+    if not isinstance(cell, str) or cell not in known:
+        raise Refused(f"{shown(cell)} is not one of {', '.join(map(repr, sorted(known)))}", "use one of these", field)
+    return cell
+
+
+def parts(cell: str, known: Collection[str], separator: str | None = "|") -> tuple[str, ...]:
+    """The parts of the cell; blanks part them where `separator` is None. Raises Refused where one is not `known`."""
+    return tuple(one_of(part, known) for part in cell.split(separator))
+
+
+def among(known: Collection[str]) -> Cell:
+    """A cell that holds one of `known`, which may be a catalogue that is read when the first cell asks for it."""
+    return Cell(lambda cell: one_of(cell, known))
+
+
+def words(meanings: Mapping[str, object]) -> Cell:
+    """A cell that holds a word, and what each word means."""
+    return Cell(lambda cell: meanings[one_of(cell, meanings)])
+
+
+def parted(known: Collection[str] | None = None, separator: str | None = "|") -> Cell:
+    """A cell that holds several texts, each one of `known` (any, where that is None)."""
+    return Cell(lambda cell: cell.split(separator) if known is None else parts(cell, known, separator))
+
+
+def _filled(cell: str) -> str:
+    if cell == "":
+        raise Refused("is empty", "give a text")
+    return cell
+
+
+Text = Annotated[str, Cell(_filled)]
+YesNo = Annotated[bool, words({"yes": True, "no": False})]
+COLUMN = "column"
+
+
+def column(name: str, default: Any = dataclasses.MISSING, *, compare: bool = True) -> Any:
+    """A field of a record that is read from the column `name`, where that is not called as the field."""
+    return dataclasses.field(default=default, compare=compare, metadata={COLUMN: name})
+
+
+Row = TypeVar("Row")
+
+
+def records(path: Path, record: type[Row], unique: Sequence[str]) -> tuple[Row, ...]:
+    """The rows of a CSV file as `record`, in the order of the file; the cells of the columns `unique` name a row, and no
+    two rows have them in common.
+
+    An empty cell is not given: the field has its default, or must be filled. A file that was read before is taken from
+    the user's cache. Raises BadInput with file, row, field, problem and remedy.
+    """
+    found: tuple[Row, ...] = _remembered(path, record, lambda content: _validated(content, path, record, unique))
+    return found
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror}", file=path.name, remedy="restore the file") from None
+
+
+def _remembered(path: Path, record: type, build: Callable[[bytes], Any]) -> Any:
+    """What `build` makes of what a file holds, kept for as long as the file, the catalogues that it may name and the code
+    stay.
+    """
+    content = _content(path)
+
+    def pickled() -> bytes:
+        return pickle.dumps(build(content), pickle.HIGHEST_PROTOCOL)
+
+    sources = dict.fromkeys(("evidence", *record.__module__.split(".")[1:2]))
+    parts = [path.name, record.__qualname__, hashlib.sha256(content).hexdigest(), _catalogues(data_dir())]
+    key = cache.key_of(parts, list(sources))
+    return pickle.loads(cache.recall(f"records-{record.__name__.lower()}", key, pickled, most=MOST_KEPT))
+
+
+MOST_KEPT = 32
+"""Files whose records of one kind are kept."""
+
+
+@lru_cache(maxsize=4)
+def _catalogues(root: Path) -> str:
+    """Hash of the files whose ids a cell may name."""
+    return files_hash((root / "kvm").glob("*.*"), root)
+
+
+def _validated(content: bytes, path: Path, record: type[Row], unique: Sequence[str]) -> tuple[Row, ...]:
+    from pydantic import ValidationError
+
+    columns = columns_of(record)
+    numeric = [columns[name] for name, kind in get_type_hints(record).items() if _numeric(kind)]
+    rows = _rows(content, path, tuple(dict.fromkeys(columns.values())), unique, numeric)
+    given = [{name: row[column] for name, column in columns.items() if row[column]} for row in rows.values()]
+    try:
+        found: tuple[Row, ...] = _adapter(tuple[record, ...]).validate_python(given)  # type: ignore[valid-type]
+        return found
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        at, *inside = first["loc"]
+        problem, remedy, field = _in_words(first, ("is empty", "fill it, or leave the row out"))
+        column = columns.get(field or str(inside[0]))
+        raise BadInput(problem, file=path.name, row=[*rows][int(at)], field=column, remedy=remedy) from None
+
+
+@lru_cache(maxsize=64)
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """How pydantic reads a kind of record: it is made once, which takes longer than to read a file."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def columns_of(record: type) -> dict[str, str]:
+    """The column that each field of a record is read from."""
+    return {field.name: field.metadata.get(COLUMN, field.name) for field in dataclasses.fields(record)}
+
+
+def _numeric(kind: object) -> bool:
+    return bool({int, float} & {kind, *get_args(kind)})
+
+
+WRONG_TYPES = {
+    "unexpected_keyword_argument": ("is unknown", "remove it"),
+    "dataclass_type": ("is no table", "write a table with its fields"),
+    "dict_type": ("is no table", "write a table"),
+    "tuple_type": ("is no list", 'write ["a", "b"]'),
+    "list_type": ("is no list", 'write ["a", "b"]'),
+    "frozen_set_type": ("is no list", 'write ["a", "b"]'),
+    "string_type": ("is no text", "write it in quotes"),
+    "bool_type": ("is no truth value", "write true or false"),
+}
+"""What pydantic finds wrong, and what to do."""
+
+
+def _in_words(error: ErrorDetails, absent: tuple[str, str]) -> tuple[str, str, str]:
+    """Problem, remedy, and the field where a record as a whole is refused, of an error of pydantic; `absent` is what is
+    said of a field that is not there.
+    """
+    found = error.get("ctx", {})
+    if isinstance(refused := found.get("error"), Refused):
+        return refused.problem, refused.remedy, refused.field
+    value = shown(error["input"])
+    match error["type"]:
+        case "missing":
+            return *absent, ""
+        case "number":
+            return f"{value} is not {error['msg']}", "correct the number or leave the row out", ""
+        case "literal_error":
+            return f"{value} is not one of {found['expected']}", "use one of these", ""
+    return *WRONG_TYPES.get(error["type"], (error["msg"], "correct it")), ""
+
+
+# TOML files of data/.
 
 FILE_MAX = 2**16
 ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 """Ids stand in command lines, links and names of files as they are."""
-KEYS = frozenset({"value", "unit", "source", "column", "arithmetic", "note"})
 
 
-@dataclass(frozen=True)
-class Number:
-    """`sources` are ids of measurements, names of CPUID dumps or `scenario`.
+class Table:
+    """What a record of TOML inherits: a field that it does not have is refused."""
 
-    The value is that of the first source (`column` says which cell of a dump), or follows from it by `arithmetic`.
-    """
-
-    value: float
-    unit: str
-    sources: tuple[str, ...]
-    column: str = ""
-    arithmetic: str = ""
-    note: str = ""
-
-    @property
-    def si(self) -> float:
-        return self.value * UNITS[self.unit].factor
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
 
 class Identified(Protocol):
@@ -297,34 +360,82 @@ class Identified(Protocol):
 Record = TypeVar("Record", bound=Identified)
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """The file as nested dicts; its id is its name. Raises BadInput."""
-    document = read_document(path)
-    checked_id(document, path.stem, path.name, "file's name")
-    return document
-
-
-def checked_id(document: dict[str, object], name: str, file: object, what: str) -> str:
-    """The id of a document: `name`, which `what` says the origin of. Raises BadInput."""
-    if document.get("id") != name:
-        problem = f"{shown(document.get('id'))} is not the {what}"
-        raise BadInput(problem, file=file, field="id", remedy=f"write id = {name!r}")
-    if not ID.fullmatch(name):
+def document(path: Path, record: type[Record], name: str = "") -> Record:
+    """A TOML file as one `record`, whose id is that of the file, or `name`. Raises BadInput with the field."""
+    found: Record = _remembered(path, record, lambda content: _of_toml(record, _parsed(content, path), path.name))
+    wanted = name or path.stem
+    if found.id != wanted:
+        problem = f"{shown(found.id)} is not the name of its {'folder' if name else 'file'}"
+        raise BadInput(problem, file=path.name, field="id", remedy=f"write id = {wanted!r}")
+    if not ID.fullmatch(wanted):
         remedy = "use a-z, 0-9, dot and hyphen"
-        raise BadInput(f"{name[:80]!r} cannot be an id", file=file, field="id", remedy=remedy)
-    return name
+        raise BadInput(f"{wanted[:80]!r} cannot be an id", file=path.name, field="id", remedy=remedy)
+    return found
+
+
+def entries(path: Path, key: str, record: type[Record]) -> dict[str, Record]:
+    """The entries of the array of tables `key` of a TOML file by id. Raises BadInput with the entry and the field."""
+
+    def read(content: bytes) -> dict[str, Record]:
+        listed = _parsed(content, path).get(key)
+        if not isinstance(listed, list):
+            remedy = f"write [[{key}]] and its entries"
+            raise BadInput("is no array of tables", file=path.name, field=key, remedy=remedy)
+        found: dict[str, Record] = {}
+        for one in _of_toml(list[record], listed, path.name):  # type: ignore[valid-type]
+            if one.id in found:
+                remedy = "rename one of them"
+                raise BadInput("is the id of two entries", file=path.name, row=one.id, field="id", remedy=remedy)
+            found[one.id] = one
+        return found
+
+    known: dict[str, Record] = _remembered(path, record, read)
+    return known
+
+
+def _of_toml(kind: Any, content: object, file: str) -> Any:
+    """What a TOML file holds as pydantic reads it: no text is taken for a number, and no number for a text."""
+    from pydantic import ValidationError
+
+    text = json.dumps(content, default=lambda date: {"date": str(date)})
+    try:
+        return _adapter(kind).validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        problem, remedy, field = _in_words(first, ("is missing", "add it"))
+        row, places = _entry(content, [*first["loc"], *filter(None, [field])])
+        raise BadInput(problem, file=file, row=row, field=".".join(places) or None, remedy=remedy) from None
+
+
+def _entry(content: object, loc: Sequence[int | str]) -> tuple[str | None, list[str]]:
+    """The entry of an array of tables in which a place lies, called by the first text that it holds, and the fields that
+    lead to the place from there.
+    """
+    row: str | None = None
+    places: list[str] = []
+    for step in loc:
+        if isinstance(content, list) and isinstance(step, int):
+            content = content[step]
+            if isinstance(content, dict):
+                row = next((str(value) for value in content.values() if isinstance(value, str)), str(step + 1))
+                places = []
+        else:
+            content = content.get(step) if isinstance(content, dict) else None
+            places.append(str(step))
+    return row, places
 
 
 def read_document(path: Path) -> dict[str, Any]:
     """The file as nested dicts. Raises BadInput where it is no TOML, too long or holds hostile text."""
+    return _parsed(_content(path), path)
+
+
+def _parsed(content: bytes, path: Path) -> dict[str, Any]:
     try:
-        content = path.read_bytes()
         if len(content) > FILE_MAX:
             raise BadInput(f"is longer than {FILE_MAX} bytes", file=path.name, remedy="shorten the file")
         document = tomllib.loads(content.decode("utf-8"))
         _check_texts(document, path.name, "")
-    except OSError as error:
-        raise BadInput(f"cannot be read: {error.strerror}", file=path.name, remedy="restore the file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"is no TOML: {error}", file=path.name, remedy="correct the line") from None
     except ValueError:
@@ -333,34 +444,6 @@ def read_document(path: Path) -> dict[str, Any]:
     except RecursionError:
         raise BadInput("is no TOML: nested too deep", file=path.name, remedy="write plain tables") from None
     return document
-
-
-def read_records(path: Path, key: str, record: type[Record]) -> dict[str, Record]:
-    """The entries of the array of tables `key`, each a `record` (a dataclass) with an id of its own, as pydantic reads
-    it.
-
-    Raises BadInput with the entry and the field.
-    """
-    from pydantic import TypeAdapter, ValidationError  # a command line that asks for no record shall not wait for it
-
-    adapter = TypeAdapter(record)
-    found: dict[str, Record] = {}
-    entries = read_document(path).get(key)
-    if not isinstance(entries, list):
-        raise BadInput("is no array of tables", file=path.name, field=key, remedy=f"write [[{key}]] and its entries")
-    for number, entry in enumerate(entries, start=1):
-        name = entry.get("id") if isinstance(entry, dict) else None
-        place = {"file": path.name, "row": name if isinstance(name, str) else number}
-        try:
-            one = adapter.validate_python(entry)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"])) or key
-            raise BadInput(first["msg"], **place, field=where, remedy="correct the entry") from None
-        if one.id in found:
-            raise BadInput("is the id of two entries", **place, field="id", remedy="rename one of them")
-        found[one.id] = one
-    return found
 
 
 def _check_texts(node: object, file: str, place: str) -> None:
@@ -376,6 +459,8 @@ def _check_texts(node: object, file: str, place: str) -> None:
             _check_texts(value, file, f"{place}[{index}]")
     elif isinstance(node, str):
         check_cell(node, file=file, row=place, field=place.rpartition(".")[2])
+    elif isinstance(node, int):
+        str(node)  # ValueError where it has too many digits, which a hexadecimal number can have
 
 
 def shown(value: object) -> str:
@@ -384,54 +469,3 @@ def shown(value: object) -> str:
         return repr(value)[:40]
     except ValueError:
         return "a number of more than 4300 digits"
-
-
-def subtable(table: Mapping[str, Any], field: str, *, file: str, row: str = "") -> dict[str, Any]:
-    """The table under `field`, empty where there is none. Raises BadInput where it is something else."""
-    value = table.get(field, {})
-    if not isinstance(value, dict):
-        raise BadInput(
-            "is no table", file=file, row=row or None, field=field, remedy=f"write [{field}] and its entries"
-        )
-    return value
-
-
-def texts(table: Mapping[str, Any], field: str, *, file: str, row: str = "") -> tuple[str, ...]:
-    """The list of strings under `field`, empty where there is none. Raises BadInput."""
-    value = table.get(field, [])
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise BadInput("is no list of texts", file=file, row=row or None, field=field, remedy='write ["a", "b"]')
-    return tuple(value)
-
-
-def text(
-    table: Mapping[str, Any], field: str, *, file: str, row: str = "", allowed: Collection[str] | None = None
-) -> str:
-    """A string of the table, non-empty and one of `allowed`. Raises BadInput."""
-    value = table.get(field)
-    if not isinstance(value, str) or not value or (allowed is not None and value not in allowed):
-        remedy = f"use one of {', '.join(sorted(allowed))}" if allowed is not None else "give a text"
-        raise BadInput(f"{shown(value)} cannot be used", file=file, row=row or None, field=field, remedy=remedy)
-    return value
-
-
-def parse(table: object, *, file: str, field: str, row: str = "") -> Number:
-    """A number with its provenance from `{ value, unit, source, column, arithmetic, note }`. Raises BadInput."""
-
-    def refuse(problem: str, remedy: str) -> BadInput:
-        return BadInput(problem, file=file, row=row or None, field=field, remedy=remedy)
-
-    if not isinstance(table, dict) or not {"value", "unit", "source"} <= table.keys() or table.keys() - KEYS:
-        raise refuse("is no number with value, unit and source", 'write { value = 1, unit = "1", source = "W01" }')
-    value, unit, source = table["value"], table["unit"], table["source"]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not VALUE_MIN < value < VALUE_MAX:
-        raise refuse(f"{shown(value)} is not a finite number above zero", "correct the number")
-    if not isinstance(unit, str) or unit not in UNITS:
-        raise refuse(f"unit {shown(unit)} is unknown", f"use one of {', '.join(UNITS)}")
-    sources = (source,) if isinstance(source, str) else tuple(source) if isinstance(source, list) else ()
-    if not sources or not all(isinstance(one, str) and one for one in sources):
-        raise refuse("names no source", f"name a row, a CPUID dump or {SCENARIO!r}")
-    remarks = {
-        key: text(table, key, file=file, row=row or field) for key in ("column", "arithmetic", "note") if key in table
-    }
-    return Number(float(value), unit, sources, **remarks)

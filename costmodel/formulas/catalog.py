@@ -1,4 +1,4 @@
-"""All formulas by id, and each as text, LaTeX, MathML, C or numpy source, all printed from the one expression.
+"""All formulas by id, and each as text, LaTeX, MathML, C, JavaScript or numpy source, all printed from the one expression.
 
 Importing this imports sympy; the compiled forms do not.
 """
@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import sympy
 from sympy.codegen.cfunctions import expm1
+from sympy.printing.jscode import JavascriptCodePrinter
 from sympy.printing.mathml import mathml as sympy_mathml
 from sympy.printing.numpy import NumPyPrinter
 
@@ -78,6 +79,18 @@ def c(name: str) -> str:
     item = formula(name)
     arguments = ", ".join(f"double {argument}" for argument in item.symbols)
     return f"double {item.id}({arguments})\n{{\n    return {sympy.ccode(item.expression, math_macros={})};\n}}\n"
+
+
+class _JavaScript(JavascriptCodePrinter):  # type: ignore[misc]  # sympy has no types
+    def _print_expm1(self, expr: sympy.Expr) -> str:
+        return f"Math.expm1({self._print(expr.args[0])})"
+
+
+def javascript(name: str) -> str:
+    """A JavaScript function with the formula's arguments."""
+    item = formula(name)
+    body = _JavaScript({"strict": True}).doprint(item.expression)
+    return f"function {item.id}({', '.join(item.symbols)}) {{\n  return {body};\n}}\n"
 
 
 def _short(expression: sympy.Expr) -> sympy.Expr:

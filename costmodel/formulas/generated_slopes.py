@@ -2,7 +2,7 @@
 
 # mypy: ignore-errors
 
-SOURCES = "5918633196f05df8"
+SOURCES = "9be6199515d5a1e8"
 
 import numpy
 

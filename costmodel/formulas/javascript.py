@@ -6,15 +6,12 @@ becomes a function of the numbers of the case `x`, of the draws `d` (arrays by n
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence
-from functools import lru_cache
 
-import sympy
-from sympy.printing.jscode import JavascriptCodePrinter
-
-from costmodel.formulas.catalog import formula
+from costmodel import cache
 from costmodel.formulas.recorded import Node, Tape
 
 OPERATIONS = {
@@ -37,17 +34,15 @@ OPERATIONS = {
 """Every operation that a tape can hold, as JavaScript writes it."""
 
 
-class _JavaScript(JavascriptCodePrinter):  # type: ignore[misc]  # sympy has no types
-    def _print_expm1(self, expr: sympy.Expr) -> str:
-        return f"Math.expm1({self._print(expr.args[0])})"
+def functions() -> dict[str, str]:
+    """Each formula as a JavaScript function, by its name. They are kept in the user's cache: to print them takes sympy."""
+    return dict(json.loads(cache.recall("javascript", cache.key_of([], ["formulas"]), _printed)))
 
 
-@lru_cache(maxsize=256)
-def function(name: str) -> str:
-    """The formula called `name` as a function. Raises UnknownName."""
-    item = formula(name)
-    body = _JavaScript({"strict": True}).doprint(item.expression)
-    return f"function {item.id}({', '.join(item.symbols)}) {{\n  return {body};\n}}\n"
+def _printed() -> bytes:
+    from costmodel.formulas import catalog
+
+    return json.dumps({name: catalog.javascript(name) for name in catalog.FORMULAS}).encode()
 
 
 def formulas_of(tape: Tape, ends: Iterable[int]) -> list[str]:

@@ -10,11 +10,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
+from costmodel.evidence.tables import records
 from costmodel.kvm import predicates
-from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
-from costmodel.kvm.rules import RULES, Label, Rule
+from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, GuestId, StrategyId, TriggerId
+from costmodel.kvm.rules import REASONS, RULES, Label
 
 State = Literal["admissible", "inadmissible", "undecided"]
 
@@ -38,6 +38,11 @@ class Verdict:
     unmet: tuple[str, ...]
     unknown: tuple[str, ...]
 
+    @property
+    def why(self) -> str:
+        """The part of the reason that stands for all of it in a mail."""
+        return REASONS[self.rule].reason
+
 
 def judge(guest_id: str, trigger_id: str, strategy_id: str, known: Mapping[str, bool] | None = None) -> Verdict:
     """Judge by the rules. Raises UnknownName. A trigger that the guest type does not have is inadmissible."""
@@ -49,27 +54,23 @@ def _judged(guest_id: str, trigger_id: str, strategy_id: str, known: tuple[tuple
     """The verdict, once for each set of known facts: recommendations and the explorer ask for the same ones often."""
     g, t, s = GUESTS[guest_id], TRIGGERS[trigger_id], STRATEGIES[strategy_id]
     if not t.occurs_with(g):
-        return Verdict(
-            "no",
-            "false",
-            "this guest type does not have this trigger",
-            "by definition",
-            "no-such-trigger",
-            False,
-            False,
-            "inadmissible",
-            (),
-            (),
-        )
+        return _verdict("no-such-trigger", "no", "false", ("inadmissible", (), ()))
     rule = next(rule for rule in RULES if rule.when(g, t, s))
     label, text = rule.verdict(g, t, s), rule.text(t, s)
     needed = t.lines is not None and not (t.by_hva and not g.has("private_memory_vma_backed"))
-    state, unmet, unknown = _state(label, text, dict(known))
-    return Verdict(label, text, rule.reason, rule.source, rule.id, needed, _dominated(rule), state, unmet, unknown)
+    return _verdict(rule.id, label, text, _state(label, text, dict(known)), needed, rule.dominated)
 
 
-def _dominated(rule: Rule) -> bool:
-    return rule.id == "superfluous"
+def _verdict(
+    rule: str,
+    label: Label,
+    text: str,
+    found: tuple[State, tuple[str, ...], tuple[str, ...]],
+    needed: bool = False,
+    dominated: bool = False,
+) -> Verdict:
+    why = REASONS[rule]
+    return Verdict(label, text, why.whole, why.source, rule, needed, dominated, *found)
 
 
 def _state(label: Label, text: str, known: Mapping[str, bool]) -> tuple[State, tuple[str, ...], tuple[str, ...]]:
@@ -87,10 +88,6 @@ def _state(label: Label, text: str, known: Mapping[str, bool]) -> tuple[State, t
 # The rules were written from the training triggers (every second one in alphabetical order); the rest is held out.
 
 TRAINING_TRIGGERS = frozenset(sorted(TRIGGERS)[::2])
-LABELS = ("yes", "conditional", "no")
-FACTS = ("guest_type", "trigger", "strategy", "admissible", "predicates", "reason", "source")
-DOCUMENTED = ("guest", "trigger", "strategy", "why")
-BY_DEFINITION = "by definition of the strategy"
 
 
 @dataclass(frozen=True)
@@ -103,6 +100,34 @@ class Score:
     @property
     def share(self) -> float:
         return self.agree / self.cells
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A cell as the sources were read: whether the strategy is admissible there, on which predicates, and why."""
+
+    guest_type: GuestId
+    trigger: TriggerId
+    strategy: StrategyId
+    admissible: Label
+    predicates: str
+    reason: str
+    source: str
+
+    @property
+    def cell(self) -> tuple[str, str, str]:
+        """Guest type, trigger and strategy."""
+        return self.guest_type, self.trigger, self.strategy
+
+
+@dataclass(frozen=True)
+class Documented:
+    """Why rule and fact differ in a cell."""
+
+    guest: GuestId
+    trigger: TriggerId
+    strategy: StrategyId
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,55 +144,41 @@ class Disagreement:
 
 
 @lru_cache(maxsize=1)
-def facts() -> tuple[dict[str, str], ...]:
+def facts() -> tuple[Fact, ...]:
     """Rows of the facts file. Raises BadInput."""
     return read_facts(data_dir() / "kvm" / "admissibility.csv")
 
 
-def read_facts(path: Path) -> tuple[dict[str, str], ...]:
+def read_facts(path: Path) -> tuple[Fact, ...]:
     """The cells of a facts file. Raises BadInput with the row that cannot be read."""
-    rows = _cells(path, FACTS)
-    for row in rows:
-        place = {"file": path.name, "name": tables.row_name(row, FACTS[:3])}
-        tables.choice(row, "admissible", LABELS, **place)
-        tables.filled(row, ("predicates", "reason", "source"), **place)
-    return tuple(rows)
+    return records(path, Fact, ("guest_type", "trigger", "strategy"))
 
 
 def read_documented(path: Path) -> dict[tuple[str, str, str], str]:
     """The documented reason of each cell in which rule and fact differ. Raises BadInput."""
-    return {(row["guest"], row["trigger"], row["strategy"]): row["why"] for row in _cells(path, DOCUMENTED)}
-
-
-def _cells(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    """Rows whose first three columns are guest type, trigger and strategy, each catalogued, each cell once."""
-    rows = tables.read_table(path, columns, columns[:3])
-    catalogues: tuple[Mapping[str, object], ...] = (GUESTS, TRIGGERS, STRATEGIES)
-    for row in rows:
-        for field, known in zip(columns, catalogues, strict=False):
-            tables.choice(row, field, known, file=path.name, name=tables.row_name(row, columns[:3]))
-    return rows
+    rows = records(path, Documented, ("guest", "trigger", "strategy"))
+    return {(row.guest, row.trigger, row.strategy): row.why for row in rows}
 
 
 def disagreements() -> list[Disagreement]:
     """Every cell in which a rule's label differs from the facts' label."""
     why = read_documented(data_dir() / "kvm" / "disagreements.csv")
     found = []
-    for row in facts():
-        verdict = judge(row["guest_type"], row["trigger"], row["strategy"])
-        if verdict.label != row["admissible"]:
-            cell = (row["guest_type"], row["trigger"], row["strategy"])
-            found.append(Disagreement(*cell, row["admissible"], verdict.label, verdict.rule, why.get(cell, "")))
+    for fact in facts():
+        verdict = judge(*fact.cell)
+        if verdict.label != fact.admissible:
+            reason = why.get(fact.cell, "")
+            found.append(Disagreement(*fact.cell, fact.admissible, verdict.label, verdict.rule, reason))
     return found
 
 
 def scores() -> dict[str, Score]:
     """Agreement on training and held-out triggers, with and without the rows that hold by definition."""
+    definition = REASONS["not-applicable"].source
     wrong = {(d.guest, d.trigger, d.strategy) for d in disagreements()}
     groups: dict[str, list[bool]] = {}
-    for row in facts():
-        right = (row["guest_type"], row["trigger"], row["strategy"]) not in wrong
-        side = "training" if row["trigger"] in TRAINING_TRIGGERS else "held out"
-        kind = "by definition" if row["source"] == BY_DEFINITION else "read in sources"
-        groups.setdefault(f"{side}, {kind}", []).append(right)
+    for fact in facts():
+        side = "training" if fact.trigger in TRAINING_TRIGGERS else "held out"
+        kind = "by definition" if fact.source == definition else "read in sources"
+        groups.setdefault(f"{side}, {kind}", []).append(fact.cell not in wrong)
     return {name: Score(sum(rows), len(rows)) for name, rows in sorted(groups.items())}

@@ -10,27 +10,16 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated, Literal
 
 from costmodel.errors import BadInput
-from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
+from costmodel.evidence.tables import Cell, Count, Refused, column, one_of, records
 from costmodel.kvm import catalog
-from costmodel.kvm.releases import Version, releases
+from costmodel.kvm.releases import BuildNumber, Version, releases
 
 BUILDS, MAJORS = "builds.csv", "majors.csv"
-BUILD_COLUMNS = (
-    "builder",
-    "series",
-    "first_build",
-    "last_build",
-    "kernel_range",
-    "guest_types",
-    "basis",
-    "source",
-    "note",
-)
-MAJOR_COLUMNS = ("major", "last_minor", "source")
-BASES = ("read", "dated")
+Basis = Literal["read", "dated"]
 """How a build is known: its source was read, or it is older than what would change it. Of guest types that a dated
 build does not name nothing is known.
 """
@@ -80,7 +69,13 @@ class Build:
         return self.builder == UPSTREAM
 
 
-@dataclass(frozen=True)
+def _catalogued(cell: str) -> str:
+    from costmodel.kvm.kernels import KERNELS
+
+    return one_of(cell, KERNELS)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Read:
     """Builds of a builder's series, `first` to `last`, that were read, or are older than what would change them: they
     behave as `kernel_range` and run `guests`.
@@ -88,13 +83,18 @@ class Read:
 
     builder: str
     series: str
-    first: tuple[int, ...]
-    last: tuple[int, ...]
-    kernel_range: str
-    guests: frozenset[str]
-    basis: str
+    first: BuildNumber = column("first_build")
+    last: BuildNumber = column("last_build")
+    kernel_range: Annotated[str, Cell(_catalogued)]
+    guests: catalog.GuestIds = column("guest_types")
+    basis: Basis
     source: str
-    note: str
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.last < self.first:
+            first, last = (".".join(map(str, number)) for number in (self.first, self.last))
+            raise Refused(f"{last} is before {first}", "swap them", "last")
 
     def name(self, number: tuple[int, ...]) -> str:
         """How a build of this series is called: `5.10.146`, `4.18.0-425.3.1.el8`, `6.8.12-4-pve`."""
@@ -172,15 +172,18 @@ def majors() -> dict[int, int]:
     return read_majors(data_dir() / "kvm" / MAJORS)
 
 
+@dataclass(frozen=True)
+class Major:
+    """A major version that is complete, with its last minor one."""
+
+    major: Count
+    last_minor: Count
+    source: str
+
+
 def read_majors(path: Path) -> dict[int, int]:
     """The last minor versions of a file. Raises BadInput with the row that cannot be read."""
-    found = {}
-    for row in tables.read_table(path, MAJOR_COLUMNS, "major"):
-        place: tables.Place = {"file": path.name, "name": row["major"]}
-        tables.filled(row, MAJOR_COLUMNS, **place)
-        major = tables.whole(row, "major", required=True, **place)
-        found[major] = tables.whole(row, "last_minor", required=True, **place)
-    return found
+    return {row.major: row.last_minor for row in records(path, Major, ("major",))}
 
 
 @lru_cache(maxsize=1)
@@ -191,34 +194,4 @@ def builds() -> tuple[Read, ...]:
 
 def read_builds(path: Path) -> tuple[Read, ...]:
     """The builds of a file. Raises BadInput with the row that cannot be read."""
-    from costmodel.kvm.kernels import KERNELS
-
-    found = []
-    for row in tables.read_table(path, BUILD_COLUMNS, ("builder", "series", "first_build")):
-        place: tables.Place = {"file": path.name, "name": f"{row['builder']}, {row['series']}, {row['first_build']}"}
-        tables.filled(row, ("guest_types", "source"), **place)
-        first, last = (_number(row, field, place) for field in ("first_build", "last_build"))
-        if last < first:
-            problem = f"{row['last_build']} is before {row['first_build']}"
-            raise BadInput(problem, field="last_build", remedy="swap them", file=path.name, row=place["name"])
-        found.append(
-            Read(
-                row["builder"],
-                row["series"],
-                first,
-                last,
-                tables.choice(row, "kernel_range", KERNELS, **place),
-                catalog.guests_in(row, place),
-                tables.choice(row, "basis", BASES, **place),
-                row["source"],
-                row["note"],
-            )
-        )
-    return tuple(found)
-
-
-def _number(row: dict[str, str], field: str, place: tables.Place) -> tuple[int, ...]:
-    if not re.fullmatch(r"\d{1,4}(\.\d{1,4}){0,3}", row[field], re.ASCII):
-        problem = f"{row[field][:20]!r} is no number of a build"
-        raise BadInput(problem, field=field, remedy="write it as 265 or 425.3.1", file=place["file"], row=place["name"])
-    return tuple(int(part) for part in row[field].split("."))
+    return records(path, Read, ("builder", "series", "first_build"))

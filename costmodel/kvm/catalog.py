@@ -6,18 +6,16 @@ is refused with the record and the field.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from costmodel.errors import known_id
 from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
-from costmodel.evidence.tables import Identified, read_records
+from costmodel.evidence.tables import Cell, Identified, Table, among, column, entries, parted
 
-STRICT = {"extra": "forbid"}
-"""How pydantic reads a record: a field that it does not have is refused."""
 Version = tuple[int, int, int]
 Record = TypeVar("Record")
 Entry = TypeVar("Entry", bound=Identified)
@@ -54,13 +52,11 @@ class Catalog(Mapping[str, Record]):
 
 
 @dataclass(frozen=True)
-class Guest:
+class Guest(Table):
     """A guest type. `requires` names the machine features without which it cannot run; `vendor` is amd, intel or None;
     `successor` is the guest type that mainline has in its place; `properties` decide about its flushes
     (data/kvm/guests.toml says what each means).
     """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     id: str
     title: str
@@ -77,7 +73,7 @@ class Guest:
 
 
 @dataclass(frozen=True)
-class Strategy:
+class Strategy(Table):
     """One way to flush, or not to.
 
     `address_source` is that of a range; `skips`: why nothing is flushed, `why` the same in the words of the title.
@@ -85,8 +81,6 @@ class Strategy:
     `features` are machine features. `contains` is another strategy that is a part of it, so that its cost is a lower
     bound.
     """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     id: str
     title: str
@@ -110,14 +104,12 @@ class Strategy:
 
 
 @dataclass(frozen=True)
-class Cause:
+class Cause(Table):
     """A way of the kernel to a trigger's notifier. `before` names the conditions (`costmodel.kvm.events`) that are
     tested before it fires, `after` those tested afterwards, where the page stays if one fails. `moves`: the page leaves
     the guest if all hold. `goes_on`: a pass that changed nothing goes on to the next range at once. `since` and `until`
     are the first release that works so and the first that does not.
     """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     id: str
     title: str
@@ -135,7 +127,7 @@ class Cause:
 
 
 @dataclass(frozen=True)
-class Trigger:
+class Trigger(Table):
     """An event of the host or of KVM at which a flush may be due.
 
     `path` is the code path, `event` the mmu_notifier event. `lines` says whose cache lines are at stake: of the guest
@@ -146,8 +138,6 @@ class Trigger:
     and none of `excludes`. `causes` are the kernel's ways to the notifier; KVM's own events have none. `stock_bytes`:
     the event uses up one piece of this size of the guest, so that there are no more of them than pieces.
     """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     id: str
     title: str
@@ -203,15 +193,13 @@ class Trigger:
 
 
 @dataclass(frozen=True)
-class Placement:
+class Placement(Table):
     """Where a hook runs relative to mmu_lock, and who `waits` there; `admissible` is false where the page may be reused
     before the flush.
 
     `hooks` are the names that the thread of 2023-08-18 gives to a hook there: before/after pairs around lock and
     unlock, or on_lock and on_unlock symmetric with respect to the lock.
     """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     id: str
     title: str
@@ -222,7 +210,7 @@ class Placement:
 
 
 def _read(name: str, key: str, record: type[Entry]) -> Callable[[], dict[str, Entry]]:
-    return lambda: read_records(data_dir() / "kvm" / f"{name}.toml", key, record)
+    return lambda: entries(data_dir() / "kvm" / f"{name}.toml", key, record)
 
 
 GUESTS: Catalog[Guest] = Catalog("guest type", _read("guests", "guest", Guest))
@@ -242,45 +230,35 @@ HVA = "hva"
 """In the column triggers of the tables under data/kvm: every trigger that comes with user addresses of the memslots."""
 
 
-def guests_in(row: dict[str, str], place: tables.Place) -> frozenset[str]:
-    """Guest types of the column guest_types. Raises BadInput."""
-    return _members(row, "guest_types", {ANY: list(GUESTS)}, GUESTS, place)
+def _members(cell: str, groups: Mapping[str, Collection[str]], known: Collection[str]) -> frozenset[str]:
+    return frozenset(id for name in tables.parts(cell, (*groups, *known)) for id in groups.get(name, [name]))
 
 
-def triggers_in(row: dict[str, str], place: tables.Place) -> frozenset[str]:
-    """Triggers of the column triggers. Raises BadInput."""
+def _triggers_of_cell(cell: str) -> frozenset[str]:
     by_hva = [id for id, trigger in TRIGGERS.items() if trigger.by_hva]
-    return _members(row, "triggers", {ANY: list(TRIGGERS), HVA: by_hva}, TRIGGERS, place)
+    return _members(cell, {ANY: list(TRIGGERS), HVA: by_hva}, TRIGGERS)
 
 
-@dataclass(frozen=True)
+GuestId = Annotated[str, among(GUESTS)]
+TriggerId = Annotated[str, among(TRIGGERS)]
+StrategyId = Annotated[str, among(STRATEGIES)]
+GuestIds = Annotated[frozenset[str], Cell(lambda cell: _members(cell, {ANY: list(GUESTS)}, GUESTS))]
+"""Guest types of a column guest_types."""
+TriggerIds = Annotated[frozenset[str], Cell(_triggers_of_cell)]
+"""Triggers of a column triggers."""
+StrategyIds = Annotated[tuple[str, ...], parted(STRATEGIES)]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Change:
     """What changes the flush of `guests` at `triggers`: `strategies` are done there since then."""
 
-    guests: frozenset[str]
-    triggers: frozenset[str]
-    strategies: tuple[str, ...]
+    guests: GuestIds = column("guest_types")
+    triggers: TriggerIds = frozenset()
+    strategies: StrategyIds = column("strategy", ())
     source: str
-    note: str
+    note: str = ""
 
     def concerns(self, guest: str, trigger: str) -> bool:
         """Whether it is about this guest type at this trigger (ids)."""
         return guest in self.guests and trigger in self.triggers
-
-
-def change_in(row: dict[str, str], place: tables.Place) -> dict[str, Any]:
-    """The fields of a Change from their columns. Raises BadInput."""
-    return {
-        "guests": guests_in(row, place),
-        "triggers": triggers_in(row, place),
-        "strategies": tables.choices(row, "strategy", STRATEGIES, "|", **place),
-        "source": row["source"],
-        "note": row["note"],
-    }
-
-
-def _members(
-    row: dict[str, str], field: str, groups: dict[str, list[str]], known: Mapping[str, object], place: tables.Place
-) -> frozenset[str]:
-    found = tables.choices(row, field, (*groups, *known), "|", **place)
-    return frozenset(id for name in found for id in groups.get(name, [name]))

@@ -8,9 +8,10 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated, Literal
 
-from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
+from costmodel.evidence.tables import Cell, Count, among, column, parted, parts, records
 from costmodel.kvm import catalog, kernels
 from costmodel.kvm.catalog import ANY, GUESTS, TRIGGERS, Trigger
 from costmodel.kvm.kernels import KERNELS, release, resolve, upstream
@@ -19,26 +20,10 @@ from costmodel.kvm.releases import Backport, Version, backports, dotted
 # What upstream decided about these flushes, commit by commit (data/kvm/upstream_decisions.csv).
 
 FILE = "upstream_decisions.csv"
-COLUMNS = (
-    "number",
-    "commits",
-    "status",
-    "title",
-    "author",
-    "date",
-    "version",
-    "effect",
-    "guest_types",
-    "triggers",
-    "strategy",
-    "source",
-    "note",
-)
-STATUSES = ("merged", "refused", "withdrawn", "queued")
 _RELEASE = re.compile(r"v?\d+\.\d+(?:\.\d+)?(?:-rc\d*)?")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class UpstreamDecision(catalog.Change):
     """One decision of the kernel developers. An empty cell of the file is an empty string or tuple: it was not read.
 
@@ -47,13 +32,13 @@ class UpstreamDecision(catalog.Change):
     decision moves a hook, changes a trigger or adds a helper. `date` is ISO, and short where only a part was read.
     """
 
-    number: int
-    commits: tuple[str, ...]
-    status: str
-    title: str
-    author: str
-    date: str
-    versions: tuple[str, ...]
+    number: Count
+    commits: Annotated[tuple[str, ...], parted()] = ()
+    status: Literal["merged", "refused", "withdrawn", "queued"]
+    title: str = ""
+    author: str = ""
+    date: str = ""
+    versions: Annotated[tuple[str, ...], parted()] = column("version", ())
     effect: str
 
     @property
@@ -88,27 +73,7 @@ def decisions() -> tuple[UpstreamDecision, ...]:
 
 def read_decisions(path: Path) -> tuple[UpstreamDecision, ...]:
     """The decisions of a file, in its order. Raises BadInput with the row that cannot be read."""
-    return tuple(_decision(row, path.name) for row in tables.read_table(path, COLUMNS, "number"))
-
-
-def _decision(row: dict[str, str], file: str) -> UpstreamDecision:
-    place: tables.Place = {"file": file, "name": row["number"]}
-    tables.filled(row, ("effect", "guest_types", "source"), **place)
-    return UpstreamDecision(
-        number=tables.whole(row, "number", required=True, **place),
-        commits=_split(row["commits"]),
-        status=tables.choice(row, "status", STATUSES, **place),
-        title=row["title"],
-        author=row["author"],
-        date=row["date"],
-        versions=_split(row["version"]),
-        effect=row["effect"],
-        **catalog.change_in(row, place),
-    )
-
-
-def _split(cell: str) -> tuple[str, ...]:
-    return tuple(cell.split("|")) if cell else ()
+    return records(path, UpstreamDecision, ("number",))
 
 
 def mainline(first: str, last: str) -> tuple[str, ...]:
@@ -192,20 +157,17 @@ def _series(fix: Backport, release: Version) -> str:
 
 # Remedies that are no flush: they stop a trigger, or make the flush smaller (data/kvm/remedies.csv).
 
-REMEDY_COLUMNS = ("id", "title", "effect", "triggers", "guests", "first_kernel", "caveat", "source")
-EFFECTS = ("stops", "pin_vcpus")
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Remedy:
     """`effect`: `stops` the triggers, or `pin_vcpus` (the mask shrinks to one CPU per vCPU)."""
 
     id: str
     title: str
-    effect: str
-    triggers: frozenset[str]
-    guests: frozenset[str]
-    first_kernel: str
+    effect: Literal["stops", "pin_vcpus"]
+    triggers: Annotated[frozenset[str], Cell(lambda cell: parts(cell, (ANY, *TRIGGERS), None))]
+    guests: Annotated[frozenset[str], Cell(lambda cell: parts(cell, (ANY, *GUESTS), None))]
+    first_kernel: Annotated[str, among(KERNELS)] = ""
     caveat: str
     source: str
 
@@ -226,19 +188,4 @@ def remedies() -> tuple[Remedy, ...]:
 
 def read_remedies(path: Path) -> tuple[Remedy, ...]:
     """The remedies of a file. Raises BadInput with the row that cannot be read."""
-    return tuple(_remedy(row, path.name) for row in tables.read_table(path, REMEDY_COLUMNS, "id"))
-
-
-def _remedy(row: dict[str, str], file: str) -> Remedy:
-    place = {"file": file, "name": row["id"]}
-    tables.filled(row, ("title", "triggers", "guests", "caveat", "source"), **place)
-    return Remedy(
-        row["id"],
-        row["title"],
-        tables.choice(row, "effect", EFFECTS, **place),
-        frozenset(tables.choices(row, "triggers", (ANY, *TRIGGERS), None, **place)),
-        frozenset(tables.choices(row, "guests", (ANY, *GUESTS), None, **place)),
-        tables.choice(row, "first_kernel", ("", *KERNELS), **place),
-        row["caveat"],
-        row["source"],
-    )
+    return records(path, Remedy, ("id",))

@@ -6,15 +6,16 @@ looks at properties. data/kvm/events.csv is what was read in the sources, row by
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated, Literal
 
-from costmodel.errors import BadInput
-from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
-from costmodel.kvm.catalog import TRIGGERS, Cause, Guest, Trigger
+from costmodel.evidence.tables import Cell, Refused, Table, YesNo, entries, one_of, parts, records, words
+from costmodel.kvm.catalog import TRIGGERS, Catalog, Cause, Guest, Trigger, TriggerId
 from costmodel.kvm.setup import BACKINGS, MEMPOLICIES, SWITCHES, VMMS, Setup
 
 Release = tuple[int, int, int]
@@ -24,78 +25,43 @@ of the file, which does not carry it.
 """
 FIRES, FAILS, NEVER = "yes", "fails", "no"
 """The notifier fires; it fires and then the page stays after all; it never fires."""
-COLUMNS = (
-    "trigger",
-    "cause",
-    "encrypted",
-    "pinned",
-    "mergeable",
-    "backing",
-    "mempolicy",
-    "vmm",
-    "first_release",
-    "last_release",
-    "fires",
-    "page_leaves",
-    "source",
-    "checked",
-    "note",
-)
 
 
 @dataclass(frozen=True)
-class Condition:
-    """Something that the kernel or the VMM tests; `refusal` says why nothing happens where it does not hold."""
+class Refusal(Table):
+    """Why nothing happens where a condition does not hold, and where that was read; `refusal` may name the guest's
+    `{mempolicy}`.
+    """
 
-    holds: Callable[[Guest, Setup], bool]
-    refusal: Callable[[Guest, Setup], str]
-
-
-def _says(text: str) -> Callable[[Guest, Setup], str]:
-    return lambda guest, setup: text
-
-
-def _not_merged(guest: Guest, setup: Setup) -> str:
-    if setup.vmm == "qemu" and guest.has("encrypted"):
-        return "QEMU switches mem-merge off for confidential guests, so nothing is MADV_MERGEABLE"
-    return "nothing of the guest is marked MADV_MERGEABLE"
+    id: str
+    refusal: str
+    source: str
 
 
-CONDITIONS = {
-    "policy_mof": Condition(
-        lambda guest, setup: setup.mempolicy in WITH_MOF[setup.backing == "memfd" :],
-        lambda guest, setup: f"the memory policy {setup.mempolicy} has no MPOL_F_MOF here: the scanner skips such VMAs",
-    ),
-    "no_pinned_huge_page": Condition(
-        lambda guest, setup: not (setup.pinned and setup.backing == "thp"),
-        _says("the memory is pinned: ksmd splits a huge page first, which its references refuse"),
-    ),
-    "not_hugetlb": Condition(
-        lambda guest, setup: setup.backing != "hugetlb", _says("the kernel skips memory of hugetlbfs here")
-    ),
-    "mergeable": Condition(lambda guest, setup: setup.mergeable, _not_merged),
-    "unpinned": Condition(lambda guest, setup: not setup.pinned, _says("the memory is pinned")),
-    "unpinned_or_shared": Condition(
-        lambda guest, setup: not setup.pinned or setup.backing in ("memfd", "hugetlb"),
-        _says("the memory is pinned, which the kernel tests first where it is anonymous"),
-    ),
-    "pin_overlooked": Condition(
-        lambda guest, setup: not setup.pinned or setup.backing in ("thp", "memfd"),
-        _says("the memory is pinned, which the scanner tests at anonymous 4 KiB pages"),
-    ),
-    "huge_pages": Condition(
-        lambda guest, setup: setup.backing in ("thp", "guest_memfd"), _says("the memory has no transparent huge pages")
-    ),
-    "registered": Condition(
-        lambda guest, setup: setup.pinned,
-        _says("no memory of the guest is registered, so there is nothing to unregister"),
-    ),
-    "discards": Condition(
-        lambda guest, setup: not (setup.vmm == "qemu" and setup.pinned),
-        _says("QEMU discards no memory of a guest that it has registered"),
-    ),
+REFUSALS: Catalog[Refusal] = Catalog(
+    "condition", lambda: entries(data_dir() / "kvm" / "conditions.toml", "condition", Refusal)
+)
+CONDITIONS: dict[str, Callable[[Setup], bool]] = {
+    "policy_mof": lambda setup: setup.mempolicy in WITH_MOF[setup.backing == "memfd" :],
+    "no_pinned_huge_page": lambda setup: not (setup.pinned and setup.backing == "thp"),
+    "not_hugetlb": lambda setup: setup.backing != "hugetlb",
+    "mergeable": lambda setup: setup.mergeable,
+    "unpinned": lambda setup: not setup.pinned,
+    "unpinned_or_shared": lambda setup: not setup.pinned or setup.backing in ("memfd", "hugetlb"),
+    "pin_overlooked": lambda setup: not setup.pinned or setup.backing in ("thp", "memfd"),
+    "huge_pages": lambda setup: setup.backing in ("thp", "guest_memfd"),
+    "registered": lambda setup: setup.pinned,
+    "discards": lambda setup: not (setup.vmm == "qemu" and setup.pinned),
 }
-"""Shared memory of a guest with guest_memfd counts as anonymous memory, with or without huge pages."""
+"""What the kernel or the VMM tests, by id. Shared memory of a guest with guest_memfd counts as anonymous memory, with or
+without huge pages.
+"""
+
+
+def _refusal(name: str, guest: Guest, setup: Setup) -> str:
+    """Why nothing happens, as a condition does not hold."""
+    by_vmm = name == "mergeable" and setup.vmm == "qemu" and guest.has("encrypted")
+    return REFUSALS["mergeable_under_qemu" if by_vmm else name].refusal.format(mempolicy=setup.mempolicy)
 
 
 @dataclass(frozen=True)
@@ -132,7 +98,7 @@ def outcomes(trigger: Trigger, guest: Guest, setup: Setup, release: Release) -> 
 
 def _outcome(cause: Cause, guest: Guest, setup: Setup) -> Outcome:
     for names, verdict in ((cause.before, NEVER), (cause.after, FAILS)):
-        refused = [CONDITIONS[name].refusal(guest, setup) for name in names if not CONDITIONS[name].holds(guest, setup)]
+        refused = [_refusal(name, guest, setup) for name in names if not CONDITIONS[name](setup)]
         if refused:
             return Outcome(cause, verdict, "; ".join(refused))
     return Outcome(cause, FIRES, "")
@@ -149,25 +115,61 @@ def firing(trigger: Trigger, guest: Guest, setup: Setup, release: Release) -> Fi
     return Firing(False, "; ".join(dict.fromkeys(one.why for one in found)), False)
 
 
-@dataclass(frozen=True)
+ANY = "any"
+MOF = {
+    ANY: MEMPOLICIES,
+    "mof": WITH_MOF,
+    "not-mof": tuple(name for name in MEMPOLICIES if name not in WITH_MOF),
+    **{name: (name,) for name in MEMPOLICIES},
+}
+"""Words of the column `mempolicy`, and the policies that each stands for."""
+
+
+def _any_or(known: tuple[str, ...]) -> Cell:
+    """A cell of several words, or the one that stands for all."""
+    return Cell(lambda cell: known if cell == ANY else parts(cell, known, None))
+
+
+def _release(open_end: Release) -> Cell:
+    """A cell with a release such as `v6.19`, as numbers; `any` is an open end."""
+
+    def numbers(cell: str) -> Release:
+        if cell == ANY:
+            return open_end
+        match = re.fullmatch(r"v?(\d{1,3})\.(\d{1,3})", cell, re.ASCII)
+        if not match:
+            raise Refused(f"{cell[:40]!r} is no release", "write v6.19, or any")
+        return int(match[1]), int(match[2]), 0
+
+    return Cell(numbers)
+
+
+Switch = Annotated[bool | None, words({ANY: None, **SWITCHES})]
+Words = tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class EventRow:
     """One line of data/kvm/events.csv: what the sources say of a cause in a setup; None or () where any will do."""
 
-    trigger: str
+    trigger: TriggerId
     cause: str
-    encrypted: bool | None
-    pinned: bool | None
-    mergeable: bool | None
-    backing: tuple[str, ...]
-    mempolicy: tuple[str, ...]
-    vmm: tuple[str, ...]
-    first_release: Release
-    last_release: Release
-    fires: str
-    page_leaves: bool
+    encrypted: Switch
+    pinned: Switch
+    mergeable: Switch
+    backing: Annotated[Words, _any_or(BACKINGS)]
+    mempolicy: Annotated[Words, words(MOF)]
+    vmm: Annotated[Words, _any_or(VMMS)]
+    first_release: Annotated[Release, _release((5, 15, 70))]
+    last_release: Annotated[Release, _release((9999, 0, 0))]
+    fires: Literal["yes", "fails", "no"]
+    page_leaves: YesNo
     source: str
     checked: str
-    note: str
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        one_of(self.cause, {cause.id for cause in TRIGGERS[self.trigger].causes}, "cause")
 
     def covers(self, guest: Guest, setup: Setup) -> bool:
         """Whether the row speaks of this guest and setup."""
@@ -191,58 +193,12 @@ def event_rows() -> tuple[EventRow, ...]:
     return read(data_dir() / "kvm" / "events.csv")
 
 
-ANY = "any"
-MOF = {
-    "any": MEMPOLICIES,
-    "mof": WITH_MOF,
-    "not-mof": tuple(name for name in MEMPOLICIES if name not in WITH_MOF),
-    **{name: (name,) for name in MEMPOLICIES},
-}
-"""Words of the column `mempolicy`, and the policies that each stands for."""
-SWITCH = {"any": None, **SWITCHES}
-OLDEST, ENDLESS = (5, 15, 70), (9999, 0, 0)
+UNIQUE = (
+    *("trigger", "cause", "encrypted", "pinned", "mergeable", "backing", "mempolicy", "vmm"),
+    *("first_release", "last_release"),
+)
 
 
 def read(path: Path) -> tuple[EventRow, ...]:
     """The lines of a file. Raises BadInput with the row that cannot be read."""
-    found = []
-    for row in tables.read_table(path, COLUMNS, COLUMNS[:10]):
-        place = {"file": path.name, "name": tables.row_name(row, COLUMNS[:2])}
-        trigger = TRIGGERS[tables.choice(row, "trigger", TRIGGERS, **place)]
-        tables.choice(row, "cause", {cause.id for cause in trigger.causes}, **place)
-        tables.filled(row, ("source", "checked"), **place)
-        vmm = VMMS if row["vmm"] == ANY else tables.choices(row, "vmm", VMMS, None, **place)
-        backing = BACKINGS if row["backing"] == ANY else tables.choices(row, "backing", BACKINGS, None, **place)
-        found.append(
-            EventRow(
-                trigger=trigger.id,
-                cause=row["cause"],
-                **{
-                    name: SWITCH[tables.choice(row, name, SWITCH, **place)]
-                    for name in ("encrypted", "pinned", "mergeable")
-                },
-                backing=backing,
-                mempolicy=MOF[tables.choice(row, "mempolicy", MOF, **place)],
-                vmm=vmm,
-                first_release=_release(row, "first_release", OLDEST, **place),
-                last_release=_release(row, "last_release", ENDLESS, **place),
-                fires=tables.choice(row, "fires", (FIRES, FAILS, NEVER), **place),
-                page_leaves=tables.choice(row, "page_leaves", ("yes", "no"), **place) == "yes",
-                source=row["source"],
-                checked=row["checked"],
-                note=row["note"],
-            )
-        )
-    return tuple(found)
-
-
-def _release(row: dict[str, str], field: str, open_end: Release, *, file: str, name: str) -> Release:
-    """`v6.19` as numbers; `any` is an open end."""
-    if row[field] == ANY:
-        return open_end
-    try:
-        major, minor = (int(part) for part in row[field].removeprefix("v").split("."))
-    except ValueError:
-        problem = f"{row[field][:40]!r} is no release"
-        raise BadInput(problem, file=file, row=name, field=field, remedy="write v6.19, or any") from None
-    return major, minor, 0
+    return records(path, EventRow, UNIQUE)

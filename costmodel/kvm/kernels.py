@@ -7,13 +7,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 
 from costmodel.errors import BadInput
-from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
+from costmodel.evidence.tables import Cell, YesNo, column, one_of, parts, records
 from costmodel.kvm import builds
 from costmodel.kvm.builds import Build
-from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, Catalog, triggers_of
+from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, Catalog, GuestId, TriggerId, triggers_of
 from costmodel.kvm.releases import Version, backport, dotted
 
 TDX_FIRST, TDX_RANGE = "v6.16", "v6.11-v6.16"
@@ -24,7 +25,6 @@ STABLE_HOOK = "v5.15.70+"
 """First range in which the event that frees a page flushes: the stable series that has the hook of v5.18."""
 SOURCE_FLUSH_KERNEL = "v7.3-rc"
 """First range that flushes on the source of an intra-host migration while it still counts as SEV."""
-COLUMNS = ("guest_type", "trigger", "kernel_range", "upstream_strategy", "locator")
 NOTHING_KNOWN = ("n/a", "unverified")
 FACTS_OF_5_4 = "v5.4"
 """Label of the facts in which v5.4 differs from v5.11, for kernels up to v5.4."""
@@ -52,7 +52,7 @@ OUT_OF_TREE_RANGE = "v5.18-v6.7"
 """Mainline range of the time of that thread (2023-08-18)."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, kw_only=True)
 class Kernel:
     """A catalogued range of kernels that flush alike; ranges compare by their first release.
 
@@ -60,36 +60,19 @@ class Kernel:
     release that is taken for the range. A range that is not `mainline` is a stable series of its own.
     """
 
-    first: Version
+    first: Annotated[Version, Cell(lambda cell: builds.parse(cell.removesuffix("+")).version)]
     id: str = field(compare=False)
-    first_name: str = field(compare=False)
-    last_name: str = field(compare=False)
-    covers_to: tuple[int, int] = field(compare=False)
-    stands_for: Version = field(compare=False)
-    mainline: bool = field(compare=False)
+    first_name: str = column("first", compare=False)
+    last_name: str = column("last", compare=False)
+    covers_to: Annotated[tuple[int, int], Cell(lambda cell: builds.parse(cell).version[:2])] = field(compare=False)
+    stands_for: Annotated[Version, Cell(lambda cell: builds.parse(cell).version)] = field(compare=False)
+    mainline: YesNo = field(compare=False)
     source: str = field(compare=False)
-
-
-KERNEL_COLUMNS = ("id", "first", "last", "covers_to", "stands_for", "mainline", "source")
 
 
 def read_kernels(path: Path) -> dict[str, Kernel]:
     """The ranges of a file by id, oldest first. Raises BadInput with the row that cannot be read."""
-    found = {}
-    for row in tables.read_table(path, KERNEL_COLUMNS, "id"):
-        place = {"file": path.name, "name": row["id"]}
-        tables.filled(row, KERNEL_COLUMNS, **place)
-        found[row["id"]] = Kernel(
-            builds.parse(row["first"].removesuffix("+")).version,
-            row["id"],
-            row["first"],
-            row["last"],
-            builds.parse(row["covers_to"]).version[:2],
-            builds.parse(row["stands_for"]).version,
-            tables.choice(row, "mainline", ("yes", "no"), **place) == "yes",
-            row["source"],
-        )
-    return found
+    return {kernel.id: kernel for kernel in records(path, Kernel, ("id",))}
 
 
 KERNELS: Catalog[Kernel] = Catalog("kernel range", lambda: read_kernels(data_dir() / "kvm" / "kernels.csv"))
@@ -365,21 +348,25 @@ def _rows() -> dict[tuple[str, str, str], Upstream]:
     return read(data_dir() / "kvm" / "upstream_behaviour.csv")
 
 
+@dataclass(frozen=True)
+class Behaviour:
+    """A row of data/kvm/upstream_behaviour.csv."""
+
+    guest_type: GuestId
+    trigger: TriggerId
+    kernel_range: Annotated[str, Cell(lambda cell: one_of(cell, (*KERNELS, TDX_FIRST, FACTS_OF_5_4)))]
+    upstream_strategy: Annotated[tuple[str, ...], Cell(lambda cell: parts(cell, (*NOTHING_KNOWN, *STRATEGIES)))]
+    locator: str
+
+
 def read(path: Path) -> dict[tuple[str, str, str], Upstream]:
     """What a file says of each guest type, trigger and kernel range. Raises BadInput with the row that cannot be
     read.
     """
-    ranges = (*KERNELS, TDX_FIRST, FACTS_OF_5_4)
-    found = {}
-    for row in tables.read_table(path, COLUMNS, COLUMNS[:3]):
-        place: tables.Place = {"file": path.name, "name": tables.row_name(row, COLUMNS[:3])}
-        guest = tables.choice(row, "guest_type", GUESTS, **place)
-        trigger = tables.choice(row, "trigger", TRIGGERS, **place)
-        kernel = tables.choice(row, "kernel_range", ranges, **place)
-        tables.filled(row, ("upstream_strategy", "locator"), **place)
-        strategies = tables.choices(row, "upstream_strategy", (*NOTHING_KNOWN, *STRATEGIES), "|", **place)
-        found[guest, trigger, kernel] = Upstream(strategies, row["locator"])
-    return found
+    rows = records(path, Behaviour, ("guest_type", "trigger", "kernel_range"))
+    return {
+        (row.guest_type, row.trigger, row.kernel_range): Upstream(row.upstream_strategy, row.locator) for row in rows
+    }
 
 
 def upstream(guest: str, trigger: str, kernel: str, release: Version = (0, 0, 0)) -> Upstream | None:

@@ -11,20 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from costmodel.errors import BadInput
-from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
+from costmodel.evidence.tables import YesNo, records
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, Catalog
 from costmodel.kvm.kernels import KERNELS, MASK_KERNEL, SOURCE_FLUSH_KERNEL, STABLE_HOOK
 from costmodel.kvm.releases import Version, own_fixes
 
-COLUMNS = ("id", "about", "meaning", "feature", "every_kernel", "source")
-ABOUT = ("CPU", "kernel", "event", "address", "guest", "mm", "module")
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Predicate:
     """A condition: what it is `about`, what it means, and how one knows it: by a `feature` of the machine, or because
     `every_kernel` that is catalogued has it so in its own hooks (True) or none does (False), on CPUs that can run it;
@@ -32,10 +29,10 @@ class Predicate:
     """
 
     id: str
-    about: str
+    about: Literal["CPU", "kernel", "event", "address", "guest", "mm", "module"]
     meaning: str
-    feature: str
-    every_kernel: bool | None
+    feature: str = ""
+    every_kernel: YesNo | None = None
     source: str
 
     @property
@@ -46,20 +43,7 @@ class Predicate:
 
 def read(path: Path) -> dict[str, Predicate]:
     """All predicates by id, in the order of the file. Raises BadInput with the row that cannot be read."""
-    found = {}
-    for row in tables.read_table(path, COLUMNS, "id"):
-        place = {"file": path.name, "name": row["id"]}
-        tables.filled(row, ("meaning", "source"), **place)
-        every = tables.choice(row, "every_kernel", ("", "yes", "no"), **place)
-        found[row["id"]] = Predicate(
-            row["id"],
-            tables.choice(row, "about", ABOUT, **place),
-            row["meaning"],
-            row["feature"],
-            every == "yes" if every else None,
-            row["source"],
-        )
-    return found
+    return {one.id: one for one in records(path, Predicate, ("id",))}
 
 
 PREDICATES: Catalog[Predicate] = Catalog("predicate", lambda: read(data_dir() / "kvm" / "predicates.csv"))

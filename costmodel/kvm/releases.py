@@ -10,59 +10,72 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated, Literal
 
-from costmodel.errors import BadInput
-from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
+from costmodel.evidence.tables import Cell, Count, Refused, column, records
 from costmodel.kvm import catalog
 
 RELEASES, BACKPORTS = "releases.csv", "backports.csv"
-RELEASE_COLUMNS = ("series", "newest_release", "kind", "seen_on", "source")
-BACKPORT_COLUMNS = (
-    "decision",
-    "series",
-    "first_release",
-    "status",
-    "date",
-    "commit",
-    "guest_types",
-    "triggers",
-    "strategy",
-    "source",
-    "note",
-)
-KINDS = ("longterm", "stable")
-STATUSES = ("released", "queued", "dropped")
 Version = tuple[int, int, int]
 
 
-@dataclass(frozen=True)
+def _numbers(what: str, pattern: str, example: str) -> Cell:
+    """A cell of whole numbers with dots between them, as many as the pattern says."""
+
+    def numbers(cell: str) -> tuple[int, ...]:
+        if not re.fullmatch(pattern, cell, re.ASCII):
+            raise Refused(f"{cell[:40]!r} is no {what}", f"write it as {example}")
+        return tuple(map(int, cell.split(".")))
+
+    return Cell(numbers)
+
+
+Series = Annotated[tuple[int, int], _numbers("series", r"\d{1,3}\.\d{1,3}", "6.12")]
+Released = Annotated[Version, _numbers("release", r"\d{1,3}\.\d{1,3}\.\d{1,4}", "6.12.61")]
+BuildNumber = Annotated[tuple[int, ...], _numbers("number of a build", r"\d{1,4}(\.\d{1,4}){0,3}", "265 or 425.3.1")]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Release:
     """Newest release of a series that kernel.org maintained when it was seen (`seen_on`, ISO)."""
 
-    version: Version
-    kind: str
+    series: Series
+    version: Released = column("newest_release")
+    kind: Literal["longterm", "stable"]
     seen_on: str
     source: str
+
+    def __post_init__(self) -> None:
+        _belongs(self.version, self.series, "version")
 
     @property
     def name(self) -> str:
         return dotted(self.version)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Backport(catalog.Change):
     """A decision of upstream (`decision`: its number) that came to a stable series with `first`, or did not (None).
 
     `status`: released, queued (in the queue, no release yet) or dropped (was in the queue, not in the release).
     """
 
-    decision: int
-    series: tuple[int, int]
-    first: Version | None
-    status: str
+    decision: Count
+    series: Series
+    first: Released | None = column("first_release", None)
+    status: Literal["released", "queued", "dropped"]
     date: str
     commit: str
+    triggers: catalog.TriggerIds = column("triggers")
+    strategies: catalog.StrategyIds = column("strategy")
+
+    def __post_init__(self) -> None:
+        if (self.status == "released") != (self.first is not None):
+            problem = f"a fix with the status {self.status} has {'a' if self.first else 'no'} first release"
+            raise Refused(problem, "a released fix has a first release, another has none", "first")
+        if self.first is not None:
+            _belongs(self.first, self.series, "first")
 
     def is_in(self, release: Version) -> bool:
         """Whether the release has it."""
@@ -98,64 +111,15 @@ def own_fixes(release: Version) -> list[Backport]:
 
 def read_releases(path: Path) -> tuple[Release, ...]:
     """The releases of a file. Raises BadInput with the row that cannot be read."""
-    found = []
-    for row in tables.read_table(path, RELEASE_COLUMNS, "series"):
-        place: tables.Place = {"file": path.name, "name": row["series"]}
-        tables.filled(row, ("seen_on", "source"), **place)
-        version = _version(row, "newest_release", _series(row, place), place)
-        found.append(Release(version, tables.choice(row, "kind", KINDS, **place), row["seen_on"], row["source"]))
-    return tuple(sorted(found, key=lambda release: release.version))
+    return tuple(sorted(records(path, Release, ("series",)), key=lambda release: release.version))
 
 
 def read_backports(path: Path) -> tuple[Backport, ...]:
     """The fixes of a file. Raises BadInput with the row that cannot be read."""
-    return tuple(_backport(row, path.name) for row in tables.read_table(path, BACKPORT_COLUMNS, ("decision", "series")))
+    return records(path, Backport, ("decision", "series"))
 
 
-def _backport(row: dict[str, str], file: str) -> Backport:
-    place: tables.Place = {"file": file, "name": f"{row['decision']}, {row['series']}"}
-    tables.filled(row, ("date", "commit", "guest_types", "triggers", "strategy", "source"), **place)
-    series, status = _series(row, place), tables.choice(row, "status", STATUSES, **place)
-    if (status == "released") != bool(row["first_release"]):
-        raise BadInput(
-            f"status {status} and first release {row['first_release']!r} do not fit",
-            field="first_release",
-            remedy="a released fix has a first release, another has none",
-            file=file,
-            row=place["name"],
-        )
-    return Backport(
-        decision=tables.whole(row, "decision", required=True, **place),
-        series=series,
-        first=_version(row, "first_release", series, place) if row["first_release"] else None,
-        status=status,
-        date=row["date"],
-        commit=row["commit"],
-        **catalog.change_in(row, place),
-    )
-
-
-def _series(row: dict[str, str], place: tables.Place) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,3})\.(\d{1,3})", row["series"], re.ASCII)
-    if not match:
-        raise BadInput(
-            f"{row['series']!r} is no series",
-            field="series",
-            remedy="write it as 6.12",
-            file=place["file"],
-            row=place["name"],
-        )
-    return int(match[1]), int(match[2])
-
-
-def _version(row: dict[str, str], field: str, series: tuple[int, int], place: tables.Place) -> Version:
-    match = re.fullmatch(r"(\d{1,3})\.(\d{1,3})\.(\d{1,4})", row[field], re.ASCII)
-    if not match or (int(match[1]), int(match[2])) != series:
-        raise BadInput(
-            f"{row[field]!r} is no release of {'.'.join(map(str, series))}",
-            field=field,
-            remedy="write it as 6.12.61",
-            file=place["file"],
-            row=place["name"],
-        )
-    return *series, int(match[3])
+def _belongs(release: Version, series: tuple[int, int], field: str) -> None:
+    if release[:2] != series:
+        problem = f"{dotted(release)} is no release of {'.'.join(map(str, series))}"
+        raise Refused(problem, "give one of its releases, or correct the series", field)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from costmodel.errors import BadInput
-from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
-from costmodel.kvm.catalog import GUESTS, Guest
+from costmodel.evidence.tables import among, column, one_of, records, words
+from costmodel.kvm.catalog import GUESTS, Guest, GuestId
 
 VMMS = ("qemu", "cloud-hypervisor", "other")
 BACKINGS = ("anon", "thp", "hugetlb", "memfd", "guest_memfd")
@@ -25,18 +24,29 @@ CHOICES = {
     "mempolicy": MEMPOLICIES,
     "mergeable": tuple(SWITCHES),
 }
-COLUMNS = ("guest_type", "vmm", "property", "value", "choice", "source")
 WHOSE = {"user": True, "none": False}
 """Words of the column `choice`: whether the VMM lets its user have it otherwise."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Default:
-    """What a VMM does: the value, whether its user can have it otherwise, and where that was read."""
+    """What a VMM does with a property of a guest type: the word for it, whether its user can have it otherwise, and
+    where that was read.
+    """
 
-    value: str | bool
-    free: bool
+    guest_type: GuestId
+    vmm: Annotated[str, among(VMMS)]
+    name: Annotated[str, among(CHOICES)] = column("property")
+    word: str = column("value")
+    free: Annotated[bool, words(WHOSE)] = column("choice")
     source: str
+
+    def __post_init__(self) -> None:
+        one_of(self.word, CHOICES[self.name], "word")
+
+    @property
+    def value(self) -> str | bool:
+        return SWITCHES.get(self.word, self.word)
 
 
 @dataclass(frozen=True)
@@ -107,20 +117,22 @@ def setup(
     return found
 
 
-def contradictions(guest_id: str, found: Setup) -> list[str]:
-    """What no guest of this type under this VMM can have, with what the VMM does in its place and where that was
-    read.
-    """
+@dataclass(frozen=True)
+class Contradiction:
+    """A property of a setup that no guest of its type under this VMM can have, and the one that all of them have."""
+
+    name: str
+    value: str | bool
+    default: Default
+
+
+def contradictions(guest_id: str, found: Setup) -> list[Contradiction]:
+    """What no guest of this type under this VMM can have."""
     return [
-        f"the guest is said to be {_words(name, found.values[name])}, but under {found.vmm} every {guest_id} guest is "
-        f"{_words(name, default.value)} ({default.source}): no such guest exists; for another VMM say --vmm other"
+        Contradiction(name, found.values[name], default)
         for name, default in _defaults_of(guest_id, found.vmm).items()
         if not default.free and found.values[name] != default.value
     ]
-
-
-def _words(name: str, value: str | bool) -> str:
-    return f"{'' if value else 'not '}{name}" if isinstance(value, bool) else f"{name} {value}"
 
 
 def _defaults_of(guest_id: str, vmm: str) -> dict[str, Default]:
@@ -152,9 +164,9 @@ def _check(g: Guest, found: Setup) -> None:
             remedy=f"use anon, thp, hugetlb or memfd{hint}",
         )
     if found.mergeable and found.backing in ("hugetlb", "memfd"):
-        kind = "huge pages of hugetlbfs" if found.backing == "hugetlb" else "shared memory of a memfd"
         raise BadInput(
-            f"KSM merges anonymous memory only, never {kind}",
+            "KSM merges anonymous memory only, never "
+            f"{'huge pages of hugetlbfs' if found.backing == 'hugetlb' else 'shared memory of a memfd'}",
             field="mergeable",
             remedy="leave out mergeable, or use the backing anon or thp",
         )
@@ -168,14 +180,5 @@ def defaults() -> dict[tuple[str, str, str], Default]:
 
 def read(path: Path) -> dict[tuple[str, str, str], Default]:
     """The defaults of a file. Raises BadInput with the row that cannot be read."""
-    found: dict[tuple[str, str, str], Default] = {}
-    for row in tables.read_table(path, COLUMNS, COLUMNS[:3]):
-        place: Mapping[str, str] = {"file": path.name, "name": tables.row_name(row, COLUMNS[:3])}
-        tables.choice(row, "guest_type", GUESTS, **place)
-        tables.choice(row, "vmm", VMMS, **place)
-        name = tables.choice(row, "property", CHOICES, **place)
-        value = tables.choice(row, "value", CHOICES[name], **place)
-        free = WHOSE[tables.choice(row, "choice", WHOSE, **place)]
-        tables.filled(row, ("source",), **place)
-        found[row["guest_type"], row["vmm"], name] = Default(SWITCHES.get(value, value), free, row["source"])
-    return found
+    rows = records(path, Default, ("guest_type", "vmm", "property"))
+    return {(row.guest_type, row.vmm, row.name): row for row in rows}

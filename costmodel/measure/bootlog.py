@@ -22,9 +22,9 @@ from typing import Any, NamedTuple, cast
 from costmodel import __version__
 from costmodel.errors import BadInput
 from costmodel.evidence.machine_input import microarchitecture
-from costmodel.evidence.rendezvous import COLUMNS, SLOWEST_HZ, Rendezvous
+from costmodel.evidence.records import SLOWEST_HZ, Rendezvous
 from costmodel.evidence.store import load
-from costmodel.evidence.tables import csv_text
+from costmodel.evidence.tables import columns_of, csv_text
 from costmodel.measure.host import Host, describe
 from costmodel.numbers import quantity
 
@@ -88,7 +88,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Event:
-    """One rendezvous as the log shows it; columns as in costmodel.evidence.rendezvous."""
+    """One rendezvous as the log shows it; columns as in costmodel.evidence.records."""
 
     method: str
     logical_cpus: int
@@ -396,8 +396,9 @@ def as_json(found: Sequence[Rendezvous]) -> dict[str, Any]:
 
 
 def as_csv(found: Sequence[Rendezvous]) -> str:
-    """The rows as a file that costmodel.evidence.rendezvous reads."""
-    return csv_text(COLUMNS, [[_cell(getattr(row, name)) for name in COLUMNS] for row in found])
+    """The rows as a file that costmodel.evidence.records reads."""
+    columns = list(columns_of(Rendezvous))
+    return csv_text(columns, [[_cell(getattr(row, name)) for name in columns] for row in found])
 
 
 def _cell(value: object) -> object:

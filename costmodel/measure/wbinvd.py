@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from costmodel.errors import BadInput
-from costmodel.evidence import rendezvous
 from costmodel.evidence.paths import data_dir
-from costmodel.evidence.rendezvous import FLUSHES_PER_CPU
+from costmodel.evidence.records import FLUSHES_PER_CPU, RENDEZVOUS, read_rendezvous
 from costmodel.measure import kvm, native
 from costmodel.measure.host import Host
 from costmodel.measure.journal import Changes, Mtrr, System, memory_ranges
@@ -98,7 +97,7 @@ def missing(host: Host, root: Path = Path("/"), euid: int | None = None) -> list
 
 def planned(host: Host) -> list[str]:
     """What a run does to the host, in sentences, with the length of the pause as far as logs of others tell."""
-    rows = rendezvous.read(data_dir() / rendezvous.FILE).values()
+    rows = read_rendezvous(data_dir() / RENDEZVOUS).values()
     seen = [row.flush_at_most_s for row in rows if row.flush_at_most_s is not None and row.quality in TRUSTED]
     flushes = STOPS * FLUSHES_PER_CPU * host.logical_cpus
     return [

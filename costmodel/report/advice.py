@@ -15,7 +15,6 @@ from costmodel.kvm.catalog import GUESTS, STRATEGIES
 from costmodel.kvm.releases import Release
 from costmodel.numbers import P_BOUNDS, probability
 
-NEEDED = "needed for correctness"
 UNTOLD = "how many of the events that were counted it stops, the count does not tell"
 GOES_ON = (
     "the scan flushes for pages that it then leaves alone, and as it updates nothing it walks up to 8 ranges in a "
@@ -86,7 +85,7 @@ def _upgrade(found: Step, release: Release) -> Advice:
     series = ".".join(map(str, release.version[:2]))
     caveats = []
     if found.mended:
-        caveats.append(f"{NEEDED}: this kernel can lose a flush at {_places(found.mended)}")
+        caveats.append(f"needed for correctness: this kernel can lose a flush at {_places(found.mended)}")
     if found.unmended:
         caveats.append(f"no release that was seen mends {_places(found.unmended)}")
     if found.opened:

@@ -10,10 +10,11 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from costmodel.decision.result import Advice, CostRow, Interval, Recommendation
+from costmodel.decision.result import Advice, CostRow, Interval
 from costmodel.decision.tables import is_repeated
+from costmodel.kvm.builds import parse
 from costmodel.kvm.catalog import STRATEGIES, TRIGGERS
-from costmodel.kvm.kernels import LOOK, LOOKED
+from costmodel.kvm.kernels import KERNELS, LOOK, LOOKED
 from costmodel.numbers import ceiling, interval, quantity
 from costmodel.report.layout import ascii_text, command_lines, widths_of
 from costmodel.report.mail_answer import ADDRESSES
@@ -26,16 +27,12 @@ LABEL = 8
 """Columns of the labels at the left edge."""
 Role = Literal["label", "safe", "unsafe"]
 Paint = Callable[[str, Role], str]
-Shown = Answer | Recommendation
-"""What one screen shows a part of."""
 HEAD = ("One flush", "stops", "for", "CPU time", "safe here")
 FEWEST_ROWS, MOST_ROWS = 1, 4
 LONGEST_NAME = 40
 LONGEST_REASON = 3
 """Lines that say why a kernel may be several."""
 _ID = re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b|\b[a-z0-9]+(?:_[a-z0-9]+)+\b")
-_RELEASE = re.compile(r"v?\d+(?:\.\d+){1,2}(?:-rc\d*)?")
-"""A kernel that is called as kernel.org calls it."""
 
 
 def plain(text: str, _role: Role) -> str:
@@ -43,18 +40,18 @@ def plain(text: str, _role: Role) -> str:
     return text
 
 
-def screen(result: Shown, paint: Paint = plain) -> str:
+def screen(found: Answer, paint: Paint = plain) -> str:
     """The answer on one screen."""
-    lines = _about(result)
-    if not result.applicable:
-        return "\n".join([*lines, "", *_labelled("Do", [result.headline], paint)]) + "\n"
-    do, gain, sure = _do(result), _gain(result), _sure(result)
-    below = [*_rate(result, paint), *_more(result, paint)]
+    lines = _about(found)
+    if not found.applicable:
+        return "\n".join([*lines, "", *_labelled("Do", [found.headline], paint)]) + "\n"
+    do, gain, sure = _do(found), _gain(found), _sure(found)
+    below = [*_rate(found, paint), *_more(found, paint)]
     above = ["", *_labelled("Do", do, paint), *_labelled(gain[0], gain[1], paint), *_labelled("Sure", sure, paint)]
-    above += _labelled("Shared", [together_text(row) for row in result.together], paint)
-    above += _labelled("Beware", _unsafe(result), paint)
+    above += _labelled("Shared", [together_text(row) for row in found.together], paint)
+    above += _labelled("Beware", _unsafe(found), paint)
     room = SCREEN_LINES - len(lines) - len(above) - len(below) - 3
-    table = _table(result, max(FEWEST_ROWS, min(MOST_ROWS, room)), paint)
+    table = _table(found, max(FEWEST_ROWS, min(MOST_ROWS, room)), paint)
     return "\n".join([*lines, *above, "", *table, *([""] if table else []), *below]) + "\n"
 
 
@@ -89,20 +86,20 @@ def _each(found: ByKernel, most: int, paint: Paint) -> list[str]:
     return lines
 
 
-def _about(result: Shown, kernel: str | None = None) -> list[str]:
+def _about(found: Answer, kernel: str | None = None) -> list[str]:
     """Which guest, machine, load and kernel the answer is for; a kernel of another name with what it was taken as."""
-    asked = result.scenario
+    asked = found.scenario
     if kernel is None:
-        named = _RELEASE.fullmatch(result.kernel_version) or result.kernel == result.kernel_version
-        kernel = f"kernel {result.kernel_version}" + ("" if named else f" (flushes as {result.kernel})")
+        named = found.kernel == found.kernel_version or parse(found.kernel_version).upstream
+        kernel = f"kernel {found.kernel_version}" + ("" if named else f" (flushes as {found.kernel})")
     ran = int(asked["cpus_that_ran"])
     parts = [
-        result.guest_title,
+        found.guest_title,
         _several_of(int(asked["vcpus"]), "vCPU"),
         quantity(float(asked["resident_bytes"]), "B"),
         f"{'pinned ' if asked['pinned'] else ''}memory under {asked['vmm']}",
-        f"ran on {ran} of {int(asked['logical_cpus'])} CPUs of {result.machine_title}",
-        result.workload_title,
+        f"ran on {ran} of {int(asked['logical_cpus'])} CPUs of {found.machine_title}",
+        found.workload_title,
         kernel,
     ]
     return textwrap.wrap(ascii_text(", ".join(filter(None, parts))), SCREEN_COLUMNS, break_on_hyphens=False)
@@ -134,42 +131,32 @@ def _in_words(text: str) -> str:
     )
 
 
-def _steps(result: Shown) -> tuple[list[Advice], list[Advice]]:
+def _steps(found: Answer) -> tuple[list[Advice], list[Advice]]:
     """What to do in turn, and what does as much as the last of it: a newer kernel or guest type, then a remedy. Both
     are empty where nothing would be saved.
     """
-    saving = [one for one in result.do_now if one.saves_cpu_s_per_s is not None and one.saves_cpu_s_per_s.median > 0]
-    moves = [one for one in saving if one.kind in ("upgrade", "guest")]
-    if not saving or not any(one.id in _named(result) for one in saving):
-        return [], []
-    remedies = [one for one in saving if one.kind == "remedy"]
-    first = [one for one in moves if one.id in _named(result)][:1]
-    best = [one for one in remedies if one.id in _named(result)][:1]
-    same = [one for one in remedies if best and one is not best[0] and _left(one) == _left(best[0])]
-    return first + best, same
-
-
-def _named(result: Shown) -> set[str]:
-    """Ids of what the headline says, and of a newer kernel that comes before it."""
-    said = result.headline.lower()
-    return {one.id for one in result.do_now if one.title.lower() in said}
+    plan = found.plan
+    first = [one for one in found.upgrades if plan.step and _saves(one) > 0]
+    best = [one for one in found.remedies if plan.remedy and one.id == plan.remedy.remedy.id]
+    saving = [one for one in found.remedies if _saves(one) > 0]
+    return first + best, [one for one in saving if best and one is not best[0] and _left(one) == _left(best[0])]
 
 
 def _left(item: Advice) -> float | None:
     return None if item.left_cpu_s_per_s is None else item.left_cpu_s_per_s.high
 
 
-def _do(result: Shown) -> list[str]:
-    steps, same = _steps(result)
+def _do(found: Answer) -> list[str]:
+    steps, same = _steps(found)
     if not steps:
-        return [result.headline]
+        return [found.headline]
     done = next((one for one in steps if one.kind == "remedy" and _left(one) == 0), None)
     moves = [one for one in steps if one.kind in ("upgrade", "guest")]
     if done:
         texts = [f"{done.title}: then no cost is left"]
         moves = [one for one in moves if _saves(one) < _saves(done)]
     else:
-        texts = [] if moves else [_keep(result)]
+        texts = [] if moves else [_keep(found)]
         texts += [f"and {_lowered(one.title)}" if texts or number else one.title for number, one in enumerate(steps)]
         moves = []
     if same:
@@ -191,21 +178,21 @@ def _lowered(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _keep(result: Shown) -> str:
-    done = STRATEGIES[result.headline_strategy or ""].title
-    return f"Keep {done} (what {result.kernel_version} does)"
+def _keep(found: Answer) -> str:
+    done = STRATEGIES[found.headline_strategy or ""].title
+    return f"Keep {done} (what {found.kernel_version} does)"
 
 
-def _gain(result: Shown) -> tuple[str, list[str]]:
+def _gain(found: Answer) -> tuple[str, list[str]]:
     """The gain of what is to be done between its two ends; where nothing is to be gained, what is lost now."""
-    steps, _ = _steps(result)
-    row = _running(result)
+    steps, _ = _steps(found)
+    row = _running(found)
     if not steps or row is None or row.host_cpu_s_per_s is None:
-        return "Cost", [result.headline_cost]
+        return "Cost", [found.headline_cost]
     item = max(steps, key=_saves)
-    cpus = int(result.scenario["logical_cpus"])
+    cpus = int(found.scenario["logical_cpus"])
     shown = _number(item.saves_cpu_s_per_s)
-    if not rests_on_ceiling(result, item):
+    if not rests_on_ceiling(found, item):
         return "Gain", [f"{shown} of {cpus} CPUs, at the rate that you gave"]
     text = f"{ceiling(shown)} of {cpus} CPUs (events at their fastest)"
     if _left(item) == 0 and row.least_host_cpu_s_per_s is not None:
@@ -217,40 +204,40 @@ def _number(value: Interval | None) -> str:
     return "" if value is None else interval(value.low, value.median, value.high, value.unit, value.most)
 
 
-def _sure(result: Shown) -> list[str]:
-    if not _table_rows(result):
-        return [f"of the choice: {result.confidence}"]
-    return [f"of the choice: {result.confidence}", f"of the size: {result.size_confidence}"]
+def _sure(found: Answer) -> list[str]:
+    if not _table_rows(found):
+        return [f"of the choice: {found.confidence}"]
+    return [f"of the choice: {found.confidence}", f"of the size: {found.size_confidence}"]
 
 
-def _unsafe(result: Shown) -> list[str]:
+def _unsafe(found: Answer) -> list[str]:
     """Where this kernel can lose a flush, and where nobody wrote down what it does."""
-    loses = [one.trigger_title for one in result.policy if one.strategy is None and not one.gap]
-    unread = [one.trigger_title for one in result.policy if one.strategy is None and one.gap]
+    loses = [one.trigger_title for one in found.policy if one.strategy is None and not one.gap]
+    unread = [one.trigger_title for one in found.policy if one.strategy is None and one.gap]
     return [
-        *([f"{result.kernel_version} can lose a flush at {' and '.join(loses)}"] if loses else []),
-        *([f"what {result.kernel_version} does is not catalogued at {' and '.join(unread)}"] if unread else []),
+        *([f"{found.kernel_version} can lose a flush at {' and '.join(loses)}"] if loses else []),
+        *([f"what {found.kernel_version} does is not catalogued at {' and '.join(unread)}"] if unread else []),
     ]
 
 
-def _running(result: Shown) -> CostRow | None:
+def _running(found: Answer) -> CostRow | None:
     """The cost of what the headline is about."""
-    lead = (result.headline_trigger, result.headline_strategy)
-    return next((row for row in result.costs_at(lead[0]) if row.strategy == lead[1]), None)
+    lead = (found.headline_trigger, found.headline_strategy)
+    return next((row for row in found.costs_at(lead[0]) if row.strategy == lead[1]), None)
 
 
-def _table_rows(result: Shown) -> list[CostRow]:
+def _table_rows(found: Answer) -> list[CostRow]:
     """Flushes of the costliest kind, one of each kind: what runs today, what else is safe, and the range flush that
     everybody asks about.
     """
     rows = [
         row
-        for row in result.costs_at(result.costliest_trigger)
+        for row in found.costs_at(found.costliest_trigger)
         if row.stolen_cpu_s_per_event is not None
         and STRATEGIES[row.strategy].instruction != "none"
-        and (row.strategy == result.costliest_strategy or not is_repeated(row))
+        and (row.strategy == found.costliest_strategy or not is_repeated(row))
     ]
-    picked = [row for row in rows if row.strategy == result.costliest_strategy]
+    picked = [row for row in rows if row.strategy == found.costliest_strategy]
     for row in sorted(rows, key=lambda row: (_rank(row), _median(row))):
         shown = row.state == "admissible" or row.from_kernel or not STRATEGIES[row.strategy].whole_cache
         if shown and all(_kind(row) != _kind(one) for one in picked):
@@ -258,12 +245,12 @@ def _table_rows(result: Shown) -> list[CostRow]:
     return picked
 
 
-def _table(result: Shown, most: int, paint: Paint) -> list[str]:
+def _table(found: Answer, most: int, paint: Paint) -> list[str]:
     """What one flush takes, one line for each kind."""
-    shown = [(_cells(result, row), row) for row in _table_rows(result)[:most]]
+    shown = [(_cells(found, row), row) for row in _table_rows(found)[:most]]
     if not shown:
         return []
-    several = shown[0][1].trigger != result.headline_trigger
+    several = shown[0][1].trigger != found.headline_trigger
     at = f"{'One event' if several else HEAD[0]} at {TRIGGERS[shown[0][1].trigger].title}"
     head = (at if len(at) <= LONGEST_NAME else HEAD[0], *HEAD[1:])
     widths = widths_of([head, *(cells for cells, _ in shown)])
@@ -291,7 +278,7 @@ def _median(row: CostRow) -> float:
     return row.stolen_cpu_s_per_event.median if row.stolen_cpu_s_per_event else 0.0
 
 
-def _cells(result: Shown, row: CostRow) -> tuple[str, ...]:
+def _cells(found: Answer, row: CostRow) -> tuple[str, ...]:
     strategy = STRATEGIES[row.strategy]
     instruction = strategy.instruction.upper()
     address = ADDRESSES.get(strategy.address_source or "", "").replace("(", "").replace(")", "")
@@ -299,8 +286,8 @@ def _cells(result: Shown, row: CostRow) -> tuple[str, ...]:
         strategy.scope, f"on{address}" if address else "over the range"
     )
     cpus = {"all_cpus": "logical_cpus", "mask": "cpus_that_ran"}.get(strategy.scope)
-    stops = int(result.scenario[cpus]) if cpus else 1
-    today = row.strategy == result.costliest_strategy
+    stops = int(found.scenario[cpus]) if cpus else 1
+    today = row.strategy == found.costliest_strategy
     once = row.irq_off_s if strategy.whole_cache and not is_repeated(row) else None
     lasts = once or row.event_time_s
     return (
@@ -317,7 +304,7 @@ def _safe(row: CostRow) -> str:
     if row.state == "admissible":
         return {"nothing": "yes", "upgrade": "newer kernel", "patch": "with a patch"}.get(row.needs, "yes")
     if row.from_kernel:
-        return f"in {row.from_kernel.split('-')[0]}"
+        return f"in {KERNELS[row.from_kernel].first_name}"
     return "no" if row.state == "inadmissible" else "open"
 
 
@@ -330,21 +317,19 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     )
 
 
-def _rate(result: Shown, paint: Paint) -> list[str]:
+def _rate(found: Answer, paint: Paint) -> list[str]:
     """The command that measures one's own rate, and how to give it back."""
-    text = result.measure_rate
-    if text.startswith(COUNT_COMMAND):
-        back = [COUNT_COMMAND, "costmodel recommend ... --rate all=COUNT/300"]
-    elif CAUSES_COMMAND in text:
-        back = [CAUSES_COMMAND, "costmodel recommend ... --rate TRIGGER=COUNT/300"]
-    else:
+    ways = {"rate": (COUNT_COMMAND, "all"), "causes": (CAUSES_COMMAND, "TRIGGER")}
+    if found.open_rate is None:
         return []
-    return [paint("Your own rate decides:", "label"), *(f"  {line}" for line in back)]
+    command, trigger = ways[found.open_rate]
+    lines = [f"  {command}", f"  costmodel recommend ... --rate {trigger}=COUNT/300"]
+    return [paint("Your own rate decides:", "label"), *lines]
 
 
-def _more(result: Shown, paint: Paint) -> list[str]:
-    flips = [flip.sentence for one in result.policy if one.trigger == result.headline_trigger for flip in one.flips]
+def _more(found: Answer, paint: Paint) -> list[str]:
+    flips = [flip.sentence for one in found.policy if one.trigger == found.headline_trigger for flip in one.flips]
     texts = [f"what would flip it: {flips[0]}"] if flips else []
-    count = len(result.warnings)
+    count = len(found.warnings)
     warned = f", {count} warning{'s' if count > 1 else ''}" if count else ""
     return _labelled("More", [f"--full: all triggers, intervals, waits, sources{warned}", *texts], paint)

@@ -5,6 +5,7 @@ inputs give.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -17,9 +18,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from costmodel.calibration.parameters import parameters_of
 from costmodel.cluster import map_in_order
 from costmodel.cost.scenario import MOST_VCPUS, check_dma
+from costmodel.decision.findings import Findings
 from costmodel.decision.result import Recommendation
 from costmodel.decision.views import view, worth_drawing
 from costmodel.errors import BadInput, CostModelError, UnknownName
@@ -290,7 +291,7 @@ def build_all(
 
     if todo and scheduler is None:
         runner.prepare(engine)
-        parameters_of(load(), todo[0].machine)
+        _cost_one(todo)
     here = in_processes(act, todo, workers) if scheduler is None else _far(todo, out.resolve(), engine, scheduler)
     for job, outcome in here:
         if isinstance(outcome, Exception):
@@ -313,6 +314,17 @@ def build_all(
     if failed:
         raise ReportsFailed(failed)
     return list(shared)
+
+
+def _cost_one(todo: Sequence[ReportParameters]) -> None:
+    """Find the answer of one report that flushes, if any does: what all answers share, such as random numbers and tables,
+    is then there in each process that is forked. One that fails fails again, and is told, in its own process.
+    """
+    for job in reversed(todo):
+        with contextlib.suppress(Exception):
+            if Findings.of(**arguments(job)).flush is not None:
+                costed(job)
+                return
 
 
 def _far(

@@ -15,9 +15,9 @@ from costmodel.decision.versus import Compared, Side, compare_sides
 from costmodel.evidence.store import Evidence
 from costmodel.hashing import value_hash
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, triggers_of
-from costmodel.kvm.setup import contradictions
 from costmodel.plain import shell_line
 from costmodel.report.policy import NOT_CATALOGUED
+from costmodel.report.sentences import impossible
 from costmodel.report.sources import source_row, source_rows
 
 
@@ -118,7 +118,7 @@ def _sources(evidence: Evidence, case: Scenario, parameters: ParameterSet, used:
 
 def _warnings(base: Side, new: Side, triggers: Sequence[VersusTrigger]) -> list[str]:
     case = new.scenario
-    texts = contradictions(case.guest, case.setup)
+    texts = impossible(case)
     masked = any(
         side.strategy and STRATEGIES[side.strategy].scope == "mask" for t in triggers for side in (t.base, t.new)
     )

@@ -196,7 +196,8 @@ def calculations(programs: Programs) -> str:
     from costmodel.formulas import javascript
 
     tape, ends = programs.tape, [place for places in programs.functions for place in places]
-    formulas = "\n".join(javascript.function(name) for name in javascript.formulas_of(tape, ends))
+    functions = javascript.functions()
+    formulas = "\n".join(functions[name] for name in javascript.formulas_of(tape, ends))
     costs = ",\n".join(javascript.program(tape, places, programs.parameters) for places in programs.functions)
     return f"{formulas}\nconst COSTS = [\n{costs}\n];\n"
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from costmodel.decision.ranges import RangeLimit
 from costmodel.decision.result import Alternatives, Interval, ModelRow
+from costmodel.kvm.admissibility import judge
 from costmodel.kvm.catalog import STRATEGIES
 from costmodel.numbers import interval, quantity, significant
 from costmodel.report.layout import ascii_text, cell, command_lines, widths_of, wrap
@@ -146,23 +147,14 @@ def _factor(row: ModelRow) -> float:
 def _catch(result: Alternatives, rows: Sequence[ModelRow], limit: RangeLimit | None) -> str:
     """What speaks against the flush that is cheaper, or what it takes to have it."""
     if limit is not None and limit.state == "inadmissible":
-        return f"But it can lose a flush: {_one_sentence(limit.reason)}."
+        return f"But it can lose a flush: {limit.why}."
     unsafe = next((row for row in rows if row.state == "inadmissible" and row.instruction != "none"), None)
     if unsafe is not None:
         it = "It" if unsafe is max(rows, key=_factor) else _flush(unsafe)
-        return f"{it} can lose a flush, though: {_one_sentence(unsafe.note)}."
+        return f"{it} can lose a flush, though: {judge(unsafe.guest, result.trigger, unsafe.strategy).why}."
     if any(row.scope == "mask" and row.pinned for row in rows):
         return "The mask of CPUs that ran the guest only grows, so that only vCPUs pinned from the start keep it small."
     return ""
-
-
-def _one_sentence(text: str) -> str:
-    """Of a note of several clauses the one that tells why: not where it stands on the list."""
-    clauses = text.split("; ")
-    return next((clause for clause in clauses if not _STANDS.search(clause)), clauses[0])
-
-
-_STANDS = re.compile(r"\b(?:planned|proposed|posted|RFC|merged|rejected)\b")
 
 
 def _besides(nothing: Sequence[str]) -> str:

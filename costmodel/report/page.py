@@ -5,6 +5,7 @@ autoescape: text from data never is markup.
 from __future__ import annotations
 
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import lru_cache, partial
@@ -14,12 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from markupsafe import Markup, escape
 
+from costmodel import cache
 from costmodel.calibration.calibrate import fits_of
 from costmodel.calibration.parameters import parameters_of
 from costmodel.decision.result import Advice, Interval, Recommendation, UpstreamRow
 from costmodel.decision.views import view as view_of
 from costmodel.decision.views import worth_drawing
 from costmodel.evidence.store import load
+from costmodel.hashing import value_hash
 from costmodel.kvm.catalog import PLACEMENTS, TRIGGERS
 from costmodel.numbers import probability, quantity, significant
 from costmodel.plain import UNSEEN
@@ -28,6 +31,8 @@ from costmodel.report.links import linked
 from costmodel.report.sentences import CAUSES_COMMAND, COUNT_COMMAND
 
 if TYPE_CHECKING:
+    from jinja2.bccache import Bucket
+
     from costmodel.report.live import Live
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
@@ -117,10 +122,25 @@ def _title(known: Mapping[str, Any], id: str) -> str:
 
 @lru_cache(maxsize=1)
 def _environment():
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    import jinja2
+    from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined
+
+    class Compiled(BytecodeCache):
+        """Templates as jinja2 compiled them before, in the user's cache; it looks itself whether it can read them."""
+
+        def load_bytecode(self, bucket: Bucket) -> None:
+            if found := cache.stored("template", self._key(bucket)):
+                bucket.bytecode_from_string(found)
+
+        def dump_bytecode(self, bucket: Bucket) -> None:
+            cache.store("template", self._key(bucket), bucket.bytecode_to_string())
+
+        def _key(self, bucket: Bucket) -> str:
+            return value_hash([bucket.key, bucket.checksum, sys.version, jinja2.__version__])
 
     environment = Environment(
         loader=PackageLoader("costmodel.report"),
+        bytecode_cache=Compiled(),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_printable,
@@ -157,6 +177,12 @@ def cell(value: Interval | None) -> str:
 def fragment(name: str, **values: Any) -> str:
     """The rendered template `name`.html.j2."""
     return _environment().get_template(f"{name}.html.j2").render(**values)
+
+
+def compile_templates() -> None:
+    """Compile all templates, which a process that is forked from this one then has."""
+    for name in _environment().list_templates(extensions=["j2"]):
+        _environment().get_template(name)
 
 
 def data(title: str, csv: str) -> Markup:
@@ -344,15 +370,18 @@ def fits() -> str:
     return fragment("fits", fits=fits_of(load()))
 
 
-@lru_cache(maxsize=1)
-def formulas() -> str:
-    """The cost terms as MathML with symbols, source and validity."""
+def formulas() -> Markup:
+    """The cost terms as MathML with symbols, source and validity. It is kept in the user's cache: to print it takes sympy."""
+    return Markup(cache.recall("formulas", cache.key_of([], ["formulas", "report"]), _formulas).decode())
+
+
+def _formulas() -> bytes:
     from costmodel.formulas import catalog
     from costmodel.formulas.catalog import FORMULAS
     from costmodel.formulas.formula import NOTATION
 
     items = [(item, Markup(catalog.mathml(name))) for name, item in FORMULAS.items()]
-    return fragment("formulas", items=items, notation=NOTATION)
+    return fragment("formulas", items=items, notation=NOTATION).encode()
 
 
 def provenance(result: Recommendation) -> str:

@@ -20,9 +20,12 @@ from costmodel.numbers import interval, quantity
 from costmodel.report.drawing import (
     HATCHES,
     INKS,
+    NAMES,
     PAPERS,
     VARIANTS,
+    WIDEST_TICK,
     axes,
+    fit,
     label,
     log_axis,
     marks,
@@ -43,6 +46,8 @@ EQUAL = 1e-3
 UNSEEN_S = 1e-9
 """No clock of a kernel shows a shorter wait: the axis of waits ends here."""
 INTERVAL_COLUMNS = ("median", "low", "high")
+LEGEND_MARK = "\N{EM DASH}" * 8
+"""As wide as what a legend draws before a name, whose letters are larger than those at the end of a line."""
 CPU_TIME_EACH = "CPU time taken per event"
 
 
@@ -324,7 +329,8 @@ def cost_figure(rows: Sequence[CostRow], chosen: str | None) -> str:
         ]
     )
     figure, grid = new_figure(8.6, 0.9 + 0.36 * len(shown))
-    costs(frame, grid[0][0])
+    ax = costs(frame, grid[0][0])
+    fit(figure, grid, left=[text.get_text() for text in ax.get_yticklabels()])
     told = "; ".join(
         f"{r.strategy}{'' if r.state == 'admissible' else f' ({r.state})'} "
         f"{interval(cost.low, cost.median, cost.high, 's')}"
@@ -341,7 +347,7 @@ def lost_figure(values: Mapping[tuple[str, str], Interval]) -> str:
     if not values:
         return ""
     guests, machines = (list(dict.fromkeys(key[part] for key in values)) for part in (0, 1))
-    figure, grid = new_figure(8.6, 1.1 + 0.3 * len(machines))
+    figure, grid = new_figure(8.6, 1.0 + 0.3 * len(machines))
     ax, looks = axes(grid[0][0], dark=False), marks(guests, dark=False)
     for (guest, machine), value in values.items():
         look = looks[guest]
@@ -352,8 +358,15 @@ def lost_figure(values: Mapping[tuple[str, str], Interval]) -> str:
     ax.set_yticks(range(len(machines)), machines[::-1])
     ax.set(xlabel="host CPUs lost to flushes, at most: median and 90 % interval")
     named = dict(zip(*ax.get_legend_handles_labels()[::-1], strict=True))
-    figure.legend(
-        named.values(), named.keys(), loc="outside upper left", ncols=len(guests), frameon=False, labelcolor=INKS[False]
+    fit(figure, grid, left=machines, lines_above=1)
+    ax.legend(
+        named.values(),
+        named.keys(),
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        ncols=len(guests),
+        frameon=False,
+        labelcolor=INKS[False],
     )
     told = "; ".join(f"{m}, {g}: {interval(v.low, v.median, v.high, v.unit, v.most)}" for (g, m), v in values.items())
     return svg(figure, f"Host CPUs lost by machine and guest type: {told}")
@@ -382,6 +395,7 @@ def curves_figure(sweeps: Sequence[Curves], states: Mapping[str, str], chosen: s
         ax.set(xlabel=label(sweep.x_label, sweep.x_unit), ylabel=sweep.y_label)
     for ax in list(grid.flat)[len(sweeps) :]:
         ax.set_visible(False)
+    fit(figure, grid, left=[WIDEST_TICK], right=[text.get_text() for ax in grid.flat for text in ax.texts], lead=NAMES)
     changes = "; ".join(
         f"{s.x_label} {quantity(c.x, s.x_unit)} ({told[c.cheaper_below]} to {told[c.cheaper_above]})"
         for s in sweeps
@@ -430,6 +444,7 @@ def map_figure(heat: HeatMap) -> str:
         clip_on=False,
     )
     ax.set(xlabel=label(heat.x_label, heat.x_unit), ylabel=label(heat.y_label, heat.y_unit))
+    fit(figure, grid, left=[WIDEST_TICK], right=[f"{LEGEND_MARK}{heat.strategies[i]}" for i in present])
     handles = [*patches, *ax.get_lines()]
     ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, labelcolor=INKS[False])
     names = ", ".join(heat.strategies[i] for i in present)

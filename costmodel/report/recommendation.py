@@ -22,7 +22,6 @@ from costmodel.kvm.catalog import PLACEMENTS
 from costmodel.kvm.kernels import LOOK, LOOKED
 from costmodel.numbers import ceiling, probability, quantity, shortened
 from costmodel.report import waits
-from costmodel.report.advice import NEEDED
 from costmodel.report.layout import WIDTH, aligned, cell, command_lines, listed, policies, widths_of, wrap
 from costmodel.report.record import Answer, ByKernel
 
@@ -114,10 +113,11 @@ def _head(result: Recommendation) -> list[str]:
     return lines
 
 
-def first_screen(result: Recommendation, said: Collection[str] = ()) -> list[str]:
+def first_screen(found: Answer, said: Collection[str] = ()) -> list[str]:
     """The answer in a few lines: what to do first, what it costs now, what else helps and what that leaves, and the
     command for the rest. Warnings that were `said` before are left out.
     """
+    result = found.whole
     lines = wrap(result.headline, "  ")
     if result.applicable:
         here = [
@@ -127,11 +127,9 @@ def first_screen(result: Recommendation, said: Collection[str] = ()) -> list[str
         ]
         lines += wrap(f"Now: {'; '.join(here)}", "  ", "    ") if here else []
         lines += _cost(result)
-        helps = [
-            item
-            for item in result.do_now
-            if item.kind != "kernel" and (item.title in result.headline or _saves(item) or NEEDED in item.caveat)
-        ]
+        needed = found.plan.step is not None or (found.step is not None and bool(found.step.mended))
+        helps = [item for item in found.upgrades if needed or _saves(item)]
+        helps += [item for item in found.remedies if _saves(item)]
         lines += _advice("  What helps:", helps, result)
         warnings = [text for text in result.warnings if text not in said]
         lines += wrap(f"Warnings: {'; '.join(warnings)}", "  ", "    ") if warnings else []
@@ -146,9 +144,9 @@ def _saves(item: Advice) -> bool:
 def first_screens(found: ByKernel, said: Collection[str] = ()) -> list[str]:
     """The answer in a few lines; where the kernel may behave as one of several, one for each, and how to find out."""
     if not found.several:
-        return first_screen(found.answers[0][1], said)
+        return first_screen(found.found[0][1], said)
     lines = [*wrap(f"{found.why}."), "To know which:", *command_lines(LOOK), *wrap(f"{LOOKED}.", "  ")]
-    for one, answer in found.answers:
+    for one, answer in found.found:
         lines += ["", *wrap(f"{one.why[:1].upper()}{one.why[1:]}:"), *first_screen(answer, said)]
     return lines
 

@@ -79,7 +79,7 @@ class Answer(Findings):
 
     @cached_property
     def headline(self) -> str:
-        return sentences.headline(self.case, self.lead, self.remedies, self.upgrades, self.reason)
+        return sentences.headline(self.plan, self.case, self.lead, self.reason)
 
     @cached_property
     def headline_cost(self) -> str:
@@ -96,7 +96,7 @@ class Answer(Findings):
 
     @cached_property
     def measure_rate(self) -> str:
-        return sentences.measure_rate(self.lead)
+        return sentences.MEASURE_RATE[self.open_rate] if self.open_rate else ""
 
     @cached_property
     def policy(self) -> list[PolicyEntry]:

@@ -14,11 +14,13 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
+from costmodel import cache
 from costmodel.errors import CostModelError, ExitCode
 from costmodel.hashing import write_beside
 
@@ -104,11 +106,24 @@ def _leave_out_grammars() -> None:
 
 def _hermetic(scratch: Path) -> dict[str, str]:
     """Environment of the kernel: no user configuration, one thread of linear algebra."""
-    names = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR")
-    own = {name: str(scratch / name.lower()) for name in names}
+    names = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+    own = {name: str(scratch / name.lower()) for name in names} | plot_settings(scratch)
     if Path("~").expanduser() == Path("~"):  # neither HOME nor an entry in the table of users
         own["HOME"] = str(scratch)
     return {**own, **dict.fromkeys(THREADS, "1"), "SOURCE_DATE_EPOCH": "0"}
+
+
+def plot_settings(scratch: Path) -> dict[str, str]:
+    """Where matplotlib looks for a user's settings: in a folder that has none, and in which it keeps its list of fonts, so
+    that it need not open each font again.
+    """
+    return {"MPLCONFIGDIR": str(_fonts() or scratch / "matplotlib")}
+
+
+@lru_cache(maxsize=1)
+def _fonts() -> Path | None:
+    """One folder for this process and those forked from it: asked again, the cache would not know its new files."""
+    return cache.folder_of("matplotlib")
 
 
 def _execute(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy
@@ -12,10 +12,10 @@ from costmodel.cost.draws import Case
 from costmodel.cost.event import NO_WBNOINVD, cpus_flushed, executed, leaves_rmp, title_on
 from costmodel.cost.scenario import RANGE_ASSUMED, Scenario
 from costmodel.cost.total import Total, distances, ranges_per_pass, stock, total
+from costmodel.decision.advice import Gain, Step
 from costmodel.decision.choice import Study
 from costmodel.decision.estimates import interval_of
-from costmodel.decision.findings import between_guests, costliest_study
-from costmodel.decision.result import Advice
+from costmodel.decision.findings import Kind, Opening, Plan, between_guests, costliest_study
 from costmodel.errors import stated
 from costmodel.evidence.records import PAGE_BYTES, Measurement, Residency
 from costmodel.evidence.store import Evidence
@@ -24,24 +24,27 @@ from costmodel.kvm import kernels
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
 from costmodel.kvm.setup import contradictions
 from costmodel.numbers import ceiling, interval, probability, quantity, significant
+from costmodel.report import advice
 from costmodel.report.policy import p_best_note
 
 COUNT_COMMAND = "perf stat -e kvm:kvm_unmap_hva_range -p PID_OF_THE_VMM -- sleep 300"
 CAUSES_COMMAND = "perf record -g -e kvm:kvm_unmap_hva_range -a -- sleep 300"
-MEASURE_RATE = (
+_MEASURE = (
     f"{COUNT_COMMAND}, and give it back as --rate all=COUNT/300; "
     "it counts every cause in the threads of the VMM, and events that meet no memory slot and flush nothing; what "
     "ksmd, khugepaged, kcompactd, kswapd and numad do to the guest is counted with -a in place of -p only, for every "
     "VM at once"
 )
 """How a user gets the rate of his own guest: longer than the slowest scan period."""
-TELL_CAUSES_APART = (
+_TELL_CAUSES_APART = (
     f"what was counted has no cause yet: {CAUSES_COMMAND}, then perf script: "
     "task and call chain of an event name its cause (task_numa_work: NUMA balancing scan; do_numa_page, compact_zone "
     "or kernel_migrate_pages: migration; ksmd; khugepaged; kswapd or shrink_folio_list: swap-out; do_mprotect_pkey; "
     "unmap_vmas or madvise: munmap or discard); give each back as --rate TRIGGER=COUNT/300"
 )
 """How to split a count of all events by what caused them."""
+MEASURE_RATE: dict[Opening, str] = {"rate": _MEASURE, "causes": _TELL_CAUSES_APART}
+"""How to learn what is open about the rate that decides."""
 UNKNOWN_CAUSE = "events of unknown cause at the hook"
 SCANNER_GOES_ON = (
     "pinned memory: a NUMA balancing pass raises its notifier, then skips the pinned pages, and as nothing was "
@@ -52,8 +55,6 @@ SCANNER_GOES_ON = (
 GUEST_WBINVD = " WBINVD that the guest executes is executed on the host as well, at a rate that nobody published."
 KSM_WORKLOAD = "ksm-default"
 """The workload that tells what merging costs where the one that was asked for merges nothing."""
-ENOUGH = 0.9
-"""An upgrade that saves this share of the loss needs no remedy beside it in the headline."""
 
 
 def events_of(study: Study) -> str:
@@ -61,65 +62,67 @@ def events_of(study: Study) -> str:
     return UNKNOWN_CAUSE if study.scenario.stands_for_all(study.trigger.id) else study.trigger.title
 
 
-def headline(
-    case: Scenario, lead: Study | None, remedies: Sequence[Advice], upgrades: Sequence[Advice], reason: str | None
-) -> str:
-    """What to do now, in one or two sentences. Never an unmerged patch."""
-    if reason:
+def headline(plan: Plan, case: Scenario, lead: Study | None, reason: str | None) -> str:
+    """What to do now, in one or two sentences."""
+    if plan.kind == "not applicable":
         return f"Not applicable: {reason}."
     if lead is None:
         return "No trigger of this guest type needs a flush."
-    if lead.chosen is None:
-        title = upgrades[0].title if upgrades else "Move to a guest type and kernel with a safe strategy"
+    step = _title(plan.step)
+    if plan.kind == "can lose":
+        title = step or "Move to a guest type and kernel with a safe strategy"
         return f"{title}: {case.version} can lose a flush at {lead.trigger.title}."
-    chosen = STRATEGIES[lead.chosen.strategy]
-    if chosen.instruction == "none" and not GUESTS[case.guest].has("encrypted"):
-        return (
-            f"No flush: {lead.chosen.verdict.reason}. The zaps and TLB shoot-downs of invalidations are not modelled; "
-            "NUMA balancing off stops those of its scans for this guest too."
-        ) + (GUEST_WBINVD if case.noncoherent_dma else "")
-    if chosen.instruction == "none":
-        return f"Nothing to do under this workload: {lead.chosen.verdict.reason}."
-    if not lead.firing.fires:
-        return f"Nothing to do under this workload: {lead.trigger.title} cannot happen here: {lead.firing.why}."
-    if (nothing := _none_counted(lead)) is not None:
-        return f"Nothing to do at the rate that was counted: {nothing}."
-    if not case.pulls(lead.trigger.id):
-        return "Nothing to do under this workload: none of its events flushes memory of this guest."
-    if between_guests(lead):
-        return (
+    chosen = lead.picked
+    if plan.kind == "flush":
+        return _first(plan, step or f"Keep {title_on(chosen.strategy, case)} (what {case.version} does)", lead)
+    texts: dict[Kind, Callable[[], str]] = {
+        "unencrypted": lambda: (
+            f"No flush: {chosen.verdict.reason}. The zaps and TLB shoot-downs of invalidations are not modelled; NUMA "
+            "balancing off stops those of its scans for this guest too."
+            + (GUEST_WBINVD if case.noncoherent_dma else "")
+        ),
+        "no flush": lambda: f"Nothing to do under this workload: {chosen.verdict.reason}.",
+        "cannot happen": lambda: (
+            f"Nothing to do under this workload: {lead.trigger.title} cannot happen here: {lead.firing.why}."
+        ),
+        "none counted": lambda: f"Nothing to do at the rate that was counted: {_none_counted(lead)}.",
+        "outside workload": lambda: (
+            "Nothing to do under this workload: none of its events flushes memory of this guest."
+        ),
+        "between guests": lambda: (
             "Nothing to do: under this workload nothing flushes memory of this guest while it runs. "
             f"{lead.trigger.title}, once for all guests that ended since the last one, takes "
-            f"{title_on(chosen.id, case)}, the only safe strategy there."
-        )
-    first = upgrades[0].title if upgrades else f"Keep {title_on(chosen.id, case)} (what {case.version} does)"
-    if upgrades and (upgrades[0].saves_fraction or 0) > ENOUGH:
-        return f"{first}: that saves {_saved(upgrades[0], lead)}."
-    useful = next((r for r in remedies if _helps(r, lead)), None)
-    if useful is None:
-        return f"{first}."
-    return f"{first}, and {_lower_first(useful.title)}: that saves {_saved(useful, lead)}."
+            f"{title_on(chosen.strategy, case)}, the only safe strategy there."
+        ),
+    }
+    return texts[plan.kind]()
 
 
-def _none_counted(lead: Study) -> str | None:
-    """That no event at all was counted, if so, and how many there can have been all the same."""
-    counted = lead.scenario.count(lead.trigger.id)
-    if counted is None or counted[0] > 0:
-        return None
+def _title(step: Step | None) -> str:
+    return next((one.title for one in advice.step(step)), "")
+
+
+def _first(plan: Plan, first: str, lead: Study) -> str:
+    """What to do and what that saves; of a step without a remedy only where it saves almost all."""
+    if plan.remedy is not None:
+        return f"{first}, and {_lower_first(plan.remedy.remedy.title)}: that saves {_saved(plan.remedy.gain, lead)}."
+    if plan.step is not None and plan.enough:
+        return f"{first}: that saves {_saved(plan.step.gain, lead)}."
+    return f"{first}."
+
+
+def _none_counted(lead: Study) -> str:
+    """How long none was counted, and how many there can have been all the same."""
+    _, seconds = stated(lead.scenario.count(lead.trigger.id), f"a count of {lead.trigger.id}")
     high = float(numpy.quantile(_rate(lead.cost(lead.picked.strategy)), 0.95))
-    return f"no event in {quantity(counted[1], 's')}, which leaves at most {significant(high, 1)} per second (95 %)"
+    return f"no event in {quantity(seconds, 's')}, which leaves at most {significant(high, 1)} per second (95 %)"
 
 
-def _saved(advice: Advice, lead: Study) -> str:
-    """What an advice saves: no more than a ceiling where the loss that it takes away is one."""
-    saved = stated(advice.saves_cpu_s_per_s, f"what {advice.id} saves")
+def _saved(gain: Gain, lead: Study) -> str:
+    """What is saved: no more than a ceiling where the loss that it takes away is one."""
+    saved = stated(gain.saved, "what is saved")
     shown = interval(saved.low, saved.median, saved.high, "1", saved.most)
     return f"{ceiling(shown, lead.cost(lead.picked.strategy).at_most)} host CPUs"
-
-
-def _helps(remedy: Advice, lead: Study) -> bool:
-    saved = remedy.saves_cpu_s_per_s
-    return saved is not None and saved.median > 0 and lead.trigger.id in remedy.triggers
 
 
 def _lower_first(text: str) -> str:
@@ -224,17 +227,6 @@ def stock_text(study: Study) -> str:
         f"the guest has pages for {significant(left, 2)} of these events, which at that rate end after "
         f"{quantity(lasts_s, 's')}"
     )
-
-
-def measure_rate(lead: Study | None) -> str:
-    """How to measure the rate that is only known by its two ends, or to learn what caused the events of one that was
-    measured; empty where neither is open.
-    """
-    if lead is not None and lead.chosen is not None and lead.scenario.stands_for_all(lead.trigger.id):
-        return TELL_CAUSES_APART if lead.scenario.rate(lead.trigger.id) else ""
-    if lead is None or lead.chosen is None or not lead.cost(lead.chosen.strategy).at_most:
-        return ""
-    return MEASURE_RATE if lead.trigger.in_window and STRATEGIES[lead.chosen.strategy].instruction != "none" else ""
 
 
 def confidence(lead: Study | None) -> str:
@@ -406,6 +398,22 @@ def setup_text(case: Scenario) -> str:
     return text + (f" (assumed: {', '.join(where.assumed)})" if where.assumed else "")
 
 
+def impossible(case: Scenario) -> list[str]:
+    """What no guest of this type under this VMM can have, with what the VMM does in its place and where that was
+    read.
+    """
+    return [
+        f"the guest is said to be {_property(one.name, one.value)}, but under {case.setup.vmm} every {case.guest} guest "
+        f"is {_property(one.name, one.default.value)} ({one.default.source}): no such guest exists; for another VMM say "
+        "--vmm other"
+        for one in contradictions(case.guest, case.setup)
+    ]
+
+
+def _property(name: str, value: str | bool) -> str:
+    return f"{'' if value else 'not '}{name}" if isinstance(value, bool) else f"{name} {value}"
+
+
 def merging_error(case: Scenario, studies: Sequence[Study], evidence: Evidence) -> list[str]:
     """That merging the memory of an encrypted guest is a mistake, and what it costs: under this workload where that
     scans for pages to merge, else under the defaults of KSM.
@@ -451,7 +459,7 @@ def irq_off_lines(evidence: Evidence, lead: Study | None) -> list[str]:
 
 def warnings(case: Scenario, studies: Sequence[Study], evidence: Evidence) -> list[str]:
     """Inputs outside what was measured, bits that the dump shows off, features that must be checked."""
-    found = [*case.machine.notes, *contradictions(case.guest, case.setup), *merging_error(case, studies, evidence)]
+    found = [*case.machine.notes, *impossible(case), *merging_error(case, studies, evidence)]
     flushes = [STRATEGIES[s.chosen.strategy] for s in studies if s.chosen]
     if any(executed(strategy, case) is not strategy for strategy in flushes):
         found.append(f"{NO_WBNOINVD}: the kernel executes WBINVD wherever WBNOINVD stands here")

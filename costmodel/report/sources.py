@@ -8,7 +8,7 @@ from costmodel.cost.scenario import Scenario
 from costmodel.decision.choice import Study
 from costmodel.decision.result import SourceRow
 from costmodel.evidence.hosts import FOLDER
-from costmodel.evidence.rendezvous import FILE as LOGS
+from costmodel.evidence.records import RENDEZVOUS as LOGS
 from costmodel.evidence.store import Evidence
 
 

@@ -1,6 +1,5 @@
 """A replayed trace and a summary as plain text, 7-bit and fit to be pasted into a mail, and as a page and JSON beside
-the
-report of the same guest and machine.
+the report of the same guest and machine.
 """
 
 from __future__ import annotations
@@ -18,8 +17,9 @@ from costmodel.report.page import fragment
 from costmodel.report.recommendation import NEWER_MARK, STATE_MARKS, safety_mark
 from costmodel.traces import results
 from costmodel.traces.results import Replay
-from costmodel.traces.summary import BURST_GAP_NS, Histogram, Summary, lost
-from costmodel.traces.triggers import NOT_CATALOGUED, triggers_of
+from costmodel.traces.service import StrategyRow
+from costmodel.traces.summary import BURST_GAP_NS, Histogram, Summary
+from costmodel.traces.triggers import TaskTriggers, triggers_of
 
 MOST_TASKS = 12
 MOST_EPISODES = 5
@@ -43,6 +43,26 @@ def plural(number: int, noun: str) -> str:
     ('1 burst', '2,000 bursts')
     """
     return f"{count(number)} {noun}" + ("" if number == 1 else "s")
+
+
+def lost(events: int) -> str:
+    """What it means that the recording lost events, empty where it says of none."""
+    if not events:
+        return ""
+    noun = "event was" if events == 1 else "events were"
+    return f"at least {events} {noun} lost while recording: rates, bursts and waits are lower bounds"
+
+
+CATALOGUED_BY_NONE = "fork, copy on write or another event that no trigger is catalogued for"
+ANY_TASK = "a task of user space, or a worker: scan, migration, discard, copy on write and others end in the same event"
+
+
+def why(told: TaskTriggers) -> str:
+    """What tells the triggers of an event."""
+    if told.basis == "name":
+        return told.source
+    texts = {"chain": "call chain (data/kvm/call_chains.csv)", "uncatalogued": CATALOGUED_BY_NONE, "any": ANY_TASK}
+    return texts[told.basis]
 
 
 def cell(value: Interval) -> str:
@@ -122,16 +142,16 @@ def _dispersion(rows: Sequence[tuple[float, float | None, int]]) -> list[str]:
 def _tasks(found: results.Replay) -> list[str]:
     lines = ["TASKS"]
     for task in found.tasks[:MOST_TASKS]:
-        lines += _task(task.task, task.events, task.triggers, task.decided, task.why)
+        lines += _task(task.task, task.events, task.triggers, task.decided, task.catalogued)
     if len(found.tasks) > MOST_TASKS:
         rest = found.tasks[MOST_TASKS:]
         lines += wrap(f"{len(rest)} more names with {count(sum(t.events for t in rest))} events", "  ")
     return lines
 
 
-def _task(name: str, events: int, triggers: Sequence[str], decided: bool, why: str) -> list[str]:
-    if why == NOT_CATALOGUED:
-        told = why
+def _task(name: str, events: int, triggers: Sequence[str], decided: bool, catalogued: bool) -> list[str]:
+    if not catalogued:
+        told = CATALOGUED_BY_NONE
     elif len(triggers) > 3:
         told = f"not decidable: any of {len(triggers)} triggers"
     else:
@@ -139,7 +159,7 @@ def _task(name: str, events: int, triggers: Sequence[str], decided: bool, why: s
     return wrap(f"{ascii_text(name):<16} {count(events):>12}  {told}", "  ", " " * 33)
 
 
-def _names(rows: Sequence[results.StrategyRow]) -> list[str]:
+def _names(rows: Sequence[StrategyRow]) -> list[str]:
     lines = []
     for mark in (*STATE_MARKS.values(), NEWER_MARK):
         same = [r for r in rows if safety_mark(r.state, r.from_kernel) == mark]
@@ -278,8 +298,8 @@ def summary(found: Summary) -> str:
     ranked = sorted(found.tasks.items(), key=lambda item: (-item[1].events, item[0]))
     for name, task in ranked[:MOST_TASKS]:
         for chain_triggers, events in sorted(found.groups(name).items(), key=lambda item: (-item[1], item[0])):
-            found_triggers = triggers_of(name, chain_triggers)
-            lines += _task(name, events, found_triggers.triggers, found_triggers.decided, found_triggers.why)
+            of = triggers_of(name, chain_triggers)
+            lines += _task(name, events, of.triggers, of.decided, of.basis != "uncatalogued")
         ranges = _quantiles(task.ranges, 1, "B", 3)
         lines += wrap(f"{plural(task.threads, 'thread')}; range {ranges}", "      ", "        ")
         if task.gaps_ns.total:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from costmodel.decision.choice import Study
 from costmodel.decision.result import BillRow, ContentionRow, HybridRow, Interval, Recommendation
-from costmodel.decision.waits import Wait, placements_of, waits_of
+from costmodel.decision.waits import placements_of, waits_of
 from costmodel.kvm.catalog import PLACEMENTS
 from costmodel.kvm.kernels import HOOK_PLACEMENTS
 from costmodel.numbers import ceiling, quantity
@@ -23,24 +23,16 @@ UNSEEN_S = 1e-9
 
 def contention_rows(study: Study) -> list[ContentionRow]:
     """What waits at a trigger, a row for each flush and placement."""
-    return [_row(wait) for wait in waits_of(study)]
+    return [_worded(row) for row in waits_of(study)]
 
 
-def _row(wait: Wait) -> ContentionRow:
-    place = PLACEMENTS[wait.placement]
-    note = f"saturated in {wait.without_bound:.0%} of the draws: no mean" if wait.without_bound else ""
-    if not place.admissible:
+def _worded(row: ContentionRow) -> ContentionRow:
+    note = f"saturated in {row.without_bound:.0%} of the draws: no mean" if row.without_bound else ""
+    if not row.placement_admissible:
         note = "the page can be in use again before its flush"
-    elif place.id == "gmem_window":
+    elif row.placement == "gmem_window":
         note = "one punch hole or conversion at a time; no closed form gives the 99th percentile"
-    known = {name: value for name, value in vars(wait).items() if name in ContentionRow.model_fields}
-    return ContentionRow(
-        placement_title=place.title,
-        placement_admissible=place.admissible,
-        verdict=_verdict(wait.placement, wait.here),
-        note=note,
-        **known,
-    )
+    return row.model_copy(update={"verdict": _verdict(row.placement, row.here), "note": note})
 
 
 def _verdict(placement: str, here: bool) -> str:

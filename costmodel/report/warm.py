@@ -31,7 +31,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from costmodel.hashing import value_hash
-from costmodel.report.runner import THREADS, changed
+from costmodel.report.runner import THREADS, changed, plot_settings
 
 NAME = "costmodel"
 """Of the engine, for papermill."""
@@ -57,29 +57,30 @@ MODULES = (
     "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_svg",
     "pandas",
+    "papermill",
     "seaborn",
-    "sympy.printing.mathml",
 )
 """What the notebooks of this project and a kernel import."""
 
 
 @lru_cache(maxsize=1)
 def warm_up() -> None:
-    """Import all of MODULES without the user's configuration, print what every page has, and draw one figure that nobody
-    sees.
+    """Import all of MODULES without the user's configuration, print what every page has, draw one figure that nobody sees
+    and check one notebook that nobody reads.
     """
     own = dict.fromkeys(THREADS, "1") | {"SOURCE_DATE_EPOCH": "0", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-    with tempfile.TemporaryDirectory(prefix="cm") as empty, changed(own | {"MPLCONFIGDIR": empty}):
+    with tempfile.TemporaryDirectory(prefix="cm") as empty, changed(own | plot_settings(Path(empty))):
         for name in MODULES:
             import_module(name)
+        import nbformat
+
+        from costmodel.formulas import javascript
         from costmodel.report import page
 
+        nbformat.validate(nbformat.v4.new_notebook())
         page.formulas()
-        from costmodel.formulas import javascript
-        from costmodel.formulas.catalog import FORMULAS
-
-        for name in FORMULAS:
-            javascript.function(name)
+        page.compile_templates()
+        javascript.functions()
         from matplotlib.backends import backend_registry
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

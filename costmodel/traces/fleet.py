@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import posixpath
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,19 +25,19 @@ from costmodel.cost.scenario import Scenario, not_applicable, scenario
 from costmodel.decision.estimates import Quantity, interval_of, paired
 from costmodel.decision.result import Frozen, Interval, Verdict
 from costmodel.errors import BadInput
-from costmodel.evidence import machine_input, tables
+from costmodel.evidence import machine_input
 from costmodel.evidence.store import Evidence, load
+from costmodel.evidence.tables import records
 from costmodel.kvm.catalog import GUESTS
 from costmodel.measure.counts import UNCATALOGUED, Rate
 from costmodel.plain import shell_line, visible
 from costmodel.traces import store, summary
 from costmodel.traces.service import DRAWS, Service, Way, running_at, service
-from costmodel.traces.triggers import NOT_CATALOGUED, triggers_of
+from costmodel.traces.triggers import triggers_of
 
 SUFFIXES = (".parquet", ".json")
 """Files of a folder that are taken for hosts; of a pattern all that match are."""
 SIDECAR = "machines.csv"
-SIDECAR_COLUMNS = ("host", "machine")
 MOST_SHOWN = 20
 """Hosts of each list of the worst."""
 SECOND_NS = 10**9
@@ -156,7 +156,6 @@ class Fleet(Frozen):
     not_costed: dict[str, str]
     broken: dict[str, str]
     strategies: list[StrategySum]
-    notes: list[str]
     command: str
     costmodel_version: str
     data_hash: str
@@ -202,19 +201,26 @@ def places(where: str) -> tuple[list[Place], str | None]:
     return [hosts[host] for host in sorted(hosts)], sidecar
 
 
+@dataclass(frozen=True)
+class HostMachine:
+    """A line of the table of machines: which machine a host is."""
+
+    host: str
+    machine: str
+
+
 def machines_of(address: str, evidence: Evidence) -> dict[str, str]:
     """The machine of each host by a table with the columns host, machine. Raises BadInput with the row."""
     known = {name.casefold() for name in machine_input.named(evidence)}
     with _local(address) as path:
-        rows = tables.read_table(path, SIDECAR_COLUMNS, "host")
+        rows = records(path, HostMachine, ("host",))
     for row in rows:
-        tables.filled(row, ("machine",), file=SIDECAR, name=row["host"])
-        if row["machine"].casefold() not in known:
+        if row.machine.casefold() not in known:
             remedy = "write an id of `costmodel list machines`"
-            problem = f"{row['machine'][:40]!r} is no machine"
-            raise BadInput(problem, file=SIDECAR, row=row["host"], field="machine", remedy=remedy)
-    ids = {name: machine_input.told(name).id for name in dict.fromkeys(row["machine"] for row in rows)}
-    return {row["host"]: ids[row["machine"]] for row in rows}
+            problem = f"{row.machine[:40]!r} is no machine"
+            raise BadInput(problem, file=SIDECAR, row=row.host, field="machine", remedy=remedy)
+    ids = {name: machine_input.told(name).id for name in dict.fromkeys(row.machine for row in rows)}
+    return {row.host: ids[row.machine] for row in rows}
 
 
 class _local:
@@ -286,7 +292,7 @@ def of_summary(host: str, found: summary.Summary) -> Read:
 def _label(task: str, told: str) -> str:
     """The triggers of a task's events as a call chain would tell them: tasks with the same ones are one row."""
     found = triggers_of(task, told)
-    return UNCATALOGUED if found.why == NOT_CATALOGUED else " ".join(found.triggers)
+    return UNCATALOGUED if found.basis == "uncatalogued" else " ".join(found.triggers)
 
 
 # What it comes to.
@@ -361,7 +367,6 @@ def fleet(
         not_costed={visible(host): why for host, why in not_costed.items()},
         broken={visible(host): problem for host, problem in broken.items()},
         strategies=costed.rows(),
-        notes=_notes(hosts, guest, costed),
         command=_command(where, guest, machine, machines, workload, kernel, numbers),
         costmodel_version=__version__,
         data_hash=evidence.data_hash,
@@ -585,24 +590,6 @@ def _host_row(one: Read, names: dict[str, str], costed: _Costed) -> HostRow:
         dispersion=one.dispersion,
         busy_cpus=busy,
     )
-
-
-def _notes(hosts: Iterable[Read], guest: str | None, costed: _Costed) -> list[str]:
-    notes = [
-        "a host counts with its own rate, whatever the length of its recording; the interval of a mean is the wider of "
-        "that of a Poisson count and that of the mean of unlike hosts (Student t on the logarithm); that of one host is "
-        "Poisson's, which bursts make too narrow",
-        "range lengths are counted in bins 0.8 to 1.6 % wide; a cost is taken at the mean length of a bin; where call "
-        "chains told several triggers for one task name, all have the lengths of that name",
-    ]
-    if guest is None:
-        notes.append("no guest type was named (--guest), so nothing is costed")
-    if costed.machines:
-        notes.append(
-            "CPUs kept busy are the rate times the CPU time of an event, at most all of the hosts; near that, events wait "
-            "for each other: `costmodel trace replay` follows them"
-        )
-    return notes
 
 
 def _command(

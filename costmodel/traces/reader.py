@@ -112,7 +112,7 @@ def _counts(path: Path, reading: traces.Reading, notes: Notes) -> None:
     if not reading.read:
         found = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
         name = shell_word(str(path)) if path != Path("standard input") else "-"
-        told = (
+        remedy = (
             f"`costmodel trace rate {name}` makes rates of counts"
             if any(r["kind"] == "count" for r in reading.rows)
             else (f"`costmodel measure import {name}` reads them")
@@ -120,7 +120,7 @@ def _counts(path: Path, reading: traces.Reading, notes: Notes) -> None:
         raise BadInput(
             f"holds no event in order of time, which a replay needs: {found}",
             file=path,
-            remedy=f"{told}; for a replay record kvm:kvm_unmap_hva_range with perf or trace-cmd",
+            remedy=f"{remedy}; for a replay record kvm:kvm_unmap_hva_range with perf or trace-cmd",
         )
     for kind, count in kinds.items():
         notes.left_out(kind, count)

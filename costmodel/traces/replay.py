@@ -374,14 +374,9 @@ class _Prepare:
     def __init__(self, footer: store.Footer, service: Service, slots: Memslots | None) -> None:
         self._kernel = store.loops()
         self._slots = slots
-        self._recorded = bool(footer.with_duration)
         self._offsets = service.residency_of_group * summary.BINS
         need_task = len(service.residencies) > 1 or footer.without_pid
-        self.columns = ["pid", *(["task"] if need_task else [])]
-        self.columns += ["trigger"] if need_task and footer.triggers else []
-        self.columns += [
-            n for n, with_it in (("overlap_bytes", footer.with_overlap), ("duration_ns", self._recorded)) if with_it
-        ]
+        self.columns = ("pid", *(("task", "trigger") if need_task else ()), *store.NUMBERS)
         self.thread_numbers = self._kernel.NO_PID + len(footer.tasks)
         self._last = numpy.full(self.thread_numbers, -1, numpy.int32)
         self.seen = numpy.zeros(self.thread_numbers, bool)

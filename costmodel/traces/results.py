@@ -1,51 +1,35 @@
-"""The result of a replay, in SI units with intervals of 90 %: what `trace replay --json` prints and what a report
-shows.
-
-Intervals and break-evens over the passes, closed forms beside them, and in sentences what the trace cannot tell.
+"""The figures of a replay, in SI units with intervals of 90 %: what every way to flush costs and makes events wait,
+break-evens over the passes, and closed forms beside them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from operator import methodcaller
-from pathlib import Path
 
 import numpy
+from pydantic import Field
 
-from costmodel import __version__
 from costmodel.decision.estimates import interval_of
 from costmodel.decision.result import Frozen, Interval
-from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
-from costmodel.hashing import value_hash
-from costmodel.kvm.catalog import GUESTS
-from costmodel.numbers import interval, quantity, significant
 from costmodel.plain import visible
-from costmodel.traces import store, summary
-from costmodel.traces.replay import PIECES, SATURATED_FLUSHES, Levels, Outcome, Replayed
-from costmodel.traces.service import NODES_BYTES, Shown, Way
-from costmodel.traces.triggers import triggers_of
+from costmodel.traces import store
+from costmodel.traces.replay import Levels, Outcome, Replayed
+from costmodel.traces.service import NODES_BYTES, StrategyRow, Way
 
 
 class TaskRow(Frozen):
-    """Events of a task name and the triggers that they can stand for: by their call chains, else by the name."""
+    """Events of a task name and the triggers that they can stand for: by their call chains, else by the name. Not
+    `catalogued`: no trigger is, for what their call chains told.
+    """
 
     task: str
     events: int
     triggers: list[str]
     decided: bool
     why: str
-
-
-class StrategyRow(Frozen):
-    """A strategy at the events of the trace; `from_kernel` is the first later kernel that has what it lacks in this
-    one."""
-
-    strategy: str
-    state: str
-    running: bool
-    reason: str
-    from_kernel: str | None = None
+    catalogued: bool = Field(default=True, exclude=True)
 
 
 class Episode(Frozen):
@@ -185,87 +169,15 @@ class Replay(Frozen):
 SHARES = (0.5, 0.99, 0.999)
 
 
-def result(
-    found: Replayed,
-    path: Path,
-    evidence: Evidence,
-    arrivals: str,
-    slots_given: bool,
-    command: str,
-) -> Replay:
-    """The result of a replay of the file at `path`."""
-    case = found.service.scenario
-    events = int(found.classes.sum())
-    ways = [_way(found, at) for at in range(len(found.service.ways))]
-    silent = [_strategy(s) for s in found.service.without_flush]
-    return Replay(
-        file=visible(path.name),
-        guest=case.guest,
-        guest_title=GUESTS[case.guest].title,
-        machine=case.machine.id,
-        machine_title=case.machine.title,
-        workload=case.workload.id,
-        kernel=case.kernel,
-        arrivals=arrivals,
-        events=events,
-        outside=found.outside,
-        lost_events=found.footer.lost_events,
-        bound=bound(found, slots_given),
-        headline=headline(silent, ways, case.kernel),
-        span_s=found.footer.span_s,
-        rate_per_s=_rate(found),
-        threads=found.threads,
-        own_gap_p50_s=_own_gap_s(found, 0.5),
-        own_gap_p99_s=_own_gap_s(found, 0.99),
-        gap_variation=found.sampled.gap_variation,
-        dispersion=[
-            Dispersion(window_s=w.length_ns * 1e-9, index=w.dispersion, most=w.most)
-            for w in found.sampled.windows.values()
-        ],
-        range_mean_bytes=float(found.class_bytes.sum() / events),
-        range_p50_bytes=found.ranges.quantile(0.5),
-        range_p99_bytes=found.ranges.quantile(0.99),
-        tasks=[
-            _task(*group, count) for group, count in sorted(found.footer.groups.items(), key=lambda t: (-t[1], t[0]))
-        ],
-        ways=ways,
-        refused=dict(found.service.refused),
-        without_flush=silent,
-        break_evens=_break_evens(found),
-        not_decidable=not_decidable(found),
-        notes=notes(found, ways),
-        sampled_events=found.sampled_events,
-        command=command,
-        costmodel_version=__version__,
-        data_hash=evidence.data_hash,
-        asked_hash=value_hash(command),
-    )
-
-
-def _rate(found: Replayed) -> float | None:
+def rate_per_s(found: Replayed) -> float | None:
     events = int(found.classes.sum())
     return (events - 1) / found.footer.span_s if found.footer.span_s > 0 and events > 1 else None
 
 
-def _own_gap_s(found: Replayed, share: float) -> float | None:
+def own_gap_s(found: Replayed, share: float) -> float | None:
     """Quantile of the gap between a thread's own events, over the sampled blocks."""
     gaps = found.sampled.own_gaps_ns
     return gaps.quantile(share) * 1e-9 if gaps.total else None
-
-
-def _task(name: str, chain_triggers: str, events: int) -> TaskRow:
-    told = triggers_of(name, chain_triggers)
-    return TaskRow(task=visible(name), events=events, triggers=list(told.triggers), decided=told.decided, why=told.why)
-
-
-def _strategy(shown: Shown) -> StrategyRow:
-    return StrategyRow(
-        strategy=shown.strategy,
-        state=shown.state,
-        running=shown.running,
-        reason=shown.reason,
-        from_kernel=shown.from_kernel,
-    )
 
 
 def _lengths(found: Replayed) -> list[tuple[int, numpy.ndarray, numpy.ndarray]]:
@@ -283,6 +195,11 @@ def _over_events(found: Replayed, way: Way, values: numpy.ndarray) -> tuple[nump
     return numpy.concatenate([v for v, _ in parts]), numpy.concatenate([c for _, c in parts])
 
 
+def way_rows(found: Replayed) -> list[WayRow]:
+    """What every way to flush costs, and what the events meet, in the order of the service."""
+    return [_way(found, at) for at in range(len(found.service.ways))]
+
+
 def _way(found: Replayed, at: int) -> WayRow:
     way = found.service.ways[at]
     times, counts = _over_events(found, way, way.time_s)
@@ -294,14 +211,14 @@ def _way(found: Replayed, at: int) -> WayRow:
         return _experience(found, way, levels, arrivals, (times, counts), cpu_s)
 
     return WayRow(
-        strategies=[_strategy(s) for s in way.strategies],
+        strategies=list(way.strategies),
         serial=way.serial,
         event_time_s=interval_of(mean_s, "s", way.extrapolated),
         cpu_s=interval_of(cpu_s, "s", way.extrapolated),
         cpu_s_per_event=interval_of(cpu_s / counts.sum(), "s", way.extrapolated),
         closed=experience(found.closed[at], "closed") if found.closed else None,
         open=experience(found.open[at], "open"),
-        predicted=prediction(_rate(found), float(numpy.median(mean_s)), None if way.serial else (times, counts)),
+        predicted=prediction(rate_per_s(found), float(numpy.median(mean_s)), None if way.serial else (times, counts)),
     )
 
 
@@ -403,7 +320,7 @@ def _predicted(
     )
 
 
-def _break_evens(found: Replayed) -> list[BreakEven]:
+def break_evens(found: Replayed) -> list[BreakEven]:
     """Each range flush against each whole-cache flush."""
     ways = found.service.ways
     return [_break_even(found, r, w) for w in ways if w.serial for r in ways if not r.serial]
@@ -447,113 +364,6 @@ def _crossing(ranged: numpy.ndarray, whole: numpy.ndarray, weights: numpy.ndarra
     rise = own[high, draws] - own[low, draws]
     part = numpy.where(rise > 0, (other[low, draws] - own[low, draws]) / numpy.where(rise > 0, rise, 1), 0.0)
     return NODES_BYTES[low] + numpy.clip(part, 0, 1) * (NODES_BYTES[high] - NODES_BYTES[low])
-
-
-ALIGNED_SHARE = 0.02
-"""Where aligning the threads' clocks at the end of blocks adds more than this to the time, the reader is told."""
-
-
-def bound(found: Replayed, slots_given: bool) -> str:
-    """What is known about memory slots."""
-    if found.unknown_overlap == 0:
-        source = "the slots given with --memslots" if slots_given else "the recorded memslot overlap"
-        return f"by {source}: {found.outside} events outside, only the part inside is flushed"
-    if found.unknown_overlap == found.footer.events:
-        return "upper bound: memslots are not recorded, every event counts as inside one (lower bound: no flush at all)"
-    return f"upper bound: {found.unknown_overlap} events do not say whether they meet a memslot and count as inside"
-
-
-def headline(without_flush: Sequence[StrategyRow], ways: Sequence[WayRow], kernel: str) -> str:
-    """What the kernel does with the recorded events, and what that costs."""
-    silent = [row.strategy for row in without_flush if row.running and row.state == "admissible"]
-    if silent:
-        return f"Kernel {kernel} does not flush at these events ({', '.join(silent)}): the trace costs nothing."
-    for way in ways:
-        running = [row.strategy for row in way.strategies if row.running]
-        if running:
-            met = way.closed or way.open
-            mark = "*" if met.p99_s.extrapolated else ""
-            host, p99 = (interval(v.low, v.median, v.high, v.unit) + mark for v in (met.host_fraction, met.p99_s))
-            name = ", ".join(running)
-            return (
-                f"Kernel {kernel} runs {name}: {host} of the host's CPU time, p99 of an event {p99} ({met.arrivals})."
-            )
-    lost = [row.strategy for row in without_flush if row.running]
-    if lost:
-        return f"Kernel {kernel} does not flush at these events ({', '.join(lost)}), and that can lose a flush."
-    return f"What kernel {kernel} does at these events is not catalogued."
-
-
-def not_decidable(found: Replayed) -> list[str]:
-    """What the tracepoint does not carry."""
-    texts = [
-        "the notifier's event type, so whether the page leaves the VM (SKIP_EVENT)",
-    ]
-    if not found.footer.with_vm:
-        texts.append("the VM, so which masks of CPUs overlap")
-    open_: dict[str, int] = {}
-    for (name, told), number in found.footer.groups.items():
-        if not triggers_of(name, told).decided:
-            open_[name] = open_.get(name, 0) + number
-    if open_:
-        share = sum(open_.values()) / found.footer.events
-        texts.append(
-            f"the trigger of {significant(100 * share)} % of the events "
-            f"({names([visible(n) for n in sorted(open_, key=lambda n: (-open_[n], n))])}); a strategy counts as "
-            "admissible only where it is at every trigger that the name allows; call chains tell it (perf record -g, "
-            "trace-cmd record -T)"
-        )
-    if found.unknown_overlap:
-        texts.append("which ranges meet a memslot; give them with --memslots")
-    return texts
-
-
-def names(found: Sequence[str], most: int = 4) -> str:
-    """The first names, and how many more."""
-    more = f" and {len(found) - most} more" if len(found) > most else ""
-    return ", ".join(found[:most]) + more
-
-
-def notes(found: Replayed, ways: Sequence[WayRow]) -> list[str]:
-    """How the replay was made."""
-    texts = [f"recording: {text}" for text in found.footer.remarks]
-    if found.closed is not None:
-        texts.append(
-            "closed: each thread waits for its flush, then thinks as long as recorded, also while others flush; every "
-            f"{store.GROUP_ROWS} events the clocks of all threads are set to that of the slowest"
-        )
-    texts.append("open: each event at its recorded time, whatever the flushes take")
-    if found.sampled_events == int(found.classes.sum()):
-        texts.append("intervals of waits: the trace replayed at 5 %, 50 % and 95 % of the event time")
-    else:
-        texts.append(
-            f"whole-cache flushes at the median cost: all events; intervals of waits, overlap of range flushes and "
-            f"burstiness: {PIECES} evenly spaced pieces ({found.sampled_events} events) at 5 %, 50 % and 95 % of the "
-            "event time; a line that only grows is cut at the end of a piece"
-        )
-    texts.append("whole-cache flushes: one line for all events, as if the CPU masks of their VMs were the same")
-    resident = found.service.scenario.resident_bytes
-    longer = int(found.classes[:, summary.bin_of(resident) + 1 :].sum())
-    if longer:
-        texts.append(
-            f"{longer} ranges are longer than the guest's {quantity(resident, 'B')} and are flushed as that much"
-        )
-    if found.footer.with_duration:
-        texts.append("think time: recorded gap less the recorded flush, at least 0")
-    else:
-        texts.append(
-            "think time: the recorded gap; no flush time is recorded, so a host that flushed while recording makes it "
-            "too long"
-        )
-    if found.footer.without_pid:
-        texts.append("events without a pid: one thread per task name")
-    for way in ways:
-        lag = way.closed.aligned_s if way.closed else 0.0
-        if lag > ALIGNED_SHARE * (found.footer.span_s + way.closed.behind_s.median if way.closed else 1.0):
-            names_ = ", ".join(s.strategy for s in way.strategies)
-            texts.append(f"{names_}: aligning the threads' clocks has added {quantity(lag, 's')} to the closed replay")
-    texts.append(f"saturation episode: flushes without a gap in which {SATURATED_FLUSHES} or more stood in line (open)")
-    return texts
 
 
 def thread(outcome: Outcome, found: Replayed) -> str:

@@ -10,12 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy
+from pydantic import Field
 
 from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost.draws import Case, Draws
 from costmodel.cost.event import event_cost
 from costmodel.cost.scenario import Scenario
 from costmodel.decision.choice import Candidate, candidates, from_kernel
+from costmodel.decision.result import Frozen
 from costmodel.errors import MissingNumber
 from costmodel.evidence.store import Evidence
 from costmodel.kvm.admissibility import State
@@ -31,15 +33,21 @@ BLASTED = "WBINVD_ALL"
 """What the kernels of the 2023 thread ran: always shown beside the rest."""
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A strategy with its verdict over all triggers that the trace can hold."""
+class StrategyRow(Frozen):
+    """A strategy with its verdict over all triggers that the trace can hold: the `reason` where every one has the same
+    (`alike`); else at which it is `safe` and at which `unsafe`, and whether the trace tells which trigger it was
+    (`told`). `from_kernel` is the first later kernel that has what it lacks in this one.
+    """
 
     strategy: str
     state: State
     running: bool
-    reason: str
+    reason: str = ""
     from_kernel: str | None = None
+    alike: bool = Field(default=True, exclude=True)
+    told: bool = Field(default=True, exclude=True)
+    safe: tuple[str, ...] = Field(default=(), exclude=True)
+    unsafe: tuple[str, ...] = Field(default=(), exclude=True)
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,7 @@ class Way:
     that events wait in line for the same CPUs. A range costs what one of at most `longest_bytes` (the guest) does.
     """
 
-    strategies: tuple[Shown, ...]
+    strategies: tuple[StrategyRow, ...]
     serial: bool
     time_s: numpy.ndarray
     cpu_s: numpy.ndarray
@@ -80,7 +88,7 @@ class Service:
     residencies: tuple[str, ...]
     ways: tuple[Way, ...]
     refused: Mapping[str, str] = field(default_factory=dict)
-    without_flush: tuple[Shown, ...] = ()
+    without_flush: tuple[StrategyRow, ...] = ()
 
 
 def service(
@@ -98,7 +106,7 @@ def service(
     draws = Draws(parameters, DRAWS)
     ways: list[Way] = []
     refused: dict[str, str] = {}
-    silent: list[Shown] = []
+    silent: list[StrategyRow] = []
     for name, entry in STRATEGIES.items():
         judged = {t: verdicts[t][name] for t in triggers}
         shown = _combined(name, judged, scenario, decided)
@@ -147,7 +155,7 @@ def _compared(name: str, judged: Iterable[Candidate]) -> bool:
     return any(c.verdict.label != "no" or (name == BLASTED and c.verdict.needed) for c in judged)
 
 
-def _combined(name: str, judged: Mapping[str, Candidate], scenario: Scenario, decided: bool) -> Shown:
+def _combined(name: str, judged: Mapping[str, Candidate], scenario: Scenario, decided: bool) -> StrategyRow:
     """One verdict: what every trigger says; else at which it is unsafe, where the trace tells each event's (`decided`),
     or
     that the trace does not tell which one it was.
@@ -159,18 +167,13 @@ def _combined(name: str, judged: Mapping[str, Candidate], scenario: Scenario, de
         reasons = {c.verdict.reason for c in judged.values()}
         newer = [from_kernel(scenario, trigger, one) for trigger, one in judged.items()]
         reason = first.verdict.reason if len(reasons) == 1 else ""
-        return Shown(name, first.verdict.state, running, reason, _latest(newer))
-    safe = [t for t, c in judged.items() if c.verdict.state == "admissible"]
-    unsafe = [t for t, c in judged.items() if c.verdict.state == "inadmissible"]
-    if decided:
-        return Shown(
-            name,
-            "inadmissible" if unsafe else "undecided",
-            running,
-            f"unsafe at {', '.join(unsafe)}" if unsafe else f"safe only at {', '.join(safe)}, open at the others",
+        return StrategyRow(
+            strategy=name, state=first.verdict.state, running=running, reason=reason, from_kernel=_latest(newer)
         )
-    where = f"safe only at {', '.join(safe)}" if safe else "open at some triggers, unsafe at others"
-    return Shown(name, "undecided", running, f"not decidable from this trace: {where}")
+    safe = tuple(t for t, c in judged.items() if c.verdict.state == "admissible")
+    unsafe = tuple(t for t, c in judged.items() if c.verdict.state == "inadmissible")
+    state: State = "inadmissible" if decided and unsafe else "undecided"
+    return StrategyRow(strategy=name, state=state, running=running, alike=False, told=decided, safe=safe, unsafe=unsafe)
 
 
 def _latest(kernels: Sequence[str | None]) -> str | None:

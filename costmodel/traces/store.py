@@ -138,7 +138,7 @@ def indices(column) -> numpy.ndarray:
 def _check_numbers(batch, file: str, first_row: int) -> None:
     time, start, end = (int_column(batch, name) for name in ("t_ns", "start", "end"))
     pid, cpu, overlap, duration = (int_column(batch, name, missing=0) for name in ("pid", "cpu", *NUMBERS))
-    tests = (
+    problems = (
         ("t_ns", _beyond(time), "is no time that a kernel prints"),
         ("start", _beyond(start), "is no address that a kernel prints"),
         ("end", _beyond(end), "is no address that a kernel prints"),
@@ -148,7 +148,7 @@ def _check_numbers(batch, file: str, first_row: int) -> None:
         ("overlap_bytes", (overlap < 0) | (overlap > end - start), "is negative or longer than the range"),
         ("duration_ns", (duration < 0) | (duration > HUGE), "is no duration"),
     )
-    for name, wrong, problem in tests:
+    for name, wrong, problem in problems:
         if wrong.any():
             row = first_row + int(numpy.argmax(wrong))
             raise BadInput(problem, file=file, row=row, field=name, remedy="correct or leave out the row")
@@ -194,6 +194,15 @@ class Footer:
     tasks: dict[str, int] = field(default_factory=dict)
     triggers: dict[str, dict[str, int]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+
+    def held(self, columns: Sequence[str]) -> list[str]:
+        """Those of `columns` in which some event has a value."""
+        empty = {
+            "overlap_bytes": not self.with_overlap,
+            "duration_ns": not self.with_duration,
+            "trigger": not self.triggers,
+        }
+        return [name for name in columns if not empty.get(name)]
 
     @property
     def groups(self) -> dict[tuple[str, str], int]:
@@ -472,8 +481,8 @@ class Block:
 
 
 def blocks(path: Path, footer: Footer, columns: Sequence[str] = ()) -> Iterator[Block]:
-    """The trace in row groups; the next is decoded by a thread while one is used. `columns`: optional ones to read,
-    of task, trigger (with task), pid, overlap_bytes, duration_ns. Raises BadInput where a block is not what `write`
+    """The trace in row groups; the next is decoded by a thread while one is used. `columns`: optional ones to read
+    where any event has a value, of task, trigger (with task), pid, overlap_bytes, duration_ns. Raises BadInput where a block is not what `write`
     made.
     """
     sound = loops().sound
@@ -488,7 +497,7 @@ def blocks(path: Path, footer: Footer, columns: Sequence[str] = ()) -> Iterator[
 
     def decode() -> None:
         try:
-            for block in _decoded(path, footer, columns):
+            for block in _decoded(path, footer, footer.held(columns)):
                 put(block)
                 if stop.is_set():
                     return

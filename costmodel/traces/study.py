@@ -5,10 +5,9 @@ on its events, CPU time over joint draws, latency with waiting.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy
 
@@ -16,7 +15,7 @@ from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import Case, medians
 from costmodel.cost.scenario import Scenario, not_applicable, scenario
 from costmodel.cost.total import total
-from costmodel.decision.estimates import CPU_TIME, Quantity, paired, refused_row
+from costmodel.decision.estimates import CPU_TIME, Quantity, paired
 from costmodel.decision.result import Interval, Kind, Verdict, VersusRow, VersusSide, VersusTrigger
 from costmodel.decision.versus import Compared, Side, host_both
 from costmodel.errors import BadInput, NotApplicable
@@ -24,10 +23,23 @@ from costmodel.evidence.records import Machine
 from costmodel.evidence.store import Evidence, load, tell
 from costmodel.kvm.kernels import placement_for
 from costmodel.plain import file_argument, shell_line
-from costmodel.traces import results, store, summary
+from costmodel.traces import store
 from costmodel.traces.reader import read_memslots
 from costmodel.traces.replay import Replayed, replay
-from costmodel.traces.service import Service, Shown, Way, running_at, service
+from costmodel.traces.results import way_rows
+from costmodel.traces.service import Service, StrategyRow, Way, running_at, service
+
+
+@dataclass(frozen=True)
+class Studied:
+    """The imported trace at `path`, replayed with the `arrivals` that were asked for; `command` gives it again."""
+
+    found: Replayed
+    evidence: Evidence
+    path: Path
+    arrivals: str
+    slots_given: bool
+    command: str
 
 
 def study(
@@ -42,7 +54,7 @@ def study(
     evidence: Evidence | None = None,
     told: Machine | None = None,
     **numbers: Any,
-) -> results.Replay:
+) -> Studied:
     """Replay the imported trace at `path`. `numbers` are those of `scenario`; `told` is a machine that is only
     described, which another process does not know. Raises UnknownName or BadInput.
     """
@@ -58,7 +70,7 @@ def study(
     given = read_memslots(memslots) if memslots else None
     found = replay(path, footer, costs, given, closed=arrivals == "closed")
     command = _command(path, case, arrivals, memslots)
-    return results.result(found, path, evidence, arrivals, given is not None, command)
+    return Studied(found, evidence, path, arrivals, given is not None, command)
 
 
 def _command(path: Path, case: Scenario, arrivals: str, memslots: Path | None) -> str:
@@ -83,16 +95,35 @@ ARRIVALS = "closed"
 
 @dataclass(frozen=True)
 class Picked:
-    """What a side does at the events of the trace; `way` is None where nothing is flushed or `gap` is set."""
+    """What a side does at the events of the trace: `side` without words, `shown` with its verdict where it has one.
+    `way` is None where nothing is flushed or there is no cost: as the kernel `differs` between triggers that the trace
+    cannot tell apart, as a flush can be `lost`, or as the total is `refused` for what it names.
+    """
 
-    shown: VersusSide
-    way: Way | None
-    gap: str | None
+    side: VersusSide
+    way: Way | None = None
+    shown: StrategyRow | None = None
+    gap: Literal["differs", "lost", "refused"] | None = None
+    refused: str = ""
+
+    @property
+    def strategy(self) -> str | None:
+        return self.side.strategy
+
+
+@dataclass(frozen=True)
+class OnTrace:
+    """A comparison on a trace: without its words, with the replay behind it and what each side does."""
+
+    compared: Compared
+    studied: Studied
+    base: Picked
+    new: Picked
 
 
 def compare_on_trace(
     evidence: Evidence, kind: Kind, base: Side, new: Side, path: Path, memslots: Path | None
-) -> Compared:
+) -> OnTrace:
     """Compare two sides on the imported trace at `path`; threads wait for their flushes.
 
     Raises BadInput where machine or kernel cannot host the guest type, or the trace cannot be used.
@@ -111,24 +142,20 @@ def compare_on_trace(
             "neither side flushes at the events of this trace", field="--trace", remedy="compare without the trace"
         )
     found = replay(path, footer, replace(costs, ways=ways), read_memslots(memslots) if memslots else None)
-    shown = results.result(found, path, evidence, ARRIVALS, memslots is not None, "")
-    rows, whole = _rows(found, shown.ways, left, right)
+    rows, whole = ([], None) if left.gap or right.gap else _rows(found, left, right)
     one = VersusTrigger(
-        trigger="events of the trace",
-        title=f"{shown.events} events",
+        trigger="trace",
+        title="",
         in_workload=True,
-        base=left.shown,
-        new=right.shown,
+        base=left.side,
+        new=right.side,
         changes=[],
         rows=rows,
         extrapolated=any(way.extrapolated for way in ways),
     )
     words = ["--trace", file_argument(path.name)]
     words += ["--memslots", file_argument(memslots.name)] if memslots else []
-    title = f"trace {shown.file}: {shown.events} events in {footer.span_s:.3g} s, {shown.threads} threads"
-    notes = [f"memory slots: {shown.bound}", *(f"not decidable: {text}" for text in shown.not_decidable)]
-    notes += [told] if (told := summary.lost(shown.lost_events)) else []
-    return Compared(
+    compared = Compared(
         kind=kind,
         base=base,
         new=new,
@@ -136,10 +163,9 @@ def compare_on_trace(
         total=whole,
         used=frozenset(_used(base, new, left, right, costs, evidence)),
         draws=next(iter(ways)).cpu_s.shape[-1],
-        title=title,
-        notes=tuple(notes),
         options=tuple(words),
     )
+    return OnTrace(compared, Studied(found, evidence, path, ARRIVALS, memslots is not None, ""), left, right)
 
 
 def _picked(side: Side, costs: Service) -> Picked:
@@ -147,31 +173,21 @@ def _picked(side: Side, costs: Service) -> Picked:
     name = side.strategy or running_at(side.scenario, costs.triggers)
     place = placement_for(side.scenario.guest, costs.triggers[0], side.scenario.kernel)
     if name is None:
-        gap = f"what kernel {side.label} does differs between triggers that the trace cannot tell apart"
-        return Picked(VersusSide(strategy=None, state="not catalogued", placement=place, note=gap), None, gap)
-    lost = f"{name} can lose a flush at these events"
-    for way in costs.ways:
-        for shown in way.strategies:
+        return Picked(VersusSide(strategy=None, state="not catalogued", placement=place, note=""), gap="differs")
+    for way in (*costs.ways, None):
+        for shown in way.strategies if way else costs.without_flush:
             if shown.strategy == name:
-                return Picked(_side(shown, place), way, None)
-    for shown in costs.without_flush:
-        if shown.strategy == name:
-            return Picked(_side(shown, place), None, lost if shown.state == "inadmissible" else None)
-    gap = costs.refused.get(name, lost)
-    return Picked(VersusSide(strategy=name, state="inadmissible", placement=place, note=gap), None, gap)
+                known = VersusSide(strategy=name, state=shown.state, placement=place, note="")
+                lost = way is None and shown.state == "inadmissible"
+                return Picked(known, way, shown, "lost" if lost else None)
+    unsafe = VersusSide(strategy=name, state="inadmissible", placement=place, note="")
+    if name in costs.refused:
+        return Picked(unsafe, gap="refused", refused=costs.refused[name])
+    return Picked(unsafe, gap="lost")
 
 
-def _side(shown: Shown, place: str) -> VersusSide:
-    return VersusSide(strategy=shown.strategy, state=shown.state, placement=place, note=shown.reason)
-
-
-def _rows(
-    found: Replayed, shown: Sequence[results.WayRow], left: Picked, right: Picked
-) -> tuple[list[VersusRow], VersusRow]:
+def _rows(found: Replayed, left: Picked, right: Picked) -> tuple[list[VersusRow], VersusRow]:
     """The quantities of the events, and the CPU time of the whole trace."""
-    if gaps := [one.gap for one in (left, right) if one.gap]:
-        text = "; ".join(dict.fromkeys(gaps))
-        return [refused_row(CPU_TIME, text)], refused_row(TRACE_TIME, text)
     events = float(found.classes.sum())
     sides = (left, right)
     old, young = (bool(one.way and one.way.extrapolated) for one in sides)
@@ -182,7 +198,7 @@ def _rows(
         paired(CPU_TIME, cpu_s[0] / events, cpu_s[1] / events, marks),
         paired(FLUSH_TIME, time_s[0], time_s[1], marks),
     ]
-    at = {id(way): row for way, row in zip(found.service.ways, shown, strict=True)}
+    at = {id(way): row for way, row in zip(found.service.ways, way_rows(found), strict=True)}
     waits = [at[id(one.way)].closed if one.way is not None else None for one in sides]
     for quantity, part in LATENCIES:
         base, new = (getattr(wait, part) if wait else NOTHING for wait in waits)
@@ -226,6 +242,6 @@ def _used(base: Side, new: Side, left: Picked, right: Picked, costs: Service, ev
     middle = medians(parameters_of(evidence, base.scenario.machine.id))
     found: set[str] = set()
     for side, one in ((base, left), (new, right)):
-        if one.way is not None and one.shown.strategy is not None:
-            found.update(total(Case(costs.triggers[0], side.scenario, middle), one.shown.strategy).parameters)
+        if one.way is not None and one.strategy is not None:
+            found.update(total(Case(costs.triggers[0], side.scenario, middle), one.strategy).parameters)
     return found

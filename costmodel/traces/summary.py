@@ -259,14 +259,6 @@ def _by_trigger(one: Summary, other: Summary, task: str) -> dict[str, int]:
     return dict(sorted(found.items()))
 
 
-def lost(events: int) -> str:
-    """What it means that the recording lost events, empty where it says of none."""
-    if not events:
-        return ""
-    noun = "event was" if events == 1 else "events were"
-    return f"at least {events} {noun} lost while recording: rates, bursts and waits are lower bounds"
-
-
 def together(histograms: Iterable[Histogram]) -> Histogram:
     """All values of several histograms."""
     whole = Histogram()
@@ -448,8 +440,7 @@ def summarise(path: Path) -> Summary:
     """The summary of one imported trace. Raises BadInput."""
     footer = store.footer_of(path)
     counter = Counter(footer.tasks)
-    columns = [name for name in COUNTED_COLUMNS if name != "overlap_bytes" or footer.with_overlap]
-    for block in store.blocks(path, footer, columns):
+    for block in store.blocks(path, footer, COUNTED_COLUMNS):
         counter.feed(block)
     found = counter.summary()
     triggers = {name: dict(sorted(told.items())) for name, told in footer.triggers.items() if name in found.tasks}

@@ -1,4 +1,5 @@
-"""Which triggers an event can stand for: by its call chain (data/kvm/call_chains.csv), else by the name of its task.
+"""Which triggers an event can stand for: by its call chain (data/kvm/call_chains.csv), else by the name of its task
+(data/kvm/task_names.csv).
 
 A user task allows many: then the trace alone does not decide.
 """
@@ -10,46 +11,71 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated, Literal
 
-from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
+from costmodel.evidence.tables import Cell, Refused, column, parted, records
 from costmodel.kvm.catalog import TRIGGERS
 from costmodel.measure.counts import UNCATALOGUED
 
 HVA = tuple(trigger.id for trigger in TRIGGERS.values() if trigger.path == "hva_notifier")
 """Triggers that end in the mmu notifier, hence in the tracepoint."""
-NAMES = (
-    ("ksmd", ("ksm_write_protect", "ksm_replace_page"), "mm/ksm.c: write_protect_page() and replace_page()"),
-    (
-        "khugepaged",
-        ("thp_collapse", "numa_or_compaction_migrate"),
-        "mm/khugepaged.c: collapse; compaction to get a page",
-    ),
-    (r"kcompactd\d*", ("numa_or_compaction_migrate",), "mm/compaction.c"),
-    (r"kswapd\d*", ("swap_reclaim", "thp_split"), "mm/vmscan.c: split before swap-out"),
-    ("oom_reaper", ("munmap_or_discard",), "mm/oom_kill.c: unmap_page_range()"),
-    ("numad", ("numa_or_compaction_migrate",), "numad moves memory with migrate_pages(2)"),
-)
-"""Pattern of the whole name, the triggers and where they come from (KERNEL flow D.1 to D.5)."""
-EVERYTHING = (
-    "a task of user space, or a worker: scan, migration, discard, copy on write and others end in the same event"
-)
+Basis = Literal["chain", "uncatalogued", "name", "any"]
+"""What tells the triggers of an event: its call chain, which may tell an event that no trigger is catalogued for; the name
+of its task; or nothing, as any task of user space and any worker can be behind it.
+"""
 
 
 @dataclass(frozen=True)
 class TaskTriggers:
-    """Triggers that fit a task name; `decided` if it is one."""
+    """Triggers that fit an event; `decided` if it is one. `source` is where those of a task's name were read."""
 
     triggers: tuple[str, ...]
-    why: str
+    basis: Basis
+    source: str = ""
 
     @property
     def decided(self) -> bool:
         return len(self.triggers) == 1
 
 
-NOT_CATALOGUED = "fork, copy on write or another event that no trigger is catalogued for"
-COLUMNS = ("function", "triggers", "source", "checked", "note")
+def _pattern(cell: str) -> re.Pattern[str]:
+    try:
+        return re.compile(cell)
+    except re.error:
+        raise Refused("is no regular expression", "write a pattern of the whole name") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskName:
+    """A pattern of the whole name of a task of the kernel or of a daemon, and the triggers of its events."""
+
+    pattern: Annotated[re.Pattern[str], Cell(_pattern)] = column("name")
+    triggers: Annotated[tuple[str, ...], parted(TRIGGERS, None)]
+    source: str
+
+
+@lru_cache(maxsize=1)
+def names() -> tuple[tuple[re.Pattern[str], TaskTriggers], ...]:
+    """Patterns of the whole name of a task, and its triggers. Raises BadInput."""
+    return read_names(data_dir() / "kvm" / "task_names.csv")
+
+
+def read_names(path: Path) -> tuple[tuple[re.Pattern[str], TaskTriggers], ...]:
+    """The names of a file. Raises BadInput with the row that cannot be read."""
+    rows = records(path, TaskName, ("name",))
+    return tuple((row.pattern, TaskTriggers(row.triggers, "name", row.source)) for row in rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TellingFunction:
+    """A function of the kernel whose name in a call chain tells the triggers; none where none is catalogued."""
+
+    function: str
+    triggers: Annotated[tuple[str, ...], parted(TRIGGERS, None)] = ()
+    source: str
+    checked: str
+    note: str = ""
 
 
 @lru_cache(maxsize=1)
@@ -60,12 +86,7 @@ def functions() -> dict[str, tuple[str, ...]]:
 
 def read(path: Path) -> dict[str, tuple[str, ...]]:
     """The triggers of each function of a file, none where no trigger is catalogued. Raises BadInput with the row."""
-    found = {}
-    for row in tables.read_table(path, COLUMNS, "function"):
-        place = {"file": path.name, "name": row["function"]}
-        tables.filled(row, ("source", "checked"), **place)
-        found[row["function"]] = tables.choices(row, "triggers", tuple(TRIGGERS), None, **place)
-    return found
+    return {row.function: row.triggers for row in records(path, TellingFunction, ("function",))}
 
 
 def trigger_of_chain(chain: Sequence[str]) -> str:
@@ -89,9 +110,9 @@ def unknown_triggers(label: str) -> list[str]:
 def triggers_of(name: str, chain_triggers: str = "") -> TaskTriggers:
     """The triggers of events of the task `name` whose call chains told `chain_triggers` (empty: they told none)."""
     if chain_triggers == UNCATALOGUED:
-        return TaskTriggers(HVA, NOT_CATALOGUED)
+        return TaskTriggers(HVA, "uncatalogued")
     if chain_triggers:
-        return TaskTriggers(tuple(chain_triggers.split()), "call chain (data/kvm/call_chains.csv)")
+        return TaskTriggers(tuple(chain_triggers.split()), "chain")
     return triggers_of_task(name)
 
 
@@ -101,7 +122,4 @@ def triggers_of_task(name: str) -> TaskTriggers:
     >>> triggers_of_task("kcompactd0").triggers, triggers_of_task("CPU 0/KVM").decided
     (('numa_or_compaction_migrate',), False)
     """
-    for pattern, triggers, why in NAMES:
-        if re.fullmatch(pattern, name):
-            return TaskTriggers(triggers, why)
-    return TaskTriggers(HVA, EVERYTHING)
+    return next((told for pattern, told in names() if pattern.fullmatch(name)), TaskTriggers(HVA, "any"))

@@ -24,10 +24,18 @@ from costmodel.cost.total import Total, distances, total
 from costmodel.errors import BadInput, CostModelError
 from costmodel.evidence import machines, package, store, workloads
 from costmodel.evidence.machines import CpuidRow
-from costmodel.evidence.measurements import FILE
-from costmodel.evidence.records import Machine, Measurement, Sourced, Workload
+from costmodel.evidence.records import (
+    MEASUREMENTS,
+    SCENARIO,
+    UNITS,
+    Machine,
+    Measurement,
+    Number,
+    Sourced,
+    Workload,
+    pint_factor,
+)
 from costmodel.evidence.store import Evidence
-from costmodel.evidence.tables import SCENARIO, UNITS, Number, pint_factor
 from costmodel.kvm import kernels
 from costmodel.kvm.catalog import STRATEGIES
 from costmodel.kvm.setup import setup
@@ -181,14 +189,14 @@ def check_row(row: Measurement) -> list[Finding]:
     """Findings about `row`."""
 
     def finding(field: str, problem: str) -> Finding:
-        return Finding(FILE, row.id, field, problem)
+        return Finding(MEASUREMENTS, row.id, field, problem)
 
     found = [finding(field, "provenance is missing") for field in PROVENANCE if not getattr(row, field)]
     if not row.reason:
         found.append(finding("reason", f"use {row.use!r} has no reason"))
     if row.use == "fit" and row.kind not in FITTED_KINDS:
         found.append(finding("use", f"kind {row.kind!r} may not be fitted"))
-    return found + unit_findings(row.unit, FILE, row.id) + _quoted(row)
+    return found + unit_findings(row.unit, MEASUREMENTS, row.id) + _quoted(row)
 
 
 def unit_findings(name: str, file: str, row: str) -> list[Finding]:
@@ -227,7 +235,7 @@ def _quoted(row: Measurement) -> list[Finding]:
     quoted = numbers_in(row.quote)
     given = expressions(row.arithmetic)
     found = [
-        Finding(FILE, row.id, "arithmetic", f"names {field!r}, which the row does not give")
+        Finding(MEASUREMENTS, row.id, "arithmetic", f"names {field!r}, which the row does not give")
         for field in given.keys() - written.keys()
     ]
     for field, value in written.items():
@@ -236,7 +244,7 @@ def _quoted(row: Measurement) -> list[Finding]:
         else:
             problem = "" if any(same(value, number) for number in quoted) else f"{value:g} does not stand in the quote"
         if problem:
-            found.append(Finding(FILE, row.id, field, problem))
+            found.append(Finding(MEASUREMENTS, row.id, field, problem))
     return found
 
 

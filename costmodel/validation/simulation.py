@@ -17,14 +17,13 @@ from typing import Any
 
 import numpy
 
-from costmodel.evidence import tables
 from costmodel.evidence.store import Evidence
+from costmodel.evidence.tables import NotNegative, records
 from costmodel.formulas.catalog import FORMULAS
 from costmodel.formulas.compiled import fingerprint
 from costmodel.validation.row import Row, Section
 
 FILE = Path("validation", "simulation.csv")
-COLUMNS = ("setting", "family", "output", "simulated", "half_width", "formula", "limit", "asked", "fingerprint")
 EQUIVALENCE = 0.05
 """Largest relative difference that counts as agreement."""
 WIDEST = 0.02
@@ -47,10 +46,10 @@ class Result:
     setting: str
     family: str
     output: str
-    simulated: float
-    half_width: float
-    formula: float
-    limit: str
+    simulated: NotNegative
+    half_width: NotNegative
+    formula: NotNegative
+    limit: str = ""
     asked: str = ""
     fingerprint: str = ""
 
@@ -85,26 +84,7 @@ class Result:
 @lru_cache(maxsize=4)
 def read(root: Path) -> tuple[Result, ...]:
     """All outputs of all settings, as committed. Raises BadInput."""
-    path = root / FILE
-    return tuple(
-        Result(
-            setting=row["setting"],
-            family=row["family"],
-            output=row["output"],
-            simulated=_number(row, "simulated", path.name),
-            half_width=_number(row, "half_width", path.name),
-            formula=_number(row, "formula", path.name),
-            limit=row["limit"],
-            asked=row["asked"],
-            fingerprint=row["fingerprint"],
-        )
-        for row in tables.read_table(path, COLUMNS, ("setting", "output"))
-    )
-
-
-def _number(row: dict[str, str], field: str, file: str) -> float:
-    """The cell, which may be zero. Raises BadInput."""
-    return 0.0 if row[field] == "0" else tables.number(row, field, file=file, name=row["setting"], required=True)
+    return records(root / FILE, Result, ("setting", "output"))
 
 
 def section(evidence: Evidence) -> Section:

@@ -18,13 +18,15 @@ from costmodel.decision.choice import Study
 from costmodel.decision.estimates import interval_of
 from costmodel.decision.findings import study_all
 from costmodel.decision.proposals import Variant, overlap_share, variants
-from costmodel.decision.result import BillRow, Interval
-from costmodel.decision.waits import Wait, bill_rows, waits_of
+from costmodel.decision.result import BillRow, ContentionRow, Interval
+from costmodel.decision.waits import bill_rows, waits_of
 from costmodel.errors import stated
+from costmodel.evidence.paths import data_dir
 from costmodel.evidence.records import HUGE_PAGE_BYTES, PAGE_BYTES
 from costmodel.evidence.store import Evidence
+from costmodel.evidence.tables import Table, entries
 from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
-from costmodel.kvm.catalog import PLACEMENTS
+from costmodel.kvm.catalog import PLACEMENTS, Catalog
 from costmodel.numbers import interval
 from costmodel.validation.row import Row, Verdict
 
@@ -38,20 +40,20 @@ BLAST = "WBINVD_ALL"
 
 
 @dataclass(frozen=True)
-class Claim:
-    """`quote` is the thread's sentence; `terms` are formula ids; `test` is where the term is tested.
-
-    `figure` gives the text, the number that is judged, and whether what is no number holds (who pays, what is safe).
-    The number is `least` or more if the sentence is right, for the reason `needs`; None where no size is published.
+class Claim(Table):
+    """`quote` is the thread's sentence; `terms` are formula ids; `test` is where the term is tested; `needs` says why
+    the sentence is right from a certain size of its number on.
     """
 
     id: str
     quote: str
     terms: tuple[str, ...]
     test: str
-    figure: Callable[[Studies], tuple[str, Interval, bool]]
-    least: Callable[[Studies], float] | None
     needs: str
+    source: str
+
+
+CLAIMS: Catalog[Claim] = Catalog("claim", lambda: entries(data_dir() / "validation" / "claims.toml", "claim", Claim))
 
 
 class Studies:
@@ -88,7 +90,7 @@ class Studies:
         rows = variants(self.get("sev", workload, trigger), self.evidence)
         return next(row for row in rows if row.id == id)
 
-    def waits(self, placement: str, strategy: str = BLAST) -> Wait:
+    def waits(self, placement: str, strategy: str = BLAST) -> ContentionRow:
         rows = waits_of(self.get("sev", DEFAULT_WORKLOAD, SCAN))
         return next(row for row in rows if row.placement == placement and row.strategy == strategy)
 
@@ -219,100 +221,39 @@ def _triggers(s: Studies) -> tuple[str, Interval, bool]:
     return f"{text}; numad's rate is not published: an axis", scan, merge.low >= _host_percent(s)
 
 
-CLAIMS = (
-    Claim(
-        "wbinvd-blast",
-        "right now it blasts WBINVD",
-        ("whole_cache_flush", "stolen_whole_cache"),
-        "tests/cost/test_event.py",
-        _blast,
-        _blast_size,
-        "the commit that narrowed the mask speaks of 128 CPUs and more where 8 would do (rows E04, E05)",
-    ),
-    Claim(
-        "noisy-neighbour",
-        "it should eliminate the noisy neighbor problems",
-        ("others_pay", "refill_floor"),
-        "tests/cost/test_tenants.py",
-        _neighbours,
-        lambda _: 0.01,
-        "a neighbour who loses less than a hundredth of its time has no problem",
-    ),
-    Claim(
-        "snp-slower",
-        "That will slow down the SNP guest itself",
-        ("range_flush",),
-        "tests/cost/test_tenants.py",
-        _snp_slower,
-        lambda _: 0.01,
-        "a thread that loses less than a hundredth of its time is not slowed down",
-    ),
-    Claim(
-        "va-to-pa",
-        "the kernel needs a valid VA=>PA mapping ... calls aren't fully serialized",
-        ("missed_flushes",),
-        "tests/decision/test_proposals.py",
-        _user_va,
-        lambda _: 1.0,
-        "one lost flush an hour is a danger to every guest that runs for a day",
-    ),
-    Claim(
-        "spte-zaps",
-        "KVM to flush whenever a leaf SPTE were zapped, i.e. even when _KVM_ initiates the zap",
-        ("spte_events",),
-        "tests/decision/test_proposals.py",
-        _spte,
-        None,
-        "nobody has published how often KVM zaps an SPTE itself",
-    ),
-    Claim(
-        "gmem-pfn",
-        "the notifier should be able to provide the PFN(s) being unmapped and the use the direct map to flush",
-        ("gmem_release",),
-        "tests/formulas/test_flush.py",
-        _gmem,
-        lambda _: HUGE_PAGE_BYTES / PAGE_BYTES,
-        "each page of a huge one, flushed by itself, still costs less than one whole-cache flush",
-    ),
-    Claim(
-        "hook-placement",
-        "It can run after SRCU is dropped",
-        ("lock_wait", "fault_stall", "window_stall"),
-        "tests/cost/test_waits.py",
-        _placement,
-        lambda _: 10.0,
-        "a tenth of the wait is worth moving a hook for",
-    ),
-    Claim(
-        "memslot-overlap",
-        "it just wants to know if there was an overlapping memslot",
-        ("precise_events",),
-        "tests/decision/test_proposals.py",
-        _overlap,
-        lambda _: 0.5,
-        "the test pays where half of the events of a trigger meet no memslot",
-    ),
-    Claim(
-        "triggers",
-        "triggered via AutoNUMA/numad/KSM",
-        ("numa_rate", "closed_rate", "host_loss"),
-        "tests/cost/test_total.py",
-        _triggers,
-        _host_percent,
-        "a host that loses less than a hundredth of its CPUs has no serious performance issue",
-    ),
-)
+@dataclass(frozen=True)
+class Answer:
+    """`figure` gives the text, the number that is judged, and whether what is no number holds (who pays, what is safe).
+    The number is `least` or more if the claim is right; None where no size is published.
+    """
+
+    figure: Callable[[Studies], tuple[str, Interval, bool]]
+    least: Callable[[Studies], float] | None
+
+
+ANSWERS = {
+    "wbinvd-blast": Answer(_blast, _blast_size),
+    "noisy-neighbour": Answer(_neighbours, lambda _: 0.01),
+    "snp-slower": Answer(_snp_slower, lambda _: 0.01),
+    "va-to-pa": Answer(_user_va, lambda _: 1.0),
+    "spte-zaps": Answer(_spte, None),
+    "gmem-pfn": Answer(_gmem, lambda _: HUGE_PAGE_BYTES / PAGE_BYTES),
+    "hook-placement": Answer(_placement, lambda _: 10.0),
+    "memslot-overlap": Answer(_overlap, lambda _: 0.5),
+    "triggers": Answer(_triggers, _host_percent),
+}
+"""What the model says to each claim, by its id."""
 
 
 def rows(evidence: Evidence) -> list[Row]:
     """One row per claim."""
     studies = Studies(evidence)
-    return [_row(claim, studies) for claim in CLAIMS]
+    return [_row(claim, ANSWERS[claim.id], studies) for claim in CLAIMS.values()]
 
 
-def _row(claim: Claim, studies: Studies) -> Row:
-    figure, found, holds = claim.figure(studies)
-    least = claim.least(studies) if claim.least else None
+def _row(claim: Claim, answer: Answer, studies: Studies) -> Row:
+    figure, found, holds = answer.figure(studies)
+    least = answer.least(studies) if answer.least else None
     size = f"{least:g} at least" if least is not None else "no size"
     verdict, note = _verdict(found, least, holds, claim.needs)
     terms = f"terms {', '.join(claim.terms)}; tests in {claim.test}"
@@ -322,7 +263,7 @@ def _row(claim: Claim, studies: Studies) -> Row:
         figure=figure + (" *" if found.extrapolated else ""),
         target=f"{size}: {claim.needs}",
         verdict=verdict,
-        source="thread of 2023-08-18",
+        source=claim.source,
         value=found.median,
         low=found.low,
         high=found.high,

@@ -13,11 +13,13 @@ from costmodel.cost.draws import Case, Draws
 from costmodel.cost.scenario import Scenario, scenario
 from costmodel.cost.total import Total, total
 from costmodel.decision.choice import dominates
+from costmodel.evidence.paths import data_dir
 from costmodel.evidence.store import Evidence
+from costmodel.evidence.tables import Table, entries
 from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
 from costmodel.kvm import kernels, predicates
 from costmodel.kvm.admissibility import judge
-from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
+from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, Catalog
 from costmodel.kvm.decisions import UpstreamDecision, decisions
 from costmodel.numbers import P_BOUNDS, probability, quantity, significant
 from costmodel.validation.row import Row, Verdict
@@ -32,14 +34,20 @@ FIRST_YEAR = "2022"
 MACHINES = {"amd": "epyc-7763-2s", "intel": "xeon-8570-2s"}
 """The machine on which each vendor's decisions are looked at: what was sold when the thread was written."""
 TAKEN = ("merged", "queued")
-EXPLAINED = {
-    5: "the 5.4 backport was withdrawn because of soft lock-ups: that kernel goes on losing flushes (CVE-2022-0171)",
-    7: (
-        "the filter is safe at events after which the page stays, and cheaper; the list was not convinced that it is "
-        "worth doing, and dropping the flush at region unregistration would break user ABI"
-    ),
-}
-"""Decisions that the model would not have made at every trigger, and why; found one by one."""
+
+
+@dataclass(frozen=True)
+class Disagreement(Table):
+    """Why the model would not have made a decision (`id`: its number) at every trigger."""
+
+    id: str
+    why: str
+    source: str
+
+
+EXPLAINED: Catalog[Disagreement] = Catalog(
+    "decision", lambda: entries(data_dir() / "validation" / "disagreements.toml", "disagreement", Disagreement)
+)
 Basis = Literal["forced", "cost", "trivial", "undecided"]
 
 
@@ -188,12 +196,12 @@ def agrees(decision: UpstreamDecision, judgement: Judgement) -> bool | None:
 def _row(decision: UpstreamDecision, judgements: Sequence[Judgement]) -> Row:
     answers = [agrees(decision, j) for j in judgements]
     told = [a for a in answers if a is not None]
-    missed: Verdict = "disagree-explained" if decision.number in EXPLAINED else "fail"
+    missed: Verdict = "disagree-explained" if str(decision.number) in EXPLAINED else "fail"
     verdict: Verdict = "not testable" if not told else "pass" if all(told) else missed
     bases = sorted({j.basis for j in judgements})
     lead = next((j for j in judgements if agrees(decision, j) is False), judgements[0] if judgements else None)
     figure = "changes no flush strategy" if lead is None else _sentence(lead)
-    note = EXPLAINED[decision.number] if verdict == "disagree-explained" else decision.note
+    note = EXPLAINED[str(decision.number)].why if verdict == "disagree-explained" else decision.note
     return Row(
         id=f"decision-{decision.number}",
         what=f"{decision.status}: {decision.effect}",
@@ -234,7 +242,7 @@ def _count(counted: Sequence[tuple[UpstreamDecision, Sequence[Judgement]]]) -> R
     evidence = [[yes for j, yes in cells if j.basis == "cost"] for _, cells in told]
     evidence = [cells for cells in evidence if cells]
     right = sum(all(cells) for cells in evidence)
-    unexplained = [d.number for d, cells in told if not all(yes for _, yes in cells) and d.number not in EXPLAINED]
+    unexplained = [d.number for d, cells in told if not all(yes for _, yes in cells) and str(d.number) not in EXPLAINED]
     return Row(
         id="agreement",
         what="decisions of the kernel since 2022 that the model would have made",

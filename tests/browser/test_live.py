@@ -15,7 +15,7 @@ from costmodel.decision.choice import Study
 from costmodel.decision.result import Recommendation
 from costmodel.decision.views import view
 from costmodel.evidence.paths import notebooks_dir
-from costmodel.formulas import javascript
+from costmodel.formulas import catalog
 from costmodel.formulas.catalog import FORMULAS
 from costmodel.formulas.compiled import value
 from costmodel.kvm.catalog import STRATEGIES, TRIGGERS
@@ -67,7 +67,7 @@ def test_every_formula_gives_what_python_gives(browser):
         told[name] = [list(row.values()) for row in rows]
         with numpy.errstate(all="ignore"):
             wanted[name] = [float(value(name, **row)) for row in rows]
-    functions = "".join(javascript.function(name) for name in FORMULAS)
+    functions = "".join(catalog.javascript(name) for name in FORMULAS)
     known = ", ".join(FORMULAS)
     found = numbers(browser, f"{functions} const known = {{{known}}}; const told = arguments[0]; return Object.fromEntries("
                     "Object.keys(known).map(name => [name, told[name].map(row => known[name](...row))]))", told)  # fmt: skip

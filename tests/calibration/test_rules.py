@@ -9,7 +9,7 @@ from costmodel.calibration.parameters import parameters_of
 from costmodel.calibration.rules import Calibration
 from costmodel.calibration.rules import catalog_parameters as parameter_set
 from costmodel.errors import MissingNumber
-from costmodel.evidence.rendezvous import FILE
+from costmodel.evidence.records import RENDEZVOUS as FILE
 
 
 @pytest.fixture(scope="module")

@@ -240,7 +240,9 @@ def test_a_table_that_was_parsed_before_is_read_when_it_is_asked_for(profile, mo
     first = read().host("copy").table("flush")
     taken = []
     original = cache.recall
-    monkeypatch.setattr(cache, "recall", lambda name, key, build: taken.append(name) or original(name, key, build))
+    monkeypatch.setattr(
+        cache, "recall", lambda name, *rest, **kept: taken.append(name) or original(name, *rest, **kept)
+    )
     again = read().host("copy")
     assert "table" not in taken and again.has("flush") and not again.has("sev")
     assert again.table("flush") == first and taken.count("table") == 1

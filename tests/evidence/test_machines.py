@@ -160,7 +160,7 @@ def test_bad_machine_is_refused_with_its_place(edit, old, new, field):
     root = edit(FILE_MACHINES, old, new)
     with pytest.raises(BadInput) as caught:
         store.read(root)
-    assert (caught.value.file, caught.value.field) == ("epyc-7763-2s.toml", field)
+    assert caught.value.file == "epyc-7763-2s.toml" and field in caught.value.field.split(".")
     assert caught.value.remedy
 
 

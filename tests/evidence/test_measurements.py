@@ -1,12 +1,17 @@
 """data/measurements.csv and its reader."""
 
 import csv
+from dataclasses import fields
 
 import pytest
 
 from costmodel.errors import BadInput
 from costmodel.evidence import paths
-from costmodel.evidence.measurements import COLUMNS, FILE, read, scaled
+from costmodel.evidence.records import MEASUREMENTS as FILE
+from costmodel.evidence.records import Measurement
+from costmodel.evidence.records import read_measurements as read
+
+COLUMNS = [field.name for field in fields(Measurement)]
 
 ROW = {
     **dict.fromkeys(COLUMNS, ""),
@@ -45,7 +50,7 @@ def test_converts_to_si(tmp_path):
 
 
 def test_scaling_takes_the_interval_along(tmp_path):
-    row = scaled(one(tmp_path, low="1", high="4"), 2.0)
+    row = one(tmp_path, low="1", high="4").scaled(2.0)
     assert (row.value, row.si, row.low_si, row.high_si) == pytest.approx((6.0, 6e-14, 2e-14, 8e-14))
 
 

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from costmodel.errors import BadInput
-from costmodel.evidence import rendezvous
 from costmodel.evidence.paths import data_dir
+from costmodel.evidence.records import RENDEZVOUS, read_rendezvous
 
-PATH = data_dir() / rendezvous.FILE
+PATH = data_dir() / RENDEZVOUS
 
 
 @pytest.fixture(scope="module")
 def rows():
-    return rendezvous.read(PATH)
+    return read_rendezvous(PATH)
 
 
 def written(folder, **changes):
@@ -23,7 +23,7 @@ def written(folder, **changes):
         row = next(csv.DictReader(stream))
     path = Path(folder) / "amd_rendezvous.csv"
     with path.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, rendezvous.COLUMNS)
+        writer = csv.DictWriter(stream, row)
         writer.writeheader()
         writer.writerow({**row, **changes})
     return path
@@ -58,13 +58,13 @@ def test_a_log_without_the_loss_bounds_nothing(rows):
 
 
 def test_an_unknown_tick_is_taken_for_the_longest(tmp_path):
-    known, unknown = (rendezvous.read(written(tmp_path, hz=hz))["boot-epyc-7351p"].longest_s for hz in ("100", ""))
+    known, unknown = (read_rendezvous(written(tmp_path, hz=hz))["boot-epyc-7351p"].longest_s for hz in ("100", ""))
     assert known == unknown
 
 
 def test_named_work_inside_the_gap_is_taken_out_but_for_a_tick(tmp_path):
     plain, deferred = (
-        rendezvous.read(written(tmp_path, hz="1000", deferred_init_s=cell))["boot-epyc-7351p"].longest_s
+        read_rendezvous(written(tmp_path, hz="1000", deferred_init_s=cell))["boot-epyc-7351p"].longest_s
         for cell in ("0", "0.005")
     )
     assert plain - deferred == pytest.approx(0.004)
@@ -80,7 +80,7 @@ def test_named_work_inside_the_gap_is_taken_out_but_for_a_tick(tmp_path):
         ({"gap_s": "0"}, "gap_s: '0' is not a finite number above zero"),
         ({"gap_s": ""}, "gap_s: is empty"),
         ({"cores": "64"}, "cores: is more than the logical CPUs"),
-        ({"logical_cpus": "2.5"}, "logical_cpus: 2.5 is not a whole number"),
+        ({"logical_cpus": "2.5"}, "logical_cpus: '2.5' is not a whole number"),
         ({"deferred_init_s": "1"}, "deferred_init_s: is longer than the gap"),
         ({"method": "resume-s3", "deferred_init_s": "0.001"}, "deferred_init_s: occurs at boot only"),
         ({"clock": "stable"}, "clock: is stepped at boot"),
@@ -91,6 +91,6 @@ def test_named_work_inside_the_gap_is_taken_out_but_for_a_tick(tmp_path):
 )
 def test_a_row_that_contradicts_itself_is_one_line_with_its_place(tmp_path, changes, said):
     with pytest.raises(BadInput) as refused:
-        rendezvous.read(written(tmp_path, **changes))
+        read_rendezvous(written(tmp_path, **changes))
     assert f"amd_rendezvous.csv, row boot-epyc-7351p, field {said}" in str(refused.value)
     assert "\n" not in str(refused.value)

@@ -1,27 +1,33 @@
 """The unit table against pint."""
 
 import csv
+import json
 import re
+import sys
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from costmodel.errors import BadInput
+from costmodel.evidence.records import PINT_SI, UNITS, Number, pint_factor
 from costmodel.evidence.tables import (
     CELL_MAX,
     FILE_MAX,
-    PINT_SI,
-    UNITS,
+    Count,
+    NotNegative,
+    Positive,
+    Refused,
+    Table,
+    YesNo,
+    among,
+    column,
     csv_text,
-    number,
-    parse,
-    pint_factor,
-    read_table,
-    read_toml,
-    subtable,
-    text,
-    texts,
+    document,
+    parted,
+    records,
 )
 
 
@@ -43,17 +49,111 @@ def test_a_wrong_dimension_is_an_error():
 
 # Hostile and broken CSV files are refused with their place.
 
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A record of the tests: a name, a number that may be missing, and a text that may be empty."""
+
+    id: str
+    value: float | None = None
+    text: str = ""
+
+
 COLUMNS = ("id", "value", "text")
 
 
-def read(tmp_path, content):
+@pytest.fixture(autouse=True)
+def _a_cache_of_its_own(monkeypatch, tmp_path):
+    """The records of the tests change with the tests, which the key of an entry does not tell."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def read(tmp_path, content, record=Row, unique=("id",)):
     path = tmp_path / "t.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_table(path, COLUMNS, "id", ("value",))
+    return records(path, record, unique)
 
 
 def test_reads_rows(tmp_path):
-    assert read(tmp_path, 'id,value,text\na,-1,"x, y"\n') == [{"id": "a", "value": "-1", "text": "x, y"}]
+    assert read(tmp_path, 'id,value,text\na,-1,"x, y"\nb,,\n') == (Row(id="a", value=-1.0, text="x, y"), Row(id="b"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Typed:
+    """A record of the tests with a field of each kind."""
+
+    id: str
+    size: Positive
+    lost: NotNegative = 0.0
+    cpus: Count | None = None
+    kind: Literal["cold", "hot"] = "cold"
+    whole: YesNo = False
+    of: Annotated[str, among(["x", "y"])] = "x"
+    parts: Annotated[frozenset[str], parted(["x", "y"])] = column("xs", frozenset())
+
+    def __post_init__(self):
+        if self.lost > self.size:
+            raise Refused("is more than the size", "correct it", "lost")
+        if self.parts and self.of not in self.parts:
+            raise Refused("are not those", "correct them", "parts")
+
+
+HEADER = ("id", "size", "lost", "cpus", "kind", "whole", "of", "xs")
+
+
+def typed(tmp_path, **cells):
+    row = {"id": "a", "size": "2.5", **cells}
+    return read(tmp_path, csv_text(HEADER, [[row.get(name, "") for name in HEADER]]), Typed)
+
+
+def test_a_cell_has_the_type_of_its_field_and_an_empty_one_the_default(tmp_path):
+    assert typed(tmp_path) == (Typed(id="a", size=2.5),)
+    given = {"lost": "0", "cpus": "7", "kind": "hot", "whole": "yes", "of": "y", "xs": "y|x"}
+    found = Typed(id="a", size=2.5, lost=0.0, cpus=7, kind="hot", whole=True, of="y", parts=frozenset({"x", "y"}))
+    assert typed(tmp_path, **given) == (found,)
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ({"size": ""}, "size: is empty; fill it"),
+        ({"size": "many"}, "size: 'many' is not a finite number above zero"),
+        ({"lost": "-1"}, "lost: '-1' is not a finite number that is not negative"),
+        ({"cpus": "1.5"}, "cpus: '1.5' is not a whole number above zero"),
+        ({"cpus": "0"}, "cpus: '0' is not a whole number above zero"),
+        ({"kind": "warm"}, "kind: 'warm' is not one of 'cold' or 'hot'; use one of these"),
+        ({"whole": "1"}, "whole: '1' is not one of 'no', 'yes'; use one of these"),
+        ({"of": "z"}, "of: 'z' is not one of 'x', 'y'; use one of these"),
+        ({"xs": "x|z"}, "xs: 'z' is not one of 'x', 'y'; use one of these"),
+        ({"xs": "x|"}, "xs: '' is not one of 'x', 'y'; use one of these"),
+        ({"lost": "3"}, "lost: is more than the size; correct it"),
+        ({"xs": "y"}, "xs: are not those; correct them"),
+    ],
+)
+def test_a_wrong_cell_is_one_line_with_its_place_and_what_to_do(tmp_path, cells, said):
+    with pytest.raises(BadInput) as caught:
+        typed(tmp_path, **cells)
+    assert str(caught.value).startswith(f"t.csv, row a, field {said}")
+    assert caught.value.remedy and "\n" not in str(caught.value)
+
+
+def test_a_file_is_checked_once_for_what_it_holds(tmp_path, monkeypatch):
+    """Read again it is the same, and pydantic is not asked; changed, it is checked."""
+    first = typed(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "pydantic", None)
+        assert typed(tmp_path) == first
+        with pytest.raises(ImportError):
+            typed(tmp_path, size="3")
+    with pytest.raises(BadInput, match="is not one of"):
+        typed(tmp_path, kind="warm")
+
+
+def test_a_damaged_entry_of_the_cache_is_read_anew(tmp_path):
+    first = typed(tmp_path)
+    for entry in (tmp_path / "cache" / "costmodel").glob("records-*"):
+        entry.write_bytes(entry.read_bytes()[:-1])
+    assert typed(tmp_path) == first
 
 
 @pytest.mark.parametrize(
@@ -105,22 +205,19 @@ def test_broken_file_is_refused(tmp_path, content, problem):
 
 
 @pytest.mark.parametrize("cell", ["1e300", "1e-300", "0", "-1", "nan", "inf", "9" * 5000, "1e999"])
-def test_a_number_beyond_any_quantity_is_refused(cell):
+def test_a_number_beyond_any_quantity_is_refused(tmp_path, cell):
     with pytest.raises(BadInput) as caught:
-        number({"value": cell}, "value", file="t.csv", name="a")
-    assert (caught.value.row, caught.value.field) == ("a", "value") and len(str(caught.value)) < 200
+        typed(tmp_path, size=cell)
+    assert (caught.value.row, caught.value.field) == ("a", "size") and len(str(caught.value)) < 200
 
 
 def test_several_columns_name_a_row_together(tmp_path):
-    path = tmp_path / "t.csv"
-    path.write_text("a,b,c\n1,1,x\n1,2,y\n")
-    assert len(read_table(path, ("a", "b", "c"), ("a", "b"))) == 2
-    path.write_text("a,b,c\n1,1,x\n1,1,y\n")
-    with pytest.raises(BadInput, match="row 1 / 1, field a, b: is there twice"):
-        read_table(path, ("a", "b", "c"), ("a", "b"))
-    path.write_text("a,b,c\n1,,x\n")
-    with pytest.raises(BadInput, match="row 2, field b: is empty"):
-        read_table(path, ("a", "b", "c"), ("a", "b"))
+    pair = ("id", "text")
+    assert len(read(tmp_path, "id,text,value\n1,1,1\n1,2,1\n", unique=pair)) == 2
+    with pytest.raises(BadInput, match="row 1 / 1, field id, text: is there twice"):
+        read(tmp_path, "id,text,value\n1,1,2\n1,1,1\n", unique=pair)
+    with pytest.raises(BadInput, match="row 2, field text: is empty"):
+        read(tmp_path, "id,text,value\n1,,1\n", unique=pair)
 
 
 @given(st.text(max_size=30))
@@ -138,7 +235,7 @@ def test_numbers_in_csv_that_we_write_stay_numbers():
 
 def test_missing_file_is_refused(tmp_path):
     with pytest.raises(BadInput, match="cannot be read"):
-        read_table(tmp_path / "none.csv", COLUMNS, "id")
+        records(tmp_path / "none.csv", Row, ("id",))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -149,18 +246,52 @@ def test_any_bytes_are_read_or_refused(tmp_path, content):
     except BadInput as error:
         assert error.file == "t.csv"
     else:
-        assert all(set(row) == set(COLUMNS) and row["id"] for row in rows)
+        assert all(row.id for row in rows)
 
 
 # Numbers with their source in TOML files.
 
+
+@dataclass(frozen=True, kw_only=True)
+class Sized(Table):
+    """A record of the tests: one number, and entries that each have one."""
+
+    id: str
+    x: Number | None = None
+    y: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    of: tuple["Named", ...] = ()
+
+
+@dataclass(frozen=True)
+class Named(Table):
+    """An entry of the tests."""
+
+    name: str
+    x: Number
+
+
+def toml(value):
+    """A TOML value of what JSON can say."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {toml(one)}" for key, one in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    return json.dumps(value).replace("NaN", "nan").replace("Infinity", "inf").replace("\x7f", "\\u007f")
+
+
+def sized(tmp_path, text):
+    path = tmp_path / "m.toml"
+    path.write_text(f'id = "m"\n{text}\n', encoding="utf-8")
+    return document(path, Sized)
+
+
 GOOD = {"value": 256, "unit": "KiB", "source": "X1"}
 
 
-def test_converts_to_si():
-    number = parse({**GOOD, "note": "n", "arithmetic": "2*128"}, file="f", field="x")
+def test_converts_to_si(tmp_path):
+    number = sized(tmp_path, f"x = {toml({**GOOD, 'note': 'n', 'arithmetic': '2*128'})}").x
     assert (number.si, number.sources, number.note, number.arithmetic) == (262144.0, ("X1",), "n", "2*128")
-    assert parse({**GOOD, "source": ["X1", "X2"]}, file="f", field="x").sources == ("X1", "X2")
+    assert sized(tmp_path, f"x = {toml({**GOOD, 'source': ['X1', 'X2']})}").x.sources == ("X1", "X2")
 
 
 @pytest.mark.parametrize(
@@ -184,53 +315,55 @@ def test_converts_to_si():
         {"extra": 1},
     ],
 )
-def test_bad_number_is_refused_with_its_place(change):
+def test_bad_number_is_refused_with_its_place(tmp_path, change):
+    (name,) = change
     with pytest.raises(BadInput) as caught:
-        parse({**GOOD, **change}, file="f.toml", field="x")
-    assert caught.value.file == "f.toml"
-    assert caught.value.field and caught.value.remedy
+        sized(tmp_path, f"x = {toml({**GOOD, **change})}")
+    assert caught.value.file == "m.toml" and caught.value.field.startswith(f"x.{name}")
+    assert caught.value.remedy and len(str(caught.value)) < 700
 
 
-@pytest.mark.parametrize("field", ["value", "unit", "source"])
-def test_value_unit_and_source_are_all_needed(field):
-    with pytest.raises(BadInput):
-        parse({key: value for key, value in GOOD.items() if key != field}, file="f", field="x")
+@pytest.mark.parametrize("name", ["value", "unit", "source"])
+def test_value_unit_and_source_are_all_needed(tmp_path, name):
+    with pytest.raises(BadInput, match=f"field x.{name}: is missing; add it"):
+        sized(tmp_path, f"x = {toml({key: value for key, value in GOOD.items() if key != name})}")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = 1", "m.toml, field x: is no table"),
+        ("y = []", "m.toml, field y: is no table"),
+        ("y = { a = 1 }", "m.toml, field y.a: is no list"),
+        ('y = { a = ["b", 1] }', "m.toml, field y.a: is no text; write it in quotes"),
+        ("z = 1", "m.toml, field z: is unknown; remove it"),
+        ('of = [{ name = "a", x = 1 }]', "m.toml, row a, field x: is no table"),
+        ('of = [{ name = "a", x = { value = 1, unit = "1" } }]', "m.toml, row a, field x.source: is missing"),
+    ],
+)
+def test_a_wrong_shape_is_refused_with_its_place(tmp_path, text, said):
+    with pytest.raises(BadInput) as caught:
+        sized(tmp_path, text)
+    assert str(caught.value).startswith(said)
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(list(GOOD)), inner),
 )
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(JSON)
-def test_any_shape_is_read_or_refused(value):
+def test_any_shape_is_read_or_refused(tmp_path, value):
     try:
-        assert parse(value, file="f", field="x").si > 0
+        assert sized(tmp_path, f"x = {toml(value)}").x.si > 0
     except BadInput as error:
-        assert error.file == "f"
+        assert error.file == "m.toml"
 
 
-@pytest.mark.parametrize(
-    ("read", "value"),
-    [
-        (subtable, 1),
-        (subtable, []),
-        (texts, "a"),
-        (texts, [1]),
-        (text, ""),
-        (text, 1),
-        (text, None),
-    ],
-)
-def test_wrong_shape_is_refused(read, value):
-    with pytest.raises(BadInput):
-        read({"x": value}, "x", file="f")
-
-
-def test_absent_tables_and_lists_are_empty():
-    assert subtable({}, "x", file="f") == {}
-    assert texts({}, "x", file="f") == ()
+def test_absent_tables_and_lists_are_empty(tmp_path):
+    assert sized(tmp_path, "") == Sized(id="m")
 
 
 @pytest.mark.parametrize(
@@ -239,8 +372,8 @@ def test_absent_tables_and_lists_are_empty():
         (b'id = "m"\nx = "' + b"x" * FILE_MAX + b'"', "longer than"),
         (b"id = ", "no TOML"),
         (b"\xff", "no TOML"),
-        (b'id = "other"', "not the file's name"),
-        (b'id = "m"\nx = { y = ["=cmd"] }', "formula"),
+        (b'id = "other"', "not the name of its file"),
+        (b'id = "m"\ny = { y = ["=cmd"] }', "formula"),
         (b'id = "m"\nx = "<script>"', "script"),
         (b"id = " + b"[" * 5000, "no TOML"),
         (b'id = "m"\nx = ' + b"9" * 5000, "4300 digits"),
@@ -255,13 +388,13 @@ def test_bad_file_is_refused(tmp_path, content, problem):
     path = tmp_path / "m.toml"
     path.write_bytes(content)
     with pytest.raises(BadInput) as caught:
-        read_toml(path)
+        document(path, Sized)
     assert problem in caught.value.problem
 
 
-def test_missing_file_is_refused_numbers(tmp_path):
+def test_a_missing_document_is_refused(tmp_path):
     with pytest.raises(BadInput, match="cannot be read"):
-        read_toml(tmp_path / "m.toml")
+        document(tmp_path / "m.toml", Sized)
 
 
 @pytest.mark.parametrize("name", ["a;b", "A", "a b", "_a", "a" * 64])
@@ -269,4 +402,4 @@ def test_an_id_that_would_act_in_a_command_line_is_refused(tmp_path, name):
     path = tmp_path / f"{name}.toml"
     path.write_text(f'id = "{name}"')
     with pytest.raises(BadInput, match="cannot be an id"):
-        read_toml(path)
+        document(path, Sized)

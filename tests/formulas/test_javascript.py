@@ -4,7 +4,7 @@ import numpy
 import pytest
 
 from costmodel.errors import UnknownName
-from costmodel.formulas import javascript, recorded
+from costmodel.formulas import catalog, javascript, recorded
 from costmodel.formulas.catalog import FORMULAS
 from costmodel.formulas.compiled import value
 from costmodel.formulas.recorded import Tape
@@ -19,7 +19,7 @@ def test_every_operation_that_can_be_recorded_can_be_printed():
 
 @pytest.mark.parametrize("name", FORMULAS)
 def test_a_formula_is_a_function_of_its_symbols(name):
-    text = javascript.function(name)
+    text = catalog.javascript(name)
     head = f"function {name}({', '.join(FORMULAS[name].symbols)}) {{\n"
     assert text.startswith(head) and "numpy" not in text and "Not supported" not in text
     for symbol in FORMULAS[name].symbols:
@@ -28,7 +28,13 @@ def test_a_formula_is_a_function_of_its_symbols(name):
 
 def test_a_formula_that_is_not_there_is_named():
     with pytest.raises(UnknownName, match="broadcst"):
-        javascript.function("broadcst")
+        catalog.javascript("broadcst")
+
+
+def test_what_pages_hold_is_what_the_catalogue_prints_kept_or_not(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    anew = javascript.functions()
+    assert anew == {name: catalog.javascript(name) for name in FORMULAS} == javascript.functions()
 
 
 def tape_of(whole):

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from costmodel.cli import cli
 from costmodel.cli.ask import Predictor, of_host, predicted
-from costmodel.evidence import hosts, machine_input, machines, measurements, paths, workloads
+from costmodel.evidence import hosts, machine_input, machines, paths, records, workloads
 from costmodel.evidence.store import load
 from costmodel.kvm import admissibility, decisions, events, kernels, setup
 from costmodel.mail import read as mails
@@ -280,7 +280,7 @@ def _predict(path: Path) -> None:
 def readers() -> list[Reader]:
     """All of them."""
     return [
-        Reader("measurements.csv", _file("measurements.csv"), measurements.read),
+        Reader("measurements.csv", _file("measurements.csv"), records.read_measurements),
         Reader("cpuid_features.csv", _file("cpuid_features.csv"), machines.read_dumps),
         Reader(
             "server_parts.csv", _file("server_parts.csv"), lambda path: machine_input.read_parts(path, tuple(_dumps()))

@@ -7,7 +7,7 @@ import pytest
 from costmodel.errors import BadInput
 from costmodel.kvm import events
 from costmodel.kvm.catalog import GUESTS, TRIGGERS, triggers_of
-from costmodel.kvm.events import CONDITIONS, FAILS, FIRES, NEVER, event_rows, firing, outcomes
+from costmodel.kvm.events import CONDITIONS, FAILS, FIRES, NEVER, REFUSALS, event_rows, firing, outcomes
 from costmodel.kvm.setup import BACKINGS, CHOICES, MEMPOLICIES, VMMS, defaults, setup
 
 RELEASES = ((5, 15, 70), (6, 12, 61), (6, 18, 9), (6, 19, 0), (7, 3, 0))
@@ -71,6 +71,8 @@ def test_every_hva_trigger_has_causes_and_every_condition_is_known():
             assert set(cause.before) | set(cause.after) <= set(CONDITIONS)
     used = {name for entry in TRIGGERS.values() for cause in entry.causes for name in (*cause.before, *cause.after)}
     assert used == set(CONDITIONS)
+    assert set(REFUSALS) == {"mergeable_under_qemu", *CONDITIONS}
+    assert all(one.refusal and one.source for one in REFUSALS.values())
 
 
 def test_rules_name_no_guest_and_no_trigger():

@@ -5,10 +5,10 @@ import csv
 import pytest
 
 from costmodel.errors import BadInput
-from costmodel.evidence import rendezvous
 from costmodel.evidence.paths import data_dir
-from costmodel.evidence.tables import csv_text, read_records
-from costmodel.kvm import admissibility, builds, decisions, events, kernels, predicates, releases, setup
+from costmodel.evidence.records import read_rendezvous
+from costmodel.evidence.tables import csv_text, entries
+from costmodel.kvm import admissibility, builds, decisions, events, kernels, predicates, releases, rules, setup
 from costmodel.kvm.catalog import Guest, Placement, Strategy, Trigger
 from costmodel.traces import triggers
 
@@ -19,18 +19,33 @@ READERS = {
     "call_chains.csv": triggers.read,
     "majors.csv": builds.read_majors,
     "releases.csv": releases.read_releases,
-    "amd_rendezvous.csv": rendezvous.read,
+    "amd_rendezvous.csv": read_rendezvous,
     "disagreements.csv": admissibility.read_documented,
     "events.csv": events.read,
     "guest_defaults.csv": setup.read,
     "kernels.csv": kernels.read_kernels,
+    "task_names.csv": triggers.read_names,
     "predicates.csv": predicates.read,
     "remedies.csv": decisions.read_remedies,
     "upstream_behaviour.csv": kernels.read,
     "upstream_decisions.csv": decisions.read_decisions,
 }
-RECORDS = {"guests": Guest, "strategies": Strategy, "triggers": Trigger, "placements": Placement}
-KEYS = {"guests": "guest", "strategies": "strategy", "triggers": "trigger", "placements": "placement"}
+RECORDS = {
+    "guests": Guest,
+    "strategies": Strategy,
+    "triggers": Trigger,
+    "placements": Placement,
+    "rules": rules.Reason,
+    "conditions": events.Refusal,
+}
+KEYS = {
+    "guests": "guest",
+    "strategies": "strategy",
+    "triggers": "trigger",
+    "placements": "placement",
+    "rules": "rule",
+    "conditions": "condition",
+}
 every = pytest.mark.parametrize("name", READERS)
 
 
@@ -116,29 +131,29 @@ def broken(tmp_path, name, old, new):
     ("old", "new", "field"),
     [
         ("\nsource = ", "\nsauce = ", "source"),
-        ("title = ", "colour = 1\ntitle = ", "colour"),
-        ('title = "', "title = 1 #", "title"),
+        ("\nsource = ", "\ncolour = 1\nsource = ", "colour"),
+        ('\nsource = "', "\nsource = 1 #", "source"),
     ],
 )
 def test_a_record_that_says_something_impossible_is_refused_with_its_place(tmp_path, name, old, new, field):
     path = broken(tmp_path, name, old, new)
     with pytest.raises(BadInput) as caught:
-        read_records(path, KEYS[name], RECORDS[name])
+        entries(path, KEYS[name], RECORDS[name])
     assert (caught.value.file, caught.value.field) == (path.name, field) and caught.value.row
 
 
 @pytest.mark.parametrize("name", RECORDS)
 def test_two_records_have_no_id_in_common(tmp_path, name):
     text = (data_dir() / "kvm" / f"{name}.toml").read_text(encoding="utf-8")
-    entries = text.split(f"[[{KEYS[name]}]]")
+    parts = text.split(f"[[{KEYS[name]}]]")
     path = tmp_path / f"{name}.toml"
-    path.write_text(f"[[{KEYS[name]}]]".join([*entries, entries[1]]), encoding="utf-8")
+    path.write_text(f"[[{KEYS[name]}]]".join([*parts, parts[1]]), encoding="utf-8")
     with pytest.raises(BadInput, match="is the id of two entries"):
-        read_records(path, KEYS[name], RECORDS[name])
+        entries(path, KEYS[name], RECORDS[name])
 
 
 def test_every_record_has_a_source():
     assert {path.stem for path in (data_dir() / "kvm").glob("*.toml")} == set(RECORDS)
     for name, record in RECORDS.items():
-        for one in read_records(data_dir() / "kvm" / f"{name}.toml", KEYS[name], record).values():
+        for one in entries(data_dir() / "kvm" / f"{name}.toml", KEYS[name], record).values():
             assert one.source and all(cause.source for cause in getattr(one, "causes", ()))

@@ -326,38 +326,34 @@ FACTS = admissibility.facts()
 HELD_OUT = set(TRIGGERS) - admissibility.TRAINING_TRIGGERS
 
 
-def cell(row):
-    return row["guest_type"], row["trigger"], row["strategy"]
-
-
 def documented():
     with (data_dir() / "kvm" / "disagreements.csv").open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 def test_each_cell_is_judged_once_and_occurs():
-    cells = [cell(row) for row in FACTS]
+    cells = [row.cell for row in FACTS]
     assert len(set(cells)) == len(cells) > 1000
     assert set(cells) <= {(g, t.id, s) for g in GUESTS for t in triggers_of(g) for s in STRATEGIES}
 
 
 def test_labels_are_three_and_each_row_has_reason_and_source():
-    assert {row["admissible"] for row in FACTS} == {"yes", "conditional", "no"}
-    assert all(row["reason"].strip() and row["source"].strip() for row in FACTS)
+    assert {row.admissible for row in FACTS} == {"yes", "conditional", "no"}
+    assert all(row.reason.strip() and row.source.strip() for row in FACTS)
 
 
 def test_every_guest_and_trigger_that_occurs_is_in_the_facts():
-    assert {(row["guest_type"], row["trigger"]) for row in FACTS} == {(g, t.id) for g in GUESTS for t in triggers_of(g)}
+    assert {(row.guest_type, row.trigger) for row in FACTS} == {(g, t.id) for g in GUESTS for t in triggers_of(g)}
 
 
 def test_the_split_covers_every_row_without_overlap():
-    seen = {row["trigger"] for row in FACTS}
+    seen = {row.trigger for row in FACTS}
     assert seen == admissibility.TRAINING_TRIGGERS | HELD_OUT
     assert abs(len(admissibility.TRAINING_TRIGGERS) - len(HELD_OUT)) <= 1
     cells = {name: score.cells for name, score in admissibility.scores().items()}
     for side, triggers in (("training", admissibility.TRAINING_TRIGGERS), ("held out", HELD_OUT)):
         counted = sum(count for name, count in cells.items() if name.startswith(side))
-        assert counted == sum(row["trigger"] in triggers for row in FACTS)
+        assert counted == sum(row.trigger in triggers for row in FACTS)
 
 
 @pytest.mark.parametrize("kind", ["by definition", "read in sources"])
@@ -369,9 +365,9 @@ def test_held_out_triggers_are_met(kind):
 
 def test_the_scores_are_what_a_plain_count_gives():
     score = admissibility.scores()["held out, read in sources"]
-    rows = [r for r in FACTS if r["trigger"] in HELD_OUT and r["source"] != admissibility.BY_DEFINITION]
+    rows = [r for r in FACTS if r.trigger in HELD_OUT and r.source != "by definition of the strategy"]
     assert score.cells == len(rows)
-    assert score.agree == sum(judge(*cell(row)).label == row["admissible"] for row in rows)
+    assert score.agree == sum(judge(*row.cell).label == row.admissible for row in rows)
 
 
 def test_every_disagreement_has_a_reason():
@@ -381,5 +377,5 @@ def test_every_disagreement_has_a_reason():
 @pytest.mark.parametrize("row", documented(), ids=lambda row: f"{row['trigger']}-{row['strategy']}")
 def test_no_documented_disagreement_is_stale(row):
     key = row["guest"], row["trigger"], row["strategy"]
-    (fact,) = (one for one in FACTS if cell(one) == key)
-    assert judge(*key).label != fact["admissible"]
+    (fact,) = (one for one in FACTS if one.cell == key)
+    assert judge(*key).label != fact.admissible

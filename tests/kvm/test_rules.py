@@ -31,7 +31,8 @@ def test_no_rule_names_a_guest_or_a_trigger():
 def test_there_are_about_forty_rules_each_with_reason_and_source():
     assert len(rules.RULES) <= 43
     assert len({r.id for r in rules.RULES}) == len(rules.RULES)
-    for one in rules.RULES:
+    assert set(rules.REASONS) == {"no-such-trigger", *(one.id for one in rules.RULES)}
+    for one in rules.REASONS.values():
         assert one.reason and one.source
 
 
@@ -172,7 +173,7 @@ def test_a_ban_goes_with_the_expression_false_and_nothing_else_does(verdicts):
 
 
 def test_no_reason_or_source_is_empty():
-    for one in rules.RULES:
+    for one in rules.REASONS.values():
         assert len(one.reason.split()) >= 3, one.id
         assert one.source.strip(), one.id
 
@@ -214,9 +215,7 @@ def test_labels_do_not_depend_on_the_facts(verdicts):
 # What the rules ask for: each condition by itself, against the reading of the kernel sources in data/kvm.
 
 ALLOWED = {
-    cell: verdict
-    for cell in ((row["guest_type"], row["trigger"], row["strategy"]) for row in admissibility.facts())
-    if (verdict := judge(*cell)).label != "no"
+    cell: verdict for cell in (row.cell for row in admissibility.facts()) if (verdict := judge(*cell)).label != "no"
 }
 UNWELCOME = {"gmem_in_place_conversion", "coherency_sfw_no", "noncoherent_dma"}
 """Conditions that only ever speak against a strategy."""
@@ -344,9 +343,9 @@ def test_the_release_that_flushed_before_is_not_the_conversion_in_place():
 def compared():
     """Cells that both the facts and the rules allow: (rule, asked by the facts, asked by the rule)."""
     for row in admissibility.facts():
-        verdict = ALLOWED.get((row["guest_type"], row["trigger"], row["strategy"]))
-        if verdict and row["admissible"] != "no":
-            yield verdict.rule, literals(row["predicates"]), atoms(verdict.predicates), verdict.predicates
+        verdict = ALLOWED.get(row.cell)
+        if verdict and row.admissible != "no":
+            yield verdict.rule, literals(row.predicates), atoms(verdict.predicates), verdict.predicates
 
 
 def test_what_the_sources_ask_for_the_rules_ask_for():

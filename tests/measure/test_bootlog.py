@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from costmodel.errors import BadInput
-from costmodel.evidence import rendezvous
 from costmodel.evidence.paths import data_dir
+from costmodel.evidence.records import RENDEZVOUS, read_rendezvous
 from costmodel.measure import bootlog
 
-ROWS = rendezvous.read(data_dir() / rendezvous.FILE)
+ROWS = read_rendezvous(data_dir() / RENDEZVOUS)
 DEBUG_PRINT = "s3-test-box"
 """Its gap begins at a debug print of a patched kernel, which no other log has."""
 
@@ -242,7 +242,7 @@ def test_what_is_shared_is_what_the_reader_of_the_data_takes(tmp_path):
     rows = bootlog.rows(bootlog.read(BOOT + RESUME), AMD, "own host")
     path = tmp_path / "amd_rendezvous.csv"
     path.write_text(bootlog.as_csv(rows))
-    assert list(rendezvous.read(path).values()) == rows
+    assert list(read_rendezvous(path).values()) == rows
 
 
 def test_no_line_of_a_log_makes_it_fail_otherwise_than_in_one_line():

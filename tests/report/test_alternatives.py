@@ -4,7 +4,9 @@ import pytest
 
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.store import load
+from costmodel.kvm.catalog import STRATEGIES
 from costmodel.report.alternatives import alternatives, decided, told, with_successors
+from costmodel.report.mail_answer import short_answer
 from costmodel.report.measured import observed
 
 EPYC = "epyc-7763-2s"
@@ -159,3 +161,12 @@ def test_the_fix_of_the_intra_host_migration():
 
 def test_nothing_is_decided_within_one_range():
     assert decided("sev", "ksm_replace_page", "v5.18-v6.7", "v5.18-v6.7") == []
+
+
+def test_an_answer_says_why_an_unsafe_flush_is_unsafe_and_not_where_it_stands_on_the_list():
+    found = alternatives(["sev"], EPYC, trigger="asid_recycle", strategies=["WBINVD_MASK"])
+    text = " ".join(short_answer(found))
+    assert "can lose a flush, though: the firmware refuses a recycled ASID without WBINVD on all CPUs" in " ".join(
+        text.split()
+    )
+    assert STRATEGIES["WBINVD_MASK"].list_status not in text

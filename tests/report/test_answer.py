@@ -1,5 +1,6 @@
 """The answer on one screen: how large it is, what stands in it, and that it says what the whole answer says."""
 
+import functools
 import re
 
 import pytest
@@ -7,8 +8,22 @@ import pytest
 from costmodel.kvm.catalog import STRATEGIES, TRIGGERS
 from costmodel.report import record
 from costmodel.report.answer import SCREEN_COLUMNS, SCREEN_LINES, screen, screens
-from costmodel.report.record import recommend, recommend_by_kernel
+from costmodel.report.record import Answer, recommend_by_kernel
 from tests.samples import sampled
+
+EPYC = "epyc-7763-2s"
+
+
+@pytest.fixture(scope="module")
+def answer():
+    """What is found, each question asked once."""
+
+    @functools.cache
+    def ask(guest, machine=EPYC, workload="autonuma-default", kernel="newest"):
+        return Answer.of(guest, machine, workload, kernel)
+
+    return ask
+
 
 CASES = [
     ("sev", {}),
@@ -46,7 +61,7 @@ def test_what_is_gained_stands_between_its_two_ends(answer):
 
 
 def test_a_measured_rate_is_no_ceiling():
-    text = " ".join(screen(recommend("sev", "epyc-7763-2s", kernel="6.6", rates={"all": (3000, 300)})).split())
+    text = " ".join(screen(Answer.of("sev", EPYC, kernel="6.6", rates={"all": (3000, 300)})).split())
     assert "at most" not in text and "at the rate that you gave" in text
     assert "--rate TRIGGER=COUNT/300" in text
 
@@ -106,7 +121,7 @@ def test_a_kernel_that_may_be_several_fits_the_screen_and_says_how_to_tell(kerne
 
 @pytest.mark.nightly
 def test_a_kernel_of_another_name_is_said_to_be_taken_as_one(answer):
-    built = recommend("sev", "epyc-7763-2s", kernel="5.14.0-503.11.1.el9_5.x86_64")
+    built = Answer.of("sev", EPYC, kernel="5.14.0-503.11.1.el9_5.x86_64")
     assert "5.14.0-503.11.1.el9_5.x86_64 (flushes as v6.11-v6.16)" in " ".join(screen(built).split())
     assert "flushes as" not in screen(answer("sev", kernel="6.12.40"))
 
@@ -119,7 +134,7 @@ def test_no_id_stands_in_a_sentence(answer, guest, asked):
 
 @pytest.mark.nightly
 def test_one_vcpu_is_no_plural():
-    text = screen(recommend("sev", "epyc-7763-2s", kernel="6.17", vcpus=1))
+    text = screen(Answer.of("sev", EPYC, kernel="6.17", vcpus=1))
     assert ", 1 vCPU, " in " ".join(text.split())
 
 
@@ -136,7 +151,7 @@ def test_one_screen_says_the_same_before_and_after_the_whole_is_worked_out(guest
         patched.setattr(record, "_assemble", None)
         text = screens(found)
     ((_, whole),) = found.answers
-    assert text == screen(whole)
+    assert text == screen(found.found[0][1])
     assert all(row in whole.costs for row in found.found[0][1].costs_at(whole.costliest_trigger))
 
 

@@ -8,7 +8,10 @@ from xml.etree import ElementTree
 import numpy
 import pandas
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 
+from costmodel.decision.result import Interval
 from costmodel.decision.views import view
 from costmodel.report import drawing, plots
 from tests.colour import check_figure
@@ -154,6 +157,45 @@ def test_every_figure_can_be_read(draw, name, monkeypatch):
     monkeypatch.setattr(plots, "svg", lambda figure, alt: caught.append(figure) or "")
     draw[name]()
     check_figure(caught[0])
+
+
+@pytest.mark.parametrize("name", [*NAMES, "long", "lost"])
+def test_all_text_of_a_figure_lies_within_it(draw, rows, sweeps, name, monkeypatch):
+    """No layout engine looks after it: `fit` measures what stands beside the axes."""
+    long = {row.strategy: f"{row.strategy}_{row.strategy}" for row in rows}
+    there = {key: Interval(low=1e-3, median=1.0, high=1e3, unit="1", extrapolated=False) for key in LOST}
+    draws = {
+        **draw,
+        "long": lambda: plots.cost_figure(
+            [row.model_copy(update={"strategy": long[row.strategy]}) for row in rows], ""
+        ),
+        "lost": lambda: plots.lost_figure(there),
+    }
+    caught = []
+    monkeypatch.setattr(plots, "svg", lambda figure, alt: caught.append(figure) or alt)
+    draws[name]()
+    (figure,) = caught
+    FigureCanvasAgg(figure).draw()
+    for text in figure.findobj(Text):
+        if text.get_visible() and text.get_text() and is_drawn(text):
+            box = text.get_window_extent()
+            inside = figure.bbox.padded(2)
+            assert inside.contains(box.x0, box.y0) and inside.contains(box.x1, box.y1), (text.get_text(), box)
+
+
+LOST = [
+    (guests, machine) for guests in ("AMD SEV, AMD SEV-ES", "AMD SEV-SNP") for machine in ("epyc-7763-2s", "xeon-1s")
+]
+
+
+def is_drawn(text):
+    """Whether a text is no label of a tick beyond the ends of its axis."""
+    axis = next((axis for ax in text.figure.axes for axis in (ax.xaxis, ax.yaxis) if text in axis.findobj(Text)), None)
+    if axis is None or text is axis.label:
+        return True
+    low, high = sorted(axis.get_view_interval())
+    place = text.get_position()[0 if axis.axis_name == "x" else 1]
+    return low <= place <= high
 
 
 def test_an_svg_has_a_dark_side(figures):

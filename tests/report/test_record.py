@@ -7,7 +7,7 @@ from costmodel.cost.scenario import not_applicable, scenario
 from costmodel.decision.advice import patches
 from costmodel.decision.choice import dominates
 from costmodel.errors import BadInput, UnknownName
-from costmodel.evidence.rendezvous import FILE as LOGS
+from costmodel.evidence.records import RENDEZVOUS as LOGS
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
 from costmodel.kvm.kernels import SeveralKernels

@@ -7,8 +7,8 @@ import pytest
 
 from costmodel.plain import visible
 from costmodel.report import trace
+from costmodel.report.replayed import replayed as study
 from costmodel.traces import store, summary
-from costmodel.traces.study import study
 from tests.report.html import Reader
 from tests.traces.conftest import poisson, table
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 from costmodel.evidence import paths, tables
 from costmodel.formulas.compiled import fingerprint
 from costmodel.hashing import value_hash, write_beside
-from costmodel.validation.simulation import COLUMNS, FILE, Result
+from costmodel.validation.simulation import FILE, Result
 from tests.certified import committed
 from tests.simulation import invalidations, samples
 from tests.simulation.grid import Case, grid
@@ -86,14 +86,8 @@ def compared(cases: Sequence[Case], known: Simulated) -> list[Result]:
 
 def text(found: Iterable[Result]) -> str:
     """The file with all results."""
-    numbers = ("simulated", "half_width", "formula")
-    return tables.csv_text(
-        COLUMNS,
-        [
-            [f"{value:.12g}" if name in numbers else value for name in COLUMNS for value in [getattr(one, name)]]
-            for one in found
-        ],
-    )
+    rows = [[f"{value:.12g}" if isinstance(value, float) else value for value in vars(one).values()] for one in found]
+    return tables.csv_text([field.name for field in fields(Result)], rows)
 
 
 if __name__ == "__main__":

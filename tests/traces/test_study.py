@@ -11,8 +11,8 @@ from costmodel.decision.choice import candidates
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import STRATEGIES
+from costmodel.report.replayed import replayed as study
 from costmodel.traces import replay, results, service, store
-from costmodel.traces.study import study
 from tests.traces.conftest import poisson, table
 
 MACHINE = "epyc-7763-2s"

@@ -3,11 +3,12 @@
 import pytest
 
 from costmodel.kvm.catalog import TRIGGERS
-from costmodel.traces.triggers import HVA, NAMES, triggers_of_task
+from costmodel.traces.triggers import HVA, names, triggers_of_task
 
 
 def test_every_trigger_of_the_table_ends_in_the_notifier():
-    assert {t for _, triggers, _ in NAMES for t in triggers} <= set(HVA)
+    assert {t for _, told in names() for t in told.triggers} <= set(HVA)
+    assert all(told.source for _, told in names())
     assert all(TRIGGERS[t].by_hva for t in HVA)
 
 

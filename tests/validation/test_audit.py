@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from costmodel.cli.facts import audit_command as command
 from costmodel.errors import BadInput, MissingNumber
-from costmodel.evidence import paths, store, tables
+from costmodel.evidence import paths, records, store
 from costmodel.validation import audit
 from costmodel.validation.audit import OUTPUTS, costs, evaluate, literals, numbers_in, published, same, unused_rows
 from tests.samples import sampled
@@ -137,13 +137,13 @@ def test_changed_file_is_found(data):
 @pytest.mark.parametrize(
     ("unit", "problem"),
     [
-        (tables.Unit("s", 1e-2, "millisecond"), "pint says 0.001"),
-        (tables.Unit("s", 1e-3, "blink"), "does not parse"),
-        (tables.Unit("s", 1e-3, "meter"), "does not parse"),
+        (records.Unit("s", 1e-2, "millisecond"), "pint says 0.001"),
+        (records.Unit("s", 1e-3, "blink"), "does not parse"),
+        (records.Unit("s", 1e-3, "meter"), "does not parse"),
     ],
 )
 def test_wrong_unit_table_is_found(monkeypatch, unit, problem):
-    monkeypatch.setitem(tables.UNITS, "ms", unit)
+    monkeypatch.setitem(records.UNITS, "ms", unit)
     findings = audit.audit(paths.data_dir())
     assert {found.field for found in findings if problem in found.problem} == {"unit"}
 

@@ -1,7 +1,6 @@
 """Each sentence of the thread stands in it, has a term, a number, a size that the number must have, and a test."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,12 +9,12 @@ from costmodel.decision.result import Interval
 from costmodel.evidence.store import load
 from costmodel.formulas.catalog import FORMULAS
 from costmodel.validation import thread
-from costmodel.validation.thread import CLAIMS, Studies
+from costmodel.validation.thread import ANSWERS, CLAIMS, Answer, Studies
 from tests.samples import sampled
 
 ROOT = Path(__file__).parents[2]
 THREAD = ROOT / "tests" / "mail" / "fixtures" / "thread-2023-08-18.txt"
-EACH = pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+EACH = pytest.mark.parametrize("claim", CLAIMS.values(), ids=lambda claim: claim.id)
 
 
 def flat(text):
@@ -98,8 +97,7 @@ def test_what_is_open_lies_on_both_sides_of_its_size(rows):
 )
 def test_a_claim_is_judged_by_its_size_and_by_what_is_no_number(studies, times, holds, verdict):
     """A number of 2 [1, 4] times something, which must be 1."""
-    claim = replace(
-        CLAIMS[0],
+    answer = Answer(
         figure=lambda s: (
             "",
             Interval(low=times, median=2 * times, high=4 * times, unit="1", extrapolated=False),
@@ -107,17 +105,22 @@ def test_a_claim_is_judged_by_its_size_and_by_what_is_no_number(studies, times, 
         ),
         least=lambda s: 1.0,
     )
-    assert thread._row(claim, studies).verdict == verdict
+    assert thread._row(CLAIMS["spte-zaps"], answer, studies).verdict == verdict
 
 
 @pytest.mark.parametrize(("id", "row", "factor"), sampled([("triggers", "N09", 0.01), ("wbinvd-blast", "E04", 50)], 2))
 def test_other_evidence_turns_a_claim_over(id, row, factor):
-    (claim,) = [claim for claim in CLAIMS if claim.id == id]
-    assert thread._row(claim, Studies(load().with_value(row, factor))).verdict == "fail"
+    moved = Studies(load().with_value(row, factor))
+    assert thread._row(CLAIMS[id], ANSWERS[id], moved).verdict == "fail"
 
 
 def test_claims_are_told_once():
-    assert len({claim.id for claim in CLAIMS}) == len({claim.quote for claim in CLAIMS}) == len(CLAIMS)
+    assert len({claim.quote for claim in CLAIMS.values()}) == len(CLAIMS)
+
+
+def test_each_claim_has_an_answer_and_a_source():
+    assert set(ANSWERS) == set(CLAIMS)
+    assert all(claim.source and claim.needs for claim in CLAIMS.values())
 
 
 def test_numbers_are_in_order(rows):
