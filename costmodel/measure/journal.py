@@ -14,17 +14,20 @@ import fcntl
 import json
 import os
 import re
+import signal
 import stat
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from costmodel.errors import BadInput
-from costmodel.measure.probe import Skipped
-from costmodel.measure.signals import Interrupted, Signals
+from costmodel.measure.host import selected
+from costmodel.measure.probe import Skipped, allowed
 
 PLACES = ("run/costmodel", "var/tmp/costmodel")
 """Where the journal lies: the first of these that can be made. What is in /run is gone after a reboot, like the
@@ -34,6 +37,70 @@ OVERRIDE = "COSTMODEL_JOURNAL"
 """Environment variable that names another folder for the journal."""
 TRACING = ("sys/kernel/tracing", "sys/kernel/debug/tracing")
 INSTANCE = re.compile(r"costmodel-(\d+)")
+
+
+# SIGHUP, SIGINT and SIGTERM end a run in good order: first everything is put back, then an exception is raised.
+
+SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal ended the run. Everything was put back before this is raised."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+    @property
+    def exit_code(self) -> int:
+        return 128 + self.number
+
+
+class Signals:
+    """SIGHUP, SIGINT and SIGTERM while the block lasts: what `on_signal` says is done, then Interrupted is raised.
+
+    Inside `held()` a signal waits: a change and its undoing are never cut in two. A signal that was ignored before the
+    block (nohup) stays ignored.
+    """
+
+    def __init__(self) -> None:
+        self.on_signal: Callable[[], object] = lambda: None
+        self.ended_by = 0
+        self._depth = 0
+        self._waiting = 0
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Signals:
+        for number in SIGNALS:
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                with contextlib.suppress(ValueError):  # not in the main thread: nothing to be caught here
+                    self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, _: FrameType | None) -> None:
+        if self._depth:
+            self._waiting = number
+            return
+        self._waiting, self.ended_by = 0, number
+        self.on_signal()
+        raise Interrupted(number)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            if self._waiting and not self._depth:
+                self._handle(self._waiting, None)
+
+
+# Changes of the machine, each with how it is undone.
 
 
 class System:
@@ -239,11 +306,6 @@ def memory_ranges(text: str) -> list[MemoryRange]:
     ]
 
 
-def selected(text: str) -> str:
-    """The choice of a file such as `always [madvise] never`, else its text."""
-    return text.partition("[")[2].partition("]")[0] or text.strip()
-
-
 def mounts(system: System) -> set[str]:
     """Folders on which something is mounted."""
     fields = (line.split() for line in system.read(system.path("proc/mounts")).splitlines())
@@ -266,21 +328,16 @@ class Changes:
 
     def set(self, path: Path, text: str) -> None:
         """Write `text` into a tunable. Raises Skipped where that is not allowed."""
-        try:
+        with allowed(path):
             before = selected(self.system.read(path))
             with self._noted(Value(str(path), before, text)):
                 self.system.write(path, text)
-        except OSError as error:
-            raise Skipped(f"{path}: {error.strerror}") from None
 
     def make_instance(self, tracing: Path) -> Path:
         """A tracing instance that is named after this process. Raises Skipped."""
         path = tracing / "instances" / f"costmodel-{os.getpid()}"
-        try:
-            with self._noted(Instance(str(path))):
-                self.system.mkdir(path)
-        except OSError as error:
-            raise Skipped(f"{path}: {error.strerror}") from None
+        with allowed(path), self._noted(Instance(str(path))):
+            self.system.mkdir(path)
         return path
 
     def mount_tracefs(self) -> Path:
@@ -300,12 +357,9 @@ class Changes:
         disksize = folder / "disksize"
         if not disksize.exists() or self.system.read(disksize).strip() != "0":
             raise Skipped("no swap is active and no free zram device is there")
-        try:
-            with self._noted(Swap(str(folder), device, str(size))):
-                self.system.write(disksize, str(size))
-                problem = self.system.run("mkswap", device) or self.system.run("swapon", device)
-        except OSError as error:
-            raise Skipped(f"{disksize}: {error.strerror}") from None
+        with allowed(disksize), self._noted(Swap(str(folder), device, str(size))):
+            self.system.write(disksize, str(size))
+            problem = self.system.run("mkswap", device) or self.system.run("swapon", device)
         if problem:
             raise Skipped(problem)
 

@@ -2,7 +2,7 @@ import pytest
 
 from costmodel.measure.host import Cache, Host
 from costmodel.measure.probe import Table
-from costmodel.measure.profile import Outcome
+from costmodel.measure.session import Outcome
 from tests.measure.false_kernel import ordinary_signals
 
 
