@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 from costmodel.errors import BadInput
 from costmodel.measure.host import selected
@@ -173,6 +173,7 @@ class Value:
     path: str
     before: str
     written: str
+    failure: ClassVar[str] = "{path} could not be set back to {before}"
 
     def undo(self, system: System) -> Finding:
         path = Path(self.path)
@@ -187,15 +188,13 @@ class Value:
         system.write(path, self.before)
         return Finding(State.PUT_BACK, f"{path} is {self.before} again (was {self.written})")
 
-    def failure(self) -> str:
-        return f"{self.path} could not be set back to {self.before}"
-
 
 @dataclass(frozen=True)
 class Instance:
     """A tracing instance of ours."""
 
     path: str
+    failure: ClassVar[str] = "tracing instance {path} could not be removed"
 
     def undo(self, system: System) -> Finding:
         path = Path(self.path)
@@ -204,27 +203,22 @@ class Instance:
         system.rmdir(path)
         return Finding(State.PUT_BACK, f"tracing instance {path} is removed")
 
-    def failure(self) -> str:
-        return f"tracing instance {self.path} could not be removed"
-
 
 @dataclass(frozen=True)
 class Mount:
     """tracefs, mounted by us. The folder is removed only when nothing is mounted on it."""
 
     path: str
+    failure: ClassVar[str] = "tracefs could not be unmounted from {path}"
 
     def undo(self, system: System) -> Finding:
         path = Path(self.path)
         on = self.path in mounts(system)
         if on and (problem := system.run("umount", self.path)):
-            return Finding(State.FAILED, f"{self.failure()}: {problem}")
+            return Finding(State.FAILED, f"{failed(self)}: {problem}")
         if path.exists():
             system.rmdir(path)
         return Finding(State.PUT_BACK if on else State.AS_BEFORE, f"tracefs is no longer mounted on {path}")
-
-    def failure(self) -> str:
-        return f"tracefs could not be unmounted from {self.path}"
 
 
 @dataclass(frozen=True)
@@ -234,6 +228,7 @@ class Swap:
     folder: str
     device: str
     disksize: str
+    failure: ClassVar[str] = "{device} could not be taken out of use"
 
     def undo(self, system: System) -> Finding:
         present = system.read(Path(self.folder, "disksize")).strip()
@@ -242,12 +237,9 @@ class Swap:
         if present != self.disksize:
             return Finding(State.LEFT, f"{self.device} is left: somebody else has set it up anew with {present} bytes")
         if self.device in swaps(system) and (problem := system.run("swapoff", self.device)):
-            return Finding(State.FAILED, f"{self.failure()}: {problem}")
+            return Finding(State.FAILED, f"{failed(self)}: {problem}")
         system.write(Path(self.folder, "reset"), "1")
         return Finding(State.PUT_BACK, f"{self.device} is unused again")
-
-    def failure(self) -> str:
-        return f"{self.device} could not be taken out of use"
 
 
 @dataclass(frozen=True)
@@ -258,6 +250,7 @@ class Mtrr:
     base: str
     size: str
     type: str
+    failure: ClassVar[str] = "the memory type range at {base} could not be removed from {path}"
 
     def undo(self, system: System) -> Finding:
         name = f"the memory type range at {self.base}"
@@ -272,9 +265,6 @@ class Mtrr:
 
     def named_by(self, one: MemoryRange) -> bool:
         return (one.base, one.size) == (int(self.base, 16), int(self.size, 16))
-
-    def failure(self) -> str:
-        return f"the memory type range at {self.base} could not be removed from {self.path}"
 
 
 Entry = Value | Instance | Mount | Swap | Mtrr
@@ -456,6 +446,11 @@ class Changes:
         _sync_folder(self.folder)
 
 
+def failed(entry: Entry) -> str:
+    """What to say where a change could not be undone."""
+    return entry.failure.format(**vars(entry))
+
+
 def undone(entry: Entry, system: System) -> Finding:
     """Undo one change. An error becomes a finding."""
     try:
@@ -463,7 +458,7 @@ def undone(entry: Entry, system: System) -> Finding:
     except FileNotFoundError as error:
         return Finding(State.LEFT, f"{error.filename} is there no longer: nothing to put back")
     except OSError as error:
-        return Finding(State.FAILED, f"{entry.failure()}: {error.strerror}")
+        return Finding(State.FAILED, f"{failed(entry)}: {error.strerror}")
 
 
 def _stale_instances(system: System, known: list[Entry]) -> list[Instance]:
