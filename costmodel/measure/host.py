@@ -6,26 +6,15 @@ import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from costmodel.evidence.described import VENDORS, colon_fields, listed_cpus
-from costmodel.evidence.hosts import HIDDEN_IN_A_GUEST
+from costmodel.evidence.hosts import HIDDEN_IN_A_GUEST, HostCache
 
 FEATURES = ("clflushopt", "clwb", "wbnoinvd", "sev", "sev_es", "sev_snp", "tdx_host_platform")
 """Flags of /proc/cpuinfo that the model reads; a flag that is off may be off because the BIOS or a hypervisor hides
 it.
 """
-
-
-@dataclass(frozen=True)
-class Cache:
-    """One cache as the kernel reports it; `shared_cpus` counts the CPUs behind one instance."""
-
-    level: int
-    kind: str
-    bytes: int
-    line_bytes: int
-    shared_cpus: int
 
 
 @dataclass(frozen=True)
@@ -43,7 +32,7 @@ class Host:
     sockets: int
     threads_per_core: int
     numa_nodes: int
-    caches: tuple[Cache, ...]
+    caches: tuple[HostCache, ...]
     kernel: str
     hypervisor: str
     governor: str
@@ -61,12 +50,12 @@ class Host:
         """Whether /proc/cpuinfo shows the flag."""
         return feature in self.features
 
-    def cache(self, level: int) -> Cache | None:
+    def cache(self, level: int) -> HostCache | None:
         """The data or unified cache of `level`."""
         return next((c for c in self.caches if c.level == level and c.kind in ("Data", "Unified")), None)
 
     @property
-    def llc(self) -> Cache | None:
+    def llc(self) -> HostCache | None:
         return max((c for c in self.caches if c.kind in ("Data", "Unified")), key=lambda c: c.level, default=None)
 
     def notes(self) -> list[str]:
@@ -115,16 +104,16 @@ def usable_cpus() -> list[int]:
     return sorted(os.sched_getaffinity(0))
 
 
-def _caches(folder: Path) -> tuple[Cache, ...]:
+def _caches(folder: Path) -> tuple[HostCache, ...]:
     found = []
     for index in sorted(folder.glob("index[0-9]*")):
         size = re.fullmatch(r"(\d+)([KM]?)", text_of(index / "size"))
         if size is None:
             continue
         found.append(
-            Cache(
+            HostCache(
                 level=int(text_of(index / "level")),
-                kind=text_of(index / "type"),
+                kind=cast(Any, text_of(index / "type")),
                 bytes=int(size[1]) * {"": 1, "K": 2**10, "M": 2**20}[size[2]],
                 line_bytes=int(text_of(index / "coherency_line_size") or 64),
                 shared_cpus=max(1, len(listed_cpus(text_of(index / "shared_cpu_list")))),
