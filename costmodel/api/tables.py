@@ -69,9 +69,9 @@ def workloads() -> pandas.DataFrame:
         {
             "id": entry.id,
             "title": entry.title,
-            "vcpus": int(entry.vcpus.value),
-            "resident_bytes": entry.resident_bytes.value,
-            "vms": entry.vms.value,
+            "vcpus": int(entry.vcpus.si),
+            "resident_bytes": entry.resident_bytes.si,
+            "vms": entry.vms.si,
             "triggers": ", ".join(pulled.trigger for pulled in entry.triggers),
             "description": entry.description,
         }

@@ -17,10 +17,9 @@ from costmodel.errors import BadInput
 from costmodel.plain import shell_word, visible
 
 if TYPE_CHECKING:
-    from costmodel.measure.journal import Changes
+    from costmodel.measure.journal import Changes, Signals
     from costmodel.measure.probe import Settings
-    from costmodel.measure.profile import Outcome
-    from costmodel.measure.signals import Signals
+    from costmodel.measure.session import Outcome
 
 NAMES = ("flush", "flush_cells", "refill", "neighbour", "bandwidth", "broadcast", "invalidations", "sev")
 TOGETHER = {"all": NAMES, "flush": ("flush", "flush_cells")}
@@ -97,10 +96,9 @@ for _name in HELP:
 
 
 def _measure(asked: str, profile: str | None, out: Path | None, quick: bool, seed: int, among_guests: bool) -> None:
+    from costmodel.measure.journal import Signals
     from costmodel.measure.probe import Settings
-    from costmodel.measure.profile import checked_name, default_name, prepared, require, write
-    from costmodel.measure.session import this_host
-    from costmodel.measure.signals import Signals
+    from costmodel.measure.session import checked_name, default_name, prepared, require, this_host, write
 
     require()
     settings = Settings(quick=quick, seed=seed)
@@ -259,7 +257,7 @@ def restore() -> None:
     Exit code 2: a run is still at work, or the journal cannot be read.
     """
     from costmodel.measure import journal
-    from costmodel.measure.signals import Signals
+    from costmodel.measure.journal import Signals
 
     with Signals() as signals:
         findings = journal.restore(signals)
@@ -282,7 +280,7 @@ def restore() -> None:
 def import_trace(file: Path, out: Path | None, clock_hz: float | None) -> None:
     from costmodel.hashing import write_beside
     from costmodel.measure import counts, traces
-    from costmodel.measure.profile import as_csv
+    from costmodel.measure.session import as_csv
     from costmodel.traces.triggers import trigger_of_chain
 
     found = traces.read(file, trigger_of_chain, clock_hz)
@@ -365,8 +363,8 @@ def wbinvd(yes: bool, dirty: bool, as_json: bool) -> None:
     """
     from costmodel.measure import wbinvd as probe
     from costmodel.measure.host import usable_cpus
+    from costmodel.measure.journal import Signals
     from costmodel.measure.session import this_host
-    from costmodel.measure.signals import Signals
 
     host = this_host()
     probe.check(host, yes)

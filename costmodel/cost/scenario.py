@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy
 
 from costmodel.errors import BadInput, known_id
-from costmodel.evidence.records import PAGE_BYTES, Machine, TriggerLoad, Workload
+from costmodel.evidence.records import PAGE_BYTES, Machine
 from costmodel.evidence.store import Evidence
+from costmodel.evidence.workloads import TriggerLoad, Workload
 from costmodel.kvm import builds, catalog, events, kernels, predicates
 from costmodel.kvm.catalog import GUESTS, TRIGGERS, triggers_of
 from costmodel.kvm.releases import dotted
@@ -70,7 +71,7 @@ class Scenario:
         load = self.workload.load(trigger)
         if load is None or load.event_fraction is None or self.event_fraction is None:
             return load
-        return replace(load, event_fraction=replace(load.event_fraction, value=self.event_fraction))
+        return replace(load, event_fraction=replace(load.event_fraction, value=self.event_fraction, unit="1"))
 
     def rate(self, trigger: str) -> float | None:
         """Events per second that somebody set for `trigger`; None where the workload tells, or nobody."""
@@ -132,10 +133,9 @@ class Scenario:
         """Range lengths of the trigger as (bytes, weight); one 4 KiB page where `range_is_assumed`."""
         if self.range_bytes is not None:
             return ((self.range_bytes, 1.0),)
-        load = self.shape(trigger)
-        if load.whole_vm if load else TRIGGERS[trigger].path in WHOLE_GUEST:
-            return ((self.resident_bytes, 1.0),)
-        return load.range_bytes if load else ((PAGE_BYTES, 1.0),)
+        if load := self.shape(trigger):
+            return load.ranges(self.resident_bytes)
+        return ((self.resident_bytes if TRIGGERS[trigger].path in WHOLE_GUEST else PAGE_BYTES, 1.0),)
 
     def range_is_assumed(self, trigger: str) -> bool:
         """Whether nothing published tells the range of the trigger, so that one page stands for it. Where nobody's
@@ -152,9 +152,9 @@ class Scenario:
     def number_words(self) -> list[str]:
         """Words of a command line that set the numbers of this scenario again, where they are not the defaults."""
         words = []
-        if self.vcpus != self.workload.vcpus.value:
+        if self.vcpus != self.workload.vcpus.si:
             words += ["--vcpus", str(self.vcpus)]
-        if self.resident_bytes != self.workload.resident_bytes.value:
+        if self.resident_bytes != self.workload.resident_bytes.si:
             words += ["--resident-bytes", f"{self.resident_bytes:.17g}"]
         if self.cpus_that_ran != self.machine.logical_cpus:
             words += ["--cpus-that-ran", f"{self.cpus_that_ran:g}"]
@@ -234,7 +234,7 @@ def scenario(
     load = evidence.workload(workload)
     guest = catalog.GUESTS[guest].id
     settled = kernels.settled(kernel, guest)
-    cpus = vcpus if vcpus is not None else int(load.vcpus.value)
+    cpus = vcpus if vcpus is not None else int(load.vcpus.si)
     if not 1 <= cpus <= MOST_VCPUS:
         raise BadInput(f"must lie in 1 to {MOST_VCPUS}", field="vcpus", remedy="give the number of vCPUs")
     ran = cpus_that_ran if cpus_that_ran is not None else host.logical_cpus
@@ -249,7 +249,7 @@ def scenario(
     if folio_bytes not in (None, *FOLIO_BYTES):
         raise BadInput(f"{folio_bytes} is no folio size", field="folio_bytes", remedy="give 4096 or 2097152")
     check_dma(guest, noncoherent_dma)
-    resident = resident_bytes if resident_bytes is not None else load.resident_bytes.value
+    resident = resident_bytes if resident_bytes is not None else load.resident_bytes.si
     if not 0 < resident < math.inf:
         raise BadInput("must be positive and finite", field="resident_bytes", remedy="give the guest's memory in bytes")
     _check_stocks(load, float(resident))

@@ -14,8 +14,8 @@ from costmodel.cost.draws import Case, Draws, uniforms
 from costmodel.cost.event import EventCost, at_rate, mean_cost, mixed_cost
 from costmodel.cost.scenario import Scenario
 from costmodel.errors import MissingNumber, stated
-from costmodel.evidence.records import TriggerLoad
 from costmodel.evidence.store import Evidence
+from costmodel.evidence.workloads import TriggerLoad
 from costmodel.formulas.compiled import value
 from costmodel.kvm.catalog import STRATEGIES, TRIGGERS, Strategy
 
@@ -106,8 +106,8 @@ def ranges_per_pass(load: TriggerLoad, scenario: Scenario) -> float:
     tunables = load.tunables
     found = value(
         "numa_flushes_per_pass",
-        numa_virtpages_factor=tunables["numa_virtpages_factor"].value,
-        numa_scan_size_bytes=tunables["numa_scan_size_bytes"].value,
+        numa_virtpages_factor=tunables["numa_virtpages_factor"].si,
+        numa_scan_size_bytes=tunables["numa_scan_size_bytes"].si,
         resident_bytes=scenario.resident_bytes,
     )
     return cast(float, found)  # one number; with the guest's memory as an axis, a recorded one
@@ -123,7 +123,7 @@ def _numa(
     ranges: float,
 ) -> numpy.ndarray:
     """Rate of NUMA balancing by `formula`, at the scan period that the tunable `period` gives."""
-    tunables = {name: sourced.value for name, sourced in load.tunables.items()}
+    tunables = {name: number.si for name, number in load.tunables.items()}
     period_s = value(
         "numa_scan_period",
         numa_scan_size_bytes=tunables["numa_scan_size_bytes"],

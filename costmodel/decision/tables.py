@@ -193,7 +193,7 @@ def _possible(study: Study) -> bool:
 def _storm_rows(study: Study) -> list[StormRow]:
     own, shape = study.scenario.workload.load(study.trigger.id), study.scenario.shape(study.trigger.id)
     if own is not None and own.loop == "once" and own.events_per_cycle is not None:
-        return [_storm_row(study, own.events_per_cycle.value, None)]
+        return [_storm_row(study, own.events_per_cycle.si, None)]
     releases = study.trigger.page_may_leave_vm or study.trigger.path in KEY_RELEASES
     whole = releases and shape is not None and shape.loop == "once" and shape.whole_vm
     if study.trigger.path == "conversion" or whole:

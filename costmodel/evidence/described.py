@@ -32,6 +32,7 @@ BITS = {
     "coherency_sfw_no": (0x8000001F, "ebx", 31),
 }
 """Leaf, register and bit of each feature."""
+REGISTERS = ("eax", "ebx", "ecx", "edx")
 VENDORS = {"AuthenticAMD": "amd", "GenuineIntel": "intel"}
 UNITS = {"": 1, "B": 1, "K": 2**10, "KiB": 2**10, "M": 2**20, "MiB": 2**20, "G": 2**30, "GiB": 2**30}
 LONGEST = 2**24
@@ -122,13 +123,18 @@ def _number(text: str | None) -> int | None:
     return int(match[1]) if match else None
 
 
-def _lscpu(text: str, file: str) -> Described:
+def colon_fields(text: str) -> dict[str, str]:
+    """The lines `name : value` of a text; of a name that is there twice the first."""
     fields: dict[str, str] = {}
     for line in text.splitlines():
         name, colon, value = line.partition(":")
         if colon:
             fields.setdefault(name.strip(), value.strip())
-    return _from_fields(fields, "lscpu", file)
+    return fields
+
+
+def _lscpu(text: str, file: str) -> Described:
+    return _from_fields(colon_fields(text), "lscpu", file)
 
 
 def _lscpu_json(text: str, file: str) -> Described:
@@ -207,11 +213,7 @@ def listed_cpus(text: str) -> frozenset[int]:
 
 
 def _cpuinfo(text: str, file: str) -> Described:
-    first: dict[str, str] = {}
-    for line in text.split("\n\n")[0].splitlines():
-        name, colon, value = line.partition(":")
-        if colon:
-            first.setdefault(name.strip(), value.strip())
+    first = colon_fields(text.split("\n\n")[0])
     cpus = len(re.findall(r"^processor\s*:", text, re.MULTILINE))
     flags = frozenset(first.get("flags", "").split())
     siblings, cores = _number(first.get("siblings")), _number(first.get("cpu cores"))
@@ -239,48 +241,43 @@ def _cpuinfo(text: str, file: str) -> Described:
     )
 
 
-Leaves = dict[tuple[int, int], tuple[int, int, int, int]]
+CPUID_RAW = re.compile(
+    r"^\s*0x(?P<leaf>[0-9a-f]{8}) 0x(?P<sub>[0-9a-f]{2,8}): "
+    r"eax=0x(?P<eax>[0-9a-f]{8}) ebx=0x(?P<ebx>[0-9a-f]{8}) ecx=0x(?P<ecx>[0-9a-f]{8}) edx=0x(?P<edx>[0-9a-f]{8})",
+    re.MULTILINE | re.IGNORECASE | re.ASCII,
+)
+INSTLAT = re.compile(
+    r"^CPUID (?P<leaf>[0-9A-F]{8}): (?P<eax>[0-9A-F]{8})-(?P<ebx>[0-9A-F]{8})-(?P<ecx>[0-9A-F]{8})-(?P<edx>[0-9A-F]{8})"
+    r"(?:.*\[SL (?P<sub>[0-9A-F]{2})\])?",
+    re.MULTILINE | re.ASCII,
+)
 
 
 def _cpuid_raw(text: str, file: str) -> Described:
     """`cpuid -r`: one section a CPU, each leaf with its subleaf and four registers."""
-    leaves: Leaves = {}
-    line = re.compile(
-        r"^\s*0x([0-9a-f]{8}) 0x([0-9a-f]{2,8}): eax=0x([0-9a-f]{8}) ebx=0x([0-9a-f]{8}) ecx=0x([0-9a-f]{8}) edx=0x([0-9a-f]{8})",
-        re.MULTILINE | re.IGNORECASE | re.ASCII,
-    )
-    for found in line.finditer(text):
-        leaf, sub, a, b, c, d = (int(group, 16) for group in found.groups())
-        leaves.setdefault((leaf, sub), (a, b, c, d))
-    sections = len(re.findall(r"^CPU \d+:", text, re.MULTILINE))
-    return _from_cpuid(leaves, "cpuid -r", sections if sections > 1 else None)
+    return _from_cpuid(text, CPUID_RAW, "cpuid -r", len(re.findall(r"^CPU \d+:", text, re.MULTILINE)))
 
 
 def _instlat(text: str, file: str) -> Described:
     """A dump of InstLatx64: `CPUID 00000001: EAX-EBX-ECX-EDX`, subleafs as `[SL 01]`; other CPUs follow the first."""
-    leaves: Leaves = {}
-    line = re.compile(
-        r"^CPUID ([0-9A-F]{8}): ([0-9A-F]{8})-([0-9A-F]{8})-([0-9A-F]{8})-([0-9A-F]{8})(?:.*\[SL ([0-9A-F]{2})\])?",
-        re.MULTILINE | re.ASCII,
-    )
+    return _from_cpuid(text, INSTLAT, "CPUID dump", len(set(re.findall(r"Logical CPU #(\d+)", text))))
+
+
+def _from_cpuid(text: str, line: re.Pattern[str], kind: str, sections: int) -> Described:
+    """From the leaves of CPUID in the lines of a text, of which the first CPU counts."""
+    leaves: dict[tuple[int, int], tuple[int, ...]] = {}
     for found in line.finditer(text):
-        leaf, a, b, c, d = (int(group, 16) for group in found.groups()[:5])
-        leaves.setdefault((leaf, int(found[6] or "0", 16)), (a, b, c, d))
-    sections = len(set(re.findall(r"Logical CPU #(\d+)", text)))
-    return _from_cpuid(leaves, "CPUID dump", sections if sections > 1 else None)
-
-
-def _from_cpuid(leaves: Leaves, kind: str, cpus: int | None) -> Described:
-    empty = (0, 0, 0, 0)
+        leaf, sub, *held = (int(found[name] or "0", 16) for name in ("leaf", "sub", *REGISTERS))
+        leaves.setdefault((leaf, sub), tuple(held))
+    empty, cpus = (0, 0, 0, 0), sections if sections > 1 else None
     _, b, c, d = leaves.get((0, 0), empty)
     vendor = VENDORS.get(_ascii(b, d, c), "")
     signature, extra, more, _ = leaves.get((1, 0), empty)
-    base = signature >> 8 & 15
-    registers = {"eax": 0, "ebx": 1, "ecx": 2, "edx": 3}
+    family, model = family_model(f"{signature:08X}")
     features = frozenset(
         name
         for name, (leaf, register, bit) in BITS.items()
-        if leaves.get((leaf, 0), empty)[registers[register]] >> bit & 1
+        if leaves.get((leaf, 0), empty)[REGISTERS.index(register)] >> bit & 1
     )
     threads, package = leaves.get((0xB, 0), empty)[1] & 0xFFFF, leaves.get((0xB, 1), empty)[1] & 0xFFFF
     caches, line_bytes = {}, None
@@ -294,8 +291,8 @@ def _from_cpuid(leaves: Leaves, kind: str, cpus: int | None) -> Described:
         kind=kind,
         vendor=vendor,
         name=_ascii(*(r for leaf in (0x80000002, 0x80000003, 0x80000004) for r in leaves.get((leaf, 0), ()))).strip(),
-        family=base + (signature >> 20 & 255 if base == 15 else 0) if signature else None,
-        model=(signature >> 4 & 15) | (signature >> 16 & 15) << 4,
+        family=family if signature else None,
+        model=model,
         stepping=signature & 15,
         logical_cpus=cpus,
         cpus_per_socket=package or None,
@@ -309,21 +306,39 @@ def _from_cpuid(leaves: Leaves, kind: str, cpus: int | None) -> Described:
     )
 
 
+def family_model(signature: str) -> tuple[int, int]:
+    """Family and model of a CPUID signature of eight hexadecimal digits."""
+    bits = int(signature, 16)
+    base = bits >> 8 & 15
+    return base + (bits >> 20 & 255 if base == 15 else 0), (bits >> 4 & 15) | (bits >> 16 & 15) << 4
+
+
+def signature_of(family: int, model: int, stepping: int) -> str:
+    """CPUID 1 EAX of family, model and stepping as eight hexadecimal digits."""
+    base, extended = min(family, 15), max(0, family - 15)
+    return f"{extended << 20 | (model >> 4) << 16 | base << 8 | (model & 15) << 4 | stepping:08X}"
+
+
 def _ascii(*registers: int) -> str:
     raw = b"".join((register & 0xFFFFFFFF).to_bytes(4, "little") for register in registers)
     return raw.decode("ascii", "replace").replace("\0", "")
 
 
+def xml_root(text: str, file: str, what: str, remedy: str) -> Element:
+    """The root of what is said to be XML of `what`. Raises BadInput."""
+    from xml.etree import ElementTree  # few machines and guests are described so
+
+    if "<!ENTITY" in text:
+        raise BadInput(f"declares entities, which no {what} does", file=file, remedy=remedy)
+    try:
+        return ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        raise BadInput(f"is no XML: {error}", file=file, remedy=remedy) from None
+
+
 def _lstopo(text: str, file: str) -> Described:
     """lstopo's XML, of hwloc 1 (Socket, Cache with a depth) and 2 (Package, L3Cache)."""
-    if "<!ENTITY" in text:
-        raise BadInput("declares entities, which no lstopo does", file=file, remedy=REMEDY)
-    from xml.etree import ElementTree  # few machines are described by lstopo
-
-    try:
-        root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
-        raise BadInput(f"is no XML: {error}", file=file, remedy=REMEDY) from None
+    root = xml_root(text, file, "lstopo", REMEDY)
     info = {one.get("name"): one.get("value", "") for one in root.iter("info")}
     objects: dict[str, list[Element]] = {}
     for one in root.iter("object"):

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, cast
 
 from costmodel import cache
 from costmodel.errors import BadInput
-from costmodel.evidence.described import CACHE_BOUNDS, HOST_BOUNDS
+from costmodel.evidence.described import CACHE_BOUNDS, HOST_BOUNDS, signature_of
 from costmodel.evidence.machines import FEATURES, CpuidRow
 from costmodel.evidence.records import Machine, Vendor
 from costmodel.evidence.tables import Refused, Text, Within, document
@@ -340,12 +340,6 @@ def _machine(name: str, host: Host, dumps: Mapping[str, CpuidRow], known: Mappin
         missing={"dram_peak_bytes_per_s_per_socket": "not known of this host; its bandwidth probe was not run"},
         notes=("measured host: virtual machine: cache sizes as the hypervisor reports them",) if virtual else (),
     )
-
-
-def signature_of(family: int, model: int, stepping: int) -> str:
-    """CPUID 1 EAX of family, model and stepping as eight hexadecimal digits."""
-    base, extended = min(family, 15), max(0, family - 15)
-    return f"{extended << 20 | (model >> 4) << 16 | base << 8 | (model & 15) << 4 | stepping:08X}"
 
 
 def _same_silicon(machine: Machine, dumps: Mapping[str, CpuidRow], signature: str) -> bool:

@@ -12,9 +12,8 @@ from typing import Annotated, Literal, cast
 
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence import described, machines
-from costmodel.evidence.described import Described
-from costmodel.evidence.hosts import signature_of
-from costmodel.evidence.machines import CpuidRow
+from costmodel.evidence.described import Described, family_model, signature_of
+from costmodel.evidence.machines import FEATURES, CpuidRow
 from costmodel.evidence.records import Machine, Vendor
 from costmodel.evidence.store import Evidence, load, tell
 from costmodel.evidence.tables import Cell, Count, Positive, Refused, column, one_of, placed, records
@@ -351,8 +350,6 @@ class _Gaps:
 
     def _features(self, notes: list[str]) -> dict[str, bool]:
         """What the file shows or the silicon has; a feature without a flag is that of the nearest dumps."""
-        from costmodel.evidence.machines import FEATURES
-
         shown = self.told.features or frozenset()
         if self.told.whole:
             return {name: name in shown for name in FEATURES} | {"tdx": False}
@@ -411,13 +408,6 @@ def _vendor(row: CpuidRow) -> str:
     return next(vendor for name, vendor in described.VENDORS.items() if row.dump.startswith(name))
 
 
-def family_model(signature: str) -> tuple[int, int]:
-    """Family and model of a CPUID signature of eight hexadecimal digits."""
-    bits = int(signature, 16)
-    base = bits >> 8 & 15
-    return base + (bits >> 20 & 255 if base == 15 else 0), (bits >> 4 & 15) | (bits >> 16 & 15) << 4
-
-
 def _words(name: str) -> list[str]:
     """The words of a name that tell parts apart, in lower case: `AMD EPYC 9754 128-Core Processor` gives 9754."""
     found = re.findall(r"[a-z0-9+]+(?:-c)?", re.sub(r"\d+-core|@.*|\(r\)|\(tm\)", " ", name.lower()))
@@ -453,7 +443,8 @@ def _named(evidence: Evidence, asked: str, name: str, sockets: int) -> Machine:
         return evidence.machines[hits[0]]
     if name in evidence.dumps:
         return from_dump(evidence, evidence.dumps[name], asked, sockets)
-    dumps = _newest_of(row for row in evidence.dumps.values() if wanted <= set(_words(f"{row.model} {_codename(row)}")))
+    rows = evidence.dumps.values()
+    dumps = _newest_of(row for row in rows if wanted <= set(_words(f"{row.model} {row.dump.replace('_', ' ')}")))
     if len(dumps) > 1:
         raise _several(asked, {row.model: row.dump for row in dumps.values()})
     if dumps:
@@ -470,22 +461,14 @@ def _named(evidence: Evidence, asked: str, name: str, sockets: int) -> Machine:
     raise UnknownName("machine", asked, known, f"see `costmodel machine list`, or {_GIVE_LSCPU}")
 
 
-def _codename(row: CpuidRow) -> str:
-    return row.dump.replace("_", " ")
-
-
 def _newest_of(rows: Iterable[CpuidRow]) -> Mapping[str, CpuidRow]:
     """One dump of each part: the one that counts most CPUs."""
     found: dict[str, CpuidRow] = {}
     for row in rows:
         part = " ".join(_words(row.model))
-        if part not in found or _cpus(row) > _cpus(found[part]):
+        if part not in found or row.logical_cpus_in_dump > found[part].logical_cpus_in_dump:
             found[part] = row
     return found
-
-
-def _cpus(row: CpuidRow) -> int:
-    return row.logical_cpus_in_dump
 
 
 def _several(asked: str, names: Mapping[str, str]) -> BadInput:
@@ -499,7 +482,7 @@ def from_dump(evidence: Evidence, row: CpuidRow, given: str, sockets: int = 0) -
     """The machine of a CPUID dump in data/: as many sockets as the dump shows CPUs for, or as were asked for."""
     threads = row.threads_per_core or 1
     package = row.logical_cpus_per_package or _part_cpus(row, threads)
-    sockets = sockets or max(1, _cpus(row) // package if package else 1)
+    sockets = sockets or max(1, row.logical_cpus_in_dump // package if package else 1)
     caches = {
         level: described.Cache(size, shared_cpus=_shared(row, level))
         for level, size in ((2, row.l2_bytes), (3, row.l3_bytes))

@@ -96,8 +96,6 @@ def pint_factor(unit: Unit) -> float:
 
 MEASUREMENTS = "measurements.csv"
 Vendor = Literal["amd", "intel"]
-Loop = Literal["closed_batch", "autonuma", "axis", "once"]
-Residency = Literal["cold", "hot", "unknown"]
 Kind = Literal["measured", "claimed", "specified", "threshold"]
 Use = Literal["fit", "check", "exclude"]
 UncertaintyKind = Literal["statistical", "bound", "none"]
@@ -416,69 +414,3 @@ class Machine:
     def cache_bytes(self) -> float:
         """All L2 and last-level cache of the host, in bytes."""
         return self.domains * self.llc_bytes_per_domain + self.cores * self.l2_bytes_per_core
-
-
-@dataclass(frozen=True)
-class Sourced:
-    """A number of a workload with the rows it comes from, or `scenario` if the user may choose it."""
-
-    value: float
-    sources: tuple[str, ...]
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class TriggerLoad:
-    """How often a workload pulls one trigger, and with which ranges.
-
-    `loop` is one of
-      closed_batch: a kernel thread makes `events_per_cycle` events, waits for each, then sleeps `sleep_s`;
-      autonuma:     NUMA balancing passes, rate from the scan tunables and the guest's resident bytes;
-      axis:         nobody published a rate: reports give break-even rates over `axis_per_s`;
-      once:         once in a VM's lifetime (teardown, ASID recycling ...), `events_per_cycle` events where it is given.
-    `event_fraction` scales the rate of the first two; the others have none.
-    `range_bytes` is the distribution of range lengths as (bytes, weight) pairs, weights sum to 1.
-    `whole_vm` says that the range is the whole guest: it follows `resident_bytes` where the user sets another.
-    Loads with the same `thread` share one loop: they wait for each other's flushes.
-    `residency` is cold (present bytes <= cache / resident), hot (all present) or unknown (between).
-    """
-
-    trigger: str
-    loop: Loop
-    threads: Sourced | None
-    events_per_cycle: Sourced | None
-    sleep_s: Sourced | None
-    event_fraction: Sourced | None
-    axis_per_s: tuple[float, ...]
-    range_bytes: tuple[tuple[float, float], ...]
-    residency: Residency
-    residency_reason: str
-    rate_reason: str
-    sources: tuple[str, ...]
-    thread: str = ""
-    tunables: dict[str, Sourced] = field(default_factory=dict)
-    whole_vm: bool = False
-
-    def number(self, name: str) -> float:
-        """The value of `threads`, `events_per_cycle`, `sleep_s` or `event_fraction`. Raises MissingNumber without
-        one.
-        """
-        sourced: Sourced | None = getattr(self, name)
-        return stated(sourced, f"{name} of {self.trigger} stands in no workload").value
-
-
-@dataclass(frozen=True)
-class Workload:
-    """A named load on the host: the VM it is about and the triggers it pulls."""
-
-    id: str
-    title: str
-    description: str
-    vcpus: Sourced
-    resident_bytes: Sourced
-    vms: Sourced
-    triggers: tuple[TriggerLoad, ...]
-
-    def load(self, trigger: str) -> TriggerLoad | None:
-        """The load on `trigger`, or None where this workload does not pull it."""
-        return next((load for load in self.triggers if load.trigger == trigger), None)

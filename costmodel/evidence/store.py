@@ -20,12 +20,12 @@ from costmodel.evidence.records import (
     RENDEZVOUS,
     Machine,
     Measurement,
+    Number,
     Rendezvous,
-    Sourced,
-    Workload,
     read_measurements,
     read_rendezvous,
 )
+from costmodel.evidence.workloads import Workload
 from costmodel.hashing import files_hash, value_hash
 from costmodel.plain import visible
 
@@ -102,14 +102,14 @@ class Evidence:
         """A copy with measurement `id` times `si_factor`, and so the numbers of machines and workloads that name it."""
         rows = {**self.measurements, id: self.one(id).scaled(si_factor)}
 
-        def follow(_: str, number: Sourced) -> Sourced:
+        def follow(_: str, number: Number) -> Number:
             return replace(number, value=number.value * si_factor) if id in number.sources else number
 
         return self._copy(
             ("value", id, si_factor),
             measurements=rows,
             machines={name: _scaled(machine, id, si_factor) for name, machine in self.machines.items()},
-            workloads={name: workloads.map_numbers(load, follow) for name, load in self.workloads.items()},
+            workloads={name: load.with_numbers(follow) for name, load in self.workloads.items()},
         )
 
     def without(self, id: str) -> Evidence:

@@ -310,9 +310,7 @@ WRONG_TYPES = {
     "unexpected_keyword_argument": ("is unknown", "remove it"),
     "dataclass_type": ("is no table", "write a table with its fields"),
     "dict_type": ("is no table", "write a table"),
-    "tuple_type": ("is no list", 'write ["a", "b"]'),
-    "list_type": ("is no list", 'write ["a", "b"]'),
-    "frozen_set_type": ("is no list", 'write ["a", "b"]'),
+    **dict.fromkeys(("tuple_type", "list_type", "frozen_set_type"), ("is no list", 'write ["a", "b"]')),
     "string_type": ("is no text", "write it in quotes"),
     "bool_type": ("is no truth value", "write true or false"),
 }

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+from costmodel.errors import stated
 from costmodel.evidence.paths import data_dir
-from costmodel.evidence.records import Loop, Number, Residency, Sourced, TriggerLoad, Workload
-from costmodel.evidence.tables import VALUE_MAX, Cell, Positive, Refused, Table, Text, document, one_of, read_document
+from costmodel.evidence.records import Number
+from costmodel.evidence.tables import (
+    VALUE_MAX,
+    Cell,
+    Positive,
+    Refused,
+    Table,
+    Text,
+    document,
+    one_of,
+    placed,
+    read_document,
+)
 
 FOLDER = "workloads"
 DEFAULT = "autonuma-default"
@@ -19,6 +31,8 @@ DEFAULT = "autonuma-default"
 RESIDENT = "resident"
 """Range length of triggers that act on the whole VM."""
 
+Loop = Literal["closed_batch", "autonuma", "axis", "once"]
+Residency = Literal["cold", "hot", "unknown"]
 SCENARIO_FIELDS = ("vcpus", "resident_bytes", "vms")
 LOAD_NUMBERS = ("threads", "events_per_cycle", "sleep_s", "event_fraction")
 
@@ -53,8 +67,21 @@ _NO_RANGES = Refused(
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoadFile(Table):
-    """An entry of [[triggers]]."""
+class TriggerLoad(Table):
+    """How often a workload pulls one trigger, and with which ranges: an entry of [[triggers]].
+
+    `loop` is one of
+      closed_batch: a kernel thread makes `events_per_cycle` events, waits for each, then sleeps `sleep_s`;
+      autonuma:     NUMA balancing passes, rate from the scan tunables and the guest's resident bytes;
+      axis:         nobody published a rate: reports give break-even rates over `axis_per_s`;
+      once:         once in a VM's lifetime (teardown, ASID recycling ...), `events_per_cycle` events where it is given.
+    `event_fraction` scales the rate of the first two; the others have none.
+    `range_bytes` is the distribution of range lengths as (bytes, weight) pairs, whose weights sum to 1, or the name of
+    the one length that there is: a tunable, or `resident`, which is the whole guest and follows `resident_bytes` where
+    the user sets another.
+    Loads with the same `thread` share one loop: they wait for each other's flushes.
+    `residency` is cold (present bytes <= cache / resident), hot (all present) or unknown (between).
+    """
 
     trigger: Annotated[str, Cell(lambda cell: one_of(cell, trigger_ids(data_dir())))]
     loop: Loop
@@ -71,7 +98,8 @@ class LoadFile(Table):
     sources: tuple[str, ...] = ()
     tunables: dict[str, Number] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
+    def refuse_contradictions(self) -> None:
+        """Raise Refused where fields contradict each other."""
         fraction, closed = self.event_fraction, self.loop in ("closed_batch", "autonuma")
         if closed and (fraction is None or not fraction.si <= 1):
             raise Refused("must be a fraction in (0, 1]", "give it", "event_fraction")
@@ -86,32 +114,29 @@ class LoadFile(Table):
         if isinstance(self.range_bytes, str) and self.range_bytes not in (RESIDENT, *self.tunables):
             raise _NO_RANGES
 
-    def load(self, resident_bytes: float) -> TriggerLoad:
-        """The load, of a guest of so many bytes."""
-        tunables = {name: _sourced(number) for name, number in self.tunables.items()}
-        lengths = {RESIDENT: resident_bytes, **{name: number.value for name, number in tunables.items()}}
-        named = isinstance(self.range_bytes, str)
-        told: dict[str, Any] = {name: getattr(self, name) for name in SAME}
-        told |= {name: (number := getattr(self, name)) and _sourced(number) for name in LOAD_NUMBERS}
-        return TriggerLoad(
-            **told,
-            range_bytes=((lengths[self.range_bytes], 1.0),) if named else self.range_bytes,
-            whole_vm=self.range_bytes == RESIDENT,
-            tunables=tunables,
-        )
+    @property
+    def whole_vm(self) -> bool:
+        """Whether the range is the whole guest."""
+        return bool(self.range_bytes == RESIDENT)
 
+    def ranges(self, resident_bytes: float) -> tuple[tuple[float, float], ...]:
+        """Lengths of the ranges as (bytes, weight) pairs, of a guest of so many bytes."""
+        if isinstance(self.range_bytes, str):
+            return ((resident_bytes if self.whole_vm else self.tunables[self.range_bytes].si, 1.0),)
+        found: tuple[tuple[float, float], ...] = self.range_bytes
+        return found
 
-SAME = ("trigger", "loop", "thread", "axis_per_s", "residency", "residency_reason", "rate_reason", "sources")
-"""Fields of a load that are those of its entry."""
-
-
-def _sourced(number: Number) -> Sourced:
-    return Sourced(number.si, number.sources, number.note)
+    def number(self, name: str) -> float:
+        """The value of `threads`, `events_per_cycle`, `sleep_s` or `event_fraction`. Raises MissingNumber without
+        one.
+        """
+        number: Number | None = getattr(self, name)
+        return stated(number, f"{name} of {self.trigger} stands in no workload").si
 
 
 @dataclass(frozen=True)
-class Scenario(Table):
-    """The host and its guests."""
+class Guests(Table):
+    """The guests of the host: CPUs and present bytes of each, and how many they are."""
 
     vcpus: Number
     resident_bytes: Number
@@ -119,14 +144,14 @@ class Scenario(Table):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkloadFile(Table):
-    """A file of data/workloads."""
+class Workload(Table):
+    """A named load on the host: the VM it is about and the triggers it pulls."""
 
     id: str
     title: Text
     description: Text
-    scenario: Scenario
-    triggers: tuple[LoadFile, ...] = ()
+    scenario: Guests
+    triggers: tuple[TriggerLoad, ...] = ()
 
     def __post_init__(self) -> None:
         names = [load.trigger for load in self.triggers]
@@ -134,36 +159,48 @@ class WorkloadFile(Table):
             if names.count(name) > 1:
                 raise Refused(f"{name} is there twice", "merge the two", "triggers")
 
+    @property
+    def vcpus(self) -> Number:
+        return self.scenario.vcpus
 
-def read_numbers(path: Path) -> dict[str, Number]:
-    """The sourced numbers of one workload by place, `vcpus` or `ksm_write_protect.sleep_s`. Raises BadInput."""
-    told = document(path, WorkloadFile)
-    found = {name: getattr(told.scenario, name) for name in SCENARIO_FIELDS}
-    for load in told.triggers:
-        own = {name: getattr(load, name) for name in LOAD_NUMBERS}
-        found |= {f"{load.trigger}.{name}": number for name, number in own.items() if number is not None}
-        found |= {f"{load.trigger}.tunables.{name}": number for name, number in load.tunables.items()}
-    return found
+    @property
+    def resident_bytes(self) -> Number:
+        return self.scenario.resident_bytes
+
+    @property
+    def vms(self) -> Number:
+        return self.scenario.vms
+
+    @property
+    def numbers(self) -> Iterator[tuple[str, Number]]:
+        """Each sourced number with its place, `vcpus` or `ksm_write_protect.sleep_s`."""
+        yield from ((name, getattr(self.scenario, name)) for name in SCENARIO_FIELDS)
+        for load in self.triggers:
+            own = ((name, getattr(load, name)) for name in LOAD_NUMBERS)
+            yield from ((f"{load.trigger}.{name}", number) for name, number in own if number is not None)
+            yield from ((f"{load.trigger}.tunables.{name}", number) for name, number in load.tunables.items())
+
+    def with_numbers(self, change: Callable[[str, Number], Number]) -> Workload:
+        """The workload with `change(place, number)` in the place of each sourced number."""
+        new = {place: change(place, number) for place, number in self.numbers}
+
+        def changed(load: TriggerLoad) -> TriggerLoad:
+            own: dict[str, Any] = {name: found for name in LOAD_NUMBERS if (found := new.get(f"{load.trigger}.{name}"))}
+            tunables = {name: new[f"{load.trigger}.tunables.{name}"] for name in load.tunables}
+            return replace(load, tunables=tunables, **own)
+
+        guests = Guests(*(new[name] for name in SCENARIO_FIELDS))
+        return replace(self, scenario=guests, triggers=tuple(map(changed, self.triggers)))
+
+    def load(self, trigger: str) -> TriggerLoad | None:
+        """The load on `trigger`, or None where this workload does not pull it."""
+        return next((load for load in self.triggers if load.trigger == trigger), None)
 
 
 def read(path: Path) -> Workload:
     """One workload. Raises BadInput."""
-    told = document(path, WorkloadFile)
-    scenario = {name: _sourced(getattr(told.scenario, name)) for name in SCENARIO_FIELDS}
-    loads = tuple(load.load(scenario["resident_bytes"].value) for load in told.triggers)
-    return Workload(id=told.id, title=told.title, description=told.description, triggers=loads, **scenario)
-
-
-def map_numbers(workload: Workload, change: Callable[[str, Sourced], Sourced]) -> Workload:
-    """The workload with `change(place, number)` applied to each sourced number; places as in `read_numbers`."""
-    loads = []
-    for load in workload.triggers:
-        own: dict[str, Any] = {
-            field: change(f"{load.trigger}.{field}", getattr(load, field))
-            for field in LOAD_NUMBERS
-            if getattr(load, field) is not None
-        }
-        tunables = {key: change(f"{load.trigger}.tunables.{key}", n) for key, n in load.tunables.items()}
-        loads.append(replace(load, tunables=tunables, **own))
-    scenario: dict[str, Any] = {field: change(field, getattr(workload, field)) for field in SCENARIO_FIELDS}
-    return replace(workload, triggers=tuple(loads), **scenario)
+    found = document(path, Workload)
+    for load in found.triggers:
+        with placed(path.name, load.trigger):
+            load.refuse_contradictions()
+    return found

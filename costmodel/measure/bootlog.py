@@ -73,7 +73,7 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Machine:
-    """What a log or the host itself says of the machine; empty or None where it does not."""
+    """What a log or the host itself says of the machine, called as in Rendezvous; empty or None where it does not."""
 
     cpu: str = ""
     family_model: str = ""
@@ -88,7 +88,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Event:
-    """One rendezvous as the log shows it; columns as in costmodel.evidence.records."""
+    """One rendezvous as the log shows it, called as in Rendezvous."""
 
     method: str
     logical_cpus: int
@@ -311,39 +311,19 @@ def _row(id: str, event: Event, machine: Machine, source: str) -> Rendezvous:
         quality = "good"
     else:
         quality = "weak" if event.console == "serial" or event.method != "boot" else "fair"
-    return Rendezvous(
-        id=id,
-        method=event.method,
-        cpu=machine.cpu or "not stated",
-        family_model=machine.family_model,
-        generation=machine.generation,
-        self_snoop=bool(machine.self_snoop),
-        sockets=machine.sockets,
-        logical_cpus=event.logical_cpus,
-        cores=machine.cores,
-        llc_bytes_per_domain=machine.llc_bytes_per_domain,
-        l2_bytes_per_core=machine.l2_bytes_per_core,
-        kernel=event.kernel,
-        hz=event.hz,
-        console=event.console,
-        gap_s=event.gap_s,
-        lost_s=event.lost_s,
-        deferred_init_s=event.deferred_init_s,
-        clock=event.clock,
-        quality=quality,
-        remarks="; ".join(event.remarks),
-        source=source,
-        quote=" | ".join(line.quoted() for line in event.lines),
-    )
+    told = vars(machine) | vars(event)
+    told |= {"id": id, "cpu": machine.cpu or "not stated", "self_snoop": bool(machine.self_snoop), "quality": quality}
+    told |= {"remarks": "; ".join(event.remarks), "quote": " | ".join(line.quoted() for line in event.lines)}
+    return Rendezvous(**{name: told[name] for name in columns_of(Rendezvous) if name in told}, source=source)
 
 
-def bounds(content: bytes | None, name: str, given: Mapping[str, Any], root: Path = Path("/")) -> list[Rendezvous]:
+def bounds(content: bytes | None, name: str, given: Mapping[str, Any]) -> list[Rendezvous]:
     """The rows of a log: of `content`, or where that is None of this boot of this host.
 
     What the log says of its machine is completed by this host where it is the same one, and by `given` (fields of
     Machine, None where nothing was given). Raises BadInput.
     """
-    host = of_host(describe(root), (root / "proc/cpuinfo").read_text())
+    host = of_host(describe(), Path("/proc/cpuinfo").read_text())
     if content is None:
         text, name = own_log()
         log, machine, source = read(text, name), host, "own host"

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from costmodel.measure import native
-from costmodel.measure.host import Host, usable_cpus
+from costmodel.measure.host import Host, text_of, usable_cpus
 from costmodel.measure.native import PAGES, Buffer, together
 from costmodel.measure.probe import Cell, Settings, Skipped, Table, Tick, pinned, repeat
 
@@ -35,27 +35,32 @@ def ranges(quick: bool) -> list[int]:
     return sizes
 
 
+def instructions(host: Host) -> list[str]:
+    """The flush instructions that the CPU has; CLFLUSH every one has."""
+    return [name for name in native.INSTRUCTIONS if name == "CLFLUSH" or host.has(name.lower())]
+
+
+def pages(host: Host) -> tuple[str, ...]:
+    """The sizes of pages that the kernel gives out."""
+    return PAGES if host.transparent_hugepage in ("always", "madvise") else PAGES[:1]
+
+
 def range_cells(host: Host, settings: Settings) -> list[Cell]:
     """Instruction x state x range x page; instructions that the CPU lacks are left out."""
-    names = [name for name in native.INSTRUCTIONS if name == "CLFLUSH" or host.has(name.lower())]
-    pages = PAGES if host.transparent_hugepage in ("always", "madvise") else PAGES[:1]
     return [
         {"instruction": name, "state": state, "range_bytes": size, "page": page}
-        for name in names
+        for name in instructions(host)
         for state in native.STATES
         for size in ranges(settings.quick)
-        for page in pages
+        for page in pages(host)
     ]
 
 
 def skipped(host: Host) -> list[str]:
     """What is left out and why."""
-    found = [
-        f"{name}: /proc/cpuinfo shows no {name.lower()}"
-        for name in native.INSTRUCTIONS[1:]
-        if not host.has(name.lower())
-    ]
-    if host.transparent_hugepage not in ("always", "madvise"):
+    absent = [name for name in native.INSTRUCTIONS if name not in instructions(host)]
+    found = [f"{name}: /proc/cpuinfo shows no {name.lower()}" for name in absent]
+    if pages(host) != PAGES:
         found.append("2 MiB pages: transparent huge pages are off")
     return found
 
@@ -66,8 +71,6 @@ def flush_probe(host: Host, settings: Settings, tick: Tick, cpus: Sequence[int])
     Column measured_line_s is seconds per line, measured_total_s that of one flush of the range with fences and timer.
     """
     wanted = range_cells(host, settings)
-    if not wanted:
-        raise Skipped("flush: no flush instruction")
     table = Table("flush", "measured_line_s", notes=skipped(host))
     for run in range(settings.runs):
         with (
@@ -94,11 +97,16 @@ def _measure_flush(memory: Mapping[str, Buffer], cell: Cell) -> dict[str, float]
 def _alone(address: int, lines: int, cell: Cell) -> int:
     """Ticks of one flush of the range, with its fences and the timer."""
     native.function("dirty")(address, lines)
-    if cell["state"] != "dirty":
-        native.flush("CLFLUSH")(address, lines)
-    if cell["state"] == "clean":
-        native.function("read")(address, lines)
+    _leave(address, lines, cell["state"])
     return native.flush(cell["instruction"])(address, lines)
+
+
+def _leave(address: int, lines: int, state: str) -> None:
+    """Dirty lines become what `state` says."""
+    if state != "dirty":
+        native.flush("CLFLUSH")(address, lines)
+    if state == "clean":
+        native.function("read")(address, lines)
 
 
 # Cells that show what a flush waits for: its own line, a fence, another core's cache, another socket's memory.
@@ -122,9 +130,8 @@ WHOLE_RANGE = ("other_core", "other_socket")
 
 def cells_of_states(host: Host, several_cpus: bool, several_sockets: bool) -> list[Cell]:
     """Instruction x cell x lines x state; `state` is that of the lines before (CLWB keeps a line that is there)."""
-    names = [name for name in native.INSTRUCTIONS if name == "CLFLUSH" or host.has(name.lower())]
     found: list[Cell] = []
-    for name in names:
+    for name in instructions(host):
         kept = "clean" if name == "CLWB" else "absent"
         shapes = [("same_line", 1, kept), *(("in_turn", lines, kept) for lines in TURNS)]
         shapes += [("fence_each", FENCED_LINES, state) for state in native.STATES]
@@ -165,10 +172,7 @@ def _measure_flush_cells(memory: dict[str, Buffer], cell: Cell, other_cpu: int) 
     lines, name = cell["lines"], cell["instruction"]
     with pinned(other_cpu) if cell["cell"] == "other_core" else contextlib.nullcontext():
         native.function("dirty")(address, lines)
-    if cell["state"] != "dirty":
-        native.flush("CLFLUSH")(address, lines)
-    if cell["state"] == "clean":
-        native.function("read")(address, lines)
+    _leave(address, lines, cell["state"])
     if cell["cell"] in WHOLE_RANGE:
         flushes, ticks = lines, native.flush(name)(address, lines)
     elif cell["cell"] == "fence_each":
@@ -182,16 +186,13 @@ def other_node(cpu: int, root: Path = Path("/")) -> int:
     """A NUMA node with memory whose CPUs are on another socket than `cpu`. Raises Skipped where there is none."""
 
     def package(number: int) -> str:
-        try:
-            return (root / f"sys/devices/system/cpu/cpu{number}/topology/physical_package_id").read_text().strip()
-        except OSError:
-            return ""
+        return text_of(root / f"sys/devices/system/cpu/cpu{number}/topology/physical_package_id")
 
     own = package(cpu)
     for node in sorted((root / "sys/devices/system/node").glob("node[0-9]*")):
         members = sorted(int(path.name[3:]) for path in node.glob("cpu[0-9]*"))
-        memory = (node / "meminfo").read_text() if (node / "meminfo").exists() else ""
-        if members and package(members[0]) not in ("", own) and not memory.partition("MemTotal:")[2].startswith(" 0 "):
+        memory = text_of(node / "meminfo").partition("MemTotal:")[2]
+        if members and package(members[0]) not in ("", own) and not memory.startswith(" 0 "):
             return int(node.name[4:])
     raise Skipped("one socket only")
 
@@ -236,22 +237,22 @@ def working_sets(host: Host, settings: Settings) -> list[tuple[str, int]]:
 
 def refill_probe(host: Host, settings: Settings, tick: Tick, cpu: int) -> Table:
     """Column measured_cold_line_s is seconds per line after a flush, measured_warm_line_s without one."""
-    pages = PAGES if host.transparent_hugepage in ("always", "madvise") else PAGES[:1]
+    sizes = pages(host)
     sets = working_sets(host, settings)
     cells: list[Cell] = [
         {"pattern": pattern, "level": level, "range_bytes": size, "page": page}
         for pattern in PATTERNS
         for level, size in sets
-        for page in pages
+        for page in sizes
     ]
     table = Table("refill", "measured_cold_line_s", notes=host.notes()[:1])
-    if len(pages) < len(PAGES):
+    if sizes != PAGES:
         table.notes.append("2 MiB pages: transparent huge pages are off")
     with pinned(cpu):
         for run in range(settings.runs):
             with contextlib.ExitStack() as buffers:
-                memory = {page: buffers.enter_context(Buffer(LARGEST_REFILL_BYTES, page)) for page in pages}
-                chains = {(page, size): random_chain(memory[page], size, run) for page in pages for _, size in sets}
+                memory = {page: buffers.enter_context(Buffer(LARGEST_REFILL_BYTES, page)) for page in sizes}
+                chains = {(page, size): random_chain(memory[page], size, run) for page in sizes for _, size in sets}
 
                 def measure(cell: Cell, memory=memory, chains=chains) -> dict[str, float]:
                     return _measure_refill(memory[cell["page"]], chains[cell["page"], cell["range_bytes"]], cell)

@@ -8,9 +8,9 @@ import json
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from costmodel.numbers import interval
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 BIGGEST = 2**64
 LINE_MAX = 2048
+"""No tool prints a longer line, but for one of `bpftrace -f json`."""
+JSON_MAX = 2**22
 KEY_LINES = 256
 SCALE = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 UNITS = {
@@ -143,15 +145,30 @@ def printed(line: str) -> list[str]:
         return [line]
 
 
-class HistTrigger:
-    """The hist trigger of tracefs: keys and their hitcounts."""
+@dataclass
+class Format:
+    """A way in which lines are written. `take` reads a line of at most `most` characters into the reading, and says
+    whether it is one.
+    """
 
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
-        self._key: list[str] | None = None
+    _reading: Reading
+    most: ClassVar[int] = LINE_MAX
 
     def take(self, line: str) -> bool:
-        if len(line) > LINE_MAX or (self._key is None and line[0] != "{" and not HIST_END.match(line)):
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        """What the lines as a whole say."""
+
+
+@dataclass
+class HistTrigger(Format):
+    """The hist trigger of tracefs: keys and their hitcounts."""
+
+    _key: list[str] | None = None
+
+    def take(self, line: str) -> bool:
+        if self._key is None and line[0] != "{" and not HIST_END.match(line):
             return False
         if found := HIST_LINE.match(line):
             key = folded([*(self._key or ()), *re.split(r",\s+", found["key"])])
@@ -168,14 +185,14 @@ class HistTrigger:
         return True
 
 
-class Maps:
+@dataclass
+class Maps(Format):
     """Maps and histograms of bpftrace, as text and as `-f json`."""
 
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
-        self._title: tuple[str, str] | None = None
-        self._name = ""
-        self._key: list[str] | None = None
+    most = JSON_MAX
+    _title: tuple[str, str] | None = None
+    _name: str = ""
+    _key: list[str] | None = None
 
     def take(self, line: str) -> bool:
         if self._key is not None:
@@ -324,18 +341,15 @@ def _whole(value: Any) -> int:
     return number
 
 
-class PerfStat:
+@dataclass
+class PerfStat(Format):
     """perf stat, with -I, -A, -x, and -j."""
 
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
-        self._last_s: dict[str, float] = {}
-        self._open: list[dict] = []
-        self._runs = 1
+    _last_s: dict[str, float] = field(default_factory=dict)
+    _open: list[dict] = field(default_factory=list)
+    _runs: int = 1
 
     def take(self, line: str) -> bool:
-        if len(line) > LINE_MAX:
-            return False
         if line[0] == "{" and '"counter-value"' in line:
             return self._json(line)
         if found := STAT_CSV.match(line) or STAT_LINE.match(line):
@@ -388,17 +402,14 @@ class PerfStat:
         return True
 
 
-class KvmStat:
+@dataclass
+class KvmStat(Format):
     """kvm_stat: -1, -l (also --csv), and its screen."""
 
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
-        self._names: list[str] = []
-        self._log: list[tuple[datetime, list[int]]] = []
+    _names: list[str] = field(default_factory=list)
+    _log: list[tuple[datetime, list[int]]] = field(default_factory=list)
 
     def take(self, line: str) -> bool:
-        if len(line) > LINE_MAX:
-            return False
         if KVM_HEAD.match(line):
             return True
         if found := KVM_LOG.match(line):
@@ -435,19 +446,17 @@ class KvmStat:
                 self._reading.rows.append(row("count", name, count=number, seconds=step_s if step_s > 0 else ""))
 
 
-class Functions:
+@dataclass
+class Functions(Format):
     """funclatency and funccount of bcc."""
 
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
-        self._name, self._counting = "", False
-        self._factor: float | None = None
-        self._clock_s: float | None = None
-        self._since_clock: float | None = None
+    _name: str = ""
+    _counting: bool = False
+    _factor: float | None = None
+    _clock_s: float | None = None
+    _since_clock: float | None = None
 
     def take(self, line: str) -> bool:
-        if len(line) > LINE_MAX:
-            return False
         if found := FUNC_NAME.match(line):
             self._name, self._factor = found["name"], None
         elif found := FUNC_ONE.match(line):
@@ -492,16 +501,13 @@ class Functions:
         self._clock_s = now
 
 
-class Exits:
+@dataclass
+class Exits(Format):
     """perf kvm stat: counts of VM exits, of which only WBINVD is a trigger."""
 
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
-        self._open = False
+    _open: bool = False
 
     def take(self, line: str) -> bool:
-        if len(line) > LINE_MAX:
-            return False
         if EXITS_HEAD.match(line):
             self._open = True
             return True

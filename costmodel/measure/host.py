@@ -6,26 +6,15 @@ import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from costmodel.evidence.described import listed_cpus
-from costmodel.evidence.hosts import HIDDEN_IN_A_GUEST
+from costmodel.evidence.described import VENDORS, colon_fields, listed_cpus
+from costmodel.evidence.hosts import HIDDEN_IN_A_GUEST, HostCache
 
 FEATURES = ("clflushopt", "clwb", "wbnoinvd", "sev", "sev_es", "sev_snp", "tdx_host_platform")
 """Flags of /proc/cpuinfo that the model reads; a flag that is off may be off because the BIOS or a hypervisor hides
 it.
 """
-
-
-@dataclass(frozen=True)
-class Cache:
-    """One cache as the kernel reports it; `shared_cpus` counts the CPUs behind one instance."""
-
-    level: int
-    kind: str
-    bytes: int
-    line_bytes: int
-    shared_cpus: int
 
 
 @dataclass(frozen=True)
@@ -43,7 +32,7 @@ class Host:
     sockets: int
     threads_per_core: int
     numa_nodes: int
-    caches: tuple[Cache, ...]
+    caches: tuple[HostCache, ...]
     kernel: str
     hypervisor: str
     governor: str
@@ -61,12 +50,12 @@ class Host:
         """Whether /proc/cpuinfo shows the flag."""
         return feature in self.features
 
-    def cache(self, level: int) -> Cache | None:
+    def cache(self, level: int) -> HostCache | None:
         """The data or unified cache of `level`."""
         return next((c for c in self.caches if c.level == level and c.kind in ("Data", "Unified")), None)
 
     @property
-    def llc(self) -> Cache | None:
+    def llc(self) -> HostCache | None:
         return max((c for c in self.caches if c.kind in ("Data", "Unified")), key=lambda c: c.level, default=None)
 
     def notes(self) -> list[str]:
@@ -82,12 +71,12 @@ class Host:
 def describe(root: Path = Path("/")) -> Host:
     """Read /proc and /sys under `root`."""
     text = (root / "proc/cpuinfo").read_text()
-    info = _cpuinfo(text)
+    info = colon_fields(text.split("\n\n")[0])
     flags = set(info.get("flags", "").split())
     online = len(re.findall(r"^processor\s*:", text, flags=re.M))
     siblings, cores = int(info.get("siblings", 1)), int(info.get("cpu cores", 1))
     return Host(
-        vendor={"AuthenticAMD": "amd", "GenuineIntel": "intel"}.get(info.get("vendor_id", ""), "other"),
+        vendor=VENDORS.get(info.get("vendor_id", ""), "other"),
         cpu_model=" ".join(info.get("model name", "").split()),
         family=int(info.get("cpu family", 0)),
         model=int(info.get("model", 0)),
@@ -99,14 +88,14 @@ def describe(root: Path = Path("/")) -> Host:
         threads_per_core=max(1, siblings // max(1, cores)),
         numa_nodes=len(list((root / "sys/devices/system/node").glob("node[0-9]*"))) or 1,
         caches=_caches(root / "sys/devices/system/cpu/cpu0/cache"),
-        kernel=_version(_read(root / "proc/sys/kernel/osrelease")),
+        kernel=_version(text_of(root / "proc/sys/kernel/osrelease")),
         hypervisor=_hypervisor(root, flags),
-        governor=_read(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") or "not reported",
-        smt=_read(root / "sys/devices/system/cpu/smt/control") or "not reported",
-        clock_source=_read(root / "sys/devices/system/clocksource/clocksource0/current_clocksource"),
-        transparent_hugepage=_selected(_read(root / "sys/kernel/mm/transparent_hugepage/enabled")),
-        load_average=float((_read(root / "proc/loadavg") or "0").split()[0]),
-        memory_bytes=1024 * int((re.search(r"MemTotal:\s*(\d+)", _read(root / "proc/meminfo")) or [0, 0])[1]),
+        governor=text_of(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") or "not reported",
+        smt=text_of(root / "sys/devices/system/cpu/smt/control") or "not reported",
+        clock_source=text_of(root / "sys/devices/system/clocksource/clocksource0/current_clocksource"),
+        transparent_hugepage=selected(text_of(root / "sys/kernel/mm/transparent_hugepage/enabled")),
+        load_average=float((text_of(root / "proc/loadavg") or "0").split()[0]),
+        memory_bytes=1024 * int((re.search(r"MemTotal:\s*(\d+)", text_of(root / "proc/meminfo")) or [0, 0])[1]),
     )
 
 
@@ -115,26 +104,19 @@ def usable_cpus() -> list[int]:
     return sorted(os.sched_getaffinity(0))
 
 
-def _cpuinfo(text: str) -> dict[str, str]:
-    first = text.split("\n\n")[0]
-    return {
-        name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first.splitlines()) if name
-    }
-
-
-def _caches(folder: Path) -> tuple[Cache, ...]:
+def _caches(folder: Path) -> tuple[HostCache, ...]:
     found = []
     for index in sorted(folder.glob("index[0-9]*")):
-        size = re.fullmatch(r"(\d+)([KM]?)", _read(index / "size"))
+        size = re.fullmatch(r"(\d+)([KM]?)", text_of(index / "size"))
         if size is None:
             continue
         found.append(
-            Cache(
-                level=int(_read(index / "level")),
-                kind=_read(index / "type"),
+            HostCache(
+                level=int(text_of(index / "level")),
+                kind=cast(Any, text_of(index / "type")),
                 bytes=int(size[1]) * {"": 1, "K": 2**10, "M": 2**20}[size[2]],
-                line_bytes=int(_read(index / "coherency_line_size") or 64),
-                shared_cpus=max(1, len(listed_cpus(_read(index / "shared_cpu_list")))),
+                line_bytes=int(text_of(index / "coherency_line_size") or 64),
+                shared_cpus=max(1, len(listed_cpus(text_of(index / "shared_cpu_list")))),
             )
         )
     return tuple(found)
@@ -143,7 +125,7 @@ def _caches(folder: Path) -> tuple[Cache, ...]:
 def _hypervisor(root: Path, flags: set[str]) -> str:
     if "hypervisor" not in flags:
         return "none"
-    return _read(root / "sys/hypervisor/type") or "yes"
+    return text_of(root / "sys/hypervisor/type") or "yes"
 
 
 def _version(release: str) -> str:
@@ -152,14 +134,14 @@ def _version(release: str) -> str:
     return found[0] if found else ""
 
 
-def _selected(text: str) -> str:
-    """The choice in brackets of a file such as `always [madvise] never`."""
-    found = re.search(r"\[(\w+)\]", text)
-    return found[1] if found else text
+def selected(text: str) -> str:
+    """The choice of a file such as `always [madvise] never`, else its text."""
+    return text.partition("[")[2].partition("]")[0] or text.strip()
 
 
-def _read(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """What a file of /proc or /sys says, nothing where it cannot be read."""
     try:
-        return path.read_text().strip()
-    except (OSError, UnicodeDecodeError):
+        return path.read_text(errors="replace").strip()
+    except OSError:
         return ""

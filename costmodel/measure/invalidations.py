@@ -17,11 +17,10 @@ from pathlib import Path
 
 from costmodel.measure import traces
 from costmodel.measure.host import Host
-from costmodel.measure.journal import TRACING, Changes, System, swaps
+from costmodel.measure.journal import SIGNALS, TRACING, Changes, System, swaps
 from costmodel.measure.kvm import Vm
 from costmodel.measure.native import HUGE_BYTES, Buffer
-from costmodel.measure.probe import Settings, Skipped, Table, Tick
-from costmodel.measure.signals import SIGNALS
+from costmodel.measure.probe import Settings, Skipped, Table, Tick, allowed
 from costmodel.measure.traces import EVENT
 
 PAGE_BYTES = 4096
@@ -195,10 +194,8 @@ def _ksm(memory: Buffer, changes: Changes) -> None:
     own = system.path("proc/self/ksm_merging_pages")
     merged = own if own.exists() else folder / "pages_sharing"
     ctypes.memset(memory.address, 7, memory.bytes)
-    try:
+    with allowed("MADV_MERGEABLE"):
         memory.madvise(mmap.MADV_MERGEABLE)
-    except OSError as error:
-        raise Skipped(f"MADV_MERGEABLE: {error.strerror}") from None
     wanted = int(system.read(merged)) + MEMORY_BYTES // PAGE_BYTES * 9 // 10
     for name, text in KSM_SETTINGS.items():
         if (folder / name).exists():
@@ -236,10 +233,8 @@ def _remembered(system: System) -> int:
 
 def _collapse(memory: Buffer, _: Changes) -> None:
     memory.madvise(mmap.MADV_HUGEPAGE)
-    try:
+    with allowed("MADV_COLLAPSE"):
         memory.madvise(MADV_COLLAPSE)
-    except OSError as error:
-        raise Skipped(f"MADV_COLLAPSE: {error.strerror}") from None
 
 
 def _compact(memory: Buffer, changes: Changes) -> None:
@@ -248,10 +243,8 @@ def _compact(memory: Buffer, changes: Changes) -> None:
     with Buffer(2 * MEMORY_BYTES) as holes:
         for start in range(0, holes.bytes, 2 * PAGE_BYTES):
             holes.madvise(mmap.MADV_DONTNEED, start, PAGE_BYTES)
-        try:
+        with allowed(path):
             changes.system.write(path, "1")
-        except OSError as error:
-            raise Skipped(f"{path}: {error.strerror}") from None
 
 
 def _swap_out(memory: Buffer, changes: Changes) -> None:
@@ -312,10 +305,8 @@ class Trace:
 
     def _write(self, name: str, text: str) -> None:
         path = self._folder / name
-        try:
+        with allowed(path):
             self._system.write(path, text)
-        except OSError as error:
-            raise Skipped(f"{path}: {error.strerror}") from None
 
     def clear(self) -> None:
         """Forget what was recorded."""

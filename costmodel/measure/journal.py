@@ -14,17 +14,20 @@ import fcntl
 import json
 import os
 import re
+import signal
 import stat
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
+from types import FrameType
+from typing import Any, ClassVar
 
 from costmodel.errors import BadInput
-from costmodel.measure.probe import Skipped
-from costmodel.measure.signals import Interrupted, Signals
+from costmodel.measure.host import selected
+from costmodel.measure.probe import Skipped, allowed
 
 PLACES = ("run/costmodel", "var/tmp/costmodel")
 """Where the journal lies: the first of these that can be made. What is in /run is gone after a reboot, like the
@@ -34,6 +37,70 @@ OVERRIDE = "COSTMODEL_JOURNAL"
 """Environment variable that names another folder for the journal."""
 TRACING = ("sys/kernel/tracing", "sys/kernel/debug/tracing")
 INSTANCE = re.compile(r"costmodel-(\d+)")
+
+
+# SIGHUP, SIGINT and SIGTERM end a run in good order: first everything is put back, then an exception is raised.
+
+SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal ended the run. Everything was put back before this is raised."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+    @property
+    def exit_code(self) -> int:
+        return 128 + self.number
+
+
+class Signals:
+    """SIGHUP, SIGINT and SIGTERM while the block lasts: what `on_signal` says is done, then Interrupted is raised.
+
+    Inside `held()` a signal waits: a change and its undoing are never cut in two. A signal that was ignored before the
+    block (nohup) stays ignored.
+    """
+
+    def __init__(self) -> None:
+        self.on_signal: Callable[[], object] = lambda: None
+        self.ended_by = 0
+        self._depth = 0
+        self._waiting = 0
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Signals:
+        for number in SIGNALS:
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                with contextlib.suppress(ValueError):  # not in the main thread: nothing to be caught here
+                    self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, _: FrameType | None) -> None:
+        if self._depth:
+            self._waiting = number
+            return
+        self._waiting, self.ended_by = 0, number
+        self.on_signal()
+        raise Interrupted(number)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            if self._waiting and not self._depth:
+                self._handle(self._waiting, None)
+
+
+# Changes of the machine, each with how it is undone.
 
 
 class System:
@@ -106,6 +173,7 @@ class Value:
     path: str
     before: str
     written: str
+    failure: ClassVar[str] = "{path} could not be set back to {before}"
 
     def undo(self, system: System) -> Finding:
         path = Path(self.path)
@@ -120,15 +188,13 @@ class Value:
         system.write(path, self.before)
         return Finding(State.PUT_BACK, f"{path} is {self.before} again (was {self.written})")
 
-    def failure(self) -> str:
-        return f"{self.path} could not be set back to {self.before}"
-
 
 @dataclass(frozen=True)
 class Instance:
     """A tracing instance of ours."""
 
     path: str
+    failure: ClassVar[str] = "tracing instance {path} could not be removed"
 
     def undo(self, system: System) -> Finding:
         path = Path(self.path)
@@ -137,27 +203,22 @@ class Instance:
         system.rmdir(path)
         return Finding(State.PUT_BACK, f"tracing instance {path} is removed")
 
-    def failure(self) -> str:
-        return f"tracing instance {self.path} could not be removed"
-
 
 @dataclass(frozen=True)
 class Mount:
     """tracefs, mounted by us. The folder is removed only when nothing is mounted on it."""
 
     path: str
+    failure: ClassVar[str] = "tracefs could not be unmounted from {path}"
 
     def undo(self, system: System) -> Finding:
         path = Path(self.path)
         on = self.path in mounts(system)
         if on and (problem := system.run("umount", self.path)):
-            return Finding(State.FAILED, f"{self.failure()}: {problem}")
+            return Finding(State.FAILED, f"{failed(self)}: {problem}")
         if path.exists():
             system.rmdir(path)
         return Finding(State.PUT_BACK if on else State.AS_BEFORE, f"tracefs is no longer mounted on {path}")
-
-    def failure(self) -> str:
-        return f"tracefs could not be unmounted from {self.path}"
 
 
 @dataclass(frozen=True)
@@ -167,6 +228,7 @@ class Swap:
     folder: str
     device: str
     disksize: str
+    failure: ClassVar[str] = "{device} could not be taken out of use"
 
     def undo(self, system: System) -> Finding:
         present = system.read(Path(self.folder, "disksize")).strip()
@@ -175,12 +237,9 @@ class Swap:
         if present != self.disksize:
             return Finding(State.LEFT, f"{self.device} is left: somebody else has set it up anew with {present} bytes")
         if self.device in swaps(system) and (problem := system.run("swapoff", self.device)):
-            return Finding(State.FAILED, f"{self.failure()}: {problem}")
+            return Finding(State.FAILED, f"{failed(self)}: {problem}")
         system.write(Path(self.folder, "reset"), "1")
         return Finding(State.PUT_BACK, f"{self.device} is unused again")
-
-    def failure(self) -> str:
-        return f"{self.device} could not be taken out of use"
 
 
 @dataclass(frozen=True)
@@ -191,6 +250,7 @@ class Mtrr:
     base: str
     size: str
     type: str
+    failure: ClassVar[str] = "the memory type range at {base} could not be removed from {path}"
 
     def undo(self, system: System) -> Finding:
         name = f"the memory type range at {self.base}"
@@ -205,9 +265,6 @@ class Mtrr:
 
     def named_by(self, one: MemoryRange) -> bool:
         return (one.base, one.size) == (int(self.base, 16), int(self.size, 16))
-
-    def failure(self) -> str:
-        return f"the memory type range at {self.base} could not be removed from {self.path}"
 
 
 Entry = Value | Instance | Mount | Swap | Mtrr
@@ -239,11 +296,6 @@ def memory_ranges(text: str) -> list[MemoryRange]:
     ]
 
 
-def selected(text: str) -> str:
-    """The choice of a file such as `always [madvise] never`, else its text."""
-    return text.partition("[")[2].partition("]")[0] or text.strip()
-
-
 def mounts(system: System) -> set[str]:
     """Folders on which something is mounted."""
     fields = (line.split() for line in system.read(system.path("proc/mounts")).splitlines())
@@ -266,21 +318,16 @@ class Changes:
 
     def set(self, path: Path, text: str) -> None:
         """Write `text` into a tunable. Raises Skipped where that is not allowed."""
-        try:
+        with allowed(path):
             before = selected(self.system.read(path))
             with self._noted(Value(str(path), before, text)):
                 self.system.write(path, text)
-        except OSError as error:
-            raise Skipped(f"{path}: {error.strerror}") from None
 
     def make_instance(self, tracing: Path) -> Path:
         """A tracing instance that is named after this process. Raises Skipped."""
         path = tracing / "instances" / f"costmodel-{os.getpid()}"
-        try:
-            with self._noted(Instance(str(path))):
-                self.system.mkdir(path)
-        except OSError as error:
-            raise Skipped(f"{path}: {error.strerror}") from None
+        with allowed(path), self._noted(Instance(str(path))):
+            self.system.mkdir(path)
         return path
 
     def mount_tracefs(self) -> Path:
@@ -300,12 +347,9 @@ class Changes:
         disksize = folder / "disksize"
         if not disksize.exists() or self.system.read(disksize).strip() != "0":
             raise Skipped("no swap is active and no free zram device is there")
-        try:
-            with self._noted(Swap(str(folder), device, str(size))):
-                self.system.write(disksize, str(size))
-                problem = self.system.run("mkswap", device) or self.system.run("swapon", device)
-        except OSError as error:
-            raise Skipped(f"{disksize}: {error.strerror}") from None
+        with allowed(disksize), self._noted(Swap(str(folder), device, str(size))):
+            self.system.write(disksize, str(size))
+            problem = self.system.run("mkswap", device) or self.system.run("swapon", device)
         if problem:
             raise Skipped(problem)
 
@@ -402,6 +446,11 @@ class Changes:
         _sync_folder(self.folder)
 
 
+def failed(entry: Entry) -> str:
+    """What to say where a change could not be undone."""
+    return entry.failure.format(**vars(entry))
+
+
 def undone(entry: Entry, system: System) -> Finding:
     """Undo one change. An error becomes a finding."""
     try:
@@ -409,7 +458,7 @@ def undone(entry: Entry, system: System) -> Finding:
     except FileNotFoundError as error:
         return Finding(State.LEFT, f"{error.filename} is there no longer: nothing to put back")
     except OSError as error:
-        return Finding(State.FAILED, f"{entry.failure()}: {error.strerror}")
+        return Finding(State.FAILED, f"{failed(entry)}: {error.strerror}")
 
 
 def _stale_instances(system: System, known: list[Entry]) -> list[Instance]:

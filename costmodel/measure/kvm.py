@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Self, cast
 
 from costmodel.measure import native
 from costmodel.measure.host import Host, usable_cpus
@@ -63,31 +63,62 @@ def guests(proc: Path = Path("/proc")) -> Guests:
     return Guests(tuple(sorted(holders)), hidden)
 
 
-class Vm:
-    """A VM whose guest memory is `memory`. Raises Skipped where KVM cannot be used."""
+class Kernel:
+    """The system calls that the probes make; a test puts a recorded one in its place."""
 
-    def __init__(self, memory: Buffer, device: Path = Path("/dev/kvm")) -> None:
+    def open(self, path: str) -> int:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+
+    def close(self, file: int) -> None:
+        os.close(file)
+
+    def ioctl(self, file: int, request: int, argument: int | bytes | bytearray = 0) -> int:
+        return cast(int, fcntl.ioctl(file, request, argument))
+
+    def map_vcpu(self, file: int, size: int) -> object:
+        return mmap.mmap(file, size)
+
+    def symbols(self) -> str:
+        return Path("/proc/kallsyms").read_text()
+
+
+class _Files:
+    """What consists of open files of KVM, which are closed in the reverse order."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
         self._files: list[int] = []
-        try:
-            self._files.append(os.open(device, os.O_RDWR | os.O_CLOEXEC))
-            if fcntl.ioctl(self._files[0], KVM_GET_API_VERSION, 0) != API_VERSION:
-                raise Skipped(f"{device}: not the KVM interface of version {API_VERSION}")
-            self._files.append(fcntl.ioctl(self._files[0], KVM_CREATE_VM, 0))
-            region = struct.pack("IIQQQ", 0, 0, 0, memory.bytes, memory.address)
-            fcntl.ioctl(self._files[1], KVM_SET_USER_MEMORY_REGION, region)
-        except OSError as error:
-            self.close()
-            raise Skipped(f"{device}: {error.strerror}") from None
+
+    def _open(self, file: int) -> int:
+        self._files.append(file)
+        return file
 
     def close(self) -> None:
         while self._files:
-            os.close(self._files.pop())
+            self._kernel.close(self._files.pop())
 
-    def __enter__(self) -> Vm:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class Vm(_Files):
+    """A VM whose guest memory is `memory`. Raises Skipped where KVM cannot be used."""
+
+    def __init__(self, memory: Buffer, device: Path = Path("/dev/kvm")) -> None:
+        super().__init__(Kernel())
+        try:
+            system = self._open(self._kernel.open(str(device)))
+            if self._kernel.ioctl(system, KVM_GET_API_VERSION) != API_VERSION:
+                raise Skipped(f"{device}: not the KVM interface of version {API_VERSION}")
+            vm = self._open(self._kernel.ioctl(system, KVM_CREATE_VM))
+            region = struct.pack("IIQQQ", 0, 0, 0, memory.bytes, memory.address)
+            self._kernel.ioctl(vm, KVM_SET_USER_MEMORY_REGION, region)
+        except OSError as error:
+            self.close()
+            raise Skipped(f"{device}: {error.strerror}") from None
 
 
 # The kernel's own whole-cache flush, timed from user space: KVM_MEMORY_ENCRYPT_UNREG_REGION of an SEV VM.
@@ -115,25 +146,6 @@ too.
 """
 
 
-class Kernel:
-    """The system calls that the probe makes; a test puts a recorded one in its place."""
-
-    def open(self, path: str) -> int:
-        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
-
-    def close(self, file: int) -> None:
-        os.close(file)
-
-    def ioctl(self, file: int, request: int, argument: int | bytes | bytearray = 0) -> int:
-        return cast(int, fcntl.ioctl(file, request, argument))
-
-    def map_vcpu(self, file: int, size: int) -> object:
-        return mmap.mmap(file, size)
-
-    def symbols(self) -> str:
-        return Path("/proc/kallsyms").read_text()
-
-
 def missing(root: Path = Path("/")) -> list[str]:
     """What this host lacks for an SEV VM, each in words; empty where everything is there."""
     found = []
@@ -152,12 +164,12 @@ def missing(root: Path = Path("/")) -> list[str]:
     return found
 
 
-class SevVm:
+class SevVm(_Files):
     """An initialised SEV VM with one 4 KiB memory slot and one vCPU."""
 
     def __init__(self, memory: Buffer, kernel: Kernel) -> None:
-        self._kernel, self._memory = kernel, memory
-        self._files: list[int] = []
+        super().__init__(kernel)
+        self._memory = memory
         try:
             system = self._open(kernel.open("/dev/kvm"))
             firmware = self._open(kernel.open("/dev/sev"))
@@ -172,10 +184,6 @@ class SevVm:
         except OSError as error:
             self.close()
             raise Skipped(f"sev: {error.strerror}") from None
-
-    def _open(self, file: int) -> int:
-        self._files.append(file)
-        return file
 
     def _command(self, number: int, firmware: int, data: bytearray | None = None) -> None:
         import ctypes
@@ -206,16 +214,6 @@ class SevVm:
         began = time.perf_counter_ns()
         self._kernel.ioctl(self.vm, KVM_MEMORY_ENCRYPT_UNREG_REGION, region)
         return (time.perf_counter_ns() - began) * 1e-9
-
-    def close(self) -> None:
-        while self._files:
-            self._kernel.close(self._files.pop())
-
-    def __enter__(self) -> SevVm:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def masked(kernel: Kernel) -> bool:

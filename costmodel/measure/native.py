@@ -35,27 +35,38 @@ class NativeUnavailable(CostModelError):
     """The machine code cannot be made here."""
 
 
-def _over_lines(name: str, body: str) -> str:
-    """A timed loop over the lines; `body` sees %line."""
+def _loop(name: str, arguments: str, body: str, *, timed: bool = True, carried: str = "", before: str = "") -> str:
+    """A function that does `body` once for each %i below its last argument, and gives the ticks that all of it took.
+
+    `carried` are values that go from one round to the next, `before` what is done ahead of the first; one that is not
+    `timed` gives %total, a sum that it carries itself.
+    """
+    count = arguments.rpartition(" ")[2]
     return f"""
-define i64 @{name}(ptr %start, i64 %lines) {{
+define i64 @{name}({arguments}) {{
 entry:
-  %t0 = {_START}
+  {before}
+  {f"%t0 = {_START}" if timed else ""}
   br label %loop
 loop:
   %i = phi i64 [ 0, %entry ], [ %next, %loop ]
-  %offset = shl i64 %i, 6
-  %line = getelementptr i8, ptr %start, i64 %offset
+  {carried}
   {body}
   %next = add i64 %i, 1
-  %more = icmp ult i64 %next, %lines
+  %more = icmp ult i64 %next, {count}
   br i1 %more, label %loop, label %done
 done:
-  %t1 = {_STOP}
-  %ticks = sub i64 %t1, %t0
-  ret i64 %ticks
+  {f"%t1 = {_STOP}" if timed else ""}
+  {"%total = sub i64 %t1, %t0" if timed else ""}
+  ret i64 %total
 }}
 """
+
+
+def _over_lines(name: str, body: str) -> str:
+    """A timed loop over the lines; `body` sees %line."""
+    line = "%offset = shl i64 %i, 6\n  %line = getelementptr i8, ptr %start, i64 %offset"
+    return _loop(name, "ptr %start, i64 %lines", f"{line}\n  {body}")
 
 
 def _flush(instruction: str) -> str:
@@ -65,6 +76,7 @@ def _flush(instruction: str) -> str:
 _READ = 'call void asm sideeffect "movq ($0), %rax", "r,~{rax},~{memory}"(ptr %line)'
 _DIRTY = 'call void asm sideeffect "incb ($0)", "r,~{memory}"(ptr %line)'
 _STREAM = 'call void asm sideeffect "movntiq %rax, ($0); movntiq %rax, 8($0); movntiq %rax, 16($0); movntiq %rax, 24($0); movntiq %rax, 32($0); movntiq %rax, 40($0); movntiq %rax, 48($0); movntiq %rax, 56($0)", "r,~{memory}"(ptr %line)'
+_FENCE = 'call void asm sideeffect "mfence", "~{memory}"()'
 
 
 def _prepare(state: str, lines: str) -> str:
@@ -81,14 +93,7 @@ def _pairs(instruction: str, state: str) -> str:
     A delay that differs each time spreads the starts over the step of the time-stamp counter (26 ticks on some CPUs).
     """
     flush = f"@flush_{instruction.lower()}"
-    return f"""
-define i64 @pairs_{instruction.lower()}_{state}(ptr %start, i64 %lines, i64 %count) {{
-entry:
-  %double = shl i64 %lines, 1
-  br label %loop
-loop:
-  %i = phi i64 [ 0, %entry ], [ %next, %loop ]
-  %sum = phi i64 [ 0, %entry ], [ %total, %loop ]
+    body = f"""
   %spread = mul i64 %i, 13
   %delay = and i64 %spread, 31
   {_prepare(state, "%lines")}
@@ -98,42 +103,27 @@ loop:
   call i64 @compute(ptr null, i64 %delay)
   %two = call i64 {flush}(ptr %start, i64 %double)
   %more_time = sub i64 %two, %one
-  %total = add i64 %sum, %more_time
-  %next = add i64 %i, 1
-  %more = icmp ult i64 %next, %count
-  br i1 %more, label %loop, label %done
-done:
-  ret i64 %total
-}}
-"""
+  %total = add i64 %sum, %more_time"""
+    return _loop(
+        f"pairs_{instruction.lower()}_{state}",
+        "ptr %start, i64 %lines, i64 %count",
+        body,
+        timed=False,
+        carried="%sum = phi i64 [ 0, %entry ], [ %total, %loop ]",
+        before="%double = shl i64 %lines, 1",
+    )
 
 
 def _in_turn(instruction: str) -> str:
     """Time of `count` flushes of `lines` lines in turn (a power of two), without a fence between them."""
-    return f"""
-define i64 @turn_{instruction.lower()}(ptr %start, i64 %lines, i64 %count) {{
-entry:
-  %mask = sub i64 %lines, 1
-  %t0 = {_START}
-  br label %loop
-loop:
-  %i = phi i64 [ 0, %entry ], [ %next, %loop ]
+    body = f"""
   %turn = and i64 %i, %mask
   %offset = shl i64 %turn, 6
   %line = getelementptr i8, ptr %start, i64 %offset
-  {_flush(instruction)}
-  %next = add i64 %i, 1
-  %more = icmp ult i64 %next, %count
-  br i1 %more, label %loop, label %done
-done:
-  %t1 = {_STOP}
-  %ticks = sub i64 %t1, %t0
-  ret i64 %ticks
-}}
-"""
+  {_flush(instruction)}"""
+    arguments = "ptr %start, i64 %lines, i64 %count"
+    return _loop(f"turn_{instruction.lower()}", arguments, body, before="%mask = sub i64 %lines, 1")
 
-
-_FENCE = 'call void asm sideeffect "mfence", "~{memory}"()'
 
 _SOURCE = (
     "".join(_over_lines(f"flush_{name.lower()}", _flush(name)) for name in INSTRUCTIONS)
@@ -143,40 +133,14 @@ _SOURCE = (
     + _over_lines("dirty", _DIRTY)
     + _over_lines("stream", _STREAM)
     + "".join(_pairs(name, state) for name in INSTRUCTIONS for state in STATES)
+    + _loop(
+        "chase",
+        "ptr %start, i64 %steps",
+        "%q = load volatile ptr, ptr %p",
+        carried="%p = phi ptr [ %start, %entry ], [ %q, %loop ]",
+    )
+    + _loop("compute", "ptr %unused, i64 %steps", 'call void asm sideeffect "imulq %rax, %rax", "~{rax}"()')
     + f"""
-define i64 @chase(ptr %start, i64 %steps) {{
-entry:
-  %t0 = {_START}
-  br label %loop
-loop:
-  %i = phi i64 [ 0, %entry ], [ %next, %loop ]
-  %p = phi ptr [ %start, %entry ], [ %q, %loop ]
-  %q = load volatile ptr, ptr %p
-  %next = add i64 %i, 1
-  %more = icmp ult i64 %next, %steps
-  br i1 %more, label %loop, label %done
-done:
-  %t1 = {_STOP}
-  %ticks = sub i64 %t1, %t0
-  ret i64 %ticks
-}}
-
-define i64 @compute(ptr %unused, i64 %steps) {{
-entry:
-  %t0 = {_START}
-  br label %loop
-loop:
-  %i = phi i64 [ 0, %entry ], [ %next, %loop ]
-  call void asm sideeffect "imulq %rax, %rax", "~{{rax}}"()
-  %next = add i64 %i, 1
-  %more = icmp ult i64 %next, %steps
-  br i1 %more, label %loop, label %done
-done:
-  %t1 = {_STOP}
-  %ticks = sub i64 %t1, %t0
-  ret i64 %ticks
-}}
-
 define i64 @until(ptr %stop, i64 %unused) {{
 entry:
   br label %loop
@@ -240,10 +204,12 @@ def _engine() -> Any:
 
 
 @cache
-def function(name: str) -> Callable[[int, int], int]:
-    """The native function `name(address, count)`; ctypes lets other Python threads run meanwhile."""
-    engine = _engine()
-    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)(engine.get_function_address(name))
+def function(name: str, counts: int = 1) -> Callable[..., int]:
+    """The native function `name(address, count)`, or of several counts; ctypes lets other Python threads run
+    meanwhile.
+    """
+    kind = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, *[ctypes.c_int64] * counts)
+    return kind(_engine().get_function_address(name))
 
 
 def flush(instruction: str) -> Callable[[int, int], int]:
@@ -256,22 +222,18 @@ def fenced(instruction: str) -> Callable[[int, int], int]:
     return function(f"fenced_{instruction.lower()}")
 
 
-@cache
 def in_turn(instruction: str) -> Callable[[int, int, int], int]:
     """`in_turn(instruction)(address, lines, count)`: ticks of `count` flushes that go round over `lines` lines, a power
     of two; one fence before the first and one after the last.
     """
-    address = _engine().get_function_address(f"turn_{instruction.lower()}")
-    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(address)
+    return function(f"turn_{instruction.lower()}", 2)
 
 
-@cache
 def pairs(instruction: str, state: str) -> Callable[[int, int, int], int]:
     """`pairs(instruction, state)(address, lines, count)`: ticks that flushing 2 x lines takes more than lines, summed
     over `count` repetitions; the fences and the timer cancel.
     """
-    address = _engine().get_function_address(f"pairs_{instruction.lower()}_{state}")
-    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(address)
+    return function(f"pairs_{instruction.lower()}_{state}", 2)
 
 
 @cache

@@ -35,6 +35,15 @@ class Skipped(CostModelError):
     """The machine cannot run this probe; the text says what is missing."""
 
 
+@contextlib.contextmanager
+def allowed(what: object) -> Iterator[None]:
+    """Where the kernel refuses what the block does, the probe is skipped with its reason."""
+    try:
+        yield
+    except OSError as error:
+        raise Skipped(f"{what}: {error.strerror}") from None
+
+
 @dataclass(frozen=True)
 class Settings:
     """`quick`: fewer cells and repetitions; `seed`: order of the cells; `runs`: fresh memory each, so that the interval

@@ -11,10 +11,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from xml.etree import ElementTree
 
 from costmodel.errors import BadInput
-from costmodel.evidence.described import listed_cpus
+from costmodel.evidence.described import listed_cpus, xml_root
+from costmodel.measure.host import selected, text_of
 from costmodel.numbers import bytes_of
 
 MOST_BYTES = 2.0**52
@@ -112,15 +112,14 @@ def look(root: Path = Path("/"), *, names: bool = False) -> Running:
     settings, unseen = {}, []
     for name, switch in SWITCHES.items():
         try:
-            text = (root / switch.place).read_text().strip()
+            text = (root / switch.place).read_text()
         except FileNotFoundError:
             continue
         except (OSError, UnicodeDecodeError):
             if name not in IN_DEBUGFS:
                 unseen.append(switch.title)
             continue
-        chosen = re.search(r"\[(\S+)\]", text)
-        settings[name] = (chosen[1] if chosen else text)[:64]
+        settings[name] = selected(text)[:64]
     if not settings.keys() >= IN_DEBUGFS:
         unseen.append("how often NUMA balancing scans, and how much (debugfs is not mounted, is locked, or needs root)")
     if not any((root / "sys/module" / module).is_dir() for module in ("kvm_amd", "kvm_intel")):
@@ -128,21 +127,14 @@ def look(root: Path = Path("/"), *, names: bool = False) -> Running:
     found, denied = _guests(root, names, settings.get("transparent_hugepage", ""))
     if denied:
         unseen.append(f"guests among {denied} processes whose command lines it may not read (needs root)")
-    if re.search(r"^proc /proc proc \S*\bhidepid=(?!0|off)", _text(root / "proc/self/mounts"), re.MULTILINE):
+    if re.search(r"^proc /proc proc \S*\bhidepid=(?!0|off)", text_of(root / "proc/self/mounts"), re.MULTILINE):
         unseen.append("guests of other users (/proc is mounted with hidepid: needs root)")
     return Running(
-        kernel=_text(root / "proc/sys/kernel/osrelease")[:64],
+        kernel=text_of(root / "proc/sys/kernel/osrelease")[:64],
         settings=settings,
         unseen=tuple(unseen),
         guests=tuple(found),
     )
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""
 
 
 def in_words(settings: Mapping[str, str]) -> list[str]:
@@ -200,10 +192,10 @@ def _threads(found: RunningGuest, folder: Path) -> RunningGuest:
     """
     vcpus, everywhere = [], []
     for thread in folder.glob("task/[0-9]*"):
-        match = re.search(r"^Cpus_allowed_list:\s*(\S+)", _text(thread / "status"), re.MULTILINE)
+        match = re.search(r"^Cpus_allowed_list:\s*(\S+)", text_of(thread / "status"), re.MULTILINE)
         allowed = frozenset(listed_cpus(match[1]) if match else ())
         everywhere.append(allowed)
-        if VCPU_THREADS.fullmatch(_text(thread / "comm")):
+        if VCPU_THREADS.fullmatch(text_of(thread / "comm")):
             vcpus.append(allowed)
     cpus = len(frozenset().union(*(vcpus or everywhere))) or None
     if vcpus:
@@ -216,7 +208,7 @@ def _threads(found: RunningGuest, folder: Path) -> RunningGuest:
 
 def _cgroup(found: RunningGuest, folder: Path, root: Path) -> RunningGuest:
     """With the limits of its control groups, of which all down from the root count; their names are not kept."""
-    match = re.search(r"^0::(/.*)$", _text(folder / "cgroup"), re.MULTILINE)
+    match = re.search(r"^0::(/.*)$", text_of(folder / "cgroup"), re.MULTILINE)
     parts = [part for part in match[1].split("/") if part] if match else [".."]
     top = root / "sys/fs/cgroup"
     if ".." in parts or not (top / "cgroup.controllers").is_file():
@@ -224,9 +216,9 @@ def _cgroup(found: RunningGuest, folder: Path, root: Path) -> RunningGuest:
             found, unseen=(*found.unseen, "limits of its cgroup (no unified hierarchy, or another namespace)")
         )
     groups = [top.joinpath(*parts[:depth]) for depth in range(len(parts) + 1)]
-    limits = [_text(group / name) for group in groups for name in ("memory.max", "memory.high")]
+    limits = [text_of(group / name) for group in groups for name in ("memory.max", "memory.high")]
     given = [float(text) for text in limits if re.fullmatch(r"\d{1,20}", text, re.ASCII)]
-    nodes = listed_cpus(_text(groups[-1] / "cpuset.mems.effective"))
+    nodes = listed_cpus(text_of(groups[-1] / "cpuset.mems.effective"))
     return replace(found, limit_bytes=min(given, default=None), allowed_nodes=len(nodes) or None)
 
 
@@ -359,12 +351,7 @@ def cloud_hypervisor(words: Sequence[str]) -> RunningGuest:
 def domain(text: str, file: str, *, names: bool = False) -> RunningGuest:
     """A guest from libvirt's domain XML. Raises BadInput."""
     remedy = "give what `virsh dumpxml DOMAIN` prints"
-    if "<!ENTITY" in text:
-        raise BadInput("declares entities, which no domain does", file=file, remedy=remedy)
-    try:
-        root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
-        raise BadInput(f"is no XML: {error}", file=file, remedy=remedy) from None
+    root = xml_root(text, file, "domain", remedy)
     if root.tag != "domain":
         raise BadInput("is no domain", file=file, remedy=remedy)
     security = root.find("launchSecurity")

@@ -15,13 +15,11 @@ from typing import Any, cast
 
 from costmodel.errors import BadInput
 from costmodel.measure import counts
+from costmodel.measure.counts import BIGGEST, JSON_MAX, LINE_MAX, Format
 from costmodel.measure.opened import Opened, opened
 
 EVENT = "kvm_unmap_hva_range"
-LINE_MAX, NAME_MAX = 2048, 255
-"""No tool prints a longer line, but for one of `bpftrace -f json`."""
-JSON_MAX = 2**22
-BIGGEST = 2**64
+NAME_MAX = 255
 PID_LIMIT = 2**22
 """PID_MAX_LIMIT of the kernel."""
 TIME_LIMIT_NS = 2**62
@@ -360,13 +358,12 @@ class Reading:
             notes.remark(f"times go back {self.back} times (buffers of several CPUs, or of several files): sorted")
 
 
-class Events:
+@dataclass
+class Events(Format):
     """tracefs, trace-cmd report, perf script."""
 
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
-        self._heads: dict[str, tuple[int, str, int | None, int | None] | None] = {}
-        self._files: set[str] = set()
+    _heads: dict[str, tuple[int, str, int | None, int | None] | None] = field(default_factory=dict)
+    _files: set[str] = field(default_factory=set)
 
     def take(self, line: str) -> bool:
         if ":" not in line or len(line) > LINE_MAX:
@@ -482,14 +479,11 @@ def _probe(name: str, payload: str, reading: Reading) -> tuple[int, int] | None:
     return _number(found["start"]), _number(found["end"])
 
 
-class PerfTrace:
+class PerfTrace(Format):
     """perf trace: times in milliseconds, arguments in parentheses."""
 
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
-
     def take(self, line: str) -> bool:
-        if len(line) > LINE_MAX or (found := PERF_TRACE.match(line)) is None:
+        if (found := PERF_TRACE.match(line)) is None:
             return False
         reading, name = self._reading, found["event"].rpartition(":")[2]
         pid = int(found["pid"]) if found["pid"] else None
@@ -502,14 +496,11 @@ class PerfTrace:
         return time_ns < TIME_LIMIT_NS and reading.event(time_ns, (found["comm"] or "").strip(), pid, None, *ends)
 
 
-class Frames:
+class Frames(Format):
     """Lines of call chains, and what else continues the line above."""
 
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
-
     def take(self, line: str) -> bool:
-        if len(line) > LINE_MAX or not (line[0].isspace() or line.startswith("=>")):
+        if not (line[0].isspace() or line.startswith("=>")):
             return False
         if self._reading.frame(line):
             return True
@@ -519,14 +510,11 @@ class Frames:
         return False
 
 
-class Printf:
+class Printf(Format):
     """printf of bpftrace: time, thread, task, start, end, in this order or named."""
 
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
-
     def take(self, line: str) -> bool:
-        if len(line) > LINE_MAX or PRINTED in line:
+        if PRINTED in line:
             return False
         named = {key.lower(): text for key, text in FIELDS.findall(line)} if "start" in line else {}
         if {"start", "end"} <= named.keys():
@@ -565,21 +553,17 @@ def _pages(start: str, end: str) -> tuple[int, int] | None:
     return whole[0] if len(whole) == 1 else None
 
 
-class Durations:
+class Durations(Format):
     """function_graph of tracefs."""
 
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
-
     def take(self, line: str) -> bool:
-        return len(line) <= LINE_MAX and self._reading.duration(line)
+        return self._reading.duration(line)
 
 
-class Asides:
+class Asides(Format):
     """What tools say beside the events: lost events, headers."""
 
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
+    most = JSON_MAX
 
     def take(self, line: str) -> bool:
         reading = self._reading
@@ -629,13 +613,12 @@ def batches(numbered: Iterable[tuple[int, str]], reading: Reading) -> Iterator[l
         for text in counts.printed(line):
             if not text:
                 reading.blank()
-            elif not any(one.take(text) for one in formats):
+            elif not any(len(text) <= one.most and one.take(text) for one in formats):
                 raw += RAW.match(text[:LINE_MAX]) is not None
                 notes.not_understood(name, number, text)
     reading.finish()
     for one in formats:
-        if finish := getattr(one, "finish", None):
-            finish()
+        one.finish()
     if raw and not reading.read:
         raise BadInput(
             "was written with the option raw or hex of tracefs: it holds no ranges",

@@ -17,8 +17,9 @@ from costmodel.decision.choice import Study
 from costmodel.decision.estimates import interval_of
 from costmodel.decision.findings import Kind, Opening, Plan, between_guests, costliest_study
 from costmodel.errors import stated
-from costmodel.evidence.records import PAGE_BYTES, Measurement, Residency
+from costmodel.evidence.records import PAGE_BYTES, Measurement
 from costmodel.evidence.store import Evidence
+from costmodel.evidence.workloads import Residency
 from costmodel.formulas.compiled import value
 from costmodel.kvm import kernels
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
@@ -372,7 +373,7 @@ def assumptions(case: Scenario, studies: Sequence[Study]) -> list[str]:
         if STRATEGIES[study.chosen.strategy].instruction != "none":
             lines.append(
                 f"{events_of(study)}: "
-                + (f"event fraction {load.event_fraction.value:g}, " if load.event_fraction else "")
+                + (f"event fraction {load.event_fraction.si:g}, " if load.event_fraction else "")
                 + f"assumed that {CACHED[load.residency]} ({load.residency_reason})"
             )
     assumed = [s.trigger.title for s in studies if s.chosen and s.chosen.flushes and case.range_note(s.trigger.id)]

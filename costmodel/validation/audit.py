@@ -31,11 +31,10 @@ from costmodel.evidence.records import (
     Machine,
     Measurement,
     Number,
-    Sourced,
-    Workload,
     pint_factor,
 )
 from costmodel.evidence.store import Evidence
+from costmodel.evidence.workloads import Workload
 from costmodel.kvm import kernels
 from costmodel.kvm.catalog import STRATEGIES
 from costmodel.kvm.setup import setup
@@ -98,19 +97,12 @@ def _perturbed(evidence: Evidence) -> Iterator[tuple[str, list[Evidence]]]:
                 changed = [evidence.with_machine(replace(machine, **one)) for one in given]
                 yield f"machines/{machine.id}.{field.name}", changed
     for load in evidence.workloads.values():
-        places: list[str] = []
+        for wanted, _ in load.numbers:
 
-        def note(place: str, number: Sourced, places: list[str] = places) -> Sourced:
-            places.append(place)
-            return number
-
-        workloads.map_numbers(load, note)
-        for wanted in places:
-
-            def larger_one(place: str, number: Sourced, wanted: str = wanted) -> Sourced:
+            def larger_one(place: str, number: Number, wanted: str = wanted) -> Number:
                 return replace(number, value=number.value * PERTURBATION) if place == wanted else number
 
-            yield f"workloads/{load.id}.{wanted}", [evidence.with_workload(workloads.map_numbers(load, larger_one))]
+            yield f"workloads/{load.id}.{wanted}", [evidence.with_workload(load.with_numbers(larger_one))]
 
 
 # Checks of the numbers in machine and workload files: each follows from the row or dump that it names.
@@ -123,8 +115,7 @@ def documents(root: Path) -> list[Path]:
 
 def numbers_of(path: Path) -> dict[str, Number]:
     """The sourced numbers of a machine or workload file by place. Raises BadInput."""
-    reader = machines if path.parent.name == machines.FOLDER else workloads
-    return reader.read_numbers(path)
+    return machines.read_numbers(path) if path.parent.name == machines.FOLDER else dict(workloads.read(path).numbers)
 
 
 def check_numbers(evidence: Evidence) -> list[Finding]:
@@ -325,12 +316,12 @@ def _costs(key: _Key) -> tuple[object, ...]:
     """Costs and rates of every strategy at every trigger, and the number of VMs."""
     load, machine = key.load, key.machine
     draws = medians(key.own)
-    vcpus = math.ceil(load.vcpus.value)
-    found: list[object] = [load.vms.value]
-    found += [entry.events_per_cycle.value for entry in load.triggers if entry.events_per_cycle is not None]
+    vcpus = math.ceil(load.vcpus.si)
+    found: list[object] = [load.vms.si]
+    found += [entry.events_per_cycle.si for entry in load.triggers if entry.events_per_cycle is not None]
     for entry in load.triggers:
         for ran, share, pinned in ((vcpus, 1.0, True), (machine.logical_cpus, SMALL_GUEST_FRACTION, False)):
-            resident = load.resident_bytes.value * share
+            resident = load.resident_bytes.si * share
             where = setup("sev", pinned=pinned, mergeable=True)
             case = Scenario(
                 machine, "sev", load, kernels.MASK_KERNEL, vcpus, resident, float(ran), where, release=RELEASE

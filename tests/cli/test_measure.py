@@ -19,11 +19,10 @@ from costmodel.cli import cli
 from costmodel.errors import INSTALL, BadInput
 from costmodel.measure import caches, journal, kvm, session, wbinvd
 from costmodel.measure.host import describe
-from costmodel.measure.journal import Changes, System, changing
+from costmodel.measure.journal import SIGNALS, Changes, Signals, System, changing
 from costmodel.measure.kvm import Guests
 from costmodel.measure.probe import Table
-from costmodel.measure.profile import Outcome, write
-from costmodel.measure.signals import SIGNALS, Signals
+from costmodel.measure.session import Outcome, write
 from tests.measure.false_kernel import ordinary_signals
 from tests.measure.test_bootlog import BOOT
 

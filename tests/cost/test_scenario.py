@@ -39,8 +39,8 @@ def test_an_unpinned_guest_has_run_on_every_cpu(evidence):
 
 def test_the_event_fraction_replaces_that_of_the_workload(evidence):
     case = scenario(evidence, "sev", "epyc-7763-2s", "ksm-default", event_fraction=0.25)
-    assert case.load("ksm_write_protect").event_fraction.value == 0.25
-    assert case.workload.load("ksm_write_protect").event_fraction.value == 1.0
+    assert case.load("ksm_write_protect").event_fraction.si == 0.25
+    assert case.workload.load("ksm_write_protect").event_fraction.si == 1.0
 
 
 def test_a_trigger_without_a_rate_has_no_event_fraction(evidence):
@@ -115,7 +115,7 @@ def test_beyond_the_ends_it_is_refused(evidence, numbers):
 def test_what_is_not_asked_for_is_the_workload_s_and_the_machine_s(evidence):
     case = asked(evidence)
     load = evidence.workload("ksm-default")
-    assert (case.vcpus, case.resident_bytes) == (load.vcpus.value, load.resident_bytes.value)
+    assert (case.vcpus, case.resident_bytes) == (load.vcpus.si, load.resident_bytes.si)
     assert (case.event_fraction, case.range_bytes, case.rate_per_s, case.packed) == (None, None, None, True)
     assert case.number_words == []
     assert math.copysign(1.0, asked(evidence, event_fraction=-0.0).event_fraction) == 1.0

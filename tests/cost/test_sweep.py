@@ -53,7 +53,7 @@ def test_an_axis_knows_where_the_case_lies(case):
 def with_ranges(case):
     for load in case.workload.triggers:
         mixed = ((4096.0, 0.25), (8192.0, 0.75))
-        yield replace(load, range_bytes=mixed, whole_vm=False) if load.trigger == "autonuma_prot_none_scan" else load
+        yield replace(load, range_bytes=mixed) if load.trigger == "autonuma_prot_none_scan" else load
 
 
 @pytest.mark.parametrize("name", AXES)

@@ -38,10 +38,8 @@ def test_a_rate_that_is_set_is_the_rate(milan_ksm, at):
 def test_ksmd_spends_a_cycle_on_sleep_and_on_the_flushes_of_both_its_triggers(milan_ksm, at):
     load = milan_ksm.load(MERGE)
     flush_s = {t: float(mixed_cost(Case(t, milan_ksm, at), BLAST)[0].time_s[0]) for t in (MERGE, PROTECT)}
-    cycle_s = load.sleep_s.value + sum(milan_ksm.load(t).events_per_cycle.value * flush_s[t] for t in flush_s)
-    assert float(event_rate(Case(MERGE, milan_ksm, at), BLAST)[0]) == pytest.approx(
-        load.events_per_cycle.value / cycle_s
-    )
+    cycle_s = load.sleep_s.si + sum(milan_ksm.load(t).events_per_cycle.si * flush_s[t] for t in flush_s)
+    assert float(event_rate(Case(MERGE, milan_ksm, at), BLAST)[0]) == pytest.approx(load.events_per_cycle.si / cycle_s)
 
 
 def test_another_thread_takes_nothing_of_the_cycle(milan_ksm, at):
@@ -49,20 +47,20 @@ def test_another_thread_takes_nothing_of_the_cycle(milan_ksm, at):
     apart = replace(milan_ksm, workload=replace(milan_ksm.workload, triggers=tuple(alone)))
     load = milan_ksm.load(MERGE)
     flush_s = float(mixed_cost(Case(MERGE, milan_ksm, at), BLAST)[0].time_s[0])
-    expected = load.events_per_cycle.value / (load.sleep_s.value + load.events_per_cycle.value * flush_s)
+    expected = load.events_per_cycle.si / (load.sleep_s.si + load.events_per_cycle.si * flush_s)
     assert float(event_rate(Case(MERGE, apart, at), BLAST)[0]) == pytest.approx(expected)
 
 
 def test_numa_balancing_scans_once_per_period_or_as_often_as_its_threads_may(evidence, at):
     case = scenario(evidence, "sev", "epyc-7763-2s", "autonuma-default", pinned=False)
     load = case.load(SCAN)
-    tunable = {name: sourced.value for name, sourced in load.tunables.items()}
+    tunable = {name: number.si for name, number in load.tunables.items()}
     passes = -(-case.resident_bytes // tunable["numa_scan_size_bytes"])
     shortest = tunable["numa_scan_size_bytes"] / tunable["numa_max_scan_window_bytes_per_s"]
     period_s = max(shortest, tunable["numa_scan_period_min_s"] / passes)
     flush_s = float(mixed_cost(Case(SCAN, case, at), BLAST)[0].time_s[0])
     turn_s = (period_s + tunable["numa_limiter_factor"] * flush_s) / case.vcpus
-    expected = load.event_fraction.value / max(period_s, turn_s)
+    expected = load.event_fraction.si / max(period_s, turn_s)
     assert float(event_rate(Case(SCAN, case, at), BLAST)[0]) == pytest.approx(expected)
 
 
@@ -166,7 +164,7 @@ def test_a_trigger_that_cannot_happen_costs_nothing_and_says_why(evidence, at, g
 def test_merges_and_collapses_end_with_the_guest(evidence, at):
     merges = scenario(evidence, "plain", "epyc-7763-2s", "ksm-default", resident_bytes=16 * 4096)
     assert stock(merges, MERGE) == 16 and stock(merges, PROTECT) is None
-    per_cycle = float(event_rate(Case(MERGE, merges, at), STRATEGIES["NO_FLUSH"])[0]) * merges.load(MERGE).sleep_s.value
+    per_cycle = float(event_rate(Case(MERGE, merges, at), STRATEGIES["NO_FLUSH"])[0]) * merges.load(MERGE).sleep_s.si
     assert per_cycle == pytest.approx(16)
     assert stock(scenario(evidence, "plain", "epyc-7763-2s", "compaction-thp"), "thp_collapse") == -(-16e9 // 2**21)
 

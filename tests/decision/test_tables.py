@@ -286,9 +286,9 @@ def test_a_teardown_releases_the_key_or_the_pages_of_the_whole_guest():
         study.scenario = replace(study.scenario, elsewhere={trigger: shape} if shape else {})
         return [(row.events, row.resident_bytes) for row in storm_rows([study])]
 
-    size = load().workload("autonuma-default").resident_bytes.value
+    size = load().workload("autonuma-default").resident_bytes.si
     assert told("unreg_region", some) == [(1.0, size)]
-    assert told("unreg_region", replace(some, whole_vm=False)) == []
+    assert told("unreg_region", replace(some, range_bytes=((4096.0, 1.0),))) == []
     assert told("unreg_region", replace(some, loop="axis")) == []
     assert told("unreg_region", None) == []
     assert told("asid_recycle", replace(some, trigger="asid_recycle")) == [(1.0, size)]

@@ -33,7 +33,7 @@ def test_geometry_by_signature(evidence):
 def test_with_value_scales_the_row_and_what_follows_from_it(evidence):
     changed = evidence.with_value("N11", 1.5)
     assert changed.one("N11").si == pytest.approx(0.030)
-    assert changed.workload("ksm-default").load("ksm_write_protect").sleep_s.value == pytest.approx(0.030)
+    assert changed.workload("ksm-default").load("ksm_write_protect").sleep_s.si == pytest.approx(0.030)
     assert evidence.one("N11").si == 0.020
     assert changed.data_hash != evidence.data_hash
     faster = evidence.with_value("M13", 2.0).machine("epyc-7763-2s").dram_peak_bytes_per_s_per_socket

@@ -29,29 +29,29 @@ def test_both_ksm_notifiers_share_the_one_thread(evidence, workload, row):
     assert {load.thread for load in loads} == {"ksmd"}
     for load in loads:
         assert load.loop == "closed_batch"
-        assert load.events_per_cycle.value == evidence.one(row).si
-        assert load.sleep_s.value == evidence.one("N11").si
-        assert load.range_bytes == ((4096.0, 1.0),)
+        assert load.events_per_cycle.si == evidence.one(row).si
+        assert load.sleep_s.si == evidence.one("N11").si
+        assert load.ranges(1e9) == ((4096.0, 1.0),)
 
 
 def test_numa_balancing_takes_its_tunables_from_the_rows(evidence):
     load = evidence.workload("autonuma-default").load("autonuma_prot_none_scan")
-    assert load.range_bytes == ((evidence.one("N07").si, 1.0),)
+    assert load.ranges(1e9) == ((evidence.one("N07").si, 1.0),)
     for name, number in load.tunables.items():
-        assert number.value == evidence.one(number.sources[0]).si
+        assert number.si == evidence.one(number.sources[0]).si
         assert evidence.one(number.sources[0]).observable == f"event_rates.{name}"
 
 
 def test_collapse_is_eight_huge_pages_per_ten_seconds(evidence):
     load = evidence.workload("compaction-thp").load("thp_collapse")
-    assert (load.events_per_cycle.value, load.sleep_s.value, load.range_bytes) == (8, 10, ((2.0**21, 1.0),))
+    assert (load.events_per_cycle.si, load.sleep_s.si, load.ranges(1e9)) == (8, 10, ((2.0**21, 1.0),))
 
 
 def test_whole_vm_ranges_are_the_resident_bytes(evidence):
     for workload in evidence.workloads.values():
         for load in workload.triggers:
             if load.whole_vm:
-                assert load.range_bytes == ((workload.resident_bytes.value, 1.0),)
+                assert load.ranges(7.0) == ((7.0, 1.0),)
     assert evidence.workload("teardown").load("vm_destroy").whole_vm
     assert not evidence.workload("teardown").load("vmsa_page_free").whole_vm
 
@@ -64,7 +64,7 @@ def test_rates_that_nobody_published_are_an_axis(evidence):
 
 def test_event_fraction_is_a_named_ceiling(evidence):
     load = evidence.workload("ksm-default").load("ksm_write_protect")
-    assert load.event_fraction.value == 1.0
+    assert load.event_fraction.si == 1.0
     assert load.event_fraction.sources == ("scenario",)
     assert load.event_fraction.note.startswith("ceiling: every scanned page merges")
 

@@ -1,8 +1,9 @@
 import pytest
 
-from costmodel.measure.host import Cache, Host
+from costmodel.evidence.hosts import HostCache
+from costmodel.measure.host import Host
 from costmodel.measure.probe import Table
-from costmodel.measure.profile import Outcome
+from costmodel.measure.session import Outcome
 from tests.measure.false_kernel import ordinary_signals
 
 
@@ -10,6 +11,10 @@ from tests.measure.false_kernel import ordinary_signals
 def signals_of_a_terminal():
     with ordinary_signals():
         yield
+
+
+def cache(level, kind, size, shared_cpus):
+    return HostCache(level=level, kind=kind, bytes=size, line_bytes=64, shared_cpus=shared_cpus)
 
 
 @pytest.fixture
@@ -27,7 +32,7 @@ def host():
         sockets=1,
         threads_per_core=1,
         numa_nodes=1,
-        caches=(Cache(1, "Data", 32768, 64, 1), Cache(2, "Unified", 2**20, 64, 1), Cache(3, "Unified", 2**25, 64, 4)),
+        caches=(cache(1, "Data", 2**15, 1), cache(2, "Unified", 2**20, 1), cache(3, "Unified", 2**25, 4)),
         kernel="6.18",
         hypervisor="none",
         governor="performance",

@@ -12,9 +12,8 @@ import sys
 from pathlib import Path
 
 from costmodel.measure import invalidations
-from costmodel.measure.journal import System, changing
+from costmodel.measure.journal import Interrupted, Signals, System, changing
 from costmodel.measure.native import Buffer
-from costmodel.measure.signals import Interrupted, Signals
 
 FILES = {
     "proc/mounts": "proc /proc proc rw 0 0\n",

@@ -7,7 +7,7 @@ import pkgutil
 import pytest
 
 import costmodel.measure
-from costmodel.measure.signals import Interrupted
+from costmodel.measure.journal import Interrupted
 
 MODULES = [
     importlib.import_module(f"costmodel.measure.{m.name}") for m in pkgutil.iter_modules(costmodel.measure.__path__)

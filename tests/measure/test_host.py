@@ -4,7 +4,7 @@ import os
 import socket
 
 from costmodel.measure.host import describe, usable_cpus
-from costmodel.measure.profile import default_name
+from costmodel.measure.session import default_name
 
 CPUINFO = """processor\t: 0
 vendor_id\t: GenuineIntel

@@ -9,10 +9,9 @@ import pytest
 from costmodel.errors import BadInput
 from costmodel.measure import invalidations, journal, kvm
 from costmodel.measure.host import describe
-from costmodel.measure.journal import changing
+from costmodel.measure.journal import SIGNALS, Interrupted, Signals, changing
 from costmodel.measure.native import Buffer
 from costmodel.measure.probe import Settings, Skipped
-from costmodel.measure.signals import SIGNALS, Interrupted, Signals
 from tests.measure.false_kernel import FalseSystem, tree
 
 KSM = Path("/", invalidations.KSM)

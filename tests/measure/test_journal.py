@@ -12,9 +12,8 @@ import pytest
 
 from costmodel.errors import BadInput
 from costmodel.measure import journal
-from costmodel.measure.journal import Changes, State, changing
+from costmodel.measure.journal import Changes, Interrupted, Signals, State, changing
 from costmodel.measure.probe import Skipped
-from costmodel.measure.signals import Interrupted, Signals
 from tests.measure.false_kernel import FalseSystem, contents, make_a_run, tree
 from tests.samples import sampled
 

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from costmodel.measure.signals import SIGNALS, Interrupted, Signals
+from costmodel.measure.journal import SIGNALS, Interrupted, Signals
 
 
 def send(number):

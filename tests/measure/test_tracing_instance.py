@@ -3,9 +3,8 @@
 import pytest
 
 from costmodel.measure import invalidations
-from costmodel.measure.journal import changing
+from costmodel.measure.journal import Signals, changing
 from costmodel.measure.probe import Skipped
-from costmodel.measure.signals import Signals
 from tests.measure.false_kernel import FalseSystem, contents, tree
 
 

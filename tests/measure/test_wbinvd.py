@@ -12,10 +12,9 @@ import pytest
 from costmodel.errors import BadInput
 from costmodel.measure import journal, kvm, wbinvd
 from costmodel.measure.host import describe
-from costmodel.measure.journal import State, changing, memory_ranges
+from costmodel.measure.journal import Interrupted, Signals, State, changing, memory_ranges
 from costmodel.measure.kvm import Guests
 from costmodel.measure.probe import Skipped
-from costmodel.measure.signals import Interrupted, Signals
 from tests.measure.false_kernel import FalseSystem, fill, ordinary_signals
 from tests.samples import sampled
 

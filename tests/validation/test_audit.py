@@ -161,7 +161,7 @@ def test_unused_numbers_are_named():
             raise MissingNumber("W02 matters by making the answer impossible")
         host = changed.machine("epyc-7763-2s")
         load = changed.workload("ksm-default").load("ksm_write_protect")
-        return changed.one("W01").si, host.sockets, host.llc_bytes_per_domain, load.sleep_s.value
+        return changed.one("W01").si, host.sockets, host.llc_bytes_per_domain, load.sleep_s.si
 
     unused = set(audit.unused_rows(evidence, [outputs]))
     assert unused.isdisjoint(

@@ -7,7 +7,7 @@ import tomllib
 import pytest
 
 from costmodel.errors import BadInput
-from costmodel.measure.profile import Outcome, as_csv, checked_name, prepared, write
+from costmodel.measure.session import Outcome, as_csv, checked_name, prepared, write
 
 
 def test_a_profile_holds_every_repetition_and_its_checksum(tmp_path, outcome):
@@ -22,7 +22,7 @@ def test_a_profile_holds_every_repetition_and_its_checksum(tmp_path, outcome):
 
 
 def test_a_failed_write_leaves_nothing(tmp_path, outcome, monkeypatch):
-    monkeypatch.setattr("costmodel.measure.profile.files", lambda *_: {"host.toml": 1})
+    monkeypatch.setattr("costmodel.measure.session.files", lambda *_: {"host.toml": 1})
     with pytest.raises(TypeError):
         write(outcome, tmp_path / "small")
     assert list(tmp_path.iterdir()) == []
