@@ -89,7 +89,7 @@ RESOLVED = ("builds", "decisions", "kernels")
 """Modules of kvm that say as what a kernel was taken, and why: the words of an error where it cannot be told."""
 FACTS = [
     path
-    for package in ("decision", "traces", "kvm")
+    for package in ("cost", "decision", "traces", "kvm")
     for path in sorted((ROOT / package).glob("*.py"))
     if package != "kvm" or path.stem not in RESOLVED
 ]

@@ -33,7 +33,7 @@ def _numbers(what: str, pattern: str, example: str) -> Cell:
 
 Series = Annotated[tuple[int, int], _numbers("series", r"\d{1,3}\.\d{1,3}", "6.12")]
 Released = Annotated[Version, _numbers("release", r"\d{1,3}\.\d{1,3}\.\d{1,4}", "6.12.61")]
-BuildNumber = Annotated[tuple[int, ...], _numbers("number of a build", r"\d{1,4}(\.\d{1,4}){0,3}", "265 or 425.3.1")]
+BuildNumber = Annotated[tuple[int, ...], _numbers("build number", r"\d{1,4}(\.\d{1,4}){0,3}", "265 or 425.3.1")]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from costmodel.decision.result import Alternatives, MeasuredHost, ModelRow, Upst
 from costmodel.kvm.catalog import STRATEGIES
 from costmodel.numbers import interval, quantity
 from costmodel.report.layout import TABLE_WIDTH, aligned, ascii_text, cell, command_lines, widths_of, wrap
+from costmodel.report.names import capitalised
 from costmodel.report.recommendation import NEEDS
 from costmodel.report.rounding import change
 
@@ -173,7 +174,7 @@ def limits(result: Alternatives) -> list[str]:
     """What the numbers are, what they rest on, where they hold, and what is not covered."""
     text = f"MODEL: median [90% interval] of {result.draws} joint draws; `vs. first` is of the CPU time of one event."
     if result.extrapolated:
-        told = ": " + ". ".join(prior[:1].upper() + prior[1:] for prior in result.priors) if result.priors else ""
+        told = ": " + ". ".join(capitalised(prior) for prior in result.priors) if result.priors else ""
         text += f" {MARK} extrapolated: priors went in, not data of this CPU{told}."
     lines = wrap(text)
     if result.rate_is:

@@ -23,6 +23,7 @@ from costmodel.kvm.kernels import LOOK, LOOKED
 from costmodel.numbers import ceiling, probability, quantity, shortened
 from costmodel.report import waits
 from costmodel.report.layout import WIDTH, aligned, cell, command_lines, listed, policies, widths_of, wrap
+from costmodel.report.names import capitalised
 from costmodel.report.record import Answer, ByKernel
 
 CEILING = (
@@ -147,7 +148,7 @@ def first_screens(found: ByKernel, said: Collection[str] = ()) -> list[str]:
         return first_screen(found.found[0][1], said)
     lines = [*wrap(f"{found.why}."), "To know which:", *command_lines(LOOK), *wrap(f"{LOOKED}.", "  ")]
     for one, answer in found.found:
-        lines += ["", *wrap(f"{one.why[:1].upper()}{one.why[1:]}:"), *first_screen(answer, said)]
+        lines += ["", *wrap(f"{capitalised(one.why)}:"), *first_screen(answer, said)]
     return lines
 
 

@@ -56,7 +56,7 @@ def test_rows_of_a_series_do_not_overlap_and_go_forward():
     [
         ("v5.18-v6.7,", "v5.12,", "kernel_range"),
         ("425.3.1,553.66.1", "553.66.1,425.3.1", "before"),
-        ("425.3.1,", "el425,", "no number of a build"),
+        ("425.3.1,", "el425,", "no build number"),
         ("plain|sev,", "plain|cow,", "guest_types"),
         (",dated,", ",guessed,", "basis"),
     ],

@@ -9,7 +9,7 @@ from costmodel.evidence.paths import data_dir
 from costmodel.evidence.records import read_rendezvous
 from costmodel.evidence.tables import csv_text, entries
 from costmodel.kvm import admissibility, builds, decisions, events, kernels, predicates, releases, rules, setup
-from costmodel.kvm.catalog import Guest, Placement, Strategy, Trigger
+from costmodel.kvm.catalog import Gap, Guest, Placement, Strategy, Trigger
 from costmodel.traces import triggers
 
 READERS = {
@@ -35,6 +35,7 @@ RECORDS = {
     "strategies": Strategy,
     "triggers": Trigger,
     "placements": Placement,
+    "gaps": Gap,
     "rules": rules.Reason,
     "conditions": events.Refusal,
 }
@@ -43,6 +44,7 @@ KEYS = {
     "strategies": "strategy",
     "triggers": "trigger",
     "placements": "placement",
+    "gaps": "gap",
     "rules": "rule",
     "conditions": "condition",
 }
