@@ -16,7 +16,7 @@ from costmodel.errors import BadInput
 from costmodel.evidence.paths import data_dir
 from costmodel.evidence.tables import Cell, Count, Refused, column, one_of, records
 from costmodel.kvm import catalog
-from costmodel.kvm.releases import BuildNumber, Version, releases
+from costmodel.kvm.releases import BuildNumber, Release, Version, releases
 
 BUILDS, MAJORS = "builds.csv", "majors.csv"
 Basis = Literal["read", "dated"]
@@ -158,12 +158,10 @@ def read_of(build: Build) -> Read | None:
     return next((read for read in reads_of(build) if read.first <= build.number <= read.last), None)
 
 
-def not_yet_released(build: Build) -> str:
-    """A sentence where the patch level is above the newest release of its series that was seen; else empty."""
-    for seen in releases():
-        if build.upstream and seen.version[:2] == build.version[:2] and build.version > seen.version:
-            return f"{build.name} was not released when the series was last looked at ({seen.seen_on}: {seen.name})"
-    return ""
+def last_before(build: Build) -> Release | None:
+    """The newest release of the build's series that was seen, where its patch level is above that."""
+    newest = next((seen for seen in releases() if seen.version[:2] == build.version[:2]), None)
+    return newest if build.upstream and newest and build.version > newest.version else None
 
 
 @lru_cache(maxsize=1)
