@@ -469,7 +469,9 @@ class TriggerLoad:
 
 @dataclass(frozen=True)
 class Workload:
-    """A named load on the host: the VM it is about and the triggers it pulls."""
+    """A named load on the host: the VM it is about and the triggers it pulls. `defaults`: the kernel makes it so by
+    itself, without a setting of anybody.
+    """
 
     id: str
     title: str
@@ -478,6 +480,7 @@ class Workload:
     resident_bytes: Sourced
     vms: Sourced
     triggers: tuple[TriggerLoad, ...]
+    defaults: bool = False
 
     def load(self, trigger: str) -> TriggerLoad | None:
         """The load on `trigger`, or None where this workload does not pull it."""

@@ -127,6 +127,7 @@ class WorkloadFile(Table):
     description: Text
     scenario: Scenario
     triggers: tuple[LoadFile, ...] = ()
+    defaults: bool = False
 
     def __post_init__(self) -> None:
         names = [load.trigger for load in self.triggers]
@@ -151,7 +152,14 @@ def read(path: Path) -> Workload:
     told = document(path, WorkloadFile)
     scenario = {name: _sourced(getattr(told.scenario, name)) for name in SCENARIO_FIELDS}
     loads = tuple(load.load(scenario["resident_bytes"].value) for load in told.triggers)
-    return Workload(id=told.id, title=told.title, description=told.description, triggers=loads, **scenario)
+    return Workload(
+        id=told.id,
+        title=told.title,
+        description=told.description,
+        triggers=loads,
+        defaults=told.defaults,
+        **scenario,
+    )
 
 
 def map_numbers(workload: Workload, change: Callable[[str, Sourced], Sourced]) -> Workload:
