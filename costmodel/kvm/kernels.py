@@ -232,10 +232,15 @@ def _of_builder(build: Build, guest: str | None) -> tuple[Candidate, ...]:
     base = ".".join(map(str, build.version[: 3 if build.patched else 2]))
     mainline = builds.parse(base)
     _of_upstream(mainline)
-    following = _queued(mainline) if build.builder in builds.IN_STEP else _steps(build.version[:2])
+    following = _queued(mainline) if _in_step(build) else _steps(build.version[:2])
     if not following:
         return (Candidate.on(base, "based", build=build.name, builder=build.title),)
     return (Candidate.on(base, "plain"), *following)
+
+
+def _in_step(build: Build) -> bool:
+    known = builds.builders().get(build.builder)
+    return known is not None and known.in_step
 
 
 def _queued(mainline: Build) -> tuple[Candidate, ...]:

@@ -15,6 +15,7 @@ from costmodel.traces import triggers
 READERS = {
     "admissibility.csv": admissibility.read_facts,
     "backports.csv": releases.read_backports,
+    "builders.csv": builds.read_builders,
     "builds.csv": builds.read_builds,
     "call_chains.csv": triggers.read,
     "majors.csv": builds.read_majors,
