@@ -12,7 +12,7 @@ from hypothesis import settings
 
 from costmodel.evidence import package, paths
 from costmodel.evidence.store import TOLD, load
-from costmodel.kvm import decisions, releases
+from costmodel.kvm import releases
 from tests.samples import FULL
 
 SAME = settings(derandomize=True, deadline=None, print_blob=True)
@@ -52,8 +52,7 @@ def mended(monkeypatch):
         replace(fix, status="released", first=first[fix.series]) if fix.series in first else fix
         for fix in releases.backports()
     )
-    for module in (releases, decisions):
-        monkeypatch.setattr(module, "backports", lambda: rows)
+    monkeypatch.setattr(releases, "backports", lambda: rows)
 
 
 @pytest.fixture

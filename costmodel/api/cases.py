@@ -380,12 +380,12 @@ class Case:
         """The values of an axis as numbers, sizes as text among them."""
         several = isinstance(values, Sequence | numpy.ndarray | pandas.Series) and not isinstance(values, str)
         sequence = cast(Sequence[float], values if several else [values])
-        return [(size_bytes if axis.endswith("_bytes") else finite_number)(value, axis) for value in sequence]
+        return [(size_bytes if _is_size(axis) else finite_number)(value, axis) for value in sequence]
 
     def _grid(self, axis: str, values: Sequence[float] | float | str) -> list[float]:
         found = self._values(axis, values)
         top = self.scenario.machine.logical_cpus if axis == "cpus" else math.inf
-        least = 1 if axis == "cpus" else self.scenario.machine.line_bytes if axis.endswith("_bytes") else 0
+        least = 1 if axis == "cpus" else self.scenario.machine.line_bytes if _is_size(axis) else 0
         if not found or not all(least <= value <= top and value > 0 for value in found):
             raise BadInput(f"needs values from {least:g} to {top:g}", field=axis, remedy="correct the values")
         return found
@@ -482,6 +482,13 @@ class Case:
 
     def _frame(self, rows: list[dict[str, object]], *more: str) -> pandas.DataFrame:
         return pandas.DataFrame([self._columns() | row for row in rows], columns=[*COLUMNS, *more])
+
+
+def _is_size(axis: str) -> bool:
+    """Whether the axis is in bytes, so that it may be given as text such as 4MiB."""
+    from costmodel.cost.grid import NUMBERS
+
+    return axis in NUMBERS and NUMBERS[axis][0] == "B"
 
 
 def _cells(part: records.Interval | None, extrapolated: bool, unit: str = "s") -> dict[str, object]:

@@ -121,7 +121,7 @@ def scoreboard(*sections: str) -> pandas.DataFrame:
     >>> set(scoreboard("formulas").verdict)
     {'pass'}
     """
-    from costmodel.validation import scoreboard as board
+    from costmodel.report import scoreboard as board
 
     rows = [
         {"section": section.id, **row.model_dump(exclude={"details"}), "covered": None, "n": None, **row.details}

@@ -64,13 +64,14 @@ def recommend_command(
     may behave as one of several, it says what to do on each and how to tell them apart, with --full a short answer for
     each. CSV and Markdown have one row for each trigger.
     """
+    from costmodel.report.kernels import why
     from costmodel.report.record import recommend_by_kernel
 
     found = recommend_by_kernel(guest, machine, workload, kernel, vms=_counts(guest, vms), **numbers)
     if form == "json":
         options.print_json(found.as_json())
     elif form != "text":
-        rows = [row for one, answer in found.answers for row in _policy_rows(answer, one.why if found.several else "")]
+        rows = [row for one, answer in found.answers for row in _policy_rows(answer, why(one) if found.several else "")]
         options.print_table(form, rows)
     elif full:
         from costmodel.report.recommendation import render_by_kernel

@@ -108,7 +108,7 @@ def _chosen(found: Question, asked: dict[str, Any]) -> tuple[dict[str, Any], lis
     if trigger and context.get_parameter_source("workload") == click.core.ParameterSource.DEFAULT:
         loads = [one for one in load().workloads.values() if one.load(trigger) is not None]
         if loads and given["workload"] not in {one.id for one in loads}:
-            given["workload"] = min(loads, key=lambda one: (not one.id.endswith("default"), one.id)).id
+            given["workload"] = min(loads, key=lambda one: (not one.defaults, one.id)).id
     return given, untold
 
 

@@ -241,7 +241,7 @@ def validate_command(sections: tuple[str, ...], everything: bool, page: Path | N
     if page is not None and not page.resolve().parent.is_dir():
         raise BadInput("its directory does not exist", file=page, field="--html", remedy="create it first")
     with progress(len(names), "sections") as step:
-        board = scoreboard.build(load(), names, step)
+        board = shown.build(load(), names, step)
     if page is not None:
         write_beside(page, shown.html(board))
     words = [word for name in sections for word in ("--section", name)] + ["--all"] * everything

@@ -19,7 +19,6 @@ class Axis:
     """
 
     id: str
-    label: str
     unit: str
     at: Callable[[Scenario, Any], Scenario]
     span: Callable[[Scenario], tuple[float, float]]
@@ -50,7 +49,6 @@ AXES = {
     for axis in (
         Axis(
             "range_bytes",
-            "range length",
             "B",
             lambda s, v: replace(s, range_bytes=v),
             lambda s: (float(s.machine.line_bytes), 64 * 2.0**30),
@@ -58,7 +56,6 @@ AXES = {
         ),
         Axis(
             "cpus",
-            "CPUs that ran the guest",
             "1",
             _with_cpus,
             lambda s: (1.0, float(s.machine.logical_cpus)),
@@ -67,7 +64,6 @@ AXES = {
         ),
         Axis(
             "rate_per_s",
-            "invalidations per second",
             "1/s",
             lambda s, v: replace(s, rate_per_s=v),
             lambda s: (0.01, 1e5),
@@ -75,7 +71,6 @@ AXES = {
         ),
         Axis(
             "cache_bytes",
-            "last-level cache per domain",
             "B",
             _with_llc,
             lambda s: (2.0**20, 2.0**30),

@@ -242,25 +242,22 @@ def _refuse_no_choice(guest: str, trigger: str, strategies: Sequence[str]) -> No
     if ruled_out is None or STRATEGIES[ruled_out[0]].skips:
         return
     name, verdict = ruled_out
-    raise BadInput(
-        f"{name} is no choice for {guest} at {trigger}: {verdict.reason}",
-        field="--between",
-        remedy=_open_question(guest, strategies),
-    )
+    problem = f"{name} is no choice for {guest} at {trigger}: {verdict.reason}"
+    raise BadInput(problem, field="--between", remedy=_open_question(guest, strategies))
 
 
 def _open_question(guest: str, strategies: Sequence[str]) -> str:
     """A guest type and a trigger at which a flush is due and no rule excludes either strategy, of the same guest type
     if there is one.
     """
+    remedy = "choose two of `costmodel admissible` that are not marked no"
     for name in (guest, *GUESTS):
         for trigger in triggers_of(name):
             verdicts = [judge(name, trigger.id, strategy) for strategy in strategies]
             if all(verdict.needed and verdict.label != "no" for verdict in verdicts):
-                return (
-                    f"ask with --guest {name} --trigger {trigger.id}, where no rule excludes {' or '.join(strategies)}"
-                )
-    return "choose two of `costmodel admissible` that are not marked no"
+                remedy = f"ask with --guest {name} --trigger {trigger.id}, where no rule excludes "
+                return remedy + " or ".join(strategies)
+    return remedy
 
 
 def _checked(trigger: str, strategy: str, case: Scenario, draws: Draws) -> Total:

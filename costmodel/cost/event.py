@@ -12,7 +12,7 @@ from costmodel.cost.scenario import Scenario
 from costmodel.errors import MissingNumber
 from costmodel.evidence.records import PAGE_BYTES, Machine
 from costmodel.formulas.compiled import value
-from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, Strategy
+from costmodel.kvm.catalog import GAPS, GUESTS, STRATEGIES, TRIGGERS, Strategy
 
 # Cost of one event: time, CPU time stolen and guest stall of a whole-cache or a range flush, over joint draws.
 #
@@ -320,24 +320,6 @@ def nothing(draws: Draws) -> EventCost:
 
 # From a strategy to its event cost: which formula, over which CPUs or lines. Refuses what no source times.
 
-GAPS = {
-    "wrmsr": "no timing of the VM_PAGE_FLUSH MSR (0xC001011E) is public",
-    "seamcall": "no timing of TDH.PHYMEM.PAGE.WBINVD or TDH.PHYMEM.CACHE.WB is public "
-    "(rows S06, S07 bound the whole removal chain from above)",
-    "df_flush": "no timing of DF_FLUSH or SNP_DF_FLUSH is public",
-    "defer": "how many events share one flush is not published",
-    "guest": "the guest's own reads are not timed by any source",
-    "other": "not an x86 operation",
-}
-
-PSMASH = (
-    "PSMASH is in no total: a 2 MiB entry of the reverse map table is split once when guest_memfd releases it page by "
-    "page (at most one PSMASH for 512 RMPUPDATE), and no source times it"
-)
-
-
-NO_WBNOINVD = "this CPU has no WBNOINVD"
-
 
 def cpus_flushed(strategy: Strategy, scenario: Scenario) -> float:
     """CPUs that execute the flush: all online, or those that ran the guest."""
@@ -356,13 +338,6 @@ def executed(strategy: Strategy, scenario: Scenario) -> Strategy:
     return next(s for s in STRATEGIES.values() if (s.instruction, s.scope) == ("wbinvd", strategy.scope))
 
 
-def title_on(name: str, scenario: Scenario) -> str:
-    """What the strategy `name` is on the machine, in words."""
-    strategy = STRATEGIES[name]
-    done = executed(strategy, scenario)
-    return strategy.title if done is strategy else f"{done.title} ({NO_WBNOINVD})"
-
-
 def folios(trigger: str, scenario: Scenario, range_bytes: numpy.ndarray | float) -> numpy.ndarray | float:
     """Calls of the hook in one event: one for each folio of guest_memfd, else one."""
     if not TRIGGERS[trigger].per_folio:
@@ -379,7 +354,7 @@ def left_out(trigger: str, scenario: Scenario) -> str:
     """What no source times and is small beside the rest, so that totals are given without it; empty where nothing
     is.
     """
-    return PSMASH if leaves_rmp(trigger, scenario) and scenario.folio_bytes == PAGE_BYTES else ""
+    return GAPS["psmash"].text if leaves_rmp(trigger, scenario) and scenario.folio_bytes == PAGE_BYTES else ""
 
 
 def event_cost(case: Case, strategy: Strategy, range_bytes: numpy.ndarray | float) -> EventCost:
@@ -397,7 +372,7 @@ def _flush(case: Case, strategy: Strategy, range_bytes: numpy.ndarray | float) -
         return _range(case, strategy, range_bytes)
     if strategy.instruction == "none":
         return nothing(case.draws)
-    raise MissingNumber(GAPS.get(strategy.instruction, GAPS["other"]))
+    raise MissingNumber(GAPS[strategy.instruction if strategy.instruction in GAPS else "other"].text)
 
 
 def _whole(case: Case, strategy: Strategy, range_bytes: numpy.ndarray | float) -> EventCost:

@@ -14,7 +14,7 @@ from costmodel.evidence.records import PAGE_BYTES, Machine
 from costmodel.evidence.store import Evidence
 from costmodel.evidence.workloads import TriggerLoad, Workload
 from costmodel.kvm import builds, catalog, events, kernels, predicates
-from costmodel.kvm.catalog import GUESTS, TRIGGERS, triggers_of
+from costmodel.kvm.catalog import GAPS, GUESTS, TRIGGERS, triggers_of
 from costmodel.kvm.releases import dotted
 from costmodel.kvm.setup import Setup
 from costmodel.kvm.setup import setup as setup_of
@@ -146,7 +146,7 @@ class Scenario:
 
     def range_note(self, trigger: str) -> str:
         """What every output says beside an assumed range; empty where the range is known."""
-        return RANGE_ASSUMED if self.range_is_assumed(trigger) else ""
+        return GAPS["range"].text if self.range_is_assumed(trigger) else ""
 
     @property
     def number_words(self) -> list[str]:
@@ -175,7 +175,6 @@ ALL = "all"
 """In rates: every event at the guest's hook."""
 FOLIO_BYTES = (4096, 2**21)
 """Sizes of a page and of a huge page, those that an RMP entry can have."""
-RANGE_ASSUMED = "range not published: one 4 KiB page assumed"
 WHOLE_GUEST = ("context_move",)
 """Paths of triggers that are about the guest as a whole: sev_migrate_from() moves the ASID with all of its memory."""
 MOST_VCPUS = 2**16
@@ -338,19 +337,18 @@ VENDORS = {"amd": "an AMD", "intel": "an Intel"}
 
 
 def not_applicable(case: Scenario) -> str | None:
-    """Why machine or kernel cannot host the guest type, or None."""
-    guest = GUESTS[case.guest]
+    """What is wrong with the guest type on this machine or kernel, as NotApplicable says it; None where it can run."""
+    guest, problem = GUESTS[case.guest], None
     if guest.vendor and guest.vendor != case.machine.vendor:
-        return f"{guest.title} needs {VENDORS[guest.vendor]} CPU"
-    for feature in guest.requires:
-        if not case.machine.features.get(feature, False):
-            why = case.machine.missing.get(f"features.{feature}", case.machine.missing.get(feature, ""))
-            return f"the CPU has no {feature.replace('_', '-')}" + (f" ({why})" if why else "")
-    if lacking := kernels.not_hosted(guest.id, case.version):
-        return lacking
-    if not kernels.hosts(guest.id, case.kernel):
+        problem = f"{guest.title} needs {VENDORS[guest.vendor]} CPU"
+    elif feature := next((name for name in guest.requires if not case.machine.features.get(name, False)), None):
+        why = case.machine.missing.get(f"features.{feature}", case.machine.missing.get(feature, ""))
+        problem = f"the CPU has no {feature.replace('_', '-')}" + (f" ({why})" if why else "")
+    elif lacking := kernels.not_hosted(guest.id, case.version):
+        problem = lacking
+    elif not kernels.hosts(guest.id, case.kernel):
         first = next(kernel for kernel in kernels.KERNELS if kernels.hosts(guest.id, kernel))
-        return f"kernel {case.version} does not run {guest.title}; the first catalogued one that does is {first}"
-    if guest.has("keyid_keyed") and case.release < kernels.release(kernels.TDX_FIRST):
-        return f"kernel {case.version} does not run {guest.title}; the first that does is {kernels.TDX_FIRST}"
-    return None
+        problem = f"kernel {case.version} does not run {guest.title}; the first catalogued one that does is {first}"
+    elif guest.has("keyid_keyed") and case.release < kernels.release(kernels.TDX_FIRST):
+        problem = f"kernel {case.version} does not run {guest.title}; the first that does is {kernels.TDX_FIRST}"
+    return problem

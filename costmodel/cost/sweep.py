@@ -42,9 +42,8 @@ class Curves:
 
     trigger: str
     x: numpy.ndarray
-    x_label: str
+    over: str
     x_unit: str
-    y_label: str
     y_unit: str
     series: dict[str, Band]
     crossings: list[Crossing]
@@ -54,14 +53,13 @@ class Curves:
 
 @dataclass(frozen=True)
 class HeatMap:
-    """Index of the cheapest strategy (median) over two axes; `winner` has shape (len(y), len(x))."""
+    """Index of the cheapest strategy (median) over the two axes `over`; `winner` has shape (len(y), len(x))."""
 
     trigger: str
     x: numpy.ndarray
     y: numpy.ndarray
-    x_label: str
+    over: tuple[str, str]
     x_unit: str
-    y_label: str
     y_unit: str
     winner: numpy.ndarray
     strategies: list[str]
@@ -84,9 +82,8 @@ def sweep(case: Case, strategies: Sequence[str], over: str) -> Curves:
     return Curves(
         trigger=case.trigger,
         x=x,
-        x_label=axis.label,
+        over=over,
         x_unit=axis.unit,
-        y_label="host CPU-seconds lost per second" if per_second else "CPU time taken per event",
         y_unit="1" if per_second else "s",
         series=series,
         crossings=_crossings(x, series),
@@ -127,9 +124,8 @@ def winner_map(case: Case, strategies: Sequence[str]) -> HeatMap:
         case.trigger,
         x,
         y,
-        x_axis.label,
+        (x_axis.id, y_axis.id),
         x_axis.unit,
-        y_axis.label,
         y_axis.unit,
         numpy.argmin(numpy.stack(costs), axis=0),
         costed,

@@ -262,12 +262,11 @@ def winners_elsewhere(case: Case, strategies: Sequence[str], variations: Mapping
 
 @dataclass(frozen=True)
 class Turn:
-    """Where the choice changes: an axis or a parameter, what it is called, its unit, its value here, and the value `at`
+    """Where the choice changes: an axis or a parameter, its unit, its value here, and the value `at`
     which `winner` becomes cheapest.
     """
 
     parameter: str
-    label: str
     unit: str
     current: float
     at: float
@@ -308,15 +307,15 @@ def flips(
             axis = AXES[name]
             current = axis.here(case.scenario, case.trigger)
             low, high = axis.span(case.scenario)
-            unit, label = axis.unit, axis.label
+            unit = axis.unit
         else:
             entry = case.parameters[name]
             current = entry.distribution.median
             low, high = current / PARAMETER_SPAN, current * PARAMETER_SPAN
             if entry.share:
                 low, high = 1e-4, 1.0
-            unit, label = entry.unit, entry.description
-        found.extend(_along(middle, strategies, winner, name, label, unit, current, low, high))
+            unit = entry.unit
+        found.extend(_along(middle, strategies, winner, name, unit, current, low, high))
     return found
 
 
@@ -325,7 +324,6 @@ def _along(
     strategies: Sequence[str],
     winner: str,
     name: str,
-    label: str,
     unit: str,
     current: float,
     low: float,
@@ -347,7 +345,7 @@ def _along(
         inside = winner_at(case, strategies, name, root / side)
         if other == inside:
             continue
-        found.append(Turn(name, label, unit, current, root, other))
+        found.append(Turn(name, unit, current, root, other))
     return found
 
 

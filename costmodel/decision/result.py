@@ -1,8 +1,10 @@
 """Records of every answer, in SI units: the recommendation, the comparison of two sides, the alternatives by kernel."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+
+from costmodel.evidence.hosts import Limit
 
 # The result of a decision: what `recommend --json` prints and what a report shows.
 #
@@ -580,7 +582,7 @@ class MeasuredHost(Frozen):
     kernel: str
     measured_on: str
     values: list[MeasuredValue]
-    limits: list[str]
+    limits: list[Annotated[Limit, PlainSerializer(lambda one: one.text, return_type=str)]]
 
 
 class Upstreamed(Frozen):

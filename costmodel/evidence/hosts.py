@@ -60,13 +60,30 @@ biased.
 """
 ROWS_MAX = 2**20
 
-ROUND_PROXY = "proxy: membarrier (private expedited), an empty handler"
+
+@dataclass(frozen=True)
+class Limit:
+    """What limits the times of a host: `about` which probe or trait of it, what is `said`, and more in an `aside`."""
+
+    about: str
+    said: str
+    aside: str = ""
+
+    @property
+    def text(self) -> str:
+        """All of it, as a profile has it among its findings."""
+        return f"{self.about}: {self.said}{self.aside}"
+
+
+PROXY = Limit("broadcast", "proxy: membarrier", " (private expedited), an empty handler")
+ROUND_PROXY = f"{PROXY.said}{PROXY.aside}"
 """What the broadcast probe times in place of the kernel's own interrupt round."""
-HIDDEN_IN_A_GUEST = (
-    "virtual machine: the size of the last-level cache is what the hypervisor reports",
-    "virtual machine: which CPUs share a core or a cache is not identified",
-    "virtual machine: the step from last-level cache to memory is not identified",
+HIDDEN = (
+    Limit("virtual machine", "the size of the last-level cache is what the hypervisor reports"),
+    Limit("virtual machine", "which CPUs share a core or a cache is not identified"),
+    Limit("virtual machine", "the step from last-level cache to memory is not identified"),
 )
+HIDDEN_IN_A_GUEST = tuple(one.text for one in HIDDEN)
 """What a host that is itself a guest cannot tell of its hardware."""
 
 
@@ -149,12 +166,9 @@ class Profile:
     """Hash of the checksums of its files."""
 
     @property
-    def limits(self) -> list[str]:
+    def limits(self) -> list[Limit]:
         """What limits the times of flushes and interrupt rounds that were measured there."""
-        return [
-            *([f"broadcast: {ROUND_PROXY}"] if self.has("broadcast") else []),
-            *(HIDDEN_IN_A_GUEST if self.virtual else []),
-        ]
+        return [*([PROXY] if self.has("broadcast") else []), *(HIDDEN if self.virtual else [])]
 
     def has(self, probe: str) -> bool:
         return probe in self.parsed

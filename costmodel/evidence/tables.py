@@ -216,6 +216,16 @@ def _filled(cell: str) -> str:
 
 
 Text = Annotated[str, Cell(_filled)]
+
+
+def _pattern(cell: str) -> re.Pattern[str]:
+    try:
+        return re.compile(cell)
+    except re.error:
+        raise Refused("is no regular expression", "write a pattern as Python's re reads it") from None
+
+
+Pattern = Annotated[re.Pattern[str], Cell(_pattern)]
 YesNo = Annotated[bool, words({"yes": True, "no": False})]
 COLUMN = "column"
 

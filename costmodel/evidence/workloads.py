@@ -145,13 +145,16 @@ class Guests(Table):
 
 @dataclass(frozen=True, kw_only=True)
 class Workload(Table):
-    """A named load on the host: the VM it is about and the triggers it pulls."""
+    """A named load on the host: the VM it is about and the triggers it pulls. `defaults`: the kernel makes it so by
+    itself, without a setting of anybody.
+    """
 
     id: str
     title: Text
     description: Text
     scenario: Guests
     triggers: tuple[TriggerLoad, ...] = ()
+    defaults: bool = False
 
     def __post_init__(self) -> None:
         names = [load.trigger for load in self.triggers]

@@ -1,7 +1,7 @@
 """What `uname -r` tells of a kernel: its upstream version, who built it, and whether that build is known.
 
-data/kvm/builds.csv says which builds were read, or dated, and which catalogued range each of them behaves as;
-data/kvm/majors.csv which versions never were.
+data/kvm/builders.csv tells builders by their marks, data/kvm/builds.csv which builds were read, or dated, and which
+catalogued range each of them behaves as; data/kvm/majors.csv which versions never were.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Annotated, Literal
 
 from costmodel.errors import BadInput
 from costmodel.evidence.paths import data_dir
-from costmodel.evidence.tables import Cell, Count, Refused, column, one_of, records
+from costmodel.evidence.tables import Cell, Count, Pattern, Refused, YesNo, column, one_of, records
 from costmodel.kvm import catalog
-from costmodel.kvm.releases import BuildNumber, Version, releases
+from costmodel.kvm.releases import BuildNumber, Release, Version, releases
 
-BUILDS, MAJORS = "builds.csv", "majors.csv"
+BUILDERS, BUILDS, MAJORS = "builders.csv", "builds.csv", "majors.csv"
 Basis = Literal["read", "dated"]
 """How a build is known: its source was read, or it is older than what would change it. Of guest types that a dated
 build does not name nothing is known.
@@ -30,25 +30,20 @@ RELEASE_FILE = Path("/proc/sys/kernel/osrelease")
 _VERSION = re.compile(
     r"[vV]?(\d{1,3})\.(\d{1,3})(?:\.(\d{1,4}))?(?:-rc\d{0,3})?((?:[-+~_]|\.(?=[a-z]))[!-~]{1,100})?", re.ASCII
 )
-_BUILDERS = (
-    ("linux-next", "linux-next", re.compile(r"next-?\d{8}")),
-    ("kvm-next", "the KVM maintainers' tree", re.compile(r"\bkvm-(?:next|queue|x86)|next")),
-    ("snp-host", "AMD's SNP host tree", re.compile(r"snp-host")),
-    ("uek", "Oracle (UEK)", re.compile(r"\.el\d+uek")),
-    ("elrepo", "ELRepo", re.compile(r"\.elrepo\b")),
-    ("el", "RHEL {} or a rebuild of it", re.compile(r"^-([\d.]+)\.el(\d+)(?:_\d+)?\b")),
-    ("debian", "Debian", re.compile(r"\+deb\d|[+~]bpo|^-\d+-(?:cloud-|rt-)?amd64")),
-    ("debian", "Debian", re.compile(r"^-amd64")),
-    ("proxmox", "Proxmox", re.compile(r"^-(\d+)(?:-bpo\d+)?-pve\b")),
-    ("proxmox", "Proxmox", re.compile(r"-pve\b")),
-    ("amazon", "Amazon Linux", re.compile(r"\.amzn\d")),
-    ("fedora", "Fedora", re.compile(r"\.fc\d")),
-    ("suse", "SUSE", re.compile(r"-default\b|^-\d{6}\.")),
-    ("ubuntu", "Ubuntu", re.compile(r"^-\d+-(?:generic|lowlatency|azure|aws|gcp|gke|oracle|ibm|kvm|intel|nvidia)\b")),
-)
-"""Marks of builders in what follows the version, first that fits: id, name in words, pattern."""
-IN_STEP = ("linux-next", "kvm-next", "snp-host")
-"""Trees of their time: they hold what their base has and at most what was queued for the release after it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Builder:
+    """Who builds kernels whose `uname -r` has the `mark` after the version, as the `example` has; its groups `number`
+    and `release` tell builds and product releases apart. `in_step`: a tree of its time, which holds what its base has
+    and at most what was queued for the release after it.
+    """
+
+    builder: str
+    title: str
+    in_step: YesNo
+    mark: Pattern
+    example: str
 
 
 @dataclass(frozen=True)
@@ -135,13 +130,24 @@ def parse(text: str) -> Build:
 
 
 def _builder(rest: str) -> tuple[str, str, tuple[int, ...]]:
-    for id, title, mark in _BUILDERS:
-        if found := mark.search(rest):
-            if id == "el":
-                number = tuple(int(part) for part in found[1].split(".") if part)
-                return f"el{found[2]}", title.format(found[2]), number
-            return id, title, (int(found[1]),) if found.re.groups and found[1] else ()
+    """Id, title and number of the first builder whose mark is in what follows the version."""
+    for one in builders().values():
+        if found := one.mark.search(rest):
+            told = {name: part or "" for name, part in found.groupdict().items()}
+            release, number = told.get("release", ""), told.get("number", "")
+            return one.builder + release, one.title.format(release), tuple(int(x) for x in number.split(".") if x)
     return "other", "an unknown builder", ()
+
+
+@lru_cache(maxsize=1)
+def builders() -> dict[str, Builder]:
+    """Builders by id, in the order in which their marks are looked for. Raises BadInput."""
+    return read_builders(data_dir() / "kvm" / BUILDERS)
+
+
+def read_builders(path: Path) -> dict[str, Builder]:
+    """The builders of a file. Raises BadInput with the row that cannot be read."""
+    return {row.builder: row for row in records(path, Builder, ("builder",))}
 
 
 def reads_of(build: Build) -> list[Read]:
@@ -158,12 +164,10 @@ def read_of(build: Build) -> Read | None:
     return next((read for read in reads_of(build) if read.first <= build.number <= read.last), None)
 
 
-def not_yet_released(build: Build) -> str:
-    """A sentence where the patch level is above the newest release of its series that was seen; else empty."""
-    for seen in releases():
-        if build.upstream and seen.version[:2] == build.version[:2] and build.version > seen.version:
-            return f"{build.name} was not released when the series was last looked at ({seen.seen_on}: {seen.name})"
-    return ""
+def last_before(build: Build) -> Release | None:
+    """The newest release of the build's series that was seen, where its patch level is above that."""
+    newest = next((seen for seen in releases() if seen.version[:2] == build.version[:2]), None)
+    return newest if build.upstream and newest and build.version > newest.version else None
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""What KVM knows by id: guest types, flush strategies, triggers and hook placements, read from data/kvm/*.toml.
+"""What KVM knows by id: guest types, flush strategies, triggers, hook placements and gaps, read from data/kvm/*.toml.
 
 `STRATEGIES["wbnoinvd_mask"]` finds a record in any case and raises UnknownName. A file that says something impossible
 is refused with the record and the field.
@@ -209,6 +209,15 @@ class Placement(Table):
     hooks: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Gap(Table):
+    """What no source tells, so that a total is refused, or is given without it or with an assumption."""
+
+    id: str
+    text: str
+    source: str
+
+
 def _read(name: str, key: str, record: type[Entry]) -> Callable[[], dict[str, Entry]]:
     return lambda: entries(data_dir() / "kvm" / f"{name}.toml", key, record)
 
@@ -217,6 +226,7 @@ GUESTS: Catalog[Guest] = Catalog("guest type", _read("guests", "guest", Guest))
 STRATEGIES: Catalog[Strategy] = Catalog("strategy", _read("strategies", "strategy", Strategy))
 TRIGGERS: Catalog[Trigger] = Catalog("trigger", _read("triggers", "trigger", Trigger))
 PLACEMENTS: Catalog[Placement] = Catalog("placement", _read("placements", "placement", Placement))
+GAPS: Catalog[Gap] = Catalog("gap", _read("gaps", "gap", Gap))
 
 
 def triggers_of(guest_id: str) -> tuple[Trigger, ...]:

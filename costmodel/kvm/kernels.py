@@ -4,6 +4,7 @@ is in.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -40,12 +41,7 @@ STEPS = (
 before, in kernels that took it as a backport as well.
 """
 LOOK = f"grep -w {' '.join(f'-e {symbol}' for _, symbol in STEPS)} /proc/kallsyms"
-LOOKED = (
-    "with the KVM module loaded, the last of them that it shows stands for "
-    f"{', '.join('.'.join(map(str, version)) for version, _ in STEPS)} in this order, none of them for 5.11: give "
-    "that version"
-)
-"""How to find out which of the flushes a kernel has, and which version to give for it."""
+"""How to find out which of the flushes a kernel has."""
 OUT_OF_TREE = ("WBINVD_ALL",)
 """Hosts of the 2023 thread ran SNP without guest_memfd out of tree, with the SEV hook (KVM list, 2022 to 2023)."""
 OUT_OF_TREE_RANGE = "v5.18-v6.7"
@@ -108,21 +104,42 @@ def first_release(version: str) -> Version:
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A kernel that the one asked for may behave as: `kernel` is a version or range without a builder, `why` a sentence
-    that says when it does.
+class Ground:
+    """Why a kernel is taken as another one, or when it behaves as that; the `names` are those that the words of its
+    kind (report/kernels.py) tell.
     """
 
+    kind: str
+    names: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A kernel that the one asked for may behave as: `kernel` is a version or range without a builder."""
+
     kernel: str
-    why: str = ""
+    grounds: tuple[Ground, ...] = ()
+
+    @classmethod
+    def on(cls, kernel: str, kind: str, **names: str) -> Candidate:
+        """One on a single ground."""
+        return cls(kernel, (Ground(kind, names),))
 
 
 class SeveralKernels(BadInput):
-    """A build of which no source tells which of the `candidates` it behaves as."""
+    """A build of which no source tells which of the `candidates` it behaves as; `looked` says what the output of LOOK
+    stands for.
+    """
 
     def __init__(self, problem: str, candidates: tuple[Candidate, ...] = ()) -> None:
         self.candidates = candidates
-        remedy = f"costmodel recommend answers for each of them; or look with {LOOK}: {LOOKED}"
+        remedy = (
+            "with the KVM module loaded, the last of them that it shows stands for "
+            f"{', '.join('.'.join(map(str, version)) for version, _ in STEPS)} in this order, none of them for 5.11: "
+            "give that version"
+        )
+        self.looked = remedy
+        remedy = f"costmodel recommend answers for each of them; or look with {LOOK}: {remedy}"
         super().__init__(problem, field="kernel", remedy=remedy)
 
 
@@ -139,13 +156,7 @@ def candidates(version: str, guest: str | None = None) -> tuple[Candidate, ...]:
         return found
     told = {_behaviour(one.kernel, guest): one for one in reversed(found)}
     if len(told) == 1:
-        return (
-            Candidate(
-                found[0].kernel,
-                f"{build.name} is a kernel of {build.title}: what may have been added to it changes no flush of this "
-                "guest type",
-            ),
-        )
+        return (Candidate.on(found[0].kernel, "unchanged", build=build.name, builder=build.title),)
     return tuple(reversed(told.values()))
 
 
@@ -187,20 +198,21 @@ def _of_upstream(build: Build) -> tuple[Candidate, ...]:
             field="kernel",
             remedy="give newest for what that one does",
         )
-    return (Candidate(version, "; ".join(filter(None, (_nearest(build), builds.not_yet_released(build))))),)
+    return (Candidate(version, tuple(_nearest(build))),)
 
 
-def _nearest(build: Build) -> str:
-    """Which kernels stand for one that is older than the catalogue; empty for the others."""
+def _nearest(build: Build) -> Iterator[Ground]:
+    """Which kernels stand for one that is older than the catalogue, and whether the release was ever seen."""
     if OLDEST < build.version[:2] < OLDEST_READ_AFTER:
-        return f"{build.name} was not read: taken as {oldest()}, as 5.4 and 5.10 are, which were"
-    rows = builds.reads_of(build)
-    if not rows:
-        return ""
-    row = _row(build, rows)
-    late = f"; read up to {row.name(row.last)}" if build.patched and build.number > row.last else ""
-    note = f" ({row.note})" if row.note else ""
-    return f"{build.name} is older than {oldest()}: taken as {row.kernel_range}{note}{late}"
+        yield Ground("unread", {"build": build.name, "kernel": oldest()})
+    elif rows := builds.reads_of(build):
+        row = _row(build, rows)
+        note = f" ({row.note})" if row.note else ""
+        yield Ground("older", {"build": build.name, "kernel": row.kernel_range, "oldest": oldest(), "note": note})
+        if build.patched and build.number > row.last:
+            yield Ground("late", {"read": row.name(row.last)})
+    if seen := builds.last_before(build):
+        yield Ground("unreleased", {"build": build.name, "seen_on": seen.seen_on, "seen": seen.name})
 
 
 def _row(build: Build, rows: list[builds.Read]) -> builds.Read:
@@ -214,28 +226,21 @@ def _of_builder(build: Build, guest: str | None) -> tuple[Candidate, ...]:
     silent = read is not None and read.basis == "dated" and guest not in (None, *read.guests)
     if read and not silent:
         note = f"; {read.note}" if read.note else ""
-        how = "was read" if read.basis == "read" else "is older than what would change its flushes"
-        return (
-            Candidate(
-                read.kernel_range,
-                f"{build.name} {how} (data/kvm/builds.csv): it behaves as {read.kernel_range}{note}",
-            ),
-        )
+        return (Candidate.on(read.kernel_range, read.basis, build=build.name, note=note),)
     if (rows := builds.reads_of(build)) and not silent:
         return _between(build, rows)
     base = ".".join(map(str, build.version[: 3 if build.patched else 2]))
     mainline = builds.parse(base)
     _of_upstream(mainline)
-    following = _queued(mainline) if build.builder in builds.IN_STEP else _steps(build.version[:2])
+    following = _queued(mainline) if _in_step(build) else _steps(build.version[:2])
     if not following:
-        return (
-            Candidate(
-                base,
-                f"{build.name} is a kernel of {build.title}: taken as {base} of kernel.org; what was added to it is "
-                "not known",
-            ),
-        )
-    return (Candidate(base, f"as {base} of kernel.org, if it has none of the changes named below"), *following)
+        return (Candidate.on(base, "based", build=build.name, builder=build.title),)
+    return (Candidate.on(base, "plain"), *following)
+
+
+def _in_step(build: Build) -> bool:
+    known = builds.builders().get(build.builder)
+    return known is not None and known.in_step
 
 
 def _queued(mainline: Build) -> tuple[Candidate, ...]:
@@ -244,14 +249,13 @@ def _queued(mainline: Build) -> tuple[Candidate, ...]:
     later = after(here)
     if mainline.version[:2] != KERNELS[here].covers_to or not later:
         return ()
-    first = dotted(KERNELS[later[0]].first)
-    return (Candidate(first, f"as {first}, if what was queued for it is in that tree already"),)
+    return (Candidate.on(dotted(KERNELS[later[0]].first), "queued"),)
 
 
 def _steps(after: tuple[int, int]) -> tuple[Candidate, ...]:
     """Later changes of the flush that a builder may have taken."""
     return tuple(
-        Candidate(name := ".".join(map(str, version)), f"as {name}, if /proc/kallsyms has {symbol}")
+        Candidate.on(".".join(map(str, version)), "symbol", symbol=symbol)
         for version, symbol in STEPS
         if version > after
     )
@@ -259,17 +263,14 @@ def _steps(after: tuple[int, int]) -> tuple[Candidate, ...]:
 
 def _between(build: Build, rows: list[builds.Read]) -> tuple[Candidate, ...]:
     """A build between two that were read behaves as one of them; one after the last as that, or as a later kernel."""
-    before = [row for row in rows if row.last < build.number]
+    before = [row for row in rows if row.last < build.number][-1:]
     later = [row for row in rows if build.number < row.first][:1]
-    found = [
-        *(
-            Candidate(row.kernel_range, f"as {row.kernel_range}, like {row.name(row.last)} before it")
-            for row in before[-1:]
-        ),
-        *(Candidate(row.kernel_range, f"as {row.kernel_range}, like {row.name(row.first)} after it") for row in later),
-    ]
     if not before:
-        return (Candidate(found[0].kernel, f"{build.name} was not read: taken {found[0].why}"),)
+        return tuple(
+            Candidate.on(row.kernel_range, "only-after", build=build.name, read=row.name(row.first)) for row in later
+        )
+    found = [Candidate.on(row.kernel_range, "before", read=row.name(row.last)) for row in before]
+    found += [Candidate.on(row.kernel_range, "after", read=row.name(row.first)) for row in later]
     return tuple(found) if later else (*found, *_steps(KERNELS[found[-1].kernel].covers_to))
 
 
@@ -326,10 +327,11 @@ def not_hosted(guest: str, version: str) -> str:
         return ""
     build = builds.parse(version)
     if build.builder == "snp-host" and not hosts(guest, resolve(version)):
-        return (
+        problem = (
             f"Linux {dotted(build.version)} does not run {GUESTS[guest].title} guests, and no source here tells how "
             f"{build.title} runs them; the guest type sev-snp stands for SNP out of tree"
         )
+        return problem
     read = builds.read_of(build)
     if read is None and build.upstream and (rows := builds.reads_of(build)):
         read = _row(build, rows)

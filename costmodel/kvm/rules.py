@@ -1,7 +1,7 @@
 """Admissibility as general rules over properties of guest, trigger and strategy; the first rule that applies decides.
 
 No rule names a guest or a trigger. A rule gives the three-valued label (yes, conditional, no) and the predicates under
-which the strategy is safe; data/kvm/rules.toml has the reason of each, and where that was read. CPU features enter
+which the strategy is safe; data/kvm/reasons.toml has the reason of each, and where that was read. CPU features enter
 through the predicates.
 """
 
@@ -37,7 +37,7 @@ class Reason(Table):
         return "; ".join(filter(None, (self.reason, self.besides)))
 
 
-REASONS: Catalog[Reason] = Catalog("rule", lambda: entries(data_dir() / "kvm" / "rules.toml", "rule", Reason))
+REASONS: Catalog[Reason] = Catalog("rule", lambda: entries(data_dir() / "kvm" / "reasons.toml", "rule", Reason))
 
 
 @dataclass(frozen=True)

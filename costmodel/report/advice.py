@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from costmodel.cost.event import title_on
 from costmodel.cost.scenario import Scenario
 from costmodel.decision.advice import Drop, Gain, Patch, PinnedScans, Remedied, Step
 from costmodel.decision.choice import Study
@@ -14,6 +13,7 @@ from costmodel.errors import stated
 from costmodel.kvm.catalog import GUESTS, STRATEGIES
 from costmodel.kvm.releases import Release
 from costmodel.numbers import P_BOUNDS, probability
+from costmodel.report.names import title_on
 
 UNTOLD = "how many of the events that were counted it stops, the count does not tell"
 GOES_ON = (

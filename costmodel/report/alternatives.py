@@ -10,7 +10,7 @@ from typing import Any
 from costmodel import __version__
 from costmodel.calibration.parameters import ParameterSet, parameters_of
 from costmodel.cost.draws import Case, Draws, medians
-from costmodel.cost.event import NO_WBNOINVD, executed, title_on
+from costmodel.cost.event import executed
 from costmodel.cost.scenario import Scenario, not_applicable, scenario
 from costmodel.cost.total import Total, ranges_per_pass
 from costmodel.decision.choice import Study, needs
@@ -27,6 +27,7 @@ from costmodel.kvm import decisions, kernels
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, triggers_of
 from costmodel.plain import shell_line
 from costmodel.report.measured import observed
+from costmodel.report.names import NO_WBNOINVD, title_on
 
 INFLUENTIAL = 0.05
 """A prior is named if its total Sobol index for the first row's cost is above this."""

@@ -14,7 +14,8 @@ from costmodel.decision.result import Advice, CostRow, Interval
 from costmodel.decision.tables import is_repeated
 from costmodel.kvm.builds import parse
 from costmodel.kvm.catalog import STRATEGIES, TRIGGERS
-from costmodel.kvm.kernels import KERNELS, LOOK, LOOKED
+from costmodel.kvm.decisions import remedies
+from costmodel.kvm.kernels import KERNELS, LOOK
 from costmodel.numbers import ceiling, interval, quantity
 from costmodel.report.layout import ascii_text, command_lines, widths_of
 from costmodel.report.mail_answer import ADDRESSES
@@ -63,7 +64,7 @@ def screens(found: ByKernel, paint: Paint = plain) -> str:
     about = _about(first, "")
     why = textwrap.wrap(ascii_text(f"{found.why}."), SCREEN_COLUMNS, max_lines=LONGEST_REASON, placeholder=" ...")
     look = [paint("To know which:", "label"), *command_lines(LOOK)]
-    look += textwrap.wrap(f"{LOOKED}.", SCREEN_COLUMNS, initial_indent="  ", subsequent_indent="  ")
+    look += textwrap.wrap(f"{found.looked}.", SCREEN_COLUMNS, initial_indent="  ", subsequent_indent="  ")
     names = " or ".join(one.kernel for one, _ in found.found)
     more = _labelled("More", [f"--full: more of each; --kernel {names}: all of one"], paint)
     room = SCREEN_LINES - len(about) - len(why) - len(look) - len(more) - 4
@@ -170,8 +171,8 @@ def _saves(item: Advice) -> float:
 
 
 def _short(item: Advice) -> str:
-    """The first clause of an advice, as a part of a sentence."""
-    return _lowered(item.title.split(": ")[0].split(" (")[0])
+    """A remedy as a part of a sentence."""
+    return next(one.short for one in remedies() if one.id == item.id)
 
 
 def _lowered(text: str) -> str:

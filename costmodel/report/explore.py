@@ -19,7 +19,7 @@ import numpy
 from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.axes import AXES
 from costmodel.cost.draws import Case, Draws
-from costmodel.cost.event import at_rate, mixed_cost, title_on
+from costmodel.cost.event import at_rate, mixed_cost
 from costmodel.cost.scenario import Scenario, not_applicable, scenario
 from costmodel.cost.sweep import CURVE_DRAWS, CURVE_POINTS, Band
 from costmodel.cost.total import event_of
@@ -35,6 +35,7 @@ from costmodel.kvm.catalog import GUESTS, STRATEGIES, triggers_of
 from costmodel.kvm.kernels import KERNELS
 from costmodel.numbers import quantity
 from costmodel.report import drawing, page, plots
+from costmodel.report.names import AXIS_NAMES, title_on
 from costmodel.report.sentences import cost_text, events_of
 
 Pinning = Literal["unpinned", "packed", "spread"]
@@ -243,7 +244,7 @@ class Picture:
         )
         self.here = self.ax.axvline(1.0, color=drawing.INKS[False], linewidth=1, alpha=0.6)
         y_label = "host CPUs lost" if rate else plots.CPU_TIME_EACH
-        self.ax.set(xlabel=drawing.label(axis.label, axis.unit), ylabel=y_label)
+        self.ax.set(xlabel=drawing.label(AXIS_NAMES[over], axis.unit), ylabel=y_label)
         self.figure.set_layout_engine("constrained")
 
     def png(self) -> bytes:
@@ -297,7 +298,7 @@ class Explorer:
         self.vcpus, self.pinning = slider("vCPUs"), menu("Pinning", PINNINGS)
         self.cpus, self.range = slider("CPUs that ran the guest"), slider("Range length")
         self.rate, self.cache = slider("Events per second"), slider("Cache per domain")
-        self.over = menu("Curves over", {axis.label: name for name, axis in AXES.items()})
+        self.over = menu("Curves over", {title: name for name, title in AXIS_NAMES.items()})
         self.busy, self.told, self.drawn = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
         self.controls: tuple[Any, ...] = (
             self.machine,
@@ -357,7 +358,7 @@ class Explorer:
         axis = AXES[self.over.value]
         here = axis.here(found.study.scenario, found.study.trigger.id)
         where = quantity(here, axis.unit, 3) if numpy.isfinite(here) else "unknown"
-        alt = f"Cost of each strategy over the {axis.label}; this case lies at {where}"
+        alt = f"Cost of each strategy over the {AXIS_NAMES[axis.id]}; this case lies at {where}"
         return page.fragment("picture", data=base64.b64encode(self.picture.png()).decode(), alt=alt)
 
     def _offer_numbers(self, found: Answer | None) -> None:

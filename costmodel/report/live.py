@@ -33,6 +33,7 @@ from costmodel.numbers import LEAST_OF_UNIT, SCALES, interval
 from costmodel.report import page
 from costmodel.report.drawing import VARIANTS, tick
 from costmodel.report.explore import CACHES, RATES_PER_S, SIZES, size_text
+from costmodel.report.names import AXIS_NAMES, capitalised
 from costmodel.report.recommendation import NEEDS
 
 DIRTY_SHARES = tuple(step / 20 for step in range(21))
@@ -248,7 +249,7 @@ def sliders(case: Case) -> list[Slider]:
         axis, rule = AXES[name], name == "rate_per_s" or (name == "range_bytes" and several)
         start = None if rule else axis.here(there, case.trigger)
         stops, place = _stops(values, axis.unit, start, AS_WORKLOAD)
-        title = f"{axis.label[0].upper()}{axis.label[1:]}"
+        title = capitalised(AXIS_NAMES[name])
         found.append(Slider(name, title, axis.unit, stops, place, whole=axis.integer))
     low, middle, high = numpy.quantile(case.draws["dirty_fraction"], QUANTILES)
     stops, place = _stops(DIRTY_SHARES, "1", None, f"{interval(low, middle, high, '1')}, as in the report")

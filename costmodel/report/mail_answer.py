@@ -13,6 +13,7 @@ from costmodel.kvm.admissibility import judge
 from costmodel.kvm.catalog import STRATEGIES
 from costmodel.numbers import interval, quantity, significant
 from costmodel.report.layout import ascii_text, cell, command_lines, widths_of, wrap
+from costmodel.report.names import capitalised
 
 MOST_ROWS = 5
 LONGEST_NAME = 38
@@ -131,7 +132,7 @@ def _number(result: Alternatives, rows: Sequence[ModelRow], limit: RangeLimit | 
     if not less:
         return ""
     best = max(less, key=_factor)
-    return f"{_flush(best)[:1].upper()}{_flush(best)[1:]} takes {significant(_factor(best), 1)}x less."
+    return f"{capitalised(_flush(best))} takes {significant(_factor(best), 1)}x less."
 
 
 def _bytes(value: Interval) -> str:

@@ -8,9 +8,11 @@ import textwrap
 from collections.abc import Sequence
 
 from costmodel.decision.result import Alternatives, MeasuredHost, ModelRow, Upstreamed
+from costmodel.evidence.hosts import Limit
 from costmodel.kvm.catalog import STRATEGIES
 from costmodel.numbers import interval, quantity
 from costmodel.report.layout import TABLE_WIDTH, aligned, ascii_text, cell, command_lines, widths_of, wrap
+from costmodel.report.names import capitalised
 from costmodel.report.recommendation import NEEDS
 from costmodel.report.rounding import change
 
@@ -173,13 +175,11 @@ def limits(result: Alternatives) -> list[str]:
     """What the numbers are, what they rest on, where they hold, and what is not covered."""
     text = f"MODEL: median [90% interval] of {result.draws} joint draws; `vs. first` is of the CPU time of one event."
     if result.extrapolated:
-        told = ": " + ". ".join(prior[:1].upper() + prior[1:] for prior in result.priors) if result.priors else ""
+        told = ": " + ". ".join(capitalised(prior) for prior in result.priors) if result.priors else ""
         text += f" {MARK} extrapolated: priors went in, not data of this CPU{told}."
     lines = wrap(text)
     if result.rate_is:
-        lines += wrap(
-            f"The rate is a {result.rate_is.split(';')[0]}. No interval holds how far the true rate lies below it."
-        )
+        lines += wrap(f"The rate is a {result.rate_is}. No interval holds how far the true rate lies below it.")
     lines += wrap(f"Valid for one guest of {result.vcpus} vCPUs on this machine under this load.")
     lines += wrap(f"Not covered: {'; '.join(result.not_covered)}.")
     for note in dict.fromkeys(f"{row.strategy}: {row.note}." for row in result.rows if row.note):
@@ -190,13 +190,12 @@ def limits(result: Alternatives) -> list[str]:
     return lines
 
 
-def _findings(limits: Sequence[str]) -> list[str]:
-    """Findings without their asides, those of one probe together."""
+def _findings(limits: Sequence[Limit]) -> list[str]:
+    """Limits without their asides, those of one probe together."""
     found: dict[str, list[str]] = {}
-    for text in limits:
-        probe, _, said = text.partition(": ")
-        found.setdefault(probe, []).append(said.split(" (")[0])
-    return [f"{probe}: {', '.join(said)}" for probe, said in found.items()]
+    for one in limits:
+        found.setdefault(one.about, []).append(one.said)
+    return [f"{about}: {', '.join(said)}" for about, said in found.items()]
 
 
 def again(result: Alternatives) -> list[str]:

@@ -28,6 +28,7 @@ from costmodel.numbers import probability, quantity, significant
 from costmodel.plain import UNSEEN
 from costmodel.report import layout, plots, recommendation, series, waits
 from costmodel.report.links import linked
+from costmodel.report.names import AXIS_NAMES, capitalised
 from costmodel.report.sentences import CAUSES_COMMAND, COUNT_COMMAND
 
 if TYPE_CHECKING:
@@ -310,8 +311,9 @@ def curves(result: Recommendation) -> str:
         view=view,
         left_out=_left_out(result),
         sweeps=sweeps,
+        names=AXIS_NAMES,
         plot=Markup(plots.curves_figure(sweeps, view.states, result.costliest_strategy)),
-        data=[data(f"{sweep.x_label[0].upper()}{sweep.x_label[1:]}", series.curve(sweep)) for sweep in sweeps],
+        data=[data(capitalised(AXIS_NAMES[sweep.over]), series.curve(sweep)) for sweep in sweeps],
         map=Markup(plots.map_figure(heat)),
         map_data=data("Cheapest strategy", series.winners(heat)),
         everywhere=heat.strategies[heat.winner.flat[0]],

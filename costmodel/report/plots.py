@@ -34,6 +34,7 @@ from costmodel.report.drawing import (
     svg,
     theme,
 )
+from costmodel.report.names import AXIS_NAMES, COST_NAMES
 
 if TYPE_CHECKING:
     import pandas
@@ -194,7 +195,7 @@ def lines(
     axis = AXES.get(over)
     log_axis(ax, axis.unit if axis else "")
     Lines(ax, order, thick=thick, notes=notes, least=least, unit=of.unit.iloc[0], dark=dark).move(x, bands)
-    ax.set_xlabel(label(axis.label, axis.unit) if axis else over.replace("_", " "))
+    ax.set_xlabel(label(AXIS_NAMES[over], axis.unit) if axis else over.replace("_", " "))
     return ax
 
 
@@ -392,12 +393,12 @@ def curves_figure(sweeps: Sequence[Curves], states: Mapping[str, str], chosen: s
             ax.axvline(crossing.x, color=ink, linewidth=0.8, linestyle=":")
         for value in sweep.marks.values():
             ax.axvline(value, color=ink, linewidth=1, alpha=0.6)
-        ax.set(xlabel=label(sweep.x_label, sweep.x_unit), ylabel=sweep.y_label)
+        ax.set(xlabel=label(AXIS_NAMES[sweep.over], sweep.x_unit), ylabel=COST_NAMES[sweep.y_unit])
     for ax in list(grid.flat)[len(sweeps) :]:
         ax.set_visible(False)
     fit(figure, grid, left=[WIDEST_TICK], right=[text.get_text() for ax in grid.flat for text in ax.texts], lead=NAMES)
     changes = "; ".join(
-        f"{s.x_label} {quantity(c.x, s.x_unit)} ({told[c.cheaper_below]} to {told[c.cheaper_above]})"
+        f"{AXIS_NAMES[s.over]} {quantity(c.x, s.x_unit)} ({told[c.cheaper_below]} to {told[c.cheaper_above]})"
         for s in sweeps
         for c in s.crossings[:2]
     )
@@ -443,12 +444,13 @@ def map_figure(heat: HeatMap) -> str:
         label="this case",
         clip_on=False,
     )
-    ax.set(xlabel=label(heat.x_label, heat.x_unit), ylabel=label(heat.y_label, heat.y_unit))
+    x_name, y_name = (AXIS_NAMES[name] for name in heat.over)
+    ax.set(xlabel=label(x_name, heat.x_unit), ylabel=label(y_name, heat.y_unit))
     fit(figure, grid, left=[WIDEST_TICK], right=[f"{LEGEND_MARK}{heat.strategies[i]}" for i in present])
     handles = [*patches, *ax.get_lines()]
     ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, labelcolor=INKS[False])
     names = ", ".join(heat.strategies[i] for i in present)
-    return svg(figure, f"Cheapest strategy by {heat.x_label} and {heat.y_label}: {names}; the cross marks this case")
+    return svg(figure, f"Cheapest strategy by {x_name} and {y_name}: {names}; the cross marks this case")
 
 
 def _stroke(dashes: tuple[float, ...]) -> Any:

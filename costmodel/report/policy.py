@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from costmodel.cost.event import title_on
+from costmodel.calibration.parameters import ParameterSet
 from costmodel.decision.choice import Study, Turn, dominates
 from costmodel.decision.result import Flip, PolicyEntry
 from costmodel.kvm.kernels import placement_for
 from costmodel.numbers import quantity
+from costmodel.report.names import AXIS_NAMES, title_on
 
 NOT_CATALOGUED = "what this kernel does here is not catalogued"
 
@@ -28,7 +29,7 @@ def entry(study: Study) -> PolicyEntry:
         cheapest=comparison.winner if comparison else None,
         p_best_of_cheapest=study.p_best(comparison.winner) if comparison else None,
         regret=study.regret,
-        flips=[flip(turn) for turn in study.flips],
+        flips=[flip(turn, study.parameters) for turn in study.flips],
         reason=_reason(study),
         source=chosen.verdict.source if chosen else "; ".join(c.verdict.source for c in study.unsafe_running),
         extrapolated=bool(cost and cost.extrapolated),
@@ -38,9 +39,10 @@ def entry(study: Study) -> PolicyEntry:
     )
 
 
-def flip(turn: Turn) -> Flip:
+def flip(turn: Turn, parameters: ParameterSet) -> Flip:
     """A value at which the choice changes."""
-    where = f"{'below' if turn.at < turn.current else 'above'} {turn.label} {quantity(turn.at, turn.unit)}"
+    name = AXIS_NAMES.get(turn.parameter) or parameters[turn.parameter].description
+    where = f"{'below' if turn.at < turn.current else 'above'} {name} {quantity(turn.at, turn.unit)}"
     return Flip(
         parameter=turn.parameter,
         unit=turn.unit,

@@ -19,10 +19,12 @@ from costmodel.decision.result import (
 )
 from costmodel.errors import stated
 from costmodel.kvm.catalog import PLACEMENTS
-from costmodel.kvm.kernels import LOOK, LOOKED
+from costmodel.kvm.kernels import LOOK
 from costmodel.numbers import ceiling, probability, quantity, shortened
 from costmodel.report import waits
+from costmodel.report.kernels import why
 from costmodel.report.layout import WIDTH, aligned, cell, command_lines, listed, policies, widths_of, wrap
+from costmodel.report.names import capitalised
 from costmodel.report.record import Answer, ByKernel
 
 CEILING = (
@@ -145,9 +147,9 @@ def first_screens(found: ByKernel, said: Collection[str] = ()) -> list[str]:
     """The answer in a few lines; where the kernel may behave as one of several, one for each, and how to find out."""
     if not found.several:
         return first_screen(found.found[0][1], said)
-    lines = [*wrap(f"{found.why}."), "To know which:", *command_lines(LOOK), *wrap(f"{LOOKED}.", "  ")]
+    lines = [*wrap(f"{found.why}."), "To know which:", *command_lines(LOOK), *wrap(f"{found.looked}.", "  ")]
     for one, answer in found.found:
-        lines += ["", *wrap(f"{one.why[:1].upper()}{one.why[1:]}:"), *first_screen(answer, said)]
+        lines += ["", *wrap(f"{capitalised(why(one))}:"), *first_screen(answer, said)]
     return lines
 
 

@@ -25,9 +25,9 @@ from costmodel.decision.tables import storm_rows
 from costmodel.evidence.store import Evidence
 from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
 from costmodel.hashing import value_hash
-from costmodel.kvm.decisions import kernel_notes
-from costmodel.kvm.kernels import LOOK, LOOKED, Candidate, SeveralKernels
+from costmodel.kvm.kernels import LOOK, Candidate, SeveralKernels
 from costmodel.report import advice, policy, sentences
+from costmodel.report.kernels import kernel_notes, why
 from costmodel.report.measured import measured_rows
 from costmodel.report.proposals import variant_rows
 from costmodel.report.sources import source_rows
@@ -196,13 +196,14 @@ def _measure_next(flush: Study | None, parameters: ParameterSet, ranked: Sequenc
 
 @dataclass(frozen=True)
 class ByKernel:
-    """What is found for the `kernel` that was asked for, oldest behaviour first: one, or several where `why` says
-    why.
+    """What is found for the `kernel` that was asked for, oldest behaviour first: one, or several where `why` says why
+    and `looked` what the output of LOOK stands for.
     """
 
     kernel: str
     found: tuple[tuple[Candidate, Answer], ...]
     why: str = ""
+    looked: str = ""
 
     @property
     def several(self) -> bool:
@@ -216,13 +217,18 @@ class ByKernel:
     def as_json(self) -> dict[str, object]:
         """The recommendation itself, or all of them with what tells the kernels apart."""
         shown: list[dict[str, Any]] = [
-            {"kernel": one.kernel, "if": one.why, "recommendation": answer.model_dump(mode="json")}
+            {"kernel": one.kernel, "if": why(one), "recommendation": answer.model_dump(mode="json")}
             for one, answer in self.answers
         ]
         if not self.several:
             alone: dict[str, object] = shown[0]["recommendation"]
             return alone
-        return {"kernel": self.kernel, "why_several": self.why, "tell_apart": f"{LOOK}: {LOOKED}", "answers": shown}
+        return {
+            "kernel": self.kernel,
+            "why_several": self.why,
+            "tell_apart": f"{LOOK}: {self.looked}",
+            "answers": shown,
+        }
 
 
 def recommend_by_kernel(guest: str, machine: str, workload: str, kernel: str, **numbers: Any) -> ByKernel:
@@ -231,4 +237,4 @@ def recommend_by_kernel(guest: str, machine: str, workload: str, kernel: str, **
         return ByKernel(kernel, ((Candidate(kernel), Answer.of(guest, machine, workload, kernel, **numbers)),))
     except SeveralKernels as several:
         found = [(one, Answer.of(guest, machine, workload, one.kernel, **numbers)) for one in several.candidates]
-        return ByKernel(kernel, tuple(found), several.problem)
+        return ByKernel(kernel, tuple(found), several.problem, several.looked)

@@ -9,8 +9,8 @@ import numpy
 
 from costmodel.cost.breakeven import LOSSES
 from costmodel.cost.draws import Case
-from costmodel.cost.event import NO_WBNOINVD, cpus_flushed, executed, leaves_rmp, title_on
-from costmodel.cost.scenario import RANGE_ASSUMED, Scenario
+from costmodel.cost.event import cpus_flushed, executed, leaves_rmp
+from costmodel.cost.scenario import Scenario
 from costmodel.cost.total import Total, distances, ranges_per_pass, stock, total
 from costmodel.decision.advice import Gain, Step
 from costmodel.decision.choice import Study
@@ -22,10 +22,11 @@ from costmodel.evidence.store import Evidence
 from costmodel.evidence.workloads import Residency
 from costmodel.formulas.compiled import value
 from costmodel.kvm import kernels
-from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
+from costmodel.kvm.catalog import GAPS, GUESTS, STRATEGIES, TRIGGERS
 from costmodel.kvm.setup import contradictions
 from costmodel.numbers import ceiling, interval, probability, quantity, significant
 from costmodel.report import advice
+from costmodel.report.names import NO_WBNOINVD, title_on
 from costmodel.report.policy import p_best_note
 
 COUNT_COMMAND = "perf stat -e kvm:kvm_unmap_hva_range -p PID_OF_THE_VMM -- sleep 300"
@@ -378,7 +379,7 @@ def assumptions(case: Scenario, studies: Sequence[Study]) -> list[str]:
             )
     assumed = [s.trigger.title for s in studies if s.chosen and s.chosen.flushes and case.range_note(s.trigger.id)]
     if assumed:
-        lines.append(f"{', '.join(assumed)}: {RANGE_ASSUMED}")
+        lines.append(f"{', '.join(assumed)}: {GAPS['range'].text}")
     if kernels.KERNELS[case.kernel] >= kernels.KERNELS[kernels.MASK_KERNEL]:
         lines.append("CPUs that flush are packed: they fill one last-level-cache domain after the other")
     return lines

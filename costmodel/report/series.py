@@ -9,6 +9,7 @@ from itertools import groupby
 
 from costmodel.cost.sweep import Curves, HeatMap
 from costmodel.decision.result import CostRow, Interval
+from costmodel.report.names import AXIS_NAMES
 
 ENDS = ("low", "median", "high")
 
@@ -23,13 +24,14 @@ def costs(rows: Sequence[CostRow]) -> str:
 def curve(sweep: Curves) -> str:
     """Cost of each strategy over one axis, as a panel of `plots.curves_figure` draws it."""
     bands = [(name, end, getattr(band, end)) for name, band in sweep.series.items() for end in ENDS]
-    head = (f"{sweep.x_label} ({sweep.x_unit})", *(f"{name} {end} ({sweep.y_unit})" for name, end, _ in bands))
+    head = (f"{AXIS_NAMES[sweep.over]} ({sweep.x_unit})", *(f"{name} {end} ({sweep.y_unit})" for name, end, _ in bands))
     return _table(head, zip(sweep.x, *(values for _, _, values in bands), strict=True))
 
 
 def winners(heat: HeatMap) -> str:
     """The cheapest strategy over two axes, as `plots.map_figure` draws it: from where to where along the first."""
-    head = (f"{heat.y_label} ({heat.y_unit})", *(f"{heat.x_label} {end} ({heat.x_unit})" for end in ("from", "to")))
+    x_name, y_name = (AXIS_NAMES[name] for name in heat.over)
+    head = (f"{y_name} ({heat.y_unit})", *(f"{x_name} {end} ({heat.x_unit})" for end in ("from", "to")))
     rows = []
     for y, line in zip(heat.y, heat.winner, strict=True):
         for winner, same in groupby(zip(line, heat.x, strict=True), key=lambda cell: cell[0]):

@@ -1,6 +1,5 @@
 """Reads what is given from outside, in pieces: text of tracefs, trace-cmd and perf script, CSV and Parquet for `trace
-import`;
-and the memory slots beside a trace, which tell what events meet one and over how many bytes.
+import`; and the memory slots beside a trace, which tell what events meet one and over how many bytes.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from costmodel.evidence.paths import data_dir
-from costmodel.evidence.tables import Cell, Refused, column, parted, records
+from costmodel.evidence.tables import Pattern, column, parted, records
 from costmodel.kvm.catalog import TRIGGERS
 from costmodel.measure.counts import UNCATALOGUED
 
@@ -39,18 +39,11 @@ class TaskTriggers:
         return len(self.triggers) == 1
 
 
-def _pattern(cell: str) -> re.Pattern[str]:
-    try:
-        return re.compile(cell)
-    except re.error:
-        raise Refused("is no regular expression", "write a pattern of the whole name") from None
-
-
 @dataclass(frozen=True, kw_only=True)
 class TaskName:
     """A pattern of the whole name of a task of the kernel or of a daemon, and the triggers of its events."""
 
-    pattern: Annotated[re.Pattern[str], Cell(_pattern)] = column("name")
+    pattern: Pattern = column("name")
     triggers: Annotated[tuple[str, ...], parted(TRIGGERS, None)]
     source: str
 

@@ -56,21 +56,26 @@ def _lockup(evidence: Evidence) -> Row:
     verdict: Verdict = "pass" if reached >= PLAUSIBLE else "fail"
     return Row(
         id="E01-E03",
-        what=f"soft lock-ups of a {significant(evidence.one('E01').si, 3)}-vCPU guest on {significant(cpus, 3)} CPUs",
-        figure=f"a thread never leaves the flush from {interval(low, middle, high, '1')} events/s on; scans give up to "
-        f"{significant(scans)} events/s, moves of huge pages {significant(huge)}, of small pages "
-        f"{significant(threads * pages)}; in {significant(100 * reached)} % of the draws scans and huge pages suffice",
-        target=f"they suffice in {100 * PLAUSIBLE:.0f} % of the draws at least: the lock-ups are plausible",
+        kind="lockup",
         verdict=verdict,
         source="A. Kalra, rows E01 to E03; rates N02c, N03, N07, N09, N17",
         value=given,
         low=low,
         high=high,
         unit="1/s",
-        note=f"soft lock-up after {quantity(stalled, 's')} without a schedule (row L02): "
-        f"{significant(stalled * middle)} flushes in a row; with full and dirty caches they suffice in "
-        f"{significant(100 * _busy(evidence, draws, cpus, given))} % of the draws; migration rates are from inside a "
-        "guest of 16 vCPUs (rows N02, N03), here per vCPU",
+        names={
+            "vcpus": significant(evidence.one("E01").si, 3),
+            "cpus": significant(cpus, 3),
+            "needed": interval(low, middle, high, "1"),
+            "scans": significant(scans),
+            "huge": significant(huge),
+            "small": significant(threads * pages),
+            "reached": significant(100 * reached),
+            "plausible": f"{100 * PLAUSIBLE:.0f}",
+            "stalled": quantity(stalled, "s"),
+            "flushes": significant(stalled * middle),
+            "busy": significant(100 * _busy(evidence, draws, cpus, given)),
+        },
     )
 
 
@@ -109,17 +114,18 @@ def _boot(evidence: Evidence) -> Row:
     slowest = events / float(_scan_rate(evidence))
     return Row(
         id="N30",
-        what=f"{significant(events, 3)} invalidations of one guest boot",
-        figure=f"WBINVD on all CPUs at each: the host stands still for {interval(low, middle, high, 's')} of the boot; "
-        f"at the ceiling of the scanner they take {quantity(slowest, 's')} at least",
-        target="the boot took longer than both",
+        kind="boot",
+        names={
+            "events": significant(events, 3),
+            "still": interval(low, middle, high, "s"),
+            "slowest": quantity(slowest, "s"),
+        },
         verdict="not testable",
-        source="row N30 (mean of ten boots, 28 to 44)",
+        source="row N30",
         value=middle,
         low=low,
         high=high,
         unit="s",
-        note="the mail gives neither the boot's duration nor the guest's size",
     )
 
 
@@ -131,18 +137,18 @@ def _rmpupdate(evidence: Evidence) -> Row:
     low, middle, high = (float(x) for x in numpy.quantile(pages * draws["rmpupdate_s"], (0.05, 0.5, 0.95)))
     return Row(
         id="S01-S02",
-        what="RMPUPDATE of every 4 KiB page of a 16 GB guest",
-        figure=f"{quantity(seen.si, 's')} published (at most), model {interval(low, middle, high, 's')}",
-        target="the published total lies in the model's interval",
+        kind="rmpupdate",
+        names={
+            "seen": quantity(seen.si, "s"),
+            "model": interval(low, middle, high, "s"),
+            "page": quantity(one.si, "s"),
+        },
         verdict="pass" if low <= seen.si <= high else "fail",
         source=f"{seen.source_author}, {seen.source_date}",
         value=seen.si,
         low=low,
         high=high,
         unit="s",
-        note=(
-            f"both from one author; the model knows row S01 ({quantity(one.si, 's')} a page) with a factor 3 either way"
-        ),
     )
 
 
@@ -165,24 +171,23 @@ def _shutdown(seen: Measurement, kind: str, others: list[float]) -> Row:
     middle = float(value("page_chain", pages=pages, page_operation_s=math.exp(logs.mean())))
     inside = middle / factor <= seen.si <= middle * factor
     verdict: Verdict = "fail" if not inside else "pass" if factor <= WIDEST_SEEN else "not testable"
-    note = "the two others differ too much to foretell a third" if verdict == "not testable" else ""
+    why = "others differ" if verdict == "not testable" else "" if inside else "no constant"
     return Row(
         id=seen.id,
-        what=f"TDX shut-down, {kind}, {significant(pages * PAGE_BYTES / 1e9, 3)} GB",
-        figure=(
-            f"{quantity(seen.si, 's')} published, {interval(middle / factor, middle, middle * factor, 's')} from the "
-            "time per page of the two others"
-        ),
-        target="inside the 90 % interval of the two others",
+        kind="shutdown",
+        names={
+            "how": kind,
+            "gigabytes": significant(pages * PAGE_BYTES / 1e9, 3),
+            "seen": quantity(seen.si, "s"),
+            "foretold": interval(middle / factor, middle, middle * factor, "s"),
+        },
+        because=(why,) if why else (),
         verdict=verdict,
         source=f"{seen.source_author}, {seen.source_date}",
         value=seen.si,
         low=middle / factor,
         high=middle * factor,
         unit="s",
-        note=note
-        if inside
-        else "no constant time per page, then; perhaps it grows with the vCPUs, which nothing here tests",
     )
 
 
@@ -190,7 +195,6 @@ def _shutdown(seen: Measurement, kind: str, others: list[float]) -> Row:
 
 WIDEST = 100.0
 """A model interval whose ends lie further apart than this factor decides nothing."""
-TOO_WIDE = f"the interval spans more than a factor of {WIDEST:.0f}: not decisive"
 SIGNS = {"exact": "", "lower": ">= ", "upper": "<= "}
 LORE_KINDS = ("claimed", "threshold")
 
@@ -208,27 +212,31 @@ def measured(evidence: Evidence) -> list[Row]:
 
 def _published_row(evidence: Evidence, check: Check) -> Row:
     verdicts: dict[str, Verdict] = {"met": "pass", "cannot check": "not testable", "missed": "fail"}
-    verdict, note = verdicts[check.verdict], check.note
+    verdict, wide = verdicts[check.verdict], False
     source = evidence.measurements[check.id]
-    model = "no number"
+    model = ""
     low, high = check.low, check.high
     if low is not None and high is not None:
         middle = math.sqrt(low * high) if low > 0 else high / 2
-        model = f"model {interval(low, middle, high, check.unit)}"
+        model = interval(low, middle, high, check.unit)
         if verdict == "pass" and high > WIDEST * low:
-            verdict, note = "not testable", TOO_WIDE if low > 0 else check.note
-    reached = "the published figure lies in the model's interval"
+            verdict, wide = "not testable", low > 0
     return Row(
         id=check.id,
         what=check.quantity,
-        figure=f"{SIGNS[source.bound]}{quantity(check.published, check.unit)} published, {model}",
-        target=reached if source.bound == "exact" else "the model's interval reaches the published bound",
+        kind="published" if source.bound == "exact" else "bound",
+        names={
+            "published": f"{SIGNS[source.bound]}{quantity(check.published, check.unit)}",
+            "model": f"model {model}" if model else "no number",
+            "widest": f"{WIDEST:.0f}",
+        },
+        because=("too wide",) if wide else (),
         verdict=verdict,
         source=f"{source.source_author}, {source.source_date}: {source.source_title}",
         value=check.published,
         low=check.low,
         high=check.high,
         unit=check.unit,
-        note=note,
+        note="" if wide else check.note,
         details={"kind": check.kind, "use": check.use},
     )

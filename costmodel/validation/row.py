@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Verdict = Literal["pass", "fail", "disagree-explained", "not testable"]
 VERDICTS: tuple[Verdict, ...] = ("pass", "fail", "disagree-explained", "not testable")
@@ -24,17 +24,18 @@ Detail = Annotated[bool | int | float | str | None, AfterValidator(_finite)]
 class Row(BaseModel):
     """One line of the scoreboard.
 
-    `figure` is what is printed; `value`, `low` and `high` are the same in SI `unit` where it is one number.
-    `target` says what would be right, `source` where the target comes from, `note` why it is missed or untestable.
-    `details` are further numbers by name (for JSON).
+    `value`, `low` and `high` are its number in SI `unit` where it is one; `source` says where the target comes from,
+    `details` are further numbers by name (for JSON). `kind` and `because` are ids of words in report/scoreboard.py, and
+    `names` what those tell; from them come the texts: `what`, `figure` as it is printed, `target`, which would be
+    right, and `note`, why it is missed or untestable. A text that is given stays.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
-    what: str
-    figure: str
-    target: str
+    what: str = ""
+    figure: str = ""
+    target: str = ""
     verdict: Verdict
     source: str
     value: Finite = None
@@ -43,6 +44,9 @@ class Row(BaseModel):
     unit: str = ""
     note: str = ""
     details: dict[str, Detail] = {}
+    kind: str = Field(default="", exclude=True)
+    names: dict[str, str] = Field(default={}, exclude=True)
+    because: tuple[str, ...] = Field(default=(), exclude=True)
 
 
 class Section(BaseModel):

@@ -22,7 +22,6 @@ COVERAGE = (0.85, 0.95)
 """Wanted of 90 % intervals, where there are rows enough to tell."""
 LEVEL = 0.9
 ENOUGH_ROWS = 100
-TARGET = "90 % intervals cover 85 to 95 %"
 
 
 def rows(evidence: Evidence) -> list[Row]:
@@ -56,21 +55,19 @@ def _published(name: str, result: Fit, trial: HoldOut, *, rival: bool = False) -
     verdict: Verdict = "not testable"
     if trial.covered is not None and trial.coverage_low is not None and trial.coverage_high is not None:
         verdict = covers(trial.covered, trial.n, trial.coverage_low, trial.coverage_high)
-    notes = [] if trial.n >= ENOUGH_ROWS else [f"fewer than {ENOUGH_ROWS} rows confirm no coverage"]
-    if rival:
-        notes.append("shown beside the form that held-out rows chose")
-    if result.covariance is None:
-        notes.append(f"no error bars: {result.withheld}")
+    few, bare = trial.n < ENOUGH_ROWS, result.covariance is None
+    because = [name for name, holds in (("few rows", few), ("rival", rival), ("no error bars", bare)) if holds]
     return Row(
         id=name.replace(",", "").replace(" ", "-"),
+        kind="held-out",
         what=name,
         figure=trial.sentence(),
-        target=TARGET,
         verdict=verdict,
         source="data/measurements.csv",
         value=trial.error,
         unit="1",
-        note="; ".join(notes),
+        names={"enough": str(ENOUGH_ROWS), "withheld": str(result.withheld)},
+        because=tuple(because),
         details={"bias": trial.bias, "n": trial.n, "covered": trial.covered, "groups": trial.groups},
     )
 
@@ -79,15 +76,13 @@ def _anchors(calibration: Calibration) -> Row:
     walks = [anchor.result.values["line_empty_s"] for anchor in calibration.anchors]
     return Row(
         id="whole-cache-walk",
-        what="whole-cache flush: cost per line of capacity, over the open geometry of the Intel anchors",
-        figure=f"{min(walks) * 1e9:.1f} to {max(walks) * 1e9:.1f} ns per line; nothing can be held out",
-        target=TARGET,
+        kind="walk",
+        names={"least_ns": f"{min(walks) * 1e9:.1f}", "most_ns": f"{max(walks) * 1e9:.1f}"},
         verdict="not testable",
         source="rows W01, W02, W08, W09, W10",
         low=min(walks),
         high=max(walks),
         unit="s",
-        note="three rows, three parameters; no timing on any EPYC is public: `costmodel measure sev` would test it",
     )
 
 
@@ -102,16 +97,19 @@ def _machines(evidence: Evidence) -> Row:
     reached = found.low <= LEVEL <= found.high
     return Row(
         id="machines-foretold-by-others",
-        what="start, slopes and bandwidths of each measured machine, foretold without it",
-        figure=f"{inside} of {len(trials)} inside their 90 % intervals (binomial {found.low:.0%} to {found.high:.0%})",
-        target="the share inside cannot be told from 90 %",
+        kind="machines",
+        names={
+            "inside": f"{inside} of {len(trials)}",
+            "binomial": f"{found.low:.0%} to {found.high:.0%}",
+            "missed": missed,
+        },
+        because=("outside",) if missed else (),
         verdict="pass" if reached else "fail",
         source="data/hosts",
         value=inside / len(trials),
         low=float(found.low),
         high=float(found.high),
         unit="1",
-        note=f"outside: {missed}" if missed else "",
         details={"machines": len({t.machine for t in trials}), "n": len(trials), "covered": inside},
     )
 
@@ -136,9 +134,13 @@ def _latency(evidence: Evidence, profile: Profile, instruction: str) -> Row:
     low, high = middle / factor, middle * factor
     return Row(
         id=f"latency-{instruction.lower()}-{profile.id}",
-        what=f"latency of {instruction} on one line again and again, {profile.id}, foretold by published rows",
-        figure=f"{interval(low, middle, high, 's')} foretold, {quantity(seen, 's')} measured",
-        target="the measured latency lies inside",
+        kind="latency",
+        names={
+            "instruction": instruction,
+            "host": profile.id,
+            "foretold": interval(low, middle, high, "s"),
+            "seen": quantity(seen, "s"),
+        },
         verdict="pass" if low <= seen <= high else "fail",
         source=f"data/hosts/{profile.id}",
         value=seen,
@@ -151,9 +153,9 @@ def _latency(evidence: Evidence, profile: Profile, instruction: str) -> Row:
 def _host(host: str, number: int, trial: HeldOut) -> Row:
     return Row(
         id=f"{host}-{number}",
-        what=f"CLFLUSH, CLFLUSHOPT, CLWB per line on {host}: {trial.what}",
+        kind="host",
+        names={"host": host, "cells": trial.what},
         figure=trial.errors,
-        target=TARGET,
         verdict=covers(trial.covered, trial.n, trial.coverage_low, trial.coverage_high),
         source=f"data/hosts/{host}",
         value=trial.median_error,

@@ -56,6 +56,10 @@ class Claim(Table):
 CLAIMS: Catalog[Claim] = Catalog("claim", lambda: entries(data_dir() / "validation" / "claims.toml", "claim", Claim))
 
 
+Figure = tuple[dict[str, str], Interval, bool]
+"""What the words of a claim tell, the number that is judged, and whether what is no number holds."""
+
+
 class Studies:
     """The studies that the claims need, each made once: guest and workload on the machine and kernel of the thread."""
 
@@ -114,32 +118,27 @@ def _host_percent(s: Studies) -> float:
     return 0.01 * s.case("sev", DEFAULT_WORKLOAD).machine.logical_cpus
 
 
-def _blast(s: Studies) -> tuple[str, Interval, bool]:
+def _blast(s: Studies) -> Figure:
     cost = s.get("sev", DEFAULT_WORKLOAD, SCAN).cost(BLAST)
     few = int(s.evidence.one("E05").si)
     mask = s.get("sev", DEFAULT_WORKLOAD, SCAN, cpus_that_ran=few).cost("WBINVD_MASK")
     both = interval_of(cost.priced.stolen_s, "s", cost.extrapolated)
     ratio = _draws(cost.priced.stolen_s / mask.priced.stolen_s)
     cpus = s.case("sev", DEFAULT_WORKLOAD).machine.logical_cpus
-    text = (
-        f"one WBINVD on all {cpus} CPUs takes {_text(both)} of CPU time, {_text(ratio)} times that on {few} CPUs that "
-        "ran"
-    )
-    return f"{text} a guest", ratio, True
+    return {"cpus": str(cpus), "all": _text(both), "ratio": _text(ratio), "few": str(few)}, ratio, True
 
 
 def _blast_size(s: Studies) -> float:
     return s.evidence.one("E04").si / s.evidence.one("E05").si
 
 
-def _neighbours(s: Studies) -> tuple[str, Interval, bool]:
+def _neighbours(s: Studies) -> Figure:
     row = s.bill("sev", "ksm-default", MERGE, BLAST)
-    share = f"{100 * row.others_fraction:.0f} % of the bill of WBINVD is paid by CPUs that do not run the guest"
-    text = f"{share}; under KSM each loses up to {_text(row.neighbour_fraction)} of its time"
-    return text, stated(row.neighbour_fraction, "loss of a neighbour"), row.others_fraction > 0.5
+    names = {"share": f"{100 * row.others_fraction:.0f}", "lost": _text(row.neighbour_fraction)}
+    return names, stated(row.neighbour_fraction, "loss of a neighbour"), row.others_fraction > 0.5
 
 
-def _snp_slower(s: Studies) -> tuple[str, Interval, bool]:
+def _snp_slower(s: Studies) -> Figure:
     """The guest's own thread pays for the whole range flush and nobody else does; for a blast everybody does.
 
     The sentence does not say that the guest waits longer than for a blast, so that share is told and decides nothing.
@@ -150,84 +149,67 @@ def _snp_slower(s: Studies) -> tuple[str, Interval, bool]:
     times = [interval_of(cost.priced.time_s, "s", cost.extrapolated) for cost in (ranged, blast)]
     others = s.bill("sev-snp", DEFAULT_WORKLOAD, SCAN, "CLFLUSHOPT_UVA").others_s
     busy = _draws(ranged.rate_per_s * ranged.priced.time_s)
-    text = (
-        f"the guest's thread waits {_text(times[0])} for CLFLUSHOPT over a NUMA balancing range, {_text(times[1])} "
-        f"for WBINVD: longer in {100 * longer:.0f} % of the draws; at most {_text(busy)} of the time of the vCPU that "
-        f"scans; everyone else pays {_text(others)}"
-    )
-    return text, busy, others.high == 0
+    ranged_s, blast_s = map(_text, times)
+    names = {"longer": f"{100 * longer:.0f}", "busy": _text(busy), "others": _text(others)}
+    return {"ranged": ranged_s, "blast": blast_s, **names}, busy, others.high == 0
 
 
-def _user_va(s: Studies) -> tuple[str, Interval, bool]:
+def _user_va(s: Studies) -> Figure:
     row = s.variant("user-va-missed", DEFAULT_WORKLOAD, SCAN)
-    text = f"{_text(row.variant)} flushes per hour meet no mapping, at a second trigger of the same rate"
-    return text, row.variant, not row.admissible
+    return {"missed": _text(row.variant)}, row.variant, not row.admissible
 
 
-def _spte(s: Studies) -> tuple[str, Interval, bool]:
+def _spte(s: Studies) -> Figure:
     row = s.variant("spte-zaps", DEFAULT_WORKLOAD, SCAN)
-    text = f"{_text(row.variant)} zaps of KVM's own per notifier event cost as much as {BLAST}"
-    return text, row.variant, not row.admissible
+    return {"zaps": _text(row.variant), "blast": BLAST}, row.variant, not row.admissible
 
 
-def _gmem(s: Studies) -> tuple[str, Interval, bool]:
+def _gmem(s: Studies) -> Figure:
     study = s.get("sev-snp-gmem", DEFAULT_WORKLOAD, "gmem_punch_hole", kernel="newest")
     hva = s.get("sev-snp-gmem", DEFAULT_WORKLOAD, SCAN, kernel="newest")
     row = _of(bill_rows(study, s.evidence), "CLFLUSHOPT_DM_GMEM")
     page, mask = (study.cost(name).priced.stolen_s for name in ("CLFLUSHOPT_DM_GMEM", "WBNOINVD_MASK"))
     ratio = _draws(mask / page)
-    text = (
-        f"no flush at user addresses; {_text(row.own_s)} per 4 KiB page when guest_memfd frees it, and {_text(ratio)} "
-        "times that for a whole-cache flush"
-    )
-    return text, ratio, hva.chosen is not None and not hva.chosen.flushes
+    return {"page": _text(row.own_s), "ratio": _text(ratio)}, ratio, hva.chosen is not None and not hva.chosen.flushes
 
 
-def _placement(s: Studies) -> tuple[str, Interval, bool]:
+def _placement(s: Studies) -> Figure:
     ranged = "CLFLUSHOPT_UVA"
     under, after = s.waits("under_mmu_lock", ranged), s.waits("after_srcu", ranged)
-    text = (
-        f"a range flush of the scan under mmu_lock makes a fault wait {_text(under.fault_wait_mean_s)} on average, "
-        f"after SRCU {_text(after.fault_wait_mean_s)}; memslot updates wait {_text(after.memslot_wait_mean_s)} in both"
-    )
+    waits = {"under": under.fault_wait_mean_s, "after": after.fault_wait_mean_s, "memslot": after.memslot_wait_mean_s}
     ends = [
         getattr(under.fault_wait_mean_s, x) / getattr(after.fault_wait_mean_s, x) for x in ("low", "median", "high")
     ]
     ratio = Interval(low=min(ends), median=ends[1], high=max(ends), unit="1", extrapolated=True)
-    return text, ratio, not PLACEMENTS["after_range_end"].admissible
+    return {name: _text(wait) for name, wait in waits.items()}, ratio, not PLACEMENTS["after_range_end"].admissible
 
 
-def _overlap(s: Studies) -> tuple[str, Interval, bool]:
+def _overlap(s: Studies) -> Figure:
     shares = {t: overlap_share(t, s.evidence) for t in (SCAN, MERGE, "thp_collapse", MIGRATE)}
     seen = ", ".join(f"{t} {where}" for t, (share, where) in shares.items() if share is not None)
     misses = [1.0 - share for share, _ in shares.values() if share is not None]
     least = max(misses, default=0.0)
     found = Interval(low=least, median=least, high=least, unit="1", extrapolated=False)
-    return f"events that met a memslot: {seen}", found, bool(seen)
+    return {"seen": seen}, found, bool(seen)
 
 
-def _triggers(s: Studies) -> tuple[str, Interval, bool]:
+def _triggers(s: Studies) -> Figure:
     scan, merge = (
         interval_of(
             stated(s.get("sev", workload, trigger).cost(BLAST).host_cpu_s_per_s, f"rate of {trigger}"), "1", True
         )
         for workload, trigger in ((DEFAULT_WORKLOAD, SCAN), ("ksm-default", MERGE))
     )
-    text = (
-        f"host CPUs lost to WBINVD at most: {_text(scan)} under NUMA balancing, {_text(merge)} under KSM merges of a "
-        "guest "
-    )
-    text += "that is mergeable and not pinned"
-    return f"{text}; numad's rate is not published: an axis", scan, merge.low >= _host_percent(s)
+    return {"scan": _text(scan), "merge": _text(merge)}, scan, merge.low >= _host_percent(s)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """`figure` gives the text, the number that is judged, and whether what is no number holds (who pays, what is safe).
-    The number is `least` or more if the claim is right; None where no size is published.
+    """`figure` gives the number that is judged, and whether what is no number holds (who pays, what is safe). The
+    number is `least` or more if the claim is right; None where no size is published.
     """
 
-    figure: Callable[[Studies], tuple[str, Interval, bool]]
+    figure: Callable[[Studies], Figure]
     least: Callable[[Studies], float] | None
 
 
@@ -252,33 +234,40 @@ def rows(evidence: Evidence) -> list[Row]:
 
 
 def _row(claim: Claim, answer: Answer, studies: Studies) -> Row:
-    figure, found, holds = answer.figure(studies)
+    names, found, holds = answer.figure(studies)
     least = answer.least(studies) if answer.least else None
-    size = f"{least:g} at least" if least is not None else "no size"
-    verdict, note = _verdict(found, least, holds, claim.needs)
-    terms = f"terms {', '.join(claim.terms)}; tests in {claim.test}"
+    verdict, because = _verdict(found, least, holds)
     return Row(
         id=claim.id,
+        kind=claim.id,
         what=f'"{claim.quote}"',
-        figure=figure + (" *" if found.extrapolated else ""),
-        target=f"{size}: {claim.needs}",
+        names={
+            **names,
+            "mark": " *" if found.extrapolated else "",
+            "size": f"{least:g} at least" if least is not None else "no size",
+            "least": f"{least:g}" if least is not None else "",
+            "found": _text(found),
+            "needs": claim.needs,
+            "terms": ", ".join(claim.terms),
+            "test": claim.test,
+        },
+        because=(*because, "terms"),
         verdict=verdict,
         source=claim.source,
         value=found.median,
         low=found.low,
         high=found.high,
         unit=found.unit,
-        note=f"{note}; {terms}" if note else terms,
         details={"least": least, "terms": ", ".join(claim.terms), "test": claim.test},
     )
 
 
-def _verdict(found: Interval, least: float | None, holds: bool, needs: str) -> tuple[Verdict, str]:
-    """Whether the number has its size; one whose interval lies on both sides of it decides nothing."""
+def _verdict(found: Interval, least: float | None, holds: bool) -> tuple[Verdict, tuple[str, ...]]:
+    """Whether the number has its size, and why that cannot be told: an interval that lies on both sides of it decides
+    nothing.
+    """
     if not holds or (least is not None and found.high < least):
-        return "fail", ""
+        return "fail", ()
     if least is None:
-        return "not testable", needs
-    if found.low >= least:
-        return "pass", ""
-    return "not testable", f"{_text(found)} lies on both sides of {least:g}, which it needs because {needs}"
+        return "not testable", ("needs",)
+    return ("pass", ()) if found.low >= least else ("not testable", ("both sides",))

@@ -200,13 +200,12 @@ def _row(decision: UpstreamDecision, judgements: Sequence[Judgement]) -> Row:
     verdict: Verdict = "not testable" if not told else "pass" if all(told) else missed
     bases = sorted({j.basis for j in judgements})
     lead = next((j for j in judgements if agrees(decision, j) is False), judgements[0] if judgements else None)
-    figure = "changes no flush strategy" if lead is None else _sentence(lead)
     note = EXPLAINED[str(decision.number)].why if verdict == "disagree-explained" else decision.note
     return Row(
         id=f"decision-{decision.number}",
+        kind="taken" if decision.status in TAKEN else "not taken",
         what=f"{decision.status}: {decision.effect}",
-        figure=figure,
-        target="the model prefers it" if decision.status in TAKEN else "the model prefers what was there",
+        figure="" if lead is None else _told(lead),
         verdict=verdict,
         source=f"{decision.commit}, {decision.date or 'date not read'}",
         value=None if lead is None else lead.p_cheaper,
@@ -216,7 +215,7 @@ def _row(decision: UpstreamDecision, judgements: Sequence[Judgement]) -> Row:
     )
 
 
-def _sentence(judgement: Judgement) -> str:
+def _told(judgement: Judgement) -> str:
     text = f"{judgement.proposed} for {judgement.before or 'nothing'} ({judgement.guest}, {judgement.trigger})"
     chance = ""
     if judgement.p_cheaper is not None:
@@ -245,15 +244,18 @@ def _count(counted: Sequence[tuple[UpstreamDecision, Sequence[Judgement]]]) -> R
     unexplained = [d.number for d, cells in told if not all(yes for _, yes in cells) and str(d.number) not in EXPLAINED]
     return Row(
         id="agreement",
-        what="decisions of the kernel since 2022 that the model would have made",
-        figure=f"{agree} of {len(told)}; {leading.count('forced')} forced by admissibility, "
-        f"{leading.count('trivial')} trivial; evidence: cost alone predicts {right} of {len(evidence)}",
-        target="agree, or disagree and say why",
+        kind="agreement",
+        names={
+            "agree": f"{agree} of {len(told)}",
+            "forced": str(leading.count("forced")),
+            "trivial": str(leading.count("trivial")),
+            "right": f"{right} of {len(evidence)}",
+            "untold": str(len(counted) - len(told)),
+        },
         verdict="fail" if unexplained else "pass",
         source="data/kvm/upstream_decisions.csv",
         value=right / len(evidence) if evidence else None,
         unit="1",
-        note=f"{len(counted) - len(told)} decisions change no flush or have a refused total",
         details={"agree": agree, "decisions": len(told), "evidence": len(evidence), "evidence_agrees": right},
     )
 
@@ -271,7 +273,6 @@ class Place:
     """
 
     id: str
-    title: str
     guest: str
     trigger: str
     cheaper: str
@@ -280,10 +281,10 @@ class Place:
 
 
 PLACES = (
-    Place("4-kib-page", "one 4 KiB page of SEV", "sev", "ksm_replace_page", "CLFLUSHOPT_UVA", "WBNOINVD_MASK"),
-    Place("event-filter", "NUMA balancing of SEV", "sev", "autonuma_prot_none_scan", "SKIP_EVENT", "WBNOINVD_MASK"),
-    Place("region", "region unregistration", "sev", "unreg_region", "NO_FLUSH", "WBNOINVD_MASK"),
-    Place("asid", "ASID recycling", "sev", "asid_recycle", "WBNOINVD_MASK", "DF_FLUSH_SEQ", first_half="WBINVD_ALL"),
+    Place("4-kib-page", "sev", "ksm_replace_page", "CLFLUSHOPT_UVA", "WBNOINVD_MASK"),
+    Place("event-filter", "sev", "autonuma_prot_none_scan", "SKIP_EVENT", "WBNOINVD_MASK"),
+    Place("region", "sev", "unreg_region", "NO_FLUSH", "WBNOINVD_MASK"),
+    Place("asid", "sev", "asid_recycle", "WBNOINVD_MASK", "DF_FLUSH_SEQ", first_half="WBINVD_ALL"),
 )
 
 
@@ -308,15 +309,20 @@ def _cost_alone_row(evidence: Evidence, place: Place) -> Row:
     why = verdict.reason
     if STRATEGIES[place.cheaper].skips and verdict.state != "inadmissible":
         why = f"{why}; on the list: {STRATEGIES[place.cheaper].list_status}"
-    least = "at least " if place.first_half else ""
     cost = "nothing" if not numpy.any(cheap.stolen_s) else quantity(float(numpy.median(cheap.stolen_s)), "s")
     found: Verdict = "disagree-explained" if share > 0.5 else "fail"
     return Row(
         id=f"cost-alone-{place.id}",
-        what=f"{place.title}: cost alone chooses {place.cheaper}, the kernel does {place.kernel}",
-        figure=f"{cost} against {least}{quantity(float(numpy.median(dear.stolen_s)), 's')} CPU time per event, "
-        f"cheaper in {significant(100 * share)} % of the draws; {place.cheaper} is {verdict.state} there",
-        target="cheaper, and the reason why it is not done",
+        kind="bounded place" if place.first_half else "place",
+        names={
+            "place": place.id,
+            "cheaper": place.cheaper,
+            "kernel": place.kernel,
+            "cost": cost,
+            "dear": quantity(float(numpy.median(dear.stolen_s)), "s"),
+            "share": significant(100 * share),
+            "state": verdict.state,
+        },
         verdict=found,
         source=f"rule {verdict.rule}: {verdict.source}",
         value=share,

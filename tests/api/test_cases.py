@@ -140,6 +140,8 @@ def test_a_sweep_has_every_combination_and_passes_through_the_case(sev, swept):
 
 
 def test_a_length_is_a_number_of_bytes_or_a_size_as_text(sev):
+    both = [sev.sweep(l2_bytes_per_core=size) for size in ("1 MiB", 2**20)]
+    pandas.testing.assert_frame_equal(*both)
     by_text, by_number = (sev.sweep(range_bytes=sizes) for sizes in (["4 KiB", "1 MiB"], [4096, 2**20]))
     pandas.testing.assert_frame_equal(by_text, by_number)
     with pytest.raises(BadInput, match="range_bytes"):

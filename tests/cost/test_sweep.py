@@ -11,6 +11,7 @@ from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.scenario import scenario
 from costmodel.cost.sweep import CURVE_DRAWS, Band, _crossings, sweep, winner_map
 from costmodel.cost.total import total
+from costmodel.report.names import COST_NAMES
 
 GIB = 1024.0**3
 
@@ -138,7 +139,7 @@ def test_the_map_shows_the_cheapest_at_every_point(milan_ksm, milan):
 
 
 def test_a_rate_is_drawn_as_a_loss_and_the_rest_as_cpu_time(curves):
-    assert {over: (curve.y_label, curve.y_unit) for over, curve in curves.items()} == {
+    assert {over: (COST_NAMES[curve.y_unit], curve.y_unit) for over, curve in curves.items()} == {
         "range_bytes": ("CPU time taken per event", "s"),
         "cpus": ("CPU time taken per event", "s"),
         "cache_bytes": ("CPU time taken per event", "s"),

@@ -177,7 +177,7 @@ def test_there_are_flips_to_test():
 def along(monkeypatch, costs, current, low=1.0, high=1000.0, winner="flat"):
     """Flips of the given costs, functions of the value of an axis."""
     monkeypatch.setattr(choice, "stolen_at", lambda case, strategy, *where: numpy.vectorize(costs[strategy])(where[-1]))
-    return choice._along(Case("t", None, None), list(costs), winner, "axis", "the axis", "s", current, low, high)
+    return choice._along(Case("t", None, None), list(costs), winner, "line_dirty_s", "s", current, low, high)
 
 
 def test_a_flip_lies_on_each_side_of_here_at_most_once(monkeypatch):
@@ -186,12 +186,14 @@ def test_a_flip_lies_on_each_side_of_here_at_most_once(monkeypatch):
         {"flat": costs["flat"], "falling": costs["falling"]},
         {"flat": costs["flat"], "rising": costs["rising"]},
     )
+    parameters = parameters_of(EVIDENCE, "epyc-7763-2s")
+    name = parameters["line_dirty_s"].description
     (found,) = along(monkeypatch, above, 50.0)
     assert (found.winner, found.at, found.current) == ("falling", pytest.approx(200.0), 50.0)
-    assert worded(found).sentence == "falling is cheaper above the axis 200 s (now 50 s)"
+    assert worded(found, parameters).sentence == f"falling is cheaper above {name} 200 s (now 50 s)"
     (found,) = along(monkeypatch, below, 50.0)
     assert (found.winner, found.at) == ("rising", pytest.approx(10.0))
-    assert worded(found).sentence == "rising is cheaper below the axis 10 s (now 50 s)"
+    assert worded(found, parameters).sentence == f"rising is cheaper below {name} 10 s (now 50 s)"
     assert [f.winner for f in along(monkeypatch, costs, 50.0)] == ["rising", "falling"]
 
 
@@ -209,7 +211,7 @@ def test_where_two_only_touch_nothing_flips(monkeypatch):
 
 def test_the_span_of_a_parameter_is_a_hundred_either_way_and_that_of_a_share_ends_at_one(monkeypatch):
     asked = {}
-    monkeypatch.setattr(choice, "_along", lambda *given: asked.update({given[3]: given[6:]}) or [])
+    monkeypatch.setattr(choice, "_along", lambda *given: asked.update({given[3]: given[5:]}) or [])
     case = scenario(EVIDENCE, "sev-snp-gmem", "epyc-7763-2s", "teardown")
     parameters = parameters_of(EVIDENCE, "epyc-7763-2s")
     names = ("line_dirty_s", "dirty_fraction", "serial_exponent", "presence_position", "smt_factor")

@@ -23,6 +23,10 @@ def test_catalogue(evidence):
     assert used <= trigger_ids(evidence.root) == set(TRIGGERS)
 
 
+def test_the_loads_that_a_kernel_makes_by_itself_say_so(evidence):
+    assert {one.id for one in evidence.workloads.values() if one.defaults} == {"ksm-default", "autonuma-default"}
+
+
 @pytest.mark.parametrize(("workload", "row"), [("ksm-default", "N10"), ("ksm-aggressive", "N15")])
 def test_both_ksm_notifiers_share_the_one_thread(evidence, workload, row):
     loads = [evidence.workload(workload).load(name) for name in ("ksm_write_protect", "ksm_replace_page")]

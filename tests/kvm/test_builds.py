@@ -32,6 +32,13 @@ def test_a_release_is_read(text, version, builder, number):
     assert (found.version, found.builder, found.number) == (version, builder, number)
 
 
+@pytest.mark.parametrize("one", builds.builders().values(), ids=lambda one: one.builder)
+def test_every_builder_is_known_by_its_mark(one):
+    found = builds.parse(one.example)
+    assert found.builder.startswith(one.builder) and "{" not in found.title
+    assert found.upstream is False
+
+
 def test_this_is_the_kernel_that_runs(tmp_path, monkeypatch):
     (tmp_path / "osrelease").write_text("6.8.12-4-pve\n")
     monkeypatch.setattr(builds, "RELEASE_FILE", tmp_path / "osrelease")

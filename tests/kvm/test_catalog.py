@@ -8,7 +8,7 @@ from costmodel.errors import UnknownName
 from costmodel.evidence.paths import data_dir
 from costmodel.evidence.store import load
 from costmodel.evidence.tables import read_document
-from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, triggers_of
+from costmodel.kvm.catalog import GAPS, GUESTS, STRATEGIES, TRIGGERS, triggers_of
 
 
 @pytest.mark.parametrize("lookup", [GUESTS.__getitem__, TRIGGERS.__getitem__, STRATEGIES.__getitem__])
@@ -93,3 +93,9 @@ def test_skips_flush_nothing():
     for one in STRATEGIES.values():
         if one.skips:
             assert one.instruction == "none"
+
+
+def test_every_gap_is_of_an_instruction_or_named_by_the_model_and_has_a_source():
+    instructions = {strategy.instruction for strategy in STRATEGIES.values()}
+    assert set(GAPS) <= instructions | {"psmash", "range"}
+    assert all(gap.text and gap.source for gap in GAPS.values())

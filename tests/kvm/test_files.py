@@ -9,12 +9,13 @@ from costmodel.evidence.paths import data_dir
 from costmodel.evidence.records import read_rendezvous
 from costmodel.evidence.tables import csv_text, entries
 from costmodel.kvm import admissibility, builds, decisions, events, kernels, predicates, releases, rules, setup
-from costmodel.kvm.catalog import Guest, Placement, Strategy, Trigger
+from costmodel.kvm.catalog import Gap, Guest, Placement, Strategy, Trigger
 from costmodel.traces import triggers
 
 READERS = {
     "admissibility.csv": admissibility.read_facts,
     "backports.csv": releases.read_backports,
+    "builders.csv": builds.read_builders,
     "builds.csv": builds.read_builds,
     "call_chains.csv": triggers.read,
     "majors.csv": builds.read_majors,
@@ -35,7 +36,8 @@ RECORDS = {
     "strategies": Strategy,
     "triggers": Trigger,
     "placements": Placement,
-    "rules": rules.Reason,
+    "gaps": Gap,
+    "reasons": rules.Reason,
     "conditions": events.Refusal,
 }
 KEYS = {
@@ -43,7 +45,8 @@ KEYS = {
     "strategies": "strategy",
     "triggers": "trigger",
     "placements": "placement",
-    "rules": "rule",
+    "gaps": "gap",
+    "reasons": "rule",
     "conditions": "condition",
 }
 every = pytest.mark.parametrize("name", READERS)

@@ -11,6 +11,7 @@ from costmodel.kvm.admissibility import judge
 from costmodel.kvm.catalog import GUESTS, PLACEMENTS, STRATEGIES, TRIGGERS, triggers_of
 from costmodel.kvm.decisions import ANY, remedies
 from costmodel.kvm.kernels import KERNELS, newest, placement_for
+from costmodel.report.kernels import why
 
 
 @pytest.mark.parametrize(
@@ -186,7 +187,7 @@ def test_a_kernel_without_a_source_is_refused_with_all_that_it_may_be_and_how_to
 def test_what_uname_prints_is_read_and_what_it_may_stand_for_is_said(version, guest, expected):
     found = kernels.candidates(version, guest)
     assert [one.kernel for one in found] == expected
-    assert all(one.why for one in found) == kernels.is_build(version), (
+    assert all(one.grounds for one in found) == kernels.is_build(version), (
         "a kernel of a builder is never taken without a word"
     )
     for one in found:
@@ -206,7 +207,7 @@ def test_what_uname_prints_is_read_and_what_it_may_stand_for_is_said(version, gu
 )
 def test_the_nearest_kernel_stands_in_with_a_warning(version, expected, said):
     assert kernels.resolve(version) == expected
-    assert said in kernels.candidates(version)[0].why
+    assert said in why(kernels.candidates(version)[0])
 
 
 @pytest.mark.parametrize("version", ["6.99", "5.20", "4.21", "6.20.3-1-pve"])

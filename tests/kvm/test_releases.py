@@ -7,8 +7,9 @@ import pytest
 from costmodel.errors import BadInput
 from costmodel.kvm import kernels, predicates
 from costmodel.kvm.admissibility import judge
-from costmodel.kvm.decisions import decisions, kernel_notes
+from costmodel.kvm.decisions import decisions
 from costmodel.kvm.releases import backport, backports, dotted, read_backports, releases
+from costmodel.report.kernels import kernel_notes
 
 MOVE = "intra_host_migration_move_ctx"
 

@@ -14,6 +14,7 @@ from matplotlib.text import Text
 from costmodel.decision.result import Interval
 from costmodel.decision.views import view
 from costmodel.report import drawing, plots
+from costmodel.report.names import AXIS_NAMES
 from tests.colour import check_figure
 from tests.report.conftest import HOSTILE
 from tests.samples import sampled
@@ -97,7 +98,7 @@ def test_axes_carry_units(figures, sweeps):
     assert any(re.fullmatch(time, text) for text in texts(figures["costs"]))
     shown = texts(figures["curves"])
     for sweep in sweeps:
-        assert any(text.startswith(sweep.x_label) for text in shown), sweep.x_label
+        assert any(text.startswith(AXIS_NAMES[sweep.over]) for text in shown), sweep.over
     assert any(re.fullmatch(size, text) for text in shown) and any(re.fullmatch(time, text) for text in shown)
     assert any(re.fullmatch(size, text) for text in texts(figures["map"]))
 

@@ -8,15 +8,16 @@ from costmodel.calibration.published import checks
 from costmodel.calibration.rules import Calibration
 from costmodel.errors import UnknownName
 from costmodel.evidence.store import load
+from costmodel.report.scoreboard import BECAUSE, worded
 from costmodel.validation import observed
-from costmodel.validation.observed import TOO_WIDE, WIDEST
+from costmodel.validation.observed import WIDEST
 
 EVIDENCE = load()
 IDS = ["E01-E03", "N30", "S01-S02", "S06a", "S06b", "S06c", "S07a", "S07b", "S07c"]
 
 
 def rows_of(evidence):
-    return {row.id: row for row in observed.rows(evidence)}
+    return {row.id: worded(row) for row in observed.rows(evidence)}
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +125,7 @@ CHECKS = {check.id: check for check in checks(Calibration(EVIDENCE))}
 
 @pytest.fixture(scope="module")
 def rows_published():
-    return {row.id: row for row in (*observed.measured(EVIDENCE), *observed.lore(EVIDENCE))}
+    return {row.id: worded(row) for row in (*observed.measured(EVIDENCE), *observed.lore(EVIDENCE))}
 
 
 def test_what_fails_is_known_published(rows_published):
@@ -162,7 +163,7 @@ def test_a_miss_inside_fails():
 def test_another_published_figure_fails(id, factor):
     """The model stays where it was: the figure is no input."""
     other = EVIDENCE.with_value(id, factor)
-    rows_published = {row.id: row for row in (*observed.measured(other), *observed.lore(other))}
+    rows_published = {row.id: worded(row) for row in (*observed.measured(other), *observed.lore(other))}
     assert rows_published[id].verdict == "fail"
 
 
@@ -220,7 +221,10 @@ def test_a_bound_of_the_source_shows_in_every_figure(rows_published):
 
 @pytest.mark.parametrize("id", ["T01", "T03", "T05", "W12"])
 def test_an_interval_that_holds_nearly_everything_decides_nothing(rows_published, id):
-    assert (rows_published[id].verdict, rows_published[id].note) == ("not testable", TOO_WIDE)
+    assert (rows_published[id].verdict, rows_published[id].note) == (
+        "not testable",
+        BECAUSE["too wide"].format(widest=f"{WIDEST:.0f}"),
+    )
     assert rows_published[id].high > WIDEST * rows_published[id].low
 
 

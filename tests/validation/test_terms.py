@@ -10,6 +10,7 @@ import pytest
 from scipy.stats import binomtest
 
 from costmodel.evidence.store import load
+from costmodel.report.scoreboard import worded
 from costmodel.validation import terms
 from costmodel.validation.terms import covers
 
@@ -18,7 +19,7 @@ MACHINES = "machines-foretold-by-others"
 
 @pytest.fixture(scope="module")
 def all_rows():
-    return terms.rows(load())
+    return [worded(row) for row in terms.rows(load())]
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import pytest
 from costmodel.decision.result import Interval
 from costmodel.evidence.store import load
 from costmodel.formulas.catalog import FORMULAS
+from costmodel.report.scoreboard import worded
 from costmodel.validation import thread
 from costmodel.validation.thread import ANSWERS, CLAIMS, Answer, Studies
 from tests.samples import sampled
@@ -23,7 +24,7 @@ def flat(text):
 
 @pytest.fixture(scope="module")
 def rows():
-    return {row.id: row for row in thread.rows(load())}
+    return {row.id: worded(row) for row in thread.rows(load())}
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,7 @@ def test_a_claim_is_judged_by_its_size_and_by_what_is_no_number(studies, times, 
     """A number of 2 [1, 4] times something, which must be 1."""
     answer = Answer(
         figure=lambda s: (
-            "",
+            {},
             Interval(low=times, median=2 * times, high=4 * times, unit="1", extrapolated=False),
             holds,
         ),

@@ -9,6 +9,7 @@ from costmodel.evidence.store import load
 from costmodel.kvm import kernels
 from costmodel.kvm.catalog import STRATEGIES
 from costmodel.kvm.decisions import decisions
+from costmodel.report.scoreboard import worded
 from costmodel.validation import upstream
 from costmodel.validation.upstream import PLACES, Place, agrees, before, judge_decision
 from tests.samples import sampled
@@ -23,7 +24,7 @@ def by_number(number):
 
 @pytest.fixture(scope="module")
 def rows():
-    return {row.id: row for row in upstream.rows(EVIDENCE)}
+    return {row.id: worded(row) for row in upstream.rows(EVIDENCE)}
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +133,7 @@ def test_a_changed_decision_changes_its_row_and_the_count(rows, monkeypatch, num
     """One on which no later decision builds."""
     changed = tuple(replace(d, status="refused") if d.number == number else d for d in decisions())
     monkeypatch.setattr(upstream, "decisions", lambda: changed)
-    found = {row.id: row for row in upstream.rows(EVIDENCE)}
+    found = {row.id: worded(row) for row in upstream.rows(EVIDENCE)}
     assert rows[f"decision-{number}"].verdict == "pass"
     assert found[f"decision-{number}"].verdict == "fail"
     assert found["agreement"].details["agree"] == rows["agreement"].details["agree"] - 1
@@ -178,7 +179,7 @@ def test_one_cell_against_the_kernel_makes_a_decision_disagree(judged):
 
 @pytest.fixture(scope="module")
 def rows_cost_alone():
-    return {row.id: row for row in upstream.cost_alone_rows(EVIDENCE)}
+    return {row.id: worded(row) for row in upstream.cost_alone_rows(EVIDENCE)}
 
 
 def test_there_are_four_places(rows_cost_alone):
@@ -207,7 +208,7 @@ def test_the_kernel_does_what_is_said_and_not_the_cheaper(place):
 
 
 def test_a_place_that_is_not_cheaper_fails():
-    dear = Place("x", "a page", "sev", "ksm_replace_page", "WBINVD_ALL", "CLFLUSHOPT_UVA")
+    dear = Place("x", "sev", "ksm_replace_page", "WBINVD_ALL", "CLFLUSHOPT_UVA")
     row = upstream._cost_alone_row(EVIDENCE, dear)
     assert (row.verdict, row.value) == ("fail", 0)
 
@@ -215,7 +216,7 @@ def test_a_place_that_is_not_cheaper_fails():
 def test_a_large_hole_is_no_such_place(rows_cost_alone):
     """guest_memfd calls the hook for each folio, so a whole-cache flush there is one per 4 KiB page."""
     assert not any(place.guest == "sev-snp-gmem" for place in PLACES)
-    hole = Place("hole", "a hole", "sev-snp-gmem", "gmem_punch_hole", "WBNOINVD_ALL", "CLFLUSHOPT_DM_GMEM")
+    hole = Place("hole", "sev-snp-gmem", "gmem_punch_hole", "WBNOINVD_ALL", "CLFLUSHOPT_DM_GMEM")
     assert upstream._cost_alone_row(EVIDENCE, hole).verdict == "fail"
 
 
