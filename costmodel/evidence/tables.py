@@ -126,8 +126,11 @@ class Refused(ValueError):
     """
 
     def __init__(self, problem: str, remedy: str, field: str = "") -> None:
-        super().__init__(problem)
+        super().__init__(problem, remedy, field)  # with all of them it travels between processes
         self.problem, self.remedy, self.field = problem, remedy, field
+
+    def __str__(self) -> str:
+        return self.problem
 
 
 @contextmanager
