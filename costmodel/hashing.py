@@ -42,7 +42,7 @@ def files_hash(paths: Iterable[Path], root: Path) -> str:
     return digest.hexdigest()[:DIGITS]
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def code_hash(*subpackages: str) -> str:
     """Hash of the Python sources of `subpackages`, or of the whole package."""
     roots = [PACKAGE / name for name in subpackages] or [PACKAGE]

@@ -39,8 +39,8 @@ def compared(study: Study) -> list[Candidate]:
 
 
 def waits_of(study: Study) -> list[ContentionRow]:
-    """What waits, without a word about it: a row for each flush and placement: of a notifier hook all of them, of a guest_memfd window its own; none where the
-    trigger opens no window or has no rate.
+    """What waits, without a word about it: a row for each flush and placement, of a notifier hook all of them, of a
+    guest_memfd window its own; none where the trigger opens no window or has no rate.
     """
     flushes = study.chosen is not None and study.chosen.flushes
     here = placement_for(study.scenario.guest, study.trigger.id, study.scenario.kernel) if flushes else None

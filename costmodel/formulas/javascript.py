@@ -10,6 +10,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence
+from functools import lru_cache
 
 from costmodel import cache
 from costmodel.formulas.recorded import Node, Tape
@@ -34,6 +35,7 @@ OPERATIONS = {
 """Every operation that a tape can hold, as JavaScript writes it."""
 
 
+@lru_cache(maxsize=1)
 def functions() -> dict[str, str]:
     """Each formula as a JavaScript function, by its name. They are kept in the user's cache: to print them takes sympy."""
     return dict(json.loads(cache.recall("javascript", cache.key_of([], ["formulas"]), _printed)))

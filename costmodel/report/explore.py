@@ -35,7 +35,7 @@ from costmodel.kvm.catalog import GUESTS, STRATEGIES, triggers_of
 from costmodel.kvm.kernels import KERNELS
 from costmodel.numbers import quantity
 from costmodel.report import drawing, page, plots
-from costmodel.report.names import AXIS_NAMES, title_on
+from costmodel.report.names import AXIS_NAMES, COST_NAMES, title_on
 from costmodel.report.sentences import cost_text, events_of
 
 Pinning = Literal["unpinned", "packed", "spread"]
@@ -243,7 +243,7 @@ class Picture:
             self.ax, list(states), thick={own} if own else (), notes=notes, unit="1" if rate else "s"
         )
         self.here = self.ax.axvline(1.0, color=drawing.INKS[False], linewidth=1, alpha=0.6)
-        y_label = "host CPUs lost" if rate else plots.CPU_TIME_EACH
+        y_label = "host CPUs lost" if rate else COST_NAMES["s"]
         self.ax.set(xlabel=drawing.label(AXIS_NAMES[over], axis.unit), ylabel=y_label)
         self.figure.set_layout_engine("constrained")
 

@@ -43,6 +43,8 @@ but the one that `page` names by its hash.
 HEADING = re.compile(r'<h2 id="([^"]+)">(.*?)</h2>', re.DOTALL)
 COMMAND = re.compile(r"`([^`]+)`")
 NAME = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")
+MOST_TEMPLATES = 128
+"""Compiled templates that the cache keeps: a few versions of each."""
 INTERVAL = re.compile(r"[\d.]+ \[[\d.]+, [\d.]+\]\*?(?: (?:[num]?s|[KMGT]?i?B|1/s)\b\*?)?")
 """An interval as the pages write it, which no line breaks."""
 
@@ -134,7 +136,7 @@ def _environment():
                 bucket.bytecode_from_string(found)
 
         def dump_bytecode(self, bucket: Bucket) -> None:
-            cache.store("template", self._key(bucket), bucket.bytecode_to_string())
+            cache.store("template", self._key(bucket), bucket.bytecode_to_string(), most=MOST_TEMPLATES)
 
         def _key(self, bucket: Bucket) -> str:
             return value_hash([bucket.key, bucket.checksum, sys.version, jinja2.__version__])
@@ -372,6 +374,7 @@ def fits() -> str:
     return fragment("fits", fits=fits_of(load()))
 
 
+@lru_cache(maxsize=1)
 def formulas() -> Markup:
     """The cost terms as MathML with symbols, source and validity. It is kept in the user's cache: to print it takes sympy."""
     return Markup(cache.recall("formulas", cache.key_of([], ["formulas", "report"]), _formulas).decode())

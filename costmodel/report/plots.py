@@ -49,7 +49,6 @@ UNSEEN_S = 1e-9
 INTERVAL_COLUMNS = ("median", "low", "high")
 LEGEND_MARK = "\N{EM DASH}" * 8
 """As wide as what a legend draws before a name, whose letters are larger than those at the end of a line."""
-CPU_TIME_EACH = "CPU time taken per event"
 
 
 def costs(of: Any, ax: Axes | None = None, *, dark: bool = False) -> Axes:
@@ -60,7 +59,7 @@ def costs(of: Any, ax: Axes | None = None, *, dark: bool = False) -> Axes:
     """
     rows = _cpu_time(of.costs(of.costliest_trigger) if hasattr(of, "costliest_trigger") else of)
     ax = intervals(rows, "strategy", ax, thick=set(rows[rows.chosen].strategy), notes=_notes(rows), dark=dark)
-    ax.set_xlabel(f"{CPU_TIME_EACH}, median and 90 % interval")
+    ax.set_xlabel(f"{COST_NAMES['s']}, median and 90 % interval")
     return ax
 
 
@@ -141,7 +140,7 @@ def breakeven(of: pandas.DataFrame, ax: Axes | None = None, *, dark: bool = Fals
         rows = rows[rows[name] == rows[name].iloc[0]]
     thick = set(rows[rows.chosen].strategy)
     ax = lines(rows, over, "strategy", ax, thick=thick, notes=_notes(rows), dark=dark)
-    ax.set_ylabel(CPU_TIME_EACH)
+    ax.set_ylabel(COST_NAMES["s"])
     return ax
 
 
@@ -338,7 +337,7 @@ def cost_figure(rows: Sequence[CostRow], chosen: str | None) -> str:
         for r in shown
         if (cost := r.stolen_cpu_s_per_event)
     )
-    return svg(figure, f"CPU time taken per event by strategy: {told}")
+    return svg(figure, f"{COST_NAMES['s']} by strategy: {told}")
 
 
 def lost_figure(values: Mapping[tuple[str, str], Interval]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy
@@ -15,7 +15,7 @@ from costmodel.cost.total import Total, distances, ranges_per_pass, stock, total
 from costmodel.decision.advice import Gain, Step
 from costmodel.decision.choice import Study
 from costmodel.decision.estimates import interval_of
-from costmodel.decision.findings import Kind, Opening, Plan, between_guests, costliest_study
+from costmodel.decision.findings import Opening, Plan, between_guests, costliest_study
 from costmodel.errors import stated
 from costmodel.evidence.records import PAGE_BYTES, Measurement
 from costmodel.evidence.store import Evidence
@@ -77,27 +77,25 @@ def headline(plan: Plan, case: Scenario, lead: Study | None, reason: str | None)
     chosen = lead.picked
     if plan.kind == "flush":
         return _first(plan, step or f"Keep {title_on(chosen.strategy, case)} (what {case.version} does)", lead)
-    texts: dict[Kind, Callable[[], str]] = {
-        "unencrypted": lambda: (
-            f"No flush: {chosen.verdict.reason}. The zaps and TLB shoot-downs of invalidations are not modelled; NUMA "
-            "balancing off stops those of its scans for this guest too."
-            + (GUEST_WBINVD if case.noncoherent_dma else "")
-        ),
-        "no flush": lambda: f"Nothing to do under this workload: {chosen.verdict.reason}.",
-        "cannot happen": lambda: (
-            f"Nothing to do under this workload: {lead.trigger.title} cannot happen here: {lead.firing.why}."
-        ),
-        "none counted": lambda: f"Nothing to do at the rate that was counted: {_none_counted(lead)}.",
-        "outside workload": lambda: (
-            "Nothing to do under this workload: none of its events flushes memory of this guest."
-        ),
-        "between guests": lambda: (
-            "Nothing to do: under this workload nothing flushes memory of this guest while it runs. "
-            f"{lead.trigger.title}, once for all guests that ended since the last one, takes "
-            f"{title_on(chosen.strategy, case)}, the only safe strategy there."
-        ),
-    }
-    return texts[plan.kind]()
+    match plan.kind:
+        case "unencrypted":
+            return (
+                f"No flush: {chosen.verdict.reason}. The zaps and TLB shoot-downs of invalidations are not modelled; NUMA "
+                "balancing off stops those of its scans for this guest too."
+            ) + (GUEST_WBINVD if case.noncoherent_dma else "")
+        case "cannot happen":
+            return f"Nothing to do under this workload: {lead.trigger.title} cannot happen here: {lead.firing.why}."
+        case "none counted":
+            return f"Nothing to do at the rate that was counted: {_none_counted(lead)}."
+        case "outside workload":
+            return "Nothing to do under this workload: none of its events flushes memory of this guest."
+        case "between guests":
+            return (
+                "Nothing to do: under this workload nothing flushes memory of this guest while it runs. "
+                f"{lead.trigger.title}, once for all guests that ended since the last one, takes "
+                f"{title_on(chosen.strategy, case)}, the only safe strategy there."
+            )
+    return f"Nothing to do under this workload: {chosen.verdict.reason}."
 
 
 def _title(step: Step | None) -> str:
