@@ -9,13 +9,15 @@ same inputs.
 from __future__ import annotations
 
 import io
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy
 
+from costmodel import cache
 from costmodel.hashing import value_hash
 from costmodel.numbers import scale_of
 
@@ -61,6 +63,10 @@ STYLE: dict[str, Any] = {
 }
 WIDE = {False: 300.0, True: 2.0**22}
 """A logarithmic axis from end to end (key: of bytes): beyond this factor it has fewer ticks."""
+MOST_KEPT = 300
+"""Figures of one kind in the cache: those of the matrix of reports, a few times."""
+ROUNDING = 1e-9
+"""A tick that lies outside of its axis by this share lies at the end of it."""
 DECIMALS = 3
 LONG_NUMBER = re.compile(rf"-?\d+\.\d{{{DECIMALS + 1},}}(?:e[+-]?\d+)?")
 """A coordinate with digits that nobody sees, and that depend on the CPU."""
@@ -142,6 +148,7 @@ def name_ends(ax: Axes, ends: Sequence[tuple[float, str, Mark]], dark: bool) -> 
 
     `ends` are (y, text, mark); limits and scales of the axes must be set. Returns what was drawn.
     """
+    from matplotlib.lines import Line2D
     from scipy.optimize import isotonic_regression
 
     if not ends:
@@ -157,9 +164,9 @@ def name_ends(ax: Axes, ends: Sequence[tuple[float, str, Mark]], dark: bool) -> 
     placed = placed - max(0.0, placed[-1] + tall[-1] / 2 - 1.05)
     drawn: list[Artist] = []
     for (_, text, mark), y, at in zip(ordered, wanted, placed, strict=True):
-        drawn += ax.plot([1.0, 1.04], [y, at], color=mark.colour, linewidth=1, transform=ax.transAxes, clip_on=False)
-        here: dict[str, Any] = {"transform": ax.transAxes, "clip_on": False, "markeredgewidth": 0}
-        drawn += ax.plot([1.05], [at], mark.marker, color=mark.colour, markersize=5, **here)
+        there: dict[str, Any] = {"transform": ax.transAxes, "clip_on": False, "linewidth": 1}
+        shape: dict[str, Any] = {"marker": mark.marker, "markevery": [1], "markeredgewidth": 0, "markersize": 5}
+        drawn.append(ax.add_artist(Line2D([1.0, 1.05], [y, at], color=mark.colour, **there, **shape)))
         drawn.append(
             ax.text(
                 1 + NAMES, at, text, color=INKS[dark], size=SMALL, va="center", transform=ax.transAxes, linespacing=1.1
@@ -183,7 +190,8 @@ def log_axis(ax: Axes, unit: str, which: str = "x") -> None:
                 self.set_params(base=1024 if wide else 32)
             else:
                 self.set_params(subs=(1.0,) if wide else (1.0, 2.0, 5.0))
-            return super().tick_values(vmin, vmax)
+            places = numpy.asarray(super().tick_values(vmin, vmax))
+            return cast(Sequence[float], places[(places >= vmin * (1 - ROUNDING)) & (places <= vmax * (1 + ROUNDING))])
 
     axis = ax.xaxis if which == "x" else ax.yaxis
     scale = ax.set_xscale if which == "x" else ax.set_yscale
@@ -271,6 +279,20 @@ def svg(figure: Figure, alt: str) -> str:
     label = escape(alt, quote=True)
     head = f"><title>{escape(alt)}</title><style>{_dark_rules()}</style>"
     return body.replace("<svg ", f'<svg role="img" class="plot" aria-label="{label}" ', 1).replace(">", head, 1)
+
+
+def kept(name: str, of: object, draw: Callable[[], str]) -> str:
+    """The SVG that `draw` makes of `of` (JSON-like, with arrays), from the cache where the same was drawn before.
+
+    A change of the data that leaves the costs of a machine as they were leaves its figures too: they are found by what
+    they show, by the code, by matplotlib and by its settings, which in a notebook are the reader's.
+    """
+    import matplotlib
+
+    shown = json.dumps(of, default=lambda array: array.tolist())
+    settings = {key: str(value) for key, value in dict.items(matplotlib.rcParams) if not key.startswith("backend")}
+    key = cache.key_of([shown, matplotlib.__version__, settings], [])
+    return cache.recall(f"figure-{name}", key, lambda: draw().encode(), most=MOST_KEPT).decode()
 
 
 def _dark_rules() -> str:

@@ -8,7 +8,8 @@ a report.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy
 
@@ -26,6 +27,7 @@ from costmodel.report.drawing import (
     WIDEST_TICK,
     axes,
     fit,
+    kept,
     label,
     log_axis,
     marks,
@@ -79,21 +81,23 @@ def intervals(
     with an arrow that says so. The axis is logarithmic where every median is above zero. Raises BadInput for a frame
     without numbers.
     """
-    import seaborn
-
     rows = of.dropna(subset=["median"]).groupby(by, sort=False)[list(INTERVAL_COLUMNS)].first()
     if rows.empty:
         raise BadInput("has no row with a median", field="frame", remedy="give a frame with median, low and high")
     together = _together({name: rows.loc[name].to_numpy() for name in rows.index}, thick)
     order = sorted(together, key=lambda name: (name in thick, -rows.loc[name, "median"]))
     ax, looks = axes(ax, dark), marks(order[::-1], dark)
-    seaborn.scatterplot(x=rows.loc[order, "median"].to_numpy(), y=[_told(together[name], notes) for name in order],
-                        hue=order, style=order, size=[110 if name in thick else 45 for name in order],
-                        sizes=(45, 110), zorder=3, ax=ax, linewidth=0, legend=False,
-                        palette={name: look.colour for name, look in looks.items()},
-                        markers={name: look.marker for name, look in looks.items()})  # fmt: skip
     for place, name in enumerate(order):
-        look, (_, low, high) = looks[name], rows.loc[name]
+        look, (median, low, high) = looks[name], rows.loc[name]
+        ax.plot(
+            [median],
+            [place],
+            look.marker,
+            color=look.colour,
+            markersize=10.5 if name in thick else 6.7,
+            markeredgewidth=0,
+            zorder=3,
+        )
         if "swept_high" in of:
             low, high = _to_the_ends(ax, of, place, low, high, look.colour)
         ax.plot(
@@ -104,6 +108,8 @@ def intervals(
             linewidth=5 if name in thick else 2,
             zorder=2,
         )
+    ax.set_yticks(range(len(order)), [_told(together[name], notes) for name in order])
+    ax.yaxis.set_inverted(True)
     ax.margins(y=0.5 / len(order))
     if (rows["median"] > 0).all():
         log_axis(ax, of.unit.iloc[0] if "unit" in of else "")
@@ -215,6 +221,8 @@ class Lines:
         unit: str = "s",
         dark: bool = False,
     ) -> None:
+        from matplotlib.patches import Polygon
+
         self.ax, self.thick, self.notes, self.least, self.dark = ax, thick, notes or {}, least, dark
         self.names = sorted(names, key=lambda name: name in thick)
         self.looks = marks(self.names[::-1], dark)
@@ -236,7 +244,8 @@ class Lines:
                 label=name,
             )
             self.lines[name] = line
-            self.bands[name] = ax.fill_between([1.0, 2.0], 1.0, 1.0, color=look.colour, alpha=0.15, linewidth=0)
+            band = Polygon([(1.0, 1.0)], facecolor=look.colour, alpha=0.15, linewidth=0)
+            self.bands[name] = cast(Polygon, ax.add_artist(band))
 
     def move(self, x: numpy.ndarray, bands: Mapping[str, Band], limits: tuple[float, float] | None = None) -> None:
         """Draw `bands` over `x`; names without one, and lines that are nowhere above `least`, are hidden.
@@ -253,7 +262,7 @@ class Lines:
                 line.set_data(x, band.median)
                 line.set_markevery(max(1, len(x) // 6))
                 edge = numpy.concatenate([numpy.maximum(band.low, self.least), band.high[::-1]])
-                self.bands[name].set_verts([numpy.column_stack([numpy.concatenate([x, x[::-1]]), edge])])
+                self.bands[name].set_xy(numpy.column_stack([numpy.concatenate([x, x[::-1]]), edge]))
         for artist in self._ends:
             artist.remove()
         self.ax.set_xlim(x[0], x[-1])
@@ -309,33 +318,32 @@ def calibration(of: Any, ax: Axes | None = None, *, dark: bool = False) -> Axes:
 
 def cost_figure(rows: Sequence[CostRow], chosen: str | None) -> str:
     """`costs` of one trigger as SVG; empty where nothing costs anything."""
+    shown = [
+        {
+            "trigger": row.trigger,
+            "strategy": row.strategy,
+            "quantity": "cpu_time",
+            "state": row.state,
+            "chosen": row.strategy == chosen,
+            "unit": "s",
+            **{name: getattr(row.stolen_cpu_s_per_event, name) for name in INTERVAL_COLUMNS},
+        }
+        for row in rows
+        if row.stolen_cpu_s_per_event is not None and row.stolen_cpu_s_per_event.median > 0
+    ]
+    return kept("costs", shown, lambda: _cost_figure(shown)) if shown else ""
+
+
+def _cost_figure(rows: Sequence[Mapping[str, Any]]) -> str:
     import pandas
 
-    shown = [r for r in rows if r.stolen_cpu_s_per_event is not None and r.stolen_cpu_s_per_event.median > 0]
-    if not shown:
-        return ""
-    frame = pandas.DataFrame(
-        [
-            {
-                "trigger": row.trigger,
-                "strategy": row.strategy,
-                "quantity": "cpu_time",
-                "state": row.state,
-                "chosen": row.strategy == chosen,
-                "unit": "s",
-                **{name: getattr(row.stolen_cpu_s_per_event, name) for name in INTERVAL_COLUMNS},
-            }
-            for row in shown
-        ]
-    )
-    figure, grid = new_figure(8.6, 0.9 + 0.36 * len(shown))
-    ax = costs(frame, grid[0][0])
+    figure, grid = new_figure(8.6, 0.9 + 0.36 * len(rows))
+    ax = costs(pandas.DataFrame(rows), grid[0][0])
     fit(figure, grid, left=[text.get_text() for text in ax.get_yticklabels()])
+    notes = {row["strategy"]: "" if row["state"] == "admissible" else f" ({row['state']})" for row in rows}
     told = "; ".join(
-        f"{r.strategy}{'' if r.state == 'admissible' else f' ({r.state})'} "
-        f"{interval(cost.low, cost.median, cost.high, 's')}"
-        for r in shown
-        if (cost := r.stolen_cpu_s_per_event)
+        f"{row['strategy']}{notes[row['strategy']]} {interval(row['low'], row['median'], row['high'], 's')}"
+        for row in rows
     )
     return svg(figure, f"{COST_NAMES['s']} by strategy: {told}")
 
@@ -377,6 +385,11 @@ def curves_figure(sweeps: Sequence[Curves], states: Mapping[str, str], chosen: s
 
     `states` says of each strategy whether it is admissible here; what is not is noted at its line.
     """
+    of = [[asdict(sweep) for sweep in sweeps], dict(states), chosen]
+    return kept("curves", of, lambda: _curves_figure(sweeps, states, chosen))
+
+
+def _curves_figure(sweeps: Sequence[Curves], states: Mapping[str, str], chosen: str | None) -> str:
     columns = 2
     figure, grid = new_figure(11.2, 3.4 * -(-len(sweeps) // columns), -(-len(sweeps) // columns), columns)
     ink = INKS[False]
@@ -407,11 +420,13 @@ def curves_figure(sweeps: Sequence[Curves], states: Mapping[str, str], chosen: s
 
 def map_figure(heat: HeatMap) -> str:
     """The cheapest strategy over two axes as SVG, a cross at this case; empty where one is cheapest everywhere."""
+    present = [int(i) for i in numpy.unique(heat.winner)]
+    return kept("map", asdict(heat), lambda: _map_figure(heat, present)) if len(present) > 1 else ""
+
+
+def _map_figure(heat: HeatMap, present: Sequence[int]) -> str:
     from matplotlib.patches import Patch
 
-    present = [int(i) for i in numpy.unique(heat.winner)]
-    if len(present) < 2:
-        return ""
     figure, grid = new_figure(8.6, 3.8)
     ax = axes(grid[0][0], dark=False)
     log_axis(ax, heat.x_unit)

@@ -58,7 +58,6 @@ MODULES = (
     "matplotlib.backends.backend_svg",
     "pandas",
     "papermill",
-    "seaborn",
 )
 """What the notebooks of this project and a kernel import."""
 
