@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from costmodel import cache
 from costmodel.calibration.distribution import Distribution, loguniform, tabulated
-from costmodel.calibration.fit import Fit, Problem, Unknown, fit
+from costmodel.calibration.fit import Fit, Problem, Unknown, kept
 from costmodel.errors import stated
 from costmodel.evidence.hosts import Profile
 from costmodel.evidence.records import Measurement, Rendezvous
@@ -55,7 +55,7 @@ def line_time_problem(evidence: Evidence, instruction: str = "CLFLUSHOPT") -> Pr
 
 def fit_line_time(evidence: Evidence, instruction: str = "CLFLUSHOPT") -> Fit:
     """Fit of `instruction` (see `problem`)."""
-    return fit(line_time_problem(evidence, instruction))
+    return kept(line_time_problem(evidence, instruction))
 
 
 def dearest_on_two_sockets(result: Fit, vendor: str) -> float:
@@ -91,7 +91,7 @@ def broadcast_problem(evidence: Evidence, formula: str = "broadcast") -> Problem
 
 def fit_broadcast(evidence: Evidence, formula: str = "broadcast") -> Fit:
     """Fit of the linear form, or of a rival: `broadcast_tree`, `broadcast_slowest`."""
-    return fit(broadcast_problem(evidence, formula))
+    return kept(broadcast_problem(evidence, formula))
 
 
 def host_broadcast_problem(profile: Profile) -> Problem | None:
@@ -175,7 +175,7 @@ def whole_cache_anchors(evidence: Evidence) -> list[Anchor]:
             groups=("skylake-sp", "sapphire-rapids", "sapphire-rapids"),
             ids=("W01-W02", "W09", "W08"),
         )
-        found.append(Anchor(llc_skylake, llc_sapphire, cores, fit(problem)))
+        found.append(Anchor(llc_skylake, llc_sapphire, cores, kept(problem)))
     return found
 
 

@@ -6,14 +6,16 @@ The Jacobian comes from the symbolic form; error bars come last, after the diagn
 from __future__ import annotations
 
 import math
+import pickle
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy
 from numpy.typing import ArrayLike
 
+from costmodel import cache
 from costmodel.calibration import solver
 from costmodel.calibration.solver import Attempt
 from costmodel.errors import BadInput, stated
@@ -169,6 +171,8 @@ class Fit:
         return float(numpy.sqrt(numpy.mean(self.residuals**2)))
 
 
+MOST_KEPT = 200
+"""Fits in the user's cache: those of all regressions with one row or another left out."""
 _SOLVED: dict[tuple[object, ...], Fit] = {}
 
 
@@ -181,6 +185,19 @@ def fit(problem: Problem | ExpressionProblem, starts: int = solver.STARTS) -> Fi
     if key not in _SOLVED:
         _SOLVED[key] = _solve(problem, starts)
     return _SOLVED[key]
+
+
+def kept(problem: Problem) -> Fit:
+    """`fit` of published rows, from the user's cache where the same were fitted before: a change of other data leaves it
+    as it was.
+    """
+    solved = cache.recall(
+        "fit",
+        cache.key_of(list(problem.key), ["formulas", "calibration"]),
+        lambda: pickle.dumps([getattr(fit(problem), part.name) for part in fields(Fit)[1:]]),
+        most=MOST_KEPT,
+    )
+    return Fit(problem, *pickle.loads(solved))
 
 
 def _solve(problem: Problem | ExpressionProblem, count: int) -> Fit:

@@ -34,7 +34,7 @@ from costmodel.kvm.catalog import GUESTS
 from costmodel.kvm.setup import setup
 from costmodel.report import overview, page, plots, recommendation, runner
 from costmodel.report.live import live
-from costmodel.report.record import recommend
+from costmodel.report.record import keep, recommend
 from costmodel.report.runner import Engine, ReportsFailed, in_processes
 
 # The parameters of the report notebook: names, types and ranges, checked before a kernel starts.
@@ -290,8 +290,7 @@ def build_all(
         return build_report(job, out, engine)
 
     if todo and scheduler is None:
-        runner.prepare(engine)
-        _cost_one(todo)
+        _prepare(todo, engine)
     here = in_processes(act, todo, workers) if scheduler is None else _far(todo, out.resolve(), engine, scheduler)
     for job, outcome in here:
         if isinstance(outcome, Exception):
@@ -316,10 +315,19 @@ def build_all(
     return list(shared)
 
 
-def _cost_one(todo: Sequence[ReportParameters]) -> None:
-    """Find the answer of one report that flushes, if any does: what all answers share, such as random numbers and tables,
-    is then there in each process that is forked. One that fails fails again, and is told, in its own process.
+def _prepare(todo: Sequence[ReportParameters], engine: Engine) -> None:
+    """Do once, in the process from which reports are forked, what all of them share: imports, and the answer of one report
+    that flushes, if any does, with the random numbers and the tables that every answer needs. A single report shares
+    with nobody: its answer is found beside the imports.
+
+    A report that fails fails again, and is told, in its own process.
     """
+    if len(todo) == 1:
+        answer = runner.beside(costed, todo[0], partial(runner.prepare, engine))
+        if isinstance(answer, Recommendation):
+            keep(answer, **arguments(todo[0]))
+        return
+    runner.prepare(engine)
     for job in reversed(todo):
         with contextlib.suppress(Exception):
             if Findings.of(**arguments(job)).flush is not None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy
 
+from costmodel import cache
 from costmodel.decision.estimates import interval_of
 from costmodel.decision.result import MeasuredHost, MeasuredRow, MeasuredValue
 from costmodel.errors import CostModelError, UnknownName
@@ -26,9 +28,14 @@ def measured_rows(evidence: Evidence, machine: str) -> list[MeasuredRow]:
     profile = evidence.hosts.get(machine)
     if profile is None:
         return []
-    return [*_flush(profile), *_broadcast(profile), *_neighbour(profile), *_invalidations(profile)] + [
-        MeasuredRow(what="finding", value=text, detail="") for text in profile.findings
-    ]
+
+    def as_json() -> bytes:
+        rows = [*_flush(profile), *_broadcast(profile), *_neighbour(profile), *_invalidations(profile)]
+        rows += [MeasuredRow(what="finding", value=text, detail="") for text in profile.findings]
+        return json.dumps([row.model_dump() for row in rows]).encode()
+
+    rows = json.loads(cache.recall("measured", cache.key_of([profile.digest, profile.findings], []), as_json))
+    return [MeasuredRow.model_validate(row) for row in rows]
 
 
 def _flush(profile: Profile) -> list[MeasuredRow]:

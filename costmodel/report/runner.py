@@ -5,6 +5,7 @@ own.
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import multiprocessing
 import os
@@ -32,8 +33,10 @@ from costmodel.hashing import write_beside
 Engine = Literal["warm", "kernel"]
 SENTINEL = "report complete"
 CELL_TIMEOUT_S = 120
-QUIET = "--log-level=CRITICAL"
-"""A kernel that is shut down logs its interrupt as an error; what fails in a notebook is raised here anyway."""
+ARGUMENTS = ("--log-level=CRITICAL", "--HistoryManager.enabled=False")
+"""A kernel that is shut down logs its interrupt as an error; what fails in a notebook is raised here anyway. Nobody asks
+for the history of a kernel that ends with its notebook.
+"""
 LONGEST_SOCKET = 80
 """A Unix socket's path ends at 107 bytes; below this one there is room for the names that the kernel's sockets get."""
 
@@ -153,7 +156,7 @@ def _execute(
                 execution_timeout=timeout_s,
                 request_save_on_cell_execute=False,
                 config=config,
-                extra_arguments=[QUIET],
+                extra_arguments=list(ARGUMENTS),
                 kernel_name="python3",
                 engine_name=_engine_name(engine),
             )
@@ -225,6 +228,8 @@ Job = TypeVar("Job")
 Answer = TypeVar("Answer")
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Each process computes on one thread: there are as many processes as CPUs."""
+GARBAGE = 100_000
+"""Objects that may come to be before a process looks for garbage: one job makes many that live as long as it does."""
 
 
 class ProcessDied(CostModelError):
@@ -250,20 +255,14 @@ def in_processes(
 
     Left early, by an exception or by Ctrl-C, it kills what runs, kernels included, and removes its temporary files.
     """
-    context = multiprocessing.get_context("fork")
     waiting = deque(jobs)
     running: list[_Running] = []
     with tempfile.TemporaryDirectory(prefix="cm", ignore_cleanup_errors=True) as scratch:
         try:
             while waiting or running:
                 while waiting and len(running) < workers:
-                    job = waiting.popleft()
-                    answers, asked = context.Pipe(duplex=False)
-                    process = context.Process(target=_child, args=(act, job, asked, scratch))
                     with _no_interrupt():
-                        process.start()
-                        asked.close()
-                        running.append(_Running(job, process, answers))
+                        running.append(_begun(act, waiting.popleft(), scratch))
                 ready = wait([handle for one in running for handle in (one.answers, one.process.sentinel)])
                 for ended in [one for one in running if one.answers in ready or one.process.sentinel in ready]:
                     answer = _answer(ended)
@@ -271,10 +270,42 @@ def in_processes(
                     yield ended.job, answer
         finally:
             for left in running:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(cast(int, left.process.pid), signal.SIGKILL)
-                left.process.kill()
-                left.process.join()
+                _kill(left)
+
+
+def beside(act: Callable[[Job], Answer], job: Job, meanwhile: Callable[[], object]) -> Answer | Exception:
+    """What `act` returned for `job` in a process of its own, or the error that it raised, while this one does
+    `meanwhile`.
+    """
+    running: list[_Running] = []
+    with tempfile.TemporaryDirectory(prefix="cm", ignore_cleanup_errors=True) as scratch:
+        try:
+            with _no_interrupt():
+                running.append(_begun(act, job, scratch))
+            meanwhile()
+            wait([running[0].answers, running[0].process.sentinel])
+            return cast(Answer | Exception, _answer(running.pop()))
+        finally:
+            for left in running:
+                _kill(left)
+
+
+def _begun(act: Callable[[Job], object], job: Job, scratch: str) -> _Running:
+    """One job in a process that was just started."""
+    context = multiprocessing.get_context("fork")
+    answers, asked = context.Pipe(duplex=False)
+    process = context.Process(target=_child, args=(act, job, asked, scratch))
+    process.start()
+    asked.close()
+    return _Running(job, process, answers)
+
+
+def _kill(left: _Running) -> None:
+    """End a process and all that it started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(cast(int, left.process.pid), signal.SIGKILL)
+    left.process.kill()
+    left.process.join()
 
 
 @contextlib.contextmanager
@@ -290,6 +321,7 @@ def _no_interrupt() -> Iterator[None]:
 def _child(act: Callable[[Job], object], job: Job, answers: Connection, scratch: str) -> None:
     """Run one job as the leader of a process group, with temporary files in `scratch`."""
     os.setsid()
+    gc.set_threshold(GARBAGE)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     tempfile.tempdir = scratch

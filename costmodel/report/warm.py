@@ -72,11 +72,13 @@ def warm_up() -> None:
         for name in MODULES:
             import_module(name)
         import nbformat
+        from jupyter_client.provisioning.factory import KernelProvisionerFactory
 
         from costmodel.formulas import javascript
         from costmodel.report import page
 
         nbformat.validate(nbformat.v4.new_notebook())
+        KernelProvisionerFactory.instance()  # reads the entry points of every package
         page.formulas()
         page.compile_templates()
         javascript.functions()

@@ -64,7 +64,7 @@ def test_the_linear_broadcast_beats_the_tree(evidence):
 
 
 def test_range_flush_is_linear_in_the_range(evidence):
-    result = anchors.fit(anchors.range_shape_problem(evidence))
+    result = fit(anchors.range_shape_problem(evidence))
     assert result.root_mean_square < 0.06
     assert result.values["line_s"] == pytest.approx(50.5e-9, rel=0.02)
 
@@ -363,7 +363,7 @@ def sizes():
 
 
 def test_slope_and_intercept_come_back(sizes):
-    found = anchors.fit(anchors.range_shape_problem(made_range_shape(sizes, 3e-4, 4e-8))).values
+    found = fit(anchors.range_shape_problem(made_range_shape(sizes, 3e-4, 4e-8))).values
     assert found == pytest.approx({"intercept_s": 3e-4, "line_s": 4e-8})
 
 
@@ -377,7 +377,7 @@ def test_the_rows_are_grouped_by_size_and_only_those_of_the_fit_are_used(sizes):
 def test_slopes_of_any_host_lie_inside_the_bounds(sizes):
     """A nanosecond to a microsecond per line, a tenth of a microsecond to ten milliseconds of start."""
     for line_s, intercept_s in ((1.1e-9, 9e-3), (0.9e-6, 1.1e-7)):
-        found = anchors.fit(anchors.range_shape_problem(made_range_shape(sizes, intercept_s, line_s))).values
+        found = fit(anchors.range_shape_problem(made_range_shape(sizes, intercept_s, line_s))).values
         assert found["line_s"] == pytest.approx(line_s, rel=1e-3)
     lines = numpy.array(sizes) / 64
     slope = anchors.range_shape_problem(made_range_shape(sizes, 3e-4, 4e-8)).jacobian(numpy.log([3e-4, 4e-8]))
