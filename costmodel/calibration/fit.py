@@ -191,13 +191,13 @@ def kept(problem: Problem) -> Fit:
     """`fit` of published rows, from the user's cache where the same were fitted before: a change of other data leaves it
     as it was.
     """
-    solved = cache.recall(
-        "fit",
-        cache.key_of(list(problem.key), ["formulas", "calibration"]),
-        lambda: pickle.dumps([getattr(fit(problem), part.name) for part in fields(Fit)[1:]]),
-        most=MOST_KEPT,
-    )
-    return Fit(problem, *pickle.loads(solved))
+
+    def pickled() -> bytes:
+        solved = fit(problem)
+        return pickle.dumps([getattr(solved, part.name) for part in fields(Fit)[1:]])
+
+    key = cache.key_of(problem.key, ["formulas", "calibration"])
+    return Fit(problem, *pickle.loads(cache.recall("fit", key, pickled, most=MOST_KEPT)))
 
 
 def _solve(problem: Problem | ExpressionProblem, count: int) -> Fit:

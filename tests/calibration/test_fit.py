@@ -310,3 +310,19 @@ def test_a_resample_that_does_not_tell_the_parameters_apart_is_no_refit():
             absent = counts[:, unknown.mask].sum(axis=1) == 0
             assert numpy.isnan(found[absent]).all()
     assert numpy.isnan(found[:, 0]).any() and not numpy.isnan(found[:, 0]).all()
+
+
+def test_a_fit_is_kept_by_its_rows(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    problem, other = broadcast_problem(noise=0.1), broadcast_problem(noise=0.2)
+    wanted, asked = fits.fit(problem), []
+    solve = fits.fit
+    monkeypatch.setattr(fits, "fit", lambda problem: asked.append(problem) or solve(problem))
+    for found in (fits.kept(problem), fits.kept(problem)):
+        assert found.problem is problem
+        for part in ("theta", "residuals", "covariance"):
+            assert getattr(found, part).tolist() == getattr(wanted, part).tolist()
+        assert (found.rank, found.scatter, found.withheld) == (wanted.rank, wanted.scatter, wanted.withheld)
+        assert [one.cost for one in found.attempts] == [one.cost for one in wanted.attempts]
+    fits.kept(other)
+    assert len(asked) == 2 and asked[0] is problem and asked[1] is other

@@ -194,6 +194,7 @@ def warm(jobs, tmp_path_factory):
         return assemble(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))  # draws its own figures
         patch.setattr(record, "_assemble", count)
         patch.setattr(record, "_last", [])
         build.build_all(jobs, place, 1, lambda: None, "warm")
@@ -378,12 +379,13 @@ BOTH = [
 
 @pytest.mark.notebook
 @pytest.mark.parametrize(("guest", "machine"), BOTH)
-def test_both_engines_give_the_same_bytes(guest, machine, built, warm, jobs, tmp_path):
+def test_both_engines_give_the_same_bytes(guest, machine, built, warm, jobs, tmp_path, monkeypatch):
     asked = build.matrix([guest], [machine], PARAMETERS)
     places = {"kernel": built, "warm": warm[0]}
     if asked != jobs:
         places = {engine: tmp_path / engine for engine in places}
         for engine, place in places.items():
+            monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / f"cache-{engine}"))  # each draws its own figures
             build.build_all(asked, place, 1, lambda: None, engine)
     made = {
         engine: {p.relative_to(place): p.read_bytes() for p in place.rglob("*") if p.is_file()}

@@ -3,8 +3,10 @@
 import doctest
 import math
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
+import matplotlib
 import numpy
 import pandas
 import pytest
@@ -21,6 +23,14 @@ from tests.samples import sampled
 
 SVG = "{http://www.w3.org/2000/svg}"
 CHOSEN = "WBNOINVD_MASK"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def drawn_anew():
+    """Figures are not taken from the cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "kept", lambda name, of, draw: draw())
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +162,56 @@ def test_same_bytes_whatever_was_drawn_before(figures, draw, name):
     assert draw[name]() == figures[name]
 
 
+@pytest.fixture
+def count(monkeypatch, tmp_path):
+    """Draws a band through the cache of this test; says how often matplotlib was asked."""
+    asked = []
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(plots, "kept", drawing.kept)
+    monkeypatch.setattr(plots, "svg", lambda figure, alt: asked.append(figure) or f"<svg>{len(asked)}</svg>")
+    return asked
+
+
+def test_a_figure_is_drawn_once_for_what_it_shows(count, sweeps, seen, rows, map_of_two):
+    for _ in range(2):
+        assert plots.curves_figure(sweeps, seen.states, CHOSEN) == "<svg>1</svg>"
+    assert plots.cost_figure(rows, CHOSEN) == "<svg>2</svg>"
+    assert plots.map_figure(map_of_two) == "<svg>3</svg>"
+    assert len(count) == 3
+
+
+@pytest.mark.parametrize("part", ["low", "median", "high"])
+def test_a_band_that_moves_by_the_last_digit_is_drawn_anew(count, sweeps, seen, part):
+    plots.curves_figure(sweeps, seen.states, CHOSEN)
+    own = next(iter(sweeps[0].series))
+    moved = numpy.nextafter(getattr(sweeps[0].series[own], part), numpy.inf)
+    series = sweeps[0].series | {own: replace(sweeps[0].series[own], **{part: moved})}
+    plots.curves_figure([replace(sweeps[0], series=series), *sweeps[1:]], seen.states, CHOSEN)
+    assert len(count) == 2
+
+
+def test_other_settings_of_matplotlib_are_drawn_anew(count, rows):
+    plots.cost_figure(rows, CHOSEN)
+    with matplotlib.rc_context({"lines.dash_capstyle": "round"}):
+        plots.cost_figure(rows, CHOSEN)
+    assert len(count) == 2
+
+
+def test_another_choice_or_state_is_drawn_anew(count, sweeps, seen, rows):
+    others = [replace_state(row, "unknown") if row.strategy == CHOSEN else row for row in rows]
+    plots.cost_figure(rows, CHOSEN)
+    plots.cost_figure(rows, None)
+    plots.cost_figure(others, CHOSEN)
+    plots.curves_figure(sweeps, seen.states, CHOSEN)
+    plots.curves_figure(sweeps, seen.states | {CHOSEN: "unknown"}, CHOSEN)
+    plots.curves_figure(sweeps, seen.states, None)
+    assert len(count) == 6
+
+
+def replace_state(row, state):
+    return row.model_copy(update={"state": state})
+
+
 @pytest.mark.parametrize("name", sampled(NAMES, 3))
 def test_every_figure_can_be_read(draw, name, monkeypatch):
     caught = []
@@ -226,7 +286,7 @@ def test_lines_move_in_place_and_stay_one_where_they_are_equal():
     lines.move(x, {"a": band(1.0), "b": band(3.0), "c": band(2.0)})
     assert all(line.get_visible() for line in lines.lines.values())
     assert lines.lines["c"].get_ydata().tolist() == [2.0, 20.0, 200.0]
-    assert lines.bands["c"].get_paths()[0].vertices[:, 1].max() == 400
+    assert lines.bands["c"].get_path().vertices[:, 1].max() == 400
     assert {text.get_text() for text in ax.texts} == {"a", "c", "b\n(inadmissible)"}
     kept = [artist for artist in ax.get_children() if artist in drawn]
     assert {*lines.lines.values(), *lines.bands.values()} <= set(kept), "no line is drawn anew"

@@ -16,7 +16,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from costmodel.errors import BadInput
+from costmodel.errors import BadInput, UnknownName
 from costmodel.report import runner, warm
 from costmodel.report.runner import ProcessDied, in_processes
 from tests.samples import sampled
@@ -366,3 +366,41 @@ def test_an_interrupt_ends_all_and_leaves_nothing(tmp_path):
     deadline = time.monotonic() + 60
     while subprocess.run(["pgrep", "-f", "in_processes(act, \\[1, 2, 3\\]"], capture_output=True).stdout:
         assert time.monotonic() < deadline, "a process is left"
+
+
+def test_an_answer_is_found_beside_other_work(tmp_path):
+    met = tmp_path / "met"
+
+    def wait_for_the_other(name):
+        while not met.exists():
+            time.sleep(0.01)
+        return f"{name} by {os.getpid()}"
+
+    found = runner.beside(wait_for_the_other, "x", met.touch)
+    assert found.startswith("x by ") and not found.endswith(str(os.getpid()))
+
+
+def test_an_error_beside_other_work_is_the_answer():
+    def fail(name):
+        raise UnknownName("guest type", name, ["sev"])
+
+    found = runner.beside(fail, "tdy", lambda: None)
+    assert isinstance(found, UnknownName) and "tdy" in str(found)
+
+
+def test_what_runs_beside_work_that_fails_is_ended(tmp_path):
+    began = tmp_path / "pid"
+
+    def stay(job):
+        began.write_text(str(os.getpid()))
+        time.sleep(60)
+
+    def fail():
+        while not began.exists() or not began.read_text():
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        runner.beside(stay, 1, fail)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(began.read_text()), 0)
