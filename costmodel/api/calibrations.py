@@ -7,7 +7,6 @@ import math
 from typing import TYPE_CHECKING, cast
 
 import numpy
-import pandas
 
 from costmodel.api.arguments import logspace, named
 from costmodel.calibration.calibrate import REGRESSIONS
@@ -16,6 +15,7 @@ from costmodel.errors import UnknownName
 from costmodel.evidence.store import load
 
 if TYPE_CHECKING:
+    import pandas
     from matplotlib.axes import Axes
 
     from costmodel.calibration.fit import Fit, Problem
@@ -47,6 +47,8 @@ class Calibration:
         """By row of `measurements()`: observed and fitted in seconds, `low` and `high` of a new row where the
         diagnostics allow error bars, and the residual in natural logarithms (0.1 reads as about 10 %).
         """
+        import pandas
+
         from costmodel.calibration.fit import prediction_factor
 
         problem, theta = self._problem, self.fit.theta
@@ -74,6 +76,8 @@ class Calibration:
     @property
     def parameters(self) -> pandas.DataFrame:
         """Fitted values by name, with the standard error of the logarithm where the diagnostics allow one."""
+        import pandas
+
         values = self.fit.values
         errors = (
             numpy.full(len(values), math.nan)
@@ -100,6 +104,8 @@ class Calibration:
         >>> float(calibrate("line_time").bootstrap(100).refits.max()) <= 100
         True
         """
+        import pandas
+
         from costmodel.calibration.fit import bootstrap
 
         found = bootstrap(self.fit, refits)
@@ -146,6 +152,8 @@ def parameters(machine: str) -> pandas.DataFrame:
     >>> bool(parameters("epyc-7763-2s").extrapolated["line_valid_s"])
     True
     """
+    import pandas
+
     known = parameters_of(load(), load().machine(machine).id)
     rows = [
         {
@@ -188,6 +196,8 @@ class Host:
         Columns `instruction`, `lines` (dirty, clean, absent), `range_bytes`, `median`, `low`, `high`, `unit`, on 4 KiB
         pages. Raises UnknownName for an instruction that was not measured.
         """
+        import pandas
+
         from costmodel.calibration.host_flush import DEFAULT_PAGE, FlushModel, cells_of
 
         flushes = FlushModel(cells_of(self.profile))
@@ -207,6 +217,8 @@ class Host:
     @property
     def held_out(self) -> pandas.DataFrame:
         """How well times that were left out are predicted: errors as fractions, and how many lay in their interval."""
+        import pandas
+
         from costmodel.calibration.holdout import held_out
 
         return pandas.DataFrame([vars(trial) for trial in held_out(self.profile)]).set_index("what")

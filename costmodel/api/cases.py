@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy
-import pandas
 
 from costmodel.api.arguments import event_rate, finite_number, named, size_bytes, whole_number
 from costmodel.calibration.parameters import parameters_of
@@ -36,6 +35,7 @@ from costmodel.report.tables import mask_rows
 from costmodel.report.waits import contention_rows
 
 if TYPE_CHECKING:
+    import pandas
     import xarray
 
 CASE = ("guest", "machine", "workload", "kernel", "vcpus", "resident_bytes", "cpus_that_ran")
@@ -318,6 +318,8 @@ class Case:
         >>> bool(case("sev", "epyc-7763-2s").draws("WBINVD_ALL").cpu_time_s.gt(0).all())
         True
         """
+        import pandas
+
         from costmodel.errors import MissingNumber
 
         study = self._study(trigger)
@@ -378,7 +380,7 @@ class Case:
 
     def _values(self, axis: str, values: Sequence[float] | float | str) -> list[float]:
         """The values of an axis as numbers, sizes as text among them."""
-        several = isinstance(values, Sequence | numpy.ndarray | pandas.Series) and not isinstance(values, str)
+        several = isinstance(values, Iterable) and not isinstance(values, str)
         sequence = cast(Sequence[float], values if several else [values])
         return [(size_bytes if _is_size(axis) else finite_number)(value, axis) for value in sequence]
 
@@ -481,6 +483,8 @@ class Case:
         return Recommendation(decide(**self._asked))
 
     def _frame(self, rows: list[dict[str, object]], *more: str) -> pandas.DataFrame:
+        import pandas
+
         return pandas.DataFrame([self._columns() | row for row in rows], columns=[*COLUMNS, *more])
 
 
@@ -587,6 +591,8 @@ class Recommendation:
         return self._frame(rows, ["trigger", "strategy", *fields])
 
     def _frame(self, rows: list[dict[str, object]], columns: Sequence[str]) -> pandas.DataFrame:
+        import pandas
+
         asked = {name: getattr(self.result, name, self.result.scenario.get(name)) for name in CASE}
         return pandas.DataFrame([asked | row for row in rows], columns=[*CASE, *columns])
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy
-import pandas
 
 from costmodel.api.arguments import UnknownAttribute
 from costmodel.errors import BadInput, UnknownName
 
 if TYPE_CHECKING:
+    import pandas
     import sympy
 
 
@@ -35,6 +35,8 @@ class Formula:
     @property
     def symbols(self) -> pandas.DataFrame:
         """Letter in the printed formula, unit and meaning of each symbol, by its name."""
+        import pandas
+
         from costmodel.formulas.formula import NOTATION
 
         rows = [(name, NOTATION[name], *quantity) for name, quantity in self._item.symbols.items()]
@@ -113,6 +115,8 @@ class Catalogue:
 
     def __call__(self) -> pandas.DataFrame:
         """Title, unit, source and validity of each formula, by its id."""
+        import pandas
+
         from costmodel.formulas.catalog import FORMULAS
 
         fields = ("id", "title", "unit", "source", "validity")

@@ -4,16 +4,20 @@ right."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import pandas
+from typing import TYPE_CHECKING
 
 from costmodel.errors import UnknownName
 from costmodel.evidence import machine_input
 from costmodel.evidence.store import load
 
+if TYPE_CHECKING:
+    import pandas
+
 
 def _table(records: Sequence[object], *left_out: str) -> pandas.DataFrame:
     """Dataclass records as a frame by id; sets and tuples as texts."""
+    import pandas
+
     rows = [{name: value for name, value in vars(record).items() if name not in left_out} for record in records]
     plain = [{name: _cell(value) for name, value in row.items()} for row in rows]
     return pandas.DataFrame(plain).set_index("id")
@@ -65,6 +69,8 @@ def machine(name: str) -> str:
 
 def workloads() -> pandas.DataFrame:
     """Catalogued workloads, by id: the guest, the number of VMs, and the triggers that each pulls."""
+    import pandas
+
     rows = [
         {
             "id": entry.id,
@@ -121,6 +127,8 @@ def scoreboard(*sections: str) -> pandas.DataFrame:
     >>> set(scoreboard("formulas").verdict)
     {'pass'}
     """
+    import pandas
+
     from costmodel.report import scoreboard as board
 
     rows = [
@@ -137,6 +145,8 @@ def simulations(*families: str) -> pandas.DataFrame:
     `simulated` with its 95 % interval, `formula`, their `ratio`, and the `finding`: agrees, beyond a stated limit, or
     wrong. `families` of settings are those of the column `family`, all if none is named. Raises UnknownName.
     """
+    import pandas
+
     from costmodel.validation import simulation
 
     compared = simulation.read(load().root)

@@ -49,6 +49,7 @@ EQUAL = 1e-3
 UNSEEN_S = 1e-9
 """No clock of a kernel shows a shorter wait: the axis of waits ends here."""
 INTERVAL_COLUMNS = ("median", "low", "high")
+COSTS_LABEL = f"{COST_NAMES['s']}, median and 90 % interval"
 LEGEND_MARK = "\N{EM DASH}" * 8
 """As wide as what a legend draws before a name, whose letters are larger than those at the end of a line."""
 
@@ -61,7 +62,7 @@ def costs(of: Any, ax: Axes | None = None, *, dark: bool = False) -> Axes:
     """
     rows = _cpu_time(of.costs(of.costliest_trigger) if hasattr(of, "costliest_trigger") else of)
     ax = intervals(rows, "strategy", ax, thick=set(rows[rows.chosen].strategy), notes=_notes(rows), dark=dark)
-    ax.set_xlabel(f"{COST_NAMES['s']}, median and 90 % interval")
+    ax.set_xlabel(COSTS_LABEL)
     return ax
 
 
@@ -81,14 +82,33 @@ def intervals(
     with an arrow that says so. The axis is logarithmic where every median is above zero. Raises BadInput for a frame
     without numbers.
     """
-    rows = of.dropna(subset=["median"]).groupby(by, sort=False)[list(INTERVAL_COLUMNS)].first()
-    if rows.empty:
+    found = of.dropna(subset=["median"]).groupby(by, sort=False)[list(INTERVAL_COLUMNS)].first()
+    if found.empty:
         raise BadInput("has no row with a median", field="frame", remedy="give a frame with median, low and high")
-    together = _together({name: rows.loc[name].to_numpy() for name in rows.index}, thick)
-    order = sorted(together, key=lambda name: (name in thick, -rows.loc[name, "median"]))
-    ax, looks = axes(ax, dark), marks(order[::-1], dark)
+    swept = (float(of.swept_low.iloc[0]), float(of.swept_high.iloc[0])) if "swept_high" in of else None
+    rows = {name: found.loc[name].to_numpy() for name in found.index}
+    ax = _bars(rows, axes(ax, dark), thick, notes or {}, of.unit.iloc[0] if "unit" in of else "", dark, swept)
+    ax.set_xlabel("median and 90 % interval")
+    return ax
+
+
+def _bars(
+    rows: Mapping[str, numpy.ndarray],
+    ax: Axes,
+    thick: Collection[str],
+    notes: Mapping[str, str],
+    unit: str,
+    dark: bool,
+    swept: tuple[float, float] | None = None,
+) -> Axes:
+    """What `intervals` draws of `rows`: median, low and high by name, an end that is not a number beyond those of
+    `swept`.
+    """
+    together = _together(rows, thick)
+    order = sorted(together, key=lambda name: (name in thick, -rows[name][0]))
+    looks = marks(order[::-1], dark)
     for place, name in enumerate(order):
-        look, (median, low, high) = looks[name], rows.loc[name]
+        look, (median, low, high) = looks[name], rows[name]
         ax.plot(
             [median],
             [place],
@@ -98,38 +118,37 @@ def intervals(
             markeredgewidth=0,
             zorder=3,
         )
-        if "swept_high" in of:
-            low, high = _to_the_ends(ax, of, place, low, high, look.colour)
+        if swept:
+            low, high = _to_the_ends(ax, swept, unit, place, low, high, look.colour)
         ax.plot(
             [low, high],
             [place, place],
             color=look.colour,
-            linestyle=_stroke(look.dash if name in (notes or {}) else ()),
+            linestyle=_stroke(look.dash if name in notes else ()),
             linewidth=5 if name in thick else 2,
             zorder=2,
         )
     ax.set_yticks(range(len(order)), [_told(together[name], notes) for name in order])
     ax.yaxis.set_inverted(True)
     ax.margins(y=0.5 / len(order))
-    if (rows["median"] > 0).all():
-        log_axis(ax, of.unit.iloc[0] if "unit" in of else "")
-    ax.set(ylabel="", xlabel="median and 90 % interval")
+    if all(median > 0 for median, *_ in rows.values()):
+        log_axis(ax, unit)
+    ax.set_ylabel("")
     return ax
 
 
 def _to_the_ends(
-    ax: Axes, of: pandas.DataFrame, place: int, low: float, high: float, colour: str
+    ax: Axes, swept: tuple[float, float], unit: str, place: int, low: float, high: float, colour: str
 ) -> tuple[float, float]:
-    """The ends of a bar, each empty one replaced by that of the swept range, with an arrow and the words there."""
+    """The ends of a bar, each that is not a number replaced by that of the swept range, with an arrow and the words
+    there.
+    """
     ends = []
-    for end, column, marker, sign, side in (
-        (low, "swept_low", "<", "<", "left"),
-        (high, "swept_high", ">", ">", "right"),
-    ):
+    for end, last, marker, sign, side in ((low, swept[0], "<", "<", "left"), (high, swept[1], ">", ">", "right")):
         if numpy.isnan(end):
-            end = float(of[column].iloc[0])
+            end = last
             ax.plot([end], [place], marker=marker, color=colour, markersize=8, zorder=3)
-            words = f"{sign} {quantity(end, of.unit.iloc[0])}"
+            words = f"{sign} {quantity(end, unit)}"
             ax.annotate(words, (end, place), (0, 8), textcoords="offset points", ha=side, color=colour)
         ends.append(end)
     return ends[0], ends[1]
@@ -318,32 +337,27 @@ def calibration(of: Any, ax: Axes | None = None, *, dark: bool = False) -> Axes:
 
 def cost_figure(rows: Sequence[CostRow], chosen: str | None) -> str:
     """`costs` of one trigger as SVG; empty where nothing costs anything."""
-    shown = [
-        {
-            "trigger": row.trigger,
-            "strategy": row.strategy,
-            "quantity": "cpu_time",
-            "state": row.state,
-            "chosen": row.strategy == chosen,
-            "unit": "s",
-            **{name: getattr(row.stolen_cpu_s_per_event, name) for name in INTERVAL_COLUMNS},
-        }
-        for row in rows
-        if row.stolen_cpu_s_per_event is not None and row.stolen_cpu_s_per_event.median > 0
-    ]
-    return kept("costs", shown, lambda: _cost_figure(shown)) if shown else ""
+    costly = [row for row in rows if row.stolen_cpu_s_per_event is not None and row.stolen_cpu_s_per_event.median > 0]
+    states = {row.strategy: row.state for row in costly}
+    values = {
+        row.strategy: numpy.array([getattr(row.stolen_cpu_s_per_event, name) for name in INTERVAL_COLUMNS])
+        for row in costly
+    }
+    of = [values, states, chosen]
+    return kept("costs", of, lambda: _cost_figure(values, states, chosen)) if values else ""
 
 
-def _cost_figure(rows: Sequence[Mapping[str, Any]]) -> str:
-    import pandas
-
-    figure, grid = new_figure(8.6, 0.9 + 0.36 * len(rows))
-    ax = costs(pandas.DataFrame(rows), grid[0][0])
+def _cost_figure(values: Mapping[str, numpy.ndarray], states: Mapping[str, str], chosen: str | None) -> str:
+    figure, grid = new_figure(8.6, 0.9 + 0.36 * len(values))
+    notes = {name: state for name, state in states.items() if state != "admissible"}
+    ax = _bars(
+        values, axes(grid[0][0], dark=False), {name for name in values if name == chosen}, notes, "s", dark=False
+    )
+    ax.set_xlabel(COSTS_LABEL)
     fit(figure, grid, left=[text.get_text() for text in ax.get_yticklabels()])
-    notes = {row["strategy"]: "" if row["state"] == "admissible" else f" ({row['state']})" for row in rows}
     told = "; ".join(
-        f"{row['strategy']}{notes[row['strategy']]} {interval(row['low'], row['median'], row['high'], 's')}"
-        for row in rows
+        f"{name}{f' ({notes[name]})' if name in notes else ''} {interval(low, median, high, 's')}"
+        for name, (median, low, high) in values.items()
     )
     return svg(figure, f"{COST_NAMES['s']} by strategy: {told}")
 

@@ -56,7 +56,6 @@ MODULES = (
     "matplotlib.pyplot",
     "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_svg",
-    "pandas",
     "papermill",
 )
 """What the notebooks of this project and a kernel import."""
