@@ -63,6 +63,8 @@ STYLE: dict[str, Any] = {
 }
 WIDE = {False: 300.0, True: 2.0**22}
 """A logarithmic axis from end to end (key: of bytes): beyond this factor it has fewer ticks."""
+NO_STYLE = ("backend", "interactive")
+"""Settings of matplotlib that say where a figure is shown, not how it looks."""
 MOST_KEPT = 300
 """Figures of one kind in the cache: those of the matrix of reports, a few times."""
 ROUNDING = 1e-9
@@ -290,7 +292,7 @@ def kept(name: str, of: object, draw: Callable[[], str]) -> str:
     import matplotlib
 
     shown = json.dumps(of, default=lambda array: array.tolist())
-    settings = {key: str(value) for key, value in dict.items(matplotlib.rcParams) if not key.startswith("backend")}
+    settings = {key: str(value) for key, value in dict.items(matplotlib.rcParams) if not key.startswith(NO_STYLE)}
     key = cache.key_of([shown, matplotlib.__version__, settings], [])
     return cache.recall(f"figure-{name}", key, lambda: draw().encode(), most=MOST_KEPT).decode()
 
