@@ -61,6 +61,11 @@ class Problem:
         n = len(self.observed)
         return {name: numpy.broadcast_to(numpy.asarray(entry, float), n) for name, entry in self.known.items()}
 
+    @cached_property
+    def _logarithms(self) -> numpy.ndarray:
+        """Of the observed values."""
+        return numpy.asarray(numpy.log(self.observed))
+
     def columns(self, theta: Theta) -> dict[str, numpy.ndarray]:
         """Formula arguments at the parameters `theta` (in fitted coordinates)."""
         n = len(self.observed)
@@ -77,12 +82,12 @@ class Problem:
 
     def residual(self, theta: Theta) -> numpy.ndarray:
         """ln prediction - ln observed, shape (n,)."""
-        return numpy.asarray(numpy.log(self.predict(theta)) - numpy.log(self.observed))
+        return numpy.asarray(numpy.log(self.predict(theta)) - self._logarithms)
 
     @property
     def size(self) -> float:
         """Norm of the logarithms that are fitted."""
-        return float(numpy.linalg.norm(numpy.log(self.observed)))
+        return float(numpy.linalg.norm(self._logarithms))
 
     def jacobian(self, theta: Theta) -> numpy.ndarray:
         """d ln prediction / d theta, shape (n, parameters)."""
@@ -101,15 +106,18 @@ class Problem:
         arguments = dict(self._arguments)
         inner = [numpy.exp(column) if u.log else column for u, column in zip(self.unknowns, thetas.T, strict=True)]
         for unknown, values in zip(self.unknowns, inner, strict=True):
-            mask = True if unknown.mask is None else unknown.mask
-            arguments[unknown.symbol] = numpy.where(mask, values[:, None], arguments.get(unknown.symbol, 0.0))
+            column = values[:, None]
+            if unknown.mask is not None:
+                column = numpy.where(unknown.mask, column, arguments.get(unknown.symbol, 0.0))
+            arguments[unknown.symbol] = column
         predicted = compiled.value(self.formula, **arguments)
         slopes = numpy.zeros((*shape, len(inner)))
         by_symbol = {u.symbol: compiled.slope(self.formula, u.symbol, **arguments) / predicted for u in self.unknowns}
         for place, (unknown, values) in enumerate(zip(self.unknowns, inner, strict=True)):
-            factor = values[:, None] if unknown.log else 1.0
-            slopes[:, :, place] = by_symbol[unknown.symbol] * factor * (1.0 if unknown.mask is None else unknown.mask)
-        return numpy.log(predicted) - numpy.log(self.observed), slopes
+            own = by_symbol[unknown.symbol]
+            own = own * values[:, None] if unknown.log else own
+            slopes[:, :, place] = own if unknown.mask is None else own * unknown.mask
+        return numpy.log(predicted) - self._logarithms, slopes
 
     @property
     def key(self) -> tuple[object, ...]:

@@ -72,6 +72,8 @@ def descend(together: Linearised, begin: Vector, low: Vector, high: Vector, weig
     count, parameters = theta.shape
     damping, done = numpy.full(count, DAMPING), numpy.zeros(count, bool)
     identity = numpy.eye(parameters)
+    span = numpy.where(numpy.isfinite(high - low), high - low, 1.0)
+    lowest, highest = low + BOUND * span, high - BOUND * span
     with numpy.errstate(all="ignore"):
         left, slopes = together(theta)
         weight = numpy.ones_like(left) if weights is None else weights
@@ -79,8 +81,7 @@ def descend(together: Linearised, begin: Vector, low: Vector, high: Vector, weig
         done |= ~(cost < LARGEST)
         for _ in range(MOST_STEPS):
             gradient, normal = _normal(weight, left, slopes)
-            span = numpy.where(numpy.isfinite(high - low), high - low, 1.0)
-            held = ((theta - low <= BOUND * span) & (gradient > 0)) | ((high - theta <= BOUND * span) & (gradient < 0))
+            held = ((theta <= lowest) & (gradient > 0)) | ((theta >= highest) & (gradient < 0))
             free = ~held
             diagonal = numpy.einsum("spp->sp", normal)
             scale = numpy.where(free & (diagonal > 0), diagonal, 1.0)
