@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections import defaultdict
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +63,15 @@ class Evidence:
 
     def rows(self, observable: str | None = None, **covariates: object) -> list[Measurement]:
         """Measurements of `observable` whose fields equal `covariates`, in the order of the file."""
-        wanted = dict(covariates) if observable is None else {"observable": observable, **covariates}
-        return [
-            row
-            for row in self.measurements.values()
-            if all(getattr(row, field) == value for field, value in wanted.items())
-        ]
+        found = self.measurements.values() if observable is None else self._by_observable.get(observable, [])
+        return [row for row in found if all(getattr(row, field) == value for field, value in covariates.items())]
+
+    @cached_property
+    def _by_observable(self) -> dict[str, list[Measurement]]:
+        found: defaultdict[str, list[Measurement]] = defaultdict(list)
+        for row in self.measurements.values():
+            found[row.observable].append(row)
+        return found
 
     def geometry(self, signature: str) -> list[CpuidRow]:
         """CPUID dumps of the signature. Raises UnknownName."""
