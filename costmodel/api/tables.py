@@ -137,6 +137,7 @@ def simulations(*families: str) -> pandas.DataFrame:
     `simulated` with its 95 % interval, `formula`, their `ratio`, and the `finding`: agrees, beyond a stated limit, or
     wrong. `families` of settings are those of the column `family`, all if none is named. Raises UnknownName.
     """
+    from costmodel.report.scoreboard import FINDINGS
     from costmodel.validation import simulation
 
     compared = simulation.read(load().root)
@@ -148,7 +149,7 @@ def simulations(*families: str) -> pandas.DataFrame:
         {
             **{name: getattr(found, name) for name in fields},
             "ratio": found.formula / found.simulated,
-            "finding": "agrees" if found.agrees else "beyond a stated limit" if found.limit else "wrong",
+            "finding": FINDINGS[found.finding],
             "limit": found.limit,
         }
         for found in compared
