@@ -135,7 +135,7 @@ WORDS = {
         SIMULATED,
     ),
     "beyond a limit": Words("{output} beyond its limit", "formula {low} to {high}", LIMIT, "limit: {limit}", SIMULATED),
-    "one beyond a limit": Words("{output} beyond its limit", "formula {low}", LIMIT, "limit: {limit}", SIMULATED),
+    "same beyond limit": Words("{output} beyond its limit", "formula {low}", LIMIT, "limit: {limit}", SIMULATED),
     "wbinvd-blast": Words(
         "",
         "one WBINVD on all {cpus} CPUs takes {all} of CPU time, {ratio} times that on {few} CPUs that ran a guest{mark}",

@@ -193,7 +193,7 @@ def _limit_row(limit: str, output: str, group: list[Result]) -> Row:
     low, high = min(differences), max(differences)
     return Row(
         id=f"simulation-{output}-{group[0].setting}",
-        kind="one beyond a limit" if low == high else "beyond a limit",
+        kind="same beyond limit" if low == high else "beyond a limit",
         verdict="pass" if all(result.agrees for result in group) else "disagree-explained",
         source=SOURCE,
         value=max(differences, key=abs),
