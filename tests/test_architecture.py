@@ -91,7 +91,15 @@ def said(tree):
             yield getattr(node, "lineno", 0), text
 
 
-FACTS = [path for package in ("cost", "decision", "traces", "kvm") for path in sorted((ROOT / package).glob("*.py"))]
+CLEARED = ("cost", "decision", "traces", "kvm", "validation", "api")
+CLEARED_MODULES = (
+    *(f"evidence/{name}.py" for name in ("described", "paths")),
+    *(f"measure/{name}.py" for name in ("host", "running")),
+    *(f"calibration/{name}.py" for name in ("anchors", "distribution", "fit", "parameters")),
+    *(f"formulas/{name}.py" for name in ("catalog", "formula", "javascript", "recorded")),
+)
+FACTS = [path for package in CLEARED for path in sorted((ROOT / package).glob("*.py"))]
+FACTS += [ROOT / module for module in CLEARED_MODULES]
 
 
 @pytest.mark.parametrize("path", FACTS, ids=lambda path: path.relative_to(ROOT).as_posix())
