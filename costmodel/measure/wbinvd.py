@@ -84,13 +84,14 @@ def missing(host: Host, root: Path = Path("/"), euid: int | None = None) -> list
 @dataclass(frozen=True)
 class StopPlan:
     """What a run does to the host: how often `cpus` stop, for how many flushes one after the other, and the least and
-    the most that one of them takes at most by the logs of others, in seconds.
+    the most that one of them takes at most by the logs of others, in seconds. `range_bytes` are added and deleted again.
     """
 
     cpus: int
     stops: int
     flushes: int
     flush_s: tuple[float, float]
+    range_bytes: int = RANGE_BYTES
 
 
 def planned(host: Host) -> StopPlan:

@@ -5,15 +5,18 @@ and stops bound, what was counted, and how the host is set.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from costmodel.evidence.records import SLOWEST_HZ, Rendezvous
-from costmodel.measure.counts import Rate
-from costmodel.measure.invalidations import Changed
-from costmodel.measure.kvm import WholeCachePlan
-from costmodel.measure.running import Unseen, What
-from costmodel.measure.traces import Imported
-from costmodel.measure.wbinvd import RANGE_BYTES, Result, StopPlan
 from costmodel.numbers import interval, quantity
+
+if TYPE_CHECKING:  # a command needs one of them, not every probe
+    from costmodel.measure.counts import Rate
+    from costmodel.measure.invalidations import Changed
+    from costmodel.measure.kvm import WholeCachePlan
+    from costmodel.measure.running import Unseen, What
+    from costmodel.measure.traces import Imported
+    from costmodel.measure.wbinvd import Result, StopPlan
 
 # What a probe will do to the other users of the host.
 
@@ -43,7 +46,7 @@ def stop_plan(plan: StopPlan) -> list[str]:
         "take longer",
         "a stop of seconds can trip watchdogs, break network connections and mark the time-stamp counter unstable "
         "until the next boot",
-        f"one unused memory type range of {RANGE_BYTES // 2**20} MiB is added to /proc/mtrr and deleted again; after a "
+        f"one unused memory type range of {plan.range_bytes // 2**20} MiB is added to /proc/mtrr and deleted again; after a "
         "kill `costmodel measure restore` deletes it",
     ]
 
