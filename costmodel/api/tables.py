@@ -147,6 +147,7 @@ def simulations(*families: str) -> pandas.DataFrame:
     """
     import pandas
 
+    from costmodel.report.scoreboard import FINDINGS
     from costmodel.validation import simulation
 
     compared = simulation.read(load().root)
@@ -158,7 +159,7 @@ def simulations(*families: str) -> pandas.DataFrame:
         {
             **{name: getattr(found, name) for name in fields},
             "ratio": found.formula / found.simulated,
-            "finding": "agrees" if found.agrees else "beyond a stated limit" if found.limit else "wrong",
+            "finding": FINDINGS[found.finding],
             "limit": found.limit,
         }
         for found in compared

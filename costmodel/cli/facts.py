@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -295,8 +294,9 @@ def audit_command(context: click.Context, data_dir: Path | None, as_json: bool) 
     """One line per finding; exit code 1 if there is any."""
     from costmodel.errors import BadInput
     from costmodel.evidence import paths, store
+    from costmodel.report import audit as shown
     from costmodel.validation import audit
-    from costmodel.validation.audit import Finding
+    from costmodel.validation.audit import Finding, Problem
 
     root = data_dir or paths.data_dir()
     findings = audit.audit(root)
@@ -308,14 +308,12 @@ def audit_command(context: click.Context, data_dir: Path | None, as_json: bool) 
     if not findings:
         from costmodel.validation.audit import OUTPUTS
 
-        findings = [
-            Finding("data", name, "", "nothing uses this number") for name in audit.unused_rows(evidence, OUTPUTS)
-        ]
+        findings = [Finding("data", name, "", Problem("unused")) for name in audit.unused_rows(evidence, OUTPUTS)]
     if as_json:
-        click.echo(json.dumps({"numbers": numbers, "findings": [finding._asdict() for finding in findings]}, indent=1))
+        click.echo(shown.as_json(numbers, findings))
     else:
         for finding in findings:
-            click.echo(str(finding))
+            click.echo(shown.line(finding))
         click.echo(f"{numbers} numbers checked, {len(findings)} findings")
     context.exit(1 if findings else 0)
 

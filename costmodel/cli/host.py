@@ -59,6 +59,7 @@ def host_command(machine: str, kernel: str | None, domains: tuple[Path, ...], na
     from costmodel.evidence.store import load
     from costmodel.kvm import kernels
     from costmodel.measure import running
+    from costmodel.report import measurement
 
     if kernel is not None:
         kernels.candidates(kernel)
@@ -68,7 +69,7 @@ def host_command(machine: str, kernel: str | None, domains: tuple[Path, ...], na
             raise BadInput(
                 "is missing", field="--kernel", remedy="name the kernel of the other host beside its --machine"
             )
-        host = running.Running(kernel, unseen=("settings of that host: its kernel's defaults are taken",))
+        host = running.Running(kernel, unseen=(running.Unseen("other host"),))
     guests = [running.domain(_text(path), path.name, names=names) for path in domains] or list(host.guests)
     found = load().machine(machine)
     answers = [(guest, _answer(guest, found, kernel or host.kernel, host)) for guest in guests]
@@ -79,10 +80,11 @@ def host_command(machine: str, kernel: str | None, domains: tuple[Path, ...], na
                 "machine_notes": list(found.notes),
                 "kernel": kernel or host.kernel,
                 "settings": dict(host.settings),
-                "unseen": list(host.unseen),
+                "unseen": list(map(measurement.unseen, host.unseen)),
                 "guests": [
                     {
                         **asdict(guest),
+                        "unseen": list(map(measurement.unseen, guest.unseen)),
                         "workload_why": _workload(guest, host)[1],
                         "problem": answer if isinstance(answer, str) else "",
                         "recommendation": None if isinstance(answer, str) else answer.as_json(),
@@ -138,23 +140,23 @@ def _answer(guest: RunningGuest, machine: Machine, kernel: str, host: Running) -
 
 def _page(machine: Machine, kernel: str, host: Running, answers: list[tuple[RunningGuest, ByKernel | str]]) -> str:
     from costmodel.evidence import machine_input
-    from costmodel.measure import running
     from costmodel.plain import visible
+    from costmodel.report import measurement
     from costmodel.report.layout import wrap
     from costmodel.report.recommendation import first_screens
 
     lines = ["THIS HOST", *(line for text in machine_input.facts(machine) for line in wrap(text, "  ", "    "))]
     lines += wrap(f"kernel {visible(kernel)}", "  ", "    ")
-    settings = ", ".join(map(visible, running.in_words(host.settings)))
+    settings = ", ".join(map(visible, measurement.settings(host.settings)))
     lines += wrap(settings or "no setting could be read", "  ", "    ")
     if host.unseen:
-        lines += wrap(f"not seen: {', '.join(host.unseen)}", "  ", "    ")
+        lines += wrap(f"not seen: {', '.join(map(measurement.unseen, host.unseen))}", "  ", "    ")
     if not answers:
         lines += ["", "No guest runs here that this process can see."]
     for number, (guest, answer) in enumerate(answers, start=1):
         lines += ["", *wrap(f"GUEST {visible(guest.name) or number}: {_described(guest, machine)}", "", "  ")]
         if guest.unseen:
-            lines += wrap(f"not seen: {', '.join(guest.unseen)}", "  ", "    ")
+            lines += wrap(f"not seen: {', '.join(map(measurement.unseen, guest.unseen))}", "  ", "    ")
         workload, why = _workload(guest, host)
         lines += wrap(f"taken as workload {workload}: {why}", "  ", "    ")
         lines += (

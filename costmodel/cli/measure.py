@@ -162,14 +162,18 @@ def _leave_to_change(asked: str, signals: Signals, unrestored: list[str]) -> Ite
 
 def _run(asked: str, settings: Settings, words: str, changes: Changes | None, among_guests: bool) -> Outcome:
     """Run the probes with a bar of progress each; those that guests would feel only where that is allowed."""
-    from costmodel.measure import session
+    from costmodel.measure import invalidations, kvm, session
+    from costmodel.report import measurement
 
     names = TOGETHER.get(asked, (asked,))
     disturbing = session.disturbing(names, changes)
     refusals: dict[str, str] = {}
     if among_guests:
-        for text in session.planned(disturbing, settings, changes):
-            click.echo(text, err=True)
+        if "sev" in disturbing:
+            click.echo(measurement.whole_cache_plan(kvm.planned(settings)), err=True)
+        if "invalidations" in disturbing and changes:
+            for one in invalidations.planned(changes.system):
+                click.echo(measurement.changed(one), err=True)
     else:
         refusals = session.refused(disturbing)
         if asked in refusals:
@@ -281,17 +285,18 @@ def import_trace(file: Path, out: Path | None, clock_hz: float | None) -> None:
     from costmodel.hashing import write_beside
     from costmodel.measure import counts, traces
     from costmodel.measure.session import as_csv
+    from costmodel.report import measurement
     from costmodel.traces.triggers import trigger_of_chain
 
     found = traces.read(file, trigger_of_chain, clock_hz)
     notes = found.notes
     for _, line, text in notes.bad:
         click.echo(f"{visible(file.name)}:{line}: not understood: {text[:100]!r}", err=True)
-    click.echo(found.sentence(), err=True)
+    click.echo(measurement.imported(found), err=True)
     for text in (*notes.remarks, *(f"left out: {n} {kind}" for kind, n in notes.without_event.items())):
         click.echo(visible(text), err=True)
     for rate in counts.rates(found.rows):
-        click.echo(visible(rate.sentence()), err=True)
+        click.echo(visible(measurement.counted(rate)), err=True)
     if not found.rows:
         raise BadInput("holds no event or histogram", file=file, remedy="see `costmodel measure import --help`")
     if out is None:
@@ -336,6 +341,7 @@ def bootlog(
     it, a slow console, and at boot any time with interrupts off before the clock is called stable.
     """
     from costmodel.measure import bootlog as logs
+    from costmodel.report import measurement
 
     if as_csv_row and as_json:
         raise BadInput("--csv and --json exclude each other", field="--csv", remedy="give one of them")
@@ -346,7 +352,7 @@ def bootlog(
     elif as_csv_row:
         click.echo(logs.as_csv(rows), nl=False)
     else:
-        for text in logs.sentences(rows):
+        for text in measurement.bounds(rows):
             click.echo(text)
 
 
@@ -365,22 +371,26 @@ def wbinvd(yes: bool, dirty: bool, as_json: bool) -> None:
     from costmodel.measure.host import usable_cpus
     from costmodel.measure.journal import Signals
     from costmodel.measure.session import this_host
+    from costmodel.report import measurement
 
     host = this_host()
-    probe.check(host, yes)
+    probe.check(host)
+    plan = measurement.stop_plan(probe.planned(host))
+    if not yes:
+        raise BadInput(f"wbinvd: {'; '.join(plan)}", remedy="say --yes if this may be done")
     unrestored: list[str] = []
     with (
         Signals() as signals,
         _said_when_interrupted(signals, unrestored),
         _leave_to_change("wbinvd", signals, unrestored) as changes,
     ):
-        for text in probe.planned(host):
+        for text in plan:
             click.echo(text, err=True)
         result = probe.measure(host, cast("Changes", changes), usable_cpus()[-1], dirty)
     if as_json:
         options.print_json(result.as_json())
     else:
-        for text in result.sentences():
+        for text in measurement.stops(result):
             click.echo(text)
     if unrestored:
         sys.exit(1)

@@ -130,6 +130,7 @@ def rate(files: tuple[Path, ...], seconds: float | None, as_json: bool) -> None:
     trigger), funccount and funclatency of bcc, and perf kvm stat (a guest's WBINVD). Several FILES add up.
     """
     from costmodel.measure import counts, traces
+    from costmodel.report import measurement
     from costmodel.traces.triggers import trigger_of_chain
 
     rows: list[dict] = []
@@ -155,7 +156,7 @@ def rate(files: tuple[Path, ...], seconds: float | None, as_json: bool) -> None:
         options.print_json([one.as_json() for one in rates])
         return
     for one in rates:
-        click.echo(visible(one.sentence()))
+        click.echo(visible(measurement.counted(one)))
 
 
 @trace_command.command(

@@ -54,9 +54,9 @@ COUNTS = {
 """Whole numbers of a probe's table, each with the largest that can be."""
 MEASURED = "measured_"
 MEASURED_MAX = 1e18
-SIGNED = ("measured_line_s",)
-"""Differences of two times: noise can make one repetition negative, and a median of what is cut off at zero is
-biased.
+SIGNED = ("measured_line_s", "measured_start_offset_bytes")
+"""Differences: noise can make one of two times negative, and a median of what is cut off at zero is biased; a range can
+start before the memory that it is told from.
 """
 ROWS_MAX = 2**20
 
@@ -272,7 +272,7 @@ def _column(path: Path, name: str, cells: list[str]) -> Sequence[object]:
     else:
         from pydantic_core import SchemaValidator, ValidationError, core_schema
 
-        low = -MEASURED_MAX if name in SIGNED or name.endswith("offset_bytes") else 0
+        low = -MEASURED_MAX if name in SIGNED else 0
         high, step = (COUNTS[name], 1.0) if name in COUNTS else (MEASURED_MAX, None)
         number = core_schema.float_schema(ge=low, le=high, multiple_of=step, allow_inf_nan=False)
         try:

@@ -147,6 +147,8 @@ class Numbers(Table):
 
 
 NUMBERS = tuple(field.name for field in fields(Numbers))
+OWN_UNITS = {"llc_bytes_per_domain": "B", "l2_bytes_per_core": "B", "line_bytes": "B", OPTIONAL: "GB/s"}
+"""Units in which a machine is written; the other numbers are counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -299,7 +301,7 @@ def render_own(machine: Machine, origins: Mapping[str, str], id: str) -> str:
     ]
     for name in NUMBERS:
         if (value := getattr(machine, name)) is not None:
-            unit = "GB/s" if name == OPTIONAL else "B" if "bytes" in name else "1"
+            unit = OWN_UNITS.get(name, "1")
             value = value / 1e9 if name == OPTIONAL else value
             lines.append(f"{name} = {{ value = {value!r}, unit = {_text(unit)}, source = {_text(origins[name])} }}")
     lines += ["", "[features]", *(f"{name} = {str(has).lower()}" for name, has in machine.features.items())]

@@ -13,6 +13,7 @@ import sys
 from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
+from typing import Literal
 
 from costmodel.errors import BadInput
 from costmodel.evidence import paths
@@ -100,26 +101,26 @@ def render(root: Path) -> str:
     return json.dumps(describe(root), indent=1, ensure_ascii=False) + "\n"
 
 
-def differences(root: Path) -> list[tuple[str, str]]:
-    """(path, problem) for each file that is not as datapackage.json says."""
+Difference = Literal["no description", "missing", "unlisted", "changed", "old description"]
+"""How a file can be other than datapackage.json says."""
+
+
+def differences(root: Path) -> list[tuple[str, Difference]]:
+    """(path, what differs) for each file that is not as datapackage.json says."""
     try:
         stated = json.loads((root / DESCRIPTION).read_text(encoding="utf-8"))
         listed = {resource["path"]: resource["hash"] for resource in stated["resources"]}
     except (OSError, ValueError, KeyError, TypeError):
-        return [(DESCRIPTION, "is missing or cannot be read; run python -m costmodel.evidence.package")]
+        return [(DESCRIPTION, "no description")]
     present = {
         path.relative_to(root).as_posix(): f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
         for path in data_files(root)
     }
-    found = [(path, "is listed in datapackage.json but missing") for path in sorted(listed.keys() - present.keys())]
-    found += [(path, "is not listed in datapackage.json") for path in sorted(present.keys() - listed.keys())]
-    found += [
-        (path, "checksum differs from datapackage.json")
-        for path in sorted(listed.keys() & present.keys())
-        if listed[path] != present[path]
-    ]
+    found: list[tuple[str, Difference]] = [(path, "missing") for path in sorted(listed.keys() - present.keys())]
+    found += [(path, "unlisted") for path in sorted(present.keys() - listed.keys())]
+    found += [(path, "changed") for path in sorted(listed.keys() & present.keys()) if listed[path] != present[path]]
     if not found and stated != json.loads(render(root)):
-        found.append((DESCRIPTION, "differs from what the files say; run python -m costmodel.evidence.package"))
+        found.append((DESCRIPTION, "old description"))
     return found
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from costmodel.kvm import catalog
 from costmodel.numbers import bytes_of
 
 LONGEST_RANGE = 2.0**29
@@ -78,7 +79,7 @@ class Question:
     @property
     def ranged(self) -> str | None:
         """The range flush that is asked about."""
-        return next((name for name in self.strategies if name.startswith("CLFLUSHOPT")), None)
+        return next((name for name in self.strategies if catalog.STRATEGIES[name].instruction == "clflushopt"), None)
 
 
 def question(quoted: Sequence[str], subject: str = "") -> Question:

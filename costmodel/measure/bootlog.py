@@ -26,7 +26,6 @@ from costmodel.evidence.records import SLOWEST_HZ, Rendezvous
 from costmodel.evidence.store import load
 from costmodel.evidence.tables import columns_of, csv_text
 from costmodel.measure.host import Host, describe
-from costmodel.numbers import quantity
 
 STAMP = re.compile(
     r"^[>|\s]*(?:<\d+>|[\w.]+ *:[\w.]+ *: *)?"  # quoted in a mail; level of dmesg -r or -x
@@ -57,7 +56,6 @@ WITHOUT_SELF_SNOOP = ("AMD", "Hygon")
 """First words of the names of CPUs that have no self-snoop, whichever the model."""
 
 LOGS = (("dmesg",), ("journalctl", "-k", "-b", "-o", "short-monotonic", "--no-pager"))
-TITLES = {"boot": "boot", "resume-s3": "resume from S3", "resume-s4": "resume from S4 (hibernation)"}
 READABLE = "give the text of `dmesg`, of `journalctl -k -o short-monotonic`, or a syslog with [seconds]"
 
 
@@ -385,41 +383,3 @@ def _cell(value: object) -> object:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "" if value is None else f"{value:.9g}" if isinstance(value, float) else value
-
-
-def sentences(found: Sequence[Rendezvous]) -> Iterator[str]:
-    """What the rows say, for a reader."""
-    first = found[0]
-    if first.self_snoop:
-        yield f"{first.cpu}: the CPU snoops itself, so no WBINVD is executed; the times below are the rendezvous alone"
-    for row in found:
-        yield f"{TITLES[row.method]}: {_bound(row)}"
-        yield from (f"  {line}" for line in row.quote.split(" | "))
-        yield from (f"  {remark}" for remark in filter(None, row.remarks.split("; ")))
-    if all(row.flush_at_most_s is None for row in found):
-        return
-    if first.capacity_lines is None:
-        yield "per line of capacity: give --llc-bytes and --l2-bytes of that host"
-    yield "an upper bound, and of nearly empty caches: a flush of a full or dirty one takes longer"
-
-
-def _bound(row: Rendezvous) -> str:
-    if row.longest_s is None:
-        return "no bound"
-    whole = f"all {row.logical_cpus} CPUs together at most {_time(row.longest_s)}"
-    parts = f"(gap {_time(row.gap_s)}, lost {_time(row.lost_s or 0.0)}"
-    parts += f", deferred initialisation {_time(row.deferred_init_s)} taken out" if row.deferred_init_s else ""
-    parts += f", clock in ticks of {row.tick_s * 1e3:.3g} ms{_assumed(row)})" if row.clock == "stepped" else ")"
-    if row.flush_at_most_s is None:
-        return f"{whole} {parts}"
-    per_line = f", {_time(row.line_at_most_s)} per line of capacity" if row.line_at_most_s else ""
-    return f"WBINVD at most {_time(row.flush_at_most_s)} in the mean of {row.flushes}{per_line}; {whole} {parts}"
-
-
-def _time(seconds: float) -> str:
-    return quantity(seconds, "s", 3) if seconds else "nothing"
-
-
-def _assumed(row: Rendezvous) -> str:
-    """That the tick is assumed, where the log does not tell it."""
-    return "" if row.hz else f", assumed: the log does not tell HZ, and {SLOWEST_HZ} is the slowest"

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from costmodel.numbers import interval
-
 if TYPE_CHECKING:
     from costmodel.measure.traces import Reading
 
@@ -556,13 +554,6 @@ class Rate:
             if trigger not in ("", UNCATALOGUED) and " " not in trigger
             else None
         )
-
-    def sentence(self) -> str:
-        """Count, time, rate and interval, and how to give the rate back."""
-        low, high = self.interval_per_s
-        name = f"{self.name or '@'}, {self.trigger}" if self.trigger else self.name or "@"
-        told = f"; {self.option}" if self.option else ""
-        return f"{name}: {self.count} in {self.seconds:.6g} s, {interval(low, self.per_s, high, '1/s')}{told}"
 
     def as_json(self) -> dict[str, Any]:
         """What `trace rate --json` prints."""

@@ -51,16 +51,25 @@ class Cause:
     after: Callable[[Buffer, Changes], None] = lambda memory, changes: None
 
 
-def planned(system: System) -> list[str]:
-    """What the probe will change for a time on this machine, a sentence for each."""
-    found = []
-    for name, text in KSM_SETTINGS.items():
-        path = system.path(KSM) / name
-        if path.exists():
-            found.append(f"{path}: {system.read(path).strip()} now, {text} for a time")
-    found.append(f"{system.path(COMPACT)}: 1 is written once, which compacts all memory")
+@dataclass(frozen=True)
+class Changed:
+    """A tunable that the probe writes: what it holds now, None where it takes a command; or a device that becomes swap
+    of `swap_bytes`.
+    """
+
+    path: str
+    before: str | None = None
+    written: str = ""
+    swap_bytes: int = 0
+
+
+def planned(system: System) -> list[Changed]:
+    """What the probe will change for a time on this machine."""
+    paths = {system.path(KSM) / name: text for name, text in KSM_SETTINGS.items()}
+    found = [Changed(str(path), system.read(path).strip(), text) for path, text in paths.items() if path.exists()]
+    found.append(Changed(str(system.path(COMPACT)), written="1"))
     if not swaps(system) and (system.path("sys/block") / ZRAM).exists():
-        found.append(f"{system.path('dev') / ZRAM}: swap of {8 * MEMORY_BYTES} bytes for a time")
+        found.append(Changed(str(system.path("dev") / ZRAM), swap_bytes=8 * MEMORY_BYTES))
     return found
 
 

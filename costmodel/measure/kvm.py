@@ -227,12 +227,19 @@ def cells(mask: bool, cpus: Sequence[int]) -> list[Cell]:
     return [{"cpus": count, "dirty_share": share, "masked": mask} for count in counts for share in DIRTY_SHARES]
 
 
-def planned(settings: Settings, kernel: Kernel | None = None) -> str:
-    """What the probe will do to the other users of this host, in a sentence."""
+@dataclass(frozen=True)
+class WholeCachePlan:
+    """What the probe will do to the other users of this host: `masked` flushes reach only the CPUs that ran the VM."""
+
+    flushes: int
+    masked: bool
+
+
+def planned(settings: Settings, kernel: Kernel | None = None) -> WholeCachePlan:
+    """How many whole-cache flushes the probe will cause at least, and where."""
     mask = masked(kernel or Kernel())
     vms = len(cells(mask, usable_cpus())) * rounds(settings)
-    where = "on the CPUs that ran its virtual machine" if mask else "on every CPU"
-    return f"sev: {vms * FLUSHES_PER_VM[mask]} whole-cache flushes {where}, more where the kernel runs out of ASIDs"
+    return WholeCachePlan(vms * FLUSHES_PER_VM[mask], mask)
 
 
 def probe(host: Host, settings: Settings, tick: Tick, kernel: Kernel | None = None, root: Path = Path("/")) -> Table:

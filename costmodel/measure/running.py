@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 from costmodel.errors import BadInput
 from costmodel.evidence.described import listed_cpus, xml_root
@@ -37,43 +38,45 @@ MEMPOLICIES = {
 """How QEMU and libvirt call memory policies, and what of them the NUMA scanner sees: with MPOL_F_MOF or without."""
 CMDLINE_MOST = 2**20
 MOST_VCPUS = 2**16
-ON_OFF = {"0": "off", "1": "on", "N": "off", "Y": "on"}
-
-
-@dataclass(frozen=True)
-class Switch:
-    """A setting of the host: its file, how a person calls it, and what its values mean."""
-
-    place: str
-    title: str
-    values: Mapping[str, str] = field(default_factory=dict)
-
-
+FROM_GUEST_MEMFD = frozenset({"sev-snp-gmem", "tdx"})
+"""Guest types whose private memory lies in guest_memfd."""
+NUMA_DEBUG = "sys/kernel/debug/sched/numa_balancing"
 SWITCHES = {
-    "numa_balancing": Switch(
-        "proc/sys/kernel/numa_balancing",
-        "NUMA balancing",
-        {**ON_OFF, "2": "for memory tiering only", "3": "on, and for memory tiering"},
-    ),
-    "ksm_run": Switch("sys/kernel/mm/ksm/run", "KSM", {**ON_OFF, "2": "off, what it merged is unmerged"}),
-    "ksm_pages_to_scan": Switch("sys/kernel/mm/ksm/pages_to_scan", "pages that KSM scans at a time"),
-    "ksm_sleep_millisecs": Switch("sys/kernel/mm/ksm/sleep_millisecs", "milliseconds between its scans"),
-    "transparent_hugepage": Switch("sys/kernel/mm/transparent_hugepage/enabled", "transparent huge pages"),
-    "compaction_proactiveness": Switch("proc/sys/vm/compaction_proactiveness", "proactiveness of compaction"),
-    "kvm_amd_sev": Switch("sys/module/kvm_amd/parameters/sev", "SEV", ON_OFF),
-    "kvm_amd_sev_es": Switch("sys/module/kvm_amd/parameters/sev_es", "SEV-ES", ON_OFF),
-    "kvm_amd_sev_snp": Switch("sys/module/kvm_amd/parameters/sev_snp", "SEV-SNP", ON_OFF),
-    "kvm_intel_tdx": Switch("sys/module/kvm_intel/parameters/tdx", "TDX", ON_OFF),
-    "numa_scan_period_min_ms": Switch(
-        "sys/kernel/debug/sched/numa_balancing/scan_period_min_ms", "shortest scan period of NUMA balancing in ms"
-    ),
-    "numa_scan_size_mb": Switch(
-        "sys/kernel/debug/sched/numa_balancing/scan_size_mb", "MB that one of its scans covers"
-    ),
+    "numa_balancing": "proc/sys/kernel/numa_balancing",
+    "ksm_run": "sys/kernel/mm/ksm/run",
+    "ksm_pages_to_scan": "sys/kernel/mm/ksm/pages_to_scan",
+    "ksm_sleep_millisecs": "sys/kernel/mm/ksm/sleep_millisecs",
+    "transparent_hugepage": "sys/kernel/mm/transparent_hugepage/enabled",
+    "compaction_proactiveness": "proc/sys/vm/compaction_proactiveness",
+    "kvm_amd_sev": "sys/module/kvm_amd/parameters/sev",
+    "kvm_amd_sev_es": "sys/module/kvm_amd/parameters/sev_es",
+    "kvm_amd_sev_snp": "sys/module/kvm_amd/parameters/sev_snp",
+    "kvm_intel_tdx": "sys/module/kvm_intel/parameters/tdx",
+    "numa_scan_period_min_ms": f"{NUMA_DEBUG}/scan_period_min_ms",
+    "numa_scan_size_mb": f"{NUMA_DEBUG}/scan_size_mb",
 }
-"""Settings of the host that bear on flushes."""
-IN_DEBUGFS = frozenset(name for name, switch in SWITCHES.items() if "/debug/" in switch.place)
+"""Files of the settings of the host that bear on flushes."""
+IN_DEBUGFS = frozenset({"numa_scan_period_min_ms", "numa_scan_size_mb"})
 """Those that need root, debugfs, and a kernel that is not locked down."""
+What = Literal[
+    "setting",
+    "numa scan",
+    "kvm modules",
+    "processes",
+    "users",
+    "firecracker",
+    "vcpu threads",
+    "cgroup",
+    "guest type",
+    "other host",
+]
+
+
+class Unseen(NamedTuple):
+    """What could not be seen, and of it the name of a setting, or how many."""
+
+    what: What
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ class RunningGuest:
     limit_bytes: float | None = None
     allowed_nodes: int | None = None
     name: str = ""
-    unseen: tuple[str, ...] = ()
+    unseen: tuple[Unseen, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,47 +106,39 @@ class Running:
 
     kernel: str
     settings: Mapping[str, str] = field(default_factory=dict)
-    unseen: tuple[str, ...] = ()
+    unseen: tuple[Unseen, ...] = ()
     guests: tuple[RunningGuest, ...] = ()
 
 
 def look(root: Path = Path("/"), *, names: bool = False) -> Running:
     """Read the host under `root`. With `names` the guests' own names are kept."""
-    settings, unseen = {}, []
-    for name, switch in SWITCHES.items():
+    settings: dict[str, str] = {}
+    unseen: list[Unseen] = []
+    for name, place in SWITCHES.items():
         try:
-            text = (root / switch.place).read_text()
+            text = (root / place).read_text()
         except FileNotFoundError:
             continue
         except (OSError, UnicodeDecodeError):
             if name not in IN_DEBUGFS:
-                unseen.append(switch.title)
+                unseen.append(Unseen("setting", name))
             continue
         settings[name] = selected(text)[:64]
     if not settings.keys() >= IN_DEBUGFS:
-        unseen.append("how often NUMA balancing scans, and how much (debugfs is not mounted, is locked, or needs root)")
+        unseen.append(Unseen("numa scan"))
     if not any((root / "sys/module" / module).is_dir() for module in ("kvm_amd", "kvm_intel")):
-        unseen.append("settings of KVM for SEV, SNP and TDX (neither kvm_amd nor kvm_intel is loaded)")
+        unseen.append(Unseen("kvm modules"))
     found, denied = _guests(root, names, settings.get("transparent_hugepage", ""))
     if denied:
-        unseen.append(f"guests among {denied} processes whose command lines it may not read (needs root)")
+        unseen.append(Unseen("processes", str(denied)))
     if re.search(r"^proc /proc proc \S*\bhidepid=(?!0|off)", text_of(root / "proc/self/mounts"), re.MULTILINE):
-        unseen.append("guests of other users (/proc is mounted with hidepid: needs root)")
+        unseen.append(Unseen("users"))
     return Running(
         kernel=text_of(root / "proc/sys/kernel/osrelease")[:64],
         settings=settings,
         unseen=tuple(unseen),
         guests=tuple(found),
     )
-
-
-def in_words(settings: Mapping[str, str]) -> list[str]:
-    """Settings as a person says them; how KSM scans only where it does."""
-    if settings.get("ksm_run") != "1":
-        settings = {
-            name: value for name, value in settings.items() if name not in ("ksm_pages_to_scan", "ksm_sleep_millisecs")
-        }
-    return [f"{SWITCHES[name].title} {SWITCHES[name].values.get(value, value)}" for name, value in settings.items()]
 
 
 def _guests(root: Path, names: bool, huge: str) -> tuple[list[RunningGuest], int]:
@@ -178,11 +173,7 @@ def _guest(words: Sequence[str]) -> RunningGuest | None:
     if VMMS["cloud-hypervisor"].fullmatch(program):
         return cloud_hypervisor(words[1:])
     if FIRECRACKER.fullmatch(program):
-        return RunningGuest(
-            "other",
-            "plain",
-            unseen=("memory of a Firecracker guest, its backing and policy, and whether KSM may merge it",),
-        )
+        return RunningGuest("other", "plain", unseen=(Unseen("firecracker"),))
     return None
 
 
@@ -202,8 +193,7 @@ def _threads(found: RunningGuest, folder: Path) -> RunningGuest:
         return replace(found, vcpus=found.vcpus or len(vcpus), allowed_cpus=cpus)
     if len(set(everywhere)) == 1 and cpus:
         return replace(found, allowed_cpus=cpus)
-    why = "which of its threads run vCPUs (they have no names: QEMU's -name NAME,debug-threads=on gives them some)"
-    return replace(found, allowed_cpus=cpus, unseen=(*found.unseen, why))
+    return replace(found, allowed_cpus=cpus, unseen=(*found.unseen, Unseen("vcpu threads")))
 
 
 def _cgroup(found: RunningGuest, folder: Path, root: Path) -> RunningGuest:
@@ -212,9 +202,7 @@ def _cgroup(found: RunningGuest, folder: Path, root: Path) -> RunningGuest:
     parts = [part for part in match[1].split("/") if part] if match else [".."]
     top = root / "sys/fs/cgroup"
     if ".." in parts or not (top / "cgroup.controllers").is_file():
-        return replace(
-            found, unseen=(*found.unseen, "limits of its cgroup (no unified hierarchy, or another namespace)")
-        )
+        return replace(found, unseen=(*found.unseen, Unseen("cgroup")))
     groups = [top.joinpath(*parts[:depth]) for depth in range(len(parts) + 1)]
     limits = [text_of(group / name) for group in groups for name in ("memory.max", "memory.high")]
     given = [float(text) for text in limits if re.fullmatch(r"\d{1,20}", text, re.ASCII)]
@@ -287,13 +275,13 @@ def qemu(words: Sequence[str]) -> RunningGuest:
     backends = [one for one in objects if one.get("qom-type", "").startswith("memory-backend-")]
     merge = {one.get("merge", machine.get("mem-merge", "on")) for one in backends} or {machine.get("mem-merge", "on")}
     asked = "confidential-guest-support" in machine or "memory-encryption" in machine
-    unseen = ("type of the confidential guest",) if asked and guest == "plain" else ()
+    unseen = (Unseen("guest type"),) if asked and guest == "plain" else ()
     return RunningGuest(
         vmm="qemu",
         guest=guest,
         vcpus=_count(smp.get("cpus") or smp.get("maxcpus")),
         memory_bytes=_size(memory.get("size", "128"), 2**20),
-        backing=_backing(options, backends) if not guest.endswith(("gmem", "tdx")) else "guest_memfd",
+        backing="guest_memfd" if guest in FROM_GUEST_MEMFD else _backing(options, backends),
         mempolicy=_policy(backends),
         mergeable=guest == "plain" and merge == {"on"},
         name=next((_pairs(value, "guest").get("guest", "") for name, value in options if name == "name"), "")[:64],
@@ -380,7 +368,7 @@ def domain(text: str, file: str, *, names: bool = False) -> RunningGuest:
         guest=guest,
         vcpus=_count((root.findtext("vcpu") or "").strip()),
         memory_bytes=_size(f"{(memory.text or '').strip()}{unit}", 1) if memory is not None else None,
-        backing="guest_memfd" if guest in ("sev-snp-gmem", "tdx") else kinds,
+        backing="guest_memfd" if guest in FROM_GUEST_MEMFD else kinds,
         mempolicy=MEMPOLICIES.get(mode.get("mode", "strict"), "default") if mode is not None else "default",
         mergeable=guest == "plain" and "nosharepages" not in held,
         allowed_cpus=len(set().union(*pins)) or None if pins else None,

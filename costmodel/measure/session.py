@@ -70,12 +70,6 @@ def refused(names: Sequence[str], proc: Path = Path("/proc")) -> dict[str, str]:
     return dict.fromkeys(names, f"{reason}; {WITHOUT_GUESTS}") if reason else {}
 
 
-def planned(names: Sequence[str], settings: Settings, changes: Changes | None) -> list[str]:
-    """What these probes will do to the rest of the host, in sentences."""
-    found = [kvm.planned(settings)] if "sev" in names else []
-    return found + (invalidations.planned(changes.system) if "invalidations" in names and changes else [])
-
-
 @dataclass
 class Outcome:
     """What a call of `measure` found: tables by probe, and what was skipped with the reason."""

@@ -636,14 +636,6 @@ class Imported:
     rows: list[dict[str, Any]] = field(default_factory=list)
     notes: Notes = field(default_factory=Notes)
 
-    def sentence(self) -> str:
-        kinds: dict[str, int] = {}
-        for row in self.rows:
-            kinds[str(row["kind"])] = kinds.get(str(row["kind"]), 0) + 1
-        found = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "nothing"
-        lost = f"; at least {self.notes.lost} events were lost while recording" if self.notes.lost else ""
-        return f"{self.notes.lines} lines: {found}; {self.notes.bad_lines} lines not understood{lost}"
-
 
 def read(path: Path, trigger_of: Callable[[Sequence[str]], str], clock_hz: float | None = None) -> Imported:
     """All rows of a trace: its events, then counts, histograms and durations. `trigger_of` says which trigger a call

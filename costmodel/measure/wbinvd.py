@@ -24,7 +24,6 @@ from costmodel.measure.host import Host
 from costmodel.measure.journal import Changes, Mtrr, System, memory_ranges
 from costmodel.measure.native import Buffer
 from costmodel.measure.probe import Skipped, pinned
-from costmodel.numbers import quantity
 
 MTRR = "proc/mtrr"
 REMEDIES = {
@@ -66,19 +65,6 @@ class Result:
             "flush_at_most_s": self.flush_at_most_s,
         }
 
-    def sentences(self) -> list[str]:
-        found = [
-            f"WBINVD at most {quantity(self.flush_at_most_s, 's', 3)} in the mean of {self.flushes_per_stop}: "
-            f"{self.cpus} CPUs stopped for {quantity(self.add_s, 's', 3)} (add) and "
-            f"{quantity(self.delete_s, 's', 3)} (delete)",
-            "the rest of a stop is in these times, so they are upper bounds; all but a few flushes met an empty cache",
-        ]
-        if self.dirty_bytes:
-            more_s = self.delete_s - self.add_s
-            said = f"{quantity(more_s, 's', 3)} longer than the first" if more_s > 0 else "no longer than the first"
-            found.append(f"with {quantity(self.dirty_bytes, 'B', 3)} dirty in one domain the second stop was {said}")
-        return found
-
 
 def missing(host: Host, root: Path = Path("/"), euid: int | None = None) -> list[str]:
     """Why this host cannot be measured, each in words; empty where it can."""
@@ -95,22 +81,25 @@ def missing(host: Host, root: Path = Path("/"), euid: int | None = None) -> list
     return found
 
 
-def planned(host: Host) -> list[str]:
-    """What a run does to the host, in sentences, with the length of the pause as far as logs of others tell."""
+@dataclass(frozen=True)
+class StopPlan:
+    """What a run does to the host: how often `cpus` stop, for how many flushes one after the other, and the least and
+    the most that one of them takes at most by the logs of others, in seconds. `range_bytes` are added and deleted again.
+    """
+
+    cpus: int
+    stops: int
+    flushes: int
+    flush_s: tuple[float, float]
+    range_bytes: int = RANGE_BYTES
+
+
+def planned(host: Host) -> StopPlan:
+    """What a run does to the host, with the length of the pause as far as logs of others tell."""
     rows = read_rendezvous(data_dir() / RENDEZVOUS).values()
     seen = [row.flush_at_most_s for row in rows if row.flush_at_most_s is not None and row.quality in TRUSTED]
     flushes = STOPS * FLUSHES_PER_CPU * host.logical_cpus
-    return [
-        f"all {host.logical_cpus} CPUs stop {STOPS} times with interrupts off, for {flushes} WBINVD one after the "
-        "other",
-        f"estimated {quantity(flushes * min(seen), 's')} to {quantity(flushes * max(seen), 's')} in all, by boot and "
-        f"resume logs of other AMD machines (at most {quantity(min(seen), 's')} to {quantity(max(seen), 's')} each); "
-        "dirty caches take longer",
-        "a stop of seconds can trip watchdogs, break network connections and mark the time-stamp counter unstable "
-        "until the next boot",
-        f"one unused memory type range of {RANGE_BYTES // 2**20} MiB is added to /proc/mtrr and deleted again; after a "
-        "kill `costmodel measure restore` deletes it",
-    ]
+    return StopPlan(host.logical_cpus, STOPS, flushes, (min(seen), max(seen)))
 
 
 def refusal(proc: Path = Path("/proc")) -> str:
@@ -156,14 +145,10 @@ def measure(host: Host, changes: Changes, cpu: int, dirty: bool) -> Result:
     return Result(host.logical_cpus, add_s, delete_s, size)
 
 
-def check(host: Host, yes: bool, root: Path = Path("/"), euid: int | None = None) -> None:
-    """Raise BadInput where the host cannot be measured, where guests run, or with the plan where nobody agreed to
-    it.
-    """
+def check(host: Host, root: Path = Path("/"), euid: int | None = None) -> None:
+    """Raise BadInput where the host cannot be measured, or where guests run."""
     if lacks := missing(host, root, euid):
         remedy = "`costmodel measure bootlog` bounds WBINVD without any of it"
         raise BadInput(f"wbinvd is skipped: {'; '.join(lacks)}", remedy=remedy)
     if reason := refusal(root / "proc"):
         raise BadInput(f"wbinvd is refused: {reason}", remedy="move them away first, there is no way around it")
-    if not yes:
-        raise BadInput(f"wbinvd: {'; '.join(planned(host))}", remedy="say --yes if this may be done")

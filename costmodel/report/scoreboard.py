@@ -18,6 +18,19 @@ from costmodel.validation.scoreboard import Progress
 MARKS = {"pass": "ok  ", "fail": "FAIL", "disagree-explained": "why ", "not testable": "n/t "}
 LEGEND = "ok: as it should be; FAIL: wrong, unexplained; why: wrong, with the reason; n/t: nobody can test it yet"
 TITLE = "What the model gets right, what it misses, what nobody can test"
+TITLES = {
+    "claims": "What the thread of 2023-08-18 claims",
+    "terms": "Held-out error, bias and coverage of each term",
+    "simulation": "Simulation against formulas",
+    "retrodiction": "What was seen on real hosts",
+    "upstream": "What the kernel decided since 2022",
+    "cost-alone": "Where cost alone would choose otherwise",
+    "measurements": "Published measurements that were not fitted",
+    "lore": "Rules of thumb and thresholds beside the model",
+    "strd": "NIST certified regressions through the same calibrator",
+    "formulas": "Dimensions of the formulas",
+}
+"""Of the sections of `validation.scoreboard`."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +50,10 @@ PUBLISHED = "{published} published, {model}"
 PREFERS = "the model prefers {}"
 DEARER = "CPU time per event, cheaper in {share} % of the draws; {cheaper} is {state} there"
 PLACE = "{place}: cost alone chooses {cheaper}, the kernel does {kernel}"
+COMPARED = "{output}: formula against simulation"
+SETTINGS = ">= {share} of settings"
+LIMIT = "stated as a limit of validity"
+SIMULATED = "{source}: discrete events after the kernel's functions (KERNEL B.4, C.1 to C.5, D)"
 WHY_NOT = "cheaper, and the reason why it is not done"
 PLACES = {
     "4-kib-page": "one 4 KiB page of SEV",
@@ -103,6 +120,22 @@ WORDS = {
     ),
     "place": Words(PLACE, f"{{cost}} against {{dear}} {DEARER}", WHY_NOT),
     "bounded place": Words(PLACE, f"{{cost}} against at least {{dear}} {DEARER}", WHY_NOT),
+    "not compared": Words(COMPARED, "not compared", SETTINGS, source=SIMULATED),
+    "compared": Words(
+        COMPARED,
+        "{agreed} settings; difference {median} in the median, {largest} at most",
+        SETTINGS,
+        source=SIMULATED,
+    ),
+    "all compared": Words(
+        "settings in which every formula agrees with the simulation",
+        "{inside} inside the limits, {every} with those beyond",
+        SETTINGS,
+        "95 % interval of the difference within {equivalence}, half-width at most {widest}",
+        SIMULATED,
+    ),
+    "beyond a limit": Words("{output} beyond its limit", "formula {low} to {high}", LIMIT, "limit: {limit}", SIMULATED),
+    "same beyond limit": Words("{output} beyond its limit", "formula {low}", LIMIT, "limit: {limit}", SIMULATED),
     "wbinvd-blast": Words(
         "",
         "one WBINVD on all {cpus} CPUs takes {all} of CPU time, {ratio} times that on {few} CPUs that ran a guest{mark}",
@@ -154,10 +187,15 @@ BECAUSE = {
     "no error bars": "no error bars: {withheld}",
     "outside": "outside: {missed}",
     "needs": "{needs}",
+    "changed": "the formula is another one than was compared: `make validation-data` compares it",
+    "other settings": "not: {missed}",
     "both sides": "{found} lies on both sides of {least}, which it needs because {needs}",
     "terms": "terms {terms}; tests in {test}",
 }
 """Why a row is missed or cannot be tested."""
+
+FINDINGS = {"agrees": "agrees", "beyond": "beyond a stated limit", "wrong": "wrong"}
+"""What one setting of the simulation says of a formula."""
 
 
 def worded(row: Row) -> Row:
@@ -174,11 +212,15 @@ def worded(row: Row) -> Row:
     return row.model_copy(update={**told, **given, "source": words.source.format(**names)})
 
 
+def titled(section: Section) -> Section:
+    """The section with its title and the texts of its rows."""
+    return section.model_copy(update={"title": TITLES[section.id], "rows": tuple(map(worded, section.rows))})
+
+
 def build(evidence: Evidence, sections: Iterable[str] = (), progress: Progress = lambda: None) -> Scoreboard:
     """The scoreboard of the named sections in words, as `validation.scoreboard.build` makes it."""
     board = scoreboard.build(evidence, sections, progress)
-    told = (one.model_copy(update={"rows": tuple(map(worded, one.rows))}) for one in board.sections)
-    return board.model_copy(update={"sections": tuple(told)})
+    return board.model_copy(update={"sections": tuple(map(titled, board.sections))})
 
 
 def text(board: Scoreboard, words: Sequence[str] = (), *, everything: bool = False) -> str:

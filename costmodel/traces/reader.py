@@ -208,7 +208,7 @@ class Shift:
                 if self._trigger is not None:
                     self._zero_ns = self._last_ns + BETWEEN_CAUSES_NS
                 else:
-                    notes.remarks.append(
+                    notes.remark(
                         "a host profile: its triggers were recorded one by one and are laid 1 s apart; threads have "
                         "names, no pid"
                     )

@@ -6,11 +6,11 @@ import ast
 import math
 import operator
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy
 
@@ -24,6 +24,7 @@ from costmodel.cost.total import Total, distances, total
 from costmodel.errors import BadInput, CostModelError
 from costmodel.evidence import machines, package, store, workloads
 from costmodel.evidence.machines import CpuidRow
+from costmodel.evidence.package import Difference
 from costmodel.evidence.records import (
     MEASUREMENTS,
     SCENARIO,
@@ -45,7 +46,7 @@ PERTURBATION = 1.1
 def audit(data_dir: Path) -> list[Finding]:
     """Static findings, in a fixed order; empty where all is well. A file that cannot be loaded is one finding."""
     root = data_dir.resolve()
-    found = [Finding(path, "", "hash", problem) for path, problem in package.differences(root)]
+    found = [Finding(path, "", "hash", Problem(kind)) for path, kind in package.differences(root)]
     try:
         evidence = store.read(root)
     except BadInput as error:
@@ -57,7 +58,9 @@ def audit(data_dir: Path) -> list[Finding]:
 
 
 def _unread(error: BadInput) -> Finding:
-    return Finding(str(error.file or ""), str(error.row or ""), error.field or "", error.problem)
+    return Finding(
+        str(error.file or ""), str(error.row or ""), error.field or "", Problem("unread", {"error": error.problem})
+    )
 
 
 def count_numbers(evidence: Evidence) -> int:
@@ -128,7 +131,12 @@ def check_numbers(evidence: Evidence) -> list[Finding]:
             found += [Finding(file, place, "source", problem) for problem in _problems(number, evidence)]
     for load in evidence.workloads.values():
         found += [
-            Finding(f"{workloads.FOLDER}/{load.id}.toml", trigger.trigger, "sources", f"row {source!r} does not exist")
+            Finding(
+                f"{workloads.FOLDER}/{load.id}.toml",
+                trigger.trigger,
+                "sources",
+                Problem("no row", {"name": repr(source)}),
+            )
             for trigger in load.triggers
             for source in trigger.sources
             if source not in evidence.measurements
@@ -136,38 +144,40 @@ def check_numbers(evidence: Evidence) -> list[Finding]:
     return found
 
 
-def _problems(number: Number, evidence: Evidence) -> list[str]:
+def _problems(number: Number, evidence: Evidence) -> list[Problem]:
     if SCENARIO in number.sources:
-        return [] if number.note or number.unit == "1" else ["a choice of the user needs a note"]
+        return [] if number.note or number.unit == "1" else [Problem("no note")]
     unknown = [name for name in number.sources if name not in evidence.measurements and name not in evidence.dumps]
     if unknown:
-        return [f"{name!r} is neither a row nor a CPUID dump" for name in unknown]
+        return [Problem("no source", {"name": repr(name)}) for name in unknown]
     first = number.sources[0]
     source = evidence.measurements.get(first) or evidence.dumps[first]
     problem = _from_row(number, source) if isinstance(source, Measurement) else _from_dump(number, source)
     return [problem] if problem else []
 
 
-def _from_row(number: Number, row: Measurement) -> str:
+def _from_row(number: Number, row: Measurement) -> Problem | None:
     if number.arithmetic:
         return follows(number.arithmetic, number.value, numbers_in(f"{row.hardware} {row.quote}") | {row.value})
     if UNITS[number.unit].si != row.si_unit:
-        return f"unit {number.unit!r} is not of the kind of {row.unit!r} in row {row.id}"
+        return Problem("other kind", {"unit": repr(number.unit), "right": repr(row.unit), "row": row.id})
     if same(number.si, row.si):
-        return ""
-    return f"{number.value:g} {number.unit} differs from row {row.id}: {row.value:g} {row.unit}"
+        return None
+    found, right = f"{number.value:g} {number.unit}", f"{row.value:g} {row.unit}"
+    return Problem("differs from row", {"found": found, "row": row.id, "right": right})
 
 
-def _from_dump(number: Number, dump: CpuidRow) -> str:
+def _from_dump(number: Number, dump: CpuidRow) -> Problem | None:
     if number.arithmetic:
         cells = " ".join(cell for column, cell in dump.cells.items() if column != "source")
         return follows(number.arithmetic, number.value, numbers_in(cells))
     cell = dump.cells.get(number.column, "")
     if not cell.isdigit():
-        return f"column {number.column!r} of {dump.dump} holds no number"
+        return Problem("no cell", {"column": repr(number.column), "dump": dump.dump})
     if same(number.value, float(cell)):
-        return ""
-    return f"{number.value:g} differs from {number.column} = {cell} in {dump.dump}"
+        return None
+    names = {"found": f"{number.value:g}", "column": number.column, "right": cell, "dump": dump.dump}
+    return Problem("differs from dump", names)
 
 
 # Checks of one measurement: provenance, unit, use, and that its numbers follow from its quote.
@@ -179,14 +189,14 @@ FITTED_KINDS = ("measured", "specified")
 def check_row(row: Measurement) -> list[Finding]:
     """Findings about `row`."""
 
-    def finding(field: str, problem: str) -> Finding:
-        return Finding(MEASUREMENTS, row.id, field, problem)
+    def finding(field: str, kind: Kind, **names: str) -> Finding:
+        return Finding(MEASUREMENTS, row.id, field, Problem(kind, names))
 
-    found = [finding(field, "provenance is missing") for field in PROVENANCE if not getattr(row, field)]
+    found = [finding(field, "no provenance") for field in PROVENANCE if not getattr(row, field)]
     if not row.reason:
-        found.append(finding("reason", f"use {row.use!r} has no reason"))
+        found.append(finding("reason", "no reason", use=repr(row.use)))
     if row.use == "fit" and row.kind not in FITTED_KINDS:
-        found.append(finding("use", f"kind {row.kind!r} may not be fitted"))
+        found.append(finding("use", "not to fit", evidence=repr(row.kind)))
     return found + unit_findings(row.unit, MEASUREMENTS, row.id) + _quoted(row)
 
 
@@ -197,9 +207,10 @@ def unit_findings(name: str, file: str, row: str) -> list[Finding]:
     try:
         factor = pint_factor(UNITS[name])
     except (KeyError, pint.errors.PintError, AssertionError, AttributeError) as error:
-        return [Finding(file, row, "unit", f"{name!r} does not parse: {error}")]
+        return [Finding(file, row, "unit", Problem("no unit", {"name": repr(name), "error": str(error)}))]
     if not math.isclose(factor, UNITS[name].factor, rel_tol=1e-12):
-        return [Finding(file, row, "unit", f"{name!r} has factor {UNITS[name].factor}, pint says {factor}")]
+        names = {"name": repr(name), "found": str(UNITS[name].factor), "right": str(factor)}
+        return [Finding(file, row, "unit", Problem("other factor", names))]
     return []
 
 
@@ -226,29 +237,30 @@ def _quoted(row: Measurement) -> list[Finding]:
     quoted = numbers_in(row.quote)
     given = expressions(row.arithmetic)
     found = [
-        Finding(MEASUREMENTS, row.id, "arithmetic", f"names {field!r}, which the row does not give")
+        Finding(MEASUREMENTS, row.id, "arithmetic", Problem("not given", {"field": repr(field)}))
         for field in given.keys() - written.keys()
     ]
     for field, value in written.items():
         if field in given:
             problem = follows(given[field], value, quoted)
         else:
-            problem = "" if any(same(value, number) for number in quoted) else f"{value:g} does not stand in the quote"
+            stands = any(same(value, number) for number in quoted)
+            problem = None if stands else Problem("not quoted", {"value": f"{value:g}"})
         if problem:
             found.append(Finding(MEASUREMENTS, row.id, field, problem))
     return found
 
 
-def follows(expression: str, value: float, quoted: frozenset[float]) -> str:
-    """Empty where `expression` uses only quoted numbers and constants and gives `value`; else the problem."""
+def follows(expression: str, value: float, quoted: frozenset[float]) -> Problem | None:
+    """None where `expression` uses only quoted numbers and constants and gives `value`; else the problem."""
     try:
         strange = literals(expression) - quoted - CONSTANTS
         result = evaluate(expression)
     except BadInput as error:
-        return error.problem
+        return Problem("unread", {"error": error.problem})
     if strange:
-        return f"arithmetic uses {', '.join(f'{number:g}' for number in sorted(strange))}, which the quote lacks"
-    return "" if same(result, value) else f"arithmetic gives {result:g}, not {value:g}"
+        return Problem("strange numbers", {"numbers": ", ".join(f"{number:g}" for number in sorted(strange))})
+    return None if same(result, value) else Problem("other result", {"found": f"{result:g}", "right": f"{value:g}"})
 
 
 # What the evidence moves, as comparable values: the audit changes one number and looks whether one of them changes.
@@ -439,6 +451,37 @@ def _value(node: ast.expr, expression: str) -> float | int:
 
 # One finding of the audit.
 
+Kind = (
+    Difference
+    | Literal[
+        "unread",
+        "no row",
+        "no note",
+        "no source",
+        "other kind",
+        "differs from row",
+        "no cell",
+        "differs from dump",
+        "no provenance",
+        "no reason",
+        "not to fit",
+        "no unit",
+        "other factor",
+        "not given",
+        "not quoted",
+        "strange numbers",
+        "other result",
+        "unused",
+    ]
+)
+
+
+class Problem(NamedTuple):
+    """What is wrong, and what the words of report/audit.py tell of it."""
+
+    kind: Kind
+    names: Mapping[str, str] = {}
+
 
 class Finding(NamedTuple):
     """What is wrong and where; `row` and `field` are empty where they do not apply."""
@@ -446,7 +489,4 @@ class Finding(NamedTuple):
     file: str
     row: str
     field: str
-    problem: str
-
-    def __str__(self) -> str:
-        return ": ".join(part for part in self if part)
+    problem: Problem

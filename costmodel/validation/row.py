@@ -50,12 +50,12 @@ class Row(BaseModel):
 
 
 class Section(BaseModel):
-    """Rows of one kind, in the order in which they are shown."""
+    """Rows of one kind, in the order in which they are shown. The title comes from report/scoreboard.py."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
-    title: str
+    title: str = ""
     rows: tuple[Row, ...]
 
     def count(self, verdict: Verdict) -> int:

@@ -27,26 +27,19 @@ def committed(evidence: Evidence, name: str) -> list[Row]:
         raise BadInput("holds no rows of a scoreboard", file=path, remedy="make validation-data") from error
 
 
-def _section(id: str, title: str, rows: Iterable) -> Section:
-    return Section(id=id, title=title, rows=tuple(rows))
-
-
-SECTIONS: dict[str, Callable[[Evidence], Section]] = {
-    "claims": lambda e: _section("claims", "What the thread of 2023-08-18 claims", thread.rows(e)),
-    "terms": lambda e: _section("terms", "Held-out error, bias and coverage of each term", terms.rows(e)),
-    "simulation": simulation.section,
-    "retrodiction": lambda e: _section("retrodiction", "What was seen on real hosts", observed.rows(e)),
-    "upstream": lambda e: _section("upstream", "What the kernel decided since 2022", upstream.rows(e)),
-    "cost-alone": lambda e: _section(
-        "cost-alone", "Where cost alone would choose otherwise", upstream.cost_alone_rows(e)
-    ),
-    "measurements": lambda e: _section(
-        "measurements", "Published measurements that were not fitted", observed.measured(e)
-    ),
-    "lore": lambda e: _section("lore", "Rules of thumb and thresholds beside the model", observed.lore(e)),
-    "strd": lambda e: _section("strd", "NIST certified regressions through the same calibrator", committed(e, "strd")),
-    "formulas": lambda e: _section("formulas", "Dimensions of the formulas", committed(e, "formulas")),
+SECTIONS: dict[str, Callable[[Evidence], Iterable[Row]]] = {
+    "claims": thread.rows,
+    "terms": terms.rows,
+    "simulation": simulation.rows,
+    "retrodiction": observed.rows,
+    "upstream": upstream.rows,
+    "cost-alone": upstream.cost_alone_rows,
+    "measurements": observed.measured,
+    "lore": observed.lore,
+    "strd": lambda evidence: committed(evidence, "strd"),
+    "formulas": lambda evidence: committed(evidence, "formulas"),
 }
+"""What makes the rows of each section; its title stands in report/scoreboard.py."""
 
 
 def chosen(sections: Iterable[str]) -> list[str]:
@@ -65,7 +58,7 @@ def build(evidence: Evidence, sections: Iterable[str] = (), progress: Progress =
     """
     built = []
     for name in chosen(sections):
-        built.append(SECTIONS[name](evidence))
+        built.append(Section(id=name, rows=tuple(SECTIONS[name](evidence))))
         progress()
     return Scoreboard(
         costmodel_version=__version__,

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy
 
@@ -21,7 +21,7 @@ from costmodel.evidence.store import Evidence
 from costmodel.evidence.tables import NotNegative, records
 from costmodel.formulas.catalog import FORMULAS
 from costmodel.formulas.compiled import fingerprint
-from costmodel.validation.row import Row, Section
+from costmodel.validation.row import Row
 
 FILE = Path("validation", "simulation.csv")
 EQUIVALENCE = 0.05
@@ -29,9 +29,7 @@ EQUIVALENCE = 0.05
 WIDEST = 0.02
 """Largest relative half-width of a simulated value that can decide."""
 TARGET_SHARE = 0.95
-SOURCE = "data/validation/simulation.csv: discrete events after the kernel's functions (KERNEL B.4, C.1 to C.5, D)"
-TITLE = "Simulation against formulas"
-RULE = f"95 % interval of the difference within {EQUIVALENCE:.0%}, half-width at most {WIDEST:.0%}"
+SOURCE = f"data/{FILE.as_posix()}"
 
 
 @dataclass(frozen=True)
@@ -80,6 +78,11 @@ class Result:
             return False
         return self.formula / self.high - 1 >= -EQUIVALENCE and self.formula / self.low - 1 <= EQUIVALENCE
 
+    @property
+    def finding(self) -> Literal["agrees", "beyond", "wrong"]:
+        """Whether it agrees; where it does not, whether the setting lies beyond a stated limit of validity."""
+        return "agrees" if self.agrees else "beyond" if self.limit else "wrong"
+
 
 @lru_cache(maxsize=4)
 def read(root: Path) -> tuple[Result, ...]:
@@ -87,7 +90,7 @@ def read(root: Path) -> tuple[Result, ...]:
     return records(root / FILE, Result, ("setting", "output"))
 
 
-def section(evidence: Evidence) -> Section:
+def rows(evidence: Evidence) -> list[Row]:
     """All rows. A formula that is no longer the one that was compared is not testable until the data are renewed."""
     found = read(evidence.root)
     now = {output: fingerprint(output) for output in {one.output for one in found} if output in FORMULAS}
@@ -97,22 +100,21 @@ def section(evidence: Evidence) -> Section:
     for result in found:
         if result.output not in changed:
             (by_limit[result.limit, result.output] if result.limit else by_output[result.output]).append(result)
-    rows = [_changed(output) for output in sorted(changed)]
-    rows += [_output_row(output, group) for output, group in by_output.items()]
-    rows += [_limit_row(limit, output, group) for (limit, output), group in by_limit.items()]
+    told = [_changed(output) for output in sorted(changed)]
+    told += [_output_row(output, group) for output, group in by_output.items()]
+    told += [_limit_row(limit, output, group) for (limit, output), group in by_limit.items()]
     same = [result for result in found if result.output not in changed]
-    return Section(id="simulation", title=TITLE, rows=(*rows, *([overall(same)] if same else [])))
+    return [*told, *([overall(same)] if same else [])]
 
 
 def _changed(output: str) -> Row:
     return Row(
         id=f"simulation-{output}",
-        what=f"{output}: formula against simulation",
-        figure="not compared",
-        target=f">= {TARGET_SHARE:.0%} of settings",
+        kind="not compared",
         verdict="not testable",
         source=SOURCE,
-        note="the formula is another one than was compared: `make validation-data` compares it",
+        because=("changed",),
+        names={"output": output, "share": f"{TARGET_SHARE:.0%}"},
     )
 
 
@@ -131,15 +133,18 @@ def overall(found: Sequence[Result]) -> Row:
     share = _share(inside.values())
     return Row(
         id="simulation-all",
-        what="settings in which every formula agrees with the simulation",
-        figure=f"{sum(inside.values())} of {len(inside)} ({share:.1%}) inside the limits, "
-        f"{sum(every.values())} of {len(every)} ({_share(every.values()):.1%}) with those beyond",
-        target=f">= {TARGET_SHARE:.0%} of settings",
+        kind="all compared",
         verdict="pass" if share >= TARGET_SHARE else "fail",
         source=SOURCE,
         value=share,
         unit="1",
-        note=RULE,
+        names={
+            "inside": f"{sum(inside.values())} of {len(inside)} ({share:.1%})",
+            "every": f"{sum(every.values())} of {len(every)} ({_share(every.values()):.1%})",
+            "share": f"{TARGET_SHARE:.0%}",
+            "equivalence": f"{EQUIVALENCE:.0%}",
+            "widest": f"{WIDEST:.0%}",
+        },
         details={
             "settings_inside": len(inside),
             "settings_inside_that_agree": sum(inside.values()),
@@ -159,15 +164,20 @@ def _output_row(output: str, group: list[Result]) -> Row:
     missed = ", ".join(f"{r.setting} ({r.difference:+.1%})" for r in group if not r.agrees)
     return Row(
         id=f"simulation-{output}",
-        what=f"{output}: formula against simulation",
-        figure=f"{agreed} of {len(group)} settings; difference {numpy.median(differences):.1%} in the median, "
-        f"{differences.max():.1%} at most",
-        target=f">= {TARGET_SHARE:.0%} of settings",
+        kind="compared",
         verdict="pass" if share >= TARGET_SHARE else "fail",
         source=SOURCE,
         value=share,
         unit="1",
-        note=f"not: {missed}" if missed else "",
+        because=("other settings",) if missed else (),
+        names={
+            "output": output,
+            "agreed": f"{agreed} of {len(group)}",
+            "median": f"{numpy.median(differences):.1%}",
+            "largest": f"{differences.max():.1%}",
+            "share": f"{TARGET_SHARE:.0%}",
+            "missed": missed,
+        },
         details={
             "settings": len(group),
             "settings_that_agree": agreed,
@@ -183,16 +193,14 @@ def _limit_row(limit: str, output: str, group: list[Result]) -> Row:
     low, high = min(differences), max(differences)
     return Row(
         id=f"simulation-{output}-{group[0].setting}",
-        what=f"{output} beyond its limit",
-        figure=f"formula {low:+.0%}" if low == high else f"formula {low:+.0%} to {high:+.0%}",
-        target="stated as a limit of validity",
+        kind="same beyond limit" if low == high else "beyond a limit",
         verdict="pass" if all(result.agrees for result in group) else "disagree-explained",
         source=SOURCE,
         value=max(differences, key=abs),
         low=low,
         high=high,
         unit="1",
-        note=f"limit: {limit}",
+        names={"output": output, "low": f"{low:+.0%}", "high": f"{high:+.0%}", "limit": limit},
         details={"settings": len(group), "settings_that_agree": sum(result.agrees for result in group)},
     )
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from costmodel.cli import cli
 from costmodel.errors import CostModelError
 from costmodel.validation import scoreboard
-from costmodel.validation.row import Row, Section
+from costmodel.validation.row import Row
 from tests.shell import shell
 
 
@@ -117,8 +117,7 @@ def test_the_page_is_written_whole(tmp_path):
 
 def test_an_unexplained_failure_is_exit_code_1(monkeypatch):
     row = Row(id="x", what="w", figure="f", target="t", verdict="fail", source="s")
-    wrong = Section(id="formulas", title="Dimensions", rows=(row,))
-    monkeypatch.setitem(scoreboard.SECTIONS, "formulas", lambda evidence: wrong)
+    monkeypatch.setitem(scoreboard.SECTIONS, "formulas", lambda evidence: [row])
     result = run("--section", "formulas")
     assert result.exit_code == 1
     assert "FAIL x: w" in result.stdout

@@ -12,6 +12,7 @@ import pytest
 from costmodel import cache
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence import hosts, package, paths, store
+from costmodel.report.audit import said
 from costmodel.validation import audit
 from tests.samples import sampled
 
@@ -119,7 +120,7 @@ def test_a_bad_profile_is_one_line_on_stderr_and_the_others_go_on(profile):
 def test_the_audit_reports_a_profile_that_was_left_out(data):
     (data / "hosts" / NAME / "refill.csv").unlink()
     package.main([str(data)])
-    assert any(found.file.endswith("refill.csv") and found.problem == "is missing" for found in audit.audit(data))
+    assert any(found.file.endswith("refill.csv") and said(found.problem) == "is missing" for found in audit.audit(data))
 
 
 HOST = {

@@ -8,6 +8,8 @@ import pytest
 from costmodel.errors import BadInput
 from costmodel.evidence import package, paths
 from costmodel.evidence.paths import data_files
+from costmodel.report.audit import said
+from costmodel.validation.audit import Problem
 
 
 def test_description_of_the_repository_is_current():
@@ -63,7 +65,7 @@ def test_differences_are_found(data, change, path, problem):
     change(data)
     [(where, what)] = package.differences(data)
     assert where == path
-    assert problem in what
+    assert problem in said(Problem(what))
 
 
 def test_cells_with_newlines_and_short_rows_are_described(data):

@@ -39,6 +39,15 @@ def test_every_builder_is_known_by_its_mark(one):
     assert found.upstream is False
 
 
+def test_of_every_builder_the_readme_of_data_says_where_its_mark_was_seen_or_that_nobody_wrote_it_down():
+    section = (data_dir() / "README.md").read_text().split("## Where the marks of")[1].split("\n## ")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line.startswith("| `")]
+    told = [(name.strip("`"), release) for names, _, release in rows for name in names.split(", ")]
+    assert {name for name, _ in told} == set(builds.builders())
+    for name, release in told:
+        assert not release or builds.parse(release.split(",")[0].split(";")[0]).builder.startswith(name)
+
+
 def test_this_is_the_kernel_that_runs(tmp_path, monkeypatch):
     (tmp_path / "osrelease").write_text("6.8.12-4-pve\n")
     monkeypatch.setattr(builds, "RELEASE_FILE", tmp_path / "osrelease")

@@ -10,6 +10,7 @@ from costmodel.errors import BadInput
 from costmodel.evidence.paths import data_dir
 from costmodel.evidence.records import RENDEZVOUS, read_rendezvous
 from costmodel.measure import bootlog
+from costmodel.report import measurement
 
 ROWS = read_rendezvous(data_dir() / RENDEZVOUS)
 DEBUG_PRINT = "s3-test-box"
@@ -234,7 +235,7 @@ def test_an_intel_log_must_be_told_whether_the_cpu_snoops():
         bootlog.rows(intel, intel.machine, "test")
     (row,) = bootlog.rows(intel, replace(intel.machine, self_snoop=True), "test")
     assert row.flushes == 0 and row.flush_at_most_s is None and row.quality == "control"
-    said = "\n".join(bootlog.sentences([row]))
+    said = "\n".join(measurement.bounds([row]))
     assert "no WBINVD is executed" in said and "WBINVD at most" not in said
 
 
@@ -257,7 +258,7 @@ def test_no_line_of_a_log_makes_it_fail_otherwise_than_in_one_line():
             assert "\n" not in str(refused)
         else:
             assert all(row.longest_s is None or row.longest_s > 0 for row in rows)
-            assert list(bootlog.sentences(rows))
+            assert list(measurement.bounds(rows))
 
 
 def own_log_of(monkeypatch, outputs):
@@ -291,24 +292,24 @@ def test_where_no_log_can_be_read_both_reasons_and_the_way_out_are_said(monkeypa
 
 
 def test_a_log_that_does_not_tell_hz_is_read_with_the_slowest_tick_and_that_is_said():
-    told = "\n".join(bootlog.sentences([bound(BOOT)]))
+    told = "\n".join(measurement.bounds([bound(BOOT)]))
     assert "clock in ticks of 1 ms)" in told and "assumed" not in told
     silent = "\n".join(line for line in BOOT.splitlines() if "jiffies" not in line)
     assert bound(silent).longest_s == pytest.approx(bound(BOOT).longest_s + 9e-3)
-    assert "ticks of 10 ms, assumed: the log does not tell HZ" in "\n".join(bootlog.sentences([bound(silent)]))
+    assert "ticks of 10 ms, assumed: the log does not tell HZ" in "\n".join(measurement.bounds([bound(silent)]))
 
 
 def test_times_are_told_in_units_that_fit_them():
     """The log of a server with a serial console lost seconds: it was told as 2.666e+04 us and 3.41e+03 ms."""
     marked = "Marking stable (22668686593, 1890227542)->(27947117592, -3388203457)"
     lost = re.sub(r"Marking stable .*", marked, BOOT)
-    (told, *_) = bootlog.sentences([bound(lost)])
+    (told, *_) = measurement.bounds([bound(lost)])
     assert re.search(r"WBINVD at most 1\d\d ms in the mean of 32", told)
     assert "together at most 3.39 s (gap 1.09 ms, lost 3.39 s, clock" in told
 
 
 def test_where_there_is_no_bound_nothing_is_said_of_one():
-    said = list(bootlog.sentences([bound("\n".join(BOOT.splitlines()[:-1]), replace(AMD, llc_bytes_per_domain=None))]))
+    said = list(measurement.bounds([bound("\n".join(BOOT.splitlines()[:-1]), replace(AMD, llc_bytes_per_domain=None))]))
     assert said[0] == "boot: no bound"
     assert not any("upper bound" in text or "--llc-bytes" in text for text in said)
 

@@ -12,6 +12,7 @@ from costmodel.measure.host import describe
 from costmodel.measure.journal import SIGNALS, Interrupted, Signals, changing
 from costmodel.measure.native import Buffer
 from costmodel.measure.probe import Settings, Skipped
+from costmodel.report import measurement
 from tests.measure.false_kernel import FalseSystem, tree
 
 KSM = Path("/", invalidations.KSM)
@@ -122,7 +123,7 @@ def test_no_tunable_of_ksm_is_set_to_unmerge_the_host():
 def test_what_is_planned_names_every_tunable_that_is_then_written(changes):
     system, written = changes.system, []
     system._before = lambda _, words: written.append(str(words[1])) if words[0] == "write" else None
-    planned = " ".join(invalidations.planned(system))
+    planned = " ".join(map(measurement.changed, invalidations.planned(system)))
     for trigger in ("ksm", "swap_reclaim"):
         with Buffer(invalidations.MEMORY_BYTES) as memory, changes.restored():
             cause(trigger).act(memory, changes)

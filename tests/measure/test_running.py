@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import asdict
+from typing import get_args
 
 import pytest
 
 from costmodel.errors import BadInput
 from costmodel.measure import running
+from costmodel.report.measurement import TITLES, UNSEEN, unseen
 
 GIB = 2.0**30
 SECRET = "hunter2"
@@ -117,13 +119,13 @@ def test_the_settings_of_the_host(tmp_path):
         "transparent_hugepage": "madvise",
         "kvm_amd_sev_snp": "Y",
     }
-    assert host.guests == () and any("needs root" in text for text in host.unseen)
-    assert not any("neither kvm_amd" in text for text in host.unseen)
+    assert host.guests == () and any("needs root" in text for text in map(unseen, host.unseen))
+    assert not any("neither kvm_amd" in text for text in map(unseen, host.unseen))
 
 
 def test_a_host_without_kvm_says_so(tmp_path):
     host = running.look(tree(tmp_path, [], **{"sys/module/kvm_amd/parameters/sev_snp": None}))
-    assert any("neither kvm_amd nor kvm_intel is loaded" in text for text in host.unseen)
+    assert any("neither kvm_amd nor kvm_intel is loaded" in text for text in map(unseen, host.unseen))
 
 
 def test_threads_without_names_tell_where_they_run_if_all_run_there(tmp_path):
@@ -133,10 +135,12 @@ def test_threads_without_names_tell_where_they_run_if_all_run_there(tmp_path):
     for task in tasks:
         (task / "comm").write_text("qemu-system-x86\n")
     (found,) = running.look(root).guests
-    assert found.allowed_cpus == 2 and not any("threads" in text for text in found.unseen)
+    assert found.allowed_cpus == 2 and not any("threads" in text for text in map(unseen, found.unseen))
     (tasks[0] / "status").write_text("Cpus_allowed_list:\t0-63\n")
     (found,) = running.look(root).guests
-    assert found.allowed_cpus == 64 and any("which of its threads run vCPUs" in text for text in found.unseen)
+    assert found.allowed_cpus == 64 and any(
+        "which of its threads run vCPUs" in text for text in map(unseen, found.unseen)
+    )
 
 
 def test_without_transparent_huge_pages_memory_lies_in_small_ones(tmp_path):
@@ -161,10 +165,10 @@ def test_processes_that_may_not_be_seen_are_counted(tmp_path, monkeypatch):
     monkeypatch.setattr(running.Path, "read_bytes", refusing)
     host = running.look(tmp_path)
     assert len(host.guests) == 1
-    assert any("guests among 1 processes" in text for text in host.unseen)
-    assert any("hidepid" in text for text in host.unseen)
+    assert any("guests among 1 processes" in text for text in map(unseen, host.unseen))
+    assert any("hidepid" in text for text in map(unseen, host.unseen))
     (tmp_path / "proc/self/mounts").write_text("proc /proc proc rw,hidepid=0 0 0\n")
-    assert not any("hidepid" in text for text in running.look(tmp_path).unseen)
+    assert not any("hidepid" in text for text in map(unseen, running.look(tmp_path).unseen))
 
 
 @pytest.mark.parametrize(
@@ -196,7 +200,7 @@ def test_units_of_libvirt(unit, expected):
 
 def test_a_guest_whose_threads_have_no_names_says_what_was_not_seen(tmp_path):
     (found,) = running.look(tree(tmp_path, [KINDS["sev"][0]], vcpus=0)).guests
-    assert found.allowed_cpus is None and any("vCPUs" in text for text in found.unseen)
+    assert found.allowed_cpus is None and any("vCPUs" in text for text in map(unseen, found.unseen))
 
 
 @pytest.mark.parametrize(
@@ -225,7 +229,7 @@ def test_groups_that_are_not_seen_are_named(told, tmp_path):
     if told is not None:
         (tmp_path / "proc/1000/cgroup").write_text(told)
     (found,) = running.look(tmp_path).guests
-    assert found.limit_bytes is None and any("cgroup" in text for text in found.unseen)
+    assert found.limit_bytes is None and any("cgroup" in text for text in map(unseen, found.unseen))
 
 
 @pytest.mark.parametrize("more", ["-m", "-smp x", "-object {", "-m 99999999999999999999G -smp 0", "-object sev-guest"])
@@ -287,3 +291,8 @@ def test_a_domain_of_libvirt_is_a_guest(backing, more, expected):
 def test_what_is_no_domain_is_refused(text, problem):
     with pytest.raises(BadInput, match=problem):
         running.domain(text, "domain.xml")
+
+
+def test_every_setting_and_all_that_can_be_unseen_has_its_words():
+    assert list(TITLES) == list(running.SWITCHES)
+    assert list(UNSEEN) == list(get_args(running.What))

@@ -8,6 +8,7 @@ from costmodel.measure import kvm
 from costmodel.measure.host import usable_cpus
 from costmodel.measure.native import Buffer
 from costmodel.measure.probe import Settings, Skipped
+from costmodel.report import measurement
 
 NAMES = {
     kvm.KVM_CREATE_VM: "create_vm",
@@ -167,6 +168,6 @@ def test_the_number_of_flushes_is_told_before_they_are_made(host, root, symbols,
     kernel, settings = Recorded(symbols), Settings(quick=True)
     kvm.probe(host, settings, lambda: None, kernel, root)
     unregistered = [name for name, _ in kernel.calls].count("unregister")
-    assert f"sev: {unregistered * kvm.FLUSHES_PER_VM[mask]} whole-cache flushes" in kvm.planned(
-        settings, Recorded(symbols)
+    assert f"sev: {unregistered * kvm.FLUSHES_PER_VM[mask]} whole-cache flushes" in measurement.whole_cache_plan(
+        kvm.planned(settings, Recorded(symbols))
     )

@@ -3,6 +3,7 @@
 import pytest
 
 from costmodel.measure import traces
+from costmodel.report.measurement import imported
 from costmodel.traces.triggers import trigger_of_chain
 
 RAW = "            ksmd-46      [002] .....  1234.567890: kvm_unmap_hva_range: mmu notifier unmap range: 0x7f1234000000 -- 0x7f1234001000"
@@ -65,7 +66,7 @@ def test_counts(tmp_path):
 def test_bad_lines_are_counted_and_kept(tmp_path):
     found = read(tmp_path, f"{RAW}\nwhat is this\n{{broken json\n{PERF}\n")
     assert [number for _, number, _ in found.notes.bad] == [2, 3]
-    assert "2 lines not understood" in found.sentence()
+    assert "2 lines not understood" in imported(found)
     assert len(found.rows) == 2
 
 
@@ -97,7 +98,7 @@ def test_numbers_that_no_kernel_prints_are_bad_lines(tmp_path, line):
 
 def test_lost_events_are_in_the_sentence(tmp_path):
     found = read(tmp_path, f"CPU:3 [LOST 12 EVENTS]\n{PERF}\n")
-    assert found.notes.lost == 12 and "at least 12 events were lost" in found.sentence() and not found.notes.bad
+    assert found.notes.lost == 12 and "at least 12 events were lost" in imported(found) and not found.notes.bad
 
 
 def test_lines_that_end_in_carriage_returns(tmp_path):

@@ -1,6 +1,7 @@
 """WBINVD through /proc/mtrr against a simulation of the kernel's mtrr_write(): no machine is stopped here."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,13 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from costmodel.cli.measure import measure_command
 from costmodel.errors import BadInput
-from costmodel.measure import journal, kvm, wbinvd
+from costmodel.measure import journal, kvm, session, wbinvd
 from costmodel.measure.host import describe
 from costmodel.measure.journal import Interrupted, Signals, State, changing, memory_ranges
 from costmodel.measure.kvm import Guests
 from costmodel.measure.probe import Skipped
+from costmodel.report import measurement
 from tests.measure.false_kernel import FalseSystem, fill, ordinary_signals
 from tests.samples import sampled
 
@@ -104,7 +108,7 @@ def test_one_add_and_one_delete_leave_everything_as_it_was(root, host):
     assert added.startswith("base=0x") and added.endswith("type=uncachable\n") and deleted == "disable=2\n"
     assert result.flushes_per_stop == 2 * host.logical_cpus and result.dirty_bytes == 0
     assert result.flush_at_most_s == pytest.approx(min(result.add_s, result.delete_s) / (2 * host.logical_cpus))
-    assert "WBINVD at most" in result.sentences()[0]
+    assert "WBINVD at most" in measurement.stops(result)[0]
 
 
 def test_the_journal_names_the_range_before_it_is_there(root, host):
@@ -132,9 +136,9 @@ def test_with_dirty_caches_the_second_stop_is_compared(root, host):
     small = replace(host, caches=host.caches[:2])
     result = measured(small, FalseMtrr(root), dirty=True)
     assert result.dirty_bytes == 2**20
-    assert "1.00 MiB dirty" in result.sentences()[-1]
-    assert "5.00 ms longer" in wbinvd.Result(4, 0.001, 0.006, 2**20).sentences()[-1]
-    assert "no longer" in wbinvd.Result(4, 0.006, 0.001, 2**20).sentences()[-1]
+    assert "1.00 MiB dirty" in measurement.stops(result)[-1]
+    assert "5.00 ms longer" in measurement.stops(wbinvd.Result(4, 0.001, 0.006, 2**20))[-1]
+    assert "no longer" in measurement.stops(wbinvd.Result(4, 0.006, 0.001, 2**20))[-1]
 
 
 class Refusing(FalseMtrr):
@@ -239,12 +243,21 @@ def test_where_it_cannot_run_each_reason_is_said(root, host):
     assert all(text in reasons for text in ("virtual machine", "flag ss", "/proc/mtrr is missing", "needs root"))
 
 
-def test_without_agreement_the_plan_is_the_answer(root, host, no_guests):
-    with pytest.raises(BadInput) as refused:
-        wbinvd.check(host, False, root, euid=0)
-    said = str(refused.value)
+def refused_without_agreement(root, host, monkeypatch):
+    """What `costmodel measure wbinvd` says on such a host to a user who may do it and has not said --yes."""
+    check = wbinvd.check
+    with monkeypatch.context() as patched:
+        patched.setattr(session, "this_host", lambda: host)
+        patched.setattr(wbinvd, "check", lambda host: check(host, root, euid=0))
+        refused = CliRunner().invoke(measure_command, ["wbinvd"]).exception
+    assert isinstance(refused, BadInput)
+    return str(refused)
+
+
+def test_without_agreement_the_plan_is_the_answer(root, host, no_guests, monkeypatch):
+    said = refused_without_agreement(root, host, monkeypatch)
     assert "all 4 CPUs stop 2 times" in said and "for 16 WBINVD" in said and "estimated" in said and "--yes" in said
-    wbinvd.check(host, True, root, euid=0)
+    wbinvd.check(host, root, euid=0)
 
 
 def test_the_estimate_grows_with_the_cpus(host):
@@ -254,7 +267,7 @@ def test_the_estimate_grows_with_the_cpus(host):
         ends = text.split(" in all")[0].removeprefix("estimated ").split(" to ")
         return [float(number) * {"s": 1, "ms": 1e-3}[unit] for number, unit in map(str.split, ends)]
 
-    few, many = (seconds(wbinvd.planned(replace(host, logical_cpus=n))[1]) for n in (16, 256))
+    few, many = (seconds(measurement.stop_plan(wbinvd.planned(replace(host, logical_cpus=n)))[1]) for n in (16, 256))
     assert few[0] < few[1] and [m / f for m, f in zip(many, few, strict=True)] == pytest.approx([16, 16], rel=0.1)
 
 
@@ -262,7 +275,7 @@ def test_the_estimate_grows_with_the_cpus(host):
 def test_where_guests_run_or_may_run_it_is_refused_even_with_agreement(root, host, monkeypatch, found):
     monkeypatch.setattr(kvm, "guests", lambda *_: found)
     with pytest.raises(BadInput, match="is refused") as refused:
-        wbinvd.check(host, True, root, euid=0)
+        wbinvd.check(host, root, euid=0)
     assert "no way around" in str(refused.value) and "--on-a-host-with-guests" not in str(refused.value)
 
 
@@ -285,10 +298,9 @@ if __name__ == "__main__":
 
 
 def test_what_is_refused_begins_with_the_name_of_the_probe(root, host, no_guests, monkeypatch):
-    with pytest.raises(BadInput, match="^wbinvd: .*--yes"):
-        wbinvd.check(host, False, root, euid=0)
+    assert re.search("^wbinvd: .*--yes", refused_without_agreement(root, host, monkeypatch))
     monkeypatch.setattr(kvm, "guests", lambda *_: Guests((4711,), False))
     with pytest.raises(BadInput, match="^wbinvd is refused: "):
-        wbinvd.check(host, True, root, euid=0)
+        wbinvd.check(host, root, euid=0)
     with pytest.raises(BadInput, match="^wbinvd is skipped: .*needs root"):
-        wbinvd.check(host, True, root, euid=1000)
+        wbinvd.check(host, root, euid=1000)

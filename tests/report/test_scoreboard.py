@@ -1,7 +1,7 @@
 """Rows of the scoreboard in words."""
 
-from costmodel.report.scoreboard import PLACES, WORDS, worded
-from costmodel.validation import upstream
+from costmodel.report.scoreboard import PLACES, TITLES, WORDS, worded
+from costmodel.validation import scoreboard, upstream
 from costmodel.validation.row import Row
 from costmodel.validation.thread import CLAIMS
 
@@ -9,6 +9,10 @@ from costmodel.validation.thread import CLAIMS
 def test_every_claim_and_every_place_has_its_words():
     assert set(CLAIMS) <= set(WORDS)
     assert set(PLACES) == {place.id for place in upstream.PLACES}
+
+
+def test_every_section_has_its_title():
+    assert list(TITLES) == list(scoreboard.SECTIONS)
 
 
 def test_a_text_that_is_given_stays_and_the_others_come_from_the_kind():

@@ -11,7 +11,9 @@ import pytest
 
 from costmodel.evidence.store import load
 from costmodel.formulas.catalog import FORMULAS
+from costmodel.report.scoreboard import worded
 from costmodel.validation import simulation
+from costmodel.validation.row import Section
 from costmodel.validation.simulation import TARGET_SHARE, Result, settings_that_agree
 from tests.simulation import grid as settings
 from tests.simulation import predicted, results
@@ -148,7 +150,7 @@ def test_a_seeded_bug_is_found(monkeypatch, found, formula):
 
 
 def test_the_rows_say_the_same(found):
-    section = simulation.section(load())
+    section = Section(id="simulation", rows=tuple(map(worded, simulation.rows(load()))))
     assert not section.failed
     rows = {row.id: row for row in section.rows}
     assert len(rows) == len(section.rows)
@@ -168,7 +170,7 @@ def test_a_formula_that_disagrees_without_a_limit_fails():
 def test_a_formula_that_has_changed_since_is_not_called_right(monkeypatch):
     own = simulation.fingerprint
     monkeypatch.setattr(simulation, "fingerprint", lambda name: "another" if name == "lock_wait" else own(name))
-    rows = {row.id: row for row in simulation.section(load()).rows}
+    rows = {row.id: worded(row) for row in simulation.rows(load())}
     assert rows["simulation-lock_wait"].verdict == "not testable"
     assert "make validation-data" in rows["simulation-lock_wait"].note
     assert rows["simulation-lock_busy"].verdict == "pass"
@@ -176,8 +178,8 @@ def test_a_formula_that_has_changed_since_is_not_called_right(monkeypatch):
 
 def test_where_every_formula_has_changed_nothing_is_compared(monkeypatch):
     monkeypatch.setattr(simulation, "fingerprint", lambda name: "another")
-    section = simulation.section(load())
-    assert section.rows and {row.verdict for row in section.rows} == {"not testable"}
+    rows = simulation.rows(load())
+    assert rows and {row.verdict for row in rows} == {"not testable"}
 
 
 def result(setting="one", simulated=1.0, half_width=0.01, formula=1.0, limit=""):

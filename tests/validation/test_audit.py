@@ -1,6 +1,7 @@
 """The audit passes the data of the repository and finds each seeded defect."""
 
 import json
+from typing import get_args
 
 import pytest
 from click.testing import CliRunner
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from costmodel.cli.facts import audit_command as command
 from costmodel.errors import BadInput, MissingNumber
 from costmodel.evidence import paths, records, store
+from costmodel.report.audit import WORDS, line, said
 from costmodel.validation import audit
 from costmodel.validation.audit import OUTPUTS, costs, evaluate, literals, numbers_in, published, same, unused_rows
 from tests.samples import sampled
@@ -124,14 +126,21 @@ ROWS = "measurements.csv"
 def test_seeded_defect_is_found(edit, name, old, new, row, field, problem):
     findings = audit.audit(edit(name, old, new))
     assert [(found.file, found.row, found.field) for found in findings] == [(name, row, field)]
-    assert problem in findings[0].problem
-    assert str(findings[0]).startswith(f"{name}: {row}: {field}: ")
+    assert problem in said(findings[0].problem)
+    assert line(findings[0]).startswith(f"{name}: {row}: {field}: ")
+
+
+def test_every_kind_of_problem_has_its_words():
+    kinds = [kind for part in get_args(audit.Kind) for kind in get_args(part)]
+    assert kinds == list(WORDS)
 
 
 def test_changed_file_is_found(data):
     with (data / "workloads/idle.toml").open("a") as stream:
         stream.write("\n")
-    assert audit.audit(data) == [("workloads/idle.toml", "", "hash", "checksum differs from datapackage.json")]
+    assert [(*found[:3], said(found.problem)) for found in audit.audit(data)] == [
+        ("workloads/idle.toml", "", "hash", "checksum differs from datapackage.json")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +154,7 @@ def test_changed_file_is_found(data):
 def test_wrong_unit_table_is_found(monkeypatch, unit, problem):
     monkeypatch.setitem(records.UNITS, "ms", unit)
     findings = audit.audit(paths.data_dir())
-    assert {found.field for found in findings if problem in found.problem} == {"unit"}
+    assert {found.field for found in findings if problem in said(found.problem)} == {"unit"}
 
 
 def test_numbers_are_counted():
