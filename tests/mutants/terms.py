@@ -31,13 +31,11 @@ EQUIVALENTS = Path(__file__).with_name("equivalent_terms.toml")
 JUDGES = (
     "tests/formulas",
     "tests/calibration/test_anchors.py",
-    "tests/calibration/test_anchors.py",
-    "tests/calibration/test_anchors.py",
     "tests/cost/test_waits.py",
     "tests/cost/test_event.py",
     "tests/cost/test_tenants.py",
     "tests/validation/test_independent.py",
-    "tests/validation/test_simulated.py",
+    "tests/simulation/test_results.py",
 )
 SAME_FORM = ("test_compiled.py", "test_catalog.py")
 """Tests that compare two forms of one expression: a fault in the source is in both, so they are no judge of it."""

@@ -8,7 +8,7 @@ import sympy
 
 from costmodel.formulas.catalog import FORMULAS
 from costmodel.formulas.formula import Formula, Quantity, symbol
-from tests.mutants.terms import ROOT, equivalents, mutants_of
+from tests.mutants.terms import JUDGES, ROOT, SAME_FORM, equivalents, mutants_of
 
 TRY = """
 from costmodel.formulas import catalog, compiled
@@ -59,6 +59,11 @@ def test_formulas_have_changes_and_none_is_the_formula_itself():
         item = FORMULAS[name]
         found = mutants_of(item)
         assert found and item.expression not in {mutant.expression for mutant in found}
+
+
+def test_judges_are_there_each_once_and_so_are_those_that_are_none():
+    assert len(set(JUDGES)) == len(JUDGES) and all((ROOT / judge).exists() for judge in JUDGES)
+    assert all((ROOT / "tests/formulas" / name).is_file() for name in SAME_FORM)
 
 
 @pytest.mark.nightly
