@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import csv
 import re
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,6 +151,7 @@ def _csv(source: Opened, columns: list[str], notes: Notes) -> Iterator:
         column_types=types, include_columns=known, null_values=[""], strings_can_be_null=True
     )
     parse = arrow_csv.ParseOptions(newlines_in_values=False)
+    _start_a_thread()
     try:
         reader = arrow_csv.open_csv(
             path if source.plain else source.stream,
@@ -169,6 +171,16 @@ def _csv(source: Opened, columns: list[str], notes: Notes) -> Iterator:
             raise NoThread from None
         what = store.first_line(error)
         raise BadInput(f"is not CSV of a trace: {what}", file=path, remedy="correct the row") from None
+
+
+def _start_a_thread() -> None:
+    """Raise NoThread where none can be started: there the reader of CSV of pyarrow before 26 ends the process."""
+    thread = threading.Thread(target=int)
+    try:
+        thread.start()
+    except RuntimeError:
+        raise NoThread from None
+    thread.join()
 
 
 def _with_times(batch, file: str, first_row: int):

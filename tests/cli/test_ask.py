@@ -191,8 +191,7 @@ CASES = {
 }
 KEYS = "guest machine workload kernel policy worth_patching remedies costs gaps extrapolated sources headline"
 POLICY_KEYS = "trigger strategy basis placement p_best regret flips"
-every = pytest.mark.parametrize("name", sampled(CASES, 3))
-"""Names of cases: now, SNP with guest_memfd and a plain guest with every push."""
+every = pytest.mark.parametrize("name", CASES)
 
 
 class Answers(dict):
@@ -245,10 +244,10 @@ def test_a_probability_lies_in_0_to_1(answers, name):
         assert entry["p_best"] is None or 0 <= entry["p_best"] <= 1
 
 
-@every
-def test_a_regret_is_not_negative_and_no_more_than_that_of_the_worst_corner(answers, name):
-    regrets = [entry["regret"] for entry in answers[name]["policy"] if entry["regret"]]
-    assert regrets or name != "sev now"
+def test_a_regret_is_not_negative_and_no_more_than_that_of_the_worst_corner(answers):
+    regrets = [entry["regret"] for name in CASES for entry in answers[name]["policy"] if entry["regret"]]
+    assert len(regrets) > 3
+    assert any(entry["regret"] for entry in answers["sev now"]["policy"])
     for regret in regrets:
         assert 0 <= regret["expected_cpu_s_per_event"] <= regret["worst_cpu_s_per_event"]
 
@@ -284,7 +283,6 @@ def test_sources_are_identified(answers, name):
         assert source["title"] and source["locator"]
 
 
-@pytest.mark.nightly
 def test_an_unsafe_kernel_is_said_to_lose_a_flush(answers):
     answer = answers["sev before the hook"]
     assert any("lose a flush" in text for text in (answer["headline"], *answer["warnings"]))
@@ -304,11 +302,11 @@ def test_a_plain_guest_has_nothing_to_flush(answers):
     assert not answer["worth_patching"]
 
 
-@every
-def test_extrapolation_is_said_where_a_policy_rests_on_it(answers, name):
+def test_extrapolation_is_said_where_a_policy_rests_on_it(answers):
     assert answers["sev now"]["extrapolated"]
-    if any(entry["extrapolated"] for entry in answers[name]["policy"]):
-        assert answers[name]["extrapolated"]
+    for name in CASES:
+        if any(entry["extrapolated"] for entry in answers[name]["policy"]):
+            assert answers[name]["extrapolated"]
 
 
 def test_a_guest_that_cannot_run_there_is_told_so():

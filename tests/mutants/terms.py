@@ -31,18 +31,18 @@ EQUIVALENTS = Path(__file__).with_name("equivalent_terms.toml")
 JUDGES = (
     "tests/formulas",
     "tests/calibration/test_anchors.py",
-    "tests/calibration/test_anchors.py",
-    "tests/calibration/test_anchors.py",
     "tests/cost/test_waits.py",
     "tests/cost/test_event.py",
     "tests/cost/test_tenants.py",
     "tests/validation/test_independent.py",
-    "tests/validation/test_simulated.py",
+    "tests/simulation/test_results.py",
 )
 SAME_FORM = ("test_compiled.py", "test_catalog.py")
 """Tests that compare two forms of one expression: a fault in the source is in both, so they are no judge of it."""
 GUARD = 1e-6
 """A bound as small as that keeps a quotient defined and changes no value that is printed: it is no term."""
+NOT_PUT = 3
+"""Exit code of a process in which no test ran, as its mutant could not be printed."""
 SLOWEST_S = 3.0
 """A test that takes longer on the unchanged formulas is no judge: a run has to stay cheap."""
 
@@ -138,7 +138,7 @@ class Judge:
         """Whether a test notices, tried in a process of its own, so that nothing that was kept outlives the mutant."""
         child = os.fork()
         if child == 0:
-            code = 1
+            code = NOT_PUT
             try:
                 with open(os.devnull, "w") as nowhere:  # noqa: PTH123
                     os.dup2(nowhere.fileno(), 1)
@@ -148,23 +148,32 @@ class Judge:
                     code = 0 if all(self._passes(item) for item in judges) else 1
             finally:
                 os._exit(code)
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if code == NOT_PUT:
+            raise pytest.UsageError(f"{mutant.formula}: {mutant.change} cannot be put in place of the formula")
+        return code != 0
 
 
 def put(mutant: TermMutant) -> None:
-    """The mutant in place of the formula, in the catalog and compiled with its slopes, for the rest of the process."""
-    item = catalog.FORMULAS[mutant.formula]
-    slopes = () if item.expression.has(sympy.ceiling) else sorted(item.symbols)
-    forms = {mutant.formula: mutant.expression}
-    forms |= {f"{mutant.formula}__by__{name}": _slope(mutant.expression, item, name) for name in slopes}
-    for name, expression in forms.items():
-        printed = compiled._module() if name == mutant.formula else compiled._slopes()
-        exec(catalog.numpy_function(name, item, expression), printed.__dict__)
+    """The mutant in place of the formula, in the catalog and compiled with its slopes, for the rest of the process.
+
+    Most tests use no slope, so one is derived and printed when it is first looked up.
+    """
+    item, slopes = catalog.FORMULAS[mutant.formula], compiled._slopes().__dict__
+    symbols = {f"{mutant.formula}__by__{symbol}": symbol for symbol in item.expression.free_symbols}
+
+    def look_up(function: str) -> object:
+        if function not in symbols:
+            raise AttributeError(function)
+        exec(catalog.numpy_function(function, item, sympy.diff(mutant.expression, symbols[function])), slopes)
+        return slopes[function]
+
+    if not item.expression.has(sympy.ceiling):
+        for function in symbols:
+            del slopes[function]
+        slopes["__getattr__"] = look_up
+    exec(catalog.numpy_function(mutant.formula, item, mutant.expression), compiled._module().__dict__)
     object.__setattr__(item, "expression", mutant.expression)
-
-
-def _slope(expression: sympy.Expr, item: Formula, name: str) -> sympy.Expr:
-    return sympy.diff(expression, next(s for s in item.expression.free_symbols if str(s) == name))
 
 
 def equivalents() -> dict[tuple[str, str], str]:

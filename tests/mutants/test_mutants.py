@@ -133,6 +133,14 @@ def test_the_groups_hold_the_formulas_and_every_source_has_tests():
     assert own_test("costmodel/cost/event.py") == "tests/cost/test_event.py"
 
 
+def test_every_source_that_a_group_names_is_there_and_none_was_printed():
+    for name, group in GROUPS.items():
+        modules = {path.stem for path in (ROOT / "costmodel" / group.package).glob("*.py")}
+        assert {*group.sources, *group.left_out} <= modules, name
+        heads = {path: (ROOT / path).read_text().split("\n")[0] for path in sources(group)}
+        assert not [path for path, head in heads.items() if "not written by hand" in head]
+
+
 def test_the_sample_is_the_same_again_and_another_with_another_seed():
     mutants = all_mutants("*formulas/waits*")
     one, again, other = (sample(mutants, 20, seed) for seed in (1, 1, 2))

@@ -8,7 +8,7 @@ import sympy
 
 from costmodel.formulas.catalog import FORMULAS
 from costmodel.formulas.formula import Formula, Quantity, symbol
-from tests.mutants.terms import ROOT, equivalents, mutants_of
+from tests.mutants.terms import JUDGES, ROOT, SAME_FORM, equivalents, mutants_of
 
 TRY = """
 from costmodel.formulas import catalog, compiled
@@ -21,6 +21,13 @@ judge._passes = lambda item: float(compiled.value("refill_floor", **asked)) == 3
 assert judge._passes(None)  # and the forms are compiled, once for all children
 same = TermMutant("refill_floor", "same", own.expression)
 print(judge._killed(same, [None]), {judge._killed(m, [None]) for m in mutants_of(own)}, judge._passes(None))
+judge._passes = lambda item: float(compiled.slope("refill_floor", "reused_fraction", **asked)) == 6
+twice = TermMutant("refill_floor", "x2", 2 * own.expression)
+print(judge._killed(same, [None]), judge._killed(twice, [None]), judge._passes(None))
+try:
+    judge._killed(TermMutant("refill_floor", "no number", None), [None])
+except Exception as error:
+    print(error)
 """
 
 
@@ -61,11 +68,19 @@ def test_formulas_have_changes_and_none_is_the_formula_itself():
         assert found and item.expression not in {mutant.expression for mutant in found}
 
 
+def test_judges_are_there_each_once_and_so_are_those_that_are_none():
+    assert len(set(JUDGES)) == len(JUDGES) and all((ROOT / judge).exists() for judge in JUDGES)
+    assert all((ROOT / "tests/formulas" / name).is_file() for name in SAME_FORM)
+
+
 @pytest.mark.nightly
 def test_a_wrong_term_is_noticed_and_the_formula_itself_is_not():
     """The last word: what a child process was given does not stay."""
     done = subprocess.run([sys.executable, "-c", TRY], capture_output=True, text=True, cwd=ROOT, check=True)
-    assert done.stdout.split("\n")[0] == "False {True} True"
+    of_values, of_slopes, not_put, _ = done.stdout.split("\n")
+    assert of_values == "False {True} True"
+    assert of_slopes == "False True True"
+    assert not_put == "refill_floor: no number cannot be put in place of the formula"
 
 
 @pytest.mark.nightly
