@@ -13,6 +13,7 @@ from costmodel.cost.grid import NUMBERS, Grid, axis_names, checked_axis
 from costmodel.cost.scenario import scenario
 from costmodel.cost.total import total
 from costmodel.errors import BadInput, MissingNumber, UnknownName
+from costmodel.formulas.fused import Program
 from tests.samples import examples
 
 N = 64
@@ -152,6 +153,22 @@ def test_pieces_and_threads_change_no_byte(square, engine, monkeypatch):
     many = bytes_of()
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
     assert one == many == bytes_of()
+
+
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_values_are_found_by_the_engine_that_was_asked(square, engine, monkeypatch):
+    case, axes, _ = square
+    loop, called = Program.by_numba, []
+    monkeypatch.setattr(Program, "by_numba", lambda *given: called.append(given) or loop(*given))
+    found = Grid(case, [MASKED], axes, engine)
+    assert (found.values(found.cost(MASKED)) > 0).all() and bool(called) == (engine == "numba")
+
+
+@pytest.mark.parametrize(("sizes", "beyond"), [([64, 256, 1024], numpy.inf), ([2.0**38, 2.0**39], 0.0)])
+def test_break_evens_lie_beyond_the_same_end_whichever_strategy_is_named_first(evidence, sizes, beyond):
+    found = Grid(case_of(evidence, "autonuma", N), [MASKED, RANGED], {"range_bytes": sizes}, "numpy")
+    for names in ((MASKED, RANGED), (RANGED, MASKED)):
+        assert found.break_even(*names, "range_bytes").tolist() == [[beyond, beyond, beyond, 0.0]]
 
 
 @pytest.mark.nightly
