@@ -7,7 +7,7 @@ a name that users shall have is also listed here and in `costmodel.__all__`.
 
 from costmodel.api.arguments import logspace
 from costmodel.api.calibrations import Calibration, Host, calibrate, host, parameters
-from costmodel.api.cases import COLUMNS, PARTS, SECTIONS, SWEEP_DRAWS, WAITS, Case, Recommendation, case, recommend
+from costmodel.api.cases import COLUMNS, PARTS, SECTIONS, WAITS, Case, Recommendation, case, recommend
 from costmodel.api.formula import Catalogue, Formula, formulas
 from costmodel.api.tables import (
     guests,
@@ -22,6 +22,7 @@ from costmodel.api.tables import (
     workloads,
 )
 from costmodel.calibration.calibrate import REGRESSIONS
+from costmodel.cost.draws import SWEEP_DRAWS
 
 __all__ = [
     "COLUMNS",

@@ -279,11 +279,11 @@ def restore() -> None:
 @click.option("--clock-hz", type=click.FloatRange(1.0, 1e12), help="As in `costmodel trace import`.")
 def import_trace(file: Path, out: Path | None, clock_hz: float | None) -> None:
     from costmodel.hashing import write_beside
-    from costmodel.measure import counts, traces
+    from costmodel.measure import counts, trace_formats
     from costmodel.measure.session import as_csv
     from costmodel.traces.triggers import trigger_of_chain
 
-    found = traces.read(file, trigger_of_chain, clock_hz)
+    found = trace_formats.read(file, trigger_of_chain, clock_hz)
     notes = found.notes
     for _, line, text in notes.bad:
         click.echo(f"{visible(file.name)}:{line}: not understood: {text[:100]!r}", err=True)

@@ -73,7 +73,7 @@ def reply_command(
     numbers = rows(**given)
 
     def below(result: Alternatives) -> list[str]:
-        from costmodel.report.mail_answer import short_answer
+        from costmodel.report.reply_text import short_answer
 
         if full:
             return answer(result)

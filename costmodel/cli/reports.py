@@ -310,7 +310,7 @@ def block_command(as_json: bool, **asked: Any) -> None:
     if as_json:
         options.print_json(result.model_dump(mode="json"))
         return
-    from costmodel.report.mail_table import render_block
+    from costmodel.report.block import render_block
 
     click.echo(render_block(result), nl=False)
 

@@ -129,13 +129,13 @@ def rate(files: tuple[Path, ...], seconds: float | None, as_json: bool) -> None:
     Read are perf stat (also -I, -A, -x, and -j), kvm_stat (-1, -l, its screen), maps of bpftrace (those of call chains by
     trigger), funccount and funclatency of bcc, and perf kvm stat (a guest's WBINVD). Several FILES add up.
     """
-    from costmodel.measure import counts, traces
+    from costmodel.measure import counts, trace_formats
     from costmodel.traces.triggers import trigger_of_chain
 
     rows: list[dict] = []
     notes: list[str] = []
     for file in files:
-        found = traces.read(file, trigger_of_chain)
+        found = trace_formats.read(file, trigger_of_chain)
         rows += found.rows
         notes += [*found.notes.remarks, *(f"left out: {n} {kind}" for kind, n in found.notes.without_event.items())]
         notes += [f"not understood: {text[:100]!r}" for _, _, text in found.notes.bad]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy
 
 from costmodel.calibration.parameters import parameters_of
-from costmodel.cost.draws import DRAWS, Draws
+from costmodel.cost.draws import CASE_DRAWS, Draws
 from costmodel.cost.scenario import Scenario, not_applicable, scenario
 from costmodel.cost.total import Total
 from costmodel.decision.choice import Study, from_kernel, needs
@@ -105,7 +105,7 @@ class Compared:
     total: VersusRow | None
     used: frozenset[str]
     gaps: tuple[tuple[str, str], ...] = ()
-    draws: int = DRAWS
+    draws: int = CASE_DRAWS
     title: str = ""
     notes: tuple[str, ...] = ()
     options: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from costmodel.numbers import interval
 
 if TYPE_CHECKING:
-    from costmodel.measure.traces import Reading
+    from costmodel.measure.trace_formats import Reading
 
 BIGGEST = 2**64
 LINE_MAX = 2048

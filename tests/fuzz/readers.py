@@ -24,7 +24,7 @@ from costmodel.mail import read as mails
 from costmodel.mail.reply import attribution, compose, quoted
 from costmodel.traces import reader, store, triggers
 from tests.fuzz.mutations import mutated
-from tests.measure.test_traces import PERF, RAW, TGID, TRACE_CMD
+from tests.measure.test_trace_formats import PERF, RAW, TGID, TRACE_CMD
 
 HOST = "epyc-genoa-4cpu-vm"
 INPUTS = Path(__file__).parents[1] / "traces/inputs"

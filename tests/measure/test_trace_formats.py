@@ -2,7 +2,7 @@
 
 import pytest
 
-from costmodel.measure import traces
+from costmodel.measure import trace_formats
 from costmodel.traces.triggers import trigger_of_chain
 
 RAW = "            ksmd-46      [002] .....  1234.567890: kvm_unmap_hva_range: mmu notifier unmap range: 0x7f1234000000 -- 0x7f1234001000"
@@ -29,7 +29,7 @@ def test_an_event_without_a_range_is_not_understood(tmp_path, line):
 def read(tmp_path, text):
     path = tmp_path / "trace.txt"
     path.write_text(text)
-    return traces.read(path, trigger_of_chain)
+    return trace_formats.read(path, trigger_of_chain)
 
 
 def test_bpftrace_text_and_json_give_the_same_histogram(tmp_path):
