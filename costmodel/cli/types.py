@@ -120,9 +120,8 @@ def _machines() -> Iterable[str]:
 
 
 def _kernels() -> Iterable[str]:
-    from costmodel.kvm.builds import THIS
     from costmodel.kvm.kernels import KERNELS
-    from costmodel.kvm.releases import releases
+    from costmodel.kvm.releases import THIS, releases
 
     return ("newest", THIS, *KERNELS, *(release.name for release in releases()))
 

@@ -13,10 +13,9 @@ from typing import Annotated
 from costmodel.errors import BadInput
 from costmodel.evidence.paths import data_dir
 from costmodel.evidence.tables import Cell, YesNo, column, one_of, parts, records
-from costmodel.kvm import builds
-from costmodel.kvm.builds import Build
+from costmodel.kvm import releases
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, Catalog, GuestId, TriggerId, triggers_of
-from costmodel.kvm.releases import Version, backport, dotted
+from costmodel.kvm.releases import Build, Version, backport, dotted
 
 TDX_FIRST, TDX_RANGE = "v6.16", "v6.11-v6.16"
 """Label of the facts for TDX in v6.16, the first kernel that has it; it stands for the range up to v6.16."""
@@ -56,12 +55,12 @@ class Kernel:
     release that is taken for the range. A range that is not `mainline` is a stable series of its own.
     """
 
-    first: Annotated[Version, Cell(lambda cell: builds.parse(cell.removesuffix("+")).version)]
+    first: Annotated[Version, Cell(lambda cell: releases.parse(cell.removesuffix("+")).version)]
     id: str = field(compare=False)
     first_name: str = column("first", compare=False)
     last_name: str = column("last", compare=False)
-    covers_to: Annotated[tuple[int, int], Cell(lambda cell: builds.parse(cell).version[:2])] = field(compare=False)
-    stands_for: Annotated[Version, Cell(lambda cell: builds.parse(cell).version)] = field(compare=False)
+    covers_to: Annotated[tuple[int, int], Cell(lambda cell: releases.parse(cell).version[:2])] = field(compare=False)
+    stands_for: Annotated[Version, Cell(lambda cell: releases.parse(cell).version)] = field(compare=False)
     mainline: YesNo = field(compare=False)
     source: str = field(compare=False)
 
@@ -100,7 +99,7 @@ class Upstream:
 
 def first_release(version: str) -> Version:
     """(major, minor, patch) of a version without a builder, such as `v6.16`."""
-    return builds.parse(version).version
+    return releases.parse(version).version
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,7 @@ def candidates(version: str, guest: str | None = None) -> tuple[Candidate, ...]:
     plain = version.lower()
     if plain == "newest" or plain in KERNELS:
         return (Candidate(plain),)
-    build = builds.parse(version)
+    build = releases.parse(version)
     found = _of_upstream(build) if build.upstream else _of_builder(build, guest)
     if len(found) < 2:
         return found
@@ -166,7 +165,7 @@ def settled(version: str, guest: str | None = None) -> str:
     """
     found = candidates(version, guest)
     if len(found) > 1:
-        build, may = builds.parse(version), " or ".join(one.kernel for one in found)
+        build, may = releases.parse(version), " or ".join(one.kernel for one in found)
         raise SeveralKernels(
             f"{build.name} is a kernel of {build.title}, and no source here tells what was backported to it: it "
             f"behaves as {may}",
@@ -178,7 +177,7 @@ def settled(version: str, guest: str | None = None) -> str:
 def is_build(version: str) -> bool:
     """Whether `version` names a kernel that somebody else than kernel.org built. Raises BadInput."""
     plain = version.lower()
-    return plain != "newest" and plain not in KERNELS and not builds.parse(version).upstream
+    return plain != "newest" and plain not in KERNELS and not releases.parse(version).upstream
 
 
 def _of_upstream(build: Build) -> tuple[Candidate, ...]:
@@ -205,32 +204,32 @@ def _nearest(build: Build) -> Iterator[Ground]:
     """Which kernels stand for one that is older than the catalogue, and whether the release was ever seen."""
     if OLDEST < build.version[:2] < OLDEST_READ_AFTER:
         yield Ground("unread", {"build": build.name, "kernel": oldest()})
-    elif rows := builds.reads_of(build):
+    elif rows := releases.reads_of(build):
         row = _row(build, rows)
         note = f" ({row.note})" if row.note else ""
         yield Ground("older", {"build": build.name, "kernel": row.kernel_range, "oldest": oldest(), "note": note})
         if build.patched and build.number > row.last:
             yield Ground("late", {"read": row.name(row.last)})
-    if seen := builds.last_before(build):
+    if seen := releases.last_before(build):
         yield Ground("unreleased", {"build": build.name, "seen_on": seen.seen_on, "seen": seen.name})
 
 
-def _row(build: Build, rows: list[builds.Read]) -> builds.Read:
+def _row(build: Build, rows: list[releases.Read]) -> releases.Read:
     """The row of an old series that stands for the release; the last one where no patch level is given."""
     return next((row for row in rows if build.patched and build.number <= row.last), rows[-1])
 
 
 def _of_builder(build: Build, guest: str | None) -> tuple[Candidate, ...]:
     """What a build that is not of kernel.org may behave as, oldest first. Raises BadInput."""
-    read = builds.read_of(build)
+    read = releases.read_of(build)
     silent = read is not None and read.basis == "dated" and guest not in (None, *read.guests)
     if read and not silent:
         note = f"; {read.note}" if read.note else ""
         return (Candidate.on(read.kernel_range, read.basis, build=build.name, note=note),)
-    if (rows := builds.reads_of(build)) and not silent:
+    if (rows := releases.reads_of(build)) and not silent:
         return _between(build, rows)
     base = ".".join(map(str, build.version[: 3 if build.patched else 2]))
-    mainline = builds.parse(base)
+    mainline = releases.parse(base)
     _of_upstream(mainline)
     following = _queued(mainline) if _in_step(build) else _steps(build.version[:2])
     if not following:
@@ -239,7 +238,7 @@ def _of_builder(build: Build, guest: str | None) -> tuple[Candidate, ...]:
 
 
 def _in_step(build: Build) -> bool:
-    known = builds.builders().get(build.builder)
+    known = releases.builders().get(build.builder)
     return known is not None and known.in_step
 
 
@@ -261,7 +260,7 @@ def _steps(after: tuple[int, int]) -> tuple[Candidate, ...]:
     )
 
 
-def _between(build: Build, rows: list[builds.Read]) -> tuple[Candidate, ...]:
+def _between(build: Build, rows: list[releases.Read]) -> tuple[Candidate, ...]:
     """A build between two that were read behaves as one of them; one after the last as that, or as a later kernel."""
     before = [row for row in rows if row.last < build.number][-1:]
     later = [row for row in rows if build.number < row.first][:1]
@@ -293,13 +292,13 @@ def resolve(version: str) -> str:
     kernel = settled(version)
     if kernel == "newest":
         return newest()
-    return kernel if kernel in KERNELS else _range_of(builds.parse(kernel))
+    return kernel if kernel in KERNELS else _range_of(releases.parse(kernel))
 
 
 def _range_of(build: Build) -> str:
     """The range of a version of kernel.org."""
     series, patch = build.version[:2], build.version[2]
-    if rows := builds.reads_of(build):
+    if rows := releases.reads_of(build):
         return _row(build, rows).kernel_range
     if series == (5, 15):
         return STABLE_HOOK if patch >= KERNELS[STABLE_HOOK].first[2] or not build.patched else oldest()
@@ -316,7 +315,7 @@ def release(version: str) -> tuple[int, int, int]:
     name = resolve(kernel)
     if kernel in ("newest", name):
         return KERNELS[name].stands_for
-    return builds.parse(kernel).version
+    return releases.parse(kernel).version
 
 
 def not_hosted(guest: str, version: str) -> str:
@@ -325,15 +324,15 @@ def not_hosted(guest: str, version: str) -> str:
     """
     if version in KERNELS or not GUESTS[guest].has("upstream"):
         return ""
-    build = builds.parse(version)
+    build = releases.parse(version)
     if build.builder == "snp-host" and not hosts(guest, resolve(version)):
         problem = (
             f"Linux {dotted(build.version)} does not run {GUESTS[guest].title} guests, and no source here tells how "
             f"{build.title} runs them; the guest type sev-snp stands for SNP out of tree"
         )
         return problem
-    read = builds.read_of(build)
-    if read is None and build.upstream and (rows := builds.reads_of(build)):
+    read = releases.read_of(build)
+    if read is None and build.upstream and (rows := releases.reads_of(build)):
         read = _row(build, rows)
     known = (
         read.guests

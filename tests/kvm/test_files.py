@@ -8,17 +8,17 @@ from costmodel.errors import BadInput
 from costmodel.evidence.paths import data_dir
 from costmodel.evidence.records import read_rendezvous
 from costmodel.evidence.tables import csv_text, entries
-from costmodel.kvm import admissibility, builds, decisions, events, kernels, predicates, releases, rules, setup
+from costmodel.kvm import admissibility, decisions, events, kernels, predicates, releases, rules, setup
 from costmodel.kvm.catalog import Gap, Guest, Placement, Strategy, Trigger
 from costmodel.traces import triggers
 
 READERS = {
     "admissibility.csv": admissibility.read_facts,
     "backports.csv": releases.read_backports,
-    "builders.csv": builds.read_builders,
-    "builds.csv": builds.read_builds,
+    "builders.csv": releases.read_builders,
+    "builds.csv": releases.read_builds,
     "call_chains.csv": triggers.read,
-    "majors.csv": builds.read_majors,
+    "majors.csv": releases.read_majors,
     "releases.csv": releases.read_releases,
     "amd_rendezvous.csv": read_rendezvous,
     "disagreements.csv": admissibility.read_documented,
