@@ -13,8 +13,8 @@ from costmodel.cli.reports import GUESTS, rows, table_options
 from costmodel.errors import BadInput
 
 if TYPE_CHECKING:
-    from costmodel.decision.ranges import RangeLimit
     from costmodel.decision.result import Alternatives
+    from costmodel.decision.tables import RangeLimit
     from costmodel.mail.question import Question
 
 
@@ -131,7 +131,7 @@ def _limit(found: Question, given: dict[str, Any], result: Alternatives) -> Rang
     """The range flush that was asked about, beside the whole-cache flush that was, else the first of the table, where a
     length was named.
     """
-    from costmodel.decision.ranges import range_limit
+    from costmodel.decision.tables import range_limit
     from costmodel.evidence.store import load
     from costmodel.kvm.catalog import STRATEGIES
 

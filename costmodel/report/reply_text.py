@@ -7,8 +7,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from costmodel.decision.ranges import RangeLimit
 from costmodel.decision.result import Alternatives, Interval, ModelRow
+from costmodel.decision.tables import RangeLimit
 from costmodel.kvm.admissibility import judge
 from costmodel.kvm.catalog import STRATEGIES
 from costmodel.numbers import interval, quantity, significant

@@ -33,7 +33,7 @@ GROUPS = {
     "rules": Group("kvm", ("admissibility", "predicates", "rules")),
     "choice": Group("decision", ("choice", "estimates", "tables")),
     "cost": Group("cost"),
-    "fit": Group("calibration", ("anchors", "distribution", "fit", "holdout", "solver")),
+    "fit": Group("calibration", ("anchors", "fit", "holdout", "parameters", "solver")),
 }
 
 

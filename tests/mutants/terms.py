@@ -31,11 +31,8 @@ EQUIVALENTS = Path(__file__).with_name("equivalent_terms.toml")
 JUDGES = (
     "tests/formulas",
     "tests/calibration/test_anchors.py",
-    "tests/calibration/test_anchors.py",
-    "tests/calibration/test_anchors.py",
     "tests/cost/test_waits.py",
     "tests/cost/test_event.py",
-    "tests/cost/test_tenants.py",
     "tests/validation/test_independent.py",
     "tests/validation/test_simulated.py",
 )
