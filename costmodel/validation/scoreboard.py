@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from costmodel import __version__
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.store import Evidence
-from costmodel.validation import observed, simulation, terms, thread, upstream
+from costmodel.validation import observed, simulation, thread, upstream
 from costmodel.validation.row import Row, Scoreboard, Section
 
 Progress = Callable[[], None]
@@ -33,7 +33,7 @@ def _section(id: str, title: str, rows: Iterable) -> Section:
 
 SECTIONS: dict[str, Callable[[Evidence], Section]] = {
     "claims": lambda e: _section("claims", "What the thread of 2023-08-18 claims", thread.rows(e)),
-    "terms": lambda e: _section("terms", "Held-out error, bias and coverage of each term", terms.rows(e)),
+    "terms": lambda e: _section("terms", "Held-out error, bias and coverage of each term", observed.term_rows(e)),
     "simulation": simulation.section,
     "retrodiction": lambda e: _section("retrodiction", "What was seen on real hosts", observed.rows(e)),
     "upstream": lambda e: _section("upstream", "What the kernel decided since 2022", upstream.rows(e)),
