@@ -16,7 +16,7 @@ import pytest
 
 import costmodel as cm
 from costmodel import api
-from costmodel.api import arguments, calibrations, cases, formula, tables
+from costmodel.api import arguments, calibrations, cases, facts
 from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import CASE_DRAWS, Case, Draws
 from costmodel.cost.total import event_of
@@ -54,7 +54,7 @@ def test_the_import_loads_none_of_the_heavy_libraries():
 
 
 def test_the_examples_of_the_docstrings_are_true():
-    for module in (cm, arguments, calibrations, cases, formula, tables):
+    for module in (cm, arguments, calibrations, cases, facts, facts):
         found = doctest.testmod(module, extraglobs=vars(api))
         assert found.attempted and not found.failed
 
