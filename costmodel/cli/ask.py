@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from costmodel.cli import options, types
+from costmodel.cli import options
 from costmodel.errors import BadInput, CostModelError, ExitCode, NotApplicable, UnknownName
 from costmodel.numbers import interval, quantity
 
@@ -132,7 +132,7 @@ Examples:
 @options.machine
 @options.workload
 @options.kernel
-@click.option("--trigger", type=types.TRIGGER, help="One trigger only (see `costmodel list triggers`).")
+@click.option("--trigger", type=options.TRIGGER, help="One trigger only (see `costmodel list triggers`).")
 @options.scenario_numbers
 @options.table_forms
 def cost_command(
@@ -228,7 +228,7 @@ Examples:
 @options.machine
 @options.workload
 @options.kernel
-@click.option("--trigger", type=types.TRIGGER, help="Trigger [default: the costliest of the workload].")
+@click.option("--trigger", type=options.TRIGGER, help="Trigger [default: the costliest of the workload].")
 @click.option(
     "--rate-per-s",
     type=click.FloatRange(0, MOST_PER_S, min_open=True),
@@ -408,14 +408,14 @@ Examples:
     "--kernel",
     "kernel_names",
     multiple=True,
-    type=types.KERNEL,
+    type=options.KERNEL,
     help="Host kernel version; twice to compare two kernels.",
 )
 @click.option(
     "--strategy",
     "strategies",
     multiple=True,
-    type=types.STRATEGY,
+    type=options.STRATEGY,
     help="Strategy id, twice (see `costmodel list strategies`).",
 )
 @options.guest
@@ -481,17 +481,17 @@ Examples:
 """,
 )
 @options.machine
-@click.option("--between", nargs=2, type=types.STRATEGY, required=True, metavar="S1 S2", help="Two strategies.")
+@click.option("--between", nargs=2, type=options.STRATEGY, required=True, metavar="S1 S2", help="Two strategies.")
 @click.option(
     "--over",
     required=True,
     type=click.Choice(["range_bytes", "cpus", "rate_per_s", "cache_bytes"]),
     help="Axis along which the cheaper one changes.",
 )
-@click.option("--guest", type=types.GUEST, default="sev-snp-gmem", show_default=True, help="Guest type.")
+@click.option("--guest", type=options.GUEST, default="sev-snp-gmem", show_default=True, help="Guest type.")
 @click.option(
     "--trigger",
-    type=types.TRIGGER,
+    type=options.TRIGGER,
     default="gmem_punch_hole",
     show_default=True,
     help="Trigger (sets which lines are cached).",

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 import click
 
-from costmodel.cli import options, types
-from costmodel.cli.progress import progress
+from costmodel.cli import options
+from costmodel.cli.options import progress
 from costmodel.errors import BadInput
 from costmodel.plain import shell_word, visible
 
@@ -311,8 +311,10 @@ Examples:
 """,
 )
 @click.argument("file", type=click.File("rb"), required=False)
-@click.option("--llc-bytes", type=types.WHOLE_BYTES, help="Last-level cache of one domain, for a log of another host.")
-@click.option("--l2-bytes", type=types.WHOLE_BYTES, help="Second-level cache of one core, for a log of another host.")
+@click.option(
+    "--llc-bytes", type=options.WHOLE_BYTES, help="Last-level cache of one domain, for a log of another host."
+)
+@click.option("--l2-bytes", type=options.WHOLE_BYTES, help="Second-level cache of one core, for a log of another host.")
 @click.option("--self-snoop/--no-self-snoop", default=None, help="Whether the CPU has `ss`, for a log of another host.")
 @click.option("--csv", "as_csv_row", is_flag=True, help="Rows in the shape of data/kvm/amd_rendezvous.csv, to share.")
 @options.as_json

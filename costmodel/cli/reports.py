@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from costmodel.cli import options, types
-from costmodel.cli.progress import progress
+from costmodel.cli import options
+from costmodel.cli.options import progress
 from costmodel.cluster import check_address
 from costmodel.errors import BadInput, ExitCode
 from costmodel.report import unchanged
@@ -35,10 +35,10 @@ Examples:
   costmodel report --check --out reports
 """,
 )
-@click.option("--guest", type=types.GUEST, help="One guest type only [default: all].")
-@click.option("--machine", type=types.MACHINE, help="One machine only [default: all].")
+@click.option("--guest", type=options.GUEST, help="One guest type only [default: all].")
+@click.option("--machine", type=options.MACHINE, help="One machine only [default: all].")
 @click.option(
-    "--workload", type=types.NAMED_WORKLOAD, default="autonuma-default", show_default=True, help="Workload id."
+    "--workload", type=options.NAMED_WORKLOAD, default="autonuma-default", show_default=True, help="Workload id."
 )
 @options.kernel
 @click.option(
@@ -66,7 +66,7 @@ Examples:
 )
 @click.option(
     "--shard",
-    type=types.SHARD,
+    type=options.SHARD,
     metavar="I/N",
     help="Only every N-th report, from the I-th; the shards may run at the same time, and none writes the index.",
 )
@@ -255,7 +255,7 @@ def table_options(command: Callable) -> Callable:
         click.option(
             "--measured",
             multiple=True,
-            type=types.HOST,
+            type=options.HOST,
             metavar="HOST",
             help="Host profile whose measured values to add.",
         ),
@@ -263,17 +263,17 @@ def table_options(command: Callable) -> Callable:
             "--strategy",
             "strategies",
             multiple=True,
-            type=types.STRATEGY,
+            type=options.STRATEGY,
             help="Strategy to show beside what kernels do.",
         ),
         click.option(
             "--kernel",
             "kernel_names",
             multiple=True,
-            type=types.KERNEL,
+            type=options.KERNEL,
             help="Kernel version to show [default: all that differ].",
         ),
-        click.option("--trigger", type=types.TRIGGER, help="Trigger [default: the costliest of the workload]."),
+        click.option("--trigger", type=options.TRIGGER, help="Trigger [default: the costliest of the workload]."),
         options.workload,
         options.machine,
     ):
@@ -281,7 +281,7 @@ def table_options(command: Callable) -> Callable:
     return command
 
 
-GUESTS: dict[str, Any] = {"multiple": True, "type": types.GUEST}
+GUESTS: dict[str, Any] = {"multiple": True, "type": options.GUEST}
 """Of the option for guest types, which only some commands require."""
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from costmodel.cli import options, types
-from costmodel.cli.progress import progress
+from costmodel.cli import options
+from costmodel.cli.options import progress
 from costmodel.errors import BadInput
 from costmodel.plain import visible
 
@@ -211,7 +211,7 @@ Examples:
 )
 @click.option("--memslots", type=EXISTING, help="CSV with the columns start,end: only events that meet a slot count.")
 @click.option("--vcpus", type=click.IntRange(1), help="vCPUs of the guest.")
-@click.option("--resident-bytes", type=types.BYTES, help="Resident memory of the guest, in bytes or as 16G.")
+@click.option("--resident-bytes", type=options.BYTES, help="Resident memory of the guest, in bytes or as 16G.")
 @click.option("--cpus-that-ran", type=click.IntRange(1), help="CPUs that ran the guest [default: all, unpinned].")
 @options.scheduler
 @options.as_json
@@ -265,10 +265,10 @@ Examples:
 """,
 )
 @click.argument("place")
-@click.option("--guest", type=types.GUEST, help="Guest type of all hosts; without it nothing is costed.")
+@click.option("--guest", type=options.GUEST, help="Guest type of all hosts; without it nothing is costed.")
 @click.option(
     "--machine",
-    type=types.MACHINE,
+    type=options.MACHINE,
     callback=options.machine_named,
     help="Machine of all hosts (`costmodel list machines`).",
 )
@@ -280,7 +280,7 @@ Examples:
 @options.workload
 @options.kernel
 @click.option("--vcpus", type=click.IntRange(1), help="vCPUs of the guests.")
-@click.option("--resident-bytes", type=types.BYTES, help="Resident memory of a guest, in bytes or as 16G.")
+@click.option("--resident-bytes", type=options.BYTES, help="Resident memory of a guest, in bytes or as 16G.")
 @click.option("--cpus-that-ran", type=click.IntRange(1), help="CPUs that ran a guest [default: all, unpinned].")
 @click.option(
     "--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write the page to this file, too."
