@@ -439,7 +439,7 @@ class Case:
         True
         """
         from costmodel.decision.versus import sides
-        from costmodel.report.comparison import compare
+        from costmodel.report.versus import compare
 
         asked = {**self._asked, "rates": dict(self.rates)}
         own = asked.pop("kernel")

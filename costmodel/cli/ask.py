@@ -64,14 +64,18 @@ def recommend_command(
     may behave as one of several, it says what to do on each and how to tell them apart, with --full a short answer for
     each. CSV and Markdown have one row for each trigger.
     """
-    from costmodel.report.kernels import why
+    from costmodel.report.names import kernel_ground
     from costmodel.report.record import recommend_by_kernel
 
     found = recommend_by_kernel(guest, machine, workload, kernel, vms=_counts(guest, vms), **numbers)
     if form == "json":
         options.print_json(found.as_json())
     elif form != "text":
-        rows = [row for one, answer in found.answers for row in _policy_rows(answer, why(one) if found.several else "")]
+        rows = [
+            row
+            for one, answer in found.answers
+            for row in _policy_rows(answer, kernel_ground(one) if found.several else "")
+        ]
         options.print_table(form, rows)
     elif full:
         from costmodel.report.recommendation import render_by_kernel
@@ -260,8 +264,7 @@ def contention_command(
     from costmodel.decision.findings import picked, study_all
     from costmodel.decision.waits import bill_rows, hybrid_rows
     from costmodel.evidence.store import load
-    from costmodel.report.proposals import variant_rows
-    from costmodel.report.tables import mask_rows
+    from costmodel.report.tables import mask_rows, variant_rows
     from costmodel.report.waits import contention_rows, silence
 
     if rate_per_s is not None and not math.isfinite(rate_per_s):
@@ -459,7 +462,7 @@ def compared(trace: Path | None, memslots: Path | None, **asked: Any) -> Versus:
     """The comparison that the options ask for: at every trigger, or on the events of a trace."""
     from costmodel.decision.versus import sides
     from costmodel.evidence.store import load
-    from costmodel.report.comparison import compare
+    from costmodel.report.versus import compare
 
     evidence = load()
     pair = sides(evidence, **asked)

@@ -11,7 +11,7 @@ from costmodel.kvm.admissibility import judge
 from costmodel.kvm.catalog import GUESTS, PLACEMENTS, STRATEGIES, TRIGGERS, triggers_of
 from costmodel.kvm.decisions import ANY, remedies
 from costmodel.kvm.kernels import KERNELS, newest, placement_for
-from costmodel.report.kernels import why
+from costmodel.report.names import kernel_ground
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_what_uname_prints_is_read_and_what_it_may_stand_for_is_said(version, gu
 )
 def test_the_nearest_kernel_stands_in_with_a_warning(version, expected, said):
     assert kernels.resolve(version) == expected
-    assert said in why(kernels.candidates(version)[0])
+    assert said in kernel_ground(kernels.candidates(version)[0])
 
 
 @pytest.mark.parametrize("version", ["6.99", "5.20", "4.21", "6.20.3-1-pve"])

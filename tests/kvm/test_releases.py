@@ -11,7 +11,7 @@ from costmodel.kvm.admissibility import judge
 from costmodel.kvm.decisions import decisions
 from costmodel.kvm.kernels import KERNELS
 from costmodel.kvm.releases import backport, backports, dotted, read_backports
-from costmodel.report.kernels import kernel_notes
+from costmodel.report.names import kernel_notes
 
 MOVE = "intra_host_migration_move_ctx"
 
