@@ -13,8 +13,7 @@ from typing import Literal
 from costmodel.decision.result import Advice, CostRow, Interval
 from costmodel.decision.tables import is_repeated
 from costmodel.kvm.catalog import STRATEGIES, TRIGGERS
-from costmodel.kvm.decisions import remedies
-from costmodel.kvm.kernels import KERNELS, LOOK
+from costmodel.kvm.kernels import KERNELS, LOOK, remedies
 from costmodel.kvm.releases import parse
 from costmodel.numbers import ceiling, interval, quantity
 from costmodel.report.layout import ascii_text, command_lines, widths_of

@@ -8,8 +8,7 @@ from costmodel.cost.event import executed
 from costmodel.cost.scenario import Scenario
 from costmodel.kvm import releases
 from costmodel.kvm.catalog import STRATEGIES
-from costmodel.kvm.decisions import decisions
-from costmodel.kvm.kernels import Candidate, candidates, newest
+from costmodel.kvm.kernels import Candidate, candidates, decisions, newest
 from costmodel.kvm.releases import Backport, Version, dotted
 
 AXIS_NAMES = {

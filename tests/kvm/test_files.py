@@ -8,7 +8,7 @@ from costmodel.errors import BadInput
 from costmodel.evidence.paths import data_dir
 from costmodel.evidence.records import read_rendezvous
 from costmodel.evidence.tables import csv_text, entries
-from costmodel.kvm import admissibility, decisions, events, kernels, predicates, releases, rules, setup
+from costmodel.kvm import admissibility, events, kernels, predicates, releases, rules, setup
 from costmodel.kvm.catalog import Gap, Guest, Placement, Strategy, Trigger
 from costmodel.traces import triggers
 
@@ -27,9 +27,9 @@ READERS = {
     "kernels.csv": kernels.read_kernels,
     "task_names.csv": triggers.read_names,
     "predicates.csv": predicates.read,
-    "remedies.csv": decisions.read_remedies,
+    "remedies.csv": kernels.read_remedies,
     "upstream_behaviour.csv": kernels.read,
-    "upstream_decisions.csv": decisions.read_decisions,
+    "upstream_decisions.csv": kernels.read_decisions,
 }
 RECORDS = {
     "guests": Guest,

@@ -8,8 +8,7 @@ from costmodel.errors import BadInput
 from costmodel.evidence.paths import data_dir
 from costmodel.kvm import kernels, predicates, releases
 from costmodel.kvm.admissibility import judge
-from costmodel.kvm.decisions import decisions
-from costmodel.kvm.kernels import KERNELS
+from costmodel.kvm.kernels import KERNELS, decisions
 from costmodel.kvm.releases import backport, backports, dotted, read_backports
 from costmodel.report.names import kernel_notes
 

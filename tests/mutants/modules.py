@@ -31,7 +31,7 @@ PLUMBING = ("__init__", "catalog", "compiled", "formula")
 GROUPS = {
     "formulas": Group("formulas", left_out=PLUMBING),
     "rules": Group("kvm", ("admissibility", "predicates", "rules")),
-    "choice": Group("decision", ("choice", "estimates", "tables")),
+    "choice": Group("decision", ("choice", "estimates", "sensitivity", "tables")),
     "cost": Group("cost"),
     "fit": Group("calibration", ("anchors", "fit", "holdout", "parameters", "solver")),
 }
