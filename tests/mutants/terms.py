@@ -33,6 +33,7 @@ JUDGES = (
     "tests/calibration/test_anchors.py",
     "tests/cost/test_waits.py",
     "tests/cost/test_event.py",
+    "tests/cost/test_tenants.py",
     "tests/validation/test_independent.py",
     "tests/validation/test_simulated.py",
 )
