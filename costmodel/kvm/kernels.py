@@ -106,7 +106,7 @@ def first_release(version: str) -> Version:
 @dataclass(frozen=True)
 class Ground:
     """Why a kernel is taken as another one, or when it behaves as that; the `names` are those that the words of its
-    kind (report/kernels.py) tell.
+    kind (report/names.py) tell.
     """
 
     kind: str
