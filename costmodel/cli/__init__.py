@@ -50,7 +50,7 @@ MODULES = {
     "ask": ("breakeven", "compare", "contention", "cost", "predict", "recommend"),
     "facts": ("admissible", "audit", "calibrate", "formula", "list"),
     "host": ("host", "machine"),
-    "reports": ("block", "report", "validate"),
+    "reports": ("block", "reply", "report", "validate"),
 }
 """Modules of several commands; every other command has a module of its own name."""
 
