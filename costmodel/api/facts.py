@@ -1,5 +1,5 @@
-"""What the answers rest on: measurements, machines, workloads, guests, triggers, strategies and whether the model is right,
-as frames; and the cost terms, in the hands of a user.
+"""What the answers rest on: measurements, machines, workloads, guests, triggers, strategies and whether the model is
+right, as frames; and the cost terms, in the hands of a user.
 """
 
 from __future__ import annotations

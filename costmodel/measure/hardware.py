@@ -1,5 +1,5 @@
-"""Probes of caches and CPUs: flushes of a range, of cells of cold, clean and dirty lines, refill, bandwidth, interrupts, and a
-neighbour on the same memory.
+"""Probes of caches and CPUs: flushes of a range, of cells of cold, clean and dirty lines, refill, bandwidth, interrupts,
+and a neighbour on the same memory.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def versus_record(evidence: Evidence, found: Compared) -> Versus:
         total=found.total or refused_row(HOST_CPUS, _no_total(found.gaps)),
         draws=found.draws,
         extrapolated=any(one.extrapolated for one in triggers),
-        warnings=[*_comparison_warnings(base, new, triggers), *found.notes],
+        warnings=[*_comparison_warnings(new, triggers), *found.notes],
         priors=priors(parameters, found.used),
         sources=_sources(evidence, case, parameters, found.used),
         data_hash=evidence.data_hash,
@@ -131,7 +131,7 @@ def _sources(evidence: Evidence, case: Scenario, parameters: ParameterSet, used:
     return [*(source_row(evidence, name) for name in sorted(wanted - told) if name in evidence.measurements), *found]
 
 
-def _comparison_warnings(base: Side, new: Side, triggers: Sequence[VersusTrigger]) -> list[str]:
+def _comparison_warnings(new: Side, triggers: Sequence[VersusTrigger]) -> list[str]:
     case = new.scenario
     texts = impossible(case)
     masked = any(
