@@ -2,7 +2,7 @@
 
 from costmodel.decision.versus import sides
 from costmodel.evidence.store import load
-from costmodel.report.comparison import compare
+from costmodel.report.versus import compare
 
 
 def between(*pair, guest, machine="epyc-7763-2s", **asked):

@@ -16,7 +16,7 @@ import costmodel
 from costmodel.cli import cli
 from costmodel.errors import ExitCode
 from tests.mail.conftest import FIXTURES
-from tests.measure.test_traces import PERF
+from tests.measure.test_trace_formats import PERF
 
 ROOT = Path(costmodel.__file__).parent.parent
 OVERVIEW = ROOT / "reports" / "README.md"

@@ -1,15 +1,17 @@
 """What a user types: `import costmodel as cm`, then `cm.case(...)`; all answers are pandas frames of one schema.
 
 In come ids and numbers as they were typed; out go frames, formulas and recommendations that show themselves in a
-notebook. A question about a case goes into `cases`, a table of what is known into `tables`, a fit into `calibrations`;
+notebook. A question about a case goes into `cases`, a table of what is known, or what a formula can do, into `facts`, a fit into `calibrations`;
 a name that users shall have is also listed here and in `costmodel.__all__`.
 """
 
 from costmodel.api.arguments import logspace
 from costmodel.api.calibrations import Calibration, Host, calibrate, host, parameters
-from costmodel.api.cases import COLUMNS, PARTS, SECTIONS, SWEEP_DRAWS, WAITS, Case, Recommendation, case, recommend
-from costmodel.api.formula import Catalogue, Formula, formulas
-from costmodel.api.tables import (
+from costmodel.api.cases import COLUMNS, PARTS, SECTIONS, WAITS, Case, Recommendation, case, recommend
+from costmodel.api.facts import (
+    Catalogue,
+    Formula,
+    formulas,
     guests,
     kernels,
     machine,
@@ -22,6 +24,7 @@ from costmodel.api.tables import (
     workloads,
 )
 from costmodel.calibration.calibrate import REGRESSIONS
+from costmodel.cost.draws import SWEEP_DRAWS
 
 __all__ = [
     "COLUMNS",

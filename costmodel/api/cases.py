@@ -18,7 +18,7 @@ import numpy
 
 from costmodel.api.arguments import event_rate, finite_number, named, size_bytes, whole_number
 from costmodel.calibration.parameters import parameters_of
-from costmodel.cost.draws import DRAWS, Draws
+from costmodel.cost.draws import CASE_DRAWS, SWEEP_DRAWS, Draws
 from costmodel.cost.scenario import Scenario, not_applicable, scenario
 from costmodel.decision import result as records
 from costmodel.decision.choice import Study
@@ -67,7 +67,6 @@ WAITS = {
     "saturation_rate_per_s": ("saturation_rate", "1/s"),
 }
 """Fields of a row of waits: the `quantity` that a frame calls them, and its unit."""
-SWEEP_DRAWS = 512
 SECTIONS = ("answer", "change", "contention", "evidence")
 """The parts of a report page, in its order."""
 
@@ -339,7 +338,7 @@ class Case:
         columns = {name: study.draws[name] for name in cost.parameters} | {
             n: v for n, v in names.items() if v is not None
         }
-        return pandas.DataFrame({name: numpy.broadcast_to(v, (DRAWS,)) for name, v in columns.items()})
+        return pandas.DataFrame({name: numpy.broadcast_to(v, (CASE_DRAWS,)) for name, v in columns.items()})
 
     def sweep(
         self,
@@ -440,7 +439,7 @@ class Case:
         True
         """
         from costmodel.decision.versus import sides
-        from costmodel.report.comparison import compare
+        from costmodel.report.versus import compare
 
         asked = {**self._asked, "rates": dict(self.rates)}
         own = asked.pop("kernel")

@@ -14,8 +14,8 @@ import numpy
 from numpy.typing import ArrayLike
 
 from costmodel import cache
-from costmodel.calibration.distribution import Distribution, loguniform, tabulated
 from costmodel.calibration.fit import Fit, Problem, Unknown, kept
+from costmodel.calibration.parameters import Distribution, loguniform, tabulated
 from costmodel.errors import stated
 from costmodel.evidence.hosts import Profile
 from costmodel.evidence.records import Measurement, Rendezvous

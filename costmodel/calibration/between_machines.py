@@ -29,7 +29,6 @@ NAMES = {
     "cpu_read": "read bandwidth of one CPU",
     **{name: f"{name} of a range flush" for name in RANGE_FLUSH},
 }
-QUANTITIES = (*RANGE_FLUSH, *BANDWIDTHS)
 SATURATED_GAIN = 1.1
 """A last CPU that adds less than this factor of bandwidth shows the limit of the domain."""
 FEWEST_FREEDOM = 2

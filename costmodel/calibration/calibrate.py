@@ -17,10 +17,9 @@ import numpy
 from costmodel import cache
 from costmodel.calibration import anchors, between_machines, parameters, rules
 from costmodel.calibration.anchors import usable_rendezvous as usable
-from costmodel.calibration.distribution import Distribution, fixed, lognormal
 from costmodel.calibration.fit import Fit, Problem, fit
 from costmodel.calibration.holdout import leave_groups_out
-from costmodel.calibration.parameters import Parameter, ParameterSet
+from costmodel.calibration.parameters import Distribution, Parameter, ParameterSet, fixed, lognormal
 from costmodel.calibration.published import checks
 from costmodel.calibration.rules import Calibration
 from costmodel.errors import stated

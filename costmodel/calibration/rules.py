@@ -20,9 +20,8 @@ from costmodel.calibration.anchors import (
     whole_cache_anchors,
 )
 from costmodel.calibration.between_machines import BANDWIDTHS, RANGE_FLUSH, Measured
-from costmodel.calibration.distribution import Distribution, fixed, lognormal, uniform
 from costmodel.calibration.fit import Fit, Problem
-from costmodel.calibration.parameters import Parameter, ParameterSet
+from costmodel.calibration.parameters import Distribution, Parameter, ParameterSet, fixed, lognormal, uniform
 from costmodel.errors import MissingNumber, stated
 from costmodel.evidence.records import RENDEZVOUS as LOGS
 from costmodel.evidence.records import Machine, Rendezvous

@@ -2,8 +2,8 @@
 
 In come arguments, files and standard input; out go the text or JSON of what the other packages answer, or one line on
 standard error and a code of ExitCode. A command is added to COMMANDS and written as `NAME_command` in the module of
-its group, which is imported only when it is called; options that several commands share are in `options`, what an
-argument may be in `types`.
+its group, which is imported only when it is called; options that several commands share, and what they may be, are in
+`options`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ COMMANDS = {
 MODULES = {
     "ask": ("breakeven", "compare", "contention", "cost", "predict", "recommend"),
     "facts": ("admissible", "audit", "calibrate", "formula", "list"),
-    "reports": ("block", "report", "validate"),
+    "host": ("host", "machine"),
+    "reports": ("block", "reply", "report", "validate"),
 }
 """Modules of several commands; every other command has a module of its own name."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from costmodel.cli import options, types
+from costmodel.cli import options
 from costmodel.errors import BadInput, CostModelError, ExitCode, NotApplicable, UnknownName
 from costmodel.numbers import interval, quantity
 
@@ -64,14 +64,18 @@ def recommend_command(
     may behave as one of several, it says what to do on each and how to tell them apart, with --full a short answer for
     each. CSV and Markdown have one row for each trigger.
     """
-    from costmodel.report.kernels import why
+    from costmodel.report.names import kernel_ground
     from costmodel.report.record import recommend_by_kernel
 
     found = recommend_by_kernel(guest, machine, workload, kernel, vms=_counts(guest, vms), **numbers)
     if form == "json":
         options.print_json(found.as_json())
     elif form != "text":
-        rows = [row for one, answer in found.answers for row in _policy_rows(answer, why(one) if found.several else "")]
+        rows = [
+            row
+            for one, answer in found.answers
+            for row in _policy_rows(answer, kernel_ground(one) if found.several else "")
+        ]
         options.print_table(form, rows)
     elif full:
         from costmodel.report.recommendation import render_by_kernel
@@ -132,7 +136,7 @@ Examples:
 @options.machine
 @options.workload
 @options.kernel
-@click.option("--trigger", type=types.TRIGGER, help="One trigger only (see `costmodel list triggers`).")
+@click.option("--trigger", type=options.TRIGGER, help="One trigger only (see `costmodel list triggers`).")
 @options.scenario_numbers
 @options.table_forms
 def cost_command(
@@ -228,7 +232,7 @@ Examples:
 @options.machine
 @options.workload
 @options.kernel
-@click.option("--trigger", type=types.TRIGGER, help="Trigger [default: the costliest of the workload].")
+@click.option("--trigger", type=options.TRIGGER, help="Trigger [default: the costliest of the workload].")
 @click.option(
     "--rate-per-s",
     type=click.FloatRange(0, MOST_PER_S, min_open=True),
@@ -260,8 +264,7 @@ def contention_command(
     from costmodel.decision.findings import picked, study_all
     from costmodel.decision.waits import bill_rows, hybrid_rows
     from costmodel.evidence.store import load
-    from costmodel.report.proposals import variant_rows
-    from costmodel.report.tables import mask_rows
+    from costmodel.report.tables import mask_rows, variant_rows
     from costmodel.report.waits import contention_rows, silence
 
     if rate_per_s is not None and not math.isfinite(rate_per_s):
@@ -408,14 +411,14 @@ Examples:
     "--kernel",
     "kernel_names",
     multiple=True,
-    type=types.KERNEL,
+    type=options.KERNEL,
     help="Host kernel version; twice to compare two kernels.",
 )
 @click.option(
     "--strategy",
     "strategies",
     multiple=True,
-    type=types.STRATEGY,
+    type=options.STRATEGY,
     help="Strategy id, twice (see `costmodel list strategies`).",
 )
 @options.guest
@@ -459,7 +462,7 @@ def compared(trace: Path | None, memslots: Path | None, **asked: Any) -> Versus:
     """The comparison that the options ask for: at every trigger, or on the events of a trace."""
     from costmodel.decision.versus import sides
     from costmodel.evidence.store import load
-    from costmodel.report.comparison import compare
+    from costmodel.report.versus import compare
 
     evidence = load()
     pair = sides(evidence, **asked)
@@ -481,17 +484,17 @@ Examples:
 """,
 )
 @options.machine
-@click.option("--between", nargs=2, type=types.STRATEGY, required=True, metavar="S1 S2", help="Two strategies.")
+@click.option("--between", nargs=2, type=options.STRATEGY, required=True, metavar="S1 S2", help="Two strategies.")
 @click.option(
     "--over",
     required=True,
     type=click.Choice(["range_bytes", "cpus", "rate_per_s", "cache_bytes"]),
     help="Axis along which the cheaper one changes.",
 )
-@click.option("--guest", type=types.GUEST, default="sev-snp-gmem", show_default=True, help="Guest type.")
+@click.option("--guest", type=options.GUEST, default="sev-snp-gmem", show_default=True, help="Guest type.")
 @click.option(
     "--trigger",
-    type=types.TRIGGER,
+    type=options.TRIGGER,
     default="gmem_punch_hole",
     show_default=True,
     help="Trigger (sets which lines are cached).",

@@ -9,8 +9,8 @@ from typing import Any, TextIO
 
 import click
 
-from costmodel.cli import options, types
-from costmodel.cli.progress import progress
+from costmodel.cli import options
+from costmodel.cli.options import progress
 from costmodel.errors import BadInput, CostModelError, UnknownName
 from costmodel.numbers import interval, quantity, significant
 
@@ -105,7 +105,7 @@ Examples:
   costmodel list formulas
 """,
 )
-@click.argument("name", type=types.FORMULA)
+@click.argument("name", type=options.FORMULA)
 @click.option("--latex", "form", flag_value="latex", help="LaTeX.")
 @click.option("--python", "form", flag_value="python", help="A numpy function.")
 @click.option("--c", "form", flag_value="c", help="A C99 function.")
@@ -147,17 +147,17 @@ Examples:
 )
 @click.option(
     "--machine",
-    type=types.MACHINE,
+    type=options.MACHINE,
     callback=options.machine_named,
     help="Print the parameters of this machine only [default: the fits and all checks].",
 )
 @click.option(
     "--host",
-    type=types.HOST,
+    type=options.HOST,
     help="Calibrate a measured host (data/hosts or COSTMODEL_HOSTS) and print its diagnostics.",
 )
 @click.option(
-    "--against", type=types.HOST, help="With --host: another profile of the same host, predicted from the first."
+    "--against", type=options.HOST, help="With --host: another profile of the same host, predicted from the first."
 )
 @options.as_json
 def calibrate_command(machine: str | None, host: str | None, against: str | None, as_json: bool) -> None:
@@ -335,15 +335,15 @@ Examples:
   costmodel admissible --agreement
 """,
 )
-@click.option("--guest", type=types.GUEST, help="Guest type.")
-@click.option("--trigger", type=types.TRIGGER, help="Trigger (see `costmodel list triggers`).")
-@click.option("--strategy", type=types.STRATEGY, help="One strategy [default: all].")
+@click.option("--guest", type=options.GUEST, help="Guest type.")
+@click.option("--trigger", type=options.TRIGGER, help="Trigger (see `costmodel list triggers`).")
+@click.option("--strategy", type=options.STRATEGY, help="One strategy [default: all].")
 @click.option(
-    "--machine", type=types.MACHINE, callback=options.machine_named, help="Fill the CPU predicates from this machine."
+    "--machine", type=options.MACHINE, callback=options.machine_named, help="Fill the CPU predicates from this machine."
 )
 @click.option(
     "--kernel",
-    type=types.KERNEL,
+    type=options.KERNEL,
     help="Fill the kernel predicates from this version [default with a machine or setup: newest].",
 )
 @click.option(

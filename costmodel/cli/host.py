@@ -1,4 +1,4 @@
-"""costmodel host"""
+"""costmodel host, and costmodel machine: this host with its guests, and what a machine is taken to be."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from costmodel.cli import options, types
+from costmodel.cli import options
 from costmodel.errors import BadInput, CostModelError
+from costmodel.plain import visible
 
 if TYPE_CHECKING:
     from costmodel.evidence.records import Machine
@@ -32,14 +33,16 @@ Examples:
 )
 @click.option(
     "--machine",
-    type=types.MACHINE,
+    type=options.MACHINE,
     default="this",
     show_default=True,
     callback=options.machine_named,
     help=options.MACHINE_HELP,
 )
 @click.option(
-    "--kernel", type=types.KERNEL, help="Host kernel: a version or what `uname -r` prints [default: the one that runs]."
+    "--kernel",
+    type=options.KERNEL,
+    help="Host kernel: a version or what `uname -r` prints [default: the one that runs].",
 )
 @click.option(
     "--domain",
@@ -209,3 +212,94 @@ def _described(guest: RunningGuest, machine: Machine) -> str:
         less = guest.memory_bytes is not None and guest.limit_bytes < guest.memory_bytes
         words.append(f"cgroup limit {_size(guest.limit_bytes)}{' (less than its memory)' if less else ''}")
     return ", ".join(words)
+
+
+# What a machine is taken to be.
+
+
+@click.group(
+    name="machine",
+    epilog="""\b
+Examples:
+  costmodel machine show this
+  costmodel machine list
+""",
+)
+def machine_command() -> None:
+    """What the tool takes a machine to be: its CPUs, caches and features, and where each of them comes from.
+
+    Every command takes the same names: an id, a marketing name, a CPUID dump of data/, a file of lscpu, lscpu -J,
+    /proc/cpuinfo, cpuid -r or lstopo, a machine that you added, `-` for standard input and `this` for the host that it
+    runs on. A catalogued machine has the sockets of its entry, one of a dump as many as the dump counts CPUs for;
+    `2x NAME` means two sockets.
+    """
+
+
+@machine_command.command(
+    epilog="""\b
+Examples:
+  costmodel machine show 'EPYC 9754'
+  costmodel machine show '2x 9124' --json
+  lscpu | costmodel machine show -
+"""
+)
+@click.argument("name", type=options.MACHINE)
+@options.as_json
+def show(name: str, as_json: bool) -> None:
+    """Show one machine, with what had to be taken from elsewhere."""
+    from costmodel.evidence import machine_input, store
+
+    found = machine_input.find(store.load(), name)
+    if as_json:
+        options.print_json(asdict(found))
+        return
+    click.echo("\n  ".join((f"{found.id}: {(lines := machine_input.facts(found))[0]}", *lines[1:])))
+
+
+@machine_command.command(
+    epilog="""\b
+Examples:
+  costmodel machine add lscpu.txt --name rack-7
+  costmodel machine add '2x 9124'
+"""
+)
+@click.argument("name", type=options.MACHINE)
+@click.option("--name", "id", help="Its id from now on [default: made of part and sockets].")
+def add(name: str, id: str | None) -> None:
+    """Keep a machine under an id of your own, with where each number comes from.
+
+    Writes one TOML file into COSTMODEL_MACHINES, or costmodel/machines under XDG_DATA_HOME or ~/.local/share; correct
+    in it what you know better. Nothing in the catalogue changes.
+    """
+    from costmodel.errors import BadInput
+    from costmodel.evidence import machine_input, machines, store
+
+    evidence = store.load()
+    found, origins = machine_input.origins(evidence, name)
+    id = id or found.id
+    if id in evidence.machines:
+        raise BadInput(f"{id!r} is an id of the catalogue", field="--name", remedy="give another --name")
+    path = machines.write_own(found, origins, id)
+    lines = [f"{id}: {found.title}, kept in {visible(str(path))}"]
+    lines += [f"  {field}: {origins[field]}" for field in machines.NUMBERS if field in origins]
+    click.echo("\n".join(lines))
+
+
+@machine_command.command(
+    name="list",
+    epilog="""\b
+Examples:
+  costmodel machine list
+  costmodel machine list --json
+""",
+)
+@options.as_json
+def list_all(as_json: bool) -> None:
+    """List the machines that can be named without a file: the catalogue, measured hosts, CPUID dumps, your own."""
+    from costmodel.evidence import machine_input, store
+
+    found = machine_input.named(store.load())
+    if as_json:
+        options.print_json(found)
+        return
+    click.echo("\n".join(f"{name:<24}{title}" for name, title in found.items()))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 import click
 
-from costmodel.cli import options, types
-from costmodel.cli.progress import progress
+from costmodel.cli import options
+from costmodel.cli.options import progress
 from costmodel.errors import BadInput
 from costmodel.plain import shell_word, visible
 
@@ -283,12 +283,12 @@ def restore() -> None:
 @click.option("--clock-hz", type=click.FloatRange(1.0, 1e12), help="As in `costmodel trace import`.")
 def import_trace(file: Path, out: Path | None, clock_hz: float | None) -> None:
     from costmodel.hashing import write_beside
-    from costmodel.measure import counts, traces
+    from costmodel.measure import counts, trace_formats
     from costmodel.measure.session import as_csv
     from costmodel.report import measurement
     from costmodel.traces.triggers import trigger_of_chain
 
-    found = traces.read(file, trigger_of_chain, clock_hz)
+    found = trace_formats.read(file, trigger_of_chain, clock_hz)
     notes = found.notes
     for _, line, text in notes.bad:
         click.echo(f"{visible(file.name)}:{line}: not understood: {text[:100]!r}", err=True)
@@ -316,8 +316,10 @@ Examples:
 """,
 )
 @click.argument("file", type=click.File("rb"), required=False)
-@click.option("--llc-bytes", type=types.WHOLE_BYTES, help="Last-level cache of one domain, for a log of another host.")
-@click.option("--l2-bytes", type=types.WHOLE_BYTES, help="Second-level cache of one core, for a log of another host.")
+@click.option(
+    "--llc-bytes", type=options.WHOLE_BYTES, help="Last-level cache of one domain, for a log of another host."
+)
+@click.option("--l2-bytes", type=options.WHOLE_BYTES, help="Second-level cache of one core, for a log of another host.")
 @click.option("--self-snoop/--no-self-snoop", default=None, help="Whether the CPU has `ss`, for a log of another host.")
 @click.option("--csv", "as_csv_row", is_flag=True, help="Rows in the shape of data/kvm/amd_rendezvous.csv, to share.")
 @options.as_json

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""What several commands share: what options take, the options themselves, forms of output, signs of work."""
 
 from __future__ import annotations
 
@@ -8,18 +8,154 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TextIO
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, TextIO, cast
 
 import click
+from click.shell_completion import CompletionItem
 
-from costmodel.cli import types
-from costmodel.errors import BadInput
+from costmodel.errors import BadInput, known_id
 from costmodel.kvm.setup import BACKINGS, MEMPOLICIES, VMMS
-from costmodel.numbers import ceiling, interval
+from costmodel.numbers import bytes_of, ceiling, interval
+
+# What options take: ids in any case with completion, sizes such as 16G, machines and kernels by many names.
+
+
+class Named(click.ParamType):
+    """Text of which some values have names: they are offered for completion, and anything is taken."""
+
+    def __init__(self, name: str, names: Callable[[], Iterable[str]], *, or_file: bool = False) -> None:
+        self.name, self.names, self.or_file = name, names, or_file
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The names that begin with what was typed, in any case; files too where one may be given."""
+        typed = incomplete.casefold()
+        files = [CompletionItem(incomplete, type="file")] if self.or_file else []
+        return files + [
+            CompletionItem(one) for one in self.names() if one.casefold().startswith(typed) and " " not in one
+        ]
+
+
+class Id(Named):
+    """An id of the catalogue, in any case."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The id as the catalogue spells it. Raises UnknownName."""
+        return known_id(self.name, value, list(self.names()))
+
+
+class Bytes(click.ParamType):
+    """A size above zero: a number of bytes, or one with a unit."""
+
+    name = "bytes"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The size in bytes."""
+        size = bytes_of(value) if isinstance(value, str) else float(cast(float, value))
+        if size is None or not size > 0:
+            raise _refused(param, f"{value!r} is no size above zero")
+        return size
+
+
+class Shard(click.ParamType):
+    """I/N: which part of how many."""
+
+    name = "shard"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Both numbers."""
+        part, _, parts = str(value).partition("/")
+        if part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts):
+            return int(part), int(parts)
+        raise BadInput(f"{value!r} is not I/N with I from 1 to N", field="--shard", remedy="write --shard 1/8")
+
+
+def _refused(param: click.Parameter | None, problem: str) -> BadInput:
+    field = param.opts[0] if param else None
+    return BadInput(problem, field=field, remedy="write bytes, or 16G or 16GiB (2^34 bytes), or 16GB")
+
+
+class WholeBytes(Bytes):
+    """A size in whole bytes."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The size in bytes."""
+        size = super().convert(value, param, ctx)
+        if size != int(size):
+            raise _refused(param, f"{value!r} is no whole number of bytes")
+        return int(size)
+
+
+def _guests() -> Iterable[str]:
+    from costmodel.kvm.catalog import GUESTS
+
+    return GUESTS
+
+
+def _triggers() -> Iterable[str]:
+    from costmodel.kvm.catalog import TRIGGERS
+
+    return TRIGGERS
+
+
+def _strategies() -> Iterable[str]:
+    from costmodel.kvm.catalog import STRATEGIES
+
+    return STRATEGIES
+
+
+def _formulas() -> Iterable[str]:
+    from costmodel.formulas.catalog import FORMULAS
+
+    return FORMULAS
+
+
+def _workloads() -> Iterable[str]:
+    from costmodel.evidence.store import load
+
+    return load().workloads
+
+
+def _hosts() -> Iterable[str]:
+    from costmodel.evidence.store import load
+
+    return load().hosts
+
+
+def _machines() -> Iterable[str]:
+    from costmodel.evidence import machine_input, store
+
+    return (*machine_input.named(store.load()), machine_input.THIS)
+
+
+def _kernels() -> Iterable[str]:
+    from costmodel.kvm.kernels import KERNELS
+    from costmodel.kvm.releases import THIS, releases
+
+    return ("newest", THIS, *KERNELS, *(release.name for release in releases()))
+
+
+GUEST = Id("guest type", _guests)
+TRIGGER = Id("trigger", _triggers)
+STRATEGY = Id("strategy", _strategies)
+FORMULA = Id("formula", _formulas)
+WORKLOAD = Id("workload", _workloads)
+NAMED_WORKLOAD = Named("workload", _workloads)
+"""Checked by whoever takes it: where nothing is to be done, no data are read."""
+HOST = Named("measured host", _hosts)
+MACHINE = Named("machine", _machines, or_file=True)
+KERNEL = Named("kernel", _kernels)
+BYTES = Bytes()
+WHOLE_BYTES = WholeBytes()
+SHARD = Shard()
+
+
+# Options that several commands share, and how they print.
 
 guest = click.option(
-    "--guest", required=True, type=types.GUEST, help="Guest type: plain, sev, sev-es, sev-snp, sev-snp-gmem, tdx."
+    "--guest", required=True, type=GUEST, help="Guest type: plain, sev, sev-es, sev-snp, sev-snp-gmem, tdx."
 )
 
 
@@ -31,19 +167,19 @@ def machine_named(context: click.Context, parameter: click.Parameter, value: str
 
 
 MACHINE_HELP = "Machine: an id (`costmodel list machines`), a name such as 'EPYC 9754', a file of lscpu, - or `this`."
-machine = click.option("--machine", required=True, type=types.MACHINE, callback=machine_named, help=MACHINE_HELP)
+machine = click.option("--machine", required=True, type=MACHINE, callback=machine_named, help=MACHINE_HELP)
 workload = click.option(
     "--workload",
     default="autonuma-default",
     show_default=True,
-    type=types.WORKLOAD,
+    type=WORKLOAD,
     help="Workload id (see `costmodel list workloads`).",
 )
 kernel = click.option(
     "--kernel",
     default="newest",
     show_default=True,
-    type=types.KERNEL,
+    type=KERNEL,
     help="Host kernel: a version such as 6.17, what `uname -r` prints, or `this`.",
 )
 scheduler = click.option(
@@ -233,7 +369,7 @@ def scenario_numbers(command: Callable) -> Callable:
             callback=lambda _context, _parameter, value: None if value is None else int(value),
             help="Folio size of guest_memfd [default: 4096, as in every kernel that was read].",
         ),
-        click.option("--resident-bytes", type=types.BYTES, help="Resident memory of the guest, in bytes or as 16G."),
+        click.option("--resident-bytes", type=BYTES, help="Resident memory of the guest, in bytes or as 16G."),
         click.option("--vcpus", type=click.IntRange(1), help="vCPUs of the guest."),
         guest_setup,
     ):
@@ -271,3 +407,41 @@ def read_cells(file: TextIO, columns: Sequence[str]) -> tuple[str, list[str], li
 def print_json(value: object) -> None:
     """One JSON document on stdout, keys sorted, so that scripts and diffs can follow."""
     click.echo(json.dumps(value, indent=2, sort_keys=True, allow_nan=False))
+
+
+# Signs of work on standard error for what takes longer than two seconds: a bar on a terminal, a line a minute on a pipe.
+# What is done sooner shows nothing.
+
+QUIET_S = 2.0
+"""What takes no longer than this needs no sign of work."""
+LINE_EVERY_S = 60.0
+
+
+@contextmanager
+def progress(
+    length: int | None, what: str, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Callable[[], None]]:
+    """Gives a function to be called after each of `length` steps; None: nobody knows how many there are, and a terminal
+    gets the lines of a pipe.
+    """
+    began = said = clock()
+    done = 0
+    bar = None
+    with ExitStack() as shown:
+
+        def step() -> None:
+            nonlocal done, said, bar
+            done += 1
+            now = clock()
+            if length is not None and sys.stderr.isatty():
+                if bar is None and now - began > QUIET_S:
+                    bar = shown.enter_context(click.progressbar(length=length, label=f"{what:<9}", file=sys.stderr))
+                    bar.update(done - 1)
+                if bar is not None:
+                    bar.update(1)
+            elif now - said >= LINE_EVERY_S:
+                said = now
+                of = "" if length is None else f" of {length}"
+                click.echo(f"{what}: {done}{of} after {round((now - began) / 60)} min", err=True)
+
+        yield step

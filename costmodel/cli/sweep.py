@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from costmodel.cli import options, types
+from costmodel.cli import options
 from costmodel.errors import BadInput
 from costmodel.numbers import bytes_of, quantity
 
@@ -88,8 +88,8 @@ Examples:
     help="Axis and values: V,V,... or LOW:HIGH:POINTS; again for another. Axes: range_bytes, cpus, rate_per_s, "
     "cache_bytes, vcpus, resident_bytes, event_fraction, l2_bytes_per_core, or a parameter (`costmodel calibrate`).",
 )
-@click.option("--trigger", type=types.TRIGGER, help="Trigger [default: the costliest of the workload].")
-@click.option("--strategy", "strategies", multiple=True, type=types.STRATEGY, help="Strategy; again for another.")
+@click.option("--trigger", type=options.TRIGGER, help="Trigger [default: the costliest of the workload].")
+@click.option("--strategy", "strategies", multiple=True, type=options.STRATEGY, help="Strategy; again for another.")
 @click.option(
     "--reduce",
     type=click.Choice(["cheapest", "breakeven"]),

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from costmodel.cli import options, types
-from costmodel.cli.progress import progress
+from costmodel.cli import options
+from costmodel.cli.options import progress
 from costmodel.errors import BadInput
 from costmodel.plain import visible
 
@@ -129,14 +129,14 @@ def rate(files: tuple[Path, ...], seconds: float | None, as_json: bool) -> None:
     Read are perf stat (also -I, -A, -x, and -j), kvm_stat (-1, -l, its screen), maps of bpftrace (those of call chains by
     trigger), funccount and funclatency of bcc, and perf kvm stat (a guest's WBINVD). Several FILES add up.
     """
-    from costmodel.measure import counts, traces
+    from costmodel.measure import counts, trace_formats
     from costmodel.report import measurement
     from costmodel.traces.triggers import trigger_of_chain
 
     rows: list[dict] = []
     notes: list[str] = []
     for file in files:
-        found = traces.read(file, trigger_of_chain)
+        found = trace_formats.read(file, trigger_of_chain)
         rows += found.rows
         notes += [*found.notes.remarks, *(f"left out: {n} {kind}" for kind, n in found.notes.without_event.items())]
         notes += [f"not understood: {text[:100]!r}" for _, _, text in found.notes.bad]
@@ -212,7 +212,7 @@ Examples:
 )
 @click.option("--memslots", type=EXISTING, help="CSV with the columns start,end: only events that meet a slot count.")
 @click.option("--vcpus", type=click.IntRange(1), help="vCPUs of the guest.")
-@click.option("--resident-bytes", type=types.BYTES, help="Resident memory of the guest, in bytes or as 16G.")
+@click.option("--resident-bytes", type=options.BYTES, help="Resident memory of the guest, in bytes or as 16G.")
 @click.option("--cpus-that-ran", type=click.IntRange(1), help="CPUs that ran the guest [default: all, unpinned].")
 @options.scheduler
 @options.as_json
@@ -266,10 +266,10 @@ Examples:
 """,
 )
 @click.argument("place")
-@click.option("--guest", type=types.GUEST, help="Guest type of all hosts; without it nothing is costed.")
+@click.option("--guest", type=options.GUEST, help="Guest type of all hosts; without it nothing is costed.")
 @click.option(
     "--machine",
-    type=types.MACHINE,
+    type=options.MACHINE,
     callback=options.machine_named,
     help="Machine of all hosts (`costmodel list machines`).",
 )
@@ -281,7 +281,7 @@ Examples:
 @options.workload
 @options.kernel
 @click.option("--vcpus", type=click.IntRange(1), help="vCPUs of the guests.")
-@click.option("--resident-bytes", type=types.BYTES, help="Resident memory of a guest, in bytes or as 16G.")
+@click.option("--resident-bytes", type=options.BYTES, help="Resident memory of a guest, in bytes or as 16G.")
 @click.option("--cpus-that-ran", type=click.IntRange(1), help="CPUs that ran a guest [default: all, unpinned].")
 @click.option(
     "--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write the page to this file, too."

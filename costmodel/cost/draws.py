@@ -15,7 +15,10 @@ from costmodel.calibration.parameters import ParameterSet
 from costmodel.cost.scenario import Scenario
 from costmodel.evidence.records import Machine
 
-DRAWS = 4096
+CASE_DRAWS = 4096
+"""Draws behind an answer about one case."""
+SWEEP_DRAWS = 512
+"""Draws behind each point of a sweep over a grid."""
 FEW = 16
 """An array of more numbers than this is no setting of a case."""
 Found = TypeVar("Found")
@@ -61,7 +64,7 @@ def _by_content(number: object) -> tuple[object, ...] | None:
 class Draws:
     """Values of the parameters, drawn when first asked for; records which were used."""
 
-    def __init__(self, parameters: ParameterSet, n: int = DRAWS, *, fixed: dict[str, numpy.ndarray] | None = None):
+    def __init__(self, parameters: ParameterSet, n: int = CASE_DRAWS, *, fixed: dict[str, numpy.ndarray] | None = None):
         self.parameters = parameters
         self.n = n
         self.used: set[str] = set()

@@ -13,7 +13,7 @@ from costmodel.errors import BadInput, known_id
 from costmodel.evidence.records import PAGE_BYTES, Machine
 from costmodel.evidence.store import Evidence
 from costmodel.evidence.workloads import TriggerLoad, Workload
-from costmodel.kvm import builds, catalog, events, kernels, predicates
+from costmodel.kvm import catalog, events, kernels, predicates, releases
 from costmodel.kvm.catalog import GAPS, GUESTS, TRIGGERS, triggers_of
 from costmodel.kvm.releases import dotted
 from costmodel.kvm.setup import Setup
@@ -196,7 +196,7 @@ def version_of(version: str) -> str:
     `newest` was asked for. Raises BadInput.
     """
     if kernels.is_build(version):
-        return builds.parse(version).name
+        return releases.parse(version).name
     name = kernels.resolve(version)
     if version in ("newest", name):
         return name

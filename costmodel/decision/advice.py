@@ -19,7 +19,7 @@ from costmodel.errors import stated
 from costmodel.kvm import kernels
 from costmodel.kvm.admissibility import Verdict
 from costmodel.kvm.catalog import GUESTS, STRATEGIES
-from costmodel.kvm.decisions import Remedy, remedies
+from costmodel.kvm.kernels import Remedy, remedies
 from costmodel.kvm.releases import Release, releases
 
 

@@ -1,7 +1,7 @@
 """What the thread of 2023 and the list proposed around the flush itself, each with its number.
 
 Sharing one flush, deferring it, a hook that tests for a memslot, addresses from SPTEs or from the user mapping.
-`costmodel.report.proposals` says what each is.
+`costmodel.report.tables` says what each is.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import numpy
 import pandas
 
 from costmodel.calibration.parameters import parameters_of
-from costmodel.cost.draws import Case, Draws
+from costmodel.cost.draws import SWEEP_DRAWS, Case, Draws
 from costmodel.cost.grid import QUANTITIES, Cost, Grid, unit_of
 from costmodel.cost.scenario import Scenario, not_applicable
 from costmodel.decision.choice import Study
@@ -29,7 +29,6 @@ from costmodel.numbers import P_BOUNDS, quantity
 if TYPE_CHECKING:
     import xarray
 
-DRAWS = 512
 REDUCTIONS = ("cheapest", "breakeven")
 ROW_BYTES = 500
 """Memory of one row of a frame while it is made, measured: the frame itself takes half of it."""
@@ -55,7 +54,7 @@ def sweep(
     reduce: str | None = None,
     engine: str = "numpy",
     scheduler: str | None = None,
-    draws: int = DRAWS,
+    draws: int = SWEEP_DRAWS,
 ) -> pandas.DataFrame:
     """Costs of `strategies` over all combinations of `axes`, by default of those that have a number at the trigger.
 

@@ -1,24 +1,27 @@
-"""What is found beside the choice: costs, the mask of CPUs, storms, several guests, upstream's choice, rival priors,
-the best by other goals. `costmodel.report.tables` has the words.
+"""What is found beside the choice: costs, the mask of CPUs, storms, several guests, upstream's choice, rival priors, the
+best by other goals, a range flush beside a whole-cache flush. `costmodel.report.tables` has the words.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy
 
+from costmodel.calibration.parameters import parameters_of
+from costmodel.cost.breakeven import MOST_BYTES, cap_bytes
 from costmodel.cost.draws import Case, Draws
-from costmodel.cost.scenario import Scenario
-from costmodel.cost.tenants import Part, losses
-from costmodel.cost.total import Total, event_rate, is_ceiling, least_rate, total
+from costmodel.cost.scenario import Scenario, scenario
+from costmodel.cost.total import Total, event_of, event_rate, is_ceiling, least_rate, total
+from costmodel.cost.waits import Part, losses
 from costmodel.decision.choice import Candidate, Study, from_kernel, needs
 from costmodel.decision.estimates import interval_of
 from costmodel.decision.result import CostRow, Interval, StormRow, TogetherRow
 from costmodel.decision.waits import compared
 from costmodel.errors import BadInput, stated
+from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
 from costmodel.kvm import kernels
 from costmodel.kvm.admissibility import judge
@@ -433,3 +436,56 @@ def _with_worth(study: Study, cpu: Best, latency: Best) -> Best:
     if less_wait <= 0:
         return cpu
     return replace(cpu, rival=latency.winner, worth=more_cpu / less_wait)
+
+
+# One range flush beside one whole-cache flush: up to which length it takes less CPU time, and what one range takes.
+
+
+@dataclass(frozen=True)
+class RangeLimit:
+    """`limit_bytes`: the longest range that `ranged` flushes for no more CPU time than `whole`, `beyond` where that is
+    as long as any that was tried; the times are those of one range of `size_bytes` and of one `whole`.
+    """
+
+    ranged: str
+    whole: str
+    size_bytes: float
+    limit_bytes: Interval
+    beyond: bool
+    ranged_s: Interval
+    whole_s: Interval
+    state: str
+    why: str
+
+
+def range_limit(
+    evidence: Evidence,
+    guest: str,
+    machine: str,
+    workload: str,
+    trigger: str,
+    ranged: str,
+    whole: str,
+    size_bytes: float,
+    **numbers: Any,
+) -> RangeLimit:
+    """The comparison at `trigger`. Raises MissingNumber where a term is unknown."""
+    asked = scenario(evidence, guest, machine, workload, "newest", **numbers)
+    case = Case(trigger, asked, Draws(parameters_of(evidence, machine)))
+    limits = cap_bytes(case, ranged, whole)
+    priced, _, _ = event_of(case.where(range_bytes=size_bytes), STRATEGIES[ranged])
+    against, _, _ = event_of(case, STRATEGIES[whole])
+    verdict = judge(guest, trigger, ranged, asked.known(trigger))
+    extrapolated = case.draws.extrapolated
+    found = interval_of(limits, "B", extrapolated)
+    return RangeLimit(
+        ranged=ranged,
+        whole=whole,
+        size_bytes=size_bytes,
+        limit_bytes=found,
+        beyond=found.high >= MOST_BYTES,
+        ranged_s=interval_of(priced.stolen_s, "s", extrapolated),
+        whole_s=interval_of(against.stolen_s, "s", extrapolated),
+        state=verdict.state,
+        why=verdict.why,
+    )

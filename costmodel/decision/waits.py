@@ -8,9 +8,8 @@ import numpy
 
 from costmodel.cost.breakeven import LOSSES, cap_bytes
 from costmodel.cost.draws import Case, Draws
-from costmodel.cost.tenants import bill
 from costmodel.cost.total import Total
-from costmodel.cost.waits import Contention, contention
+from costmodel.cost.waits import Contention, bill, contention
 from costmodel.decision.choice import Candidate, Study
 from costmodel.decision.estimates import interval_of
 from costmodel.decision.result import BillRow, ContentionRow, HybridRow, Interval, LimitReach

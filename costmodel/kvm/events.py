@@ -1,6 +1,6 @@
 """Which events can happen: what the kernel tests before and after a trigger's notifier, judged on the guest's setup.
 
-The rules name no guest type and no trigger: a cause (`costmodel.kvm.triggers.Cause`) lists conditions, and a condition
+The rules name no guest type and no trigger: a cause (`costmodel.kvm.catalog.Cause`) lists conditions, and a condition
 looks at properties. data/kvm/events.csv is what was read in the sources, row by row; a test holds the rules to it.
 """
 

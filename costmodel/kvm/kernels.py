@@ -1,22 +1,22 @@
-"""What each catalogued kernel range does at each trigger (data/kvm/upstream_behaviour.csv), and which range a version
-is in.
+"""Kernels: what each catalogued range does at each trigger (data/kvm/upstream_behaviour.csv), which range a version is in,
+and what upstream decided about these flushes.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from costmodel.errors import BadInput
 from costmodel.evidence.paths import data_dir
-from costmodel.evidence.tables import Cell, YesNo, column, one_of, parts, records
-from costmodel.kvm import builds
-from costmodel.kvm.builds import Build
-from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, Catalog, GuestId, TriggerId, triggers_of
-from costmodel.kvm.releases import Version, backport, dotted
+from costmodel.evidence.tables import Cell, Count, YesNo, among, column, one_of, parted, parts, records
+from costmodel.kvm import catalog, releases
+from costmodel.kvm.catalog import ANY, GUESTS, STRATEGIES, TRIGGERS, Catalog, GuestId, Trigger, TriggerId, triggers_of
+from costmodel.kvm.releases import Build, Version, backport, dotted
 
 TDX_FIRST, TDX_RANGE = "v6.16", "v6.11-v6.16"
 """Label of the facts for TDX in v6.16, the first kernel that has it; it stands for the range up to v6.16."""
@@ -56,12 +56,12 @@ class Kernel:
     release that is taken for the range. A range that is not `mainline` is a stable series of its own.
     """
 
-    first: Annotated[Version, Cell(lambda cell: builds.parse(cell.removesuffix("+")).version)]
+    first: Annotated[Version, Cell(lambda cell: releases.parse(cell.removesuffix("+")).version)]
     id: str = field(compare=False)
     first_name: str = column("first", compare=False)
     last_name: str = column("last", compare=False)
-    covers_to: Annotated[tuple[int, int], Cell(lambda cell: builds.parse(cell).version[:2])] = field(compare=False)
-    stands_for: Annotated[Version, Cell(lambda cell: builds.parse(cell).version)] = field(compare=False)
+    covers_to: Annotated[tuple[int, int], Cell(lambda cell: releases.parse(cell).version[:2])] = field(compare=False)
+    stands_for: Annotated[Version, Cell(lambda cell: releases.parse(cell).version)] = field(compare=False)
     mainline: YesNo = field(compare=False)
     source: str = field(compare=False)
 
@@ -100,13 +100,13 @@ class Upstream:
 
 def first_release(version: str) -> Version:
     """(major, minor, patch) of a version without a builder, such as `v6.16`."""
-    return builds.parse(version).version
+    return releases.parse(version).version
 
 
 @dataclass(frozen=True)
 class Ground:
     """Why a kernel is taken as another one, or when it behaves as that; the `names` are those that the words of its
-    kind (report/kernels.py) tell.
+    kind (report/names.py) tell.
     """
 
     kind: str
@@ -150,7 +150,7 @@ def candidates(version: str, guest: str | None = None) -> tuple[Candidate, ...]:
     plain = version.lower()
     if plain == "newest" or plain in KERNELS:
         return (Candidate(plain),)
-    build = builds.parse(version)
+    build = releases.parse(version)
     found = _of_upstream(build) if build.upstream else _of_builder(build, guest)
     if len(found) < 2:
         return found
@@ -166,7 +166,7 @@ def settled(version: str, guest: str | None = None) -> str:
     """
     found = candidates(version, guest)
     if len(found) > 1:
-        build, may = builds.parse(version), " or ".join(one.kernel for one in found)
+        build, may = releases.parse(version), " or ".join(one.kernel for one in found)
         raise SeveralKernels(
             f"{build.name} is a kernel of {build.title}, and no source here tells what was backported to it: it "
             f"behaves as {may}",
@@ -178,7 +178,7 @@ def settled(version: str, guest: str | None = None) -> str:
 def is_build(version: str) -> bool:
     """Whether `version` names a kernel that somebody else than kernel.org built. Raises BadInput."""
     plain = version.lower()
-    return plain != "newest" and plain not in KERNELS and not builds.parse(version).upstream
+    return plain != "newest" and plain not in KERNELS and not releases.parse(version).upstream
 
 
 def _of_upstream(build: Build) -> tuple[Candidate, ...]:
@@ -205,32 +205,32 @@ def _nearest(build: Build) -> Iterator[Ground]:
     """Which kernels stand for one that is older than the catalogue, and whether the release was ever seen."""
     if OLDEST < build.version[:2] < OLDEST_READ_AFTER:
         yield Ground("unread", {"build": build.name, "kernel": oldest()})
-    elif rows := builds.reads_of(build):
+    elif rows := releases.reads_of(build):
         row = _row(build, rows)
         note = f" ({row.note})" if row.note else ""
         yield Ground("older", {"build": build.name, "kernel": row.kernel_range, "oldest": oldest(), "note": note})
         if build.patched and build.number > row.last:
             yield Ground("late", {"read": row.name(row.last)})
-    if seen := builds.last_before(build):
+    if seen := releases.last_before(build):
         yield Ground("unreleased", {"build": build.name, "seen_on": seen.seen_on, "seen": seen.name})
 
 
-def _row(build: Build, rows: list[builds.Read]) -> builds.Read:
+def _row(build: Build, rows: list[releases.Read]) -> releases.Read:
     """The row of an old series that stands for the release; the last one where no patch level is given."""
     return next((row for row in rows if build.patched and build.number <= row.last), rows[-1])
 
 
 def _of_builder(build: Build, guest: str | None) -> tuple[Candidate, ...]:
     """What a build that is not of kernel.org may behave as, oldest first. Raises BadInput."""
-    read = builds.read_of(build)
+    read = releases.read_of(build)
     silent = read is not None and read.basis == "dated" and guest not in (None, *read.guests)
     if read and not silent:
         note = f"; {read.note}" if read.note else ""
         return (Candidate.on(read.kernel_range, read.basis, build=build.name, note=note),)
-    if (rows := builds.reads_of(build)) and not silent:
+    if (rows := releases.reads_of(build)) and not silent:
         return _between(build, rows)
     base = ".".join(map(str, build.version[: 3 if build.patched else 2]))
-    mainline = builds.parse(base)
+    mainline = releases.parse(base)
     _of_upstream(mainline)
     following = _queued(mainline) if _in_step(build) else _steps(build.version[:2])
     if not following:
@@ -239,7 +239,7 @@ def _of_builder(build: Build, guest: str | None) -> tuple[Candidate, ...]:
 
 
 def _in_step(build: Build) -> bool:
-    known = builds.builders().get(build.builder)
+    known = releases.builders().get(build.builder)
     return known is not None and known.in_step
 
 
@@ -261,7 +261,7 @@ def _steps(after: tuple[int, int]) -> tuple[Candidate, ...]:
     )
 
 
-def _between(build: Build, rows: list[builds.Read]) -> tuple[Candidate, ...]:
+def _between(build: Build, rows: list[releases.Read]) -> tuple[Candidate, ...]:
     """A build between two that were read behaves as one of them; one after the last as that, or as a later kernel."""
     before = [row for row in rows if row.last < build.number][-1:]
     later = [row for row in rows if build.number < row.first][:1]
@@ -293,13 +293,13 @@ def resolve(version: str) -> str:
     kernel = settled(version)
     if kernel == "newest":
         return newest()
-    return kernel if kernel in KERNELS else _range_of(builds.parse(kernel))
+    return kernel if kernel in KERNELS else _range_of(releases.parse(kernel))
 
 
 def _range_of(build: Build) -> str:
     """The range of a version of kernel.org."""
     series, patch = build.version[:2], build.version[2]
-    if rows := builds.reads_of(build):
+    if rows := releases.reads_of(build):
         return _row(build, rows).kernel_range
     if series == (5, 15):
         return STABLE_HOOK if patch >= KERNELS[STABLE_HOOK].first[2] or not build.patched else oldest()
@@ -316,7 +316,7 @@ def release(version: str) -> tuple[int, int, int]:
     name = resolve(kernel)
     if kernel in ("newest", name):
         return KERNELS[name].stands_for
-    return builds.parse(kernel).version
+    return releases.parse(kernel).version
 
 
 def not_hosted(guest: str, version: str) -> str:
@@ -325,15 +325,15 @@ def not_hosted(guest: str, version: str) -> str:
     """
     if version in KERNELS or not GUESTS[guest].has("upstream"):
         return ""
-    build = builds.parse(version)
+    build = releases.parse(version)
     if build.builder == "snp-host" and not hosts(guest, resolve(version)):
         problem = (
             f"Linux {dotted(build.version)} does not run {GUESTS[guest].title} guests, and no source here tells how "
             f"{build.title} runs them; the guest type sev-snp stands for SNP out of tree"
         )
         return problem
-    read = builds.read_of(build)
-    if read is None and build.upstream and (rows := builds.reads_of(build)):
+    read = releases.read_of(build)
+    if read is None and build.upstream and (rows := releases.reads_of(build)):
         read = _row(build, rows)
     known = (
         read.guests
@@ -416,3 +416,138 @@ def placement_for(guest_id: str, trigger_id: str, kernel: str) -> str:
     if not t.in_window:
         return "outside_notifier"
     return "after_srcu" if KERNELS[kernel] >= KERNELS[SRCU_KERNEL] else "after_unlock"
+
+
+# What upstream decided about these flushes, commit by commit (data/kvm/upstream_decisions.csv).
+
+DECISIONS = "upstream_decisions.csv"
+_RELEASE = re.compile(r"v?\d+\.\d+(?:\.\d+)?(?:-rc\d*)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpstreamDecision(catalog.Change):
+    """One decision of the kernel developers. An empty cell of the file is an empty string or tuple: it was not read.
+
+    `status` is merged, refused (proposed on the list and not merged), withdrawn (by who posted it) or queued (in the
+    queue of a stable kernel). `strategies` are what the kernel does since then, or would have done; none where the
+    decision moves a hook, changes a trigger or adds a helper. `date` is ISO, and short where only a part was read.
+    """
+
+    number: Count
+    commits: Annotated[tuple[str, ...], parted()] = ()
+    status: Literal["merged", "refused", "withdrawn", "queued"]
+    title: str = ""
+    author: str = ""
+    date: str = ""
+    versions: Annotated[tuple[str, ...], parted()] = column("version", ())
+    effect: str
+
+    @property
+    def ranges(self) -> tuple[str, ...]:
+        """Catalogued kernel ranges in which it was released; none for what was not, or came before v5.11."""
+        return tuple(dict.fromkeys(name for version in self.versions if (name := _range_of_release(version))))
+
+    def version_in(self, kernel: str) -> str:
+        """Its release in the range `kernel`; its first one where that range has it from a later release."""
+        return next((version for version in self.versions if _range_of_release(version) == kernel), self.versions[0])
+
+    @property
+    def commit(self) -> str:
+        """`commit HASH` or `commits HASH, HASH`, or the source where no hash was read."""
+        if not self.commits:
+            return self.source
+        return f"commit{'s' if len(self.commits) > 1 else ''} {', '.join(self.commits)}"
+
+
+def _range_of_release(version: str) -> str | None:
+    """Range of a release such as v6.17; None for a stable queue such as 6.12.y and for older kernels."""
+    if not _RELEASE.fullmatch(version) or release(version) < KERNELS[oldest()].first:
+        return None
+    return resolve(version)
+
+
+@lru_cache(maxsize=1)
+def decisions() -> tuple[UpstreamDecision, ...]:
+    """All decisions, oldest first. Raises BadInput with the row that cannot be read."""
+    return read_decisions(data_dir() / "kvm" / DECISIONS)
+
+
+def read_decisions(path: Path) -> tuple[UpstreamDecision, ...]:
+    """The decisions of a file, in its order. Raises BadInput with the row that cannot be read."""
+    return records(path, UpstreamDecision, ("number",))
+
+
+def mainline(first: str, last: str) -> tuple[str, ...]:
+    """Catalogued ranges from `first` to `last`, oldest first in either order of the two; a stable series (`v5.15.70+`)
+    only where it is one of the two, for mainline does not go through it.
+    """
+    low, high = sorted((KERNELS[first], KERNELS[last]))
+    inside = (one for one in KERNELS.values() if low <= one <= high)
+    return tuple(one.id for one in inside if one.id in (first, last) or one.mainline)
+
+
+def changes(guest: str, trigger: str, before: str, after: str) -> tuple[UpstreamDecision, ...]:
+    """All merged decisions that turned what `before` does for `guest` at `trigger` into what the later range `after`
+    does.
+
+    In the order of the list: one release may have several, and what an earlier one of them brought, the next one may
+    have replaced at once. A stable series may have the decision of a later release. None where the list holds none.
+    """
+    was, now = upstream(guest, trigger, before), upstream(guest, trigger, after)
+    old, new = (set(done.strategies if done else ()) for done in (was, now))
+    if not new - old:
+        return ()
+    fitting = [
+        d for d in decisions() if d.status == "merged" and d.concerns(guest, trigger) and set(d.strategies) - old
+    ]
+    window = {name for name, one in KERNELS.items() if KERNELS[before] < one <= KERNELS[after]}
+    inside = [d for d in fitting if window & set(d.ranges)]
+    if not inside and not KERNELS[after].mainline:
+        inside = [d for d in fitting if set(d.strategies) & new]
+    return tuple(inside)
+
+
+def moved(guest: str, trigger: str, kernel: str) -> tuple[UpstreamDecision, ...]:
+    """The merged decisions released in the range `kernel` that keep the strategy of the trigger but not its hook."""
+    return tuple(
+        d
+        for d in decisions()
+        if d.status == "merged" and not d.strategies and kernel in d.ranges and d.concerns(guest, trigger)
+    )
+
+
+# Remedies that are no flush: they stop a trigger, or make the flush smaller (data/kvm/remedies.csv).
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remedy:
+    """`short` is the title as a part of a sentence. `effect`: `stops` the triggers, or `pin_vcpus` (the mask shrinks to one CPU per vCPU)."""
+
+    id: str
+    title: str
+    short: str
+    effect: Literal["stops", "pin_vcpus"]
+    triggers: Annotated[frozenset[str], Cell(lambda cell: parts(cell, (ANY, *TRIGGERS), None))]
+    guests: Annotated[frozenset[str], Cell(lambda cell: parts(cell, (ANY, *GUESTS), None))]
+    first_kernel: Annotated[str, among(KERNELS)] = ""
+    caveat: str
+    source: str
+
+    def applies_to(self, guest_id: str, trigger: Trigger) -> bool:
+        """Whether it helps this guest type at this trigger."""
+        return bool({ANY, guest_id} & self.guests) and bool({ANY, trigger.id} & self.triggers)
+
+    def works_in(self, kernel: str) -> bool:
+        """Whether the kernel range is new enough."""
+        return not self.first_kernel or KERNELS[kernel] >= KERNELS[self.first_kernel]
+
+
+@lru_cache(maxsize=1)
+def remedies() -> tuple[Remedy, ...]:
+    """All remedies in the order of the file. Raises BadInput."""
+    return read_remedies(data_dir() / "kvm" / "remedies.csv")
+
+
+def read_remedies(path: Path) -> tuple[Remedy, ...]:
+    """The remedies of a file. Raises BadInput with the row that cannot be read."""
+    return records(path, Remedy, ("id",))

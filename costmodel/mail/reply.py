@@ -26,8 +26,8 @@ from costmodel.errors import BadInput
 from costmodel.mail.authors import Line
 from costmodel.mail.clean import SUBJECT_MAX, UNREADABLE, address, harmless, message_ids, one_line
 from costmodel.mail.read import Original, Person
+from costmodel.report.block import again, history, limits, mask_note, statement, table, title
 from costmodel.report.layout import WIDTH, wrap
-from costmodel.report.mail_table import again, history, limits, mask_note, statement, table, title
 
 DRAFT = "DRAFT, not a mail that can be sent:"
 CUT = "[...]"

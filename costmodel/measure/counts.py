@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 if TYPE_CHECKING:
-    from costmodel.measure.traces import Reading
+    from costmodel.measure.trace_formats import Reading
 
 BIGGEST = 2**64
 LINE_MAX = 2048

@@ -15,13 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from costmodel.measure import traces
+from costmodel.measure import trace_formats
 from costmodel.measure.host import Host
 from costmodel.measure.journal import SIGNALS, TRACING, Changes, System, swaps
 from costmodel.measure.kvm import Vm
 from costmodel.measure.native import HUGE_BYTES, Buffer
 from costmodel.measure.probe import Settings, Skipped, Table, Tick, allowed
-from costmodel.measure.traces import EVENT
+from costmodel.measure.trace_formats import EVENT
 
 PAGE_BYTES = 4096
 MEMORY_BYTES = 8 * 2**20
@@ -323,11 +323,11 @@ class Trace:
 
     def read(self) -> tuple[list[Invalidation], int]:
         """Events since `clear` in order of time, and how many were lost because the buffer was full."""
-        reading = traces.Reading(self._folder / "trace", traces.Notes())
+        reading = trace_formats.Reading(self._folder / "trace", trace_formats.Notes())
         numbered = enumerate((self._folder / "trace").read_text().splitlines(), start=1)
         found = [
             Invalidation(comm, pid or 0, time_ns * 1e-9, start, end)
-            for events in traces.batches(numbered, reading)
+            for events in trace_formats.batches(numbered, reading)
             for time_ns, comm, pid, _, start, end, _ in events
         ]
         lost = 0

@@ -22,7 +22,7 @@ from typing import Any
 from costmodel import __version__
 from costmodel.errors import INSTALL, BadInput
 from costmodel.evidence.tables import csv_text
-from costmodel.measure import caches, cpus, invalidations, kvm
+from costmodel.measure import hardware, invalidations, kvm
 from costmodel.measure.host import Host, describe, usable_cpus
 from costmodel.measure.journal import Changes
 from costmodel.measure.native import NativeUnavailable
@@ -30,12 +30,12 @@ from costmodel.measure.probe import Settings, Skipped, Table, Tick, Watch, round
 from costmodel.numbers import shortened
 
 PROBES: dict[str, Callable[[Host, Settings, Tick, Changes | None], Table]] = {
-    "flush": lambda host, settings, tick, _: caches.flush_probe(host, settings, tick, usable_cpus()),
-    "flush_cells": lambda host, settings, tick, _: caches.flush_cells_probe(host, settings, tick, usable_cpus()),
-    "refill": lambda host, settings, tick, _: caches.refill_probe(host, settings, tick, usable_cpus()[-1]),
-    "neighbour": lambda host, settings, tick, _: cpus.neighbour_probe(host, settings, tick),
-    "bandwidth": lambda host, settings, tick, _: caches.bandwidth_probe(host, settings, tick),
-    "broadcast": lambda host, settings, tick, _: cpus.broadcast_probe(host, settings, tick),
+    "flush": lambda host, settings, tick, _: hardware.flush_probe(host, settings, tick, usable_cpus()),
+    "flush_cells": lambda host, settings, tick, _: hardware.flush_cells_probe(host, settings, tick, usable_cpus()),
+    "refill": lambda host, settings, tick, _: hardware.refill_probe(host, settings, tick, usable_cpus()[-1]),
+    "neighbour": lambda host, settings, tick, _: hardware.neighbour_probe(host, settings, tick),
+    "bandwidth": lambda host, settings, tick, _: hardware.bandwidth_probe(host, settings, tick),
+    "broadcast": lambda host, settings, tick, _: hardware.broadcast_probe(host, settings, tick),
     "invalidations": invalidations.probe,
     "sev": lambda host, settings, tick, _: kvm.probe(host, settings, tick),
 }

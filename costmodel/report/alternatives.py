@@ -16,14 +16,14 @@ from costmodel.cost.total import Total, ranges_per_pass
 from costmodel.decision.choice import Study, needs
 from costmodel.decision.estimates import CPU_TIME, interval_of, paired
 from costmodel.decision.findings import headline_study
-from costmodel.decision.history import Span, asked_for, introduced, spans_of
 from costmodel.decision.result import Alternatives, Interval, ModelRow, Upstreamed
 from costmodel.decision.sensitivity import sensitivities
+from costmodel.decision.versus import Span, asked_for, introduced, spans_of
 from costmodel.errors import BadInput, NotApplicable, stated
 from costmodel.evidence.store import Evidence, load
 from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
 from costmodel.hashing import value_hash
-from costmodel.kvm import decisions, kernels
+from costmodel.kvm import kernels
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, triggers_of
 from costmodel.plain import shell_line
 from costmodel.report.measured import observed
@@ -200,11 +200,11 @@ def decided(guest: str, trigger: str, first: str, last: str) -> list[Upstreamed]
     What was before is what the range just before the release does, not what `first` does.
     """
     found = []
-    for before, after in pairwise(decisions.mainline(first, last)):
+    for before, after in pairwise(kernels.mainline(first, last)):
         was, now = (kernels.upstream(guest, trigger, name) for name in (before, after))
         new = now.strategies if now else ()
         current = [name for name in was.strategies if name not in new] if was else []
-        for decision in decisions.changes(guest, trigger, before, after):
+        for decision in kernels.changes(guest, trigger, before, after):
             brought = [name for name in decision.strategies if name in new] or list(decision.strategies)
             change, more = told(current, brought)
             found.append(

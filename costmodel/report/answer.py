@@ -12,15 +12,14 @@ from typing import Literal
 
 from costmodel.decision.result import Advice, CostRow, Interval
 from costmodel.decision.tables import is_repeated
-from costmodel.kvm.builds import parse
 from costmodel.kvm.catalog import STRATEGIES, TRIGGERS
-from costmodel.kvm.decisions import remedies
-from costmodel.kvm.kernels import KERNELS, LOOK
+from costmodel.kvm.kernels import KERNELS, LOOK, remedies
+from costmodel.kvm.releases import parse
 from costmodel.numbers import ceiling, interval, quantity
 from costmodel.report.layout import ascii_text, command_lines, widths_of
-from costmodel.report.mail_answer import ADDRESSES
 from costmodel.report.recommendation import rests_on_ceiling, together_text
 from costmodel.report.record import Answer, ByKernel
+from costmodel.report.reply_text import ADDRESSES
 from costmodel.report.sentences import CAUSES_COMMAND, COUNT_COMMAND
 
 SCREEN_LINES, SCREEN_COLUMNS = 24, 80

@@ -19,7 +19,7 @@ from typing import Any
 import numpy
 from markupsafe import Markup
 
-from costmodel.calibration.distribution import TAIL, Z90
+from costmodel.calibration.parameters import TAIL, Z90
 from costmodel.cost.axes import AXES
 from costmodel.cost.draws import Case, Draws, generator
 from costmodel.cost.grid import QUANTILES, recorded

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # a command needs one of them, not every probe
     from costmodel.measure.invalidations import Changed
     from costmodel.measure.kvm import WholeCachePlan
     from costmodel.measure.running import Unseen, What
-    from costmodel.measure.traces import Imported
+    from costmodel.measure.trace_formats import Imported
     from costmodel.measure.wbinvd import Result, StopPlan
 
 # What a probe will do to the other users of the host.

@@ -22,9 +22,8 @@ from costmodel.kvm.catalog import PLACEMENTS
 from costmodel.kvm.kernels import LOOK
 from costmodel.numbers import ceiling, probability, quantity, shortened
 from costmodel.report import waits
-from costmodel.report.kernels import why
 from costmodel.report.layout import WIDTH, aligned, cell, command_lines, listed, policies, widths_of, wrap
-from costmodel.report.names import capitalised
+from costmodel.report.names import capitalised, kernel_ground
 from costmodel.report.record import Answer, ByKernel
 
 CEILING = (
@@ -149,7 +148,7 @@ def first_screens(found: ByKernel, said: Collection[str] = ()) -> list[str]:
         return first_screen(found.found[0][1], said)
     lines = [*wrap(f"{found.why}."), "To know which:", *command_lines(LOOK), *wrap(f"{found.looked}.", "  ")]
     for one, answer in found.found:
-        lines += ["", *wrap(f"{capitalised(why(one))}:"), *first_screen(answer, said)]
+        lines += ["", *wrap(f"{capitalised(kernel_ground(one))}:"), *first_screen(answer, said)]
     return lines
 
 

@@ -26,12 +26,18 @@ from costmodel.evidence.store import Evidence
 from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
 from costmodel.hashing import value_hash
 from costmodel.kvm.kernels import LOOK, Candidate, SeveralKernels
-from costmodel.report import advice, policy, sentences
-from costmodel.report.kernels import kernel_notes, why
+from costmodel.report import advice, sentences
 from costmodel.report.measured import measured_rows
-from costmodel.report.proposals import variant_rows
-from costmodel.report.sources import source_rows
-from costmodel.report.tables import mask_rows, objectives, rival_rows, upstream_rows
+from costmodel.report.names import kernel_ground, kernel_notes
+from costmodel.report.tables import (
+    mask_rows,
+    objectives,
+    policy_entry,
+    rival_rows,
+    source_rows,
+    upstream_rows,
+    variant_rows,
+)
 from costmodel.report.waits import contention_rows
 
 
@@ -106,7 +112,7 @@ class Answer(Findings):
 
     @cached_property
     def policy(self) -> list[PolicyEntry]:
-        return [policy.entry(study) for study in self.studies]
+        return [policy_entry(study) for study in self.studies]
 
     @cached_property
     def warnings(self) -> list[str]:
@@ -223,7 +229,7 @@ class ByKernel:
     def as_json(self) -> dict[str, object]:
         """The recommendation itself, or all of them with what tells the kernels apart."""
         shown: list[dict[str, Any]] = [
-            {"kernel": one.kernel, "if": why(one), "recommendation": answer.model_dump(mode="json")}
+            {"kernel": one.kernel, "if": kernel_ground(one), "recommendation": answer.model_dump(mode="json")}
             for one, answer in self.answers
         ]
         if not self.several:

@@ -18,7 +18,7 @@ from costmodel.hashing import value_hash
 from costmodel.kvm.catalog import GUESTS
 from costmodel.numbers import interval, quantity, significant
 from costmodel.plain import visible
-from costmodel.report import comparison
+from costmodel.report import versus
 from costmodel.report.trace import lost, why
 from costmodel.traces import store, summary
 from costmodel.traces.replay import PIECES, SATURATED_FLUSHES, Replayed
@@ -256,7 +256,7 @@ def compared(evidence: Evidence, kind: Kind, base: Side, new: Side, path: Path, 
     notes += [told] if (told := lost(shown.lost_events)) else []
     title = f"trace {shown.file}: {shown.events} events in {footer.span_s:.3g} s, {shown.threads} threads"
     total = refused_row(TRACE_TIME, refused) if gaps else on.compared.total
-    return comparison.record(
+    return versus.versus_record(
         evidence, replace(on.compared, triggers=(trigger,), total=total, title=title, notes=tuple(notes))
     )
 

@@ -27,7 +27,7 @@ from costmodel.kvm.setup import contradictions
 from costmodel.numbers import ceiling, interval, probability, quantity, significant
 from costmodel.report import advice
 from costmodel.report.names import NO_WBNOINVD, title_on
-from costmodel.report.policy import p_best_note
+from costmodel.report.tables import p_best_note
 
 COUNT_COMMAND = "perf stat -e kvm:kvm_unmap_hva_range -p PID_OF_THE_VMM -- sleep 300"
 CAUSES_COMMAND = "perf record -g -e kvm:kvm_unmap_hva_range -a -- sleep 300"

@@ -32,7 +32,7 @@ from costmodel.kvm.catalog import GUESTS
 from costmodel.measure.counts import UNCATALOGUED, Rate
 from costmodel.plain import shell_line, visible
 from costmodel.traces import store, summary
-from costmodel.traces.service import DRAWS, Service, Way, running_at, service
+from costmodel.traces.service import EVENT_DRAWS, Service, Way, running_at, service
 from costmodel.traces.triggers import triggers_of
 
 SUFFIXES = (".parquet", ".json")
@@ -446,7 +446,7 @@ class _Machine:
     def now(self, per_s: numpy.ndarray, cpus: int) -> numpy.ndarray | None:
         """CPUs, of so many, that what the kernel does keeps busy; None where that is not one strategy with a cost."""
         if self.silent:
-            return numpy.zeros(DRAWS)
+            return numpy.zeros(EVENT_DRAWS)
         way = self.way(self.running)
         return None if way is None else numpy.minimum(self.busy(way, per_s), cpus)
 
@@ -486,12 +486,12 @@ class _Costed:
                 continue
             states[shown.state] = states.get(shown.state, 0) + count
             running |= one.running == name
-            own = numpy.zeros(DRAWS) if way is None else numpy.minimum(one.busy(way, one.per_s), one.cpus)
+            own = numpy.zeros(EVENT_DRAWS) if way is None else numpy.minimum(one.busy(way, one.per_s), one.cpus)
             base = one.now(one.per_s, one.cpus)
             current = one.way(one.running)
             hosts += count
             busy = own if busy is None else busy + own
-            known = base if base is not None else numpy.full(DRAWS, numpy.nan)
+            known = base if base is not None else numpy.full(EVENT_DRAWS, numpy.nan)
             now = known if now is None else now + known
             marks[0] |= bool(current and current.extrapolated)
             marks[1] |= bool(way and way.extrapolated)

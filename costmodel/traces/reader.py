@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy
 
 from costmodel.errors import BadInput, NoThread, is_of_no_thread
-from costmodel.measure import traces
+from costmodel.measure import trace_formats
 from costmodel.measure.opened import Opened, opened
-from costmodel.measure.traces import Notes
+from costmodel.measure.trace_formats import Notes
 from costmodel.plain import shell_word
 from costmodel.traces import store
 from costmodel.traces.store import HUGE, library
@@ -74,11 +74,11 @@ def _columns(header: str) -> list[str]:
 
 
 def _text(source: Opened, notes: Notes, clock_hz: float | None) -> Iterator:
-    reading = traces.Reading(source.path, notes, clock_hz)
+    reading = trace_formats.Reading(source.path, notes, clock_hz)
     bad, other = notes.bad_lines, sum(notes.without_event.values())
     told: dict[tuple[str, ...], str | None] = {(): None}
     untold = 0
-    for events in traces.batches(traces.lines(source), reading):
+    for events in trace_formats.batches(trace_formats.lines(source), reading):
         for event in events:
             chain = event[6]
             if chain not in told:
@@ -98,13 +98,13 @@ def _text(source: Opened, notes: Notes, clock_hz: float | None) -> Iterator:
     if not reading.read:
         bad, other = notes.bad_lines - bad, sum(notes.without_event.values()) - other
         raise BadInput(
-            f"holds no event of kvm:{traces.EVENT}: {other} lines of other things, {bad} not understood",
+            f"holds no event of kvm:{trace_formats.EVENT}: {other} lines of other things, {bad} not understood",
             file=source.path,
             remedy="record kvm:kvm_unmap_hva_range with perf or trace-cmd; perf script -F needs time and trace",
         )
 
 
-def _counts(path: Path, reading: traces.Reading, notes: Notes) -> None:
+def _counts(path: Path, reading: trace_formats.Reading, notes: Notes) -> None:
     """Counts and histograms have no order: left out beside events. Raises BadInput where there are no events."""
     kinds: dict[str, int] = {}
     for one in reading.rows:
@@ -188,7 +188,7 @@ def _with_times(batch, file: str, first_row: int):
     if "t_ns" in batch.schema.names:
         return batch
     numpy, arrow = library("numpy"), library("pyarrow")
-    seconds = _seconds(batch, "t_s", file, first_row, traces.TIME_LIMIT_NS / 1e9)
+    seconds = _seconds(batch, "t_s", file, first_row, trace_formats.TIME_LIMIT_NS / 1e9)
     return batch.append_column("t_ns", arrow.array(numpy.rint(seconds * 1e9).astype(numpy.int64)))
 
 

@@ -26,7 +26,8 @@ from costmodel.kvm.kernels import KERNELS, upstream
 from costmodel.traces import summary
 from costmodel.traces.triggers import triggers_of
 
-DRAWS = 1024
+EVENT_DRAWS = 1024
+"""Draws behind the cost of one event of a trace."""
 NODES_BYTES = 2.0 ** (numpy.arange(4 * 6, 4 * 46 + 1) / 4)
 LEVELS = (0.05, 0.5, 0.95)
 BLASTED = "WBINVD_ALL"
@@ -103,7 +104,7 @@ def service(
     triggers = tuple(dict.fromkeys(t for group in groups for t in told[group].triggers))
     decided = all(one.decided for one in told.values())
     verdicts = {t: {c.strategy: c for c in candidates(scenario, t)} for t in triggers}
-    draws = Draws(parameters, DRAWS)
+    draws = Draws(parameters, EVENT_DRAWS)
     ways: list[Way] = []
     refused: dict[str, str] = {}
     silent: list[StrategyRow] = []
@@ -122,7 +123,7 @@ def service(
         except MissingNumber as gap:
             refused[name] = gap.gap
             continue
-        size = (len(NODES_BYTES), DRAWS)
+        size = (len(NODES_BYTES), EVENT_DRAWS)
         time_s, cpu_s = (
             numpy.stack([numpy.broadcast_to(getattr(cost, part), size) for cost in costs])
             for part in ("time_s", "stolen_s")

@@ -29,7 +29,7 @@ import numpy
 
 from costmodel.errors import INSTALL, BadInput, CostModelError
 from costmodel.hashing import place_beside, unwritable
-from costmodel.measure.traces import PID_LIMIT
+from costmodel.measure.trace_formats import PID_LIMIT
 from costmodel.traces.triggers import unknown_triggers
 
 

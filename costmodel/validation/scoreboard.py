@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from costmodel import __version__
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.store import Evidence
-from costmodel.validation import observed, simulation, terms, thread, upstream
+from costmodel.validation import observed, simulation, thread, upstream
 from costmodel.validation.row import Row, Scoreboard, Section
 
 Progress = Callable[[], None]
@@ -29,7 +29,7 @@ def committed(evidence: Evidence, name: str) -> list[Row]:
 
 SECTIONS: dict[str, Callable[[Evidence], Iterable[Row]]] = {
     "claims": thread.rows,
-    "terms": terms.rows,
+    "terms": observed.term_rows,
     "simulation": simulation.rows,
     "retrodiction": observed.rows,
     "upstream": upstream.rows,

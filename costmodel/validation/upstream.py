@@ -20,7 +20,7 @@ from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
 from costmodel.kvm import kernels, predicates
 from costmodel.kvm.admissibility import judge
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS, Catalog
-from costmodel.kvm.decisions import UpstreamDecision, decisions
+from costmodel.kvm.kernels import UpstreamDecision, decisions
 from costmodel.numbers import P_BOUNDS, probability, quantity, significant
 from costmodel.validation.row import Row, Verdict
 

@@ -16,9 +16,9 @@ import pytest
 
 import costmodel as cm
 from costmodel import api
-from costmodel.api import arguments, calibrations, cases, formula, tables
+from costmodel.api import arguments, calibrations, cases, facts
 from costmodel.calibration.parameters import parameters_of
-from costmodel.cost.draws import DRAWS, Case, Draws
+from costmodel.cost.draws import CASE_DRAWS, Case, Draws
 from costmodel.cost.total import event_of
 from costmodel.errors import BadInput, MissingNumber, UnknownName
 from costmodel.evidence.store import load
@@ -41,7 +41,7 @@ def swept(sev):
     return sev.sweep(range_bytes=cm.logspace("4 KiB", "1 GiB", 7), cpus=[8, 64, 256])
 
 
-def event_at(case, strategy, trigger, n=DRAWS):
+def event_at(case, strategy, trigger, n=CASE_DRAWS):
     """Cost of one event, p99 and rate, by draw: what a whole-cache flush finds dirty follows from the rate."""
     draws = Draws(parameters_of(load(), case.machine), n)
     return event_of(Case(trigger, case.scenario, draws), STRATEGIES[strategy])
@@ -54,7 +54,7 @@ def test_the_import_loads_none_of_the_heavy_libraries():
 
 
 def test_the_examples_of_the_docstrings_are_true():
-    for module in (cm, arguments, calibrations, cases, formula, tables):
+    for module in (cm, arguments, calibrations, cases, facts, facts):
         found = doctest.testmod(module, extraglobs=vars(api))
         assert found.attempted and not found.failed
 

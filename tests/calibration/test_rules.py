@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from costmodel.calibration.distribution import fixed
-from costmodel.calibration.parameters import parameters_of
+from costmodel.calibration.parameters import fixed, parameters_of
 from costmodel.calibration.rules import Calibration
 from costmodel.calibration.rules import catalog_parameters as parameter_set
 from costmodel.errors import MissingNumber

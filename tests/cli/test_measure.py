@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from costmodel.cli import cli
 from costmodel.errors import INSTALL, BadInput
-from costmodel.measure import caches, journal, kvm, session, wbinvd
+from costmodel.measure import hardware, journal, kvm, session, wbinvd
 from costmodel.measure.host import describe
 from costmodel.measure.journal import SIGNALS, Changes, Signals, System, changing
 from costmodel.measure.kvm import Guests
@@ -88,7 +88,7 @@ def test_a_profile_is_not_overwritten(tmp_path):
 
 
 def test_refill_from_the_command_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(caches, "LARGEST_REFILL_BYTES", 2**23)
+    monkeypatch.setattr(hardware, "LARGEST_REFILL_BYTES", 2**23)
     result = run("refill", "--out", str(tmp_path), "--name", "mine", "--quick")
     assert result.exit_code == 0, result.output
     rows = list(csv.DictReader((tmp_path / "mine" / "refill.csv").open()))

@@ -12,7 +12,7 @@ from costmodel.cli import cli
 from costmodel.cli import main as run_main
 from costmodel.errors import INSTALL, BadInput, ExitCode
 from costmodel.evidence.paths import data_dir
-from tests.measure.test_traces import PERF, RAW
+from tests.measure.test_trace_formats import PERF, RAW
 from tests.samples import sampled
 
 PROFILE = data_dir() / "hosts/epyc-genoa-4cpu-vm/invalidations.csv"

@@ -8,8 +8,8 @@ import pytest
 from costmodel.cost.draws import Case, Draws
 from costmodel.cost.event import EventCost
 from costmodel.cost.scenario import scenario
-from costmodel.cost.tenants import Part, bill, losses
 from costmodel.cost.total import Total, total
+from costmodel.cost.waits import Part, bill, losses
 from costmodel.kvm.catalog import STRATEGIES
 
 SCAN, MERGE, DISCARD = "autonuma_prot_none_scan", "ksm_replace_page", "munmap_or_discard"

@@ -17,8 +17,8 @@ from costmodel.decision.findings import study_all
 from costmodel.decision.result import Corner
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import GUESTS, STRATEGIES
-from costmodel.report.policy import entry as said
-from costmodel.report.policy import flip as worded
+from costmodel.report.tables import flip as worded
+from costmodel.report.tables import policy_entry as said
 from tests.decision.made import candidate, cost, study_of
 from tests.samples import sampled
 

@@ -8,7 +8,7 @@ import pytest
 
 from costmodel.decision.proposals import DEFERRED_S, overlap_share
 from costmodel.evidence.store import load
-from costmodel.report.proposals import variant_rows
+from costmodel.report.tables import variant_rows
 
 SCAN, MIGRATE, MERGE = "autonuma_prot_none_scan", "numa_or_compaction_migrate", "ksm_replace_page"
 EVIDENCE = load()

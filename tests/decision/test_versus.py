@@ -4,7 +4,7 @@ import numpy
 import pytest
 
 from costmodel.decision.estimates import Quantity, paired
-from costmodel.decision.history import steps
+from costmodel.decision.versus import introduced, steps
 from costmodel.errors import BadInput, UnknownName
 from tests.comparisons import between
 
@@ -149,3 +149,15 @@ def test_two_releases_of_a_range_differ_where_only_one_has_a_fix():
     assert moved.new.strategy == "WBNOINVD_MASK"
     with pytest.raises(BadInput, match="flush alike"):
         between("6.18.55", "6.18.56", guest="sev")
+
+
+def test_what_came_with_a_guest_type():
+    assert introduced("sev-snp-gmem") == "v6.8-v6.10" and introduced("sev") == "v5.11"
+
+
+def test_a_comparison_in_mainline_names_the_mainline_release():
+    """v5.15.70 is a backport: who goes from v5.11 to v6.6 meets the hook in v5.18."""
+    assert [step.kernel for step in steps("sev", "ksm_replace_page", "v5.11", "v5.18-v6.7")] == ["v5.18-v6.7"]
+    assert [step.kernel for step in steps("sev", "ksm_replace_page", "v5.11", "v5.15.70+")] == ["v5.15.70+"]
+    [step] = steps("sev-es", "vmsa_page_free", "v5.11", "v5.15.70+")
+    assert [one.number for one in step.decisions] == [3]

@@ -19,12 +19,12 @@ from costmodel.cli import cli
 from costmodel.cli.ask import Predictor, of_host, predicted
 from costmodel.evidence import hosts, machine_input, machines, paths, records, workloads
 from costmodel.evidence.store import load
-from costmodel.kvm import admissibility, decisions, events, kernels, setup
+from costmodel.kvm import admissibility, events, kernels, setup
 from costmodel.mail import read as mails
 from costmodel.mail.reply import attribution, compose, quoted
 from costmodel.traces import reader, store, triggers
 from tests.fuzz.mutations import mutated
-from tests.measure.test_traces import PERF, RAW, TGID, TRACE_CMD
+from tests.measure.test_trace_formats import PERF, RAW, TGID, TRACE_CMD
 
 HOST = "epyc-genoa-4cpu-vm"
 INPUTS = Path(__file__).parents[1] / "traces/inputs"
@@ -289,10 +289,10 @@ def readers() -> list[Reader]:
         Reader("disagreements.csv", _file("kvm/disagreements.csv"), admissibility.read_documented),
         Reader("events.csv", _file("kvm/events.csv"), events.read),
         Reader("guest_defaults.csv", _file("kvm/guest_defaults.csv"), setup.read),
-        Reader("remedies.csv", _file("kvm/remedies.csv"), decisions.read_remedies),
+        Reader("remedies.csv", _file("kvm/remedies.csv"), kernels.read_remedies),
         Reader("call_chains.csv", _file("kvm/call_chains.csv"), triggers.read),
         Reader("upstream_behaviour.csv", _file("kvm/upstream_behaviour.csv"), kernels.read),
-        Reader("upstream_decisions.csv", _file("kvm/upstream_decisions.csv"), decisions.read_decisions),
+        Reader("upstream_decisions.csv", _file("kvm/upstream_decisions.csv"), kernels.read_decisions),
         Reader("machine.toml", _documents("machines"), _named(lambda path: machines.read_machine(path, _dumps()))),
         Reader("workload.toml", _documents("workloads"), _named(workloads.read)),
         Reader("profile.json", _profile, _read_profile, 6, _changed_profile),

@@ -8,17 +8,17 @@ from costmodel.errors import BadInput
 from costmodel.evidence.paths import data_dir
 from costmodel.evidence.records import read_rendezvous
 from costmodel.evidence.tables import csv_text, entries
-from costmodel.kvm import admissibility, builds, decisions, events, kernels, predicates, releases, rules, setup
+from costmodel.kvm import admissibility, events, kernels, predicates, releases, rules, setup
 from costmodel.kvm.catalog import Gap, Guest, Placement, Strategy, Trigger
 from costmodel.traces import triggers
 
 READERS = {
     "admissibility.csv": admissibility.read_facts,
     "backports.csv": releases.read_backports,
-    "builders.csv": builds.read_builders,
-    "builds.csv": builds.read_builds,
+    "builders.csv": releases.read_builders,
+    "builds.csv": releases.read_builds,
     "call_chains.csv": triggers.read,
-    "majors.csv": builds.read_majors,
+    "majors.csv": releases.read_majors,
     "releases.csv": releases.read_releases,
     "amd_rendezvous.csv": read_rendezvous,
     "disagreements.csv": admissibility.read_documented,
@@ -27,9 +27,9 @@ READERS = {
     "kernels.csv": kernels.read_kernels,
     "task_names.csv": triggers.read_names,
     "predicates.csv": predicates.read,
-    "remedies.csv": decisions.read_remedies,
+    "remedies.csv": kernels.read_remedies,
     "upstream_behaviour.csv": kernels.read,
-    "upstream_decisions.csv": decisions.read_decisions,
+    "upstream_decisions.csv": kernels.read_decisions,
 }
 RECORDS = {
     "guests": Guest,

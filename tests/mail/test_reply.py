@@ -20,7 +20,7 @@ from costmodel.mail.authors import Line
 from costmodel.mail.clean import ADDRESS, address, harmless, message_ids, one_line
 from costmodel.mail.read import Original, Person, read
 from costmodel.mail.reply import answer, choose, compose, correspondents, quoted, reply, subject_of
-from costmodel.report.mail_table import render_block
+from costmodel.report.block import render_block
 from tests.mail.conftest import FIXTURES, SAID, agrees
 from tests.samples import examples
 

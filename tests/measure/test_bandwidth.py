@@ -1,6 +1,6 @@
 """Bandwidth over the number of threads on this machine."""
 
-from costmodel.measure import caches
+from costmodel.measure import hardware
 from costmodel.measure.host import describe, usable_cpus
 from costmodel.measure.probe import Settings
 
@@ -9,8 +9,8 @@ QUICK = Settings(quick=True)
 
 def test_bandwidth_has_every_thread_count():
     cpus = usable_cpus()[:2]
-    table = caches.bandwidth_probe(describe(), QUICK, lambda: None, cpus)
+    table = hardware.bandwidth_probe(describe(), QUICK, lambda: None, cpus)
     assert {(row["kind"], row["threads"]) for row in table.rows} == {
-        (kind, n) for kind in caches.KINDS for n in range(1, len(cpus) + 1)
+        (kind, n) for kind in hardware.KINDS for n in range(1, len(cpus) + 1)
     }
     assert all(1e8 < row["measured_bytes_per_s"] < 1e13 for row in table.rows)

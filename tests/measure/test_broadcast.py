@@ -2,7 +2,7 @@
 
 import pytest
 
-from costmodel.measure import cpus
+from costmodel.measure import hardware
 from costmodel.measure.host import describe, usable_cpus
 from costmodel.measure.probe import Settings, Skipped, Table
 
@@ -13,7 +13,7 @@ def test_the_targets_of_a_broadcast_are_hit():
     if len(usable_cpus()) < 2:
         pytest.skip("one CPU")
     try:
-        table = cpus.broadcast_probe(describe(), QUICK, lambda: None)
+        table = hardware.broadcast_probe(describe(), QUICK, lambda: None)
     except Skipped as reason:
         pytest.skip(str(reason))
     assert all(row["measured_call_s"] > 0 for row in table.rows)
@@ -27,21 +27,21 @@ def test_targets_that_take_no_interrupt_refuse_the_point(tmp_path):
     zeros = " ".join("0" for _ in range(max(usable_cpus()) + 1))
     (tmp_path / "interrupts").write_text(f"   {names}\nCAL: {zeros} Function call interrupts\n")
     with pytest.raises(Skipped, match="did not take"):
-        cpus.broadcast_probe(describe(), QUICK, lambda: None, proc=tmp_path)
+        hardware.broadcast_probe(describe(), QUICK, lambda: None, proc=tmp_path)
 
 
 def test_interrupts_that_cannot_be_checked_are_refused(tmp_path):
     (tmp_path / "interrupts").write_text("   CPU0\nLOC: 1 timer\n")
     with pytest.raises(Skipped, match="CAL"):
-        cpus.interrupts(tmp_path, [0])
+        hardware.interrupts(tmp_path, [0])
 
 
 def test_two_cpus_give_one_point_and_no_slope(monkeypatch):
     if len(usable_cpus()) < 2:
         pytest.skip("one CPU")
-    monkeypatch.setattr(cpus, "usable_cpus", lambda: usable_cpus()[:2])
+    monkeypatch.setattr(hardware, "usable_cpus", lambda: usable_cpus()[:2])
     try:
-        table = cpus.broadcast_probe(describe(), QUICK, lambda: None)
+        table = hardware.broadcast_probe(describe(), QUICK, lambda: None)
     except Skipped as reason:
         pytest.skip(str(reason))
     assert {row["targets"] for row in table.rows} == {1}
@@ -49,9 +49,9 @@ def test_two_cpus_give_one_point_and_no_slope(monkeypatch):
 
 
 def test_one_cpu_is_said_to_be_too_few(host, monkeypatch):
-    monkeypatch.setattr(cpus, "usable_cpus", lambda: [0])
+    monkeypatch.setattr(hardware, "usable_cpus", lambda: [0])
     with pytest.raises(Skipped, match="one CPU"):
-        cpus.broadcast_probe(host, QUICK, lambda: None)
+        hardware.broadcast_probe(host, QUICK, lambda: None)
 
 
 def table_of(shares):
@@ -63,13 +63,13 @@ def table_of(shares):
 
 def test_repetitions_that_missed_their_interrupts_are_dropped_and_counted():
     table = table_of({1: [1.0, 1.02, 0.98, 0.97, 0.05], 2: [1.0] * 5})
-    cpus._keep_hits(table, 5)
+    hardware._keep_hits(table, 5)
     assert [row["measured_hit_share"] for row in table.rows] == [1.0, 1.02, 0.98] + [1.0] * 5
     assert table.notes == ["1 targets: 2 of 5 repetitions missed interrupts (share below 0.98); they are dropped"]
 
 
 def test_a_point_with_less_than_half_of_its_repetitions_is_refused():
     table = table_of({1: [1.0, 0.5, 0.5, 0.5, 1.0], 2: [1.0] * 5})
-    cpus._keep_hits(table, 5)
+    hardware._keep_hits(table, 5)
     assert {row["targets"] for row in table.rows} == {2}
     assert table.notes == ["1 targets: refused, the CPUs did not take the interrupts"]

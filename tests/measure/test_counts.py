@@ -4,14 +4,14 @@ import numpy
 import pytest
 from scipy.stats import poisson
 
-from costmodel.measure import counts, traces
+from costmodel.measure import counts, trace_formats
 from costmodel.traces.triggers import trigger_of_chain
 
 
 def read(tmp_path, text):
     path = tmp_path / "counts.txt"
     path.write_text(text)
-    return traces.read(path, trigger_of_chain)
+    return trace_formats.read(path, trigger_of_chain)
 
 
 EVENT = "kvm:kvm_unmap_hva_range"

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from costmodel.measure import caches, native
+from costmodel.measure import hardware, native
 from costmodel.measure.host import usable_cpus
 from costmodel.measure.native import Buffer
 from costmodel.measure.probe import Settings, Skipped
@@ -15,31 +15,33 @@ QUICK = Settings(quick=True)
 
 def test_cells_that_the_machine_cannot_give_are_left_out(host):
     old = replace(host, features=())
-    assert {cell["instruction"] for cell in caches.cells_of_states(old, True, True)} == {"CLFLUSH"}
-    alone = {cell["cell"] for cell in caches.cells_of_states(host, False, False)}
+    assert {cell["instruction"] for cell in hardware.cells_of_states(old, True, True)} == {"CLFLUSH"}
+    alone = {cell["cell"] for cell in hardware.cells_of_states(host, False, False)}
     assert alone == {"same_line", "in_turn", "fence_each"}
-    every = caches.cells_of_states(host, True, True)
+    every = hardware.cells_of_states(host, True, True)
     assert {cell["cell"] for cell in every} == alone | {"other_core", "other_socket"}
     assert len({tuple(cell.values()) for cell in every}) == len(every)
 
 
 def test_a_line_that_is_kept_is_never_called_absent(host):
     states = {
-        cell["state"] for cell in caches.cells_of_states(host, True, False) if cell["cell"] in ("same_line", "in_turn")
+        cell["state"]
+        for cell in hardware.cells_of_states(host, True, False)
+        if cell["cell"] in ("same_line", "in_turn")
     }
     assert states == {"absent", "clean"}
     assert all(
         cell["state"] == "clean"
-        for cell in caches.cells_of_states(host, True, False)
+        for cell in hardware.cells_of_states(host, True, False)
         if cell["instruction"] == "CLWB" and cell["cell"] in ("same_line", "in_turn")
     )
 
 
 def value(cell, times=9):
     cpus = usable_cpus()
-    with Buffer(max(caches.RANGES)) as memory:
+    with Buffer(max(hardware.RANGES)) as memory:
         buffers = {"own": memory, "other": memory}
-        return statistics.median(caches._measure_flush_cells(buffers, cell, cpus[0])["line_s"] for _ in range(times))
+        return statistics.median(hardware._measure_flush_cells(buffers, cell, cpus[0])["line_s"] for _ in range(times))
 
 
 def cell(name, lines, state="absent"):
@@ -53,8 +55,8 @@ def test_more_lines_in_turn_share_the_latency_of_one():
 
 
 def test_a_fence_after_each_line_costs_more_than_none():
-    fenced = value(cell("fence_each", caches.FENCED_LINES))
-    free = value(cell("other_socket", caches.FENCED_LINES))
+    fenced = value(cell("fence_each", hardware.FENCED_LINES))
+    free = value(cell("other_socket", hardware.FENCED_LINES))
     assert fenced > free > 0
 
 
@@ -76,27 +78,27 @@ def two_sockets(root, packages, empty=()):
 
 
 def test_the_other_socket_is_not_merely_another_node(tmp_path):
-    assert caches.other_node(0, two_sockets(tmp_path / "a", [0, 0, 1])) == 2
-    assert caches.other_node(2, tmp_path / "a") == 0
-    assert caches.other_node(0, two_sockets(tmp_path / "b", [0, 1, 1], empty=(1,))) == 2
+    assert hardware.other_node(0, two_sockets(tmp_path / "a", [0, 0, 1])) == 2
+    assert hardware.other_node(2, tmp_path / "a") == 0
+    assert hardware.other_node(0, two_sockets(tmp_path / "b", [0, 1, 1], empty=(1,))) == 2
 
 
 def test_one_socket_is_said(tmp_path):
     with pytest.raises(Skipped, match="one socket only"):
-        caches.other_node(0, two_sockets(tmp_path, [0, 0]))
+        hardware.other_node(0, two_sockets(tmp_path, [0, 0]))
 
 
 def test_memory_can_be_bound_and_a_node_that_is_not_there_is_refused():
-    with caches.bound_to(0), Buffer(4096) as memory:
+    with hardware.bound_to(0), Buffer(4096) as memory:
         assert memory.address
-    with pytest.raises(Skipped, match="set_mempolicy"), caches.bound_to(1000):
+    with pytest.raises(Skipped, match="set_mempolicy"), hardware.bound_to(1000):
         pass
 
 
 def test_the_table_has_its_columns_and_says_what_is_missing(host, monkeypatch, tmp_path):
-    monkeypatch.setattr(caches, "RANGES", (2**15,))
+    monkeypatch.setattr(hardware, "RANGES", (2**15,))
     ticks = []
-    table = caches.flush_cells_probe(
+    table = hardware.flush_cells_probe(
         replace(host, features=()), QUICK, lambda: ticks.append(1), usable_cpus()[-1:], tmp_path
     )
     assert table.columns == ["instruction", "cell", "lines", "state", "run", "repetition", "measured_line_s"]

@@ -89,10 +89,10 @@ def test_ticks_are_the_clock():
 
 
 def test_a_chain_comes_back_after_all_its_lines():
-    from costmodel.measure import caches
+    from costmodel.measure import hardware
 
     with Buffer(2**16) as memory:
-        chain = caches.random_chain(memory, 2**16, seed=3)
+        chain = hardware.random_chain(memory, 2**16, seed=3)
         memory.array()[::8] = chain
         seen, at = set(), memory.address
         for _ in range(2**16 // 64):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from costmodel.evidence.paths import data_dir
-from costmodel.measure import invalidations, kvm, traces
+from costmodel.measure import invalidations, kvm, trace_formats
 from costmodel.measure.native import Buffer
 from costmodel.measure.probe import Skipped
 from costmodel.report.measurement import imported
@@ -96,7 +96,7 @@ def test_the_recipes_run_on_this_kernel(tmp_path, capsys):
             assert any(text in said for text in NOT_ALLOWED), f"{command}: {said}"
             skipped[command] = next(line for line in said.splitlines() if any(text in line for text in NOT_ALLOWED))
             continue
-        found = traces.read(written, trigger_of_chain)
+        found = trace_formats.read(written, trigger_of_chain)
         assert found.rows and found.notes.bad_lines == 0, f"{command}: {imported(found)} {found.notes.bad}"
         if " -g " in command or " -T " in command or "kstack" in command:
             told = {row["trigger"] for row in found.rows if row["kind"] in ("event", "count")}

@@ -2,22 +2,22 @@
 
 from dataclasses import replace
 
-from costmodel.measure import caches
+from costmodel.measure import hardware
 from costmodel.measure.host import usable_cpus
 from costmodel.measure.probe import Settings
 
 
 def test_working_sets_lie_in_their_level(host):
-    sets = dict(caches.working_sets(host, Settings()))
+    sets = dict(hardware.working_sets(host, Settings()))
     assert sets["L1"] == 16384 and sets["L3"] == 2**24 and sets["memory"] == 2**26
 
 
 def test_both_page_sizes_are_measured_where_they_can_be(host, monkeypatch):
-    monkeypatch.setattr(caches, "LARGEST_REFILL_BYTES", 2**21)
+    monkeypatch.setattr(hardware, "LARGEST_REFILL_BYTES", 2**21)
     small = replace(host, caches=host.caches[:2])
     pages = {}
     for choice in ("madvise", "never"):
-        table = caches.refill_probe(
+        table = hardware.refill_probe(
             replace(small, transparent_hugepage=choice), Settings(quick=True), lambda: None, usable_cpus()[-1]
         )
         pages[choice] = {row["page"] for row in table.rows}

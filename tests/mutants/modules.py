@@ -32,9 +32,9 @@ PLUMBING = ("__init__", "catalog", "compiled", "formula", "generated", "generate
 GROUPS = {
     "formulas": Group("formulas", left_out=PLUMBING),
     "rules": Group("kvm", ("admissibility", "predicates", "rules")),
-    "choice": Group("decision", ("choice", "estimates", "tables")),
+    "choice": Group("decision", ("choice", "estimates", "sensitivity", "tables")),
     "cost": Group("cost"),
-    "fit": Group("calibration", ("anchors", "distribution", "fit", "holdout", "solver")),
+    "fit": Group("calibration", ("anchors", "fit", "holdout", "parameters", "solver")),
 }
 
 

@@ -6,8 +6,8 @@ from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import STRATEGIES
 from costmodel.report.alternatives import alternatives, decided, told, with_successors
-from costmodel.report.mail_answer import short_answer
 from costmodel.report.measured import observed
+from costmodel.report.reply_text import short_answer
 
 EPYC = "epyc-7763-2s"
 

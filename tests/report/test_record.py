@@ -13,7 +13,7 @@ from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
 from costmodel.kvm.kernels import SeveralKernels
 from costmodel.numbers import P_BOUNDS, probability
 from costmodel.report import recommendation
-from costmodel.report.kernels import why
+from costmodel.report.names import kernel_ground
 from costmodel.report.record import recommend, recommend_by_kernel
 from tests.samples import sampled
 
@@ -371,7 +371,7 @@ def test_each_behaviour_has_its_answer_and_the_numbers_that_were_asked_for():
     assert all(answer.scenario["vcpus"] == 4 for _, answer in found.answers)
     json = found.as_json()
     assert "/proc/kallsyms" in json["tell_apart"] and json["why_several"] == found.why
-    assert [one["if"] for one in json["answers"]] == [why(one) for one, _ in found.answers]
+    assert [one["if"] for one in json["answers"]] == [kernel_ground(one) for one, _ in found.answers]
 
 
 def test_the_api_refuses_with_all_that_it_may_be():

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costmodel.decision.result import Interval, VersusRow
-from costmodel.report.rounding import change, factor, pdg_decimals, percent
-from costmodel.report.versus import render_comparison, table
+from costmodel.report.versus import change, factor, pdg_decimals, percent, render_comparison, table
 from tests.comparisons import between
 
 

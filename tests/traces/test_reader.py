@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 from costmodel.cli import cli
 from costmodel.errors import BadInput
-from costmodel.measure import invalidations, traces
+from costmodel.measure import invalidations, trace_formats
 from costmodel.traces import reader, store
 from costmodel.traces.triggers import trigger_of_chain
-from tests.measure.test_traces import PERF, RAW, TGID, TRACE_CMD
+from tests.measure.test_trace_formats import PERF, RAW, TGID, TRACE_CMD
 
 
 def read(tmp_path, content, name="trace.txt"):
@@ -385,7 +385,7 @@ def test_a_map_of_call_chains_is_a_rate_of_its_trigger():
 def test_an_average_is_no_count():
     found = {one["name"]: one["count"] for one in rate(INPUTS / "bpftrace-units.txt", "--seconds", 1)}
     assert found == {"c": 42, "s": 24}
-    rows = traces.read(INPUTS / "bpftrace-units.txt", trigger_of_chain).rows
+    rows = trace_formats.read(INPUTS / "bpftrace-units.txt", trigger_of_chain).rows
     assert [(row["low"], row["unit"]) for row in rows if row["name"] == "usecs"] == [
         (pytest.approx(4096e-6), "s"), (pytest.approx(8192e-6), "s")
     ]  # fmt: skip
@@ -393,7 +393,7 @@ def test_an_average_is_no_count():
 
 
 def test_funclatency_is_a_histogram_in_seconds_and_a_count():
-    rows = traces.read(INPUTS / "funclatency.txt", trigger_of_chain).rows
+    rows = trace_formats.read(INPUTS / "funclatency.txt", trigger_of_chain).rows
     assert [(row["kind"], row["count"]) for row in rows] == [
         ("histogram", 8),
         ("histogram", 16),

@@ -48,7 +48,7 @@ def test_costs_at_any_length_are_those_of_the_cost_model(costs):
     lengths = numpy.array([4096.0, 5000.0, 2.0**21, 2.0**28 + 4096, 2.0**33])
     for entry in costs.ways:
         name = STRATEGIES[entry.strategies[0].strategy]
-        draws = Draws(parameters_of(load(), MACHINE), service.DRAWS)
+        draws = Draws(parameters_of(load(), MACHINE), service.EVENT_DRAWS)
         for residency, trigger in enumerate(STAND_INS):
             exact = event_cost(Case(trigger, costs.scenario, draws), name, lengths[:, None])
             told = entry.at(entry.time_s, residency, lengths)
@@ -108,7 +108,7 @@ def test_cpu_time_is_the_sum_over_the_events(found):
     whole = way(found, "WBINVD_ALL")
     evidence = load()
     case = scenario(evidence, "sev", MACHINE, "ksm-default")
-    draws = Draws(parameters_of(evidence, MACHINE), service.DRAWS)
+    draws = Draws(parameters_of(evidence, MACHINE), service.EVENT_DRAWS)
     one = event_cost(Case("ksm_replace_page", case, draws), STRATEGIES["WBINVD_ALL"], 4096.0).stolen_s
     assert whole.cpu_s.median == pytest.approx(10_000 * float(numpy.median(one)), rel=1e-9)
     assert whole.cpu_s.low < whole.cpu_s.median < whole.cpu_s.high

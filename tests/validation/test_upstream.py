@@ -8,7 +8,7 @@ import pytest
 from costmodel.evidence.store import load
 from costmodel.kvm import kernels
 from costmodel.kvm.catalog import STRATEGIES
-from costmodel.kvm.decisions import decisions
+from costmodel.kvm.kernels import decisions
 from costmodel.report.scoreboard import worded
 from costmodel.validation import upstream
 from costmodel.validation.upstream import PLACES, Place, agrees, before, judge_decision

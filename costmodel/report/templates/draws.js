@@ -1,4 +1,4 @@
-// The joint draws of the report, drawn anew: what costmodel/cost/draws.py and costmodel/calibration/distribution.py draw
+// The joint draws of the report, drawn anew: what costmodel/cost/draws.py and costmodel/calibration/parameters.py draw
 // with numpy and the standard library. `told` has the state of each parameter's generator.
 
 const UPPER = 64n, MULTIPLIER = 0x2360ed051fc65da44385df649fccf645n;

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from costmodel.cli.progress import progress
+from costmodel.cli.options import progress
 
 
 def run(steps, seconds, length):

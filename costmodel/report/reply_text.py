@@ -7,8 +7,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from costmodel.decision.ranges import RangeLimit
 from costmodel.decision.result import Alternatives, Interval, ModelRow
+from costmodel.decision.tables import RangeLimit
 from costmodel.kvm.admissibility import judge
 from costmodel.kvm.catalog import STRATEGIES
 from costmodel.numbers import interval, quantity, significant
@@ -36,12 +36,12 @@ def short_answer(
     either, `bound` is what is known where the model gives no number.
     """
     rows = chosen_rows(result)
-    number = _number(result, rows, limit, yes_or_no=yes_or_no)
+    number = _number(rows, limit, yes_or_no=yes_or_no)
     said = (_claim(result, never, bound), number, _catch(result, rows, limit), _besides(nothing))
     parts = [
         wrap(" ".join(filter(None, said))),
-        _table(result, rows),
-        wrap(_caveat(result, rows)),
+        _table(rows),
+        wrap(_caveat(rows)),
         _again(result),
     ]
     return [line for part in parts if part for line in (*part, "")][:-1]
@@ -113,7 +113,7 @@ def _lost(row: ModelRow) -> float:
     return row.host_cpus_lost.median if row.host_cpus_lost is not None else 0.0
 
 
-def _number(result: Alternatives, rows: Sequence[ModelRow], limit: RangeLimit | None, *, yes_or_no: bool) -> str:
+def _number(rows: Sequence[ModelRow], limit: RangeLimit | None, *, yes_or_no: bool) -> str:
     """The break-even of the range flush that was asked about, else the flush that takes least."""
     if limit is not None:
         ranged, whole = STRATEGIES[limit.ranged].instruction.upper(), STRATEGIES[limit.whole].instruction.upper()
@@ -167,7 +167,7 @@ HEAD = ("", "CPU time", "CPUs x wait", "max CPUs")
 HEAD_EXACT = ("", "CPU time", "CPUs x wait", "CPUs lost")
 
 
-def _table(result: Alternatives, rows: Sequence[ModelRow]) -> list[str]:
+def _table(rows: Sequence[ModelRow]) -> list[str]:
     """One line per flush, medians only: the intervals are in the sentences and behind --full. None where no number is
     known.
     """
@@ -220,7 +220,7 @@ def _name(row: ModelRow) -> str:
 UNSAFE = {"inadmissible": " (unsafe)", "undecided": " (open)"}
 
 
-def _caveat(result: Alternatives, rows: Sequence[ModelRow]) -> str:
+def _caveat(rows: Sequence[ModelRow]) -> str:
     """What the numbers are and how far they can be off."""
     known = [row.cpu_time_per_event_s for row in rows if row.cpu_time_per_event_s and row.cpu_time_per_event_s.high > 0]
     if all(row.cpu_time_per_event_s is None for row in rows):

@@ -14,7 +14,7 @@ from costmodel.numbers import interval, quantity
 from costmodel.report.layout import TABLE_WIDTH, aligned, ascii_text, cell, command_lines, widths_of, wrap
 from costmodel.report.names import capitalised
 from costmodel.report.recommendation import NEEDS
-from costmodel.report.rounding import change
+from costmodel.report.versus import change
 
 LOST, LOST_AT_MOST = "host CPUs lost", "host CPUs, at most"
 HEADS = (

@@ -3,7 +3,7 @@
 import pytest
 
 from costmodel.report.alternatives import alternatives
-from costmodel.report.mail_table import history, releases, statement
+from costmodel.report.block import history, releases, statement
 
 EPYC = "epyc-7763-2s"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from costmodel.measure import traces
+from costmodel.measure import trace_formats
 from costmodel.report.measurement import imported
 from costmodel.traces.triggers import trigger_of_chain
 
@@ -30,7 +30,7 @@ def test_an_event_without_a_range_is_not_understood(tmp_path, line):
 def read(tmp_path, text):
     path = tmp_path / "trace.txt"
     path.write_text(text)
-    return traces.read(path, trigger_of_chain)
+    return trace_formats.read(path, trigger_of_chain)
 
 
 def test_bpftrace_text_and_json_give_the_same_histogram(tmp_path):
