@@ -95,7 +95,7 @@ CLEARED = ("cost", "decision", "traces", "kvm", "validation", "api")
 CLEARED_MODULES = (
     *(f"evidence/{name}.py" for name in ("described", "paths")),
     *(f"measure/{name}.py" for name in ("host", "running")),
-    *(f"calibration/{name}.py" for name in ("anchors", "distribution", "fit", "parameters")),
+    *(f"calibration/{name}.py" for name in ("anchors", "fit", "parameters")),
     *(f"formulas/{name}.py" for name in ("catalog", "formula", "javascript", "recorded")),
 )
 FACTS = [path for package in CLEARED for path in sorted((ROOT / package).glob("*.py"))]

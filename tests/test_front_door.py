@@ -75,7 +75,11 @@ def test_plots_draw_on_the_axes_that_they_are_given(typed, axes):
 def test_what_the_kernel_does_is_on_top_and_thick(typed, axes):
     cm.plot.breakeven(typed["s"], ax=axes)
     (chosen,) = typed["s"][typed["s"].chosen].strategy.unique()
-    named = {line.get_label(): line for line in axes.get_lines() if line.get_visible() and line.get_label()[0] != "_"}
+    named = {
+        line.get_label(): line
+        for line in axes.get_lines()
+        if line.get_visible() and line.get_label()[:1] not in ("", "_")
+    }
     own = named.pop(chosen)
     assert own.get_linewidth() > max(line.get_linewidth() for line in named.values())
     assert own.get_zorder() > max(line.get_zorder() for line in named.values())
@@ -93,8 +97,8 @@ def test_equal_strategies_are_one_labelled_line(axes):
 def test_bands_are_the_models_intervals(typed, axes):
     one = typed["s"].query("strategy == 'WBNOINVD_MASK' and quantity == 'cpu_time' and cpus == 8")
     cm.plot.breakeven(one, ax=axes)
-    (band,) = (band for band in axes.collections if band.get_visible())
-    heights = band.get_paths()[0].vertices[:, 1]
+    (band,) = (band for band in axes.patches if band.get_visible())
+    heights = band.get_path().vertices[:, 1]
     assert (heights.min(), heights.max()) == pytest.approx((one.low.min(), one.high.max()))
 
 
@@ -103,7 +107,9 @@ def test_the_interval_of_a_cost_is_drawn_from_low_to_high(typed, axes):
     cm.plot.costs(sev, ax=axes)
     rows = sev.costs(sev.costliest_trigger).query("quantity == 'cpu_time' and median > 0")
     drawn = {tuple(line.get_xdata()) for line in axes.get_lines()}
-    assert drawn and drawn <= set(zip(rows.low, rows.high, strict=True))
+    bars, points = ({data for data in drawn if len(data) == count} for count in (2, 1))
+    assert bars and bars <= set(zip(rows.low, rows.high, strict=True))
+    assert len(points) == len(bars) and points <= {(median,) for median in rows["median"]}
 
 
 @pytest.mark.parametrize("plot", ["costs", "breakeven"])
