@@ -144,11 +144,17 @@ def notes(found: Fleet) -> list[str]:
         "range lengths are counted in bins 0.8 to 1.6 % wide; a cost is taken at the mean length of a bin; where call "
         "chains told several triggers for one task name, all have the lengths of that name",
     ]
+    if found.brief:
+        texts.append(
+            f"recorded for less than a second: {named(found.brief)}; what such a moment shows counts as if it went on"
+        )
+    if found.without_file:
+        texts.append(f"in the table of machines and without a file: {named(found.without_file)}")
     if found.guest is None:
         texts.append("no guest type was named (--guest), so nothing is costed")
     if found.strategies:
         texts.append(
-            "CPUs kept busy are the rate times the CPU time of an event, at most all of the hosts; near that, events wait "
+            "CPUs kept busy are the rate times the CPU time of an event, on each host at most its own; near that, events wait "
             "for each other: `costmodel trace replay` follows them"
         )
     return texts

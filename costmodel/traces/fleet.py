@@ -13,6 +13,7 @@ import posixpath
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,9 @@ class StrategySum(Frozen):
 
 
 class Fleet(Frozen):
-    """A fleet of hosts. `not_costed` maps a host to the reason, `broken` to what is wrong with its file."""
+    """A fleet of hosts. `not_costed` maps a host to the reason, `broken` to what is wrong with its file; `without_file` are
+    hosts of the table of machines of which there is none, `brief` those that were recorded for less than a second.
+    """
 
     place: str
     hosts: int
@@ -153,6 +156,8 @@ class Fleet(Frozen):
     kernel: str
     machines: dict[str, int]
     without_machine: list[str]
+    without_file: list[str]
+    brief: list[str]
     not_costed: dict[str, str]
     broken: dict[str, str]
     strategies: list[StrategySum]
@@ -328,9 +333,7 @@ def fleet(
         names = machines_of(str(machines.resolve()), evidence)
     elif sidecar is not None:
         names = machines_of(sidecar, evidence)
-    if unknown := sorted(names.keys() - {place.host for place in found}):
-        problem = f"names {unknown[0][:60]!r}, of which there is no file"
-        raise BadInput(problem, file=machines or SIDECAR, remedy="name hosts as their files, without the suffix")
+    absent = sorted(names.keys() - {place.host for place in found}) if machine is None else []
     started(len(found))
     hosts: list[Read] = []
     broken: dict[str, str] = {}
@@ -364,6 +367,8 @@ def fleet(
         kernel=kernel,
         machines={name: used.count(name) for name in sorted(set(used))},
         without_machine=[visible(one.host) for one in hosts if one.host not in names],
+        without_file=[visible(host) for host in absent],
+        brief=[visible(one.host) for one in hosts if one.span_ns < SECOND_NS],
         not_costed={visible(host): why for host, why in not_costed.items()},
         broken={visible(host): problem for host, problem in broken.items()},
         strategies=costed.rows(),
@@ -409,9 +414,15 @@ def _trigger_rates(hosts: Sequence[Read]) -> list[TriggerRate]:
     return sorted(rows, key=lambda row: (-row.rate_per_s.median, row.triggers))
 
 
+HOSTS_AT_ONCE = 256
+"""Hosts whose busy CPUs are held at once, with all draws: a fixed number, so that sums are the same on every machine."""
+
+
 @dataclass(frozen=True)
 class _Machine:
-    """All costed hosts of one machine: the costs of an event, and `per_s` as `_by_length` gives it, added up."""
+    """All costed hosts of one machine: the costs of an event, and what `_by_length` gives of each, shape (hosts, labels,
+    2, BINS).
+    """
 
     case: Scenario
     costs: Service
@@ -421,18 +432,24 @@ class _Machine:
     running: str | None
 
     def busy(self, way: Way, per_s: numpy.ndarray) -> numpy.ndarray:
-        """CPUs that the events of `per_s` keep busy, shape (draws,)."""
-        total = numpy.zeros(way.cpu_s.shape[-1])
-        for residency, (rates, total_bytes) in zip(self.costs.residency_of_group, per_s, strict=True):
-            used = numpy.flatnonzero(rates)
-            if len(used):
-                total = total + rates[used] @ way.at(way.cpu_s, residency, total_bytes[used] / rates[used])
+        """CPUs that the events of `per_s` (hosts, labels, 2, BINS) keep busy on all hosts, shape (draws,): on each at most
+        its own, so that a host which is hit too often takes nothing from the others.
+        """
+        rates, total_bytes = per_s[:, :, 0], per_s[:, :, 1].sum(axis=0)
+        together = rates.sum(axis=0)
+        used = [numpy.flatnonzero(of_label) for of_label in together]
+        costs_s = [
+            way.at(way.cpu_s, residency, total_bytes[place, bins] / together[place, bins])
+            for place, (residency, bins) in enumerate(zip(self.costs.residency_of_group, used, strict=True))
+        ]
+        total = numpy.zeros(EVENT_DRAWS)
+        for start in range(0, len(rates), HOSTS_AT_ONCE):
+            some = rates[start : start + HOSTS_AT_ONCE]
+            taken = numpy.zeros((len(some), EVENT_DRAWS))
+            for place, (bins, cost_s) in enumerate(zip(used, costs_s, strict=True)):
+                taken += some[:, place, bins] @ cost_s
+            total += numpy.minimum(taken, self.case.machine.logical_cpus).sum(axis=0)
         return total
-
-    @property
-    def cpus(self) -> int:
-        """CPUs of all hosts: more than these cannot be busy."""
-        return len(self.hosts) * self.case.machine.logical_cpus
 
     def way(self, strategy: str | None) -> Way | None:
         """The way of a strategy that flushes and has a cost."""
@@ -443,12 +460,17 @@ class _Machine:
         """Whether the kernel flushes nothing at these events."""
         return any(shown.strategy == self.running for shown in self.costs.without_flush)
 
-    def now(self, per_s: numpy.ndarray, cpus: int) -> numpy.ndarray | None:
-        """CPUs, of so many, that what the kernel does keeps busy; None where that is not one strategy with a cost."""
+    @cached_property
+    def busy_now(self) -> numpy.ndarray | None:
+        """`now` of all hosts."""
+        return self.now(self.per_s)
+
+    def now(self, per_s: numpy.ndarray) -> numpy.ndarray | None:
+        """CPUs that what the kernel does keeps busy; None where that is not one strategy with a cost."""
         if self.silent:
             return numpy.zeros(EVENT_DRAWS)
         way = self.way(self.running)
-        return None if way is None else numpy.minimum(self.busy(way, per_s), cpus)
+        return None if way is None else self.busy(way, per_s)
 
 
 @dataclass(frozen=True)
@@ -486,8 +508,8 @@ class _Costed:
                 continue
             states[shown.state] = states.get(shown.state, 0) + count
             running |= one.running == name
-            own = numpy.zeros(EVENT_DRAWS) if way is None else numpy.minimum(one.busy(way, one.per_s), one.cpus)
-            base = one.now(one.per_s, one.cpus)
+            own = numpy.zeros(EVENT_DRAWS) if way is None else one.busy(way, one.per_s)
+            base = one.busy_now
             current = one.way(one.running)
             hosts += count
             busy = own if busy is None else busy + own
@@ -534,9 +556,7 @@ def _costed(
             continue
         labels = tuple(sorted({label for one in own for label in one.labels}))
         costs = service(evidence, case, parameters_of(evidence, name), [("", label) for label in labels])
-        per_s = numpy.zeros((len(labels), 2, summary.BINS))
-        for one in own:
-            per_s += _by_length(one, labels)
+        per_s = numpy.stack([_by_length(one, labels) for one in own])
         running = running_at(case, costs.triggers)
         found.append(_Machine(case, costs, labels, tuple(one.host for one in own), per_s, running))
     of_host = {host: one for one in found for host in one.hosts}
@@ -577,7 +597,7 @@ def _host_row(one: Read, names: dict[str, str], costed: _Costed) -> HostRow:
     busy = None
     machine = costed.of_host.get(one.host)
     cpus = machine.case.machine.logical_cpus if machine is not None else 0
-    if machine is not None and (now := machine.now(_by_length(one, machine.labels), cpus)) is not None:
+    if machine is not None and (now := machine.now(_by_length(one, machine.labels)[None])) is not None:
         way = machine.way(machine.running)
         busy = interval_of(now, "1", bool(way and way.extrapolated), cpus)
     return HostRow(

@@ -96,7 +96,6 @@ def test_the_table_of_machines_beside_the_files_is_taken(tmp_path):
     ("rows", "told"),
     [
         ("a,no-such-machine", "row a, field machine: 'no-such-machine' is no machine"),
-        ("zz,epyc-7763-2s", "names 'zz', of which there is no file"),
         ("a,", "row a, field machine: is empty"),
         ("a,/etc/passwd", "is no machine"),
     ],
@@ -107,6 +106,23 @@ def test_a_wrong_table_of_machines_is_told_with_its_row(tmp_path, rows, told):
     with pytest.raises(BadInput) as refused:
         asked(tmp_path)
     assert told in str(refused.value)
+
+
+def test_a_host_of_the_table_without_a_file_is_named(tmp_path):
+    """Files of one rack may be asked about with the table of all."""
+    host(tmp_path / "a.parquet", 10.0)
+    (tmp_path / "machines.csv").write_text(f"host,machine\na,{MACHINE}\nzz,{MACHINE}\n")
+    found = asked(tmp_path)
+    assert found.without_file == ["zz"] and found.machines == {MACHINE: 1}
+    assert "in the table of machines and without a file: zz" in " ".join(shown.text(found).split())
+
+
+def test_a_moment_counts_and_is_called_one(tmp_path):
+    host(tmp_path / "a.parquet", 1e6)
+    host(tmp_path / "b.parquet", 10.0)
+    found = asked(tmp_path)
+    assert found.brief == ["a"]
+    assert "less than a second: a; what" in " ".join(shown.text(found).split())
 
 
 def test_a_machine_that_cannot_host_the_guest_is_told(folder):
@@ -138,6 +154,34 @@ def test_no_more_cpus_are_busy_than_there_are(tmp_path):
     cpus = load().machine(MACHINE).logical_cpus
     assert max(row.busy_cpus.high for row in found.strategies if row.busy_cpus) == cpus
     assert found.costliest[0].busy_cpus.high == cpus
+
+
+def test_a_host_that_is_hit_too_often_takes_nothing_from_the_others(tmp_path):
+    """The fleet is the sum of its hosts, each of which can lose no more than its own CPUs."""
+    host(tmp_path / "a.parquet", 1e6)
+    alone = asked(tmp_path, machine=MACHINE)
+    for idle in "bcdef":
+        host(tmp_path / f"{idle}.parquet", 0.01)
+    found = asked(tmp_path, machine=MACHINE)
+    cpus = load().machine(MACHINE).logical_cpus
+    hosts = sum(row.busy_cpus.median for row in found.costliest)
+    for before, row in ((next(r for r in f.strategies if r.running) for f in (alone, found)),):
+        assert before.busy_cpus.median == pytest.approx(cpus)
+        assert row.busy_cpus.median == pytest.approx(hosts, rel=0.02)
+        assert row.busy_cpus.high < cpus * 1.05
+    saved = [row.saved_cpus.high for row in found.strategies if row.saved_cpus]
+    assert max(saved) < cpus * 1.05
+
+
+def test_the_hosts_of_a_machine_are_added_up_in_pieces_of_a_fixed_number(tmp_path, monkeypatch):
+    for name, rate in zip("abcde", (1e6, 300.0, 20.0, 1.0, 0.5), strict=True):
+        host(tmp_path / f"{name}.parquet", rate)
+    whole = asked(tmp_path, machine=MACHINE)
+    monkeypatch.setattr(fleet, "HOSTS_AT_ONCE", 2)
+    pieces = asked(tmp_path, machine=MACHINE)
+    for one, other in zip(whole.strategies, pieces.strategies, strict=True):
+        if one.busy_cpus:
+            assert one.busy_cpus.median == pytest.approx(other.busy_cpus.median, rel=1e-12)
 
 
 def test_what_the_recording_is_cut_into_changes_no_rate():
