@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -120,9 +121,9 @@ def report_command(
         built = unchanged.Built.read(out)
         key = unchanged.key_of(unchanged.inputs_hash(), command)
         if built.stands(key):
-            reports = sum(name.endswith(".ipynb") for name in built.made[key or ""])
-            click.echo(f"{reports} reports in {out}, unchanged")
-            return
+            made = [name for name in built.made[key or ""] if name.endswith(".ipynb")]
+            click.echo(f"{_reports(len(made))} in {out}, unchanged")
+            _end(out, made if guest and machine else ())
     from costmodel.report import build
 
     checked = build.check_parameters({**values, "guest": guest or "sev", "machine": machine or "epyc-7763-2s"})
@@ -143,7 +144,8 @@ def report_command(
         stale = build.differences(files, out, build.COMMITTED)
         for line in stale:
             click.echo(line)
-        click.echo(f"{len(files)} files checked, {len(stale)} stale" + ("; run `make report`" if stale else ""))
+        renew = "; `costmodel report` with the same options, without --check, renews them" if stale else ""
+        click.echo(f"{len(files)} files checked, {len(stale)} stale{renew}")
         sys.exit(ExitCode.CHECK_FAILED if stale else ExitCode.OK)
     build.make_writable(out)
     inputs = unchanged.inputs_hash()
@@ -165,7 +167,20 @@ def report_command(
     index = "" if guest or machine or shard else f", overview {out / 'index.html'}"
     without = f"; no index: a shard writes none, `costmodel report --out {out}` afterwards does" if shard else ""
     kept = f", {len(standing)} unchanged" if standing else ""
-    click.echo(f"{len(todo)} reports in {out}{kept}{index}{without}")
+    click.echo(f"{_reports(len(todo))} in {out}{kept}{index}{without}")
+    _end(out, [f"{build.stem(job)}.ipynb" for job in todo] if guest and machine else ())
+
+
+def _reports(count: int) -> str:
+    return f"{count} report{'' if count == 1 else 's'}"
+
+
+def _end(out: Path, asked: Sequence[str]) -> NoReturn:
+    """Exit: where one of the notebooks that were `asked` for says that the machine cannot host its guest type, with the
+    code for that.
+    """
+    answers = (json.loads((out / name).with_suffix(".json").read_bytes()) for name in asked)
+    sys.exit(ExitCode.OK if all(answer["applicable"] for answer in answers) else ExitCode.NOT_APPLICABLE)
 
 
 def _trace(trace: Path, asked: dict[str, Any], out: Path) -> None:

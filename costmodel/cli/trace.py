@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -317,14 +317,12 @@ def fleet(
         raise BadInput("its directory does not exist", file=page, field="--html", remedy="create it first")
     if scheduler is not None:
         check_address(scheduler)
-    with click.progressbar(length=0, label="hosts ", file=sys.stderr) as bar:
-
-        def started(hosts: int) -> None:
-            bar.length = hosts
-
+    with ExitStack() as bars:
+        step: list[Callable[[], None]] = []
         found = fleets.fleet(
-            place, guest=guest, machine=machine, machines=machines, workload=workload, kernel=kernel,
-            scheduler=scheduler, started=started, tick=lambda: bar.update(1), **numbers,
+            place, guest=guest, machine=machine, machines=machines, workload=workload, kernel=kernel, scheduler=scheduler,
+            started=lambda hosts: step.append(bars.enter_context(progress(hosts, "hosts"))),
+            tick=lambda: step[0](), **numbers,
         )  # fmt: skip
     if page is not None:
         write_beside(page, shown.html(found))

@@ -225,7 +225,7 @@ def build_page(
     known: the live part is made from it.
     """
     target = out / stem(parameters)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _make(target.parent)
     notebook = target.with_name(target.name + ".ipynb")
     executed = runner.run(notebooks_dir() / NOTEBOOK, parameters.model_dump(), notebook, engine=engine)
     title = f"{parameters.guest} on {parameters.machine}: flush strategy"
@@ -279,7 +279,8 @@ def build_all(
     """All files of each report, `workers` reports at a time, or on the workers of the Dask `scheduler`, which must have
     `out` as their own; then what no report owns, of which it returns the names.
 
-    A report that fails does not keep the others, and leaves its earlier files; raises ReportsFailed at the end. `done`
+    A report that fails does not keep the others, and leaves its earlier files; raises ReportsFailed at the end, or
+    BadInput where the only one has no place to stand. `done`
     hears of each report that was built. Those in `unchanged` are only costed, for the index.
     """
     failed: dict[str, Exception] = {}
@@ -311,7 +312,8 @@ def build_all(
     shared = shared_files(jobs, results)
     write(shared, out)
     if failed:
-        raise ReportsFailed(failed)
+        error = next(iter(failed.values()))
+        raise error if len(jobs) == 1 and isinstance(error, BadInput) else ReportsFailed(failed, len(jobs))
     return list(shared)
 
 
@@ -347,8 +349,20 @@ def write(files: dict[str, str], out: Path) -> None:
     """Write the artefacts, each beside its place and then renamed."""
     for name, content in files.items():
         path = out / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make(path.parent)
         write_beside(path, content)
+
+
+def _make(folder: Path) -> None:
+    """Make a directory. Raises BadInput."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(
+            f"is no directory and cannot be made one: {error.strerror or error}",
+            file=folder,
+            remedy="remove what is there, or choose another --out",
+        ) from None
 
 
 def committed(files: dict[str, str]) -> dict[str, str]:
@@ -366,7 +380,8 @@ SHOWN = 60
 
 
 def differences(files: dict[str, str], out: Path, suffixes: tuple[str, ...]) -> list[str]:
-    """One line for each of `files` that is missing under `out` or differs: where first, and by how much.
+    """One line for each of `files` that is missing under `out` or differs: where first, by how much, and in which other
+    fields or in how many other lines.
 
     With the index among `files` (the whole matrix) also a line for each file with one of `suffixes` that nothing
     builds any more.
@@ -379,48 +394,63 @@ def differences(files: dict[str, str], out: Path, suffixes: tuple[str, ...]) -> 
             continue
         present = path.read_bytes().decode(errors="replace")
         compare = _in_json if path.suffix == ".json" else _in_text
-        if present != wanted and (first := next(compare(present, wanted), None)) is not None:
-            found.append(f"{name}: {first}")
+        if present != wanted and (places := list(compare(present, wanted))):
+            found.append(f"{name}: {places[0][1]}{_besides(places)}")
     if "index.json" in files:
         kept = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.suffix in suffixes}
         found += [f"{name}: is built from no input" for name in sorted(kept - files.keys())]
     return found
 
 
-def _in_json(present: str, wanted: str) -> Iterator[str]:
+Place = tuple[str, str]
+"""The field or the line in which two files differ, and how."""
+
+
+def _besides(places: Sequence[Place]) -> str:
+    """The fields in which files differ besides the first place, or how many lines."""
+    first, *others = dict.fromkeys(field for field, _ in places)
+    if not others:
+        return ""
+    if all(field.isdecimal() for field in (first, *others)):
+        return f"; {len(others)} more line{'s' if len(others) > 1 else ''} differ{'' if len(others) > 1 else 's'}"
+    return f"; also {', '.join(others)}"
+
+
+def _in_json(present: str, wanted: str) -> Iterator[Place]:
     try:
         here = json.loads(present)
     except ValueError as error:
-        yield f"is no JSON: {error}"
+        yield "", f"is no JSON: {error}"
         return
-    yield from _in_values(here, json.loads(wanted), "")
+    for place, told in _in_values(here, json.loads(wanted), ""):
+        yield re.split(r"[.\[]", place)[0], told
 
 
-def _in_values(here: Any, there: Any, place: str) -> Iterator[str]:
-    """Differences of two JSON values, each with its path."""
+def _in_values(here: Any, there: Any, place: str) -> Iterator[Place]:
+    """Differences of two JSON values, each with its path and told in words."""
     if isinstance(here, dict) and isinstance(there, dict):
         for name in sorted(here.keys() | there.keys()):
             inside = f"{place}.{name}" if place else name
             if name not in there:
-                yield f"{inside} is there, the inputs give none"
+                yield inside, f"{inside} is there, the inputs give none"
             elif name not in here:
-                yield f"{inside} is missing, the inputs give {_shown(there[name])}"
+                yield inside, f"{inside} is missing, the inputs give {_shown(there[name])}"
             else:
                 yield from _in_values(here[name], there[name], inside)
     elif isinstance(here, list) and isinstance(there, list):
         if len(here) != len(there):
-            yield f"{place} has {len(here)} entries, the inputs give {len(there)}"
+            yield place, f"{place} has {len(here)} entries, the inputs give {len(there)}"
             return
         for number, (one, other) in enumerate(zip(here, there, strict=True)):
             yield from _in_values(one, other, f"{place}[{number}]")
     elif _is_number(here) and _is_number(there):
         if not same(here, there):
-            yield f"{place} is {here!r}, the inputs give {there!r} ({_by(here, there)})"
+            yield place, f"{place} is {here!r}, the inputs give {there!r} ({_by(here, there)})"
     elif here != there or type(here) is not type(there):
-        yield f"{place} is {_shown(here)}, the inputs give {_shown(there)}"
+        yield place, f"{place} is {_shown(here)}, the inputs give {_shown(there)}"
 
 
-def _in_text(present: str, wanted: str) -> Iterator[str]:
+def _in_text(present: str, wanted: str) -> Iterator[Place]:
     """Differences of two texts, line by line."""
     here, there = present.split("\n"), wanted.split("\n")
     for number, (one, other) in enumerate(zip(here, there, strict=False), start=1):
@@ -431,11 +461,11 @@ def _in_text(present: str, wanted: str) -> Iterator[str]:
             apart = [(a, b) for a, b in zip(map(float, numbers), map(float, others), strict=True) if not same(a, b)]
             if not apart:
                 continue
-            yield f"line {number} has {apart[0][0]:g}, the inputs give {apart[0][1]:g} ({_by(*apart[0])})"
+            yield f"{number}", f"line {number} has {apart[0][0]:g}, the inputs give {apart[0][1]:g} ({_by(*apart[0])})"
         else:
-            yield f"line {number} is {_shown(one.strip())}, the inputs give {_shown(other.strip())}"
+            yield f"{number}", f"line {number} is {_shown(one.strip())}, the inputs give {_shown(other.strip())}"
     if len(here) != len(there):
-        yield f"ends at line {len(here)}, the inputs give {len(there)} lines"
+        yield f"{len(there)}", f"ends at line {len(here)}, the inputs give {len(there)} lines"
 
 
 def same(one: float, other: float) -> bool:

@@ -53,14 +53,15 @@ class ReportFailed(CostModelError):
 
 
 class ReportsFailed(CostModelError):
-    """Some pages of a run failed; `reasons` says why by the report's name. The other pages were built."""
+    """Some of `asked` reports failed; `reasons` says why by the report's name. The others were built."""
 
     exit_code = ExitCode.REPORT_FAILED
 
-    def __init__(self, reasons: Mapping[str, Exception]) -> None:
+    def __init__(self, reasons: Mapping[str, Exception], asked: int) -> None:
         self.reasons = dict(reasons)
         shown = "; ".join(f"{name}: {reason}" for name, reason in self.reasons.items())
-        super().__init__(f"{len(self.reasons)} of the reports failed, the others were built: {shown}")
+        others = ", the others were built" if len(self.reasons) < asked else ""
+        super().__init__(f"{len(self.reasons)} of {asked} reports failed{others}: {shown}")
 
 
 def run(

@@ -8,12 +8,13 @@ change of every report.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import platform
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -86,6 +87,7 @@ class Built:
     out: Path
     made: dict[str, list[str]] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
+    _noted: list[tuple[str | None, list[str], dict[str, str | None]]] = field(default_factory=list)
 
     @classmethod
     def read(cls, out: Path) -> Built:
@@ -111,6 +113,10 @@ class Built:
         """Files that were just written for `key`. What was made of one of them before is forgotten."""
         written = sorted(set(names))
         found = {name: _hash(self.out / name) for name in written}
+        self._noted.append((key, written, found))
+        self._take(key, written, found)
+
+    def _take(self, key: str | None, written: list[str], found: Mapping[str, str | None]) -> None:
         changed = {name for name, hash_ in found.items() if hash_ is not None and self.hashes.get(name) != hash_}
         self.made = {
             other: kept for other, kept in self.made.items() if not changed & set(kept) and set(kept) != set(written)
@@ -120,11 +126,28 @@ class Built:
         self.hashes |= {name: hash_ for name, hash_ in found.items() if hash_ is not None}
 
     def write(self) -> None:
-        """Keep it for the next time. Without it everything is built again, so a failure to write is none."""
-        kept = {name for names in self.made.values() for name in names}
-        text = {"made": self.made, "hashes": {name: self.hashes[name] for name in sorted(kept)}}
-        with contextlib.suppress(BadInput):
+        """Keep it for the next time, beside what others noted meanwhile under the same directory. Without it everything is
+        built again, so a failure to write is none.
+        """
+        with contextlib.suppress(BadInput, OSError), _alone(self.out):
+            there = Built.read(self.out)
+            for noted in self._noted:
+                there._take(*noted)
+            self.made, self.hashes, self._noted = there.made, there.hashes, []
+            kept = {name for names in self.made.values() for name in names}
+            text = {"made": self.made, "hashes": {name: self.hashes[name] for name in sorted(kept)}}
             write_beside(self.out / FILE, json.dumps(text, indent=0, sort_keys=True) + "\n")
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """While no other process is in such a block with this folder. Raises OSError."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _hash(path: Path) -> str | None:

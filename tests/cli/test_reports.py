@@ -1,6 +1,7 @@
 """costmodel block, validate and report"""
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 
 from costmodel.cli import cli
 from costmodel.errors import CostModelError
+from costmodel.report import build
 from costmodel.validation import scoreboard
 from costmodel.validation.row import Row
 from tests.shell import shell
@@ -155,30 +157,31 @@ ONE = ["--guest", "sev", "--machine", "xeon-w9-3475x-1s", *CASES]
 HEAVY = ("sympy", "scipy", "pandas", "numpy", "matplotlib", "seaborn", "papermill", "nbformat", "jinja2")
 
 
-def report(*words, modules=False):
+def report(*words, modules=False, code=0):
     """What the command says; with `modules`, of a new process, and which heavy modules it imported."""
     if not modules:
         done = shell("report", *words)
     else:
-        code = "import sys; from costmodel.cli import main; sys.argv[0] = 'costmodel'\ntry: main()\n"
-        code += f"finally: print(*(set({HEAVY}) & set(sys.modules)), file=sys.stderr)"
-        done = subprocess.run([sys.executable, "-c", code, "report", *words], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+        script = "import sys; from costmodel.cli import main; sys.argv[0] = 'costmodel'\ntry: main()\n"
+        script += f"finally: print(*(set({HEAVY}) & set(sys.modules)), file=sys.stderr)"
+        done = subprocess.run([sys.executable, "-c", script, "report", *words], capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
     return done
 
 
 @pytest.mark.notebook
 def test_a_report_that_stands_is_left_alone_and_one_that_does_not_is_built(tmp_path):
+    """That this machine cannot host the guest type is what the report says, and the exit code with it."""
     command = [*ONE, "--out", str(tmp_path)]
-    assert "unchanged" not in report(*command).stdout
+    assert "unchanged" not in report(*command, code=4).stdout
     page = tmp_path / "sev/xeon-w9-3475x-1s.ksm-default.ipynb"
     first, wanted = page.stat().st_ino, page.read_bytes()
-    again = report(*command, modules=True)
-    assert again.stdout == f"1 reports in {tmp_path}, unchanged\n"
+    again = report(*command, modules=True, code=4)
+    assert again.stdout == f"1 report in {tmp_path}, unchanged\n"
     assert again.stderr.split() == [], "nothing is loaded to find out that nothing is to be done"
     assert page.stat().st_ino == first
     page.write_bytes(wanted.replace(b"ksm-default", b"idle"))
-    assert "unchanged" not in report(*command).stdout
+    assert "unchanged" not in report(*command, code=4).stdout
     assert page.read_bytes() == wanted
 
 
@@ -186,12 +189,12 @@ def test_a_report_that_stands_is_left_alone_and_one_that_does_not_is_built(tmp_p
 @pytest.mark.nightly
 def test_another_report_in_the_same_place_is_no_excuse(tmp_path):
     command = [*ONE, "--out", str(tmp_path)]
-    report(*command)
+    report(*command, code=4)
     page = tmp_path / "sev/xeon-w9-3475x-1s.ksm-default.ipynb"
     wanted = page.read_bytes()
-    assert "unchanged" not in report(*command, "-p", "vcpus=3").stdout
+    assert "unchanged" not in report(*command, "-p", "vcpus=3", code=4).stdout
     assert page.read_bytes() != wanted
-    assert "unchanged" not in report(*command).stdout
+    assert "unchanged" not in report(*command, code=4).stdout
     assert page.read_bytes() == wanted
 
 
@@ -204,6 +207,37 @@ def test_shards_make_each_report_once_and_say_who_makes_the_index(tmp_path):
         assert said.startswith(f"2 reports in {tmp_path}; no index: a shard writes none")
     assert len(list(tmp_path.glob("*/*.html"))) == 6
     assert report(*guests).stdout == f"6 reports in {tmp_path}, 6 unchanged\n"
+
+
+@pytest.mark.notebook
+@pytest.mark.nightly
+def test_shards_at_the_same_time_lose_nothing_of_each_other(tmp_path):
+    words = ["--machine", "xeon-w9-3475x-1s", *CASES, "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "costmodel", "report", *words, "--jobs", "1", "--shard"]
+    running = [subprocess.Popen([*command, f"{part}/2"], stdout=subprocess.DEVNULL) for part in (1, 2)]
+    assert [process.wait() for process in running] == [0, 0]
+    assert report(*words).stdout == f"6 reports in {tmp_path}, 6 unchanged\n"
+
+
+@pytest.mark.notebook
+def test_a_report_without_a_place_to_stand_is_bad_input(tmp_path):
+    (tmp_path / "sev").write_text("a file")
+    done = shell("report", *ONE, "--out", str(tmp_path))
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert f"{tmp_path / 'sev'}" in done.stderr and "Errno" not in done.stderr and "others" not in done.stderr
+
+
+def test_a_check_says_what_renews_what_is_stale_and_names_every_field(tmp_path):
+    words = ["--guest", "sev", "--machine", "xeon-w9-3475x-1s", "--out", str(tmp_path)]
+    asked = build.matrix(["sev"], ["xeon-w9-3475x-1s"], {"workload": "autonuma-default", "kernel": "newest"})
+    build.write(build.committed(build.artefacts(asked)), tmp_path)
+    assert shell("report", "--check", *words).returncode == 0
+    done = shell("report", "--check", *words, "--workload", "autonuma-default", "--kernel", "6.12.61")
+    assert done.returncode == 1
+    (told,) = [line for line in done.stdout.splitlines() if line.startswith("sev/xeon-w9-3475x-1s.json: ")]
+    fields = set(re.split(r"[ ,.\[]+", told))
+    assert {"command", "kernel", "kernel_version", "asked_hash"} <= fields
+    assert done.stdout.splitlines()[-1].endswith("without --check, renews them")
 
 
 @pytest.mark.parametrize("value", ["0/3", "4/3", "1/0", "1", "a/b", "-1/3", "1/3/3", ""])

@@ -123,3 +123,14 @@ def test_every_input_counts(tmp_path, monkeypatch):
 def test_what_is_noted_can_be_read(out):
     noted = json.loads((out / unchanged.FILE).read_text())
     assert noted["made"]["a"] == ["sev/a.html", "sev/a.json"] and len(noted["hashes"]) == 4
+
+
+def test_what_another_process_noted_meanwhile_is_kept(out):
+    one, other = Built.read(out), Built.read(out)
+    (out / "sev/c.html").write_text("c")
+    (out / "sev/b.html").write_text("new")
+    one.note("c", ["sev/c.html"])
+    other.note("b", ["sev/b.html"])
+    one.write()
+    other.write()
+    assert standing(out) == {"a", "b"} and Built.read(out).stands("c")
