@@ -265,7 +265,7 @@ Examples:
   costmodel trace fleet /srv/traces --guest sev --scheduler tcp://127.0.0.1:8786
 """,
 )
-@click.argument("place")
+@click.argument("places", metavar="PLACE", nargs=-1, required=True)
 @click.option("--guest", type=options.GUEST, help="Guest type of all hosts; without it nothing is costed.")
 @click.option(
     "--machine",
@@ -289,7 +289,7 @@ Examples:
 @options.scheduler
 @options.as_json
 def fleet(
-    place: str,
+    places: tuple[str, ...],
     guest: str | None,
     machine: str | None,
     machines: Path | None,
@@ -311,6 +311,10 @@ def fleet(
     from costmodel.report import fleet as shown
     from costmodel.traces import fleet as fleets
 
+    place, *more = places
+    if more:
+        remedy = "quote a pattern, so that the shell leaves it alone: 'traces/*.parquet'"
+        raise BadInput(f"is one of {len(places)} places, and one is asked about", file=place, remedy=remedy)
     if machine and machines:
         raise BadInput("goes without --machine", field="--machines", remedy="name the machine of each host in the file")
     if page is not None and not page.resolve().parent.is_dir():

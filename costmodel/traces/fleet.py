@@ -30,6 +30,7 @@ from costmodel.evidence import machine_input
 from costmodel.evidence.store import Evidence, load
 from costmodel.evidence.tables import records
 from costmodel.kvm.catalog import GUESTS
+from costmodel.kvm.kernels import newest
 from costmodel.measure.counts import UNCATALOGUED, Rate
 from costmodel.plain import shell_line, visible
 from costmodel.traces import store, summary
@@ -364,7 +365,7 @@ def fleet(
         guest=guest,
         guest_title=GUESTS[guest].title if guest else None,
         workload=workload,
-        kernel=kernel,
+        kernel=newest() if kernel == "newest" else kernel,
         machines={name: used.count(name) for name in sorted(set(used))},
         without_machine=[visible(one.host) for one in hosts if one.host not in names],
         without_file=[visible(host) for host in absent],

@@ -15,6 +15,7 @@ from costmodel.cli import cli
 from costmodel.cost.scenario import scenario
 from costmodel.errors import BadInput
 from costmodel.evidence.store import load
+from costmodel.kvm import kernels
 from costmodel.report import fleet as shown
 from costmodel.traces import fleet, service, store, summary
 from tests.test_cluster import cluster  # noqa: F401
@@ -275,3 +276,12 @@ def test_the_command_writes_text_json_and_a_page(folder, tmp_path):
     printed = done.stdout.split("Again with:")[1].split("\ncostmodel 0")[0].replace("\\\n", " ").split()
     again = CliRunner().invoke(cli, printed[1:], catch_exceptions=False)
     assert again.stdout == done.stdout
+
+
+def test_the_kernel_is_named_by_its_version(folder):
+    assert f"kernel {kernels.newest()};" in " ".join(shown.text(asked(folder, machine=MACHINE)).split())
+
+
+def test_a_pattern_that_the_shell_expanded_is_told_how_to_be_quoted(folder):
+    refused = CliRunner().invoke(cli, ["trace", "fleet", *map(str, sorted(folder.glob("*.parquet")))])
+    assert isinstance(refused.exception, BadInput) and "quote a pattern" in str(refused.exception)
