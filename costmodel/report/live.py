@@ -20,9 +20,9 @@ import numpy
 from markupsafe import Markup
 
 from costmodel.calibration.parameters import TAIL, Z90
-from costmodel.cost.axes import AXES
 from costmodel.cost.draws import Case, Draws, generator
 from costmodel.cost.grid import QUANTILES, recorded
+from costmodel.cost.scenario import AXES
 from costmodel.decision.choice import Study
 from costmodel.decision.result import CostRow, Recommendation
 from costmodel.decision.views import View

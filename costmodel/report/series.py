@@ -7,8 +7,8 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
-from costmodel.cost.sweep import Curves, HeatMap
 from costmodel.decision.result import CostRow, Interval
+from costmodel.decision.views import Curves, HeatMap
 from costmodel.report.names import AXIS_NAMES
 
 ENDS = ("low", "median", "high")
