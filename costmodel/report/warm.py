@@ -73,14 +73,14 @@ def warm_up() -> None:
         import nbformat
         from jupyter_client.provisioning.factory import KernelProvisionerFactory
 
-        from costmodel.formulas import javascript
+        from costmodel.formulas.recorded import javascript_functions
         from costmodel.report import page
 
         nbformat.validate(nbformat.v4.new_notebook())
         KernelProvisionerFactory.instance()  # reads the entry points of every package
         page.formulas()
         page.compile_templates()
-        javascript.functions()
+        javascript_functions()
         from matplotlib.backends import backend_registry
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
