@@ -22,8 +22,8 @@ from costmodel.evidence.store import load
 from costmodel.formulas.catalog import FORMULAS, latex
 from costmodel.formulas.formula import NOTATION, Formula
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
-from costmodel.report.links import NAMED, address
 from costmodel.report.names import NO_WBNOINVD
+from costmodel.report.page import NAMED, address
 
 ROOT = Path(__file__).resolve().parent.parent
 SUBJECTS = ("flush", "caches", "waits", "rates", "event")

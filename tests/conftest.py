@@ -120,3 +120,19 @@ def study():
         return known[key][trigger]
 
     return find
+
+
+@pytest.fixture(scope="session")
+def milan():
+    """The parameters of a Milan host of two sockets."""
+    from costmodel.calibration.parameters import parameters_of
+
+    return parameters_of(load(), "epyc-7763-2s")
+
+
+@pytest.fixture(scope="session")
+def milan_ksm():
+    """A guest on it whose pages KSM merges."""
+    from costmodel.cost.scenario import scenario
+
+    return scenario(load(), "sev", "epyc-7763-2s", "ksm-default", "6.6", pinned=False, mergeable=True)

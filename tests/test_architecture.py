@@ -96,7 +96,7 @@ CLEARED_MODULES = (
     *(f"evidence/{name}.py" for name in ("described", "paths")),
     *(f"measure/{name}.py" for name in ("host", "running")),
     *(f"calibration/{name}.py" for name in ("anchors", "fit", "parameters")),
-    *(f"formulas/{name}.py" for name in ("catalog", "formula", "javascript", "recorded")),
+    *(f"formulas/{name}.py" for name in ("catalog", "formula", "recorded")),
 )
 FACTS = [path for package in CLEARED for path in sorted((ROOT / package).glob("*.py"))]
 FACTS += [ROOT / module for module in CLEARED_MODULES]

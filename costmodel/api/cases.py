@@ -607,8 +607,8 @@ class Recommendation:
 
     def section(self, name: str) -> Html:
         """A part of the report page (SECTIONS), which shows itself in a notebook. Raises UnknownName."""
-        from costmodel.report import page
+        from costmodel.report import sections
 
         if name not in SECTIONS:
             raise UnknownName("section", name, SECTIONS)
-        return Html(name, getattr(page, name)(self.result))
+        return Html(name, getattr(sections, name)(self.result))

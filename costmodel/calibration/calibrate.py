@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy
 
@@ -33,63 +33,65 @@ from costmodel.hashing import write_beside
 FEWEST_POINTS = 3
 """Fewer CPU counts give no slope."""
 ON_THE_HOST = "measured on this host"
+AGAIN = "a second run of `costmodel measure` on an idle host"
+"""What would tell a parameter better that was measured there."""
 
 
 def parameter_set(calibration: Calibration, machine: Machine) -> ParameterSet:
     """Every parameter of `machine`, catalogued or measured."""
     base = rules.catalog_parameters(calibration, machine)
     profile = calibration.evidence.hosts.get(machine.id)
-    return with_profile(base, profile) if profile else base
+    return with_profile(base, profile, calibration.evidence) if profile else base
 
 
-def with_profile(base: ParameterSet, profile: Profile) -> ParameterSet:
+def with_profile(base: ParameterSet, profile: Profile, evidence: Evidence) -> ParameterSet:
     """`base` with every parameter that the profile can give; the rest keeps its published value or prior."""
-    found = {
-        name: parameter
-        for build in (_lines, _bandwidth, _broadcast)
-        for name, parameter in build(profile).items()
-        if parameter is not None
-    }
+    found: dict[str, Parameter] = {}
+    for build in (_lines, _bandwidth, _broadcast):
+        for name, told in build(profile).items():
+            known = evidence.parameter(name)
+            found[name] = Parameter(
+                name=name,
+                unit=known.unit,
+                description=known.on_host or known.description,
+                distribution=told.distribution,
+                rule=f"{told.rule}, on {profile.measured_on}",
+                sources=(f"hosts/{profile.id}",),
+                extrapolated=False,
+                next_measurement=AGAIN,
+                share=known.share,
+            )
     missing = {name: gap for name, gap in base.missing.items() if name not in found}
     return ParameterSet(machine=base.machine, parameters={**base.parameters, **found}, missing=missing)
 
 
-def _parameter(name: str, unit: str, description: str, spread: Distribution, rule: str, profile: Profile) -> Parameter:
-    return Parameter(
-        name=name,
-        unit=unit,
-        description=description,
-        distribution=spread,
-        rule=f"{rule}, on {profile.measured_on}",
-        sources=(f"hosts/{profile.id}",),
-        extrapolated=False,
-        next_measurement="a second run of `costmodel measure` on an idle host",
-    )
+class Told(NamedTuple):
+    """What a profile tells of a parameter: its distribution, and the rule by which that follows."""
+
+    distribution: Distribution
+    rule: str
 
 
-def _seen(profile: Profile, quantity: str, rule: str) -> dict[str, Parameter]:
+def _seen(profile: Profile, quantity: str, rule: str) -> dict[str, Told]:
     """The host's own value of a quantity: run medians and a Student t over the runs."""
     seen = between_machines.of_host(profile).get(quantity)
     if seen is None:
         return {}
-    name, unit, description, _ = rules.MEASURED_TEXT[quantity]
-    return {name: _parameter(name, unit, description, lognormal(math.exp(seen.level), seen.factor), rule, profile)}
+    return {rules.PARAMETER_OF[quantity]: Told(lognormal(math.exp(seen.level), seen.factor), rule)}
 
 
-def _lines(profile: Profile) -> dict[str, Parameter]:
+def _lines(profile: Profile) -> dict[str, Told]:
     """Start and slopes of the host's own sweep; the interval holds runs, page sizes and ranges up to its cache."""
     rule = f"CLFLUSHOPT {ON_THE_HOST}, 4 KiB to the last-level cache, both page sizes; run medians, Student t over runs"
-    own: dict[str, Parameter] = {}
+    own: dict[str, Told] = {}
     for quantity in between_machines.RANGE_FLUSH:
         own |= _seen(profile, quantity, rule)
     if own and profile.machine.sockets == 1:
-        own["remote_factor"] = _parameter(
-            "remote_factor", "1", "no other socket", fixed(1.0), f"one socket, {ON_THE_HOST}", profile
-        )
+        own["remote_factor"] = Told(fixed(1.0), f"one socket, {ON_THE_HOST}")
     return own
 
 
-def _bandwidth(profile: Profile) -> dict[str, Parameter]:
+def _bandwidth(profile: Profile) -> dict[str, Told]:
     """Of the socket what all its CPUs write back; of a CPU what it reads; of the domain where more CPUs add nothing."""
     rows = [row for row in profile.table("bandwidth") if row["kind"] == "write_back"]
     if not rows:
@@ -99,19 +101,14 @@ def _bandwidth(profile: Profile) -> dict[str, Parameter]:
         (row["run"], row["measured_bytes_per_s"]) for row in rows if row["threads"] == most
     )
     rule = f"write-back with {most:g} threads {ON_THE_HOST}: all CPUs that it has"
-    written = _over(medians)
     own = {
-        "writeback_bytes_per_s": _parameter(
-            "writeback_bytes_per_s", "B/s", "sustained write-back bandwidth", written, rule, profile
-        ),
+        "writeback_bytes_per_s": Told(_over(medians), rule),
         **_seen(profile, "domain_writeback", rule),
         **_seen(profile, "cpu_read", f"sequential re-read after a flush {ON_THE_HOST}, one thread"),
     }
     if "cpu_read_bytes_per_s" in own:
         one = own["cpu_read_bytes_per_s"]
-        own["read_bytes_per_s"] = _parameter(
-            "read_bytes_per_s", "B/s", "memory read bandwidth", one.distribution, one.rule + ": a lower bound", profile
-        )
+        own["read_bytes_per_s"] = Told(one.distribution, f"{one.rule}, on {profile.measured_on}: a lower bound")
     return own
 
 
@@ -121,7 +118,7 @@ def _over(medians: list[float]) -> Distribution:
     return lognormal(math.exp(float(numpy.median(logs))), between_machines.factor_of_runs(logs, len(logs)))
 
 
-def _broadcast(profile: Profile) -> dict[str, Parameter]:
+def _broadcast(profile: Profile) -> dict[str, Told]:
     """Straight line through the run medians over the number of targets; an empty handler, so a lower bound.
 
     A run whose start or slope is not above zero has no logarithm: it is left out of that one, and counted.
@@ -141,15 +138,12 @@ def _broadcast(profile: Profile) -> dict[str, Parameter]:
         slopes.append(float(slope))
     rule = f"membarrier to 1 to {counts[-1]:g} CPUs {ON_THE_HOST}: a proxy with an empty handler"
     found = {}
-    for name, description, fitted in (
-        ("broadcast_start_s", "fixed part of an interrupt round", starts),
-        ("broadcast_per_cpu_s", "interrupt round, per target CPU", slopes),
-    ):
-        told = [seconds for seconds in fitted if seconds > 0]
-        missing = len(fitted) - len(told)
+    for name, fitted in (("broadcast_start_s", starts), ("broadcast_per_cpu_s", slopes)):
+        above_zero = [seconds for seconds in fitted if seconds > 0]
+        missing = len(fitted) - len(above_zero)
         note = f"; {missing} run{'s' if missing > 1 else ''} left out: no time above zero" if missing else ""
-        if told:
-            found[name] = _parameter(name, "s", description, _over(told), rule + note, profile)
+        if above_zero:
+            found[name] = Told(_over(above_zero), rule + note)
     return found
 
 

@@ -89,27 +89,25 @@ def catalog_parameters(calibration: Calibration, machine: Machine) -> ParameterS
 
 
 def _parameter(
+    calibration: Calibration,
     name: str,
-    unit: str,
-    description: str,
     distribution: Distribution,
     rule: str,
     sources: tuple[str, ...],
-    next_measurement: str,
     *,
     extrapolated: bool = True,
-    share: bool = False,
 ) -> Parameter:
+    known = calibration.evidence.parameter(name)
     return Parameter(
         name=name,
-        unit=unit,
-        description=description,
+        unit=known.unit,
+        description=known.description,
         distribution=distribution,
         rule=rule,
         sources=sources,
         extrapolated=extrapolated,
-        next_measurement=next_measurement,
-        share=share,
+        next_measurement=known.next_measurement,
+        share=known.share,
     )
 
 
@@ -119,63 +117,47 @@ def _require(evidence: Evidence, *ids: str) -> None:
             raise MissingNumber(f"row {row} of data/measurements.csv is missing")
 
 
-TIME_WBINVD = "time WBINVD and WBNOINVD on one CPU and on all CPUs of one domain, at 0, 50 and 100 % dirty cache"
-
-
 def _walk(calibration: Calibration, machine: Machine) -> list[Parameter]:
     _require(calibration.evidence, "W01", "W02", "W08", "W09")
     return [
         *(_amd_walk if machine.vendor == "amd" else _intel_walk)(calibration),
         _parameter(
+            calibration,
             "valid_exponent",
-            "1",
-            "how often the cores of a domain walk its valid lines (0 once, 1 each core)",
             fixed(0.0),
             "a line that a WBINVD has dropped is valid for no other core; the logs cannot tell, and for WBNOINVD 1 "
             "is a rival",
             (),
-            TIME_WBINVD,
-            share=True,
         ),
         _parameter(
+            calibration,
             "walk_start_s",
-            "s",
-            "part of WBINVD that does not grow with the cache",
             fixed(0.0),
             "the evidence cannot tell it from the walk (rank test)",
             (),
-            TIME_WBINVD,
             extrapolated=False,
         ),
     ]
-
-
-EMPTY = ("line_empty_s", "s", "WBINVD or WBNOINVD, per line of capacity, whatever it holds")
-VALID = ("line_valid_s", "s", "WBINVD or WBNOINVD, what a valid line adds")
-RIVALS = (
-    ("line_empty_servers_s", "s", "rival of line_empty_s: by the logs of EPYC alone"),
-    ("line_valid_servers_s", "s", "rival of line_valid_s: by the logs of EPYC alone"),
-)
 
 
 def _intel_walk(calibration: Calibration) -> tuple[Parameter, ...]:
     values = [anchor.result.values["line_empty_s"] for anchor in calibration.anchors]
     return (
         _parameter(
-            *EMPTY,
+            calibration,
+            "line_empty_s",
             lognormal(anchor_s(calibration), WALK_FACTOR),
             f"Skylake-SP anchor, mostly empty caches: {min(values) * 1e9:.1f} to {max(values) * 1e9:.1f} ns/line over "
             "the open geometry; log-normal, factor 3 either way",
             ("W01", "W02"),
-            TIME_WBINVD,
         ),
         _parameter(
-            *VALID,
+            calibration,
+            "line_valid_s",
             fixed(0.0),
             "Intel's rows cannot tell a full cache from an empty one: the exponent is fitted to caches in use (W08, "
             "W09)",
             ("W08", "W09"),
-            TIME_WBINVD,
         ),
     )
 
@@ -190,15 +172,15 @@ def _amd_walk(calibration: Calibration) -> tuple[Parameter, ...]:
     )
     alone = f"{before}; {len(calibration.servers.used)} boots and resumes of EPYC alone bound it from above; one more"
     return (
-        _parameter(*RIVALS[0], calibration.servers.empty, alone, ("W01", "W02", LOGS), TIME_WBINVD),
-        _parameter(*RIVALS[1], calibration.servers.valid, alone, ("W01", "W02", LOGS), TIME_WBINVD),
-        _parameter(*EMPTY, found.empty, f"{before}; {logs}", ("W01", "W02", LOGS), TIME_WBINVD),
+        _parameter(calibration, "line_empty_servers_s", calibration.servers.empty, alone, ("W01", "W02", LOGS)),
+        _parameter(calibration, "line_valid_servers_s", calibration.servers.valid, alone, ("W01", "W02", LOGS)),
+        _parameter(calibration, "line_empty_s", found.empty, f"{before}; {logs}", ("W01", "W02", LOGS)),
         _parameter(
-            *VALID,
+            calibration,
+            "line_valid_s",
             found.valid,
             f"{before}; {logs}; only boots bound it, where one domain holds what was touched",
             ("W01", "W02", LOGS),
-            TIME_WBINVD,
         ),
     )
 
@@ -221,21 +203,17 @@ def _sharing(calibration: Calibration, machine: Machine) -> list[Parameter]:
     same_core = machine.microarchitecture in GOLDEN_COVE
     return [
         _parameter(
+            calibration,
             "serial_exponent",
-            "1",
-            "how far cores of one domain flush one after another (0 parallel, 1 serial)",
             uniform(min(exponents), max(exponents)) if same_core else uniform(0.0, 1.0),
             f"Sapphire Rapids anchor: {min(exponents):.2f} to {max(exponents):.2f} over the open geometry"
             if same_core
             else "unpublished for this family: uniform on [0, 1]",
             ("W01", "W02", "W08", "W09") if same_core else (),
-            "time WBNOINVD on 1, 2, 4 ... cores of one domain",
-            share=True,
         ),
         _parameter(
+            calibration,
             "smt_factor",
-            "1",
-            "slow-down when both SMT siblings flush",
             fixed(1.0) if machine.threads_per_core == 1 else uniform(*smt) if same_core else uniform(1.0, max(smt)),
             "no SMT siblings"
             if machine.threads_per_core == 1
@@ -243,51 +221,23 @@ def _sharing(calibration: Calibration, machine: Machine) -> list[Parameter]:
             if same_core
             else f"between free and the {max(smt):.1f}x seen on Sapphire Rapids",
             () if machine.threads_per_core == 1 else ("W08", "W09", "W10"),
-            "time WBNOINVD with one and with both siblings of each core",
             extrapolated=machine.threads_per_core > 1 and not same_core,
         ),
     ]
 
 
+SHARES = ("valid_fraction", "dirty_fraction", "traffic_fraction", "memory_bound_fraction", "reused_fraction")
+"""Unpublished shares, of which anything between none and all is as likely."""
+
+
 def _dirt(calibration: Calibration, machine: Machine) -> list[Parameter]:
+    rules = {
+        **dict.fromkeys(SHARES, "uniform on [0, 1]"),
+        "presence_position": "uniform between the cold and the hot end",
+    }
     return [
-        _share(
-            "valid_fraction",
-            "share of the cache lines that are valid when no flush disturbs them",
-            "occupancy of the last-level cache (resctrl)",
-        ),
-        _share(
-            "dirty_fraction",
-            "share of the valid lines that are dirty when no flush disturbs them",
-            "count write-backs during a flush (uncore counters)",
-        ),
-        _share(
-            "traffic_fraction",
-            "share of its write-back bandwidth that the software of a domain uses between two flushes",
-            "memory bandwidth by domain (resctrl mbm_total)",
-        ),
-        _share(
-            "memory_bound_fraction",
-            "share of their time in which CPUs outside the mask wait for memory",
-            "stalled cycles of the neighbours (perf stat)",
-        ),
-        _share(
-            "reused_fraction",
-            "share of the evicted bytes that would have been used again",
-            "slow-down of a streaming neighbour after a flush",
-        ),
-        _share(
-            "presence_position",
-            "where the cached share of a range lies between cold and hot",
-            "range flush of guest pages that a vCPU has just written",
-            "uniform between the cold and the hot end",
-        ),
+        _parameter(calibration, name, uniform(0.0, 1.0), f"unpublished: {rule}", ()) for name, rule in rules.items()
     ]
-
-
-def _share(name: str, description: str, next_measurement: str, rule: str = "uniform on [0, 1]") -> Parameter:
-    prior = uniform(0.0, 1.0)
-    return _parameter(name, "1", description, prior, f"unpublished: {rule}", (), next_measurement, share=True)
 
 
 def _bandwidth(calibration: Calibration, machine: Machine) -> list[Parameter]:
@@ -302,40 +252,31 @@ def _bandwidth(calibration: Calibration, machine: Machine) -> list[Parameter]:
     ids = (*machine.provenance.get("dram_peak_bytes_per_s_per_socket", ()), *(row.id for row in practice))
     return [
         _parameter(
+            calibration,
             "writeback_bytes_per_s",
-            "B/s",
-            "sustained write-back bandwidth of one socket",
             uniform(peak * min(shares) / 2, peak * min(shares)),
             f"peak times the lowest practice share {min(shares):.2f}; writes lie below reads: half of it to all of it",
             ids,
-            "write-back bandwidth per thread count",
         ),
         _parameter(
+            calibration,
             "read_bytes_per_s",
-            "B/s",
-            "memory read bandwidth of one socket",
             uniform(peak * min(shares), peak * max(shares)),
             f"peak times the practice share {min(shares):.2f} to {max(shares):.2f}",
             ids,
-            "stream read bandwidth",
         ),
     ]
 
 
-MEASURED_TEXT = {
-    "start": ("range_start_s", "s", "start of a range flush: the two fences and the latency of one flush", "flush"),
-    "dirty": ("line_dirty_s", "s", "CLFLUSHOPT, per line of a range that a cache holds and that was written", "flush"),
-    "clean": ("line_clean_s", "s", "CLFLUSHOPT, per line of a range that a cache holds unchanged", "flush"),
-    "absent": ("line_absent_s", "s", "CLFLUSHOPT, per line of a range that no cache holds", "flush"),
-    "domain_writeback": (
-        "domain_writeback_bytes_per_s",
-        "B/s",
-        "write-back bandwidth of one last-level-cache domain",
-        "bandwidth",
-    ),
-    "cpu_read": ("cpu_read_bytes_per_s", "B/s", "memory read bandwidth of one CPU alone", "refill"),
+PARAMETER_OF = {
+    "start": "range_start_s",
+    "dirty": "line_dirty_s",
+    "clean": "line_clean_s",
+    "absent": "line_absent_s",
+    "domain_writeback": "domain_writeback_bytes_per_s",
+    "cpu_read": "cpu_read_bytes_per_s",
 }
-"""Parameter, unit, description and probe of each quantity that measured machines tell of one that nobody measured."""
+"""The parameter of each quantity that measured machines tell of one that nobody measured."""
 
 
 def _lines(calibration: Calibration, machine: Machine) -> list[Parameter]:
@@ -348,17 +289,14 @@ def _domain(calibration: Calibration, machine: Machine) -> list[Parameter]:
 
 def _told(calibration: Calibration, machine: Machine, quantity: str) -> Parameter:
     """From the measured machines of the generation, else of the vendor, for one machine more."""
-    name, unit, description, probe = MEASURED_TEXT[quantity]
     seen = calibration.measured.predict(machine.vendor, machine.microarchitecture, quantity)
     return _parameter(
-        name,
-        unit,
-        description,
+        calibration,
+        PARAMETER_OF[quantity],
         lognormal(seen.median, seen.factor),
         f"{len(seen.used)} measured machine(s) of {seen.whose}; interval for one machine more, Student t with "
         f"{seen.freedom} degrees of freedom between machines",
         tuple(source for one in seen.used for source in one.sources),
-        f"`costmodel measure {probe}` on this part (minutes, no privilege)",
     )
 
 
@@ -368,15 +306,13 @@ def _remote(calibration: Calibration, machine: Machine) -> Parameter:
     most = dearest_on_two_sockets(latency, machine.vendor)
     alone = machine.sockets == 1
     return _parameter(
+        calibration,
         "remote_factor",
-        "1",
-        "how much dearer the lines of a range are that the other socket's memory holds",
         fixed(1.0) if alone else uniform(1.0, most),
         "one socket"
         if alone
         else f"between no effect and {most:.1f}x: the dearest latency of one flush on two sockets over that on one",
         () if alone else cast(Problem, latency.problem).ids,
-        "`costmodel measure flush` with memory of the other socket",
         extrapolated=not alone,
     )
 
@@ -385,27 +321,22 @@ def _broadcast(calibration: Calibration, machine: Machine) -> list[Parameter]:
     result = calibration.broadcast
     same = machine.microarchitecture == "zen3"
     rule = "linear fit to the shoot-down loop of a 72-CPU Milan (contains mmap_lock contention: upper bound)"
-    next_one = "time an empty smp_call_function_many() to k CPUs"
     ids = cast(Problem, result.problem).ids
     return [
         _parameter(
+            calibration,
             "broadcast_start_s",
-            "s",
-            "fixed part of an interrupt round",
             lognormal(result.values["broadcast_start_s"], CLAIM_FACTOR),
             rule + "; factor 3 either way",
             ids,
-            next_one,
             extrapolated=not same,
         ),
         _parameter(
+            calibration,
             "broadcast_per_cpu_s",
-            "s",
-            "interrupt round, per target CPU",
             lognormal(result.values["broadcast_per_cpu_s"], CLAIM_FACTOR),
             rule + "; factor 3 either way",
             ids,
-            next_one,
             extrapolated=not same,
         ),
     ]
@@ -417,13 +348,11 @@ def _snp(calibration: Calibration, machine: Machine) -> list[Parameter]:
     _require(calibration.evidence, "S01")
     return [
         _parameter(
+            calibration,
             "rmpupdate_s",
-            "s",
-            "RMPUPDATE of one 4 KiB page",
             lognormal(calibration.evidence.one("S01").si, CLAIM_FACTOR),
             "AMD's claim of about 1 us bounds a log-normal, factor 3 either way",
             ("S01",),
-            "time RMPUPDATE around guest_memfd release",
         )
     ]
 
@@ -437,8 +366,8 @@ PROVIDES = {
     _sharing: ("serial_exponent", "smt_factor"),
     _dirt: (),
     _bandwidth: ("writeback_bytes_per_s", "read_bytes_per_s"),
-    _lines: (*(MEASURED_TEXT[quantity][0] for quantity in RANGE_FLUSH), "remote_factor"),
-    _domain: tuple(MEASURED_TEXT[quantity][0] for quantity in BANDWIDTHS),
+    _lines: (*(PARAMETER_OF[quantity] for quantity in RANGE_FLUSH), "remote_factor"),
+    _domain: tuple(PARAMETER_OF[quantity] for quantity in BANDWIDTHS),
     _broadcast: ("broadcast_start_s", "broadcast_per_cpu_s"),
     _snp: ("rmpupdate_s",),
     _tdx: ("tdx_page_wbinvd_s", "tdx_cache_wb_s"),

@@ -1,7 +1,7 @@
 """Where one strategy becomes cheaper than another: crossings at the medians, the cap of HYBRID, and break-evens.
 
 Each is a root of a difference of two costs: along any parameter (`crossings`), along the length of the range, draw by
-draw (`cap_bytes`), and along an axis of cost.sweep with the interval of the root over the draws (`break_even`).
+draw (`cap_bytes`), and along one of scenario.AXES with the interval of the root over the draws (`break_even`).
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from dataclasses import asdict, dataclass
 import numpy
 
 from costmodel.calibration.parameters import parameters_of
-from costmodel.cost.axes import Axis, look_up_axis
 from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.event import mixed_cost
-from costmodel.cost.scenario import Scenario
+from costmodel.cost.scenario import Axis, Scenario, look_up_axis
 from costmodel.cost.total import Total, event_of, total
 from costmodel.errors import BadInput, MissingNumber, UnknownName
 from costmodel.evidence.records import PAGE_BYTES

@@ -21,10 +21,9 @@ import numpy
 
 from costmodel.calibration.parameters import ParameterSet
 from costmodel.cluster import map_in_order
-from costmodel.cost.axes import AXES
 from costmodel.cost.draws import Case
 from costmodel.cost.event import mean_cost
-from costmodel.cost.scenario import Scenario
+from costmodel.cost.scenario import AXES, Scenario
 from costmodel.cost.total import settled
 from costmodel.errors import BadInput, MissingNumber, UnknownName
 from costmodel.formulas.compiled import value

@@ -13,10 +13,9 @@ from itertools import product
 import numpy
 
 from costmodel.calibration.parameters import ParameterSet
-from costmodel.cost.axes import AXES
 from costmodel.cost.breakeven import crossings
 from costmodel.cost.draws import Case, Draws, medians
-from costmodel.cost.scenario import Scenario
+from costmodel.cost.scenario import AXES, Scenario
 from costmodel.cost.total import Total, event_of, total
 from costmodel.decision.result import Basis, Corner, Needs, Regret
 from costmodel.errors import stated

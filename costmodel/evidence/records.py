@@ -326,6 +326,30 @@ def read_rendezvous(path: Path) -> dict[str, Rendezvous]:
     return found
 
 
+# data/parameters.csv: what each parameter of the model is, whatever its value; that is calibrated from the other files.
+
+PARAMETERS = "parameters.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParameterEntry:
+    """What a parameter is: its SI `unit`, whether it is a `share` between 0 and 1, and what it means, where not otherwise
+    said also `on_host`, where a measured host tells it. `next_measurement` would tell it better.
+    """
+
+    id: str
+    unit: Annotated[str, among(PINT_SI)]
+    share: YesNo
+    description: str
+    on_host: str = ""
+    next_measurement: str
+
+
+def read_parameters(path: Path) -> dict[str, ParameterEntry]:
+    """All rows by id, in the order of the file. Raises BadInput."""
+    return {row.id: row for row in records(path, ParameterEntry, ("id",))}
+
+
 # A number in a TOML file of data/: value, unit and where it comes from.
 
 SCENARIO = "scenario"

@@ -18,12 +18,15 @@ from costmodel.evidence.machines import CpuidRow
 from costmodel.evidence.paths import data_files
 from costmodel.evidence.records import (
     MEASUREMENTS,
+    PARAMETERS,
     RENDEZVOUS,
     Machine,
     Measurement,
     Number,
+    ParameterEntry,
     Rendezvous,
     read_measurements,
+    read_parameters,
     read_rendezvous,
 )
 from costmodel.evidence.workloads import Workload
@@ -51,6 +54,7 @@ class Evidence:
     workloads: dict[str, Workload]
     hosts: dict[str, Profile]
     rendezvous: dict[str, Rendezvous]
+    parameters: dict[str, ParameterEntry]
     data_hash: str
     root: Path
     left_out: dict[str, BadInput] = field(default_factory=dict)
@@ -60,6 +64,12 @@ class Evidence:
         if id not in self.measurements:
             raise UnknownName("measurement", id, self.measurements)
         return self.measurements[id]
+
+    def parameter(self, id: str) -> ParameterEntry:
+        """What the parameter `id` is. Raises BadInput where data/ does not say it."""
+        if id not in self.parameters:
+            raise BadInput("has no row", file=PARAMETERS, row=id, remedy="restore the row")
+        return self.parameters[id]
 
     def rows(self, observable: str | None = None, **covariates: object) -> list[Measurement]:
         """Measurements of `observable` whose fields equal `covariates`, in the order of the file."""
@@ -216,6 +226,7 @@ def read(root: Path) -> Evidence:
         workloads={path.stem: workloads.read(path) for path in sorted((root / workloads.FOLDER).glob("*.toml"))},
         hosts=profiles,
         rendezvous=read_rendezvous(root / RENDEZVOUS),
+        parameters=read_parameters(root / PARAMETERS),
         data_hash=value_hash(
             [files_hash(data_files(root), root), *(files_hash(sorted(folder.iterdir()), folder) for folder in outside)]
         ),

@@ -17,16 +17,15 @@ from typing import Any, Literal, NamedTuple, cast
 import numpy
 
 from costmodel.calibration.parameters import parameters_of
-from costmodel.cost.axes import AXES
 from costmodel.cost.draws import Case, Draws
 from costmodel.cost.event import at_rate, mixed_cost
-from costmodel.cost.scenario import Scenario, not_applicable, scenario
-from costmodel.cost.sweep import CURVE_DRAWS, CURVE_POINTS, Band
+from costmodel.cost.scenario import AXES, Scenario, not_applicable, scenario
 from costmodel.cost.total import event_of
 from costmodel.decision.choice import Study
 from costmodel.decision.estimates import interval_of
 from costmodel.decision.findings import costliest_study, headline_study
 from costmodel.decision.result import Interval
+from costmodel.decision.views import CURVE_DRAWS, CURVE_POINTS, Band
 from costmodel.decision.waits import compared
 from costmodel.errors import BadInput, MissingNumber, UnknownName
 from costmodel.evidence.store import load

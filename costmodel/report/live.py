@@ -20,14 +20,14 @@ import numpy
 from markupsafe import Markup
 
 from costmodel.calibration.parameters import TAIL, Z90
-from costmodel.cost.axes import AXES
 from costmodel.cost.draws import Case, Draws, generator
 from costmodel.cost.grid import QUANTILES, recorded
+from costmodel.cost.scenario import AXES
 from costmodel.decision.choice import Study
 from costmodel.decision.result import CostRow, Recommendation
 from costmodel.decision.views import View
 from costmodel.decision.views import view as view_of
-from costmodel.formulas.recorded import Tape
+from costmodel.formulas.recorded import Tape, array_name, formulas_of, javascript, javascript_functions
 from costmodel.kvm.catalog import STRATEGIES, TRIGGERS
 from costmodel.numbers import LEAST_OF_UNIT, SCALES, interval
 from costmodel.report import page
@@ -158,8 +158,6 @@ class Programs:
     @property
     def held(self) -> dict[str, numpy.ndarray]:
         """What differs from draw to draw and is no parameter, such as a rate that was counted."""
-        from costmodel.formulas.javascript import array_name
-
         return {array_name(place): array for place, array in enumerate(self.tape.arrays)}
 
 
@@ -194,12 +192,10 @@ def _key(given: Sequence[str]) -> str:
 
 def calculations(programs: Programs) -> str:
     """JavaScript of the formulas, and of the costs as the array COSTS of functions, in the order of `programs.functions`."""
-    from costmodel.formulas import javascript
-
     tape, ends = programs.tape, [place for places in programs.functions for place in places]
-    functions = javascript.functions()
-    formulas = "\n".join(functions[name] for name in javascript.formulas_of(tape, ends))
-    costs = ",\n".join(javascript.program(tape, places, programs.parameters) for places in programs.functions)
+    functions = javascript_functions()
+    formulas = "\n".join(functions[name] for name in formulas_of(tape, ends))
+    costs = ",\n".join(javascript(tape, places, programs.parameters) for places in programs.functions)
     return f"{formulas}\nconst COSTS = [\n{costs}\n];\n"
 
 

@@ -17,7 +17,7 @@ AXIS_NAMES = {
     "rate_per_s": "invalidations per second",
     "cache_bytes": "last-level cache per domain",
 }
-"""By the ids of `costmodel.cost.axes.AXES`."""
+"""By the ids of `costmodel.cost.scenario.AXES`."""
 COST_NAMES = {"s": "CPU time taken per event", "1": "host CPU-seconds lost per second"}
 """What is drawn against an axis, by its unit."""
 NO_WBNOINVD = "this CPU has no WBNOINVD"

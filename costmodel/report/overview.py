@@ -12,7 +12,7 @@ from costmodel.decision.result import Interval, Recommendation
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import GUESTS
 from costmodel.numbers import probability
-from costmodel.report import page, plots, series
+from costmodel.report import page, plots
 from costmodel.report.layout import WIDTH, wrap
 from costmodel.report.page import cell, fragment
 from costmodel.report.recommendation import ends
@@ -126,7 +126,8 @@ def _cell(result: Recommendation) -> dict[str, Any]:
 def html(matrix: Matrix, pages: Mapping[tuple[str, str], str]) -> str:
     """reports/index.html; `pages` are the addresses of the reports."""
     evidence = load()
-    any_one = next(iter(matrix.values()))
+    any_one, losses = next(iter(matrix.values())), lost(matrix)
+    rows = ((*key, value.low, value.median, value.high) for key, value in losses.items())
     body = fragment(
         "index",
         groups=alike(matrix),
@@ -138,8 +139,8 @@ def html(matrix: Matrix, pages: Mapping[tuple[str, str], str]) -> str:
         distinct=distinct_policies(matrix),
         held=_held(matrix),
         sentences=sentences(matrix),
-        plot=Markup(plots.lost_figure(lost(matrix))),
-        data=page.data("Host CPUs lost by machine", series.lost(lost(matrix))),
+        plot=Markup(plots.lost_figure(losses)),
+        data=page.data("Host CPUs lost by machine", ("guests", "machine", *page.ENDS), rows),
         workload=any_one.workload_title,
         kernel=any_one.kernel,
         version=any_one.costmodel_version,

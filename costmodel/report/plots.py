@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy
 
-from costmodel.cost.axes import AXES
-from costmodel.cost.sweep import Band, Curves, HeatMap
+from costmodel.cost.scenario import AXES
 from costmodel.decision.result import CostRow, Interval
+from costmodel.decision.views import Band, Curves, HeatMap
 from costmodel.errors import BadInput
 from costmodel.numbers import interval, quantity
 from costmodel.report.drawing import (

@@ -39,7 +39,7 @@ INLINE = "module://matplotlib_inline.backend_inline"
 """The backend of every kernel. It is named and not imported: what it hooks into belongs to one shell."""
 MODULES = (
     "costmodel.api",
-    "costmodel.report.page",
+    "costmodel.report.sections",
     "costmodel.report.build",
     "IPython.core.completer",
     "IPython.core.completerlib",
@@ -73,14 +73,14 @@ def warm_up() -> None:
         import nbformat
         from jupyter_client.provisioning.factory import KernelProvisionerFactory
 
-        from costmodel.formulas import javascript
-        from costmodel.report import page
+        from costmodel.formulas.recorded import javascript_functions
+        from costmodel.report import page, sections
 
         nbformat.validate(nbformat.v4.new_notebook())
         KernelProvisionerFactory.instance()  # reads the entry points of every package
-        page.formulas()
+        sections.formulas()
         page.compile_templates()
-        javascript.functions()
+        javascript_functions()
         from matplotlib.backends import backend_registry
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

@@ -7,7 +7,7 @@ import pytest
 
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import GUESTS
-from costmodel.report import explore, overview, page
+from costmodel.report import explore, overview, page, sections
 from costmodel.report.live import live
 from costmodel.report.record import recommend
 
@@ -20,7 +20,7 @@ PAGES = ("index", "sev", "sev-snp-gmem", "explorer")
 
 def report(guest):
     result = recommend(guest, MACHINE, WORKLOAD)
-    parts = [page.answer(result), page.change(result), page.contention(result), page.evidence(result)]
+    parts = [sections.answer(result), sections.change(result), sections.contention(result), sections.evidence(result)]
     return page.page(f"{guest} on {MACHINE}", "\n".join(parts), "../index.html", live(result))
 
 

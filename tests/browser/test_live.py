@@ -7,9 +7,9 @@ import json
 import numpy
 import pytest
 
-from costmodel.cost.axes import AXES
 from costmodel.cost.draws import Case, Draws
 from costmodel.cost.grid import QUANTILES
+from costmodel.cost.scenario import AXES
 from costmodel.cost.total import total
 from costmodel.decision.choice import Study
 from costmodel.decision.result import Recommendation

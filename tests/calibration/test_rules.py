@@ -83,6 +83,17 @@ def test_every_parameter_says_how_it_was_made(evidence):
                 assert known or row.removeprefix("hosts/") in evidence.hosts
 
 
+def test_the_table_of_the_parameters_holds_what_machines_have_and_nothing_else(evidence):
+    sets = [parameters_of(evidence, machine).parameters for machine in evidence.machines]
+    assert set().union(*sets) == set(evidence.parameters)
+    for parameter in (parameter for own in sets for parameter in own.values()):
+        known = evidence.parameter(parameter.name)
+        assert (parameter.unit, parameter.share) == (known.unit, known.share)
+        assert parameter.description in (known.description, known.on_host)
+        if parameter.share:
+            assert 0 <= parameter.distribution.low <= parameter.distribution.high <= 1
+
+
 def test_tdx_operations_have_no_public_timing(evidence):
     with pytest.raises(MissingNumber, match=r"TDH\.PHYMEM"):
         parameters_of(evidence, "xeon-8570-2s")["tdx_page_wbinvd_s"]

@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costmodel.cost import breakeven, event
-from costmodel.cost.axes import AXES
 from costmodel.cost.breakeven import MOST_BYTES, break_even, cap_bytes, crossings
 from costmodel.cost.draws import Case, Draws, medians
-from costmodel.cost.scenario import scenario
+from costmodel.cost.scenario import AXES, scenario
 from costmodel.cost.total import total
 from costmodel.errors import BadInput, MissingNumber, UnknownName
 from costmodel.formulas.compiled import value

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costmodel.cost.axes import AXES
 from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.event import EventCost, mixed_cost
-from costmodel.cost.scenario import scenario
+from costmodel.cost.scenario import AXES, scenario
 from costmodel.cost.total import Total, distances, event_rate, is_closed, least_rate, ranges_per_pass, stock, total
 from costmodel.errors import BadInput, UnknownName
 from costmodel.formulas.compiled import value

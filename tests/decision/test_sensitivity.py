@@ -22,16 +22,6 @@ CASE = scenario(CASE_EVIDENCE, "sev", MACHINE, "ksm-default")
 
 
 @pytest.fixture(scope="module")
-def milan():
-    return parameters_of(CASE_EVIDENCE, MACHINE)
-
-
-@pytest.fixture(scope="module")
-def milan_ksm():
-    return scenario(CASE_EVIDENCE, "sev", MACHINE, "ksm-default", "6.6", pinned=False, mergeable=True)
-
-
-@pytest.fixture(scope="module")
 def found():
     evidence = load()
     case = scenario(evidence, "sev", MACHINE, "ksm-default")

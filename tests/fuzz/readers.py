@@ -281,6 +281,7 @@ def readers() -> list[Reader]:
     """All of them."""
     return [
         Reader("measurements.csv", _file("measurements.csv"), records.read_measurements),
+        Reader("parameters.csv", _file("parameters.csv"), records.read_parameters),
         Reader("cpuid_features.csv", _file("cpuid_features.csv"), machines.read_dumps),
         Reader(
             "server_parts.csv", _file("server_parts.csv"), lambda path: machine_input.read_parts(path, tuple(_dumps()))

@@ -1,6 +1,6 @@
 import pytest
 
-from costmodel.report import page
+from costmodel.report import page, sections
 from costmodel.report.live import live
 
 GUESTS = ("sev", "sev-es", "sev-snp", "sev-snp-gmem", "tdx", "plain")
@@ -44,7 +44,12 @@ def whole():
         return made[id(result)][1]
 
     def put_together(result):
-        parts = [page.answer(result), page.change(result), page.contention(result), page.evidence(result)]
+        parts = [
+            sections.answer(result),
+            sections.change(result),
+            sections.contention(result),
+            sections.evidence(result),
+        ]
         return page.page(f"{result.guest} on {result.machine}", "\n".join(parts), "../index.html", live(result))
 
     return assemble

@@ -12,7 +12,7 @@ from costmodel.cli import main
 from costmodel.errors import BadInput, CostModelError, ExitCode, UnknownName
 from costmodel.evidence.store import load
 from costmodel.kvm.catalog import GUESTS
-from costmodel.report import build, page, runner, unchanged
+from costmodel.report import build, runner, sections, unchanged
 from costmodel.report.record import recommend
 from tests.report.html import Reader
 from tests.test_cluster import cluster  # noqa: F401  (a fixture)
@@ -300,7 +300,12 @@ def test_the_page_shows_what_the_model_says(built, jobs):
     reader = Reader(shown)
     assert reader.faults == []
     assert result.headline in reader.all("main")[0].text
-    for fragment in (page.answer(result), page.policy(result), page.costs(result), page.upstream(result)):
+    for fragment in (
+        sections.answer(result),
+        sections.policy(result),
+        sections.costs(result),
+        sections.upstream(result),
+    ):
         assert fragment in shown, "the kernel and this process give the same"
     shown = {e.get("id") for e in reader.all("section") if e.get("id")}
     assert {"answer", "policy", "costs", "uncertainty", "admissibility", "upstream", "formulas", "provenance"} <= shown

@@ -7,10 +7,9 @@ import numpy
 import pytest
 
 import costmodel as cm
-from costmodel.cost.axes import AXES
-from costmodel.cost.scenario import not_applicable
-from costmodel.cost.sweep import sweep
+from costmodel.cost.scenario import AXES, not_applicable
 from costmodel.decision import findings
+from costmodel.decision.views import sweep
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence.store import load
 from costmodel.report import explore

@@ -5,8 +5,8 @@ import json
 import numpy
 import pytest
 
-from costmodel.cost.axes import AXES
 from costmodel.cost.draws import Case, Draws
+from costmodel.cost.scenario import AXES
 from costmodel.cost.total import total
 from costmodel.decision.views import view
 from costmodel.report import live

@@ -1,7 +1,6 @@
 """Every axis has a name, and a strategy that the CPU cannot carry out is called what it then is."""
 
-from costmodel.cost.axes import AXES
-from costmodel.cost.scenario import scenario
+from costmodel.cost.scenario import AXES, scenario
 from costmodel.kvm.kernels import candidates
 from costmodel.report.names import AXIS_NAMES, GROUNDS, kernel_ground, title_on
 

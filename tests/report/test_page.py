@@ -6,21 +6,14 @@ import hashlib
 import io
 import itertools
 import re
-from html.parser import HTMLParser
 
 import pytest
 
 from costmodel.calibration.calibrate import fits_of
-from costmodel.calibration.parameters import parameters_of
-from costmodel.decision.views import worth_drawing
 from costmodel.evidence.store import load
 from costmodel.formulas.catalog import FORMULAS
-from costmodel.kvm.catalog import PLACEMENTS, TRIGGERS
-from costmodel.kvm.predicates import PREDICATES
-from costmodel.report import page, recommendation
-from costmodel.report.sentences import COUNT_COMMAND
-from tests.report.conftest import HOSTILE
-from tests.report.html import VOID, Reader
+from costmodel.report import page, sections
+from tests.report.html import Reader
 from tests.samples import sampled
 
 
@@ -194,13 +187,6 @@ def test_every_figure_has_its_numbers(read):
         assert "figure" in element.inside
 
 
-def test_remedies_come_by_what_they_leave(answer):
-    ranked = recommendation.ranked(answer("sev"))
-    saved = [item.saves_fraction for item in ranked if item.saves_fraction is not None]
-    assert len(saved) > 2 and saved == sorted(saved, reverse=True)
-    assert len({item.id for item in ranked}) == len(ranked)
-
-
 def test_no_line_breaks_an_interval(read, sev_page):
     held = [e.text for e in read.all("span") if e.get("class") == "iv"]
     assert held and "20 [2, 50]*" in held
@@ -218,21 +204,6 @@ def test_sources_are_links(read, answer):
         found = re.search(r"Message-ID (\S+@\S+)|(https?://\S+)", row.locator)
         if found:
             assert (f"https://lore.kernel.org/all/{found[1]}/" if found[1] else found[2]) in links, row.locator
-
-
-def test_every_kernel_range_is_in_each_row_of_the_history(answer):
-    result = answer("sev")
-    kernels = list(dict.fromkeys(row.kernel for row in result.upstream))
-    shown = page.history(result.upstream, kernels)
-    did = {(row.trigger, row.kernel): row.strategy for row in result.upstream}
-    told = {
-        (trigger, kernel): strategy
-        for row in shown
-        for trigger in row.triggers
-        for kernel, strategy in zip(kernels, [c.strategy for c in row.cells for _ in range(c.span)], strict=True)
-        if strategy
-    }
-    assert told == did and len(shown) < len({row.trigger for row in result.upstream})
 
 
 def test_hashes_and_command_are_shown(read, answer):
@@ -286,24 +257,18 @@ def test_no_control_characters_reach_the_page(hostile, whole):
 def test_no_character_that_acts_unseen_reaches_the_page(answer, character):
     text = f"a{character}b"
     result = answer("sev").model_copy(update={"headline": text, "warnings": [text], "machine_title": text})
-    shown = page.page(text, page.answer(result), text)
+    shown = page.page(text, sections.answer(result), text)
     assert character not in shown and "a\N{REPLACEMENT CHARACTER}b" in shown
 
 
 @pytest.mark.parametrize("text", ['"><img src=x onerror=alert(1)>', "</title><script>", "{{ 7*7 }}", "<!--", "]]>"])
 def test_title_and_fragments_are_escaped(answer, text):
     result = answer("sev").model_copy(update={"headline": text, "warnings": [text], "guest_title": text})
-    reader = Reader(page.page(text, page.answer(result), text))
+    reader = Reader(page.page(text, sections.answer(result), text))
     assert reader.faults == []
     assert not reader.all("script", "img")
     assert reader.all("title")[0].text == text
     assert text in reader.all("main")[0].text
-
-
-def test_hostile_text_of_a_table_row(answer):
-    result = answer("sev")
-    rows = [row.model_copy(update={"refused": HOSTILE}) for row in result.costs]
-    assert "<script" not in page.costs(result.model_copy(update={"costs": rows}))
 
 
 def test_body_is_only_the_html_of_code_cells():
@@ -324,64 +289,6 @@ def test_body_is_only_the_html_of_code_cells():
     assert page.body_of(book) == "<p>1</p>\n<p>4</p>"
 
 
-class Sentences(HTMLParser):
-    """The text of a page outside code, figures and the cells of evidence that a table quotes from its source."""
-
-    def __init__(self, shown):
-        super().__init__(convert_charrefs=True)
-        self._open, self.text = [], []
-        self.feed(shown)
-
-    def handle_starttag(self, tag, attrs):
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag):
-        self._open.pop()
-
-    def handle_data(self, data):
-        if not {"code", "pre", "svg", "math", "style"} & set(self._open):
-            self.text.append(data)
-
-
-@pytest.mark.parametrize("guest", sampled(["sev", "sev-snp-gmem"], 2))
-def test_no_sentence_names_anything_by_its_id(answer, whole, guest):
-    names = {*TRIGGERS, *PREDICATES, *parameters_of(load(), "epyc-7763-2s").parameters}
-    names |= set(PLACEMENTS) - {hook for placement in PLACEMENTS.values() for hook in placement.hooks}
-    parts = [page.answer(answer(guest)), page.change(answer(guest)), page.contention(answer(guest))]
-    parts += [page.uncertainty(answer(guest)), page.formulas()]
-    said = set(re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", " ".join(Sentences("\n".join(parts)).text)))
-    assert not said & {name for name in names if "_" in name}
-
-
-def test_a_whole_cache_flush_for_every_page_is_in_no_figure(answer):
-    result = answer("sev-snp-gmem")
-    rows = {row.strategy for row in result.costs if row.trigger == result.costliest_trigger}
-    assert "WBINVD_ALL" in rows
-    for part in (page.answer(result), page.curves(result)):
-        reader = Reader(part)
-        numbers = " ".join(e.text for e in reader.all("pre"))
-        assert "CLFLUSHOPT_DM_GMEM" in numbers and "WBINVD_ALL" not in numbers
-        assert "WBINVD_ALL" in reader.all("figcaption")[0].text
-    sev = Reader(page.answer(answer("sev")))
-    assert "WBINVD_ALL" in sev.all("pre")[0].text and "Left out" not in sev.all("figcaption")[0].text
-
-
-def test_a_flush_that_the_kernel_does_for_every_page_stays(answer):
-    result = answer("sev-snp-gmem")
-    rows = [row for row in result.costs if row.trigger == result.costliest_trigger]
-    [own] = [row for row in rows if row.strategy == "WBINVD_ALL"]
-    assert own in worth_drawing(rows, "WBINVD_ALL") and own not in worth_drawing(rows, None)
-    assert worth_drawing([own], None) == [own], "a figure of nothing helps nobody"
-
-
-def test_commands_in_a_sentence_are_code(answer):
-    shown = Reader(page.change(answer("sev")))
-    [rate] = [e for e in shown.all("code") if e.text.startswith("perf stat")]
-    assert rate.text == COUNT_COMMAND
-    assert "`" not in " ".join(e.text for e in shown.all("li", "p"))
-
-
 def test_every_fit_is_told_with_residual_and_held_out_error(read):
     [section] = [e for e in read.all("section") if e.get("id") == "fits"]
     records = fits_of(load())
@@ -394,3 +301,26 @@ def test_every_fit_is_told_with_residual_and_held_out_error(read):
 def test_paper_says_where_the_formulas_are(read):
     [line] = [e for e in read.all("p") if "printed" in (e.get("class") or "").split()]
     assert "costmodel formula" in line.text
+
+
+SHA = "9d1745cf8134"
+
+
+@pytest.mark.parametrize(
+    ("locator", "addresses"),
+    [
+        ("Message-ID 20150304230045.GZ18360@dastard (archive)", ["https://lore.kernel.org/all/20150304230045.GZ18360@dastard/"]),
+        ("http://a.org/b.html ; github c/d commit 66d11b9c1281", ["http://a.org/b.html", "https://github.com/c/d/commit/66d11b9c1281"]),
+        (f"github a/b-7.1.5@{SHA} (the tree): kernel/x.c:16", [f"https://github.com/a/b-7.1.5/blob/{SHA}/kernel/x.c#L16"]),
+        (f"github a/b@{SHA}", [f"https://github.com/a/b/tree/{SHA}"]),
+        ("github a/b, release 1", ["https://github.com/a/b"]),
+        ("commits e1ebb2b49048, d45829b351ee", [f"https://git.kernel.org/torvalds/c/{c}" for c in ("e1ebb2b49048", "d45829b351ee")]),
+        ("data/kvm/amd_rendezvous.csv", []),
+        ("https://a.org/\"onclick=\"x <script>", ["https://a.org/"]),
+    ],
+)  # fmt: skip
+def test_what_a_locator_names_becomes_a_link_and_nothing_else_markup(locator, addresses):
+    reader = Reader(str(page.linked(locator)))
+    assert reader.faults == []
+    assert [e.get("href") for e in reader.elements] == addresses
+    assert all(set(e.attributes) == {"href"} and e.tag == "a" for e in reader.elements)

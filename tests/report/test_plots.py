@@ -272,7 +272,7 @@ def test_an_svg_has_a_dark_side(figures):
 
 
 def test_lines_move_in_place_and_stay_one_where_they_are_equal():
-    from costmodel.cost.sweep import Band
+    from costmodel.decision.views import Band
 
     _, grid = drawing.new_figure(6, 4)
     ax, x = drawing.axes(grid[0][0], dark=False), numpy.array([1.0, 10.0, 100.0])
@@ -306,7 +306,7 @@ def test_names_at_the_ends_of_lines_never_collide(count):
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("noted", [False, True])
 def test_twelve_lines_can_be_told_apart(dark, noted):
-    from costmodel.cost.sweep import Band
+    from costmodel.decision.views import Band
 
     _, grid = drawing.new_figure(6, 7)
     ax, x = drawing.axes(grid[0][0], dark), numpy.array([1.0, 10.0, 100.0])

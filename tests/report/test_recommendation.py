@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from costmodel.decision.result import Recommendation, Regret
-from costmodel.report import layout, page, recommendation
+from costmodel.report import layout, recommendation, sections
 from tests.report.conftest import GUESTS, HOSTILE, MACHINES
 from tests.samples import sampled
 
@@ -199,7 +199,7 @@ def test_what_is_nothing_is_called_no_ceiling(answer):
     assert not re.search(r"at most 0(?![.\d])", flat(recommendation.render(result)))
     assert any(row.host_cpu_s_per_s and row.host_cpu_s_per_s.at_most for row in result.costs)
     none = nothing_lost(result)
-    for shown in (page.costs(none), *(recommendation.loss_cell(row) for row in none.costs)):
+    for shown in (sections.costs(none), *(recommendation.loss_cell(row) for row in none.costs)):
         assert not re.search(r"at most 0(?![.\d])", shown) and "at least" not in shown
     assert recommendation.ends(none.costs) == ""
 
@@ -209,7 +209,7 @@ def test_a_remedy_after_which_nothing_is_left_says_so(answer):
     item = next(item for item in result.do_now if item.left_cpu_s_per_s is not None)
     left = item.left_cpu_s_per_s.model_copy(update={"low": 0.0, "median": 0.0, "high": 0.0})
     none = result.model_copy(update={"do_now": [item.model_copy(update={"left_cpu_s_per_s": left})]})
-    for shown in (flat(recommendation.render(none)), page.answer(none)):
+    for shown in (flat(recommendation.render(none)), sections.answer(none)):
         assert "host CPUs, nothing is left" in shown and "are left" not in shown
     some = left.model_copy(update={"low": 1.0, "median": 2.0, "high": 3.0})
     some = result.model_copy(update={"do_now": [item.model_copy(update={"left_cpu_s_per_s": some})]})
@@ -219,7 +219,7 @@ def test_a_remedy_after_which_nothing_is_left_says_so(answer):
 def test_where_a_ceiling_is_printed_what_its_interval_holds_is_said_once(answer):
     result = answer("sev")
     assert flat(recommendation.render(result)).count(recommendation.CEILING) == 1
-    assert page.answer(result).count(recommendation.CEILING) == 1
+    assert sections.answer(result).count(recommendation.CEILING) == 1
     counted = answer("sev", workload="idle")
     assert recommendation.ends(nothing_lost(result).costs) == "" and recommendation.CEILING not in flat(
         recommendation.render(counted)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from costmodel.decision.result import Interval
-from costmodel.report import layout, page, recommendation, waits
+from costmodel.report import layout, recommendation, sections, waits
 from tests.report.conftest import GUESTS, HOSTILE, MACHINES
 from tests.report.html import Reader
 from tests.report.test_recommendation import check_mail
@@ -47,7 +47,7 @@ COLUMNS = {
 
 def tables(result):
     """Heading, column titles and rows (cells) of each table of the section."""
-    reader = Reader(page.contention(result))
+    reader = Reader(sections.contention(result))
     assert reader.faults == []
     found, heading = {}, None
     for element in reader.elements:
@@ -95,21 +95,21 @@ def test_every_table_has_its_columns_and_every_row_fills_them(result, heading):
 
 @pytest.mark.parametrize(("guest", "machine"), sampled([(g, m) for g in GUESTS for m in MACHINES], 3))
 def test_every_guest_has_a_section_that_is_well_formed(answer, guest, machine):
-    reader = Reader(page.contention(answer(guest, machine)))
+    reader = Reader(sections.contention(answer(guest, machine)))
     assert reader.faults == []
     assert [e.get("id") for e in reader.all("h2")] == ["contention"]
 
 
 @pytest.mark.parametrize("guest", ["plain", "tdx"])
 def test_where_nothing_flushes_nobody_waits(answer, guest):
-    found = page.contention(answer(guest))
+    found = sections.contention(answer(guest))
     assert "Nothing flushes here: nobody waits and nobody pays." in found
     assert "<table" not in found
     assert waits.sentences(answer(guest)) == []
 
 
 def test_where_something_flushes_that_is_not_said(result):
-    assert "Nothing flushes here" not in page.contention(result)
+    assert "Nothing flushes here" not in sections.contention(result)
 
 
 def test_every_strategy_and_admissible_placement_is_told_once(result):
@@ -125,7 +125,7 @@ def test_every_strategy_and_admissible_placement_is_told_once(result):
 
 
 def test_the_hook_after_range_end_is_a_sentence_and_no_line(result):
-    assert "A hook after range_end is inadmissible" in page.contention(result)
+    assert "A hook after range_end is inadmissible" in sections.contention(result)
     assert "after range_end" not in {h for b in waits.blocks(result.contention) for x in b.lines for h in x.hooks}
 
 
@@ -228,7 +228,7 @@ def test_what_rests_on_a_ceiling_is_called_at_most(old):
     assert f"stands still at most {waits.cell(own.standstill_fraction)} of it" in waits.sentences(old)[0]
     assert "the rate is a ceiling" in waits.ceilings(old.contention)
     assert "not how far the true rate lies below the ceiling" in waits.ceilings(old.contention)
-    assert "The rate is a ceiling" in page.contention(old)
+    assert "The rate is a ceiling" in sections.contention(old)
 
 
 def test_one_thread_for_all_vms_says_nothing_about_vms(answer):
@@ -291,7 +291,7 @@ def attacked(result):
 
 
 def test_text_from_data_is_never_markup(attacked):
-    found = page.contention(attacked)
+    found = sections.contention(attacked)
     reader = Reader(found)
     assert reader.faults == []
     assert not reader.all("script")
@@ -300,12 +300,12 @@ def test_text_from_data_is_never_markup(attacked):
 
 
 def test_a_refusal_from_data_is_never_markup(result):
-    found = page.contention(with_rows(result, storms={"refused": HOSTILE}))
+    found = sections.contention(with_rows(result, storms={"refused": HOSTILE}))
     assert "<script" not in found.lower() and "&lt;script&gt;" in found
 
 
 def test_no_control_character_reaches_the_section(attacked):
-    assert not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", page.contention(attacked))
+    assert not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", sections.contention(attacked))
 
 
 def test_hostile_sentences_stay_in_their_block(attacked):
