@@ -204,6 +204,12 @@ def _be_a_kernel(command: Sequence[str], environment: Mapping[str, str], folder:
     pyplot.close("all")
     pyplot.switch_backend(matplotlib.rcParams["backend"])  # whoever drew in the parent has chosen another one for good
     application.start()
+    control = application.control_thread
+    if (
+        control is not None and control.is_alive()
+    ):  # it may still say that it is idle, by a pipe that close() closes first
+        control.stop()
+        control.join()
     application.close()
 
 
