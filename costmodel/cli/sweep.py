@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +13,19 @@ import click
 
 from costmodel.cli import options
 from costmodel.errors import BadInput
-from costmodel.numbers import bytes_of, quantity
+from costmodel.numbers import bytes_of, quantity, significant
 
 if TYPE_CHECKING:
     import pandas
+
+    from costmodel.cost.grid import Grid
 
 MOST_SHOWN = 40
 """Rows that are printed; a file holds them all."""
 MOST_VALUES = 10**7
 """Values of one axis: more is a slip of the pen."""
+LARGE = 10**10
+"""Costs, one for each point, strategy and draw, from which on a calculation says its size: half a minute and more."""
 
 
 def _axes(context: click.Context, parameter: click.Parameter, texts: Sequence[str]) -> dict[str, list[float]]:
@@ -142,11 +146,20 @@ def sweep_command(
     case = scenario(evidence, guest, machine, workload, kernel, **numbers)
     study = swept.study_at(evidence, case, trigger)
     began = time.monotonic()
-    _progress(f"{math.prod(map(len, axes.values()))} points over {', '.join(axes)}, {draws} draws, {engine} ...")
-    frame = swept.sweep(
-        study, axes, list(strategies) or None, reduce=reduce, engine=engine, scheduler=scheduler, draws=draws
-    )
-    _progress(f"{len(frame)} rows in {quantity(time.monotonic() - began, 's')}", end="\n")
+    with options.progress(100, "sweep, %") as step:
+        frame = swept.sweep(
+            study,
+            axes,
+            list(strategies) or None,
+            reduce=reduce,
+            engine=engine,
+            scheduler=scheduler,
+            draws=draws,
+            begun=_tell_size,
+            told=_percents(step),
+        )
+    if sys.stderr.isatty():
+        click.echo(f"costmodel: {len(frame)} rows in {quantity(time.monotonic() - began, 's')}", err=True)
     if out is not None:
         swept.write(frame, list(axes), out)
     if as_json:
@@ -156,10 +169,26 @@ def sweep_command(
         click.echo(f"At {study.trigger.title}; medians and 90 % intervals over {draws} draws.")
 
 
-def _progress(text: str, end: str = "") -> None:
-    """One line on a terminal that is written over; nothing where no one looks."""
-    if sys.stderr.isatty():
-        click.echo(f"\r\033[Kcostmodel: {text}{end}", err=True, nl=False)
+def _tell_size(grid: Grid) -> None:
+    """How much will be calculated, where someone looks or where it is much."""
+    strategies = len({cost.strategy for cost in grid.costs})
+    values = grid.points * strategies * grid.draws
+    if values >= LARGE or sys.stderr.isatty():
+        counts = f"{grid.points} points x {strategies} strategies x {grid.draws} draws"
+        click.echo(f"costmodel: {counts} = {significant(values)} costs, by {grid.engine}", err=True)
+
+
+def _percents(step: Callable[[], None]) -> Callable[[float], None]:
+    """Takes the share that is done and makes one step for each percent of it."""
+    done = 0
+
+    def told(share: float) -> None:
+        nonlocal done
+        while done < int(100 * share):
+            done += 1
+            step()
+
+    return told
 
 
 def _records(frame: pandas.DataFrame) -> list[dict[str, Any]]:

@@ -9,8 +9,10 @@ any number of threads, here or on other machines with the same CPUs and librarie
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -101,6 +103,10 @@ PIECE_VALUES = 2**22
 TILE_VALUES = 2**16
 """Values that are kept at once while they are reduced: half a megabyte, which stays in the cache."""
 ENGINES = ("numpy", "numba")
+AHEAD = 4
+"""Pieces for each thread that are handed out before their turn."""
+Told = Callable[[float], None]
+"""Is told from time to time what share of a calculation is done, from 0 to 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,14 +217,14 @@ class Grid:
                 found[part[0] : part[-1] + 1] = program.by_numpy(part)
         return found[:, 0]
 
-    def intervals(self, cost: Cost, scheduler: str | None = None) -> numpy.ndarray:
+    def intervals(self, cost: Cost, scheduler: str | None = None, told: Told | None = None) -> numpy.ndarray:
         """Exact 5 %, 50 % and 95 % of a result (points, 3), by numpy with either engine: sorting takes longer than what is
         sorted. Found once for each of its rows.
         """
         job = self.job([cost])
         rows = _program(job).rows(cost.end)
         parts = [rows.first[part] for part in _pieces(len(rows.first), self.draws)]
-        found = numpy.concatenate(list(_mapped(partial(_intervals, job), parts, scheduler)))
+        found = numpy.concatenate(list(_mapped(partial(_intervals, job), parts, scheduler, told)))
         return self._spread(rows, found)
 
     def _spread(self, rows: Rows, found: numpy.ndarray) -> numpy.ndarray:
@@ -227,15 +233,17 @@ class Grid:
         over = found[rows.of].reshape((*shape, *found.shape[1:]))
         return numpy.broadcast_to(over, (*self.shape, *found.shape[1:])).reshape((self.points, *found.shape[1:]))
 
-    def counted(self, costs: Sequence[Cost], scheduler: str | None = None) -> Counted:
+    def counted(self, costs: Sequence[Cost], scheduler: str | None = None, told: Told | None = None) -> Counted:
         """Results reduced while they are calculated: quantiles from buckets, and how often each is the least."""
         job = self.job(costs)
         parts = _pieces(self.points, self.draws * len(costs))
-        found = list(_mapped(partial(_counted, job), parts, scheduler))
+        found = list(_mapped(partial(_counted, job), parts, scheduler, told))
         keys, wins = (numpy.concatenate(column) for column in zip(*found, strict=True))
         return Counted(keys, wins, self.draws)
 
-    def break_even(self, first: str, second: str, over: str, scheduler: str | None = None) -> numpy.ndarray:
+    def break_even(
+        self, first: str, second: str, over: str, scheduler: str | None = None, told: Told | None = None
+    ) -> numpy.ndarray:
         """Where the CPU time of `second` falls below that of `first`, or the other way round, along the axis `over`: at
         each point of the other axes 5 %, 50 % and 95 % over the draws, and the share of draws that have one there.
 
@@ -248,7 +256,7 @@ class Grid:
         place = list(self.axes).index(over)
         lines = numpy.moveaxis(numpy.arange(self.points).reshape(self.shape), place, -1).reshape(-1, self.shape[place])
         parts = [lines[part] for part in _pieces(len(lines), 2 * self.draws * self.shape[place])]
-        return numpy.concatenate(list(_mapped(partial(_break_even, job, self.axes[over]), parts, scheduler)))
+        return numpy.concatenate(list(_mapped(partial(_break_even, job, self.axes[over]), parts, scheduler, told)))
 
 
 def recorded(case: Case, strategy: str, tape: Tape, axes: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
@@ -276,15 +284,33 @@ def _pieces(points: int, values_each: int) -> list[numpy.ndarray]:
     return [numpy.arange(start, min(start + step, points)) for start in range(0, points, step)]
 
 
-def _mapped(function: Callable[[Any], Any], parts: Sequence[Any], scheduler: str | None) -> Iterator[Any]:
-    """Results in order: on a scheduler, or on as many threads as this process may use."""
-    if scheduler is not None:
-        yield from map_in_order(function, parts, scheduler)
-        return
+def _mapped(
+    function: Callable[[Any], Any], parts: Sequence[Any], scheduler: str | None, told: Told | None = None
+) -> Iterator[Any]:
+    """Results in order, and after each the share that is done to `told`: on a scheduler, or on as many threads as this
+    process may use.
+    """
+    found = map_in_order(function, parts, scheduler) if scheduler is not None else _on_threads(function, parts)
+    for done, result in enumerate(found, start=1):
+        if told is not None:
+            told(done / len(parts))
+        yield result
+
+
+def _on_threads(function: Callable[[Any], Any], parts: Sequence[Any]) -> Iterator[Any]:
+    """Results in order. What ends it, such as Ctrl-C, waits for the parts that run and for none that would follow."""
     yield from map(function, parts[:1])  # alone: it compiles what the others need
-    if len(parts) > 1:
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-            yield from pool.map(function, parts[1:])
+    threads, rest = len(os.sched_getaffinity(0)), iter(parts[1:])
+    if len(parts) < 2:
+        return
+    pool = ThreadPoolExecutor(threads)
+    try:
+        waiting = deque(pool.submit(function, part) for part in itertools.islice(rest, AHEAD * threads))
+        while waiting:
+            yield waiting.popleft().result()
+            waiting.extend(pool.submit(function, part) for part in itertools.islice(rest, 1))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _intervals(job: Job, points: numpy.ndarray) -> numpy.ndarray:

@@ -7,7 +7,7 @@ each axis. The last axis varies fastest.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ import pandas
 
 from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import SWEEP_DRAWS, Case, Draws
-from costmodel.cost.grid import QUANTITIES, Cost, Grid, unit_of
+from costmodel.cost.grid import QUANTITIES, Cost, Grid, Told, unit_of
 from costmodel.cost.scenario import Scenario, not_applicable
 from costmodel.decision.choice import Study
 from costmodel.decision.findings import picked, study_all
@@ -55,12 +55,14 @@ def sweep(
     engine: str = "numpy",
     scheduler: str | None = None,
     draws: int = SWEEP_DRAWS,
+    begun: Callable[[Grid], None] | None = None,
+    told: Told | None = None,
 ) -> pandas.DataFrame:
     """Costs of `strategies` over all combinations of `axes`, by default of those that have a number at the trigger.
 
     `reduce` cheapest: CPU time alone, from buckets, with `p_best` and `cheapest`, by default of the strategies that can
     be used; `breakeven`: where the two strategies cost the same along the first axis, at each point of the others.
-    Raises BadInput, UnknownName or MissingNumber.
+    `begun` is called with what will be calculated, `told` with the share that is done. Raises BadInput, UnknownName or MissingNumber.
     """
     if not axes:
         raise BadInput("no axis given", field="sweep", remedy="give one, such as range_bytes, cpus or dirty_fraction")
@@ -81,20 +83,24 @@ def sweep(
     rows = grid.points * (len(strategies) if reduce else len(grid.costs) + len(grid.refused))
     _refuse_too_large(rows)
     own = study.chosen.strategy if study.chosen else None
+    if begun is not None:
+        begun(grid)
     if reduce == "breakeven":
-        return _break_evens(study, grid, (strategies[0], strategies[1]), states, scheduler)
+        return _break_evens(study, grid, (strategies[0], strategies[1]), states, scheduler, told)
     if reduce == "cheapest":
-        return _cheapest(study, grid, states, own, scheduler)
+        return _cheapest(study, grid, states, own, scheduler, told)
     kinds: list[tuple[str, str, Cost | None]] = []
     for name in strategies:
         kinds += [(name, cost.quantity, cost) for cost in grid.costs if cost.strategy == name]
         kinds += [(name, "cpu_time", None)] if name in grid.refused else []
     found = numpy.full((grid.points, len(kinds), 3), numpy.nan)
     known: dict[int, numpy.ndarray] = {}  # strategies that do the same share their costs
+    ends = {cost.end for _, _, cost in kinds if cost is not None}
     for k, (_, _, cost) in enumerate(kinds):
         if cost is not None:
             if cost.end not in known:
-                known[cost.end] = grid.intervals(cost, scheduler)
+                part = None if told is None else _part_of(told, len(known), len(ends))
+                known[cost.end] = grid.intervals(cost, scheduler, part)
             found[:, k] = known[cost.end]
     names, quantities = [kind[0] for kind in kinds], [kind[1] for kind in kinds]
     frame = _frame(study, grid, names, quantities, found, states)
@@ -103,14 +109,24 @@ def sweep(
     return pandas.DataFrame(frame)
 
 
+def _part_of(told: Told, part: int, parts: int) -> Told:
+    """Tells of one part of several what it makes of the whole."""
+    return lambda share: told((part + share) / parts)
+
+
 def _cheapest(
-    study: Study, grid: Grid, states: Mapping[str, str], own: str | None, scheduler: str | None
+    study: Study,
+    grid: Grid,
+    states: Mapping[str, str],
+    own: str | None,
+    scheduler: str | None,
+    told: Told | None,
 ) -> pandas.DataFrame:
     """CPU time of each strategy that has a number, how often it is the cheapest, and whether its median is the least."""
     costs = [cost for cost in grid.costs if cost.quantity == "cpu_time"]
     if not costs:
         raise BadInput("no strategy has a number here", field="strategies", remedy=next(iter(grid.refused.values())))
-    counted, names = grid.counted(costs, scheduler), [cost.strategy for cost in costs]
+    counted, names = grid.counted(costs, scheduler, told), [cost.strategy for cost in costs]
     frame = _frame(study, grid, names, ["cpu_time"] * len(names), counted.quantiles, states)
     ends = P_BOUNDS if grid.extrapolated & set(names) else (0.0, 1.0)
     frame["p_best"] = counted.shares.clip(*ends).reshape(-1)
@@ -120,11 +136,16 @@ def _cheapest(
 
 
 def _break_evens(
-    study: Study, grid: Grid, pair: tuple[str, str], states: Mapping[str, str], scheduler: str | None
+    study: Study,
+    grid: Grid,
+    pair: tuple[str, str],
+    states: Mapping[str, str],
+    scheduler: str | None,
+    told: Told | None,
 ) -> pandas.DataFrame:
     """Where the pair costs the same along the first axis; an end that lies beyond it is empty."""
     over, *others = grid.axes
-    found = grid.break_even(*pair, over, scheduler)
+    found = grid.break_even(*pair, over, scheduler, told)
     inside = numpy.where((found[:, :3] > 0) & numpy.isfinite(found[:, :3]), found[:, :3], numpy.nan)
     points = {name: grid.axes[name] for name in others}
     frame = _columns(study, points, len(found), 1)
