@@ -245,10 +245,11 @@ class Grid:
         self, first: str, second: str, over: str, scheduler: str | None = None, told: Told | None = None
     ) -> numpy.ndarray:
         """Where the CPU time of `second` falls below that of `first`, or the other way round, along the axis `over`: at
-        each point of the other axes 5 %, 50 % and 95 % over the draws, and the share of draws that have one there.
+        each point of the other axes 5 %, 50 % and 95 % over the draws, the share of draws that have one there, and the
+        shares of those in which `first`, and in which `second`, costs less all along.
 
         Between two values of the axis it is interpolated in the logarithms. Draws without one count as beyond the end
-        at which they would have it: 0 or infinite. Shape (points of the other axes, 4).
+        at which they would have it: 0 or infinite. Shape (points of the other axes, 6).
         """
         if over not in self.axes or len(self.axes[over]) < 2:
             raise BadInput("needs two values or more", field=over, remedy="give the axis along which to look")
@@ -336,7 +337,9 @@ def _break_even(job: Job, along: numpy.ndarray, lines: numpy.ndarray) -> numpy.n
     rising = numpy.abs(lead[:, -1]) < numpy.abs(lead[:, 0])  # the two come nearer to each other along the axis
     roots = numpy.where(has, roots, numpy.where(rising, numpy.inf, 0.0))
     found = numpy.quantile(roots, QUANTILES, axis=1, method="closest_observation").T
-    return numpy.concatenate([found, has.mean(axis=1)[:, None]], axis=1)
+    less = numpy.where(has, 0.0, lead.sum(axis=1))
+    shares = numpy.stack([has.mean(axis=1), (less < 0).mean(axis=1), (less > 0).mean(axis=1)], axis=1)
+    return numpy.concatenate([found, shares], axis=1)
 
 
 SMALLEST_S = 1e-15
@@ -368,6 +371,10 @@ class Counted:
         keys = self.keys.astype(numpy.int64)
         middle = ((keys << SHIFT) + (1 << (SHIFT - 1))).view(float)
         return numpy.where(keys == 0, 0.0, middle)
+
+    def of(self, results: numpy.ndarray) -> Counted:
+        """The same of some of the results, by their places."""
+        return Counted(self.keys[:, results], self.wins[:, results], self.draws)
 
     @property
     def shares(self) -> numpy.ndarray:

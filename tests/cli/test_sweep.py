@@ -13,8 +13,10 @@ import numpy
 import pandas
 import pytest
 
+from costmodel import __version__
 from costmodel.cli import main
 from costmodel.decision import swept
+from costmodel.evidence.store import load
 from tests.samples import sampled
 from tests.shell import shell
 from tests.test_cluster import cluster  # noqa: F401  (a fixture)
@@ -67,6 +69,53 @@ def test_the_cheapest_and_the_break_even_are_reduced():
     assert few["median"] < many["median"] and (few["against"], few["unit"]) == ("CLFLUSHOPT_UVA", "B")
 
 
+def test_a_cube_says_what_its_numbers_are_and_what_they_came_from(tmp_path):
+    import xarray
+
+    words = ("--over", "cpus=8,64", "--strategy", "VM_PAGE_FLUSH", *PAIR, "--draws", "64")
+    frame = pandas.read_parquet(written(tmp_path / "a.parquet", *words))
+    path = written(tmp_path / "a.nc", *words)
+    again = [path.read_bytes(), written(tmp_path / "b.nc", *words).read_bytes()]
+    assert again[0] == again[1]
+    made = {"costmodel_version": __version__, "data_hash": load().data_hash, "draws": 64}
+    assert frame.attrs == made
+    with xarray.open_dataset(path, engine="scipy") as cube:
+        assert made.items() <= cube.attrs.items() and cube.attrs["vcpus"] == 8
+        for name in ("state", "chosen", "extrapolated"):
+            told = frame.groupby("strategy")[name].first().to_dict()
+            assert dict(zip(cube.strategy.values, cube[name].values, strict=True)) == told
+        assert cube["state"].sel(strategy="CLFLUSHOPT_UVA") == "inadmissible"
+        assert "no timing of the VM_PAGE_FLUSH MSR" in str(cube["refused"].sel(strategy="VM_PAGE_FLUSH").values)
+        assert str(cube["refused"].sel(strategy="WBNOINVD_MASK").values) == ""
+        units = dict(zip(cube.quantity.values.tolist(), cube["unit"].values.tolist(), strict=True))
+        assert units == {"cpu_time": "s", "event_time": "s", "host_cpus": "1"}
+
+
+def test_the_cheapest_by_cost_alone_and_the_cheapest_that_is_admissible_are_told_apart(tmp_path):
+    rows = json.loads(sweep("--over", "range_bytes=64,64GiB", "--reduce", "cheapest", *PAIR, "--json").stdout)
+    told = {(row["range_bytes"], row["strategy"]): (row["cheapest"], row["cheapest_admissible"]) for row in rows}
+    assert told == {
+        (64.0, "WBNOINVD_MASK"): (False, True),
+        (64.0, "CLFLUSHOPT_UVA"): (True, False),
+        (2.0**36, "WBNOINVD_MASK"): (True, True),
+        (2.0**36, "CLFLUSHOPT_UVA"): (False, False),
+    }
+    (alone,) = json.loads(sweep("--over", "cpus=8", "--reduce", "cheapest", "--strategy", PAIR[-1], "--json").stdout)
+    assert alone["cheapest"] and not alone["cheapest_admissible"] and alone["state"] == "inadmissible"
+
+
+def test_a_pair_without_a_break_even_says_which_is_cheaper_throughout(tmp_path):
+    import xarray
+
+    words = ("--over", "range_bytes=64,128", "--over", "cpus=8,64", "--reduce", "breakeven", *PAIR)
+    rows = json.loads(sweep(*words, "--json").stdout)
+    assert [(row["median"], row["low"], row["high"], row["share"]) for row in rows] == [(None, None, None, 0.0)] * 2
+    assert {row["always"] for row in rows} == {"CLFLUSHOPT_UVA"}
+    with xarray.open_dataset(written(tmp_path / "a.nc", *words), engine="scipy") as cube:
+        assert set(cube["always"].values.reshape(-1).tolist()) == {"CLFLUSHOPT_UVA"}
+        assert (cube.attrs["against"], cube.attrs["swept_high"]) == ("CLFLUSHOPT_UVA", 128.0)
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     sampled(
@@ -106,7 +155,6 @@ def test_a_scheduler_that_loses_a_worker_gives_the_same_bytes(cluster, tmp_path,
 
     from costmodel.cost import grid
     from costmodel.cost.scenario import scenario
-    from costmodel.evidence.store import load
 
     monkeypatch.setattr(grid, "PIECE_VALUES", 50_000)
     study = swept.study_at(load(), scenario(load(), "sev", "epyc-7763-2s", "autonuma-default"))
