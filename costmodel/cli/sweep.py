@@ -29,7 +29,9 @@ LARGE = 10**10
 
 
 def _axes(context: click.Context, parameter: click.Parameter, texts: Sequence[str]) -> dict[str, list[float]]:
-    """AXIS=V,V,... and AXIS=LOW:HIGH:POINTS of `--over` as numbers by axis. Raises BadInput."""
+    """AXIS=V,V,... and AXIS=LOW:HIGH:POINTS of `--over` as numbers by axis; points of a range of whole numbers are
+    rounded, and each is taken once. Raises BadInput.
+    """
     found: dict[str, list[float]] = {}
     for text in texts:
         name, separator, told = text.partition("=")
@@ -49,7 +51,15 @@ def _axes(context: click.Context, parameter: click.Parameter, texts: Sequence[st
             raise BadInput(f"{text!r} is no range", field="--over", remedy=remedy)
         step = (math.log(high) - math.log(low)) / (points - 1)
         found[name] = [low, *(math.exp(math.log(low) + k * step) for k in range(1, points - 1)), high]
+        if name in _whole():
+            found[name] = sorted({float(round(value)) for value in found[name]})
     return found
+
+
+def _whole() -> Sequence[str]:
+    from costmodel.cost.grid import WHOLE
+
+    return WHOLE
 
 
 def _number(text: str, whole: str) -> float:
@@ -89,7 +99,8 @@ Examples:
     required=True,
     callback=_axes,
     metavar="AXIS=VALUES",
-    help="Axis and values: V,V,... or LOW:HIGH:POINTS; again for another. Axes: range_bytes, cpus, rate_per_s, "
+    help="Axis and values: V,V,... or LOW:HIGH:POINTS, evenly in the logarithm, whole numbers where CPUs are counted; "
+    "again for another. Axes: range_bytes, cpus, rate_per_s, "
     "cache_bytes, vcpus, resident_bytes, event_fraction, l2_bytes_per_core, or a parameter (`costmodel calibrate`).",
 )
 @click.option("--trigger", type=options.TRIGGER, help="Trigger [default: the costliest of the workload].")
@@ -97,15 +108,15 @@ Examples:
 @click.option(
     "--reduce",
     type=click.Choice(["cheapest", "breakeven"]),
-    help="Reduce while calculating: who is the cheapest at each point, or where two strategies cost the same along the "
-    "first axis.",
+    help="Reduce while calculating: who is the cheapest at each point, by cost alone and of those that are admissible, or "
+    "where two strategies cost the same along the first axis.",
 )
 @click.option(
     "--engine",
     type=click.Choice(["numpy", "numba"]),
     default="numpy",
     show_default=True,
-    help="numba is faster from about 1e8 points on.",
+    help="numba is faster from about 1e8 costs on, one for each point, strategy and draw.",
 )
 @click.option("--draws", type=click.IntRange(2, 2**16), default=512, show_default=True, help="Joint draws.")
 @options.scheduler
@@ -130,8 +141,15 @@ def sweep_command(
 ) -> None:
     """Costs over all combinations of axes: numbers of the case, or parameters that are drawn else.
 
-    Each row is one point, strategy and quantity, with the median and the central 90 % of the joint draws; the strategy
-    may be inadmissible (column state). Quantiles of --reduce cheapest are those of buckets 0.4 % wide.
+    A point is one combination of the values of the axes. Each row is one point, strategy and quantity, with the median
+    and the central 90 % of the joint draws; the strategy may be inadmissible (column state): it can lose a flush and is
+    never recommended, however cheap.
+
+    With --reduce cheapest, quantiles are those of buckets 0.4 % wide. p_best is the share of the draws in which a
+    strategy costs least, of those that are compared, and never beyond 0.05 and 0.95 where a prior by rule went in
+    (extrapolated). cheapest goes by cost alone, whatever the state; cheapest_admissible is the least among those that
+    are admissible. With --reduce breakeven, share is that of the draws that break even inside the axis, and always
+    names the strategy that is cheaper all along it in every draw.
     """
     from costmodel.cluster import check_address
     from costmodel.cost.scenario import scenario

@@ -48,6 +48,9 @@ NUMBERS: dict[str, tuple[str, Callable[[Scenario, Any], Scenario]]] = {
 SHARES = ("event_fraction",)
 """Those of them that lie in 0 to 1; a parameter says so itself."""
 WHOLE = ("cpus", "vcpus")
+"""Those that are whole numbers."""
+NEARLY = 1e-9
+"""A value that is so near to a whole number, as a calculated 4.000000000000001, is that number."""
 
 
 def axis_names(parameters: ParameterSet) -> list[str]:
@@ -67,12 +70,17 @@ def checked_axis(name: str, values: Sequence[float] | numpy.ndarray, case: Case)
     found = numpy.asarray(values, dtype=float)
     least, most = _bounds(name, case)
     above = "above 0" if least == 0 and not _is_share(name, case) else f"from {least:g}"
-    good = found.size > 0 and numpy.isfinite(found).all() and found.min() >= least and found.max() <= most
+    upper = "" if most == math.inf else f" to {most:g}"
+    if found.size == 0:
+        raise BadInput("no value was given", field=name, remedy=f"give values {above}{upper}")
+    good = numpy.isfinite(found).all() and found.min() >= least and found.max() <= most
     if not good or (above == "above 0" and found.min() == 0):
-        upper = "" if most == math.inf else f" to {most:g}"
         raise BadInput(f"needs values {above}{upper}", field=name, remedy="correct the values")
-    if name in WHOLE and (found != numpy.round(found)).any():
-        raise BadInput("needs whole numbers", field=name, remedy="correct the values")
+    if name in WHOLE:
+        whole = numpy.round(found)
+        if not numpy.allclose(found, whole, rtol=NEARLY, atol=0.0):
+            raise BadInput("needs whole numbers", field=name, remedy="round them, and give each once")
+        found = whole
     if len(numpy.unique(found)) < len(found):
         raise BadInput("has a value twice", field=name, remedy="give each value once")
     return found

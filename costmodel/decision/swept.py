@@ -34,6 +34,7 @@ REDUCTIONS = ("cheapest", "breakeven")
 ROW_BYTES = 500
 """Memory of one row of a frame while it is made, measured: the frame itself takes half of it."""
 SHARE_OF_MEMORY = 0.8
+LEAST_DRAWS, MOST_DRAWS = 2, 2**16
 NUMBERS = ("median", "low", "high", "p_best", "cheapest", "cheapest_admissible", "share")
 
 
@@ -61,13 +62,15 @@ def sweep(
 ) -> pandas.DataFrame:
     """Costs of `strategies` over all combinations of `axes`, by default of those that have a number at the trigger.
 
-    `reduce` cheapest: CPU time alone, from buckets, with `p_best` and `cheapest`, by default of the strategies that can
-    be used; `breakeven`: where the two strategies cost the same along the first axis, at each point of the others.
+    `reduce` cheapest: CPU time alone, from buckets, with `p_best`, `cheapest` and `cheapest_admissible`, by default of
+    the strategies that can be used; `p_best` lies in P_BOUNDS where a prior by rule went in. `breakeven`: where the two strategies cost the same along the first axis, at each point of the others.
     `begun` is called with what will be calculated, `told` with the share that is done. The frame's `attrs` have the
     version, the hash of the data and the number of draws. Raises BadInput, UnknownName or MissingNumber.
     """
     if not axes:
         raise BadInput("no axis given", field="sweep", remedy="give one, such as range_bytes, cpus or dirty_fraction")
+    if not LEAST_DRAWS <= draws <= MOST_DRAWS:
+        raise BadInput(f"must lie in {LEAST_DRAWS} to {MOST_DRAWS}", field="draws", remedy="give their number")
     if reduce not in (None, *REDUCTIONS):
         raise UnknownName("reduction", str(reduce), REDUCTIONS)
     states = {c.strategy: c.verdict.state for c in study.candidates}
@@ -313,18 +316,25 @@ SUFFIXES = (".parquet", ".nc", ".csv")
 
 
 def check_file(path: Path) -> None:
-    """Raise BadInput for a name that tells no format, or whose library is not there, before anything is calculated."""
+    """Raise BadInput for a name that tells no format, one whose library is not there, or a place where nothing can be
+    written, before anything is calculated.
+    """
     if path.suffix not in SUFFIXES:
         raise BadInput(f"ends in none of {', '.join(SUFFIXES)}", file=path, remedy="name the format by the suffix")
-    place_beside(path)
-    if not path.parent.is_dir():
-        raise BadInput("the directory does not exist", file=path, remedy="make it first, or choose another place")
+    if path.is_dir():
+        raise BadInput("is a directory", file=path, remedy="name a file")
     for suffix, library, extra in ((".parquet", "pyarrow", "trace"), (".nc", "xarray", "xarray")):
         if path.suffix == suffix:
             try:
                 __import__(library)
             except ModuleNotFoundError:
                 raise BadInput(f"{library} is not installed", file=path, remedy=INSTALL.format(extra)) from None
+    aside = place_beside(path)
+    try:
+        aside.touch()
+        aside.unlink()
+    except OSError as error:
+        raise unwritable(path, error) from error
 
 
 def write(frame: pandas.DataFrame, axes: Sequence[str], path: Path) -> None:

@@ -117,6 +117,28 @@ def test_a_pair_without_a_break_even_says_which_is_cheaper_throughout(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("axis", "values"),
+    [
+        ("cpus=1:256:9", [1, 2, 4, 8, 16, 32, 64, 128, 256]),
+        ("vcpus=1:16:5", [1, 2, 4, 8, 16]),
+        ("cpus=1:4:9", [1, 2, 3, 4]),
+    ],
+)
+def test_points_of_a_range_of_whole_numbers_are_rounded_and_taken_once(axis, values):
+    rows = json.loads(sweep("--over", axis, "--strategy", PAIR[1], "--draws", "4", "--json").stdout)
+    assert [row[axis.partition("=")[0]] for row in rows if row["quantity"] == "cpu_time"] == values
+
+
+def test_a_place_where_nothing_can_be_written_is_told_before_the_calculation(tmp_path, monkeypatch):
+    (tmp_path / "d.parquet").mkdir()
+    monkeypatch.setattr(swept, "sweep", None)
+    for place, told in ((tmp_path / "d.parquet", "is a directory"), ("/proc/x.parquet", "cannot be written")):
+        done = sweep("--over", "cpus=8", "--out", place)
+        assert done.returncode == 2 and told in done.stderr and done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["d.parquet"]
+
+
+@pytest.mark.parametrize(
     ("words", "told"),
     sampled(
         [
