@@ -14,14 +14,17 @@ import click
 from costmodel.cli import options
 from costmodel.errors import BadInput
 from costmodel.numbers import bytes_of, quantity, significant
+from costmodel.plain import shell_line
 
 if TYPE_CHECKING:
     import pandas
 
     from costmodel.cost.grid import Grid
+    from costmodel.cost.scenario import Scenario
 
-MOST_SHOWN = 40
-"""Rows that are printed; a file holds them all."""
+OVER = f"{__name__}.over"
+"""Where the context keeps the axes as they were written."""
+ENGINE, DRAWS = "numpy", 512
 MOST_VALUES = 10**7
 """Values of one axis: more is a slip of the pen."""
 LARGE = 10**10
@@ -33,6 +36,7 @@ def _axes(context: click.Context, parameter: click.Parameter, texts: Sequence[st
     rounded, and each is taken once. Raises BadInput.
     """
     found: dict[str, list[float]] = {}
+    context.meta[OVER] = texts
     for text in texts:
         name, separator, told = text.partition("=")
         if not separator or not name:
@@ -114,16 +118,18 @@ Examples:
 @click.option(
     "--engine",
     type=click.Choice(["numpy", "numba"]),
-    default="numpy",
+    default=ENGINE,
     show_default=True,
     help="numba is faster from about 1e8 costs on, one for each point, strategy and draw.",
 )
-@click.option("--draws", type=click.IntRange(2, 2**16), default=512, show_default=True, help="Joint draws.")
+@click.option("--draws", type=click.IntRange(2, 2**16), default=DRAWS, show_default=True, help="Joint draws.")
 @options.scheduler
 @click.option("--out", type=click.Path(path_type=Path), help="File: .parquet, .nc (NetCDF) or .csv.")
 @options.scenario_numbers
-@options.as_json
+@options.table_forms
+@click.pass_context
 def sweep_command(
+    context: click.Context,
     guest: str,
     machine: str,
     workload: str,
@@ -136,7 +142,7 @@ def sweep_command(
     draws: int,
     scheduler: str | None,
     out: Path | None,
-    as_json: bool,
+    form: str,
     **numbers: Any,
 ) -> None:
     """Costs over all combinations of axes: numbers of the case, or parameters that are drawn else.
@@ -155,6 +161,7 @@ def sweep_command(
     from costmodel.cost.scenario import scenario
     from costmodel.decision import swept
     from costmodel.evidence.store import load
+    from costmodel.report import swept as shown
 
     if out is not None:
         swept.check_file(out)
@@ -180,11 +187,27 @@ def sweep_command(
         click.echo(f"costmodel: {len(frame)} rows in {quantity(time.monotonic() - began, 's')}", err=True)
     if out is not None:
         swept.write(frame, list(axes), out)
-    if as_json:
+    if form == "json":
         options.print_json(_records(frame))
+    elif form == "csv":
+        options.print_table(form, _records(frame))
+    elif form == "markdown":
+        options.print_table(form, shown.rows(frame, list(axes), study))
     elif out is None:
-        _show(frame, list(axes))
-        click.echo(f"At {study.trigger.title}; medians and 90 % intervals over {draws} draws.")
+        words = ["--trigger", trigger] if trigger else []
+        for option, values in (("--over", context.meta[OVER]), ("--strategy", strategies)):
+            words += [word for value in values for word in (option, value)]
+        words += ["--reduce", reduce] if reduce else []
+        words += ["--engine", engine] if engine != ENGINE else []
+        words += ["--draws", str(draws)] if draws != DRAWS else []
+        click.echo(shown.text(frame, list(axes), study, _command(case, words)), nl=False)
+
+
+def _command(case: Scenario, words: Sequence[str]) -> str:
+    """The command line that gives this sweep again."""
+    asked = ["costmodel", "sweep", "--guest", case.guest, "--machine", case.machine.word]
+    asked += ["--workload", case.workload.id, "--kernel", case.version]
+    return shell_line([*asked, *words, *case.number_words])
 
 
 def _tell_size(grid: Grid) -> None:
@@ -213,25 +236,3 @@ def _records(frame: pandas.DataFrame) -> list[dict[str, Any]]:
     """Rows for JSON, which has no NaN."""
     rows = frame.to_dict("records")
     return [{name: None if value != value else value for name, value in row.items()} for row in rows]
-
-
-def _show(frame: pandas.DataFrame, axes: list[str]) -> None:
-    """The first rows, without the columns of the case."""
-    own = (
-        "strategy",
-        "quantity",
-        "median",
-        "low",
-        "high",
-        "unit",
-        "p_best",
-        "cheapest",
-        "against",
-        "share",
-        "state",
-        "refused",
-    )
-    names = [name for name in (*axes, *own) if name in frame and frame[name].notna().any()]
-    click.echo(frame[names].head(MOST_SHOWN).to_string(index=False, float_format=lambda x: f"{x:.4g}"))
-    if len(frame) > MOST_SHOWN:
-        click.echo(f"... {len(frame) - MOST_SHOWN} rows more; write them with --out FILE.csv, .parquet or .nc")

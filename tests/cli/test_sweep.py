@@ -1,7 +1,9 @@
 """`costmodel sweep` as a user sees it: rows, files, refusals, and the same bytes from a scheduler that loses a worker."""
 
+import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -38,9 +40,56 @@ def written(path, *words):
 def test_rows_are_printed_with_their_axes():
     done = sweep("--over", "cpus=8,64", "--over", "range_bytes=4KiB:1MiB:3", "--strategy", "WBNOINVD_MASK")
     assert done.returncode == 0 and done.stderr == ""
-    head, *rows, at = done.stdout.splitlines()
+    at, (head, *rows), _ = (block.splitlines() for block in done.stdout.split("\n\n"))
     assert head.split()[:4] == ["cpus", "range_bytes", "strategy", "quantity"] and len(rows) == 18
-    assert at.startswith("At NUMA balancing scan; ") and "unit" in head.split()
+    assert at[0].startswith("sev on epyc-7763-2s, autonuma-default, kernel v7.3-rc: 8 vCPUs")
+    assert at[2] == "At NUMA balancing scan (autonuma_prot_none_scan)."
+    assert rows[0].split() == ["8", "4", "KiB", "WBNOINVD_MASK", "cpu_time", "9", "[0.7,", "50]", "ms*"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--over", "cpus=8,64", "--over", "range_bytes=4KiB,1MiB", *PAIR), "\ncpus 8, range_bytes 1 MiB:\n"),
+        (("--over", "cpus=8", "--over", "range_bytes=64,64GiB", "--reduce", "cheapest", *PAIR), " by cost   inadm"),
+        (("--over", "range_bytes=64:64MiB:9", "--reduce", "breakeven", *PAIR), "none: CLFLUSHOPT_UVA is cheaper"),
+        (("--over", "cpus=8", "--strategy", "VM_PAGE_FLUSH"), "VM_PAGE_FLUSH has no number: no timing"),
+        (("--over", "cpus=8", "--strategy", "VM_PAGE_FLUSH"), "undecided: admissible on a condition"),
+        (("--over", "cpus=8,16"), "* EXTRAPOLATED: a prior by rule went in"),
+        (("--over", "cpus=1:24:24"), "rows more; write them with --out"),
+    ],
+)
+def test_the_text_of_a_sweep_fits_a_mail_and_says_what_its_numbers_are(words, told):
+    text = sweep(*words, "--draws", "64").stdout
+    assert told in text or told in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= 75
+    assert text.splitlines()[-1] == f"costmodel {__version__}, data {load().data_hash}"
+    prose = [line for line in text.splitlines() if not line.startswith(("  ", "cpus", "range"))]
+    assert max(map(len, prose)) <= 72
+
+
+@pytest.mark.parametrize("more", [(), ("--reduce", "cheapest"), ("--draws", "64", "--vcpus", "4", *PAIR)])
+def test_the_command_of_a_text_prints_it_again(more):
+    text = sweep("--over", "range_bytes=4KiB:1MiB:3", *more).stdout
+    words = shlex.split(text.split("Again with:\n")[1].rsplit("costmodel ", 1)[0].replace("\\\n", " "))
+    assert words[0] == "costmodel" and shell(*words[1:]).stdout == text
+
+
+def test_an_event_of_many_flushes_says_how_many():
+    asked = ("sweep", "--guest", "sev-snp-gmem", "--machine", "epyc-9654-2s", "--draws", "16")
+    text = " ".join(shell(*asked, "--over", "cpus=8,64").stdout.split())
+    assert "(gmem_free_folio_teardown). One event is a range of 14.9 GiB, released folio by folio: 3.9e+06" in text
+    text = " ".join(shell(*asked, "--over", "range_bytes=4KiB,1MiB").stdout.split())
+    assert "released folio by folio: a flush for each 4 KiB of it" in text
+
+
+def test_a_sweep_is_printed_as_csv_and_as_markdown_too():
+    words = ("--over", "range_bytes=64,64GiB", "--over", "cpus=8", "--reduce", "cheapest", *PAIR)
+    head, _, *rows = sweep(*words, "--format", "markdown").stdout.splitlines()
+    assert head == "| range_bytes | cpus | strategy | CPU time | p_best | cheapest | note |"
+    assert "| by cost | inadmissible |" in rows[1] and "| safe |  |" in rows[0] and len(rows) == 4
+    table = pandas.read_csv(io.StringIO(sweep(*words, "--format", "csv").stdout))
+    assert table["median"].tolist() == [row["median"] for row in json.loads(sweep(*words, "--json").stdout)]
 
 
 def test_files_of_every_format_hold_the_same_rows(tmp_path):
