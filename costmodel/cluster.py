@@ -9,6 +9,9 @@ A scheduler runs any code that a client sends it: one without TLS is taken only 
 from __future__ import annotations
 
 import itertools
+import os
+import socket
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
@@ -18,6 +21,8 @@ from costmodel.errors import INSTALL, BadInput
 from costmodel.hashing import code_hash
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOK_S = 5
+"""How long a task may take before it is looked whether there is a worker to do it."""
 CONNECT_S = 10
 """How long a scheduler may take to answer, and its first worker to be there."""
 AHEAD = 4
@@ -46,7 +51,7 @@ def map_in_order(
             for task in itertools.islice(rest, AHEAD * threads):
                 waiting.append(_sent(client, function, task))
             while waiting:
-                yield _result(waiting.popleft(), scheduler)
+                yield _result(client, waiting.popleft(), scheduler)
                 for task in itertools.islice(rest, 1):
                     waiting.append(_sent(client, function, task))
         finally:
@@ -80,10 +85,12 @@ def _client(scheduler: str) -> Any:
     except ModuleNotFoundError:
         problem, remedy = "distributed is not installed", INSTALL.format("cluster")
         raise BadInput(problem, field="--scheduler", remedy=remedy) from None
+    if address.startswith("tls://"):
+        _check_certificates()
     try:
         client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError, TypeError) as error:
-        problem = f"no scheduler answers at {scheduler}: {type(error).__name__}"
+        problem = f"no scheduler answers at {scheduler}: {_reason(address, error)}"
         remedy = "start one with `dask scheduler --host 127.0.0.1`; TLS needs distributed.comm.tls in Dask's settings"
         raise BadInput(problem, field="--scheduler", remedy=remedy) from None
     try:
@@ -93,6 +100,29 @@ def _client(scheduler: str) -> Any:
         remedy = f"start some with `dask worker {scheduler}`"
         raise BadInput(f"the scheduler {scheduler} has no worker", field="--scheduler", remedy=remedy) from None
     return client
+
+
+def _check_certificates() -> None:
+    """Raise BadInput where Dask's settings name no certificates of the client, or some that cannot be used."""
+    from distributed.security import Security
+
+    remedy = "set distributed.comm.tls.ca-file, client.cert and client.key in Dask's settings, as docs/scaling.md tells"
+    try:
+        context = Security().get_connection_args("client").get("ssl_context")
+    except (OSError, ValueError) as error:
+        raise BadInput(f"certificates cannot be used: {error}", field="--scheduler", remedy=remedy) from None
+    if context is None:
+        raise BadInput("tls:// needs certificates, and none are set", field="--scheduler", remedy=remedy)
+
+
+def _reason(address: str, error: Exception) -> str:
+    """Why a scheduler was not reached: what the system says of a connection to its port, else what Dask says."""
+    parts = urlsplit(address)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=1.0).close()
+    except OSError as refused:
+        return (os.strerror(refused.errno) if refused.errno and refused.errno > 0 else str(refused)).lower()
+    return str(error) or type(error).__name__
 
 
 def _sent(client: Any, function: Callable[[Task], Result], task: Task) -> Any:
@@ -107,14 +137,32 @@ def _same_code(wanted: str, function: Callable[[Task], Result], task: Task) -> R
     return function(task)
 
 
-def _result(future: Any, scheduler: str) -> Any:
+class NoWorkers(UserWarning):
+    """A job waits because no worker is left to do it."""
+
+
+def _result(client: Any, future: Any, scheduler: str) -> Any:
+    """What a task gave; where no worker is left, a warning says so and the task waits for one."""
     import distributed
 
     try:
-        return future.result()
+        while True:
+            try:
+                return future.result(timeout=LOOK_S)
+            except TimeoutError:
+                if future.done():
+                    return future.result()
+            _tell_of_no_workers(client, scheduler)
     except distributed.KilledWorker as error:
         remedy = "give the workers more memory, or ask for less at once"
         raise BadInput(f"workers of {scheduler} died: {error}", field="--scheduler", remedy=remedy) from None
     except distributed.CancelledError:
         remedy = "start it again; nothing was written"
         raise BadInput(f"the scheduler {scheduler} went away", field="--scheduler", remedy=remedy) from None
+
+
+def _tell_of_no_workers(client: Any, scheduler: str) -> None:
+    """Warn where the scheduler has no worker; a warning is shown once."""
+    if not client.nthreads():
+        text = f"{scheduler} has no worker left: waiting for one; start some with `dask worker {scheduler}`"
+        warnings.warn(text, NoWorkers, stacklevel=2)

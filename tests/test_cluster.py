@@ -12,7 +12,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from costmodel.cluster import check_address, map_in_order
+from costmodel.cluster import NoWorkers, check_address, map_in_order
 from costmodel.errors import BadInput
 
 pytestmark = pytest.mark.skipif(find_spec("distributed") is None, reason="the extra cluster is not installed")
@@ -31,6 +31,13 @@ def slow_pid(folder, number):
 
 def refuses(number):
     raise BadInput(f"no {number}", remedy="give another")
+
+
+def free_port():
+    """A port of loopback at which nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 @contextlib.contextmanager
@@ -52,9 +59,7 @@ def started(*words):
 @pytest.fixture(scope="module")
 def cluster():
     """Address of a scheduler on loopback with two workers of one thread each."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     address = f"tcp://127.0.0.1:{port}"
     own = ("--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
     worker = ("dask_worker", address, "--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard")
@@ -87,6 +92,19 @@ def test_a_worker_that_is_killed_midway_costs_no_result(cluster, tmp_path):
     assert first + list(found) == [n * n for n in range(60)]
 
 
+def test_a_job_without_a_worker_left_says_that_it_waits_and_goes_on_with_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr("costmodel.cluster.LOOK_S", 0.2)
+    address = f"tcp://127.0.0.1:{free_port()}"
+    own = ("--host", "127.0.0.1", "--port", address.rpartition(":")[2], "--no-dashboard")
+    worker = ("dask_worker", address, "--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard", "--no-nanny")
+    with started("dask_scheduler", *own), started(*worker):
+        found = map_in_order(partial(slow_pid, tmp_path), range(40), address)
+        first = [next(found) for _ in range(2)]
+        os.kill(int(next(tmp_path.iterdir()).name), signal.SIGKILL)
+        with pytest.warns(NoWorkers, match="has no worker left: waiting for one"), started(*worker):
+            assert first + list(found) == [n * n for n in range(40)]
+
+
 @pytest.mark.parametrize(
     ("address", "told"),
     [
@@ -117,3 +135,19 @@ def test_a_scheduler_that_does_not_answer_is_told_in_one_line(monkeypatch):
         with pytest.raises(BadInput, match="no scheduler answers") as refused:
             list(map_in_order(squared, range(3), f"tcp://127.0.0.1:{silent.getsockname()[1]}"))
     assert "\n" not in str(refused.value)
+
+
+def test_a_port_where_nobody_listens_is_told_in_the_words_of_the_system(monkeypatch):
+    monkeypatch.setattr("costmodel.cluster.CONNECT_S", 0.5)
+    with pytest.raises(BadInput, match="no scheduler answers at .*: connection refused; start one"):
+        list(map_in_order(squared, range(3), f"tcp://127.0.0.1:{free_port()}"))
+
+
+def test_tls_without_certificates_is_told_before_anything_is_tried():
+    import dask
+
+    with pytest.raises(BadInput, match="tls:// needs certificates, and none are set; set distributed.comm.tls.ca-file"):
+        list(map_in_order(squared, range(3), "tls://127.0.0.1:1999"))
+    lost = {f"distributed.comm.tls.{name}": f"/nowhere/{name}.pem" for name in ("ca-file", "client.cert", "client.key")}
+    with dask.config.set(lost), pytest.raises(BadInput, match="certificates cannot be used: .*No such file"):
+        list(map_in_order(squared, range(3), "tls://127.0.0.1:1999"))

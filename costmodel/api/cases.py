@@ -348,6 +348,7 @@ class Case:
         reduce: str | None = None,
         engine: str = "numpy",
         scheduler: str | None = None,
+        draws: int = SWEEP_DRAWS,
         as_xarray: bool = False,
         **axes: Sequence[float] | float | str,
     ) -> pandas.DataFrame | xarray.Dataset:
@@ -358,11 +359,15 @@ class Case:
         or a sequence. Quantities `cpu_time`, `event_time` and, where a rate is known, `host_cpus`. By default at the
         costliest trigger, for the strategies that have a number there.
 
-        With `reduce="cheapest"` only CPU time, from buckets 0.4 % wide, with the share of draws in which a strategy is
-        the cheapest (`p_best`) and whether its median is (`cheapest`), of the strategies that can be used. With
-        `reduce="breakeven"` the value of the first axis at which the two `strategies` cost the same, at each point of
-        the others. `engine="numba"` is faster for large grids, `scheduler` is the address of a Dask scheduler,
-        `as_xarray` gives a Dataset over the axes. Raises UnknownName or BadInput.
+        A point is one combination of the values of the axes; `draws` is the number of joint draws at each. With
+        `reduce="cheapest"` only CPU time, from buckets 0.4 % wide, with the share of draws in which a strategy is the
+        cheapest (`p_best`, never beyond 0.05 and 0.95 where a prior by rule went in), whether its median is
+        (`cheapest`, by cost alone, whatever the state) and whether it is of those that are admissible
+        (`cheapest_admissible`); by default of the strategies that can be used. With `reduce="breakeven"` the value of
+        the first axis at which the two `strategies` cost the same, at each point of the others, the `share` of draws
+        that have one there, and which is cheaper `always` in every draw where there is none. `engine="numba"` is faster
+        for large grids, `scheduler` is the address of a Dask scheduler, `as_xarray` gives a Dataset over the axes. The
+        frame's `attrs` have version, hash of the data and draws. Raises UnknownName or BadInput.
 
         >>> frame = case("sev", "epyc-7763-2s").sweep(cpus=[8, 64])
         >>> sorted(set(frame.cpus))
@@ -372,8 +377,9 @@ class Case:
 
         grids = {name: self._values(name, values) for name, values in axes.items()}
         chosen = None if strategies is None else [STRATEGIES[name].id for name in strategies]
+        joint = whole_number(draws, "draws")
         frame = swept.sweep(
-            self._study(trigger), grids, chosen, reduce=reduce, engine=engine, scheduler=scheduler, draws=SWEEP_DRAWS
+            self._study(trigger), grids, chosen, reduce=reduce, engine=engine, scheduler=scheduler, draws=joint
         )
         return swept.as_xarray(frame, list(grids)) if as_xarray else frame
 
@@ -387,7 +393,9 @@ class Case:
         found = self._values(axis, values)
         top = self.scenario.machine.logical_cpus if axis == "cpus" else math.inf
         least = 1 if axis == "cpus" else self.scenario.machine.line_bytes if _is_size(axis) else 0
-        if not found or not all(least <= value <= top and value > 0 for value in found):
+        if not found:
+            raise BadInput("no value was given", field=axis, remedy="give one or more")
+        if not all(least <= value <= top and value > 0 for value in found):
             raise BadInput(f"needs values from {least:g} to {top:g}", field=axis, remedy="correct the values")
         return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,20 +13,30 @@ import click
 
 from costmodel.cli import options
 from costmodel.errors import BadInput
-from costmodel.numbers import bytes_of, quantity
+from costmodel.numbers import bytes_of, quantity, significant
+from costmodel.plain import shell_line
 
 if TYPE_CHECKING:
     import pandas
 
-MOST_SHOWN = 40
-"""Rows that are printed; a file holds them all."""
+    from costmodel.cost.grid import Grid
+    from costmodel.cost.scenario import Scenario
+
+OVER = f"{__name__}.over"
+"""Where the context keeps the axes as they were written."""
+ENGINE, DRAWS = "numpy", 512
 MOST_VALUES = 10**7
 """Values of one axis: more is a slip of the pen."""
+LARGE = 10**10
+"""Costs, one for each point, strategy and draw, from which on a calculation says its size: half a minute and more."""
 
 
 def _axes(context: click.Context, parameter: click.Parameter, texts: Sequence[str]) -> dict[str, list[float]]:
-    """AXIS=V,V,... and AXIS=LOW:HIGH:POINTS of `--over` as numbers by axis. Raises BadInput."""
+    """AXIS=V,V,... and AXIS=LOW:HIGH:POINTS of `--over` as numbers by axis; points of a range of whole numbers are
+    rounded, and each is taken once. Raises BadInput.
+    """
     found: dict[str, list[float]] = {}
+    context.meta[OVER] = texts
     for text in texts:
         name, separator, told = text.partition("=")
         if not separator or not name:
@@ -45,7 +55,15 @@ def _axes(context: click.Context, parameter: click.Parameter, texts: Sequence[st
             raise BadInput(f"{text!r} is no range", field="--over", remedy=remedy)
         step = (math.log(high) - math.log(low)) / (points - 1)
         found[name] = [low, *(math.exp(math.log(low) + k * step) for k in range(1, points - 1)), high]
+        if name in _whole():
+            found[name] = sorted({float(round(value)) for value in found[name]})
     return found
+
+
+def _whole() -> Sequence[str]:
+    from costmodel.cost.grid import WHOLE
+
+    return WHOLE
 
 
 def _number(text: str, whole: str) -> float:
@@ -85,7 +103,8 @@ Examples:
     required=True,
     callback=_axes,
     metavar="AXIS=VALUES",
-    help="Axis and values: V,V,... or LOW:HIGH:POINTS; again for another. Axes: range_bytes, cpus, rate_per_s, "
+    help="Axis and values: V,V,... or LOW:HIGH:POINTS, evenly in the logarithm, whole numbers where CPUs are counted; "
+    "again for another. Axes: range_bytes, cpus, rate_per_s, "
     "cache_bytes, vcpus, resident_bytes, event_fraction, l2_bytes_per_core, or a parameter (`costmodel calibrate`).",
 )
 @click.option("--trigger", type=options.TRIGGER, help="Trigger [default: the costliest of the workload].")
@@ -93,22 +112,24 @@ Examples:
 @click.option(
     "--reduce",
     type=click.Choice(["cheapest", "breakeven"]),
-    help="Reduce while calculating: who is the cheapest at each point, or where two strategies cost the same along the "
-    "first axis.",
+    help="Reduce while calculating: who is the cheapest at each point, by cost alone and of those that are admissible, or "
+    "where two strategies cost the same along the first axis.",
 )
 @click.option(
     "--engine",
     type=click.Choice(["numpy", "numba"]),
-    default="numpy",
+    default=ENGINE,
     show_default=True,
-    help="numba is faster from about 1e8 points on.",
+    help="numba is faster from about 1e8 costs on, one for each point, strategy and draw.",
 )
-@click.option("--draws", type=click.IntRange(2, 2**16), default=512, show_default=True, help="Joint draws.")
+@click.option("--draws", type=click.IntRange(2, 2**16), default=DRAWS, show_default=True, help="Joint draws.")
 @options.scheduler
 @click.option("--out", type=click.Path(path_type=Path), help="File: .parquet, .nc (NetCDF) or .csv.")
 @options.scenario_numbers
-@options.as_json
+@options.table_forms
+@click.pass_context
 def sweep_command(
+    context: click.Context,
     guest: str,
     machine: str,
     workload: str,
@@ -121,18 +142,26 @@ def sweep_command(
     draws: int,
     scheduler: str | None,
     out: Path | None,
-    as_json: bool,
+    form: str,
     **numbers: Any,
 ) -> None:
     """Costs over all combinations of axes: numbers of the case, or parameters that are drawn else.
 
-    Each row is one point, strategy and quantity, with the median and the central 90 % of the joint draws; the strategy
-    may be inadmissible (column state). Quantiles of --reduce cheapest are those of buckets 0.4 % wide.
+    A point is one combination of the values of the axes. Each row is one point, strategy and quantity, with the median
+    and the central 90 % of the joint draws; the strategy may be inadmissible (column state): it can lose a flush and is
+    never recommended, however cheap.
+
+    With --reduce cheapest, quantiles are those of buckets 0.4 % wide. p_best is the share of the draws in which a
+    strategy costs least, of those that are compared, and never beyond 0.05 and 0.95 where a prior by rule went in
+    (extrapolated). cheapest goes by cost alone, whatever the state; cheapest_admissible is the least among those that
+    are admissible. With --reduce breakeven, share is that of the draws that break even inside the axis, and always
+    names the strategy that is cheaper all along it in every draw.
     """
     from costmodel.cluster import check_address
     from costmodel.cost.scenario import scenario
     from costmodel.decision import swept
     from costmodel.evidence.store import load
+    from costmodel.report import swept as shown
 
     if out is not None:
         swept.check_file(out)
@@ -142,49 +171,68 @@ def sweep_command(
     case = scenario(evidence, guest, machine, workload, kernel, **numbers)
     study = swept.study_at(evidence, case, trigger)
     began = time.monotonic()
-    _progress(f"{math.prod(map(len, axes.values()))} points over {', '.join(axes)}, {draws} draws, {engine} ...")
-    frame = swept.sweep(
-        study, axes, list(strategies) or None, reduce=reduce, engine=engine, scheduler=scheduler, draws=draws
-    )
-    _progress(f"{len(frame)} rows in {quantity(time.monotonic() - began, 's')}", end="\n")
+    with options.progress(100, "sweep, %") as step:
+        frame = swept.sweep(
+            study,
+            axes,
+            list(strategies) or None,
+            reduce=reduce,
+            engine=engine,
+            scheduler=scheduler,
+            draws=draws,
+            begun=_tell_size,
+            told=_percents(step),
+        )
+    if sys.stderr.isatty():
+        click.echo(f"costmodel: {len(frame)} rows in {quantity(time.monotonic() - began, 's')}", err=True)
     if out is not None:
         swept.write(frame, list(axes), out)
-    if as_json:
+    if form == "json":
         options.print_json(_records(frame))
+    elif form == "csv":
+        options.print_table(form, _records(frame))
+    elif form == "markdown":
+        options.print_table(form, shown.rows(frame, list(axes), study))
     elif out is None:
-        _show(frame, list(axes))
-        click.echo(f"At {study.trigger.title}; medians and 90 % intervals over {draws} draws.")
+        words = ["--trigger", trigger] if trigger else []
+        for option, values in (("--over", context.meta[OVER]), ("--strategy", strategies)):
+            words += [word for value in values for word in (option, value)]
+        words += ["--reduce", reduce] if reduce else []
+        words += ["--engine", engine] if engine != ENGINE else []
+        words += ["--draws", str(draws)] if draws != DRAWS else []
+        click.echo(shown.text(frame, list(axes), study, _command(case, words)), nl=False)
 
 
-def _progress(text: str, end: str = "") -> None:
-    """One line on a terminal that is written over; nothing where no one looks."""
-    if sys.stderr.isatty():
-        click.echo(f"\r\033[Kcostmodel: {text}{end}", err=True, nl=False)
+def _command(case: Scenario, words: Sequence[str]) -> str:
+    """The command line that gives this sweep again."""
+    asked = ["costmodel", "sweep", "--guest", case.guest, "--machine", case.machine.word]
+    asked += ["--workload", case.workload.id, "--kernel", case.version]
+    return shell_line([*asked, *words, *case.number_words])
+
+
+def _tell_size(grid: Grid) -> None:
+    """How much will be calculated, where someone looks or where it is much."""
+    strategies = len({cost.strategy for cost in grid.costs})
+    values = grid.points * strategies * grid.draws
+    if values >= LARGE or sys.stderr.isatty():
+        counts = f"{grid.points} points x {strategies} strategies x {grid.draws} draws"
+        click.echo(f"costmodel: {counts} = {significant(values)} costs, by {grid.engine}", err=True)
+
+
+def _percents(step: Callable[[], None]) -> Callable[[float], None]:
+    """Takes the share that is done and makes one step for each percent of it."""
+    done = 0
+
+    def told(share: float) -> None:
+        nonlocal done
+        while done < int(100 * share):
+            done += 1
+            step()
+
+    return told
 
 
 def _records(frame: pandas.DataFrame) -> list[dict[str, Any]]:
     """Rows for JSON, which has no NaN."""
     rows = frame.to_dict("records")
     return [{name: None if value != value else value for name, value in row.items()} for row in rows]
-
-
-def _show(frame: pandas.DataFrame, axes: list[str]) -> None:
-    """The first rows, without the columns of the case."""
-    own = (
-        "strategy",
-        "quantity",
-        "median",
-        "low",
-        "high",
-        "unit",
-        "p_best",
-        "cheapest",
-        "against",
-        "share",
-        "state",
-        "refused",
-    )
-    names = [name for name in (*axes, *own) if name in frame and frame[name].notna().any()]
-    click.echo(frame[names].head(MOST_SHOWN).to_string(index=False, float_format=lambda x: f"{x:.4g}"))
-    if len(frame) > MOST_SHOWN:
-        click.echo(f"... {len(frame) - MOST_SHOWN} rows more; write them with --out FILE.csv, .parquet or .nc")

@@ -9,8 +9,10 @@ any number of threads, here or on other machines with the same CPUs and librarie
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -45,6 +47,9 @@ NUMBERS: dict[str, tuple[str, Callable[[Scenario, Any], Scenario]]] = {
 SHARES = ("event_fraction",)
 """Those of them that lie in 0 to 1; a parameter says so itself."""
 WHOLE = ("cpus", "vcpus")
+"""Those that are whole numbers."""
+NEARLY = 1e-9
+"""A value that is so near to a whole number, as a calculated 4.000000000000001, is that number."""
 
 
 def axis_names(parameters: ParameterSet) -> list[str]:
@@ -64,12 +69,17 @@ def checked_axis(name: str, values: Sequence[float] | numpy.ndarray, case: Case)
     found = numpy.asarray(values, dtype=float)
     least, most = _bounds(name, case)
     above = "above 0" if least == 0 and not _is_share(name, case) else f"from {least:g}"
-    good = found.size > 0 and numpy.isfinite(found).all() and found.min() >= least and found.max() <= most
+    upper = "" if most == math.inf else f" to {most:g}"
+    if found.size == 0:
+        raise BadInput("no value was given", field=name, remedy=f"give values {above}{upper}")
+    good = numpy.isfinite(found).all() and found.min() >= least and found.max() <= most
     if not good or (above == "above 0" and found.min() == 0):
-        upper = "" if most == math.inf else f" to {most:g}"
         raise BadInput(f"needs values {above}{upper}", field=name, remedy="correct the values")
-    if name in WHOLE and (found != numpy.round(found)).any():
-        raise BadInput("needs whole numbers", field=name, remedy="correct the values")
+    if name in WHOLE:
+        whole = numpy.round(found)
+        if not numpy.allclose(found, whole, rtol=NEARLY, atol=0.0):
+            raise BadInput("needs whole numbers", field=name, remedy="round them, and give each once")
+        found = whole
     if len(numpy.unique(found)) < len(found):
         raise BadInput("has a value twice", field=name, remedy="give each value once")
     return found
@@ -100,6 +110,10 @@ PIECE_VALUES = 2**22
 TILE_VALUES = 2**16
 """Values that are kept at once while they are reduced: half a megabyte, which stays in the cache."""
 ENGINES = ("numpy", "numba")
+AHEAD = 4
+"""Pieces for each thread that are handed out before their turn."""
+Told = Callable[[float], None]
+"""Is told from time to time what share of a calculation is done, from 0 to 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,14 +224,14 @@ class Grid:
                 found[part[0] : part[-1] + 1] = program.by_numpy(part)
         return found[:, 0]
 
-    def intervals(self, cost: Cost, scheduler: str | None = None) -> numpy.ndarray:
+    def intervals(self, cost: Cost, scheduler: str | None = None, told: Told | None = None) -> numpy.ndarray:
         """Exact 5 %, 50 % and 95 % of a result (points, 3), by numpy with either engine: sorting takes longer than what is
         sorted. Found once for each of its rows.
         """
         job = self.job([cost])
         rows = _program(job).rows(cost.end)
         parts = [rows.first[part] for part in _pieces(len(rows.first), self.draws)]
-        found = numpy.concatenate(list(_mapped(partial(_intervals, job), parts, scheduler)))
+        found = numpy.concatenate(list(_mapped(partial(_intervals, job), parts, scheduler, told)))
         return self._spread(rows, found)
 
     def _spread(self, rows: Rows, found: numpy.ndarray) -> numpy.ndarray:
@@ -226,20 +240,23 @@ class Grid:
         over = found[rows.of].reshape((*shape, *found.shape[1:]))
         return numpy.broadcast_to(over, (*self.shape, *found.shape[1:])).reshape((self.points, *found.shape[1:]))
 
-    def counted(self, costs: Sequence[Cost], scheduler: str | None = None) -> Counted:
+    def counted(self, costs: Sequence[Cost], scheduler: str | None = None, told: Told | None = None) -> Counted:
         """Results reduced while they are calculated: quantiles from buckets, and how often each is the least."""
         job = self.job(costs)
         parts = _pieces(self.points, self.draws * len(costs))
-        found = list(_mapped(partial(_counted, job), parts, scheduler))
+        found = list(_mapped(partial(_counted, job), parts, scheduler, told))
         keys, wins = (numpy.concatenate(column) for column in zip(*found, strict=True))
         return Counted(keys, wins, self.draws)
 
-    def break_even(self, first: str, second: str, over: str, scheduler: str | None = None) -> numpy.ndarray:
+    def break_even(
+        self, first: str, second: str, over: str, scheduler: str | None = None, told: Told | None = None
+    ) -> numpy.ndarray:
         """Where the CPU time of `second` falls below that of `first`, or the other way round, along the axis `over`: at
-        each point of the other axes 5 %, 50 % and 95 % over the draws, and the share of draws that have one there.
+        each point of the other axes 5 %, 50 % and 95 % over the draws, the share of draws that have one there, and the
+        shares of those in which `first`, and in which `second`, costs less all along.
 
         Between two values of the axis it is interpolated in the logarithms. Draws without one count as beyond the end
-        at which they would have it: 0 or infinite. Shape (points of the other axes, 4).
+        at which they would have it: 0 or infinite. Shape (points of the other axes, 6).
         """
         if over not in self.axes or len(self.axes[over]) < 2:
             raise BadInput("needs two values or more", field=over, remedy="give the axis along which to look")
@@ -247,7 +264,7 @@ class Grid:
         place = list(self.axes).index(over)
         lines = numpy.moveaxis(numpy.arange(self.points).reshape(self.shape), place, -1).reshape(-1, self.shape[place])
         parts = [lines[part] for part in _pieces(len(lines), 2 * self.draws * self.shape[place])]
-        return numpy.concatenate(list(_mapped(partial(_break_even, job, self.axes[over]), parts, scheduler)))
+        return numpy.concatenate(list(_mapped(partial(_break_even, job, self.axes[over]), parts, scheduler, told)))
 
 
 def recorded(case: Case, strategy: str, tape: Tape, axes: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
@@ -275,15 +292,33 @@ def _pieces(points: int, values_each: int) -> list[numpy.ndarray]:
     return [numpy.arange(start, min(start + step, points)) for start in range(0, points, step)]
 
 
-def _mapped(function: Callable[[Any], Any], parts: Sequence[Any], scheduler: str | None) -> Iterator[Any]:
-    """Results in order: on a scheduler, or on as many threads as this process may use."""
-    if scheduler is not None:
-        yield from map_in_order(function, parts, scheduler)
-        return
+def _mapped(
+    function: Callable[[Any], Any], parts: Sequence[Any], scheduler: str | None, told: Told | None = None
+) -> Iterator[Any]:
+    """Results in order, and after each the share that is done to `told`: on a scheduler, or on as many threads as this
+    process may use.
+    """
+    found = map_in_order(function, parts, scheduler) if scheduler is not None else _on_threads(function, parts)
+    for done, result in enumerate(found, start=1):
+        if told is not None:
+            told(done / len(parts))
+        yield result
+
+
+def _on_threads(function: Callable[[Any], Any], parts: Sequence[Any]) -> Iterator[Any]:
+    """Results in order. What ends it, such as Ctrl-C, waits for the parts that run and for none that would follow."""
     yield from map(function, parts[:1])  # alone: it compiles what the others need
-    if len(parts) > 1:
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-            yield from pool.map(function, parts[1:])
+    threads, rest = len(os.sched_getaffinity(0)), iter(parts[1:])
+    if len(parts) < 2:
+        return
+    pool = ThreadPoolExecutor(threads)
+    try:
+        waiting = deque(pool.submit(function, part) for part in itertools.islice(rest, AHEAD * threads))
+        while waiting:
+            yield waiting.popleft().result()
+            waiting.extend(pool.submit(function, part) for part in itertools.islice(rest, 1))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _intervals(job: Job, points: numpy.ndarray) -> numpy.ndarray:
@@ -309,7 +344,9 @@ def _break_even(job: Job, along: numpy.ndarray, lines: numpy.ndarray) -> numpy.n
     rising = numpy.abs(lead[:, -1]) < numpy.abs(lead[:, 0])  # the two come nearer to each other along the axis
     roots = numpy.where(has, roots, numpy.where(rising, numpy.inf, 0.0))
     found = numpy.quantile(roots, QUANTILES, axis=1, method="closest_observation").T
-    return numpy.concatenate([found, has.mean(axis=1)[:, None]], axis=1)
+    less = numpy.where(has, 0.0, lead.sum(axis=1))
+    shares = numpy.stack([has.mean(axis=1), (less < 0).mean(axis=1), (less > 0).mean(axis=1)], axis=1)
+    return numpy.concatenate([found, shares], axis=1)
 
 
 SMALLEST_S = 1e-15
@@ -341,6 +378,10 @@ class Counted:
         keys = self.keys.astype(numpy.int64)
         middle = ((keys << SHIFT) + (1 << (SHIFT - 1))).view(float)
         return numpy.where(keys == 0, 0.0, middle)
+
+    def of(self, results: numpy.ndarray) -> Counted:
+        """The same of some of the results, by their places."""
+        return Counted(self.keys[:, results], self.wins[:, results], self.draws)
 
     @property
     def shares(self) -> numpy.ndarray:

@@ -7,22 +7,23 @@ each axis. The last axis varies fastest.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy
 import pandas
 
+from costmodel import __version__
 from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import SWEEP_DRAWS, Case, Draws
-from costmodel.cost.grid import QUANTITIES, Cost, Grid, unit_of
+from costmodel.cost.grid import QUANTITIES, Cost, Grid, Told, unit_of
 from costmodel.cost.scenario import Scenario, not_applicable
 from costmodel.decision.choice import Study
 from costmodel.decision.findings import picked, study_all
 from costmodel.decision.waits import compared
 from costmodel.errors import INSTALL, BadInput, NotApplicable, UnknownName
-from costmodel.evidence.store import Evidence
+from costmodel.evidence.store import Evidence, load
 from costmodel.hashing import place_beside, unwritable
 from costmodel.numbers import P_BOUNDS, quantity
 
@@ -33,7 +34,8 @@ REDUCTIONS = ("cheapest", "breakeven")
 ROW_BYTES = 500
 """Memory of one row of a frame while it is made, measured: the frame itself takes half of it."""
 SHARE_OF_MEMORY = 0.8
-NUMBERS = ("median", "low", "high", "p_best", "cheapest", "share")
+LEAST_DRAWS, MOST_DRAWS = 2, 2**16
+NUMBERS = ("median", "low", "high", "p_best", "cheapest", "cheapest_admissible", "share")
 
 
 def study_at(evidence: Evidence, case: Scenario, trigger: str | None = None) -> Study:
@@ -55,15 +57,20 @@ def sweep(
     engine: str = "numpy",
     scheduler: str | None = None,
     draws: int = SWEEP_DRAWS,
+    begun: Callable[[Grid], None] | None = None,
+    told: Told | None = None,
 ) -> pandas.DataFrame:
     """Costs of `strategies` over all combinations of `axes`, by default of those that have a number at the trigger.
 
-    `reduce` cheapest: CPU time alone, from buckets, with `p_best` and `cheapest`, by default of the strategies that can
-    be used; `breakeven`: where the two strategies cost the same along the first axis, at each point of the others.
-    Raises BadInput, UnknownName or MissingNumber.
+    `reduce` cheapest: CPU time alone, from buckets, with `p_best`, `cheapest` and `cheapest_admissible`, by default of
+    the strategies that can be used; `p_best` lies in P_BOUNDS where a prior by rule went in. `breakeven`: where the two strategies cost the same along the first axis, at each point of the others.
+    `begun` is called with what will be calculated, `told` with the share that is done. The frame's `attrs` have the
+    version, the hash of the data and the number of draws. Raises BadInput, UnknownName or MissingNumber.
     """
     if not axes:
         raise BadInput("no axis given", field="sweep", remedy="give one, such as range_bytes, cpus or dirty_fraction")
+    if not LEAST_DRAWS <= draws <= MOST_DRAWS:
+        raise BadInput(f"must lie in {LEAST_DRAWS} to {MOST_DRAWS}", field="draws", remedy="give their number")
     if reduce not in (None, *REDUCTIONS):
         raise UnknownName("reduction", str(reduce), REDUCTIONS)
     states = {c.strategy: c.verdict.state for c in study.candidates}
@@ -81,20 +88,40 @@ def sweep(
     rows = grid.points * (len(strategies) if reduce else len(grid.costs) + len(grid.refused))
     _refuse_too_large(rows)
     own = study.chosen.strategy if study.chosen else None
+    if begun is not None:
+        begun(grid)
     if reduce == "breakeven":
-        return _break_evens(study, grid, (strategies[0], strategies[1]), states, scheduler)
-    if reduce == "cheapest":
-        return _cheapest(study, grid, states, own, scheduler)
+        frame = _break_evens(study, grid, (strategies[0], strategies[1]), states, scheduler, told)
+    elif reduce == "cheapest":
+        frame = _cheapest(study, grid, states, own, scheduler, told)
+    else:
+        frame = _all_costs(study, grid, strategies, states, own, scheduler, told)
+    frame.attrs = {"costmodel_version": __version__, "data_hash": load().data_hash, "draws": draws}
+    return frame
+
+
+def _all_costs(
+    study: Study,
+    grid: Grid,
+    strategies: Sequence[str],
+    states: Mapping[str, str],
+    own: str | None,
+    scheduler: str | None,
+    told: Told | None,
+) -> pandas.DataFrame:
+    """Every quantity of each strategy; one row with the gap of those that have no number."""
     kinds: list[tuple[str, str, Cost | None]] = []
     for name in strategies:
         kinds += [(name, cost.quantity, cost) for cost in grid.costs if cost.strategy == name]
         kinds += [(name, "cpu_time", None)] if name in grid.refused else []
     found = numpy.full((grid.points, len(kinds), 3), numpy.nan)
     known: dict[int, numpy.ndarray] = {}  # strategies that do the same share their costs
+    ends = {cost.end for _, _, cost in kinds if cost is not None}
     for k, (_, _, cost) in enumerate(kinds):
         if cost is not None:
             if cost.end not in known:
-                known[cost.end] = grid.intervals(cost, scheduler)
+                part = None if told is None else _part_of(told, len(known), len(ends))
+                known[cost.end] = grid.intervals(cost, scheduler, part)
             found[:, k] = known[cost.end]
     names, quantities = [kind[0] for kind in kinds], [kind[1] for kind in kinds]
     frame = _frame(study, grid, names, quantities, found, states)
@@ -103,28 +130,50 @@ def sweep(
     return pandas.DataFrame(frame)
 
 
+def _part_of(told: Told, part: int, parts: int) -> Told:
+    """Tells of one part of several what it makes of the whole."""
+    return lambda share: told((part + share) / parts)
+
+
 def _cheapest(
-    study: Study, grid: Grid, states: Mapping[str, str], own: str | None, scheduler: str | None
+    study: Study,
+    grid: Grid,
+    states: Mapping[str, str],
+    own: str | None,
+    scheduler: str | None,
+    told: Told | None,
 ) -> pandas.DataFrame:
-    """CPU time of each strategy that has a number, how often it is the cheapest, and whether its median is the least."""
+    """CPU time of each strategy that has a number, how often it is the cheapest, and whether its median is the least: of
+    all, whatever their state, and of those that are admissible.
+    """
     costs = [cost for cost in grid.costs if cost.quantity == "cpu_time"]
     if not costs:
         raise BadInput("no strategy has a number here", field="strategies", remedy=next(iter(grid.refused.values())))
-    counted, names = grid.counted(costs, scheduler), [cost.strategy for cost in costs]
+    counted, names = grid.counted(costs, scheduler, told), [cost.strategy for cost in costs]
     frame = _frame(study, grid, names, ["cpu_time"] * len(names), counted.quantiles, states)
     ends = P_BOUNDS if grid.extrapolated & set(names) else (0.0, 1.0)
     frame["p_best"] = counted.shares.clip(*ends).reshape(-1)
     frame["cheapest"] = (counted.least[:, None] == numpy.arange(len(names))).reshape(-1)
+    safe = numpy.array([k for k, name in enumerate(names) if states[name] == "admissible"], dtype=int)
+    least = safe[counted.of(safe).least] if len(safe) else numpy.full(grid.points, len(names))
+    frame["cheapest_admissible"] = (least[:, None] == numpy.arange(len(names))).reshape(-1)
     frame["chosen"] = numpy.tile([name == own for name in names], grid.points)
     return pandas.DataFrame(frame)
 
 
 def _break_evens(
-    study: Study, grid: Grid, pair: tuple[str, str], states: Mapping[str, str], scheduler: str | None
+    study: Study,
+    grid: Grid,
+    pair: tuple[str, str],
+    states: Mapping[str, str],
+    scheduler: str | None,
+    told: Told | None,
 ) -> pandas.DataFrame:
-    """Where the pair costs the same along the first axis; an end that lies beyond it is empty."""
+    """Where the pair costs the same along the first axis; an end that lies beyond it is empty. `always` is the one that
+    costs less all along it in every draw.
+    """
     over, *others = grid.axes
-    found = grid.break_even(*pair, over, scheduler)
+    found = grid.break_even(*pair, over, scheduler, told)
     inside = numpy.where((found[:, :3] > 0) & numpy.isfinite(found[:, :3]), found[:, :3], numpy.nan)
     points = {name: grid.axes[name] for name in others}
     frame = _columns(study, points, len(found), 1)
@@ -142,6 +191,7 @@ def _break_evens(
         **_of_points(points, len(found), 1),
         "against": pair[1],
         "share": found[:, 3],
+        "always": [pair[0] if row[4] == 1 else pair[1] if row[5] == 1 else None for row in found],
         "swept_low": float(grid.axes[over].min()),
         "swept_high": float(grid.axes[over].max()),
     }
@@ -220,9 +270,19 @@ def _free_bytes() -> float:
 # Frames as cubes and as files.
 
 
+OF_STRATEGY = ("state", "chosen", "extrapolated", "refused")
+"""Columns that a strategy has at every point alike: coordinates of a cube."""
+OF_CASE = ("guest", "machine", "workload", "kernel", "vcpus", "resident_bytes", "cpus_that_ran", "trigger")
+OF_ALL = ("against", "swept_low", "swept_high")
+"""With those of the case what all rows have alike, where no axis sets it: attributes of a cube."""
+
+
 def as_xarray(frame: pandas.DataFrame, axes: Sequence[str]) -> xarray.Dataset:
-    """The numbers of a frame over strategy, quantity and the axes; what is the same in all rows becomes an attribute.
-    Raises BadInput without xarray.
+    """The numbers of a frame over strategy, quantity and the axes, and what is `always` cheaper where it has that.
+
+    What a strategy is (OF_STRATEGY) lies along it, `unit` along the quantity; a strategy with a number has an empty
+    `refused`. What is the same in all rows is an attribute, as is how the frame was made. Raises BadInput without
+    xarray.
     """
     try:
         import xarray
@@ -232,33 +292,49 @@ def as_xarray(frame: pandas.DataFrame, axes: Sequence[str]) -> xarray.Dataset:
     shape = [frame[name].nunique() for name in over]
     codes = [pandas.factorize(frame[name]) for name in over]
     at = numpy.ravel_multi_index([code for code, _ in codes], shape)
-    cubes = {}
+    cubes: dict[str, Any] = {}
     for name in (name for name in NUMBERS if name in frame):
         cube = numpy.full(int(numpy.prod(shape)), numpy.nan)
         cube[at] = frame[name]
         cubes[name] = (over, cube.reshape(shape))
-    same = {name: frame[name].iloc[0] for name in ("guest", "machine", "workload", "kernel", "trigger")}
-    return xarray.Dataset(
-        cubes, {name: numpy.asarray(labels) for name, (_, labels) in zip(over, codes, strict=True)}, same
-    )
+    if "always" in frame:
+        told = numpy.full(int(numpy.prod(shape)), "", dtype=object)
+        told[at] = frame["always"].fillna("")
+        cubes["always"] = (over, told.astype(str).reshape(shape))
+    labels: dict[str, Any] = {name: numpy.asarray(labels) for name, (_, labels) in zip(over, codes, strict=True)}
+    strategies, quantities = frame.drop_duplicates("strategy"), frame.drop_duplicates("quantity")
+    for name in (name for name in OF_STRATEGY if name in frame):
+        column = strategies[name]
+        plain = column.to_numpy(bool) if column.dtype == bool else column.astype(object).fillna("").to_numpy(str)
+        labels[name] = ("strategy", plain)
+    labels["unit"] = ("quantity", quantities["unit"].to_numpy(str))
+    same = {name: frame[name].iloc[0] for name in (*OF_CASE, *OF_ALL) if name in frame and frame[name].nunique() == 1}
+    return xarray.Dataset(cubes, labels, {**same, **frame.attrs})
 
 
 SUFFIXES = (".parquet", ".nc", ".csv")
 
 
 def check_file(path: Path) -> None:
-    """Raise BadInput for a name that tells no format, or whose library is not there, before anything is calculated."""
+    """Raise BadInput for a name that tells no format, one whose library is not there, or a place where nothing can be
+    written, before anything is calculated.
+    """
     if path.suffix not in SUFFIXES:
         raise BadInput(f"ends in none of {', '.join(SUFFIXES)}", file=path, remedy="name the format by the suffix")
-    place_beside(path)
-    if not path.parent.is_dir():
-        raise BadInput("the directory does not exist", file=path, remedy="make it first, or choose another place")
+    if path.is_dir():
+        raise BadInput("is a directory", file=path, remedy="name a file")
     for suffix, library, extra in ((".parquet", "pyarrow", "trace"), (".nc", "xarray", "xarray")):
         if path.suffix == suffix:
             try:
                 __import__(library)
             except ModuleNotFoundError:
                 raise BadInput(f"{library} is not installed", file=path, remedy=INSTALL.format(extra)) from None
+    aside = place_beside(path)
+    try:
+        aside.touch()
+        aside.unlink()
+    except OSError as error:
+        raise unwritable(path, error) from error
 
 
 def write(frame: pandas.DataFrame, axes: Sequence[str], path: Path) -> None:

@@ -139,6 +139,25 @@ def test_a_sweep_has_every_combination_and_passes_through_the_case(sev, swept):
     assert swept[swept.chosen].strategy.unique().tolist() == ["WBNOINVD_MASK"]
 
 
+def test_a_sweep_takes_its_draws_and_says_which_axis_has_no_value(sev):
+    few = sev.sweep(cpus=[8], draws=64)
+    assert few.attrs["draws"] == 64 and not few["median"].equals(sev.sweep(cpus=[8])["median"])
+    for draws in (1, 2**16 + 1, 8.5):
+        with pytest.raises(BadInput, match="draws"):
+            sev.sweep(cpus=[8], draws=draws)
+    for asked in (lambda: sev.sweep(range_bytes=[]), lambda: sev.waits(KSM, rate_per_s=[])):
+        with pytest.raises(BadInput, match="no value was given"):
+            asked()
+
+
+def test_whole_numbers_of_an_axis_may_be_calculated_ones(sev):
+    counts = api.logspace(1, 256, 9)
+    assert counts.tolist() != counts.round().tolist()
+    assert sorted(set(sev.sweep(cpus=counts, draws=4).cpus)) == [2.0**power for power in range(9)]
+    with pytest.raises(BadInput, match="whole numbers; round them"):
+        sev.sweep(cpus=api.logspace(1, 256, 8))
+
+
 def test_a_length_is_a_number_of_bytes_or_a_size_as_text(sev):
     both = [sev.sweep(l2_bytes_per_core=size) for size in ("1 MiB", 2**20)]
     pandas.testing.assert_frame_equal(*both)

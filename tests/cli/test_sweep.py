@@ -1,17 +1,24 @@
 """`costmodel sweep` as a user sees it: rows, files, refusals, and the same bytes from a scheduler that loses a worker."""
 
+import io
 import json
 import os
+import shlex
 import signal
+import subprocess
 import sys
+import time
 import warnings
+from functools import partial
 
 import numpy
 import pandas
 import pytest
 
+from costmodel import __version__
 from costmodel.cli import main
 from costmodel.decision import swept
+from costmodel.evidence.store import load
 from tests.samples import sampled
 from tests.shell import shell
 from tests.test_cluster import cluster  # noqa: F401  (a fixture)
@@ -33,9 +40,56 @@ def written(path, *words):
 def test_rows_are_printed_with_their_axes():
     done = sweep("--over", "cpus=8,64", "--over", "range_bytes=4KiB:1MiB:3", "--strategy", "WBNOINVD_MASK")
     assert done.returncode == 0 and done.stderr == ""
-    head, *rows, at = done.stdout.splitlines()
+    at, (head, *rows), _ = (block.splitlines() for block in done.stdout.split("\n\n"))
     assert head.split()[:4] == ["cpus", "range_bytes", "strategy", "quantity"] and len(rows) == 18
-    assert at.startswith("At NUMA balancing scan; ") and "unit" in head.split()
+    assert at[0].startswith("sev on epyc-7763-2s, autonuma-default, kernel v7.3-rc: 8 vCPUs")
+    assert at[2] == "At NUMA balancing scan (autonuma_prot_none_scan)."
+    assert rows[0].split() == ["8", "4", "KiB", "WBNOINVD_MASK", "cpu_time", "9", "[0.7,", "50]", "ms*"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--over", "cpus=8,64", "--over", "range_bytes=4KiB,1MiB", *PAIR), "\ncpus 8, range_bytes 1 MiB:\n"),
+        (("--over", "cpus=8", "--over", "range_bytes=64,64GiB", "--reduce", "cheapest", *PAIR), " by cost   inadm"),
+        (("--over", "range_bytes=64:64MiB:9", "--reduce", "breakeven", *PAIR), "none: CLFLUSHOPT_UVA is cheaper"),
+        (("--over", "cpus=8", "--strategy", "VM_PAGE_FLUSH"), "VM_PAGE_FLUSH has no number: no timing"),
+        (("--over", "cpus=8", "--strategy", "VM_PAGE_FLUSH"), "undecided: admissible on a condition"),
+        (("--over", "cpus=8,16"), "* EXTRAPOLATED: a prior by rule went in"),
+        (("--over", "cpus=1:24:24"), "rows more; write them with --out"),
+    ],
+)
+def test_the_text_of_a_sweep_fits_a_mail_and_says_what_its_numbers_are(words, told):
+    text = sweep(*words, "--draws", "64").stdout
+    assert told in text or told in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= 75
+    assert text.splitlines()[-1] == f"costmodel {__version__}, data {load().data_hash}"
+    prose = [line for line in text.splitlines() if not line.startswith(("  ", "cpus", "range"))]
+    assert max(map(len, prose)) <= 72
+
+
+@pytest.mark.parametrize("more", [(), ("--reduce", "cheapest"), ("--draws", "64", "--vcpus", "4", *PAIR)])
+def test_the_command_of_a_text_prints_it_again(more):
+    text = sweep("--over", "range_bytes=4KiB:1MiB:3", *more).stdout
+    words = shlex.split(text.split("Again with:\n")[1].rsplit("costmodel ", 1)[0].replace("\\\n", " "))
+    assert words[0] == "costmodel" and shell(*words[1:]).stdout == text
+
+
+def test_an_event_of_many_flushes_says_how_many():
+    asked = ("sweep", "--guest", "sev-snp-gmem", "--machine", "epyc-9654-2s", "--draws", "16")
+    text = " ".join(shell(*asked, "--over", "cpus=8,64").stdout.split())
+    assert "(gmem_free_folio_teardown). One event is a range of 14.9 GiB, released folio by folio: 3.9e+06" in text
+    text = " ".join(shell(*asked, "--over", "range_bytes=4KiB,1MiB").stdout.split())
+    assert "released folio by folio: a flush for each 4 KiB of it" in text
+
+
+def test_a_sweep_is_printed_as_csv_and_as_markdown_too():
+    words = ("--over", "range_bytes=64,64GiB", "--over", "cpus=8", "--reduce", "cheapest", *PAIR)
+    head, _, *rows = sweep(*words, "--format", "markdown").stdout.splitlines()
+    assert head == "| range_bytes | cpus | strategy | CPU time | p_best | cheapest | note |"
+    assert "| by cost | inadmissible |" in rows[1] and "| safe |  |" in rows[0] and len(rows) == 4
+    table = pandas.read_csv(io.StringIO(sweep(*words, "--format", "csv").stdout))
+    assert table["median"].tolist() == [row["median"] for row in json.loads(sweep(*words, "--json").stdout)]
 
 
 def test_files_of_every_format_hold_the_same_rows(tmp_path):
@@ -62,6 +116,75 @@ def test_the_cheapest_and_the_break_even_are_reduced():
     done = sweep("--over", "range_bytes=64:64GiB:97", "--over", "cpus=8,64", "--reduce", "breakeven", *PAIR, "--json")
     few, many = json.loads(done.stdout)
     assert few["median"] < many["median"] and (few["against"], few["unit"]) == ("CLFLUSHOPT_UVA", "B")
+
+
+def test_a_cube_says_what_its_numbers_are_and_what_they_came_from(tmp_path):
+    import xarray
+
+    words = ("--over", "cpus=8,64", "--strategy", "VM_PAGE_FLUSH", *PAIR, "--draws", "64")
+    frame = pandas.read_parquet(written(tmp_path / "a.parquet", *words))
+    path = written(tmp_path / "a.nc", *words)
+    again = [path.read_bytes(), written(tmp_path / "b.nc", *words).read_bytes()]
+    assert again[0] == again[1]
+    made = {"costmodel_version": __version__, "data_hash": load().data_hash, "draws": 64}
+    assert frame.attrs == made
+    with xarray.open_dataset(path, engine="scipy") as cube:
+        assert made.items() <= cube.attrs.items() and cube.attrs["vcpus"] == 8
+        for name in ("state", "chosen", "extrapolated"):
+            told = frame.groupby("strategy")[name].first().to_dict()
+            assert dict(zip(cube.strategy.values, cube[name].values, strict=True)) == told
+        assert cube["state"].sel(strategy="CLFLUSHOPT_UVA") == "inadmissible"
+        assert "no timing of the VM_PAGE_FLUSH MSR" in str(cube["refused"].sel(strategy="VM_PAGE_FLUSH").values)
+        assert str(cube["refused"].sel(strategy="WBNOINVD_MASK").values) == ""
+        units = dict(zip(cube.quantity.values.tolist(), cube["unit"].values.tolist(), strict=True))
+        assert units == {"cpu_time": "s", "event_time": "s", "host_cpus": "1"}
+
+
+def test_the_cheapest_by_cost_alone_and_the_cheapest_that_is_admissible_are_told_apart(tmp_path):
+    rows = json.loads(sweep("--over", "range_bytes=64,64GiB", "--reduce", "cheapest", *PAIR, "--json").stdout)
+    told = {(row["range_bytes"], row["strategy"]): (row["cheapest"], row["cheapest_admissible"]) for row in rows}
+    assert told == {
+        (64.0, "WBNOINVD_MASK"): (False, True),
+        (64.0, "CLFLUSHOPT_UVA"): (True, False),
+        (2.0**36, "WBNOINVD_MASK"): (True, True),
+        (2.0**36, "CLFLUSHOPT_UVA"): (False, False),
+    }
+    (alone,) = json.loads(sweep("--over", "cpus=8", "--reduce", "cheapest", "--strategy", PAIR[-1], "--json").stdout)
+    assert alone["cheapest"] and not alone["cheapest_admissible"] and alone["state"] == "inadmissible"
+
+
+def test_a_pair_without_a_break_even_says_which_is_cheaper_throughout(tmp_path):
+    import xarray
+
+    words = ("--over", "range_bytes=64,128", "--over", "cpus=8,64", "--reduce", "breakeven", *PAIR)
+    rows = json.loads(sweep(*words, "--json").stdout)
+    assert [(row["median"], row["low"], row["high"], row["share"]) for row in rows] == [(None, None, None, 0.0)] * 2
+    assert {row["always"] for row in rows} == {"CLFLUSHOPT_UVA"}
+    with xarray.open_dataset(written(tmp_path / "a.nc", *words), engine="scipy") as cube:
+        assert set(cube["always"].values.reshape(-1).tolist()) == {"CLFLUSHOPT_UVA"}
+        assert (cube.attrs["against"], cube.attrs["swept_high"]) == ("CLFLUSHOPT_UVA", 128.0)
+
+
+@pytest.mark.parametrize(
+    ("axis", "values"),
+    [
+        ("cpus=1:256:9", [1, 2, 4, 8, 16, 32, 64, 128, 256]),
+        ("vcpus=1:16:5", [1, 2, 4, 8, 16]),
+        ("cpus=1:4:9", [1, 2, 3, 4]),
+    ],
+)
+def test_points_of_a_range_of_whole_numbers_are_rounded_and_taken_once(axis, values):
+    rows = json.loads(sweep("--over", axis, "--strategy", PAIR[1], "--draws", "4", "--json").stdout)
+    assert [row[axis.partition("=")[0]] for row in rows if row["quantity"] == "cpu_time"] == values
+
+
+def test_a_place_where_nothing_can_be_written_is_told_before_the_calculation(tmp_path, monkeypatch):
+    (tmp_path / "d.parquet").mkdir()
+    monkeypatch.setattr(swept, "sweep", None)
+    for place, told in ((tmp_path / "d.parquet", "is a directory"), ("/proc/x.parquet", "cannot be written")):
+        done = sweep("--over", "cpus=8", "--out", place)
+        assert done.returncode == 2 and told in done.stderr and done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["d.parquet"]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +226,6 @@ def test_a_scheduler_that_loses_a_worker_gives_the_same_bytes(cluster, tmp_path,
 
     from costmodel.cost import grid
     from costmodel.cost.scenario import scenario
-    from costmodel.evidence.store import load
 
     monkeypatch.setattr(grid, "PIECE_VALUES", 50_000)
     study = swept.study_at(load(), scenario(load(), "sev", "epyc-7763-2s", "autonuma-default"))
@@ -127,3 +249,21 @@ def test_a_scheduler_that_loses_a_worker_gives_the_same_bytes(cluster, tmp_path,
     for frame, path in zip((local, far), files, strict=True):
         swept.write(frame, list(axes), path)
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_large_sweep_says_its_size_and_ends_when_it_is_told_to(sent, code):
+    """Also while parts of it are handed out: none that follow the running ones is begun."""
+    words = ("--over", "range_bytes=4KiB:1GiB:1000000", "--over", "cpus=1,2,3", "--reduce", "cheapest")
+    begun = [sys.executable, "-m", "costmodel", "sweep", *ASKED, *words, "--draws", "65536"]
+    own = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    heard = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(begun, stderr=subprocess.PIPE, text=True, env=own, preexec_fn=heard)
+    try:
+        assert "3000000 points x 5 strategies x 65536 draws = 9.8e+11 costs" in process.stderr.readline()
+        time.sleep(2.0)
+        process.send_signal(sent)
+        assert process.wait(10) == code and process.stderr.read().strip() == ""
+    finally:
+        process.kill()
+        process.wait()

@@ -167,8 +167,10 @@ def test_values_are_found_by_the_engine_that_was_asked(square, engine, monkeypat
 @pytest.mark.parametrize(("sizes", "beyond"), [([64, 256, 1024], numpy.inf), ([2.0**38, 2.0**39], 0.0)])
 def test_break_evens_lie_beyond_the_same_end_whichever_strategy_is_named_first(evidence, sizes, beyond):
     found = Grid(case_of(evidence, "autonuma", N), [MASKED, RANGED], {"range_bytes": sizes}, "numpy")
+    cheaper = RANGED if beyond else MASKED
     for names in ((MASKED, RANGED), (RANGED, MASKED)):
-        assert found.break_even(*names, "range_bytes").tolist() == [[beyond, beyond, beyond, 0.0]]
+        throughout = [float(name == cheaper) for name in names]
+        assert found.break_even(*names, "range_bytes").tolist() == [[beyond, beyond, beyond, 0.0, *throughout]]
 
 
 @pytest.mark.nightly
@@ -176,16 +178,16 @@ def test_break_evens_are_those_of_the_refined_search(evidence):
     case = case_of(evidence, "autonuma", 1024)
     found = Grid(case, [MASKED, RANGED], {"cpus": [8, 256], "range_bytes": numpy.geomspace(64, 2**36, 400)})
     (row,) = break_even(evidence, case.scenario, case.trigger, (MASKED, RANGED), "range_bytes").rows
-    low, median, high, share = found.break_even(MASKED, RANGED, "range_bytes")[1]
+    low, median, high, share, *throughout = found.break_even(MASKED, RANGED, "range_bytes")[1]
     assert (low, median, high) == pytest.approx((row.low, row.median, row.high), rel=0.02)
-    assert share == pytest.approx(row.share, abs=0.01)
+    assert share == pytest.approx(row.share, abs=0.01) and share + sum(throughout) == pytest.approx(1.0)
 
 
 def test_draws_without_a_break_even_count_as_beyond_an_end(evidence):
     found = Grid(case_of(evidence, "autonuma"), [WHOLE, RANGED], {"range_bytes": [64, 128]})
-    assert found.break_even(WHOLE, RANGED, "range_bytes").tolist() == [[numpy.inf] * 3 + [0.0]]
+    assert found.break_even(WHOLE, RANGED, "range_bytes").tolist() == [[numpy.inf] * 3 + [0.0, 0.0, 1.0]]
     beyond = Grid(case_of(evidence, "autonuma"), [WHOLE, RANGED], {"range_bytes": [2.0**44, 2.0**45]})
-    assert beyond.break_even(WHOLE, RANGED, "range_bytes").tolist() == [[0.0] * 4]
+    assert beyond.break_even(WHOLE, RANGED, "range_bytes").tolist() == [[0.0] * 4 + [1.0, 0.0]]
 
 
 def test_a_strategy_without_a_number_is_refused_with_its_gap(evidence):

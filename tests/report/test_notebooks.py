@@ -194,3 +194,13 @@ def test_the_tutorial_runs_from_instruction_to_recommendation(tmp_path):
     assert kinds.count("text/latex") >= 2, "the formula and its derivative are maths"
     assert kinds.count("image/png") == 2 and kinds.count("text/html") >= 4
     assert cm.case("sev", "epyc-7763-2s", kernel="6.17", cpus_that_ran=8).recommend().text() in words
+
+
+def test_the_map_of_sweeps_names_its_axes_and_panels_with_units():
+    space: dict = {}
+    for cell in code_cells(FOLDER / "sweeps.ipynb")[:-2]:
+        exec(cell.source, space)
+    panels = space["map_of_four"].axes
+    assert panels[-1, 0].get_xlabel() == "range (MiB)" and panels[-1, 0].get_ylabel() == "CPUs that ran the guest"
+    assert panels[0, 0].get_title() == "0.1 events/s, caches of 8 MiB" and panels.shape == (3, 3)
+    assert panels[-1, -1].get_title() == "1000 events/s, caches of 128 MiB"
