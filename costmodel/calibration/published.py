@@ -20,7 +20,7 @@ from costmodel.calibration.parameters import BROADCAST, WALK
 from costmodel.calibration.rules import CLAIM_FACTOR, Calibration
 from costmodel.calibration.rules import catalog_parameters as parameter_set
 from costmodel.errors import CostModelError, stated
-from costmodel.evidence.records import Machine, Measurement
+from costmodel.evidence.records import CACHE_LEVELS, Machine, Measurement
 from costmodel.formulas.compiled import value
 
 NO_TERM = "the model has no term for it"
@@ -360,14 +360,9 @@ def _guest_total(calibration: Calibration, row: Measurement) -> tuple[tuple[floa
 
 def _geometry(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
     """Cache sizes against the CPUID dumps of the same model."""
-    level = row.quantity.split()[0]
+    column = CACHE_LEVELS[row.cache_level]
     dumps = [dump for dump in calibration.evidence.dumps.values() if dump.dump in row.source_locator]
-    kib = {
-        "L1D": [one.l1d_kib for one in dumps],
-        "L2": [one.l2_kib for one in dumps],
-        "L3": [one.l3_kib for one in dumps],
-    }
-    sizes = {size * 1024.0 for size in kib.get(level, ())}
+    sizes = {getattr(dump, column) * 1024.0 for dump in dumps}
     return ((min(sizes), max(sizes)), "catalogued geometry, from the CPUID dump") if sizes else (None, "no such dump")
 
 
