@@ -56,10 +56,42 @@ def test_every_subpackage_has_its_place():
     assert found == set(ORDER)
 
 
-def test_nothing_reads_outside_the_project():
-    for path in [*SOURCES, *(ROOT.parent / "notebooks").glob("*.ipynb")]:
-        text = path.read_text()
-        assert "../shared" not in text and "/work/" not in text, path
+LITERAL = re.compile(r"""["'](\.\./[^"'\s]*|~/[^"'\s]*|/[\w.-]+/?[^"'\s]*)\\?["']""")
+"""A text that is a path out of where one is, of a home, or from the root."""
+OF_SOMEBODY = re.compile(r"(?<![\w.])/(?:work|home|root|Users|mnt|opt|data|scratch)/[\w.-]+|\.\./shared")
+"""A path of one machine, wherever it stands."""
+OF_THE_KERNEL = ("/proc", "/sys", "/dev")
+LINKS = ("../index.html", "../{_suffixed(")
+"""Links from a page of a report to the list of all."""
+
+
+def outside(text):
+    """Paths in the text that lead out of the project and are none of the kernel's."""
+    found = [path for path in LITERAL.findall(text) if not path.startswith((*OF_THE_KERNEL, *LINKS))]
+    return found + OF_SOMEBODY.findall(text)
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *(ROOT.parent / "notebooks").glob("*.ipynb")], ids=lambda path: path.name)
+def test_nothing_reads_outside_the_project(path):
+    assert outside(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        'open("/etc/hostname")',
+        "Path('/home/me/data')",
+        'load(f"/srv/{name}.csv")',
+        'Path("~/notes.csv").expanduser()',
+        'HERE / "../other/measurements.csv"',
+        'read("../../shared/MODEL.md")',
+        "# see /work/shared/MODEL.md",
+        '{"source": ["open(\\"/etc/hostname\\")"]}',
+    ],
+)
+def test_a_path_that_leads_out_of_the_project_is_seen(planted):
+    assert outside(planted)
+    assert outside('Path("/proc/cpuinfo"); "../index.html"; "https://lore.kernel.org/all/"; a / b / "c"') == []
 
 
 SENTENCE = re.compile(r"(?:[A-Za-z'-]+,? ){3}[A-Za-z'-]+")
