@@ -146,3 +146,34 @@ def test_a_sentence_is_seen_in_plain_and_in_formatted_text_and_an_error_may_have
     codes = (plain, formatted, error, passed, docstring)
     found = [[text for _, text in said(ast.parse(code)) if SENTENCE.search(text)] for code in codes]
     assert found == [["no cost is to be had"], [" takes the time of "], [], ["no cost is to be had"], []]
+
+
+ONCE = ("BLASTED", "MOST_PER_S", "MOST_VCPUS", "SHUTDOWNS", "WALK", "ROUND", "ANCHORED", "OBSERVABLES")
+"""Facts that several packages need: each is written down in one module."""
+
+
+def written_in(name, sources):
+    """The modules that give `name` a value of their own."""
+    return [
+        module
+        for module, text in sources.items()
+        for node in ast.parse(text).body
+        if isinstance(node, ast.Assign) and name in [ast.unparse(target) for target in node.targets]
+    ]
+
+
+@pytest.mark.parametrize("name", ONCE)
+def test_what_several_packages_need_is_written_down_once(name):
+    sources = {path: path.read_text() for path in SOURCES}
+    assert len(written_in(name, sources)) == 1
+    assert len(written_in(name, {**sources, "planted": f"{name} = 1"})) == 2
+
+
+def test_the_flush_of_the_thread_is_named_by_its_one_constant():
+    """Beside the constant its id stands in the table of what the list decided and in what recognises it in a mail."""
+    named = {path.relative_to(ROOT).as_posix() for path in SOURCES if re.search('"WBINVD_ALL"[^\\]]', path.read_text())}
+    assert named - {"report/alternatives.py", "api/cases.py"} == {
+        "kvm/kernels.py",
+        "mail/question.py",
+        "validation/upstream.py",
+    }

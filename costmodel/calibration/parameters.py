@@ -35,7 +35,7 @@ KNOTS = 100
 
 WALK = ("walk_start_s", "line_empty_s", "line_valid_s", "serial_exponent", "valid_exponent", "smt_factor")
 """Parameters of the walk over a domain's lines."""
-BROADCAST = ("broadcast_start_s", "broadcast_per_cpu_s")
+ROUND = ("broadcast_start_s", "broadcast_per_cpu_s")
 """Parameters of an interrupt round."""
 
 

@@ -16,11 +16,11 @@ import numpy
 from costmodel.calibration import anchors, between_machines
 from costmodel.calibration.anchors import per_flush_s
 from costmodel.calibration.fit import prediction_factor
-from costmodel.calibration.parameters import BROADCAST, WALK
+from costmodel.calibration.parameters import ROUND, WALK
 from costmodel.calibration.rules import CLAIM_FACTOR, Calibration
 from costmodel.calibration.rules import catalog_parameters as parameter_set
 from costmodel.errors import CostModelError, stated
-from costmodel.evidence.records import CACHE_LEVELS, Machine, Measurement
+from costmodel.evidence.records import CACHE_LEVELS, PAGE_BYTES, Machine, Measurement
 from costmodel.formulas.compiled import value
 
 NO_TERM = "the model has no term for it"
@@ -247,7 +247,7 @@ def _flush_of_machine(
     def end(dear: bool) -> float:
         at = {
             name: own[name].distribution.high if dear != (name in CHEAP_WHERE_HIGH) else own[name].distribution.low
-            for name in (*WALK, *BROADCAST, *CHEAP_WHERE_HIGH, "valid_fraction", "dirty_fraction")
+            for name in (*WALK, *ROUND, *CHEAP_WHERE_HIGH, "valid_fraction", "dirty_fraction")
         }
         socket = at["writeback_bytes_per_s"]
         cache = {
@@ -273,7 +273,7 @@ def _flush_of_machine(
             writeback_bytes_per_s=socket,
             **cache,
         )
-        return float(flush_s + value("broadcast", target_cpus=cpus - 1, **{name: at[name] for name in BROADCAST}))
+        return float(flush_s + value("broadcast", target_cpus=cpus - 1, **{name: at[name] for name in ROUND}))
 
     return (end(False), end(True)), OF_MACHINE
 
@@ -293,7 +293,7 @@ def _loops(calibration: Calibration, row: Measurement) -> tuple[tuple[float, flo
         value(
             "broadcast",
             target_cpus=cpus - 1,
-            **{name: result.values[name] for name in BROADCAST},
+            **{name: result.values[name] for name in ROUND},
         )
     )
     factor = prediction_factor(result, numpy.zeros(2))
@@ -354,7 +354,8 @@ def _switch(calibration: Calibration, row: Measurement) -> tuple[tuple[float, fl
 
 
 def _guest_total(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float], str]:
-    middle = row.range_bytes / 4096 * calibration.evidence.one("S01").si if row.range_bytes else 16e9 / 4096 * 1e-6
+    pages = stated(row.range_bytes, f"guest size of row {row.id}") / PAGE_BYTES
+    middle = pages * calibration.evidence.one("S01").si
     return (middle / CLAIM_FACTOR, middle * CLAIM_FACTOR), "4 KiB pages of the guest times row S01, factor 3 either way"
 
 

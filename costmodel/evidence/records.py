@@ -153,6 +153,10 @@ OBSERVABLES = frozenset(
     for name in names.split()
 )
 """What a published number can be a number of: a part of the model and what it gives, with the SI unit at the end."""
+SHUTDOWNS = ("tdx_page.shutdown_dynamic_s", "tdx_page.shutdown_teardown_s")
+"""Whole shutdowns of a TDX guest, of which the write-back of its pages is a part: while it still holds its KeyID, and
+after the release of that.
+"""
 CACHE_LEVELS = {"L1D": "l1d_kib", "L2": "l2_kib", "L3": "l3_kib"}
 """First words of the quantity of a cache size: the level that it is of, with the column of a CPUID dump."""
 

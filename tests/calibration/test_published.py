@@ -68,6 +68,20 @@ def test_the_note_follows_the_evidence(found):
     )
 
 
+def test_the_total_of_a_guest_follows_the_row_of_one_page():
+    """S02 is pages times S01, and a row that tells no size is checked against nothing."""
+    evidence = load()
+    (before, after) = (
+        next(one for one in checks(Calibration(more)) if one.id == "S02")
+        for more in (evidence, evidence.with_value("S01", 3.0))
+    )
+    assert after.low == pytest.approx(3 * before.low) and after.high == pytest.approx(3 * before.high)
+    unsized = replace(evidence.one("S02"), range_bytes=None)
+    without = replace(evidence, measurements={**evidence.measurements, "S02": unsized})
+    (check,) = (one for one in checks(Calibration(without)) if one.id == "S02")
+    assert (check.verdict, check.note) == ("cannot check", "guest size of row S02")
+
+
 def test_ice_lake_stays_below_its_upper_bound(found):
     assert found["W11"].verdict == "met"
 

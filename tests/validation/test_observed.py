@@ -12,6 +12,7 @@ from scipy.stats import binomtest
 from costmodel.calibration.published import checks
 from costmodel.calibration.rules import Calibration
 from costmodel.errors import UnknownName
+from costmodel.evidence.records import SHUTDOWNS
 from costmodel.evidence.store import load
 from costmodel.report.scoreboard import BECAUSE, worded
 from costmodel.validation import observed
@@ -62,6 +63,14 @@ def test_a_host_of_fewer_cpus_needs_no_lower_rate():
     """The flush of 4 CPUs is no longer than that of 500."""
     few = rows_of(EVIDENCE.with_value("E03", 4 / EVIDENCE.one("E03").si))["E01-E03"]
     assert few.low >= rows_of(EVIDENCE)["E01-E03"].low
+
+
+def test_the_shutdowns_are_all_rows_of_their_observables():
+    """The report bounds a flush by the same rows, which it finds by what they are of."""
+    ids = {f"{row}{guest}" for row in observed.SHUTDOWN_ROWS for guest in observed.GUESTS}
+    assert ids == {row.id for name in SHUTDOWNS for row in EVIDENCE.rows(observable=name)}
+    for row, name in zip(observed.SHUTDOWN_ROWS, SHUTDOWNS, strict=True):
+        assert {EVIDENCE.one(f"{row}{guest}").observable for guest in observed.GUESTS} == {name}
 
 
 @pytest.mark.parametrize("id", ["E01", "E03", "L02", "N02c", "N03", "N17", "S01", "S02", "S06b", "S07a"])
