@@ -120,7 +120,7 @@ def _bounded(value: float, digits: int, most: float | None) -> str:
 
 
 P_BOUNDS = (0.05, 0.95)
-"""P(best) is never printed beyond these where a prior by rule decides (MODEL.md section 5.3)."""
+"""P(best) is never printed beyond these where a prior by rule decides: what a rule gave tells no rarer odds."""
 
 
 def probability(share: float, *, extrapolated: bool) -> str:

@@ -84,8 +84,8 @@ def test_nothing_reads_outside_the_project(path):
         'load(f"/srv/{name}.csv")',
         'Path("~/notes.csv").expanduser()',
         'HERE / "../other/measurements.csv"',
-        'read("../../shared/MODEL.md")',
-        "# see /work/shared/MODEL.md",
+        'read("../../notes/model.md")',
+        "# see /home/me/model.md",
         '{"source": ["open(\\"/etc/hostname\\")"]}',
     ],
 )
@@ -177,3 +177,33 @@ def test_the_flush_of_the_thread_is_named_by_its_one_constant():
         "mail/question.py",
         "validation/upstream.py",
     }
+
+
+NAMED = re.compile(r"(?:costmodel|tests|docs|notebooks|data)/[\w./-]+\.\w+|\b[A-Z]{4,}\.md\b")
+"""A file that a docstring or a comment names, or a document in capitals."""
+
+
+def missing_files(text):
+    """Files named in the text that are not in the checkout; FOLDER/ID names stand for many."""
+    found = {name.rstrip(".") for name in NAMED.findall(text)}
+    return sorted(name for name in found if "ID." not in name and not (ROOT.parent / name).exists())
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("*/__init__.py")), ids=lambda path: path.parent.name)
+def test_the_docstring_of_a_package_names_modules_and_files_that_are_there(path):
+    told = ast.get_docstring(ast.parse(path.read_text())) or ""
+    assert missing_files(told) == []
+    assert missing_files("as MODEL.md says, and data/validation/no_such.toml") == [
+        "MODEL.md",
+        "data/validation/no_such.toml",
+    ]
+    in_package = {one.stem for one in path.parent.glob("*.py")}
+    defined = {name for one in SOURCES for name in re.findall(r"^(?:def |class )?(\w+)", one.read_text(), re.MULTILINE)}
+    for name in re.findall(r"`([a-z_]+)`", told):
+        assert name in in_package | defined, name
+
+
+def test_no_module_cites_a_document_that_is_not_in_the_project():
+    for path in [*SOURCES, *(ROOT.parent / "tests").rglob("*.py")]:
+        if path.name != Path(__file__).name:
+            assert [name for name in missing_files(path.read_text()) if name.endswith(".md")] == [], path
