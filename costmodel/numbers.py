@@ -1,4 +1,6 @@
-"""Numbers as people read them: no more digits than the uncertainty carries, engineering units, ASCII only."""
+"""Numbers as people read them: no more digits than the uncertainty carries, engineering units, ASCII only; and the largest
+that are taken from people.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,10 @@ SCALES = {
     "B/s": ((1e9, "GB/s"), (1e6, "MB/s"), (1.0, "B/s")),
 }
 """Engineering units of each SI unit, largest first."""
-
+MOST_VCPUS = 2**16
+"""Far above what KVM allows (KVM_MAX_VCPUS): more is a slip of the pen."""
+MOST_PER_S = 1e9
+"""More events than nanoseconds: a slip of the pen."""
 
 LEAST_OF_UNIT = 0.01
 """A median below this part of a unit is shown in its own unit."""
@@ -115,7 +120,7 @@ def _bounded(value: float, digits: int, most: float | None) -> str:
 
 
 P_BOUNDS = (0.05, 0.95)
-"""P(best) is never printed beyond these where a prior by rule decides (MODEL.md section 5.3)."""
+"""P(best) is never printed beyond these where a prior by rule decides: what a rule gave tells no rarer odds."""
 
 
 def probability(share: float, *, extrapolated: bool) -> str:

@@ -20,7 +20,7 @@ import sympy
 
 from costmodel.evidence.store import load
 from costmodel.formulas.catalog import FORMULAS, latex
-from costmodel.formulas.formula import NOTATION, Formula
+from costmodel.formulas.formula import Formula, letter
 from costmodel.kvm.catalog import GUESTS, STRATEGIES, TRIGGERS
 from costmodel.report.names import NO_WBNOINVD
 from costmodel.report.page import NAMED, address
@@ -119,7 +119,7 @@ def _formula(item: Formula) -> list[str]:
         *table(
             ("", "symbol", "unit", "meaning"),
             [
-                (f"${sympy.latex(sympy.Symbol(NOTATION[name]))}$", f"`{name}`", _unit(unit), escaped(meaning))
+                (f"${sympy.latex(sympy.Symbol(letter(name)))}$", f"`{name}`", _unit(unit), escaped(meaning))
                 for name, (unit, meaning) in item.symbols.items()
             ],
         ),

@@ -199,9 +199,9 @@ class Formula:
         """Letter in the printed formula, unit and meaning of each symbol, by its name."""
         import pandas
 
-        from costmodel.formulas.formula import NOTATION
+        from costmodel.formulas.formula import letter
 
-        rows = [(name, NOTATION[name], *quantity) for name, quantity in self._item.symbols.items()]
+        rows = [(name, letter(name), *quantity) for name, quantity in self._item.symbols.items()]
         return pandas.DataFrame(rows, columns=["symbol", "letter", "unit", "meaning"]).set_index("symbol")
 
     def __call__(self, **values: Any) -> numpy.ndarray:

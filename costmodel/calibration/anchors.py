@@ -118,6 +118,9 @@ def host_broadcast_problem(profile: Profile) -> Problem | None:
 # the outlier to test against. The sources do not name the exact parts, so the fit runs at each corner of the geometry
 # that catalogued parts of the family have.
 
+WITH_FLUSH, WITHOUT_FLUSH, ONE_THREAD, ALL_THREADS = "W01", "W02", "W09", "W08"
+ANCHORED = frozenset({WITH_FLUSH, WITHOUT_FLUSH, ONE_THREAD, ALL_THREADS})
+"""The rows that the anchors are fitted to: each identifies another quantity, so they are named and not selected."""
 LINE_BYTES = 64.0
 FLUSHES_PER_CPU = 2
 """mtrr_aps_init() flushes twice on every CPU (conditions of row W01)."""
@@ -146,14 +149,14 @@ def whole_cache_anchors(evidence: Evidence) -> list[Anchor]:
     sapphire = [row.l3_bytes for row in evidence.geometry("000806F8")]
     skylake_l2 = evidence.geometry("00050654")[0].l2_bytes
     sapphire_l2 = evidence.geometry("000806F8")[0].l2_bytes
-    both, one = evidence.one("W08"), evidence.one("W09")
-    stated_cores = stated(one.cpus, "CPUs of row W09")
+    both, one = evidence.one(ALL_THREADS), evidence.one(ONE_THREAD)
+    stated_cores = stated(one.cpus, f"CPUs of row {ONE_THREAD}")
     corners = product((min(skylake), max(skylake)), (min(sapphire), max(sapphire)), (stated_cores // 2, stated_cores))
     found = []
     for llc_skylake, llc_sapphire, cores in corners:
         problem = Problem(
             formula="domain_flush",
-            observed=numpy.array([per_flush_s(evidence, "W01", "W02"), one.si, both.si]),
+            observed=numpy.array([per_flush_s(evidence, WITH_FLUSH, WITHOUT_FLUSH), one.si, both.si]),
             known={
                 "walk_start_s": 0.0,
                 "llc_bytes_per_domain": numpy.array([llc_skylake, llc_sapphire, llc_sapphire]),
@@ -173,7 +176,7 @@ def whole_cache_anchors(evidence: Evidence) -> list[Anchor]:
                 Unknown("smt_factor", "smt_factor", 1.8, 0.5, 4.0),
             ),
             groups=("skylake-sp", "sapphire-rapids", "sapphire-rapids"),
-            ids=("W01-W02", "W09", "W08"),
+            ids=(f"{WITH_FLUSH}-{WITHOUT_FLUSH}", ONE_THREAD, ALL_THREADS),
         )
         found.append(Anchor(llc_skylake, llc_sapphire, cores, kept(problem)))
     return found

@@ -1,6 +1,6 @@
 """Time per flushed line on a measured host: interpolation between measured ranges, with intervals for a new run.
 
-Two forms of MODEL.md section 2 compete with it (formulas `line_time_levels` and `line_time_tail`); held-out data
+Two forms with few parameters compete with it (formulas `line_time_levels` and `line_time_tail`); held-out data
 decide. An interval holds what changes between runs and, between two measured ranges, what interpolation has missed
 there.
 """

@@ -33,6 +33,11 @@ TAIL = 0.005
 """What a table leaves out at either end."""
 KNOTS = 100
 
+WALK = ("walk_start_s", "line_empty_s", "line_valid_s", "serial_exponent", "valid_exponent", "smt_factor")
+"""Parameters of the walk over a domain's lines."""
+ROUND = ("broadcast_start_s", "broadcast_per_cpu_s")
+"""Parameters of an interrupt round."""
+
 
 class Distribution(BaseModel):
     """A positive parameter. `lognormal`: `a` median, `b` the factor from the median to the 5 % and 95 % points.

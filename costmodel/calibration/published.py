@@ -7,7 +7,8 @@ A row without an uncertainty gets the scatter between machines of its family.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 
 import numpy
@@ -15,13 +16,15 @@ import numpy
 from costmodel.calibration import anchors, between_machines
 from costmodel.calibration.anchors import per_flush_s
 from costmodel.calibration.fit import prediction_factor
+from costmodel.calibration.parameters import ROUND, WALK
 from costmodel.calibration.rules import CLAIM_FACTOR, Calibration
 from costmodel.calibration.rules import catalog_parameters as parameter_set
 from costmodel.errors import CostModelError, stated
-from costmodel.evidence.records import Measurement
+from costmodel.evidence.records import CACHE_LEVELS, PAGE_BYTES, Machine, Measurement
 from costmodel.formulas.compiled import value
 
 NO_TERM = "the model has no term for it"
+NO_CHECK = "the model has no check for it: its machine is not catalogued"
 INPUT = "an input of the model: not checked against itself"
 
 
@@ -148,8 +151,10 @@ def _range_bandwidth(calibration: Calibration, row: Measurement) -> tuple[tuple[
 
 def _serial_procedure(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
     """Haswell is the outlier: its caches are smaller than any catalogued part, so the walk predicts far less."""
-    if row.id != "W03":
+    if row.id in anchors.ANCHORED:
         return None, "anchor of the cost of an empty cache: fitted, not checked"
+    if row.id != "W03":
+        return None, NO_CHECK
     smallest = min(dump.l3_bytes + dump.l2_bytes for dump in calibration.evidence.dumps.values())
     walks = [anchor.result.values["line_empty_s"] for anchor in calibration.anchors]
     one = smallest / 64.0 * max(walks) * CLAIM_FACTOR
@@ -158,31 +163,36 @@ def _serial_procedure(calibration: Calibration, row: Measurement) -> tuple[tuple
     return (0.0, top), f"{seen * 1e3:.0f} ms per flush against at most {one * 1e3:.1f} ms: the unexplained outlier"
 
 
+ICE_LAKE_SP, ICE_LAKE_SP_SIGNATURE = "ice-lake-sp", "000606A6"
+ICE_LAKE_SP_SOCKETS = 2
+"""Row W11 tells 128 CPUs and no sockets; its part, the Platinum 8369B, has 32 cores."""
+
+
 def _broadcast_flush(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
-    if row.use == "fit":
+    """A flush of whole caches on many CPUs: of a catalogued machine by its own parameters, of Ice Lake-SP by the
+    geometry of its dumps; of any other part nothing is said.
+    """
+    if row.id in anchors.ANCHORED:
         return None, "anchor of the serial exponent and the SMT factor: fitted, not checked"
+    machine = catalogued(calibration.evidence.machines.values(), row)
+    if machine is not None:
+        return _flush_of_machine(calibration, machine, row)
+    if row.microarchitecture != ICE_LAKE_SP:
+        return None, NO_CHECK
     results = [anchor.result.values for anchor in calibration.anchors]
-    dump = max(calibration.evidence.geometry("000606A6"), key=lambda d: d.l3_bytes)
-    cores = stated(row.cpus, f"CPUs of row {row.id}") / 4  # two sockets, two threads per core
+    dump = max(calibration.evidence.geometry(ICE_LAKE_SP_SIGNATURE), key=lambda d: d.l3_bytes)
+    sockets = row.sockets or ICE_LAKE_SP_SOCKETS
+    cores = stated(row.cpus, f"CPUs of row {row.id}") / (sockets * (dump.threads_per_core or 1))
     ends = [
-        float(
-            value(
-                "domain_flush",
-                walk_start_s=0,
-                llc_bytes_per_domain=dump.l3_bytes,
-                l2_bytes_per_core=dump.l2_bytes,
-                line_bytes=64,
-                line_empty_s=walk,
-                line_valid_s=0,
-                valid_exponent=0,
-                valid_fraction=1,
-                cores_flushing=cores,
-                serial_exponent=exponent,
-                smt_factor=factor,
-                both_siblings=1,
-                dirty_fraction=0,
-                domain_writeback_bytes_per_s=1,
-            )
+        _domain_flush(
+            llc_bytes_per_domain=dump.l3_bytes,
+            l2_bytes_per_core=dump.l2_bytes,
+            line_bytes=64,
+            cores_flushing=cores,
+            both_siblings=1,
+            line_empty_s=walk,
+            serial_exponent=exponent,
+            smt_factor=factor,
         )
         for walk, exponent, factor in (
             (min(r["line_empty_s"] for r in results) / CLAIM_FACTOR, 0.0, 1.0),
@@ -190,6 +200,82 @@ def _broadcast_flush(calibration: Calibration, row: Measurement) -> tuple[tuple[
         )
     ]
     return (ends[0], ends[1]), "upper bound; Ice Lake-SP geometry, exponent 0 to 1"
+
+
+def _domain_flush(**known: float) -> float:
+    """Seconds; what is not given is that of Intel, whose rows cannot tell a full cache from an empty one."""
+    intel = {
+        "walk_start_s": 0.0,
+        "line_valid_s": 0.0,
+        "valid_exponent": 0.0,
+        "valid_fraction": 1.0,
+        "dirty_fraction": 0.0,
+        "domain_writeback_bytes_per_s": 1.0,
+    }
+    return float(value("domain_flush", **{**intel, **known}))
+
+
+def catalogued(machines: Iterable[Machine], row: Measurement) -> Machine | None:
+    """The machine that the hardware of a row is: the same vendor, part number and, where the row tells them, sockets.
+
+    Virtual machines have no part number, so they are never meant.
+    """
+    words = set(PART.findall(row.hardware.upper()))
+    for machine in machines:
+        parts = set(PART.findall(machine.title.upper().partition(" (")[0]))
+        same_host = machine.vendor == row.vendor and row.sockets in (None, machine.sockets)
+        if parts and parts <= words and same_host:
+            return machine
+    return None
+
+
+PART = re.compile(r"(?<![0-9A-Z])(?:W\d-)?\d{4}[0-9A-Z]*\+?")
+"""The number of a server part, such as 7763, 5520+ or W9-3475X."""
+CHEAP_WHERE_HIGH = ("writeback_bytes_per_s", "domain_writeback_bytes_per_s")
+OF_MACHINE = "the catalogued machine, all parameters at one end of their 90 % intervals"
+
+
+def _flush_of_machine(
+    calibration: Calibration, machine: Machine, row: Measurement
+) -> tuple[tuple[float, float] | None, str]:
+    """From every parameter at its cheap end to every one at its dear end: wider than a 90 % interval."""
+    cpus = stated(row.cpus, f"CPUs of row {row.id}")
+    if cpus not in (machine.logical_cpus, machine.cores):
+        return None, f"the model has no check for it: {cpus} CPUs are neither all CPUs nor all cores of {machine.id}"
+    own = parameter_set(calibration, machine)
+
+    def end(dear: bool) -> float:
+        at = {
+            name: own[name].distribution.high if dear != (name in CHEAP_WHERE_HIGH) else own[name].distribution.low
+            for name in (*WALK, *ROUND, *CHEAP_WHERE_HIGH, "valid_fraction", "dirty_fraction")
+        }
+        socket = at["writeback_bytes_per_s"]
+        cache = {
+            "llc_bytes_per_domain": machine.llc_bytes_per_domain,
+            "l2_bytes_per_core": machine.l2_bytes_per_core,
+            "cores_flushing": machine.cores_per_domain,
+            "valid_fraction": at["valid_fraction"],
+            "dirty_fraction": at["dirty_fraction"],
+        }
+        domain_s = _domain_flush(
+            line_bytes=machine.line_bytes,
+            both_siblings=float(cpus > machine.cores),
+            domain_writeback_bytes_per_s=socket
+            if machine.domains_per_socket == 1
+            else min(at["domain_writeback_bytes_per_s"], socket),
+            **{name: at[name] for name in WALK},
+            **cache,
+        )
+        flush_s = value(
+            "whole_cache_flush",
+            domain_flush_s=domain_s,
+            domains_per_socket=machine.domains_per_socket,
+            writeback_bytes_per_s=socket,
+            **cache,
+        )
+        return float(flush_s + value("broadcast", target_cpus=cpus - 1, **{name: at[name] for name in ROUND}))
+
+    return (end(False), end(True)), OF_MACHINE
 
 
 def _smt_ratio(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float], str]:
@@ -207,7 +293,7 @@ def _loops(calibration: Calibration, row: Measurement) -> tuple[tuple[float, flo
         value(
             "broadcast",
             target_cpus=cpus - 1,
-            **{name: result.values[name] for name in ("broadcast_start_s", "broadcast_per_cpu_s")},
+            **{name: result.values[name] for name in ROUND},
         )
     )
     factor = prediction_factor(result, numpy.zeros(2))
@@ -268,20 +354,16 @@ def _switch(calibration: Calibration, row: Measurement) -> tuple[tuple[float, fl
 
 
 def _guest_total(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float], str]:
-    middle = row.range_bytes / 4096 * calibration.evidence.one("S01").si if row.range_bytes else 16e9 / 4096 * 1e-6
+    pages = stated(row.range_bytes, f"guest size of row {row.id}") / PAGE_BYTES
+    middle = pages * calibration.evidence.one("S01").si
     return (middle / CLAIM_FACTOR, middle * CLAIM_FACTOR), "4 KiB pages of the guest times row S01, factor 3 either way"
 
 
 def _geometry(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
     """Cache sizes against the CPUID dumps of the same model."""
-    level = row.quantity.split()[0]
+    column = CACHE_LEVELS[row.cache_level]
     dumps = [dump for dump in calibration.evidence.dumps.values() if dump.dump in row.source_locator]
-    kib = {
-        "L1D": [one.l1d_kib for one in dumps],
-        "L2": [one.l2_kib for one in dumps],
-        "L3": [one.l3_kib for one in dumps],
-    }
-    sizes = {size * 1024.0 for size in kib.get(level, ())}
+    sizes = {getattr(dump, column) * 1024.0 for dump in dumps}
     return ((min(sizes), max(sizes)), "catalogued geometry, from the CPUID dump") if sizes else (None, "no such dump")
 
 

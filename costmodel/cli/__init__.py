@@ -2,8 +2,8 @@
 
 In come arguments, files and standard input; out go the text or JSON of what the other packages answer, or one line on
 standard error and a code of ExitCode. A command is added to COMMANDS and written as `NAME_command` in the module of
-its group, which is imported only when it is called; options that several commands share, and what they may be, are in
-`options`.
+its name, or in that of its group, where MODULES lists it; the module is imported only when the command is called. Options
+that several commands share, and what they may be, are in `options`.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import click
 
 from costmodel.cli import options
 from costmodel.errors import BadInput, CostModelError, ExitCode, NotApplicable, UnknownName
-from costmodel.numbers import interval, quantity
+from costmodel.numbers import MOST_PER_S, interval, quantity
 
 if TYPE_CHECKING:
     import numpy
@@ -199,8 +199,6 @@ def cost_command(
 COST_COLUMNS = ("trigger", "strategy", *POLICY_COSTS, "state", "needs", "refused")
 HEAD = ("strategy", "per event", "CPU time per event", "host CPUs lost", "note")
 
-MOST_PER_S = 1e9
-"""More events than nanoseconds: a slip of the pen."""
 PARTS = ("contention", "bills", "hybrids", "masks", "variants")
 """Keys of the JSON."""
 CONTENTION_COLUMNS = (

@@ -114,7 +114,7 @@ def formula_command(name: str, form: str | None) -> None:
     """Print the cost formula NAME with its symbols, units, source and validity."""
     from costmodel.formulas import catalog
     from costmodel.formulas.catalog import formula
-    from costmodel.formulas.formula import NOTATION
+    from costmodel.formulas.formula import letter
 
     item = formula(name)
     if form:
@@ -131,7 +131,7 @@ def formula_command(name: str, form: str | None) -> None:
     click.echo()
     width = max(len(symbol) for symbol in item.symbols)
     for symbol, described in item.symbols.items():
-        click.echo(f"  {NOTATION[symbol]:<6} {symbol:<{width}}  [{described.unit}] {described.description}")
+        click.echo(f"  {letter(symbol):<6} {symbol:<{width}}  [{described.unit}] {described.description}")
     click.echo(f"\nSource: {item.source}\nHolds: {item.validity}")
 
 

@@ -7,6 +7,7 @@ from typing import TypedDict
 
 import numpy
 
+from costmodel.calibration.parameters import WALK
 from costmodel.cost.draws import Case, Draws
 from costmodel.cost.scenario import Scenario
 from costmodel.errors import MissingNumber
@@ -20,8 +21,6 @@ from costmodel.kvm.catalog import GAPS, GUESTS, STRATEGIES, TRIGGERS, Strategy
 
 NEVER = 1e-12
 """Keeps a share at its end (a sweep reaches none and all) from a division by zero."""
-WALK = ("walk_start_s", "line_empty_s", "line_valid_s", "serial_exponent", "valid_exponent", "smt_factor")
-"""Parameters of the walk over a domain's lines."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from costmodel.kvm.catalog import GAPS, GUESTS, TRIGGERS, triggers_of
 from costmodel.kvm.releases import dotted
 from costmodel.kvm.setup import Setup
 from costmodel.kvm.setup import setup as setup_of
+from costmodel.numbers import MOST_PER_S, MOST_VCPUS
 
 
 @dataclass(frozen=True)
@@ -179,10 +180,6 @@ FOLIO_BYTES = (4096, 2**21)
 """Sizes of a page and of a huge page, those that an RMP entry can have."""
 WHOLE_GUEST = ("context_move",)
 """Paths of triggers that are about the guest as a whole: sev_migrate_from() moves the ASID with all of its memory."""
-MOST_VCPUS = 2**16
-"""Far above what KVM allows (KVM_MAX_VCPUS): more is a slip of the pen."""
-MOST_PER_S = 1e9
-"""More events than nanoseconds: a slip of the pen."""
 
 
 def release_of(guest: str, version: str) -> tuple[int, int, int]:

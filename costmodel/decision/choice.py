@@ -35,7 +35,8 @@ def dominates(first: str, second: str) -> bool:
     """Whether `first` costs at most as much as `second` on every machine.
 
     No flush dominates every flush; of the whole-cache flushes a subset of the CPUs dominates all CPUs, and WBNOINVD
-    dominates WBINVD ("functionally a superset", arch/x86/include/asm/special_insns.h).
+    dominates WBINVD ("functionally a superset", arch/x86/include/asm/special_insns.h). Two strategies with the same
+    instruction and scope do not dominate each other: what tells them apart is not in either.
     """
     one, other = STRATEGIES[first], STRATEGIES[second]
     if first == second:
@@ -46,7 +47,10 @@ def dominates(first: str, second: str) -> bool:
         return False
     if one.instruction not in _INSTRUCTION or other.instruction not in _INSTRUCTION:
         return False
-    return _SCOPE[one.scope] <= _SCOPE[other.scope] and _INSTRUCTION[one.instruction] <= _INSTRUCTION[other.instruction]
+    scopes = _SCOPE[one.scope], _SCOPE[other.scope]
+    instructions = _INSTRUCTION[one.instruction], _INSTRUCTION[other.instruction]
+    no_dearer = scopes[0] <= scopes[1] and instructions[0] <= instructions[1]
+    return no_dearer and (one.scope, one.instruction) != (other.scope, other.instruction)
 
 
 # Which strategies may be used at a trigger: admissible first, then what the kernel offers.

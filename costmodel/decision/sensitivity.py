@@ -7,6 +7,7 @@ import json
 import numpy
 
 from costmodel import cache
+from costmodel.calibration.parameters import ROUND, WALK
 from costmodel.cost import event
 from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.event import Term, cpus_flushed, folios, invalidates, leaves_rmp, piece_bytes
@@ -150,7 +151,7 @@ def _whole(strategy: Strategy, scenario: Scenario, at: Draws) -> dict[str, objec
     machine, cpus = scenario.machine, cpus_flushed(strategy, scenario)
     spread = event.Spread.of(machine, cpus, packed=scenario.packed)
     shares = ("valid_fraction", "dirty_fraction", "reused_fraction", "memory_bound_fraction")
-    rates = ("writeback_bytes_per_s", "cpu_read_bytes_per_s", "broadcast_start_s", "broadcast_per_cpu_s")
+    rates = ("writeback_bytes_per_s", "cpu_read_bytes_per_s", *ROUND)
     return {
         "cpus_stopped": cpus,
         "cpus_outside": event.cpus_outside(machine, spread, cpus),
@@ -163,7 +164,7 @@ def _whole(strategy: Strategy, scenario: Scenario, at: Draws) -> dict[str, objec
         "sockets": spread.sockets,
         "invalidates": float(invalidates(strategy, scenario)),
         DOMAIN: event.domain_writeback(at, machine),
-        **{name: at[name] for name in (*event.WALK, *shares, *rates)},
+        **{name: at[name] for name in (*WALK, *shares, *rates)},
     }
 
 

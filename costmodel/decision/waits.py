@@ -16,14 +16,12 @@ from costmodel.decision.result import BillRow, ContentionRow, HybridRow, Interva
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
 from costmodel.kvm.catalog import PLACEMENTS, STRATEGIES
-from costmodel.kvm.kernels import HOOK_PLACEMENTS, placement_for
+from costmodel.kvm.kernels import BLASTED, HOOK_PLACEMENTS, placement_for
 
 CAP_DRAWS = 1024
 """Enough for the interval of a cap, which takes a search per draw."""
 INTERRUPTS_OFF = ("limits.csd_lock_s", "limits.hard_lockup_s")
 """Detectors of a CPU that does not answer: requests in line run in one interrupt."""
-BLASTED = "WBINVD_ALL"
-"""What the kernels of the 2023 thread ran: always shown beside the rest."""
 
 
 def compared(study: Study) -> list[Candidate]:

@@ -1,4 +1,9 @@
-"""data/server_parts.csv: what vendors' pages, or a lscpu, tell of parts of which no CPUID dump is in data/."""
+"""The machine that a user means: by an id, a marketing name, a CPUID dump of data/, a file that describes it, or `this`.
+
+Names are looked for in the catalogue, the dumps, and data/server_parts.csv (what vendors' pages, or a lscpu, tell of parts of
+which no dump is in data/). What a description leaves open comes from the nearest dumps, by data/core_generations.csv where no
+closer one is there, and a number that is taken so is told as EXTRAPOLATED.
+"""
 
 from __future__ import annotations
 

@@ -5,11 +5,12 @@ Values that leave a record are in SI base units (seconds, bytes, 1/s, fractions)
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from costmodel.errors import stated
+from costmodel.errors import LONGEST_NAME, near_names, stated
 from costmodel.evidence.tables import (
     Cell,
     Count,
@@ -22,6 +23,7 @@ from costmodel.evidence.tables import (
     among,
     placed,
     records,
+    shown,
 )
 
 # Units that data/ may use, as an exact table: SI unit, factor, and the same unit in words that pint understands.
@@ -114,6 +116,64 @@ Term = Literal[
     "limits",
 ]
 
+OBSERVABLES = frozenset(
+    f"{group}.{name}"
+    for group, names in {
+        "bandwidth": (
+            "ccd_read_bytes_per_cycle ccd_write_bytes_per_cycle dram_peak_bytes_per_s "
+            "dram_practice_bytes_per_s socket_link_bytes_per_s triad_gain"
+        ),
+        "broadcast": (
+            "cpus_after cpus_before invpcid_cycles loops_per_s mask_round_cycles round_trip_cycles rule_s "
+            "tlb_cpu_share_fraction total_s virtual_s"
+        ),
+        "event_rates": (
+            "khugepaged_alloc_sleep_s khugepaged_pages_to_scan khugepaged_scan_sleep_s ksm_advisor_max_pages "
+            "ksm_pages_to_scan ksm_sleep_s migrations_per_10s notifier_calls_per_s numa_hint_faults "
+            "numa_limiter_factor numa_max_scan_window_bytes_per_s numa_notifiers_per_boot numa_pages_migrated "
+            "numa_pte_updates numa_scan_delay_s numa_scan_period_max_s numa_scan_period_min_s "
+            "numa_scan_size_bytes numa_unmaps_per_boot numa_virtpages_factor run_s tlb_flushes_per_boot"
+        ),
+        "geometry": "cache_bytes llc_per_socket_bytes",
+        "gmem_release": "guest_total_s page_state_exits retry_s rmpupdate_s",
+        "limits": "csd_lock_s hard_lockup_s lockup_guest_bytes lockup_host_cpus lockup_vcpus rcu_stall_s soft_lockup_s",
+        "range_flush": (
+            "bandwidth_bytes_per_s cached_minus_uncached frame_rate_loss_fraction framebuffer_s in_turn_s "
+            "pwrite_gain_fraction range_time_s same_line_s slope_s uncached_minus_cached"
+        ),
+        "tdx_page": (
+            "boot_s destroy_s private_fault_s retries seamcalls_per_page shutdown_dynamic_s shutdown_teardown_s speedup"
+        ),
+        "threshold": "switch_bytes tlb_pages",
+        "whole_cache": (
+            "broadcast_s flush_share_fraction guest_call_s microcode_ratio procedure_with_flush_s "
+            "procedure_without_flush_s rule_cycles rule_lines_per_cycle smt_ratio stall_s"
+        ),
+    }.items()
+    for name in names.split()
+)
+"""What a published number can be a number of: a part of the model and what it gives, with the SI unit at the end."""
+SHUTDOWNS = ("tdx_page.shutdown_dynamic_s", "tdx_page.shutdown_teardown_s")
+"""Whole shutdowns of a TDX guest, of which the write-back of its pages is a part: while it still holds its KeyID, and
+after the release of that.
+"""
+CACHE_LEVELS = {"L1D": "l1d_kib", "L2": "l2_kib", "L3": "l3_kib"}
+"""First words of the quantity of a cache size: the level that it is of, with the column of a CPUID dump."""
+
+
+def _known(cell: str, known: Collection[str], what: str, remedy: str) -> str:
+    """The cell. Raises Refused, with names that are near, where it is not `known`."""
+    if cell in known:
+        return cell
+    near = " or ".join(map(repr, near_names(cell[:LONGEST_NAME], known)))
+    raise Refused(f"{shown(cell)} is no {what}", f"did you mean {near}?" if near else remedy)
+
+
+def _observable(cell: str) -> str:
+    remedy = "use one of OBSERVABLES in costmodel/evidence/records.py, or add it there"
+    return _known(cell, OBSERVABLES, "known observable", remedy)
+
+
 PAGE_BYTES, HUGE_PAGE_BYTES = 4096.0, 2.0**21
 """Sizes of a page of x86: what page tables map, and what one entry of the level above maps."""
 
@@ -130,7 +190,7 @@ class Measurement:
 
     id: str
     term: Term
-    observable: str
+    observable: Annotated[str, Cell(_observable)]
     quantity: str = ""
     value: Positive
     unit: Annotated[str, among(UNITS)]
@@ -165,6 +225,14 @@ class Measurement:
         if (self.uncertainty is None) != (self.uncertainty_kind == "none"):
             problem = "uncertainty and its kind do not go together"
             raise Refused(problem, "give both, or none and no number", "uncertainty_kind")
+        if self.observable == "geometry.cache_bytes" and self.cache_level not in CACHE_LEVELS:
+            remedy = f"begin with one of {', '.join(CACHE_LEVELS)}"
+            raise Refused(f"{shown(self.cache_level)} is no level of a cache", remedy, "quantity")
+
+    @property
+    def cache_level(self) -> str:
+        """The first word of the quantity, which tells the level where the row is the size of a cache."""
+        return self.quantity.partition(" ")[0]
 
     @property
     def si_unit(self) -> str:

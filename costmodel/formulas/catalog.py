@@ -15,7 +15,7 @@ from sympy.printing.numpy import NumPyPrinter
 
 from costmodel.errors import known_id
 from costmodel.formulas import caches, event, flush, rates, waits
-from costmodel.formulas.formula import NOTATION, Formula
+from costmodel.formulas.formula import Formula, letter
 
 FORMULAS: dict[str, Formula] = {
     item.id: item
@@ -96,7 +96,7 @@ def javascript(name: str) -> str:
 def _short(expression: sympy.Expr) -> sympy.Expr:
     """The expression with the short names of `notation`, and exp(x) - 1 for what is computed as expm1(x)."""
     plain = expression.replace(expm1, lambda x: sympy.exp(x) - 1)
-    return plain.xreplace({s: sympy.Symbol(NOTATION[str(s)], nonnegative=True) for s in plain.free_symbols})
+    return plain.xreplace({s: sympy.Symbol(letter(str(s)), nonnegative=True) for s in plain.free_symbols})
 
 
 def numpy_function(name: str, item: Formula, expression: sympy.Expr) -> str:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import sympy
 
+from costmodel.errors import BadInput
+
 
 class Quantity(NamedTuple):
     """Unit (as pint reads it) and meaning of a symbol."""
@@ -159,3 +161,11 @@ NOTATION = {
     "cold_fraction": "p_0",
     "cached_fraction": "p_max",
 }
+
+
+def letter(name: str) -> str:
+    """The letter that stands for the symbol `name` in a printed formula. Raises BadInput where it has none."""
+    if name not in NOTATION:
+        file, remedy = "costmodel/formulas/formula.py", f'add a line "{name}": "LETTER" to it'
+        raise BadInput("the symbol has no letter", file=file, row=name, field="NOTATION", remedy=remedy)
+    return NOTATION[name]

@@ -2,7 +2,7 @@
 
 # mypy: ignore-errors
 
-SOURCES = "9be6199515d5a1e8"
+SOURCES = "f325b00ecc030799"
 
 import numpy
 

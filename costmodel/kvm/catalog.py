@@ -6,6 +6,7 @@ is refused with the record and the field.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ from typing import Annotated, Literal, TypeVar
 from costmodel.errors import known_id
 from costmodel.evidence import tables
 from costmodel.evidence.paths import data_dir
-from costmodel.evidence.tables import Cell, Identified, Table, among, column, entries, parted
+from costmodel.evidence.tables import Cell, Identified, Refused, Table, among, column, entries, parted
 
 Version = tuple[int, int, int]
 Record = TypeVar("Record")
@@ -72,6 +73,12 @@ class Guest(Table):
         return name in self.properties
 
 
+def _release(cell: str) -> str:
+    if not isinstance(cell, str) or not re.fullmatch(r"v\d{1,3}\.\d{1,3}", cell, re.ASCII):
+        raise Refused(f"{tables.shown(cell)} is no release", 'write it with its v, as "v6.17", or leave it out')
+    return cell
+
+
 @dataclass(frozen=True)
 class Strategy(Table):
     """One way to flush, or not to.
@@ -90,7 +97,7 @@ class Strategy(Table):
     scope: Literal["all_cpus", "mask", "range", "page", "package", "sequence", "none"]
     list_status: str
     source: str
-    first_version: str | None = None
+    first_version: Annotated[str, Cell(_release)] | None = None
     address_source: Literal["user_va", "spte", "pinned", "gmem"] | None = None
     skips: Literal["always", "coherent", "event", "unreachable"] | None = None
     features: tuple[str, ...] = ()

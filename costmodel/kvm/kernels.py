@@ -42,7 +42,9 @@ before, in kernels that took it as a backport as well.
 """
 LOOK = f"grep -w {' '.join(f'-e {symbol}' for _, symbol in STEPS)} /proc/kallsyms"
 """How to find out which of the flushes a kernel has."""
-OUT_OF_TREE = ("WBINVD_ALL",)
+BLASTED = "WBINVD_ALL"
+"""What the kernels of the 2023 thread ran, which it calls the blast: always shown beside the rest."""
+OUT_OF_TREE = (BLASTED,)
 """Hosts of the 2023 thread ran SNP without guest_memfd out of tree, with the SEV hook (KVM list, 2022 to 2023)."""
 OUT_OF_TREE_RANGE = "v5.18-v6.7"
 """Mainline range of the time of that thread (2023-08-18)."""

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 from costmodel.errors import BadInput
 from costmodel.evidence.described import listed_cpus, xml_root
 from costmodel.measure.host import selected, text_of
-from costmodel.numbers import bytes_of
+from costmodel.numbers import MOST_VCPUS, bytes_of
 
 MOST_BYTES = 2.0**52
 """An x86 CPU addresses no more memory."""
@@ -37,7 +37,6 @@ MEMPOLICIES = {
 }
 """How QEMU and libvirt call memory policies, and what of them the NUMA scanner sees: with MPOL_F_MOF or without."""
 CMDLINE_MOST = 2**20
-MOST_VCPUS = 2**16
 FROM_GUEST_MEMFD = frozenset({"sev-snp-gmem", "tdx"})
 """Guest types whose private memory lies in guest_memfd."""
 NUMA_DEBUG = "sys/kernel/debug/sched/numa_balancing"

@@ -25,6 +25,7 @@ WORDS: dict[Kind, str] = {
     "no provenance": "provenance is missing",
     "no reason": "use {use} has no reason",
     "not to fit": "kind {evidence} may not be fitted",
+    "not fitted": "is marked fit, and no fit, parameter, machine or workload takes it; mark it check or exclude",
     "no unit": "{name} does not parse: {error}",
     "other factor": "{name} has factor {found}, pint says {right}",
     "not given": "names {field}, which the row does not give",

@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from costmodel.cluster import map_in_order
-from costmodel.cost.scenario import MOST_VCPUS, check_dma
+from costmodel.cost.scenario import check_dma
 from costmodel.decision.findings import Findings
 from costmodel.decision.result import Recommendation
 from costmodel.decision.views import view, worth_drawing
@@ -32,6 +32,7 @@ from costmodel.hashing import write_beside
 from costmodel.kvm import kernels
 from costmodel.kvm.catalog import GUESTS
 from costmodel.kvm.setup import setup
+from costmodel.numbers import MOST_VCPUS
 from costmodel.report import overview, page, plots, recommendation, runner
 from costmodel.report.live import live
 from costmodel.report.record import keep, recommend

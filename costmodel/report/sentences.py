@@ -17,12 +17,13 @@ from costmodel.decision.choice import Study
 from costmodel.decision.estimates import interval_of
 from costmodel.decision.findings import Opening, Plan, between_guests, costliest_study
 from costmodel.errors import stated
-from costmodel.evidence.records import PAGE_BYTES, Measurement
+from costmodel.evidence.records import PAGE_BYTES, SHUTDOWNS, Measurement
 from costmodel.evidence.store import Evidence
 from costmodel.evidence.workloads import Residency
 from costmodel.formulas.compiled import value
 from costmodel.kvm import kernels
 from costmodel.kvm.catalog import GAPS, GUESTS, STRATEGIES, TRIGGERS
+from costmodel.kvm.kernels import BLASTED
 from costmodel.kvm.setup import contradictions
 from costmodel.numbers import ceiling, interval, probability, quantity, significant
 from costmodel.report import advice
@@ -279,8 +280,8 @@ def saturation(study: Study) -> list[str]:
     if load is None or load.loop == "once" or not study.firing.fires:
         return []
     names = [study.chosen.strategy] if study.chosen else []
-    if any(c.strategy == "WBINVD_ALL" and c.verdict.label != "no" and c.verdict.needed for c in study.candidates):
-        names.append("WBINVD_ALL")
+    if any(c.strategy == BLASTED and c.verdict.label != "no" and c.verdict.needed for c in study.candidates):
+        names.append(BLASTED)
     return [text for name in dict.fromkeys(names) if (text := _saturation(study, name))]
 
 
@@ -497,11 +498,7 @@ def warnings(case: Scenario, studies: Sequence[Study], evidence: Evidence) -> li
 
 # Bounds where a total is refused: what a part of it takes at least, and what was measured that contains it.
 
-SHUTDOWNS = {
-    "tdx_page.shutdown_dynamic_s": "page by page while the guest still holds its KeyID",
-    "tdx_page.shutdown_teardown_s": "after the release of its KeyID",
-}
-"""Whole shutdowns of a TDX guest, of which the write-back of its pages is a part."""
+SHUTDOWN_WORDS = ("page by page while the guest still holds its KeyID", "after the release of its KeyID")
 
 
 def bound(study: Study, evidence: Evidence) -> str:
@@ -539,7 +536,7 @@ def shutdowns(strategy: str, trigger: str, case: Scenario, evidence: Evidence) -
     if STRATEGIES[strategy].instruction != "seamcall" or shape is None or not shape.whole_vm:
         return ""
     texts = []
-    for name, how in SHUTDOWNS.items():
+    for name, how in zip(SHUTDOWNS, SHUTDOWN_WORDS, strict=True):
         rows = [row for row in evidence.measurements.values() if row.observable == name and row.range_bytes]
         row = _next(rows, case.resident_bytes)
         texts.append(f"{quantity(row.si, 's')} {how} (row {row.id})")

@@ -22,7 +22,7 @@ from costmodel.errors import MissingNumber
 from costmodel.evidence.store import Evidence
 from costmodel.kvm.admissibility import State
 from costmodel.kvm.catalog import STRATEGIES, TRIGGERS
-from costmodel.kvm.kernels import KERNELS, upstream
+from costmodel.kvm.kernels import BLASTED, KERNELS, upstream
 from costmodel.traces import summary
 from costmodel.traces.triggers import triggers_of
 
@@ -30,8 +30,6 @@ EVENT_DRAWS = 1024
 """Draws behind the cost of one event of a trace."""
 NODES_BYTES = 2.0 ** (numpy.arange(4 * 6, 4 * 46 + 1) / 4)
 LEVELS = (0.05, 0.5, 0.95)
-BLASTED = "WBINVD_ALL"
-"""What the kernels of the 2023 thread ran: always shown beside the rest."""
 
 
 class StrategyRow(Frozen):

@@ -14,9 +14,10 @@ from typing import Any, Literal, NamedTuple, cast
 
 import numpy
 
-from costmodel.calibration.calibrate import parameter_set
+from costmodel.calibration import anchors, between_machines
+from costmodel.calibration.calibrate import REGRESSIONS, parameter_set
 from costmodel.calibration.parameters import ParameterSet
-from costmodel.calibration.published import checks
+from costmodel.calibration.published import checks, inputs
 from costmodel.calibration.rules import Calibration
 from costmodel.cost.draws import Case, medians
 from costmodel.cost.scenario import Scenario
@@ -54,13 +55,26 @@ def audit(data_dir: Path) -> list[Finding]:
     found += [_unread(error) for error in evidence.left_out.values()]
     for row in evidence.measurements.values():
         found += check_row(row)
-    return found + check_numbers(evidence)
+    return found + unfitted(evidence) + check_numbers(evidence)
 
 
 def _unread(error: BadInput) -> Finding:
     return Finding(
         str(error.file or ""), str(error.row or ""), error.field or "", Problem("unread", {"error": error.problem})
     )
+
+
+def unfitted(evidence: Evidence) -> list[Finding]:
+    """Rows that are marked to be fitted and that no fit, parameter, machine, workload or lock-up limit takes."""
+    calibration = Calibration(evidence)
+    try:
+        taken = set(inputs(calibration)).union(*(one.problem(evidence).ids for one in REGRESSIONS.values()))
+    except CostModelError as gap:
+        return [Finding(MEASUREMENTS, "", "use", Problem("unread", {"error": str(gap)}))]
+    taken |= anchors.ANCHORED | {one.id for one in distances(evidence, 1.0)}
+    taken |= {id for seen in between_machines.of_rows(evidence) for id in seen.sources}
+    fitted = [row.id for row in evidence.measurements.values() if row.use == "fit"]
+    return [Finding(MEASUREMENTS, id, "use", Problem("not fitted")) for id in fitted if id not in taken]
 
 
 def count_numbers(evidence: Evidence) -> int:
@@ -465,6 +479,7 @@ Kind = (
         "no provenance",
         "no reason",
         "not to fit",
+        "not fitted",
         "no unit",
         "other factor",
         "not given",

@@ -26,6 +26,7 @@ from costmodel.evidence.hosts import Profile
 from costmodel.evidence.records import HUGE_PAGE_BYTES, PAGE_BYTES, Measurement
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
+from costmodel.kvm.kernels import BLASTED
 from costmodel.numbers import interval, quantity, significant
 from costmodel.validation.row import Row, Verdict
 
@@ -35,7 +36,8 @@ LARGE_HOST = "epyc-9654-2s"
 """The catalogued EPYC whose number of CPUs comes next to that of row E03; its caches stand for that host's."""
 PLAUSIBLE = 0.05
 """Stated before the draws were looked at: what the model gives a chance of one in twenty it does not exclude."""
-SHUTDOWNS = {"S06": "dynamic page removal", "S07": "reclaim in TD_TEARDOWN state"}
+SHUTDOWN_ROWS = {"S06": "dynamic page removal", "S07": "reclaim in TD_TEARDOWN state"}
+"""By the ids of their rows, so that one which is gone is missed; their observables are SHUTDOWNS."""
 GUESTS = ("a", "b", "c")
 """Suffixes of the rows: three guests."""
 WIDEST_SEEN = 4.0
@@ -115,7 +117,7 @@ def _boot(evidence: Evidence) -> Row:
     """N30: the invalidations of one boot, as the time for which the whole host stands still."""
     case = scenario(evidence, "sev", "epyc-7763-2s", "vm-boot", "6.6")
     load = stated(case.load("autonuma_prot_none_scan"), "NUMA balancing while a guest boots")
-    cost = total(Case(load.trigger, case, Draws(parameters_of(evidence, case.machine.id))), "WBINVD_ALL")
+    cost = total(Case(load.trigger, case, Draws(parameters_of(evidence, case.machine.id))), BLASTED)
     events = load.number("events_per_cycle")
     low, middle, high = (float(x) for x in numpy.quantile(events * cost.priced.time_s, (0.05, 0.5, 0.95)))
     slowest = events / float(_scan_rate(evidence))
@@ -162,7 +164,7 @@ def _rmpupdate(evidence: Evidence) -> Row:
 def _shutdowns(evidence: Evidence) -> list[Row]:
     """S06 and S07: each TDX shut-down from the other two of its kind, by a constant time per page."""
     found = []
-    for row, kind in SHUTDOWNS.items():
+    for row, kind in SHUTDOWN_ROWS.items():
         seen = [evidence.one(f"{row}{guest}") for guest in GUESTS]
         per_page = [one.si / (stated(one.range_bytes, f"size of row {one.id}") / PAGE_BYTES) for one in seen]
         found += [_shutdown(one, kind, per_page[:i] + per_page[i + 1 :]) for i, one in enumerate(seen)]

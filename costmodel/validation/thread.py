@@ -27,6 +27,7 @@ from costmodel.evidence.store import Evidence
 from costmodel.evidence.tables import Table, entries
 from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
 from costmodel.kvm.catalog import PLACEMENTS, Catalog
+from costmodel.kvm.kernels import BLASTED
 from costmodel.numbers import interval
 from costmodel.validation.row import Row, Verdict
 
@@ -36,7 +37,6 @@ THEN = "6.6"
 SETUPS = {"ksm-default": {"vmm": "other", "pinned": False, "mergeable": True}}
 """KSM reaches a guest only under a VMM that marks its memory mergeable and pins nothing."""
 SCAN, MERGE, MIGRATE = "autonuma_prot_none_scan", "ksm_replace_page", "numa_or_compaction_migrate"
-BLAST = "WBINVD_ALL"
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Studies:
         rows = variants(self.get("sev", workload, trigger), self.evidence)
         return next(row for row in rows if row.id == id)
 
-    def waits(self, placement: str, strategy: str = BLAST) -> ContentionRow:
+    def waits(self, placement: str, strategy: str = BLASTED) -> ContentionRow:
         rows = waits_of(self.get("sev", DEFAULT_WORKLOAD, SCAN))
         return next(row for row in rows if row.placement == placement and row.strategy == strategy)
 
@@ -119,7 +119,7 @@ def _host_percent(s: Studies) -> float:
 
 
 def _blast(s: Studies) -> Figure:
-    cost = s.get("sev", DEFAULT_WORKLOAD, SCAN).cost(BLAST)
+    cost = s.get("sev", DEFAULT_WORKLOAD, SCAN).cost(BLASTED)
     few = int(s.evidence.one("E05").si)
     mask = s.get("sev", DEFAULT_WORKLOAD, SCAN, cpus_that_ran=few).cost("WBINVD_MASK")
     both = interval_of(cost.priced.stolen_s, "s", cost.extrapolated)
@@ -133,7 +133,7 @@ def _blast_size(s: Studies) -> float:
 
 
 def _neighbours(s: Studies) -> Figure:
-    row = s.bill("sev", "ksm-default", MERGE, BLAST)
+    row = s.bill("sev", "ksm-default", MERGE, BLASTED)
     names = {"share": f"{100 * row.others_fraction:.0f}", "lost": _text(row.neighbour_fraction)}
     return names, stated(row.neighbour_fraction, "loss of a neighbour"), row.others_fraction > 0.5
 
@@ -144,7 +144,7 @@ def _snp_slower(s: Studies) -> Figure:
     The sentence does not say that the guest waits longer than for a blast, so that share is told and decides nothing.
     """
     study = s.get("sev-snp", DEFAULT_WORKLOAD, SCAN)
-    ranged, blast = study.cost("CLFLUSHOPT_UVA"), study.cost(BLAST)
+    ranged, blast = study.cost("CLFLUSHOPT_UVA"), study.cost(BLASTED)
     longer = float(numpy.mean(ranged.priced.time_s > blast.priced.time_s))
     times = [interval_of(cost.priced.time_s, "s", cost.extrapolated) for cost in (ranged, blast)]
     others = s.bill("sev-snp", DEFAULT_WORKLOAD, SCAN, "CLFLUSHOPT_UVA").others_s
@@ -161,7 +161,7 @@ def _user_va(s: Studies) -> Figure:
 
 def _spte(s: Studies) -> Figure:
     row = s.variant("spte-zaps", DEFAULT_WORKLOAD, SCAN)
-    return {"zaps": _text(row.variant), "blast": BLAST}, row.variant, not row.admissible
+    return {"zaps": _text(row.variant), "blast": BLASTED}, row.variant, not row.admissible
 
 
 def _gmem(s: Studies) -> Figure:
@@ -196,7 +196,7 @@ def _overlap(s: Studies) -> Figure:
 def _triggers(s: Studies) -> Figure:
     scan, merge = (
         interval_of(
-            stated(s.get("sev", workload, trigger).cost(BLAST).host_cpu_s_per_s, f"rate of {trigger}"), "1", True
+            stated(s.get("sev", workload, trigger).cost(BLASTED).host_cpu_s_per_s, f"rate of {trigger}"), "1", True
         )
         for workload, trigger in ((DEFAULT_WORKLOAD, SCAN), ("ksm-default", MERGE))
     )

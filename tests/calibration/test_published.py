@@ -2,10 +2,16 @@
 
 from dataclasses import replace
 
+import numpy
 import pytest
 
-from costmodel.calibration.published import INPUT, NO_TERM, checks, inputs
+from costmodel.calibration.anchors import ANCHORED
+from costmodel.calibration.parameters import parameters_of
+from costmodel.calibration.published import INPUT, NO_CHECK, NO_TERM, OF_MACHINE, checks, inputs
 from costmodel.calibration.rules import Calibration
+from costmodel.cost.draws import Case, Draws
+from costmodel.cost.scenario import scenario
+from costmodel.cost.total import total
 from costmodel.evidence.store import load
 
 KNOWN_MISSES = {
@@ -62,6 +68,20 @@ def test_the_note_follows_the_evidence(found):
     )
 
 
+def test_the_total_of_a_guest_follows_the_row_of_one_page():
+    """S02 is pages times S01, and a row that tells no size is checked against nothing."""
+    evidence = load()
+    (before, after) = (
+        next(one for one in checks(Calibration(more)) if one.id == "S02")
+        for more in (evidence, evidence.with_value("S01", 3.0))
+    )
+    assert after.low == pytest.approx(3 * before.low) and after.high == pytest.approx(3 * before.high)
+    unsized = replace(evidence.one("S02"), range_bytes=None)
+    without = replace(evidence, measurements={**evidence.measurements, "S02": unsized})
+    (check,) = (one for one in checks(Calibration(without)) if one.id == "S02")
+    assert (check.verdict, check.note) == ("cannot check", "guest size of row S02")
+
+
 def test_ice_lake_stays_below_its_upper_bound(found):
     assert found["W11"].verdict == "met"
 
@@ -69,3 +89,61 @@ def test_ice_lake_stays_below_its_upper_bound(found):
 def test_switch_points_of_real_software_lie_in_the_break_even_band(found):
     for row in ("T01", "T03", "T05"):
         assert found[row].low < found[row].published < found[row].high
+
+
+# Whole-cache timings that somebody adds: judged by their own machine, or by nothing.
+
+
+def added(**cells):
+    """The checks with one row more: a timing like W11 but for `cells`."""
+    evidence = load()
+    row = replace(evidence.one("W11"), id="X1", **cells)
+    more = replace(evidence, measurements={**evidence.measurements, "X1": row})
+    return next(check for check in checks(Calibration(more)) if check.id == "X1")
+
+
+EPYC = {"vendor": "amd", "microarchitecture": "zen3", "bound": "exact", "value": 2.0}
+MILAN = {**EPYC, "hardware": "2 x AMD EPYC 7763 64-Core Processor", "sockets": 2, "cpus": 256}
+
+
+def test_a_timing_of_a_catalogued_machine_is_judged_by_that_machine():
+    check = added(**MILAN)
+    assert (check.verdict, check.note) == ("met", OF_MACHINE)
+    case = scenario(load(), "sev", "epyc-7763-2s", "autonuma-default", cpus_that_ran=256)
+    one = total(Case("ksm_write_protect", case, Draws(parameters_of(load(), "epyc-7763-2s"), 512)), "WBINVD_ALL")
+    low, middle, high = numpy.quantile(one.event.time_s, (0.05, 0.5, 0.95))
+    assert check.low < low < middle < high < check.high
+    assert added(**{**MILAN, "value": check.high * 2e3}).verdict == "missed"
+
+
+def test_both_siblings_take_longer_than_one_of_each_core():
+    all_of_them, cores = added(**MILAN), added(**{**MILAN, "cpus": 128})
+    assert cores.high < all_of_them.high
+    assert added(**{**MILAN, "cpus": 100}).verdict == "cannot check"
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        {**EPYC, "hardware": "2 x AMD EPYC 7313", "cpus": 64},
+        {**EPYC, "hardware": "4 x AMD EPYC 7763", "sockets": 4, "cpus": 512},
+        {"vendor": "intel", "microarchitecture": "haswell", "hardware": "Xeon E5-2699 v3", "cpus": 72},
+    ],
+)
+def test_a_timing_of_another_part_is_judged_by_no_numbers_of_ice_lake(cells):
+    check = added(**cells)
+    assert (check.verdict, check.note, check.low) == ("cannot check", NO_CHECK, None)
+
+
+def test_only_what_is_fitted_is_called_fitted(found):
+    """A whole-cache timing that is marked fit joins no fit: the anchors are named rows."""
+    for use in ("fit", "check"):
+        assert "fitted" not in added(**{**MILAN, "use": use}).note
+        assert added(observable="whole_cache.procedure_with_flush_s", use=use).note == NO_CHECK
+    for id in ("W01", "W08", "W09"):
+        assert found[id].note.endswith("fitted, not checked")
+
+
+def test_the_anchors_are_the_rows_that_their_fit_names():
+    named = {id for one in Calibration(load()).anchors for ids in one.result.problem.ids for id in ids.split("-")}
+    assert named == ANCHORED

@@ -235,7 +235,9 @@ def test_the_ceiling_of_numa_balancing_is_one_and_errs_by_two_turns_at_most(vcpu
 
 
 def test_ksm_never_flushes_all_the_time(milan_ksm, draws):
-    """Two triggers of one thread: each has at most half of the share 200 T / (0.020 + 200 T) of MODEL.md section 1."""
+    """Two triggers of one thread: each has at most half of the share 200 T / (0.020 + 200 T), where T is the
+    time of a flush, 200 the pages of a batch of both triggers together and 0.020 s the sleep between batches.
+    """
     for trigger in ("ksm_write_protect", "ksm_replace_page"):
         share = total(Case(trigger, milan_ksm, draws), "WBINVD_ALL").in_progress_fraction
         assert numpy.all(share < 0.5)

@@ -11,7 +11,7 @@ from costmodel.calibration.parameters import parameters_of
 from costmodel.cost.draws import Case, Draws, medians
 from costmodel.cost.scenario import not_applicable, scenario
 from costmodel.cost.total import total
-from costmodel.decision import choice
+from costmodel.decision import advice, choice
 from costmodel.decision.choice import candidates, dominates, running_strategies, winner_at
 from costmodel.decision.findings import study_all
 from costmodel.decision.result import Corner
@@ -22,6 +22,9 @@ from costmodel.report.tables import policy_entry as said
 from tests.decision.made import candidate, cost, study_of
 from tests.samples import sampled
 
+BLAST, KEEP, MASK, KEEP_MASK = "WBINVD_ALL", "WBNOINVD_ALL", "WBINVD_MASK", "WBNOINVD_MASK"
+RANGE, PAGES = "CLFLUSHOPT_DM_PINNED", "CLFLUSHOPT_DM_GMEM"
+
 
 def test_strict_partial_order():
     for a, b, c in itertools.product(STRATEGIES, repeat=3):
@@ -29,6 +32,32 @@ def test_strict_partial_order():
         assert not (dominates(a, b) and dominates(b, a))
         if dominates(a, b) and dominates(b, c):
             assert dominates(a, c)
+
+
+@pytest.fixture
+def twin(monkeypatch):
+    """A second strategy with the instruction and the scope of WBNOINVD_ALL."""
+    records = {**STRATEGIES, "TWIN": replace(STRATEGIES[KEEP], id="TWIN")}
+    monkeypatch.setattr(STRATEGIES, "_records", records)
+    return "TWIN"
+
+
+def test_strategies_of_the_same_instruction_and_scope_are_not_ranked(twin):
+    assert not dominates(twin, KEEP) and not dominates(KEEP, twin)
+    for name in (KEEP, twin):
+        assert dominates(name, BLAST) and dominates(KEEP_MASK, name)
+    test_strict_partial_order()
+
+
+def test_of_two_alike_that_the_kernel_runs_one_is_chosen(twin):
+    both = study_of([candidate(BLAST, running=True), candidate(KEEP, running=True), candidate(twin, running=True)])
+    assert both.chosen is not None and both.chosen.strategy == KEEP
+
+
+def test_of_two_alike_that_are_cheaper_both_are_worth_a_patch(twin):
+    costs = [cost(BLAST, 2.0), cost(KEEP, 1.0), cost(twin, 1.0)]
+    made = study_of([candidate(BLAST, running=True), candidate(KEEP), candidate(twin)], costs)
+    assert [patch.strategy for patch in advice.patches([made])] == [twin, KEEP]
 
 
 @pytest.mark.parametrize("machine", ["epyc-7763-2s", "epyc-7601-2s", "xeon-6330-2s"])
@@ -241,9 +270,6 @@ def test_the_cost_at_a_value_is_the_total_with_that_value():
 
 
 # The choice at one trigger, from candidates and costs that are given: what runs, on what basis, and how sure it is.
-
-BLAST, KEEP, MASK, KEEP_MASK = "WBINVD_ALL", "WBNOINVD_ALL", "WBINVD_MASK", "WBNOINVD_MASK"
-RANGE, PAGES = "CLFLUSHOPT_DM_PINNED", "CLFLUSHOPT_DM_GMEM"
 
 
 def test_what_runs_and_is_safe_is_chosen_the_least_costly_by_dominance():

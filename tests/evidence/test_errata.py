@@ -9,12 +9,14 @@ from costmodel.numbers import interval
 from costmodel.report.record import recommend
 
 SCAN = "autonuma_prot_none_scan"
+CHECKOUT = paths.PACKAGE.parent
+"""Where the change log and the reports lie, whichever data package is asked."""
 
 
 def test_the_change_log_and_the_data_say_the_same():
     with (paths.data_dir() / "errata.csv").open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    log = (paths.data_dir().parent / "CHANGELOG.md").read_text(encoding="utf-8")
+    log = (CHECKOUT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert rows and {row["since"] for row in rows} <= {costmodel.__version__}
     for row in rows:
         assert f"| {row['number']} | {row['was_said']} | {row['is_said']} | {row['why']} |" in log
@@ -22,7 +24,7 @@ def test_the_change_log_and_the_data_say_the_same():
 
 def test_what_is_said_now_is_what_the_reports_say():
     """The host CPUs that SEV loses to NUMA balancing: of the change log, of the README and of the committed report."""
-    root = paths.data_dir().parent
+    root = CHECKOUT
     report = json.loads((root / "reports" / "sev" / "epyc-7763-2s.json").read_text(encoding="utf-8"))
     costs = {row["strategy"]: row["host_cpu_s_per_s"] for row in report["costs"] if row["trigger"] == SCAN}
     said = {

@@ -209,7 +209,6 @@ def test_lstopo_counts_what_lies_behind_a_cache(version, evidence):
     [
         ("milan", "epyc-7763-2s"),
         ("EPYC 7763", "epyc-7763-2s"),
-        ("genoa", "epyc-9654-2s"),
         ("EPYC 9754", "epyc-9754-1s"),
         ("bergamo", "epyc-9754-1s"),
         ("2x 9124", "epyc-9124-2s"),
@@ -221,6 +220,28 @@ def test_lstopo_counts_what_lies_behind_a_cache(version, evidence):
 def test_a_marketing_name_is_understood_in_any_case(asked, id, evidence):
     assert machine_input.find(evidence, asked).id == id
     assert machine_input.find(evidence, asked.upper() if "-2s" not in asked else asked).id == id
+
+
+def test_a_word_of_titles_means_their_machine_where_there_is_one_and_else_all_are_listed(evidence):
+    """How many machines a core generation has is for whoever adds one: today `genoa` means one."""
+    catalogued = [one for one in evidence.machines.values() if one.id not in evidence.hosts]
+    genoa = [one.id for one in catalogued if "genoa" in one.title.lower()]
+    assert "epyc-9654-2s" in genoa
+    for asked in ("genoa", "GENOA"):
+        if len(genoa) == 1:
+            assert machine_input.find(evidence, asked).id == "epyc-9654-2s"
+            continue
+        with pytest.raises(BadInput) as several:
+            machine_input.find(evidence, asked)
+        assert all(id in str(several.value) for id in genoa)
+
+
+def test_a_second_machine_of_a_generation_makes_its_word_stand_for_both(evidence):
+    known = evidence.machine("epyc-9654-2s")
+    more = evidence.with_machine(dataclasses.replace(known, id="epyc-9354-1s", title="1 x AMD EPYC 9354 (Genoa)"))
+    with pytest.raises(BadInput, match=r"epyc-9354-1s.*epyc-9654-2s|epyc-9654-2s.*epyc-9354-1s"):
+        machine_input.find(more, "genoa")
+    assert machine_input.find(more, "9354").id == "epyc-9354-1s"
 
 
 def test_every_dump_of_data_can_be_asked_for(evidence):

@@ -1,14 +1,16 @@
 """data/measurements.csv and its reader."""
 
 import csv
+import re
 from dataclasses import fields
 
 import pytest
 
+from costmodel.calibration.published import PREDICTORS
 from costmodel.errors import BadInput
 from costmodel.evidence import paths
 from costmodel.evidence.records import MEASUREMENTS as FILE
-from costmodel.evidence.records import Measurement
+from costmodel.evidence.records import OBSERVABLES, Measurement
 from costmodel.evidence.records import read_measurements as read
 
 COLUMNS = [field.name for field in fields(Measurement)]
@@ -79,6 +81,9 @@ def test_scaling_takes_the_interval_along(tmp_path):
         {"uncertainty": "1"},
         {"uncertainty_kind": "bound"},
         {"observable": ""},
+        {"observable": "broadcast.totals"},
+        {"observable": "geometry.cache_bytes", "quantity": "L2D size per instance"},
+        {"observable": "geometry.cache_bytes", "quantity": ""},
         {"quote": "=cmd"},
         {"reason": "<script>"},
     ],
@@ -88,6 +93,38 @@ def test_a_bad_cell_is_refused_with_its_place(tmp_path, cells):
         one(tmp_path, **cells)
     assert (caught.value.file, caught.value.row) == (FILE, "X1")
     assert caught.value.field and caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (
+            {"observable": "range_flush.slop_s"},
+            "field observable: 'range_flush.slop_s' is no known observable; did you mean 'range_flush.slope_s'?",
+        ),
+        ({"observable": "whole_cache"}, "did you mean 'whole_cache."),
+        ({"observable": "zzzz"}, "field observable: 'zzzz' is no known observable; use one of OBSERVABLES"),
+        (
+            {"observable": "geometry.cache_bytes", "quantity": "l3 size"},
+            "field quantity: 'l3' is no level of a cache; begin with one of L1D, L2, L3",
+        ),
+    ],
+)
+def test_what_would_drop_out_of_every_check_is_refused_with_a_near_name(tmp_path, cells, said):
+    with pytest.raises(BadInput) as caught:
+        one(tmp_path, **cells)
+    assert str(caught.value).startswith(f"{FILE}, row X1, field ") and said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_observables_are_those_of_the_rows_and_all_that_the_code_asks_for(rows):
+    """A name in the code that no row can have would be asked for in vain."""
+    assert {row.observable for row in rows.values()} <= OBSERVABLES
+    groups = "|".join(sorted({name.partition(".")[0] for name in OBSERVABLES}))
+    written = re.compile(rf'"((?:{groups})\.[a-z_0-9]*_(?:s|bytes|fraction))"')
+    asked = {name for path in paths.PACKAGE.rglob("*.py") for name in written.findall(path.read_text())}
+    assert {"range_flush.slope_s", "limits.csd_lock_s", "tdx_page.shutdown_dynamic_s"} <= asked <= OBSERVABLES
+    assert set(PREDICTORS) <= OBSERVABLES
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,9 @@ from costmodel.kvm.catalog import TRIGGERS
 
 
 def test_catalogue(evidence):
-    assert set(evidence.workloads) == {
+    """Every file of data/workloads is a workload, and none of those that reports and the thread speak of is lost."""
+    assert set(evidence.workloads) == {path.stem for path in (evidence.root / "workloads").glob("*.toml")}
+    assert set(evidence.workloads) >= {
         "idle",
         "ksm-default",
         "ksm-aggressive",

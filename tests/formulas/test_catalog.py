@@ -7,8 +7,10 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+from click.testing import CliRunner
 
-from costmodel.errors import UnknownName
+from costmodel.cli.facts import formula_command
+from costmodel.errors import BadInput, UnknownName
 from costmodel.formulas import catalog
 from costmodel.formulas.catalog import FORMULAS, formula
 from costmodel.formulas.compiled import value
@@ -64,6 +66,18 @@ def test_notation_is_unambiguous_within_a_formula(name):
 def test_notation_has_no_symbol_without_a_formula():
     used = {symbol for item in FORMULAS.values() for symbol in item.symbols}
     assert set(NOTATION) == used
+
+
+def test_a_symbol_without_a_letter_is_refused_with_the_line_to_add(monkeypatch):
+    """Who adds a formula and forgets its letters is told so, by every form that shows them."""
+    monkeypatch.delitem(NOTATION, "line_bytes")
+    for form in (catalog.text, catalog.latex, catalog.mathml):
+        with pytest.raises(BadInput, match=r"formula\.py, row line_bytes, field NOTATION: .*add a line"):
+            form("range_lines")
+    shown = CliRunner().invoke(formula_command, ["range_lines"])
+    assert isinstance(shown.exception, BadInput)
+    monkeypatch.undo()
+    assert CliRunner().invoke(formula_command, ["range_lines"]).exit_code == 0
 
 
 def test_unknown_formula_suggests_a_near_one():

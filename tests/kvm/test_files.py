@@ -145,6 +145,15 @@ def test_a_record_that_says_something_impossible_is_refused_with_its_place(tmp_p
     assert (caught.value.file, caught.value.field) == (path.name, field) and caught.value.row
 
 
+@pytest.mark.parametrize("written", ['"6.17"', '"v6"', '"v6.17-v7.2"', '"v6.17.1"', '"v6.x"', "6.17", "true"])
+def test_a_first_version_that_is_no_release_is_refused_in_one_line(tmp_path, written):
+    path = broken(tmp_path, "strategies", 'first_version = "v5.11"', f"first_version = {written}")
+    with pytest.raises(BadInput) as caught:
+        entries(path, KEYS["strategies"], RECORDS["strategies"])
+    assert (caught.value.file, caught.value.row, caught.value.field) == (path.name, "WBINVD_ALL", "first_version")
+    assert "is no release; write it with its v" in str(caught.value) and "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", RECORDS)
 def test_two_records_have_no_id_in_common(tmp_path, name):
     text = (data_dir() / "kvm" / f"{name}.toml").read_text(encoding="utf-8")

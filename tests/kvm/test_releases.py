@@ -84,12 +84,32 @@ def test_a_fix_is_a_decision_of_the_list_at_its_triggers():
         assert set(fix.strategies) <= set(decision.strategies)
 
 
+def newer_than_seen(seen):
+    """Released fixes that no release which was seen has, `seen` by series."""
+    return [
+        fix.first
+        for fix in releases.backports()
+        if fix.first is not None
+        and (
+            fix.first > seen[fix.series]
+            or backport(next(iter(fix.guests)), next(iter(fix.triggers)), seen[fix.series]) is None
+        )
+    ]
+
+
+SEEN = {release.version[:2]: release.version for release in releases.releases()}
+
+
 def test_a_released_fix_is_no_newer_than_the_release_that_was_seen():
-    seen = {release.version[:2]: release.version for release in releases.releases()}
-    for fix in backports():
-        if fix.first is not None:
-            assert backport(next(iter(fix.guests)), next(iter(fix.triggers)), seen[fix.series]) is not None
-            assert fix.first <= seen[fix.series]
+    assert newer_than_seen(SEEN) == []
+
+
+@pytest.mark.usefixtures("mended")
+def test_a_fix_that_is_newer_than_what_was_seen_is_found():
+    """No fix of the data is released, so two are planted: in the releases that were seen, and in none of them."""
+    assert newer_than_seen(SEEN) == []
+    assert newer_than_seen({**SEEN, (6, 18): (6, 18, 54)}) == [(6, 18, 55)]
+    assert newer_than_seen({**SEEN, (6, 18): (6, 18, 54), (7, 2): (7, 2, 8)}) == [(6, 18, 55), (7, 2, 9)]
 
 
 def test_releases_are_of_catalogued_kernels_and_no_candidates():

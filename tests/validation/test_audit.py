@@ -1,5 +1,6 @@
 """The audit passes the data of the repository and finds each seeded defect."""
 
+import dataclasses
 import json
 from typing import get_args
 
@@ -128,6 +129,17 @@ def test_seeded_defect_is_found(edit, name, old, new, row, field, problem):
     assert [(found.file, found.row, found.field) for found in findings] == [(name, row, field)]
     assert problem in said(findings[0].problem)
     assert line(findings[0]).startswith(f"{name}: {row}: {field}: ")
+
+
+@pytest.mark.parametrize("id", ["W11", "T01", "M2a"])
+def test_a_row_that_is_marked_fit_and_that_nothing_fits_is_found(id):
+    """M2a is in a workload or machine already; the others are of observables that no fit selects."""
+    evidence = store.load()
+    marked = dataclasses.replace(evidence.one(id), use="fit")
+    more = dataclasses.replace(evidence, measurements={**evidence.measurements, id: marked})
+    found = [(finding.file, finding.row, finding.field) for finding in audit.unfitted(more)]
+    assert found == ([] if id == "M2a" else [(ROWS, id, "use")])
+    assert audit.unfitted(evidence) == []
 
 
 def test_every_kind_of_problem_has_its_words():
