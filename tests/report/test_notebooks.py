@@ -6,8 +6,10 @@ import ast
 import json
 from pathlib import Path
 
+import matplotlib
 import nbformat
 import pytest
+from matplotlib import pyplot
 
 import costmodel as cm
 from costmodel import api
@@ -198,8 +200,10 @@ def test_the_tutorial_runs_from_instruction_to_recommendation(tmp_path):
 
 def test_the_map_of_sweeps_names_its_axes_and_panels_with_units():
     space: dict = {}
-    for cell in code_cells(FOLDER / "sweeps.ipynb")[:-2]:
-        exec(cell.source, space)
+    with matplotlib.rc_context():
+        for cell in code_cells(FOLDER / "sweeps.ipynb")[:-2]:
+            exec(cell.source, space)
+    pyplot.close("all")
     panels = space["map_of_four"].axes
     assert panels[-1, 0].get_xlabel() == "range (MiB)" and panels[-1, 0].get_ylabel() == "CPUs that ran the guest"
     assert panels[0, 0].get_title() == "0.1 events/s, caches of 8 MiB" and panels.shape == (3, 3)

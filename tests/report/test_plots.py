@@ -343,6 +343,11 @@ def test_hostile_labels_are_escaped(rows, seen, sweeps):
         ElementTree.fromstring(svg)
 
 
+def test_a_layout_that_a_notebook_set_leaves_figures_of_a_report_alone(draw, figures):
+    with matplotlib.rc_context({"figure.constrained_layout.use": True}):
+        assert draw["costs"]() == figures["costs"]
+
+
 def test_no_window_knows_a_figure_of_a_report(figures):
     from matplotlib import pyplot
 
