@@ -274,9 +274,12 @@ def fits(calibration: Calibration) -> list[dict[str, object]]:
 
 @lru_cache(maxsize=4)
 def fits_of(evidence: Evidence) -> tuple[dict[str, Any], ...]:
-    """The records of `fits`, from the user's cache where the same data were fitted before."""
-    key = cache.key_of([evidence.data_hash], parameters.SOURCES)
-    stored = cache.recall("fits", key, lambda: json.dumps(fits(Calibration(evidence))).encode())
+    """The records of `fits`, from the user's cache where the same rows were fitted before."""
+    calibration = Calibration(evidence)
+    rows = [one.problem(evidence).key for one in REGRESSIONS.values()]
+    rows += [cast(Problem, anchor.result.problem).key for anchor in calibration.anchors]
+    key = cache.key_of(rows, parameters.SOURCES)
+    stored = cache.recall("fits", key, lambda: json.dumps(fits(calibration)).encode())
     return tuple(json.loads(stored))
 
 

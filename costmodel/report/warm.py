@@ -31,7 +31,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from costmodel.hashing import value_hash
-from costmodel.report.runner import THREADS, changed, plot_settings
+from costmodel.report.runner import GARBAGE, THREADS, changed, plot_settings
 
 NAME = "costmodel"
 """Of the engine, for papermill."""
@@ -179,6 +179,7 @@ def _be_a_kernel(command: Sequence[str], environment: Mapping[str, str], folder:
     os.environ.update(environment)
     os.chdir(folder)
     tempfile.tempdir = None
+    gc.set_threshold(GARBAGE)
     with open(os.devnull) as nothing:  # noqa: PTH123 (a file descriptor is wanted)
         os.dup2(nothing.fileno(), 0)
     launcher = import_module("ipykernel_launcher").__file__ or ""

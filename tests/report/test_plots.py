@@ -10,8 +10,12 @@ import matplotlib
 import numpy
 import pandas
 import pytest
+from hypothesis import given
+from hypothesis.extra.numpy import arrays
+from hypothesis.strategies import floats, integers
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
+from scipy.optimize import isotonic_regression
 
 from costmodel.decision.result import Interval
 from costmodel.decision.views import view
@@ -341,6 +345,11 @@ def test_hostile_labels_are_escaped(rows, seen, sweeps):
     ):
         assert "<script" not in svg
         ElementTree.fromstring(svg)
+
+
+@given(arrays(float, integers(1, 9), elements=floats(-2, 2)))
+def test_names_are_placed_by_the_isotonic_regression(values):
+    assert drawing._rising(values) == pytest.approx(isotonic_regression(values).x, abs=1e-12)
 
 
 def test_a_layout_that_a_notebook_set_leaves_figures_of_a_report_alone(draw, figures):
