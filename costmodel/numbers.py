@@ -25,9 +25,20 @@ MOST_VCPUS = 2**16
 """Far above what KVM allows (KVM_MAX_VCPUS): more is a slip of the pen."""
 MOST_PER_S = 1e9
 """More events than nanoseconds: a slip of the pen."""
+SWEEP_DRAWS = 512
+"""Draws behind each point of a sweep over a grid."""
 
 LEAST_OF_UNIT = 0.01
 """A median below this part of a unit is shown in its own unit."""
+
+
+def several(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> several(1, "socket"), several(2, "socket")
+    ('1 socket', '2 sockets')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def significant(value: float, digits: int = 2) -> str:

@@ -24,7 +24,7 @@ from costmodel.api.facts import (
     workloads,
 )
 from costmodel.calibration.calibrate import REGRESSIONS
-from costmodel.cost.draws import SWEEP_DRAWS
+from costmodel.numbers import SWEEP_DRAWS
 
 __all__ = [
     "COLUMNS",

@@ -18,7 +18,7 @@ import numpy
 
 from costmodel.api.arguments import event_rate, finite_number, named, size_bytes, whole_number
 from costmodel.calibration.parameters import parameters_of
-from costmodel.cost.draws import CASE_DRAWS, SWEEP_DRAWS, Draws
+from costmodel.cost.draws import CASE_DRAWS, Draws
 from costmodel.cost.scenario import Scenario, not_applicable, scenario
 from costmodel.decision import result as records
 from costmodel.decision.choice import Study
@@ -30,6 +30,7 @@ from costmodel.evidence import machine_input
 from costmodel.evidence.store import load
 from costmodel.evidence.workloads import DEFAULT as DEFAULT_WORKLOAD
 from costmodel.kvm.catalog import STRATEGIES
+from costmodel.numbers import SWEEP_DRAWS
 from costmodel.report.record import recommend as decide
 from costmodel.report.tables import mask_rows
 from costmodel.report.waits import contention_rows

@@ -14,6 +14,7 @@ from costmodel.cli import options
 from costmodel.cli.options import progress
 from costmodel.cluster import check_address
 from costmodel.errors import BadInput, ExitCode
+from costmodel.numbers import several
 from costmodel.report import unchanged
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def report_command(
         key = unchanged.key_of(unchanged.inputs_hash(), command)
         if built.stands(key):
             made = [name for name in built.made[key or ""] if name.endswith(".ipynb")]
-            click.echo(f"{_reports(len(made))} in {out}, unchanged")
+            click.echo(f"{several(len(made), 'report')} in {out}, unchanged")
             _end(out, made if guest and machine else ())
     from costmodel.report import build
 
@@ -167,12 +168,8 @@ def report_command(
     index = "" if guest or machine or shard else f", overview {out / 'index.html'}"
     without = f"; no index: a shard writes none, `costmodel report --out {out}` afterwards does" if shard else ""
     kept = f", {len(standing)} unchanged" if standing else ""
-    click.echo(f"{_reports(len(todo))} in {out}{kept}{index}{without}")
+    click.echo(f"{several(len(todo), 'report')} in {out}{kept}{index}{without}")
     _end(out, [f"{build.stem(job)}.ipynb" for job in todo] if guest and machine else ())
-
-
-def _reports(count: int) -> str:
-    return f"{count} report{'' if count == 1 else 's'}"
 
 
 def _end(out: Path, asked: Sequence[str]) -> NoReturn:

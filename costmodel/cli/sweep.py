@@ -13,7 +13,7 @@ import click
 
 from costmodel.cli import options
 from costmodel.errors import BadInput
-from costmodel.numbers import bytes_of, quantity, significant
+from costmodel.numbers import SWEEP_DRAWS, bytes_of, quantity, significant
 from costmodel.plain import shell_line
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 OVER = f"{__name__}.over"
 """Where the context keeps the axes as they were written."""
-ENGINE, DRAWS = "numpy", 512
+ENGINE = "numpy"
 MOST_VALUES = 10**7
 """Values of one axis: more is a slip of the pen."""
 LARGE = 10**10
@@ -122,7 +122,7 @@ Examples:
     show_default=True,
     help="numba is faster from about 1e8 costs on, one for each point, strategy and draw.",
 )
-@click.option("--draws", type=click.IntRange(2, 2**16), default=DRAWS, show_default=True, help="Joint draws.")
+@click.option("--draws", type=click.IntRange(2, 2**16), default=SWEEP_DRAWS, show_default=True, help="Joint draws.")
 @options.scheduler
 @click.option("--out", type=click.Path(path_type=Path), help="File: .parquet, .nc (NetCDF) or .csv.")
 @options.scenario_numbers
@@ -199,7 +199,7 @@ def sweep_command(
             words += [word for value in values for word in (option, value)]
         words += ["--reduce", reduce] if reduce else []
         words += ["--engine", engine] if engine != ENGINE else []
-        words += ["--draws", str(draws)] if draws != DRAWS else []
+        words += ["--draws", str(draws)] if draws != SWEEP_DRAWS else []
         click.echo(shown.text(frame, list(axes), study, _command(case, words)), nl=False)
 
 

@@ -17,8 +17,6 @@ from costmodel.evidence.records import Machine
 
 CASE_DRAWS = 4096
 """Draws behind an answer about one case."""
-SWEEP_DRAWS = 512
-"""Draws behind each point of a sweep over a grid."""
 FEW = 16
 """An array of more numbers than this is no setting of a case."""
 Found = TypeVar("Found")

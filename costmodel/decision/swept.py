@@ -16,7 +16,7 @@ import pandas
 
 from costmodel import __version__
 from costmodel.calibration.parameters import parameters_of
-from costmodel.cost.draws import SWEEP_DRAWS, Case, Draws
+from costmodel.cost.draws import Case, Draws
 from costmodel.cost.grid import QUANTITIES, Cost, Grid, Told, unit_of
 from costmodel.cost.scenario import Scenario, not_applicable
 from costmodel.decision.choice import Study
@@ -25,7 +25,7 @@ from costmodel.decision.waits import compared
 from costmodel.errors import INSTALL, BadInput, NotApplicable, UnknownName
 from costmodel.evidence.store import Evidence, load
 from costmodel.hashing import place_beside, unwritable
-from costmodel.numbers import P_BOUNDS, quantity
+from costmodel.numbers import P_BOUNDS, SWEEP_DRAWS, quantity
 
 if TYPE_CHECKING:
     import xarray

@@ -22,6 +22,7 @@ from costmodel.evidence.machines import FEATURES, CpuidRow
 from costmodel.evidence.records import Machine, Vendor
 from costmodel.evidence.store import Evidence, load, tell
 from costmodel.evidence.tables import Cell, Count, Positive, Refused, column, one_of, placed, records
+from costmodel.numbers import several
 from costmodel.plain import visible
 
 FILE = "server_parts.csv"
@@ -515,7 +516,7 @@ def from_part(evidence: Evidence, part: Part, given: str, sockets: int = 0) -> M
     """The machine of a part of data/server_parts.csv, with one socket unless more were asked for. Raises BadInput."""
     sockets = sockets or 1
     if sockets > part.most_sockets:
-        problem = f"{part.name} goes into hosts of at most {_several_of(part.most_sockets, 'socket')} ({part.source})"
+        problem = f"{part.name} goes into hosts of at most {several(part.most_sockets, 'socket')} ({part.source})"
         raise BadInput(problem, field="machine", remedy="ask for fewer sockets")
     caches, why = part.l3_caches, part.l3_source
     if caches is None:
@@ -536,7 +537,7 @@ def from_part(evidence: Evidence, part: Part, given: str, sockets: int = 0) -> M
         dram_peak_bytes_per_s=part.dram_peak_bytes_per_s,
     )
     found = _Gaps(evidence, told, part.source).machine(given, sockets)
-    note = f"L3: {_several_of(caches, 'cache')} a socket ({why})"
+    note = f"L3: {several(caches, 'cache')} a socket ({why})"
     return replace(found, notes=(*found.notes, note), origins={**found.origins, **dict.fromkeys(L3, note)})
 
 
@@ -587,19 +588,15 @@ def _part_cpus(row: CpuidRow, threads: int) -> int:
     return int(match[1]) * threads
 
 
-def _several_of(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def facts(machine: Machine) -> Sequence[str]:
     """What a person wants to check of a machine, one line each."""
     mib = 2.0**20
     on = [name for name, has in machine.features.items() if has]
     return (
         f"{machine.title} ({machine.microarchitecture})",
-        f"{_several_of(machine.sockets, 'socket')}, {_several_of(machine.logical_cpus, 'CPU')}, "
-        f"{_several_of(machine.threads_per_core, 'thread')} a core",
-        f"{_several_of(machine.domains, 'cache domain')} of {machine.cpus_per_domain} CPUs with "
+        f"{several(machine.sockets, 'socket')}, {several(machine.logical_cpus, 'CPU')}, "
+        f"{several(machine.threads_per_core, 'thread')} a core",
+        f"{several(machine.domains, 'cache domain')} of {machine.cpus_per_domain} CPUs with "
         f"{machine.llc_bytes_per_domain / mib:g} MiB",
         f"L2 {machine.l2_bytes_per_core / mib:g} MiB a core, lines of {machine.line_bytes} bytes",
         f"features: {', '.join(on) or 'none of those that the model asks for'}",

@@ -15,7 +15,7 @@ from costmodel.decision.tables import is_repeated
 from costmodel.kvm.catalog import STRATEGIES, TRIGGERS
 from costmodel.kvm.kernels import KERNELS, LOOK, remedies
 from costmodel.kvm.releases import parse
-from costmodel.numbers import ceiling, interval, quantity
+from costmodel.numbers import ceiling, interval, quantity, several
 from costmodel.report.layout import ascii_text, command_lines, widths_of
 from costmodel.report.recommendation import rests_on_ceiling, together_text
 from costmodel.report.record import Answer, ByKernel
@@ -95,7 +95,7 @@ def _about(found: Answer, kernel: str | None = None) -> list[str]:
     ran = int(asked["cpus_that_ran"])
     parts = [
         found.guest_title,
-        _several_of(int(asked["vcpus"]), "vCPU"),
+        several(int(asked["vcpus"]), "vCPU"),
         quantity(float(asked["resident_bytes"]), "B"),
         f"{'pinned ' if asked['pinned'] else ''}memory under {asked['vmm']}",
         f"ran on {ran} of {int(asked['logical_cpus'])} CPUs of {found.machine_title}",
@@ -103,10 +103,6 @@ def _about(found: Answer, kernel: str | None = None) -> list[str]:
         kernel,
     ]
     return textwrap.wrap(ascii_text(", ".join(filter(None, parts))), SCREEN_COLUMNS, break_on_hyphens=False)
-
-
-def _several_of(count: int, name: str) -> str:
-    return f"{count} {name}{'' if count == 1 else 's'}"
 
 
 def _labelled(label: str, texts: Sequence[str], paint: Paint) -> list[str]:
@@ -292,7 +288,7 @@ def _cells(found: Answer, row: CostRow) -> tuple[str, ...]:
     lasts = once or row.event_time_s
     return (
         f"{instruction} {where}{' (today)' if today else ''}",
-        _several_of(stops, "CPU"),
+        several(stops, "CPU"),
         quantity(lasts.median, "s", 1) if lasts else "-",
         quantity(_median(row), "s", 1),
         _safe(row),

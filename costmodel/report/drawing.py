@@ -232,9 +232,8 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> 
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(cast(Any, STYLE)):
-        figure = Figure(
-            figsize=(width, height), layout=cast(Any, "none")
-        )  # whatever a notebook set for its own figures
+        alone: Any = "none"  # whatever a notebook set for its own figures
+        figure = Figure(figsize=(width, height), layout=alone)
         return figure, figure.subplots(rows, columns, squeeze=False)
 
 

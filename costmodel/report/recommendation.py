@@ -20,7 +20,7 @@ from costmodel.decision.result import (
 from costmodel.errors import stated
 from costmodel.kvm.catalog import PLACEMENTS
 from costmodel.kvm.kernels import LOOK
-from costmodel.numbers import ceiling, probability, quantity, shortened
+from costmodel.numbers import ceiling, probability, quantity, several, shortened
 from costmodel.report import waits
 from costmodel.report.layout import WIDTH, aligned, cell, command_lines, listed, policies, widths_of, wrap
 from costmodel.report.names import capitalised, kernel_ground
@@ -258,7 +258,7 @@ def together_text(row: TogetherRow) -> str:
     some = row.least_host_cpu_s_per_s is not None and row.host_cpu_s_per_s.high > 0
     least = f", at least {cell(row.least_host_cpu_s_per_s)}" if some else ""
     who = "together" if row.guest == "all" else row.guest
-    return f"{row.vms} VM{'' if row.vms == 1 else 's'}, {who}: {cell(row.host_cpu_s_per_s)}{least} host CPUs"
+    return f"{several(row.vms, 'VM')}, {who}: {cell(row.host_cpu_s_per_s)}{least} host CPUs"
 
 
 def rests_on_ceiling(result: Answer | Recommendation, item: Advice) -> bool:

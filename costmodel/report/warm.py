@@ -30,7 +30,7 @@ from typing import Any, NoReturn, cast
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
-from costmodel.hashing import value_hash
+from costmodel.hashing import code_hash, value_hash
 from costmodel.report.runner import GARBAGE, THREADS, changed, plot_settings
 
 NAME = "costmodel"
@@ -76,6 +76,7 @@ def warm_up() -> None:
         from costmodel.formulas.recorded import javascript_functions
         from costmodel.report import page, sections
 
+        code_hash()  # what figures are kept under
         nbformat.validate(nbformat.v4.new_notebook())
         KernelProvisionerFactory.instance()  # reads the entry points of every package
         sections.formulas()
