@@ -7,6 +7,7 @@ machines (not from their cells), so with a handful of them it is a Student t wit
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from functools import lru_cache
 
 import numpy
 
+from costmodel import cache
 from costmodel.errors import MissingNumber
 from costmodel.evidence.hosts import Profile
 from costmodel.evidence.records import PAGE_BYTES
@@ -73,9 +75,16 @@ def factor_of_runs(logs: Sequence[float], runs: int) -> float:
 
 @lru_cache(maxsize=32)
 def of_host(profile: Profile) -> dict[str, Seen]:
-    """Every quantity that the probes of the profile give, from run medians; a probe that was not run gives none."""
-    found = {**_sweep(profile), **_written(profile), **_read(profile)}
+    """Every quantity that the probes of the profile give, from run medians; a probe that was not run gives none. From the
+    user's cache where the same profile was read before.
+    """
     machine = profile.machine
+
+    def as_json() -> bytes:
+        return json.dumps({**_sweep(profile), **_written(profile), **_read(profile)}).encode()
+
+    key = cache.key_of([profile.digest, repr(machine)], ["evidence", "calibration"])
+    found: dict[str, tuple[list[float], int]] = json.loads(cache.recall("seen", key, as_json))
     return {
         name: Seen(
             profile.id,

@@ -147,19 +147,23 @@ def _broadcast(profile: Profile) -> dict[str, Told]:
     return found
 
 
-# Parameter sets of all catalogued machines, calibrated once per state of data and code and kept in the user's cache.
+# The parameter set of a machine, calibrated once per state of data and code and kept in the user's cache.
+
+
+@lru_cache(maxsize=64)
+def calibrated(evidence: Evidence, machine: str) -> ParameterSet:
+    """What `parameters.parameters_of` gives, kept in the user's cache per state of data and code."""
+
+    def build() -> dict[str, ParameterSet]:
+        return {machine: parameter_set(_shared(evidence), evidence.machine(machine))}
+
+    return remembered("parameters", [evidence.data_hash, machine], build)[machine]
 
 
 @lru_cache(maxsize=4)
-def all_parameters(evidence: Evidence) -> dict[str, ParameterSet]:
-    """What `parameters.parameters_of` gives, by machine, kept in the user's cache per state of data and code."""
-    return remembered("parameters", [evidence.data_hash], lambda: calibrated(evidence))
-
-
-def calibrated(evidence: Evidence) -> dict[str, ParameterSet]:
-    """The parameter sets of all machines, catalogued and measured."""
-    calibration = Calibration(evidence)
-    return {name: parameter_set(calibration, machine) for name, machine in evidence.machines.items()}
+def _shared(evidence: Evidence) -> Calibration:
+    """The fits that the machines share."""
+    return Calibration(evidence)
 
 
 def remembered(
@@ -345,8 +349,10 @@ def parameters_record(entry: ParameterSet) -> dict[str, object]:
 
 def shipped_text(evidence: Evidence) -> str:
     """What `parameters.SHIPPED` should hold: every machine, calibrated now."""
+    calibration = Calibration(evidence)
+    sets = {name: parameter_set(calibration, machine) for name, machine in evidence.machines.items()}
     variations = {name: varied(evidence, name) for name in evidence.machines}
-    return parameters.shipped_text(parameters.follows_from(evidence), calibrated(evidence), variations)
+    return parameters.shipped_text(parameters.follows_from(evidence), sets, variations)
 
 
 if __name__ == "__main__":

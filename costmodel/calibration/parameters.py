@@ -243,7 +243,7 @@ def parameters_of(evidence: Evidence, machine: str) -> ParameterSet:
         return known[0]
     from costmodel.calibration import calibrate
 
-    return calibrate.all_parameters(evidence)[machine]
+    return calibrate.calibrated(evidence, machine)
 
 
 def variations(evidence: Evidence, machine: str) -> dict[str, ParameterSet]:

@@ -9,6 +9,7 @@ that several commands share, and what they may be, are in `options`.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import os
 import signal
@@ -82,6 +83,12 @@ class LazyGroup(click.Group):
             formatter.write_dl(sorted(COMMANDS.items()))
 
 
+GARBAGE = 1_000_000
+"""Objects that may come to be before Python looks for garbage: most of what a command makes, imports before all, lives as
+long as it does. Processes that are forked from it do as it does.
+"""
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="costmodel")
 def cli() -> None:
@@ -104,6 +111,7 @@ def _help_of(error: click.ClickException) -> str:
 def main() -> None:
     """Run the command line; what goes wrong is one line on stderr and a code of ExitCode."""
     warnings.showwarning = _note  # type: ignore[assignment]  # the places in the source that it is given as well are not shown
+    gc.set_threshold(GARBAGE)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices are small here, and it dies where it gets no threads
     signal.signal(signal.SIGTERM, _terminate)
     try:

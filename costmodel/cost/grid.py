@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any, cast
 
 import numpy
@@ -126,12 +126,6 @@ class Job:
     engine: str
     key: str
 
-    @classmethod
-    def of(cls, tape: Tape, ends: Sequence[int], axes: Mapping[str, numpy.ndarray], engine: str) -> Job:
-        told = [tape.nodes, list(ends), engine, [[name, values.tolist()] for name, values in axes.items()]]
-        told.append([array.tobytes().hex() for array in tape.arrays])
-        return cls(tape, tuple(ends), tuple(axes.items()), engine, value_hash(told))
-
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Job) and self.key == other.key
 
@@ -212,7 +206,15 @@ class Grid:
 
     def job(self, costs: Sequence[Cost]) -> Job:
         """The work of some results."""
-        return Job.of(self.tape, [cost.end for cost in costs], self.axes, self.engine)
+        ends = tuple(cost.end for cost in costs)
+        return Job(self.tape, ends, tuple(self.axes.items()), self.engine, value_hash([self._told, ends]))
+
+    @cached_property
+    def _told(self) -> str:
+        """Hash of all that its jobs have in common."""
+        axes = [[name, values.tolist()] for name, values in self.axes.items()]
+        arrays = [array.tobytes().hex() for array in self.tape.arrays]
+        return value_hash([self.tape.nodes, arrays, axes, self.engine])
 
     def values(self, cost: Cost) -> numpy.ndarray:
         """A result at every point and draw (points, draws)."""

@@ -49,6 +49,7 @@ class Tape:
         self.arrays: list[numpy.ndarray] = []
         self._places: dict[Node, int] = {}
         self._known: dict[bytes, int] = {}
+        self._seen: dict[int, tuple[numpy.ndarray, int]] = {}
 
     def input(self, name: str) -> Recorded:
         """The number called `name`, to be told later."""
@@ -58,16 +59,22 @@ class Tape:
         """The node of a recorded number, a number or an array of `n` draws."""
         if isinstance(value, Recorded):
             return value.place
+        seen = self._seen.get(id(value))
+        if seen is not None and seen[0] is value:  # a tape that was sent here knows other addresses
+            return seen[1]
         array = numpy.asarray(value, dtype=float)
         if array.shape not in ((), (1,), (self.n,)):
             raise ValueError(f"an array of shape {array.shape} has no place among {self.n} draws")
         if array.size and (array == array.flat[0]).all():
-            return self._place(Node("constant", told=float(array.flat[0])))
-        key = array.tobytes()
-        if key not in self._known:
-            self._known[key] = len(self.arrays)
-            self.arrays.append(array)
-        return self._place(Node("draws", told=self._known[key]))
+            place = self._place(Node("constant", told=float(array.flat[0])))
+        else:
+            number = self._known.setdefault(array.tobytes(), len(self.arrays))
+            if number == len(self.arrays):
+                self.arrays.append(array)
+            place = self._place(Node("draws", told=number))
+        if array is value:  # the same draws come again and again
+            self._seen[id(value)] = array, place
+        return place
 
     def call(self, name: str, formula: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
         """The result of a formula of which some arguments are recorded."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -34,7 +34,7 @@ from costmodel.kvm.catalog import GUESTS
 from costmodel.kvm.setup import setup
 from costmodel.numbers import MOST_VCPUS
 from costmodel.report import overview, page, plots, recommendation, runner
-from costmodel.report.live import live
+from costmodel.report.live import Live, live
 from costmodel.report.record import keep, recommend
 from costmodel.report.runner import Engine, ReportsFailed, in_processes
 
@@ -225,15 +225,29 @@ def build_page(
     Where `parameters` name the hash of the data, the notebook refuses other data. `result` is the answer, where it is
     known: the live part is made from it.
     """
-    target = out / stem(parameters)
-    _make(target.parent)
-    notebook = target.with_name(target.name + ".ipynb")
+    body = _body(parameters, out, engine)
+    return _write_page(parameters, out, body, live(result or costed(parameters)))
+
+
+def _body(parameters: ReportParameters, out: Path, engine: Engine) -> str:
+    """What a run of the notebook shows; the notebook itself is written under `out`."""
+    notebook = _target(parameters, out, ".ipynb")
+    _make(notebook.parent)
     executed = runner.run(notebooks_dir() / NOTEBOOK, parameters.model_dump(), notebook, engine=engine)
+    return page.body_of(executed)
+
+
+def _write_page(parameters: ReportParameters, out: Path, body: str, live: Live | None) -> Path:
     title = f"{parameters.guest} on {parameters.machine}: flush strategy"
-    html = target.with_name(target.name + ".html")
+    html = _target(parameters, out, ".html")
     home = f"../{_suffixed('index', parameters.workload)}.html"
-    write_beside(html, page.page(title, page.body_of(executed), home, live(result or costed(parameters))))
+    write_beside(html, page.page(title, body, home, live))
     return html
+
+
+def _target(parameters: ReportParameters, out: Path, suffix: str) -> Path:
+    target = out / stem(parameters)
+    return target.with_name(target.name + suffix)
 
 
 @dataclass(frozen=True)
@@ -249,13 +263,39 @@ def build_report(job: ReportParameters, out: Path, engine: Engine = "kernel") ->
     """Page, text, JSON and SVG of one report. One whose page fails leaves the earlier files."""
     result = costed(job)
     try:
-        html = build_page(job.model_copy(update={"data_hash": load().data_hash}), out, engine, result=result)
+        html = build_page(_of_these_data(job), out, engine, result=result)
     except CostModelError as error:
         return Outcome(result, error=error)
-    files = own_files(job, result)
+    return _kept(job, out, result, own_files(job, result), html)
+
+
+def _of_these_data(job: ReportParameters) -> ReportParameters:
+    """The report of the data as they are now, or of none."""
+    return job.model_copy(update={"data_hash": load().data_hash})
+
+
+def _kept(job: ReportParameters, out: Path, result: Recommendation, files: dict[str, str], html: Path) -> Outcome:
+    """Write the files of a report whose page was written."""
     write(files, out)
     pages = (html.relative_to(out).as_posix(), html.with_suffix(".ipynb").relative_to(out).as_posix())
     return Outcome(result, (*files, *pages))
+
+
+def _build_alone(job: ReportParameters, out: Path, engine: Engine) -> Outcome | Exception:
+    """`build_report` on two CPUs: the answer is found beside the imports, and what needs no notebook is made beside the
+    run of the notebook.
+    """
+    result, _ = runner.beside(costed, job, partial(runner.prepare, engine))
+    if isinstance(result, Exception):
+        return result
+    keep(result, **arguments(job))
+    asked = _of_these_data(job)
+    body, (files, part) = runner.beside(
+        partial(_body, out=out, engine=engine), asked, lambda: (own_files(job, result), live(result))
+    )
+    if isinstance(body, CostModelError):
+        return Outcome(result, error=body)
+    return _kept(job, out, result, files, _write_page(asked, out, cast(str, body), part))
 
 
 def attempted(job: ReportParameters, out: Path, engine: Engine) -> Outcome | CostModelError:
@@ -291,10 +331,15 @@ def build_all(
     def act(job: ReportParameters) -> Outcome:
         return build_report(job, out, engine)
 
-    if todo and scheduler is None:
+    def built() -> Iterator[tuple[ReportParameters, Outcome | Exception]]:
+        if scheduler is not None:
+            return _far(todo, out.resolve(), engine, scheduler)
+        if len(todo) == 1:
+            return iter([(todo[0], _build_alone(todo[0], out, engine))])
         _prepare(todo, engine)
-    here = in_processes(act, todo, workers) if scheduler is None else _far(todo, out.resolve(), engine, scheduler)
-    for job, outcome in here:
+        return in_processes(act, todo, workers)
+
+    for job, outcome in built():
         if isinstance(outcome, Exception):
             failed[stem(job)] = outcome
         else:
@@ -320,16 +365,10 @@ def build_all(
 
 def _prepare(todo: Sequence[ReportParameters], engine: Engine) -> None:
     """Do once, in the process from which reports are forked, what all of them share: imports, and the answer of one report
-    that flushes, if any does, with the random numbers and the tables that every answer needs. A single report shares
-    with nobody: its answer is found beside the imports.
+    that flushes, if any does, with the random numbers and the tables that every answer needs.
 
     A report that fails fails again, and is told, in its own process.
     """
-    if len(todo) == 1:
-        answer = runner.beside(costed, todo[0], partial(runner.prepare, engine))
-        if isinstance(answer, Recommendation):
-            keep(answer, **arguments(todo[0]))
-        return
     runner.prepare(engine)
     for job in reversed(todo):
         with contextlib.suppress(Exception):

@@ -5,7 +5,6 @@ own.
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import multiprocessing
 import os
@@ -104,8 +103,9 @@ def prepare(engine: Engine) -> None:
 
 
 def _leave_out_grammars() -> None:
-    """jsonschema would compile IRI grammars for a second; notebooks never use them."""
-    cast(dict[str, Any], sys.modules).setdefault("rfc3987_syntax", None)
+    """jsonschema would compile grammars of addresses for a second; notebooks never use them."""
+    for name in ("rfc3987_syntax", "rfc3986_validator"):
+        cast(dict[str, Any], sys.modules).setdefault(name, None)
 
 
 def _hermetic(scratch: Path) -> dict[str, str]:
@@ -227,10 +227,9 @@ def normalise(executed: Any) -> None:
 
 Job = TypeVar("Job")
 Answer = TypeVar("Answer")
+Other = TypeVar("Other")
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Each process computes on one thread: there are as many processes as CPUs."""
-GARBAGE = 100_000
-"""Objects that may come to be before a process looks for garbage: one job makes many that live as long as it does."""
 
 
 class ProcessDied(CostModelError):
@@ -244,61 +243,98 @@ class ProcessDied(CostModelError):
 
 @dataclass(eq=False)
 class _Running:
-    job: Any
+    """A process that does one job after the other, and the number of the one that it has."""
+
     process: BaseProcess
+    orders: Connection
     answers: Connection
+    number: int
+
+    @property
+    def handles(self) -> tuple[Any, ...]:
+        """What becomes readable when it has an answer, or ends."""
+        return self.answers, self.process.sentinel
 
 
 def in_processes(
     act: Callable[[Job], Answer], jobs: Sequence[Job], workers: int
 ) -> Iterator[tuple[Job, Answer | Exception]]:
-    """Each job with what `act` returned for it, or the error that it raised, as they end; `workers` run at a time.
+    """Each job with what `act` returned for it, or the error that it raised, as they end; `workers` processes do one job
+    after the other. One in which a job failed does no other: a new one follows it.
 
     Left early, by an exception or by Ctrl-C, it kills what runs, kernels included, and removes its temporary files.
     """
-    waiting = deque(jobs)
+    waiting = deque(range(len(jobs)))
     running: list[_Running] = []
     with tempfile.TemporaryDirectory(prefix="cm", ignore_cleanup_errors=True) as scratch:
         try:
             while waiting or running:
                 while waiting and len(running) < workers:
                     with _no_interrupt():
-                        running.append(_begun(act, waiting.popleft(), scratch))
-                ready = wait([handle for one in running for handle in (one.answers, one.process.sentinel)])
-                for ended in [one for one in running if one.answers in ready or one.process.sentinel in ready]:
-                    answer = _answer(ended)
-                    running.remove(ended)
-                    yield ended.job, answer
+                        running.append(_begun(act, jobs, scratch, running))
+                    _order(running[-1], waiting.popleft())
+                ready = wait([handle for one in running for handle in one.handles])
+                for one in [one for one in running if any(handle in ready for handle in one.handles)]:
+                    number = one.number
+                    answer, well = _answer(one)
+                    if well and waiting:
+                        _order(one, waiting.popleft())
+                    else:
+                        running.remove(one)
+                        _end(one)
+                    yield jobs[number], answer
         finally:
             for left in running:
                 _kill(left)
 
 
-def beside(act: Callable[[Job], Answer], job: Job, meanwhile: Callable[[], object]) -> Answer | Exception:
-    """What `act` returned for `job` in a process of its own, or the error that it raised, while this one does
-    `meanwhile`.
+def beside(act: Callable[[Job], Answer], job: Job, meanwhile: Callable[[], Other]) -> tuple[Answer | Exception, Other]:
+    """What `act` returned for `job` in a process of its own, or the error that it raised, and what `meanwhile` returned in
+    this one.
     """
     running: list[_Running] = []
     with tempfile.TemporaryDirectory(prefix="cm", ignore_cleanup_errors=True) as scratch:
         try:
             with _no_interrupt():
-                running.append(_begun(act, job, scratch))
-            meanwhile()
-            wait([running[0].answers, running[0].process.sentinel])
-            return cast(Answer | Exception, _answer(running.pop()))
+                running.append(_begun(act, [job], scratch, running))
+            _order(running[0], 0)
+            other = meanwhile()
+            wait(running[0].handles)
+            answer, _ = _answer(running[0])
+            _end(running.pop())
+            return cast(Answer | Exception, answer), other
         finally:
             for left in running:
                 _kill(left)
 
 
-def _begun(act: Callable[[Job], object], job: Job, scratch: str) -> _Running:
-    """One job in a process that was just started."""
+def _begun(act: Callable[[Job], object], jobs: Sequence[Job], scratch: str, others: Sequence[_Running]) -> _Running:
+    """A process for some of the jobs. It closes its copies of what leads to `others`, which end when nobody could give
+    them another job.
+    """
     context = multiprocessing.get_context("fork")
-    answers, asked = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(act, job, asked, scratch))
+    answers, send = context.Pipe(duplex=False)
+    receive, orders = context.Pipe(duplex=False)
+    foreign = [answers, orders, *(end for other in others for end in (other.orders, other.answers))]
+    process = context.Process(target=_worker, args=(act, jobs, receive, send, scratch, foreign))
     process.start()
-    asked.close()
-    return _Running(job, process, answers)
+    receive.close()
+    send.close()
+    return _Running(process, orders, answers, -1)
+
+
+def _order(one: _Running, number: int) -> None:
+    """Give it a job. Whether it still lives is seen where its answer is awaited."""
+    one.number = number
+    with contextlib.suppress(BrokenPipeError):
+        one.orders.send(number)
+
+
+def _end(one: _Running) -> None:
+    """Let a process end that has no more jobs, or has ended."""
+    one.orders.close()
+    one.answers.close()
+    one.process.join()
 
 
 def _kill(left: _Running) -> None:
@@ -319,31 +355,51 @@ def _no_interrupt() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _child(act: Callable[[Job], object], job: Job, answers: Connection, scratch: str) -> None:
-    """Run one job as the leader of a process group, with temporary files in `scratch`."""
+def _worker(
+    act: Callable[[Job], object],
+    jobs: Sequence[Job],
+    orders: Connection,
+    answers: Connection,
+    scratch: str,
+    foreign: Sequence[Connection],
+) -> None:
+    """Do jobs by their numbers, as the leader of a process group, with temporary files in `scratch`, until one fails or
+    nobody can give another.
+    """
+    for end in foreign:
+        end.close()
     os.setsid()
-    gc.set_threshold(GARBAGE)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     tempfile.tempdir = scratch
     for name in THREADS:
         os.environ.setdefault(name, "1")
-    try:
-        answers.send(act(job))
-    except CostModelError as error:
-        answers.send(error)
-    except Exception as error:
-        answers.send(CostModelError(f"{type(error).__name__}: {error}"))
-
-
-def _answer(ended: _Running) -> Any:
-    """What the process sent, or how it ended without a word."""
-    with ended.answers:
+    well = True
+    while well:
         try:
-            answer = ended.answers.recv() if ended.answers.poll() else None
-            silent = answer is None
+            number = orders.recv()
         except EOFError:
-            answer, silent = None, True
-    ended.process.join()
-    code = cast(int, ended.process.exitcode)
-    return ProcessDied(code) if silent and code else answer
+            return
+        answer, well = _done(act, jobs[number])
+        answers.send((answer, well))
+
+
+def _done(act: Callable[[Job], object], job: Job) -> tuple[object, bool]:
+    """What `act` returned for a job, or the error that it raised, and whether it returned."""
+    try:
+        return act(job), True
+    except CostModelError as error:
+        return error, False
+    except Exception as error:
+        return CostModelError(f"{type(error).__name__}: {error}"), False
+
+
+def _answer(one: _Running) -> tuple[Any, bool]:
+    """What the process sent, or how it ended without a word, and whether it can do another job."""
+    try:
+        if one.answers.poll():
+            return cast(tuple[Any, bool], one.answers.recv())
+    except EOFError:
+        pass
+    one.process.join()
+    return ProcessDied(cast(int, one.process.exitcode)), False

@@ -18,23 +18,28 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 import warnings
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from importlib import import_module, reload
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
 from pathlib import Path
+from queue import Empty
 from typing import Any, NoReturn, cast
 
+from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from costmodel.hashing import code_hash, value_hash
-from costmodel.report.runner import GARBAGE, THREADS, changed, plot_settings
+from costmodel.report.runner import THREADS, changed, plot_settings
 
 NAME = "costmodel"
 """Of the engine, for papermill."""
+START_S = 60.0
+"""In which a kernel has its sockets; nbclient waits as long for its first word."""
 INLINE = "module://matplotlib_inline.backend_inline"
 """The backend of every kernel. It is named and not imported: what it hooks into belongs to one shell."""
 MODULES = (
@@ -97,23 +102,39 @@ def warm_up() -> None:
 class Forked:
     """A process that waits to become a kernel, with the part of `subprocess.Popen` that a provisioner uses.
 
-    It is forked before this process opens a socket or starts a loop, and ends with this process at the latest: then
-    the other end of its pipe is closed.
+    It is forked while this process has no socket and no second thread (those of an earlier notebook are closed), and ends
+    with this process at the latest: then the other end of its pipe is closed.
     """
 
     stdin = stdout = stderr = None
 
     def __init__(self) -> None:
         context = multiprocessing.get_context("fork")
-        orders, self._orders = context.Pipe(duplex=False)
+        orders, self._orders = context.Pipe()
         self._process: ForkProcess = context.Process(target=_wait, args=(orders, self._orders))
         self._process.start()
         orders.close()
         self.pid = cast(int, self._process.pid)
 
     def become(self, command: Sequence[str], environment: Mapping[str, str], folder: str | None) -> None:
-        """Start the kernel with the arguments of its launcher."""
+        """Start the kernel with the arguments of its launcher, and wait until its sockets are there: whoever connects to
+        a socket before that tries again 0.1 to 0.2 s later.
+        """
         self._orders.send((list(command), dict(environment), folder or str(Path.cwd())))
+        with contextlib.suppress(EOFError, OSError):  # it ended before, which its manager tells
+            if self._orders.poll(START_S):
+                self._orders.recv()
+
+    async def ended(self, longest_s: float) -> None:
+        """Return when it ends, or after `longest_s`."""
+        loop, seen = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self._process.sentinel, seen.set)
+        try:
+            await asyncio.wait_for(seen.wait(), longest_s)
+        except TimeoutError:
+            pass
+        finally:
+            loop.remove_reader(self._process.sentinel)
 
     def poll(self) -> int | None:
         """Its exit code, or None while it runs."""
@@ -141,6 +162,7 @@ class Forked:
         """Kill it where it still runs, and what it left behind."""
         self.kill()
         self._process.join()
+        self._process.close()
         self._orders.close()
 
 
@@ -154,7 +176,7 @@ def _wait(orders: Connection, other_end: Connection) -> NoReturn:
     try:
         command, environment, folder = orders.recv()
         threading.Thread(target=_end_with_parent, args=(orders,), daemon=True).start()
-        _be_a_kernel(command, environment, folder)
+        _be_a_kernel(command, environment, folder, partial(orders.send, "ready"))
         code = 0
     except EOFError:
         code = 0
@@ -170,8 +192,12 @@ def _end_with_parent(orders: Connection) -> None:
     os.killpg(os.getpid(), signal.SIGKILL)
 
 
-def _be_a_kernel(command: Sequence[str], environment: Mapping[str, str], folder: str) -> None:
-    """What `python -m ipykernel_launcher` does, after forgetting what the parent had set for itself."""
+def _be_a_kernel(
+    command: Sequence[str], environment: Mapping[str, str], folder: str, ready: Callable[[], object]
+) -> None:
+    """What `python -m ipykernel_launcher` does, after forgetting what the parent had set for itself; calls `ready` when its
+    sockets are there.
+    """
     import matplotlib
     from ipykernel.kernelapp import IPKernelApp
     from IPython.core.interactiveshell import InteractiveShell
@@ -180,7 +206,6 @@ def _be_a_kernel(command: Sequence[str], environment: Mapping[str, str], folder:
     os.environ.update(environment)
     os.chdir(folder)
     tempfile.tempdir = None
-    gc.set_threshold(GARBAGE)
     with open(os.devnull) as nothing:  # noqa: PTH123 (a file descriptor is wanted)
         os.dup2(nothing.fileno(), 0)
     launcher = import_module("ipykernel_launcher").__file__ or ""
@@ -201,6 +226,7 @@ def _be_a_kernel(command: Sequence[str], environment: Mapping[str, str], folder:
     asyncio.set_event_loop(asyncio.new_event_loop())
     application = IPKernelApp.instance()
     application.initialize(sys.argv[1:])
+    ready()
     from matplotlib import pyplot
 
     pyplot.close("all")
@@ -228,10 +254,38 @@ class ForkProvisioner(LocalProvisioner):
         return self.connection_info
 
 
+class ForkClient(AsyncKernelClient):
+    """Talks to a kernel whose sockets are there."""
+
+    async def wait_for_ready(self, timeout: float | None = None) -> None:
+        """Wait for the kernel's first answer, on both channels. The base class then also waits until nothing has come for
+        0.2 s; what does come belongs to no cell, and nbclient passes it over. Raises RuntimeError.
+        """
+        deadline = time.monotonic() + (timeout or START_S)
+        while await self.is_alive():
+            asked = self.kernel_info()
+            try:
+                reply = await self._recv_reply(asked, timeout=1)
+                await self.get_iopub_msg(timeout=1)
+            except (TimeoutError, Empty):
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"the kernel did not answer within {timeout or START_S:.0f} s") from None
+            else:
+                self._handle_kernel_info_reply(reply)
+                return
+        raise RuntimeError("the kernel died before it answered")
+
+
 class ForkManager(AsyncKernelManager):
     """Manages the kernel that is forked; `waiting` is its process."""
 
     waiting: Forked
+    client_factory = ForkClient
+
+    async def _async_wait(self, pollinterval: float = 0.1) -> None:
+        """Wait for the end of the process, at which the base class looks once in `pollinterval`."""
+        while await self._async_is_alive():
+            await self.waiting.ended(pollinterval)
 
     async def _async_pre_start_kernel(self, **kw: Any) -> Any:
         self.kernel_id = self.kernel_id or value_hash(self.waiting.pid)

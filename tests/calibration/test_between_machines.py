@@ -12,6 +12,7 @@ from scipy import stats
 from costmodel.calibration.between_machines import Measured, Seen, held_out_machines, of_host, of_rows
 from costmodel.errors import MissingNumber
 from costmodel.evidence.store import load
+from costmodel.hashing import value_hash
 
 EVIDENCE = load()
 
@@ -24,7 +25,8 @@ class Made(SimpleNamespace):
 
 def profile(rows, llc_bytes=2**20, **tables):
     machine = SimpleNamespace(vendor="amd", microarchitecture="zen9", llc_bytes_per_domain=llc_bytes)
-    return Made(id="made", machine=machine, table=lambda probe: {"flush": rows, **tables}.get(probe, []))
+    told = {"flush": rows, **tables}
+    return Made(id="made", machine=machine, table=lambda probe: told.get(probe, []), digest=value_hash(told))
 
 
 def rows(state, sizes, start_s, slope_s, runs=3):

@@ -38,11 +38,11 @@ def test_a_needed_anchor_left_out_is_missing(varied):
 def test_the_cache_gives_what_the_calibration_gives(evidence, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     fresh = parameter_set(Calibration(evidence), evidence.machine(MACHINE))
-    calibrate.all_parameters.cache_clear()
-    first = calibrate.all_parameters(evidence)[MACHINE]
-    calibrate.all_parameters.cache_clear()
-    second = calibrate.all_parameters(evidence)[MACHINE]
-    calibrate.all_parameters.cache_clear()
+    calibrate.calibrated.cache_clear()
+    first = calibrate.calibrated(evidence, MACHINE)
+    calibrate.calibrated.cache_clear()
+    second = calibrate.calibrated(evidence, MACHINE)
+    calibrate.calibrated.cache_clear()
     assert len(list(tmp_path.rglob("parameters-*"))) == 1
     assert first == second == fresh
 

@@ -30,12 +30,12 @@ RENEW = "run `make calibration`: data/, or the code of evidence, formulas or cal
 def shipped(tmp_path, monkeypatch):
     """Put a text in the place of the file that is shipped; the number of times that machines are calibrated."""
     calibrated = []
-    everything = calibrate.all_parameters
+    anew = calibrate.calibrated
 
     def place(text):
         (tmp_path / "calibrated.jsonl").write_text(text)
         monkeypatch.setattr(parameters, "SHIPPED", tmp_path / "calibrated.jsonl")
-        monkeypatch.setattr(calibrate, "all_parameters", lambda evidence: calibrated.append(1) or everything(evidence))
+        monkeypatch.setattr(calibrate, "calibrated", lambda *of: calibrated.append(1) or anew(*of))
         parameters._lines.cache_clear()
         parameters._shipped.cache_clear()
         return calibrated

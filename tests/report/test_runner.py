@@ -218,6 +218,22 @@ def test_a_forked_kernel_ends_with_the_process_that_runs_it(make, outputs, tmp_p
     gone(noted)
 
 
+def test_a_forked_kernel_has_its_sockets_before_anybody_connects(make, outputs, monkeypatch):
+    """Whoever connects before that tries again a fifth of a second later."""
+    runner.prepare("warm")
+    launch, there = warm.ForkProvisioner.launch_kernel, []
+
+    async def launched(self, cmd, **more):
+        told = await launch(self, cmd, **more)
+        places = [f"{told['ip']}-{told[f'{name}_port']}" for name in ("shell", "iopub", "stdin", "control", "hb")]
+        there.extend(Path(place).is_socket() for place in places)
+        return told
+
+    monkeypatch.setattr(warm.ForkProvisioner, "launch_kernel", launched)
+    runner.run(make(PRINT_SENTINEL), {}, outputs / "result.ipynb", engine="warm")
+    assert there == [True] * 5
+
+
 def test_papermill_knows_the_engine_by_name(make, outputs):
     import papermill
 
@@ -342,6 +358,36 @@ def test_each_job_answers_for_itself(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [], "temporary files go with the run"
 
 
+def test_a_process_does_one_job_after_the_other_until_one_fails():
+    def by(job):
+        if job == "bad":
+            raise BadInput("is bad")
+        return os.getpid()
+
+    found = dict(in_processes(by, ["first", "second", "bad", "third"], 1))
+    assert found["first"] == found["second"] != found["third"]
+    assert str(found["bad"]) == "is bad"
+
+
+ORPHANS = """
+import os, signal, sys
+from costmodel.report.runner import in_processes
+found = in_processes(lambda job: os.getpid(), range(9), 2)
+print(*{next(found)[1] for _ in range(6)}, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_processes_end_when_nobody_can_give_them_a_job(tmp_path):
+    """They hold no ends of each other's pipes."""
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", ORPHANS], stdout=subprocess.PIPE, text=True, env=environment)
+    assert done.returncode == -signal.SIGKILL and len(done.stdout.split()) >= 1
+    noted = tmp_path / "pids"
+    noted.write_text(done.stdout)
+    gone(noted)
+
+
 SCRIPT = """
 import sys, time
 from costmodel.report.runner import in_processes
@@ -376,7 +422,8 @@ def test_an_answer_is_found_beside_other_work(tmp_path):
             time.sleep(0.01)
         return f"{name} by {os.getpid()}"
 
-    found = runner.beside(wait_for_the_other, "x", met.touch)
+    found, other = runner.beside(wait_for_the_other, "x", lambda: met.write_text("met"))
+    assert other == 3
     assert found.startswith("x by ") and not found.endswith(str(os.getpid()))
 
 
@@ -384,7 +431,7 @@ def test_an_error_beside_other_work_is_the_answer():
     def fail(name):
         raise UnknownName("guest type", name, ["sev"])
 
-    found = runner.beside(fail, "tdy", lambda: None)
+    found, _ = runner.beside(fail, "tdy", lambda: None)
     assert isinstance(found, UnknownName) and "tdy" in str(found)
 
 
