@@ -54,6 +54,7 @@ MODULES = (
     "IPython.core.oinspect",
     "IPython.core.pylabtools",
     "IPython.extensions.storemagic",
+    "contourpy",
     "ipykernel.debugger",
     "ipykernel.ipkernel",
     "ipykernel.kernelapp",
@@ -62,6 +63,8 @@ MODULES = (
     "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_svg",
     "papermill",
+    "psutil",
+    "tornado.platform.asyncio",
 )
 """What the notebooks of this project and a kernel import."""
 
