@@ -16,7 +16,7 @@ import numpy
 from costmodel.calibration import anchors, between_machines
 from costmodel.calibration.anchors import per_flush_s
 from costmodel.calibration.fit import prediction_factor
-from costmodel.calibration.parameters import ROUND, WALK
+from costmodel.calibration.parameters import ROUND
 from costmodel.calibration.rules import CLAIM_FACTOR, Calibration
 from costmodel.calibration.rules import catalog_parameters as parameter_set
 from costmodel.errors import CostModelError, stated
@@ -26,6 +26,7 @@ from costmodel.formulas.compiled import value
 NO_TERM = "the model has no term for it"
 NO_CHECK = "the model has no check for it: its machine is not catalogued"
 INPUT = "an input of the model: not checked against itself"
+BY_EVENT = "a whole event of a catalogued machine: `costmodel validate` holds its cost against it"
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,11 @@ def _check(calibration: Calibration, row: Measurement, note: str) -> Check:
             interval, note = predict(calibration, row)
         except CostModelError as gap:
             interval, note = None, str(gap)
+    return judged(row, interval, note)
+
+
+def judged(row: Measurement, interval: tuple[float, float] | None, note: str) -> Check:
+    """The row beside the interval that the model has for it, None where it has none."""
     low, high = interval or (None, None)
     verdict = "cannot check" if interval is None else "met" if _meets(row, *interval) else "missed"
     return Check(row.id, row.quantity, row.kind, row.use, row.si, row.si_unit, low, high, verdict, note)
@@ -169,14 +175,13 @@ ICE_LAKE_SP_SOCKETS = 2
 
 
 def _broadcast_flush(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float] | None, str]:
-    """A flush of whole caches on many CPUs: of a catalogued machine by its own parameters, of Ice Lake-SP by the
-    geometry of its dumps; of any other part nothing is said.
+    """A flush of whole caches on many CPUs: of Ice Lake-SP by the geometry of its dumps. That of a catalogued machine is an
+    event, with the draws of its parameters; of any other part nothing is said.
     """
     if row.id in anchors.ANCHORED:
         return None, "anchor of the serial exponent and the SMT factor: fitted, not checked"
-    machine = catalogued(calibration.evidence.machines.values(), row)
-    if machine is not None:
-        return _flush_of_machine(calibration, machine, row)
+    if catalogued(calibration.evidence.machines.values(), row) is not None:
+        return None, BY_EVENT
     if row.microarchitecture != ICE_LAKE_SP:
         return None, NO_CHECK
     results = [anchor.result.values for anchor in calibration.anchors]
@@ -231,51 +236,6 @@ def catalogued(machines: Iterable[Machine], row: Measurement) -> Machine | None:
 
 PART = re.compile(r"(?<![0-9A-Z])(?:W\d-)?\d{4}[0-9A-Z]*\+?")
 """The number of a server part, such as 7763, 5520+ or W9-3475X."""
-CHEAP_WHERE_HIGH = ("writeback_bytes_per_s", "domain_writeback_bytes_per_s")
-OF_MACHINE = "the catalogued machine, all parameters at one end of their 90 % intervals"
-
-
-def _flush_of_machine(
-    calibration: Calibration, machine: Machine, row: Measurement
-) -> tuple[tuple[float, float] | None, str]:
-    """From every parameter at its cheap end to every one at its dear end: wider than a 90 % interval."""
-    cpus = stated(row.cpus, f"CPUs of row {row.id}")
-    if cpus not in (machine.logical_cpus, machine.cores):
-        return None, f"the model has no check for it: {cpus} CPUs are neither all CPUs nor all cores of {machine.id}"
-    own = parameter_set(calibration, machine)
-
-    def end(dear: bool) -> float:
-        at = {
-            name: own[name].distribution.high if dear != (name in CHEAP_WHERE_HIGH) else own[name].distribution.low
-            for name in (*WALK, *ROUND, *CHEAP_WHERE_HIGH, "valid_fraction", "dirty_fraction")
-        }
-        socket = at["writeback_bytes_per_s"]
-        cache = {
-            "llc_bytes_per_domain": machine.llc_bytes_per_domain,
-            "l2_bytes_per_core": machine.l2_bytes_per_core,
-            "cores_flushing": machine.cores_per_domain,
-            "valid_fraction": at["valid_fraction"],
-            "dirty_fraction": at["dirty_fraction"],
-        }
-        domain_s = _domain_flush(
-            line_bytes=machine.line_bytes,
-            both_siblings=float(cpus > machine.cores),
-            domain_writeback_bytes_per_s=socket
-            if machine.domains_per_socket == 1
-            else min(at["domain_writeback_bytes_per_s"], socket),
-            **{name: at[name] for name in WALK},
-            **cache,
-        )
-        flush_s = value(
-            "whole_cache_flush",
-            domain_flush_s=domain_s,
-            domains_per_socket=machine.domains_per_socket,
-            writeback_bytes_per_s=socket,
-            **cache,
-        )
-        return float(flush_s + value("broadcast", target_cpus=cpus - 1, **{name: at[name] for name in ROUND}))
-
-    return (end(False), end(True)), OF_MACHINE
 
 
 def _smt_ratio(calibration: Calibration, row: Measurement) -> tuple[tuple[float, float], str]:

@@ -15,7 +15,7 @@ from costmodel.calibration.calibrate import REGRESSIONS
 from costmodel.calibration.fit import Fit, fit, prediction_factor
 from costmodel.calibration.holdout import HeldOut, HoldOut, held_out, leave_groups_out
 from costmodel.calibration.parameters import parameters_of
-from costmodel.calibration.published import Check, checks
+from costmodel.calibration.published import Check, catalogued, checks, judged
 from costmodel.calibration.rules import Calibration
 from costmodel.cost.draws import Case, Draws
 from costmodel.cost.event import whole_cache
@@ -23,7 +23,7 @@ from costmodel.cost.scenario import scenario
 from costmodel.cost.total import total
 from costmodel.errors import stated
 from costmodel.evidence.hosts import Profile
-from costmodel.evidence.records import HUGE_PAGE_BYTES, PAGE_BYTES, Measurement
+from costmodel.evidence.records import HUGE_PAGE_BYTES, PAGE_BYTES, Machine, Measurement
 from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
 from costmodel.kvm.kernels import BLASTED
@@ -206,17 +206,43 @@ WIDEST = 100.0
 """A model interval whose ends lie further apart than this factor decides nothing."""
 SIGNS = {"exact": "", "lower": ">= ", "upper": "<= "}
 LORE_KINDS = ("claimed", "threshold")
+FLUSHED = "whole_cache.broadcast_s"
+"""The observable of a flush of whole caches on many CPUs."""
+ON_MACHINE = "90 % interval of one event on {}"
+NEITHER_ALL = "the model has no check for it: {} CPUs are neither all CPUs nor all cores of {}"
 
 
 def lore(evidence: Evidence) -> list[Row]:
     """Claimed figures and thresholds of other software beside the model's interval."""
-    return [_published_row(evidence, check) for check in checks(Calibration(evidence)) if check.kind in LORE_KINDS]
+    return [_published_row(evidence, check) for check in _checks(evidence) if check.kind in LORE_KINDS]
 
 
 def measured(evidence: Evidence) -> list[Row]:
     """Published measurements that were not fitted, beside the model's interval."""
-    kept = [c for c in checks(Calibration(evidence)) if c.kind not in LORE_KINDS and c.use != "fit"]
-    return [_published_row(evidence, check) for check in kept if check.kind == "measured"]
+    return [_published_row(evidence, c) for c in _checks(evidence) if c.kind == "measured" and c.use != "fit"]
+
+
+def _checks(evidence: Evidence) -> list[Check]:
+    """What the calibration says of every published row, and the event of a catalogued machine for its timings."""
+    found = []
+    for check in checks(Calibration(evidence)):
+        row = evidence.measurements[check.id]
+        timed = row.observable == FLUSHED and row.id not in anchors.ANCHORED
+        machine = catalogued(evidence.machines.values(), row) if timed else None
+        found.append(judged(row, *_event_of(evidence, machine, row)) if machine else check)
+    return found
+
+
+def _event_of(evidence: Evidence, machine: Machine, row: Measurement) -> tuple[tuple[float, float] | None, str]:
+    """5 % and 95 % of the time that the flush of all CPUs, or of one of each core, takes on `machine`."""
+    if row.cpus not in (machine.logical_cpus, machine.cores):
+        return None, NEITHER_ALL.format(row.cpus or "an unknown number of", machine.id)
+    draws = Draws(parameters_of(evidence, machine.id))
+    event = whole_cache(
+        draws, machine, row.cpus, invalidates=row.instruction != "WBNOINVD", packed=row.cpus == machine.logical_cpus
+    )
+    low, high = (float(x) for x in numpy.quantile(event.time_s, (0.05, 0.95)))
+    return (low, high), ON_MACHINE.format(machine.id)
 
 
 def _published_row(evidence: Evidence, check: Check) -> Row:

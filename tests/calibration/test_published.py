@@ -2,16 +2,11 @@
 
 from dataclasses import replace
 
-import numpy
 import pytest
 
 from costmodel.calibration.anchors import ANCHORED
-from costmodel.calibration.parameters import parameters_of
-from costmodel.calibration.published import INPUT, NO_CHECK, NO_TERM, OF_MACHINE, checks, inputs
+from costmodel.calibration.published import BY_EVENT, INPUT, NO_CHECK, NO_TERM, checks, inputs
 from costmodel.calibration.rules import Calibration
-from costmodel.cost.draws import Case, Draws
-from costmodel.cost.scenario import scenario
-from costmodel.cost.total import total
 from costmodel.evidence.store import load
 
 KNOWN_MISSES = {
@@ -106,20 +101,9 @@ EPYC = {"vendor": "amd", "microarchitecture": "zen3", "bound": "exact", "value":
 MILAN = {**EPYC, "hardware": "2 x AMD EPYC 7763 64-Core Processor", "sockets": 2, "cpus": 256}
 
 
-def test_a_timing_of_a_catalogued_machine_is_judged_by_that_machine():
+def test_a_timing_of_a_catalogued_machine_is_left_to_the_scoreboard():
     check = added(**MILAN)
-    assert (check.verdict, check.note) == ("met", OF_MACHINE)
-    case = scenario(load(), "sev", "epyc-7763-2s", "autonuma-default", cpus_that_ran=256)
-    one = total(Case("ksm_write_protect", case, Draws(parameters_of(load(), "epyc-7763-2s"), 512)), "WBINVD_ALL")
-    low, middle, high = numpy.quantile(one.event.time_s, (0.05, 0.5, 0.95))
-    assert check.low < low < middle < high < check.high
-    assert added(**{**MILAN, "value": check.high * 2e3}).verdict == "missed"
-
-
-def test_both_siblings_take_longer_than_one_of_each_core():
-    all_of_them, cores = added(**MILAN), added(**{**MILAN, "cpus": 128})
-    assert cores.high < all_of_them.high
-    assert added(**{**MILAN, "cpus": 100}).verdict == "cannot check"
+    assert (check.verdict, check.note, check.low) == ("cannot check", BY_EVENT, None)
 
 
 @pytest.mark.parametrize(

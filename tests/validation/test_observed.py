@@ -6,11 +6,16 @@ import re
 import statistics
 from dataclasses import replace
 
+import numpy
 import pytest
 from scipy.stats import binomtest
 
+from costmodel.calibration.parameters import parameters_of
 from costmodel.calibration.published import checks
 from costmodel.calibration.rules import Calibration
+from costmodel.cost.draws import Case, Draws
+from costmodel.cost.scenario import scenario
+from costmodel.cost.total import total
 from costmodel.errors import UnknownName
 from costmodel.evidence.records import SHUTDOWNS
 from costmodel.evidence.store import load
@@ -166,6 +171,37 @@ def test_a_line_that_is_an_upper_bound_refutes_only_what_lies_above(rows_publish
     other = EVIDENCE.with_value("I08c", 100)
     (above,) = [row for row in observed.lore(other) if row.id == "I08c"]
     assert above.verdict == "fail"
+
+
+MILAN = {
+    "id": "X1", "vendor": "amd", "microarchitecture": "zen3", "bound": "exact", "value": 0.02, "kind": "measured",
+    "use": "check", "hardware": "2 x AMD EPYC 7763 64-Core Processor", "sockets": 2, "cpus": 256,
+}  # fmt: skip
+
+
+def added(**cells):
+    """The row of the scoreboard for a timing like W11 but of an EPYC of the catalogue, and for `cells`."""
+    row = replace(EVIDENCE.one("W11"), **{**MILAN, **cells})
+    more = replace(EVIDENCE, measurements={**EVIDENCE.measurements, "X1": row})
+    return next(one for one in observed.measured(more) if one.id == "X1")
+
+
+def test_a_timing_of_a_catalogued_machine_is_held_against_its_event():
+    """5 % to 95 % of what `cost` prints, no wider: whoever measures a WBINVD of an EPYC tests the model."""
+    row = added()
+    case = scenario(EVIDENCE, "sev", "epyc-7763-2s", "autonuma-default", cpus_that_ran=256)
+    one = total(Case("ksm_write_protect", case, Draws(parameters_of(EVIDENCE, "epyc-7763-2s"))), "WBINVD_ALL")
+    assert (row.low, row.high) == pytest.approx(tuple(numpy.quantile(one.event.time_s, (0.05, 0.95))))
+    assert row.high < 100 * row.low and "epyc-7763-2s" in row.note
+    unit = EVIDENCE.one("W11").si / EVIDENCE.one("W11").value
+    verdicts = {seconds: added(value=seconds / unit).verdict for seconds in (row.low / 2, row.high / 1.1, row.high * 2)}
+    assert list(verdicts.values()) == ["fail", "pass", "fail"]
+
+
+def test_one_of_each_core_takes_less_than_both_siblings():
+    assert added(cpus=128).high < added().high
+    other = added(cpus=100)
+    assert (other.verdict, other.low) == ("not testable", None) and "100 CPUs are neither" in other.note
 
 
 def test_a_miss_inside_fails():
