@@ -182,6 +182,8 @@ BECAUSE = {
     "others differ": "the two others differ too much to foretell a third",
     "no constant": "no constant time per page, then; perhaps it grows with the vCPUs, which nothing here tests",
     "too wide": "the interval spans more than a factor of {widest}: not decisive",
+    "event": "90 % interval of one event on {machine}",
+    "part of machine": "no number: CPUs {cpus} are neither all CPUs nor all cores of {machine}",
     "few rows": "fewer than {enough} rows confirm no coverage",
     "rival": "shown beside the form that held-out rows chose",
     "no error bars": "no error bars: {withheld}",

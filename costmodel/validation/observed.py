@@ -208,44 +208,48 @@ SIGNS = {"exact": "", "lower": ">= ", "upper": "<= "}
 LORE_KINDS = ("claimed", "threshold")
 FLUSHED = "whole_cache.broadcast_s"
 """The observable of a flush of whole caches on many CPUs."""
-ON_MACHINE = "90 % interval of one event on {}"
-NEITHER_ALL = "the model has no check for it: {} CPUs are neither all CPUs nor all cores of {}"
 
 
 def lore(evidence: Evidence) -> list[Row]:
     """Claimed figures and thresholds of other software beside the model's interval."""
-    return [_published_row(evidence, check) for check in _checks(evidence) if check.kind in LORE_KINDS]
+    return [_published_row(evidence, *one) for one in _checks(evidence) if one[0].kind in LORE_KINDS]
 
 
 def measured(evidence: Evidence) -> list[Row]:
     """Published measurements that were not fitted, beside the model's interval."""
-    return [_published_row(evidence, c) for c in _checks(evidence) if c.kind == "measured" and c.use != "fit"]
+    known = ((check, machine) for check, machine in _checks(evidence) if check.use != "fit")
+    return [_published_row(evidence, check, machine) for check, machine in known if check.kind == "measured"]
 
 
-def _checks(evidence: Evidence) -> list[Check]:
-    """What the calibration says of every published row, and the event of a catalogued machine for its timings."""
-    found = []
+def _checks(evidence: Evidence) -> list[tuple[Check, Machine | None]]:
+    """What the calibration says of every published row; a flush of whole caches on a catalogued machine is held against its
+    event there, and that machine is given too.
+    """
+    found: list[tuple[Check, Machine | None]] = []
     for check in checks(Calibration(evidence)):
         row = evidence.measurements[check.id]
         timed = row.observable == FLUSHED and row.id not in anchors.ANCHORED
         machine = catalogued(evidence.machines.values(), row) if timed else None
-        found.append(judged(row, *_event_of(evidence, machine, row)) if machine else check)
+        found.append((judged(row, _event_of(evidence, machine, row), "") if machine else check, machine))
     return found
 
 
-def _event_of(evidence: Evidence, machine: Machine, row: Measurement) -> tuple[tuple[float, float] | None, str]:
-    """5 % and 95 % of the time that the flush of all CPUs, or of one of each core, takes on `machine`."""
+def _event_of(evidence: Evidence, machine: Machine, row: Measurement) -> tuple[float, float] | None:
+    """5 % and 95 % of the seconds that the flush of all CPUs, or of one of each core, takes on `machine`; None for others."""
     if row.cpus not in (machine.logical_cpus, machine.cores):
-        return None, NEITHER_ALL.format(row.cpus or "an unknown number of", machine.id)
-    draws = Draws(parameters_of(evidence, machine.id))
+        return None
     event = whole_cache(
-        draws, machine, row.cpus, invalidates=row.instruction != "WBNOINVD", packed=row.cpus == machine.logical_cpus
+        Draws(parameters_of(evidence, machine.id)),
+        machine,
+        row.cpus,
+        invalidates=row.instruction != "WBNOINVD",
+        packed=row.cpus == machine.logical_cpus,
     )
     low, high = (float(x) for x in numpy.quantile(event.time_s, (0.05, 0.95)))
-    return (low, high), ON_MACHINE.format(machine.id)
+    return low, high
 
 
-def _published_row(evidence: Evidence, check: Check) -> Row:
+def _published_row(evidence: Evidence, check: Check, machine: Machine | None = None) -> Row:
     verdicts: dict[str, Verdict] = {"met": "pass", "cannot check": "not testable", "missed": "fail"}
     verdict, wide = verdicts[check.verdict], False
     source = evidence.measurements[check.id]
@@ -256,6 +260,9 @@ def _published_row(evidence: Evidence, check: Check) -> Row:
         model = interval(low, middle, high, check.unit)
         if verdict == "pass" and high > WIDEST * low:
             verdict, wide = "not testable", low > 0
+    because = ("too wide",) if wide else ()
+    if machine:
+        because = ("event" if low is not None else "part of machine", *because)
     return Row(
         id=check.id,
         what=check.quantity,
@@ -264,8 +271,10 @@ def _published_row(evidence: Evidence, check: Check) -> Row:
             "published": f"{SIGNS[source.bound]}{quantity(check.published, check.unit)}",
             "model": f"model {model}" if model else "no number",
             "widest": f"{WIDEST:.0f}",
+            "machine": machine.id if machine else "",
+            "cpus": f"{source.cpus or 'unknown'}",
         },
-        because=("too wide",) if wide else (),
+        because=because,
         verdict=verdict,
         source=f"{source.source_author}, {source.source_date}: {source.source_title}",
         value=check.published,
