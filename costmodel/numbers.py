@@ -57,6 +57,15 @@ def significant(value: float, digits: int = 2) -> str:
     return f"{rounded:.{max(0, digits - 1 - exponent)}f}"
 
 
+def factor(value: float) -> str:
+    """A factor between two numbers: one digit, two below 2, where one would say that they are the same.
+
+    >>> factor(1.27), factor(2.4), factor(13.0)
+    ('1.3', '2', '10')
+    """
+    return significant(value, 1 if value >= 2 else 2)
+
+
 def scale_of(value: float, unit: str) -> tuple[float, str]:
     """Factor and name of the engineering unit in which `value` (SI `unit`) is best read."""
     for factor, name in SCALES.get(unit, ((1.0, "" if unit == "1" else unit),)):

@@ -11,7 +11,7 @@ from costmodel.decision.result import Alternatives, Interval, ModelRow
 from costmodel.decision.tables import RangeLimit
 from costmodel.kvm.admissibility import judge
 from costmodel.kvm.catalog import STRATEGIES
-from costmodel.numbers import interval, quantity, significant
+from costmodel.numbers import factor, interval, quantity, significant
 from costmodel.report.layout import ascii_text, cell, command_lines, widths_of, wrap
 from costmodel.report.names import capitalised
 
@@ -132,7 +132,7 @@ def _number(rows: Sequence[ModelRow], limit: RangeLimit | None, *, yes_or_no: bo
     if not less:
         return ""
     best = max(less, key=_factor)
-    return f"{capitalised(_flush(best))} takes {significant(_factor(best), 1)}x less."
+    return f"{capitalised(_flush(best))} takes {factor(_factor(best))}x less."
 
 
 def _bytes(value: Interval) -> str:
@@ -232,7 +232,7 @@ def _caveat(rows: Sequence[ModelRow]) -> str:
         wide = max(known[0].high / known[0].median, known[0].median / max(known[0].low, 1e-30))
         text += (
             f" Nobody has timed the whole-cache flush of this CPU in public, so its size is a guess, a factor "
-            f"{significant(wide, 1)} either way."
+            f"{factor(wide)} either way."
         )
     if any(_rated(row) and row.host_cpus_lost is not None and row.host_cpus_lost.at_most for row in rows):
         text += ' "At most" is the kernel\'s fastest rate; perf stat -e kvm:kvm_unmap_hva_range tells yours.'

@@ -25,7 +25,7 @@ from costmodel.kvm import kernels
 from costmodel.kvm.catalog import GAPS, GUESTS, STRATEGIES, TRIGGERS
 from costmodel.kvm.kernels import BLASTED
 from costmodel.kvm.setup import contradictions
-from costmodel.numbers import ceiling, interval, probability, quantity, significant
+from costmodel.numbers import ceiling, factor, interval, probability, quantity, significant
 from costmodel.report import advice
 from costmodel.report.names import NO_WBNOINVD, title_on
 from costmodel.report.tables import p_best_note
@@ -265,10 +265,10 @@ def size_confidence(lead: Study | None) -> str:
     low, middle, high = (float(x) for x in numpy.quantile(size, (0.05, 0.5, 0.95)))
     if middle == 0:
         return "nothing is flushed here"
-    factor = significant(max(middle / max(low, 1e-30), high / middle), 1)
+    wide = factor(max(middle / max(low, 1e-30), high / middle))
     if not cost.extrapolated:
-        return f"a factor {factor} either way, from measurements on this machine"
-    return f"a factor {factor} either way: nobody has timed this flush on this machine (EXTRAPOLATED)"
+        return f"a factor {wide} either way, from measurements on this machine"
+    return f"a factor {wide} either way: nobody has timed this flush on this machine (EXTRAPOLATED)"
 
 
 def saturation(study: Study) -> list[str]:
