@@ -304,7 +304,7 @@ def fleet(
 
     PLACE is a folder, a quoted pattern, a zip archive or an address that fsspec reads (http, s3 and others with their own
     libraries). Each .parquet of `trace import` or .json of `trace summary --json` is a host of the file's name. A file
-    that cannot be used is named in the answer, as is a host whose machine is not.
+    that cannot be used is named in the answer, as is a host whose machine is not named, or is none that is known.
     """
     from costmodel.cluster import check_address
     from costmodel.hashing import write_beside
