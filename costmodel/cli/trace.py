@@ -57,7 +57,7 @@ Examples:
 """,
 )
 @click.argument("files", nargs=-1, required=True, type=GIVEN)
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Parquet file to write.")
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="File to write: .parquet.")
 @CLOCK_HZ
 @options.as_json
 def import_trace(files: tuple[Path, ...], out: Path, clock_hz: float | None, as_json: bool) -> None:
@@ -72,6 +72,9 @@ def import_trace(files: tuple[Path, ...], out: Path, clock_hz: float | None, as_
     from costmodel.report.trace import lost
     from costmodel.traces import reader, store
 
+    if out.suffix != store.SUFFIX:
+        remedy = f"name it {out.stem}{store.SUFFIX}: a trace is written as Parquet"
+        raise BadInput(f"does not end in {store.SUFFIX}", file=out, field="--out", remedy=remedy)
     if not out.resolve().parent.is_dir():
         raise BadInput("its folder does not exist", file=out, remedy="make it first")
     if files.count(opened.STDIN) > 1:

@@ -37,7 +37,7 @@ from costmodel.traces import store, summary
 from costmodel.traces.service import EVENT_DRAWS, Service, Way, running_at, service
 from costmodel.traces.triggers import triggers_of
 
-SUFFIXES = (".parquet", ".json")
+SUFFIXES = (store.SUFFIX, ".json")
 """Files of a folder that are taken for hosts; of a pattern all that match are."""
 SIDECAR = "machines.csv"
 MOST_SHOWN = 20

@@ -178,9 +178,17 @@ def test_a_place_where_nothing_can_be_written_is_named_as_it_was_asked_for():
     if not Path("/proc/self").exists():
         pytest.skip("needs /proc")
     with pytest.raises(
-        BadInput, match=r"^/proc/x: cannot be written: No such file or directory; choose another place$"
+        BadInput, match=r"^/proc/x.parquet: cannot be written: No such file or directory; choose another place$"
     ):
-        run("import", PROFILE, "--out", "/proc/x")
+        run("import", PROFILE, "--out", "/proc/x.parquet")
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.json", "t", "t.parquet.gz", "parquet"])
+def test_import_writes_parquet_and_refuses_another_suffix(tmp_path, name):
+    done = CliRunner().invoke(cli, ["trace", "import", str(PROFILE), "--out", str(tmp_path / name)])
+    assert isinstance(done.exception, BadInput) and list(tmp_path.iterdir()) == []
+    told = str(done.exception)
+    assert told.startswith(f"{tmp_path / name}, field --out: does not end in .parquet; name it ")
 
 
 @pytest.mark.parametrize("name", ["import", "summary", "replay"])
