@@ -239,7 +239,10 @@ def replay(
     from costmodel.evidence.store import load
     from costmodel.report import trace
     from costmodel.report.replayed import replayed
+    from costmodel.traces import store
 
+    for file in files:
+        store.footer_of(file)  # one that is no trace is refused before the first is replayed
     if scheduler is not None:
         files = tuple(file.resolve() for file in files)
         memslots = memslots.resolve() if memslots else None
@@ -249,7 +252,11 @@ def replay(
         replayed, guest=guest, machine=machine, workload=workload, kernel=kernel, arrivals=arrivals, memslots=memslots,
         told=told, **numbers,
     )  # fmt: skip
-    found = cluster.map_in_order(answer, files, scheduler)
+    found = []
+    with progress(len(files), "traces") as step:
+        for one in cluster.map_in_order(answer, files, scheduler):
+            found.append(one)
+            step()
     if as_json:
         values = [one.model_dump(mode="json") for one in found]
         options.print_json(values if len(files) > 1 else values[0])
