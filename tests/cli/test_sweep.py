@@ -170,6 +170,20 @@ def test_a_cube_says_what_its_numbers_are_and_what_they_came_from(tmp_path):
         assert units == {"cpu_time": "s", "event_time": "s", "host_cpus": "1"}
 
 
+def test_every_row_of_csv_and_json_says_what_it_came_from(tmp_path):
+    """Columns behind the others, which no reader of rows stumbles over."""
+    words = ("--over", "cpus=8,64", *PAIR, "--draws", "64")
+    made = {"costmodel_version": __version__, "data_hash": load().data_hash, "draws": 64}
+    text = {"data_hash": str, "costmodel_version": str}
+    printed = pandas.read_csv(io.StringIO(sweep(*words, "--format", "csv").stdout), dtype=text)
+    stored = pandas.read_csv(written(tmp_path / "a.csv", *words), dtype=text)
+    for table in (printed, stored):
+        assert table.columns[-3:].tolist() == [*made] and len(table) == 12
+    rows = [*printed.to_dict("records"), *stored.to_dict("records"), *json.loads(sweep(*words, "--json").stdout)]
+    assert all(made.items() <= row.items() for row in rows)
+    assert "data_hash" not in sweep(*words, "--format", "markdown").stdout
+
+
 def test_the_cheapest_by_cost_alone_and_the_cheapest_that_is_admissible_are_told_apart(tmp_path):
     rows = json.loads(sweep("--over", "range_bytes=64,64GiB", "--reduce", "cheapest", *PAIR, "--json").stdout)
     told = {(row["range_bytes"], row["strategy"]): (row["cheapest"], row["cheapest_admissible"]) for row in rows}
