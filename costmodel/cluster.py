@@ -9,11 +9,13 @@ A scheduler runs any code that a client sends it: one without TLS is taken only 
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import socket
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -27,6 +29,8 @@ CONNECT_S = 10
 """How long a scheduler may take to answer, and its first worker to be there."""
 AHEAD = 4
 """Tasks for each thread of the workers that are sent before their turn: results that wait for one are kept in memory."""
+LOGGERS = ("distributed", "distributed.client")
+"""What Dask gives a level of their own."""
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -78,7 +82,9 @@ def check_address(scheduler: str) -> str:
     return address
 
 
-def _client(scheduler: str) -> Any:
+@contextmanager
+def _client(scheduler: str) -> Iterator[Any]:
+    """A client with a worker at least, closed at the end. Raises BadInput."""
     address = check_address(scheduler)
     try:
         import distributed
@@ -87,19 +93,36 @@ def _client(scheduler: str) -> Any:
         raise BadInput(problem, field="--scheduler", remedy=remedy) from None
     if address.startswith("tls://"):
         _check_certificates()
+    with _unlogged():
+        try:
+            client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
+        except (OSError, TimeoutError, ValueError, TypeError) as error:
+            problem = f"no scheduler answers at {scheduler}: {_reason(address, error)}"
+            remedy = (
+                "start one with `dask scheduler --host 127.0.0.1`; TLS needs distributed.comm.tls in Dask's settings"
+            )
+            raise BadInput(problem, field="--scheduler", remedy=remedy) from None
+        with client:
+            try:
+                client.wait_for_workers(1, timeout=CONNECT_S)
+            except TimeoutError:
+                remedy = f"start some with `dask worker {scheduler}`"
+                problem = f"the scheduler {scheduler} has no worker"
+                raise BadInput(problem, field="--scheduler", remedy=remedy) from None
+            yield client
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Without what Dask logs of workers and schedulers that it lost: the work is done again, or an error tells of it."""
+    levels = {name: logging.getLogger(name).level for name in LOGGERS}
     try:
-        client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
-    except (OSError, TimeoutError, ValueError, TypeError) as error:
-        problem = f"no scheduler answers at {scheduler}: {_reason(address, error)}"
-        remedy = "start one with `dask scheduler --host 127.0.0.1`; TLS needs distributed.comm.tls in Dask's settings"
-        raise BadInput(problem, field="--scheduler", remedy=remedy) from None
-    try:
-        client.wait_for_workers(1, timeout=CONNECT_S)
-    except TimeoutError:
-        client.close()
-        remedy = f"start some with `dask worker {scheduler}`"
-        raise BadInput(f"the scheduler {scheduler} has no worker", field="--scheduler", remedy=remedy) from None
-    return client
+        for name in LOGGERS:
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 def _check_certificates() -> None:
@@ -154,8 +177,11 @@ def _result(client: Any, future: Any, scheduler: str) -> Any:
                     return future.result()
             _tell_of_no_workers(client, scheduler)
     except distributed.KilledWorker as error:
+        problem = (
+            f"{error.allowed_failures + 1} workers of {scheduler} died, one after the other, of one part of the work"
+        )
         remedy = "give the workers more memory, or ask for less at once"
-        raise BadInput(f"workers of {scheduler} died: {error}", field="--scheduler", remedy=remedy) from None
+        raise BadInput(problem, field="--scheduler", remedy=remedy) from None
     except distributed.CancelledError:
         remedy = "start it again; nothing was written"
         raise BadInput(f"the scheduler {scheduler} went away", field="--scheduler", remedy=remedy) from None

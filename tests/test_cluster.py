@@ -1,6 +1,8 @@
 """Jobs on a scheduler: results in order, a worker that dies, addresses that are refused."""
 
 import contextlib
+import logging
+import logging.handlers
 import os
 import signal
 import socket
@@ -12,7 +14,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from costmodel.cluster import NoWorkers, check_address, map_in_order
+from costmodel.cluster import LOGGERS, NoWorkers, _result, check_address, map_in_order
 from costmodel.errors import BadInput
 
 pytestmark = pytest.mark.skipif(find_spec("distributed") is None, reason="the extra cluster is not installed")
@@ -90,6 +92,45 @@ def test_a_worker_that_is_killed_midway_costs_no_result(cluster, tmp_path):
     first = [next(found) for _ in range(5)]
     os.kill(int(next(tmp_path.iterdir()).name), signal.SIGKILL)
     assert first + list(found) == [n * n for n in range(60)]
+
+
+@contextlib.contextmanager
+def logged_by_dask():
+    """What Dask logs in this process, at levels that it shows to a user."""
+    kept = logging.handlers.BufferingHandler(1000)
+    for name in LOGGERS:
+        logging.getLogger(name).addHandler(kept)
+    try:
+        yield kept.buffer
+    finally:
+        for name in LOGGERS:
+            logging.getLogger(name).removeHandler(kept)
+
+
+def test_results_that_are_lost_with_their_workers_are_no_message_of_dask(cluster, tmp_path):
+    """They are done again; what Dask logs outside a job is as it was."""
+    with logged_by_dask() as lines:
+        found = map_in_order(partial(slow_pid, tmp_path), range(60), cluster)
+        first = [next(found)]
+        time.sleep(1.0)  # more results are there by then
+        for pid in tmp_path.iterdir():
+            os.kill(int(pid.name), signal.SIGKILL)
+        assert first + list(found) == [n * n for n in range(60)]
+        assert lines == []
+        logging.getLogger("distributed.client").warning("of another client")
+        assert {line.getMessage() for line in lines} == {"of another client"}
+
+
+def test_work_that_ends_every_worker_is_one_line_of_ours():
+    import distributed
+
+    class Deadly:
+        def result(self, timeout):
+            raise distributed.KilledWorker("_same_code-1", "tcp://127.0.0.1:1", 3)
+
+    with pytest.raises(BadInput, match="4 workers of tcp://h:1 died, .* part of the work; give the workers") as refused:
+        _result(None, Deadly(), "tcp://h:1")
+    assert "http" not in str(refused.value) and "_same_code" not in str(refused.value)
 
 
 def test_a_job_without_a_worker_left_says_that_it_waits_and_goes_on_with_the_next(tmp_path, monkeypatch):

@@ -188,9 +188,9 @@ def sweep_command(
     if out is not None:
         swept.write(frame, list(axes), out)
     if form == "json":
-        options.print_json(_records(frame))
+        options.print_json(_records(swept.with_origin(frame)))
     elif form == "csv":
-        options.print_table(form, _records(frame))
+        options.print_table(form, _records(swept.with_origin(frame)))
     elif form == "markdown":
         options.print_table(form, shown.rows(frame, list(axes), study))
     elif out is None:

@@ -57,7 +57,7 @@ Examples:
 """,
 )
 @click.argument("files", nargs=-1, required=True, type=GIVEN)
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Parquet file to write.")
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="File to write: .parquet.")
 @CLOCK_HZ
 @options.as_json
 def import_trace(files: tuple[Path, ...], out: Path, clock_hz: float | None, as_json: bool) -> None:
@@ -72,6 +72,9 @@ def import_trace(files: tuple[Path, ...], out: Path, clock_hz: float | None, as_
     from costmodel.report.trace import lost
     from costmodel.traces import reader, store
 
+    if out.suffix != store.SUFFIX:
+        remedy = f"name it {out.stem}{store.SUFFIX}: a trace is written as Parquet"
+        raise BadInput(f"does not end in {store.SUFFIX}", file=out, field="--out", remedy=remedy)
     if not out.resolve().parent.is_dir():
         raise BadInput("its folder does not exist", file=out, remedy="make it first")
     if files.count(opened.STDIN) > 1:
@@ -236,7 +239,10 @@ def replay(
     from costmodel.evidence.store import load
     from costmodel.report import trace
     from costmodel.report.replayed import replayed
+    from costmodel.traces import store
 
+    for file in files:
+        store.footer_of(file)  # one that is no trace is refused before the first is replayed
     if scheduler is not None:
         files = tuple(file.resolve() for file in files)
         memslots = memslots.resolve() if memslots else None
@@ -246,7 +252,11 @@ def replay(
         replayed, guest=guest, machine=machine, workload=workload, kernel=kernel, arrivals=arrivals, memslots=memslots,
         told=told, **numbers,
     )  # fmt: skip
-    found = cluster.map_in_order(answer, files, scheduler)
+    found = []
+    with progress(len(files), "traces") as step:
+        for one in cluster.map_in_order(answer, files, scheduler):
+            found.append(one)
+            step()
     if as_json:
         values = [one.model_dump(mode="json") for one in found]
         options.print_json(values if len(files) > 1 else values[0])
@@ -304,7 +314,7 @@ def fleet(
 
     PLACE is a folder, a quoted pattern, a zip archive or an address that fsspec reads (http, s3 and others with their own
     libraries). Each .parquet of `trace import` or .json of `trace summary --json` is a host of the file's name. A file
-    that cannot be used is named in the answer, as is a host whose machine is not.
+    that cannot be used is named in the answer, as is a host whose machine is not named, or is none that is known.
     """
     from costmodel.cluster import check_address
     from costmodel.hashing import write_beside

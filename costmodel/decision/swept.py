@@ -312,6 +312,13 @@ def as_xarray(frame: pandas.DataFrame, axes: Sequence[str]) -> xarray.Dataset:
     return xarray.Dataset(cubes, labels, {**same, **frame.attrs})
 
 
+def with_origin(frame: pandas.DataFrame) -> pandas.DataFrame:
+    """The frame with its `attrs` as the last columns, the same in each row as the case is: for forms without another place
+    where a reader would not stumble over them.
+    """
+    return frame.assign(**{str(name): value for name, value in frame.attrs.items()})
+
+
 SUFFIXES = (".parquet", ".nc", ".csv")
 
 
@@ -345,7 +352,7 @@ def write(frame: pandas.DataFrame, axes: Sequence[str], path: Path) -> None:
         if path.suffix == ".parquet":
             frame.to_parquet(aside, index=False)
         elif path.suffix == ".csv":
-            frame.to_csv(aside, index=False)
+            with_origin(frame).to_csv(aside, index=False)
         else:
             as_xarray(frame, axes).to_netcdf(aside, engine="scipy")
         aside.replace(path)

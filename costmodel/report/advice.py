@@ -114,7 +114,7 @@ def _move(found: Step) -> Advice:
         found.gain,
         id="move-guest-type",
         kind="guest",
-        title=f"Move to {successor.title}{needed}",
+        title=f"Move to {successor.title} (--guest {found.successor}){needed}",
         caveat=f"{successor.note}; {own.note}",
         status="in mainline",
         source="data/kvm/upstream_behaviour.csv",

@@ -11,7 +11,7 @@ from costmodel.cost.grid import WHOLE, unit_of
 from costmodel.decision.choice import Study
 from costmodel.kvm.catalog import TRIGGERS
 from costmodel.numbers import interval, probability, quantity, scale_of, significant
-from costmodel.report.layout import TABLE_WIDTH, aligned, command_lines, widths_of, wrap
+from costmodel.report.layout import WIDTH, aligned, command_lines, widths_of, wrap
 
 if TYPE_CHECKING:
     import pandas
@@ -85,7 +85,7 @@ def _break_even(row: Mapping[str, Any]) -> str:
 
 
 def text(frame: pandas.DataFrame, axes: Sequence[str], study: Study, command: str) -> str:
-    """The whole block: prose of at most 72 columns, a table whose first rows are shown, the command that gives it
+    """The whole block in lines of at most 72 columns: the case, the first rows of the table, the command that gives it
     again.
     """
     lines = _head(frame, axes, study)
@@ -103,26 +103,27 @@ def text(frame: pandas.DataFrame, axes: Sequence[str], study: Study, command: st
 
 
 def _table(told: Sequence[Mapping[str, str]], axes: Sequence[str]) -> list[str]:
-    """The rows below the heads of their columns; a table that is too wide has the values of the axes in a line above
-    the rows of each point.
+    """The rows below the heads of their columns; a table that is too wide has the values of the axes above the rows of
+    each point, and where that does not do, the last cell of a row on a line of its own.
     """
     names = list(told[0]) if told else []
-    lines = _lines(told, names)
-    if max(map(len, lines), default=0) <= TABLE_WIDTH or not axes:
-        return lines
+    found = _lines(told, names)
+    if not axes or all(len(row) == 1 for row in found):
+        return [line for row in found for line in row]
     points = [", ".join(f"{name} {row[name]}" for name in axes) for row in told]
     head, *below = _lines(told, [name for name in names if name not in axes], "  ")
-    lines, above = [head], ""
-    for point, line in zip(points, below, strict=True):
-        lines += [line] if point == above else [f"{point}:", line]
+    lines, above = head, ""
+    for point, row in zip(points, below, strict=True):
+        lines += row if point == above else [*wrap(f"{point}:", "", "  "), *row]
         above = point
     return lines
 
 
-def _lines(told: Sequence[Mapping[str, str]], names: Sequence[str], indent: str = "") -> list[str]:
+def _lines(told: Sequence[Mapping[str, str]], names: Sequence[str], indent: str = "") -> list[list[str]]:
+    """The lines of the heads and of each row."""
     table = [list(names), *([row[name] for name in names] for row in told)]
     widths = widths_of(table)
-    return [line for row in table for line in aligned(row, widths, indent=indent, room=None)]
+    return [aligned(row, widths, indent=indent, room=WIDTH) for row in table]
 
 
 def _head(frame: pandas.DataFrame, axes: Sequence[str], study: Study) -> list[str]:

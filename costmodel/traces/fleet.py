@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import posixpath
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,7 @@ from costmodel.cluster import map_in_order
 from costmodel.cost.scenario import Scenario, not_applicable, scenario
 from costmodel.decision.estimates import Quantity, interval_of, paired
 from costmodel.decision.result import Frozen, Interval, Verdict
-from costmodel.errors import BadInput
+from costmodel.errors import LONGEST_NAME, MOST_LISTED, BadInput, near_names
 from costmodel.evidence import machine_input
 from costmodel.evidence.store import Evidence, load
 from costmodel.evidence.tables import records
@@ -37,7 +37,7 @@ from costmodel.traces import store, summary
 from costmodel.traces.service import EVENT_DRAWS, Service, Way, running_at, service
 from costmodel.traces.triggers import triggers_of
 
-SUFFIXES = (".parquet", ".json")
+SUFFIXES = (store.SUFFIX, ".json")
 """Files of a folder that are taken for hosts; of a pattern all that match are."""
 SIDECAR = "machines.csv"
 MOST_SHOWN = 20
@@ -138,8 +138,9 @@ class StrategySum(Frozen):
 
 
 class Fleet(Frozen):
-    """A fleet of hosts. `not_costed` maps a host to the reason, `broken` to what is wrong with its file; `without_file` are
-    hosts of the table of machines of which there is none, `brief` those that were recorded for less than a second.
+    """A fleet of hosts. `not_costed` maps a host to the reason, such as a row of the table of machines that names none,
+    `broken` to what is wrong with its file; `without_file` are hosts of the table of machines of which there is none,
+    `brief` those that were recorded for less than a second.
     """
 
     place: str
@@ -215,18 +216,45 @@ class HostMachine:
     machine: str
 
 
-def machines_of(address: str, evidence: Evidence) -> dict[str, str]:
-    """The machine of each host by a table with the columns host, machine. Raises BadInput with the row."""
-    known = {name.casefold() for name in machine_input.named(evidence)}
+def machines_of(address: str, evidence: Evidence) -> tuple[dict[str, str], dict[str, BadInput]]:
+    """The machine of each host by a table with the columns host, machine; and the hosts whose row names none, with what
+    is wrong with it. Raises BadInput where the file is no such table.
+    """
+    known = machine_input.named(evidence)
     with _local(address) as path:
         rows = records(path, HostMachine, ("host",))
-    for row in rows:
-        if row.machine.casefold() not in known:
-            remedy = "write an id of `costmodel list machines`"
-            problem = f"{row.machine[:40]!r} is no machine"
-            raise BadInput(problem, file=SIDECAR, row=row.host, field="machine", remedy=remedy)
-    ids = {name: machine_input.told(name).id for name in dict.fromkeys(row.machine for row in rows)}
-    return {row.host: ids[row.machine] for row in rows}
+    file = visible(posixpath.basename(address))
+    ids: dict[str, str] = {}
+    refused: dict[str, BadInput] = {}
+    for name in dict.fromkeys(row.machine for row in rows):
+        try:
+            ids[name] = _known_machine(name, known)
+        except BadInput as error:
+            refused[name] = error
+    wrong = {row.host: refused[row.machine] for row in rows if row.machine in refused}
+    return {row.host: ids[row.machine] for row in rows if row.machine in ids}, {
+        host: BadInput(error.problem, file=file, row=host, field="machine", remedy=error.remedy)
+        for host, error in wrong.items()
+    }
+
+
+def _known_machine(name: str, known: Collection[str]) -> str:
+    """The id of the machine that one of the `known` names means. Raises BadInput for another, or one that cannot be read."""
+    if name.casefold() in {one.casefold() for one in known}:
+        return machine_input.told(name).id
+    near = " or ".join(map(repr, near_names(name[:LONGEST_NAME], known)))
+    remedy = f"did you mean {near}?" if near else "write an id of `costmodel list machines`"
+    raise BadInput(f"{name[:LONGEST_NAME]!r} is no machine", remedy=remedy)
+
+
+def _refuse_without_a_machine(wrong: Sequence[BadInput]) -> None:
+    """Raise BadInput where no host has a machine, with every row that names a wrong one, as far as MOST_LISTED."""
+    first, *others = wrong
+    if not others:
+        raise first
+    told = [f"row {one.row}, field {one.field}: {one.problem}; {one.remedy}" for one in wrong[:MOST_LISTED]]
+    more = f" ... and {len(wrong) - MOST_LISTED} rows more" if len(wrong) > MOST_LISTED else ""
+    raise BadInput(f"names no machine of any host: {'; '.join(told)}{more}", file=first.file)
 
 
 class _local:
@@ -321,20 +349,26 @@ def fleet(
     beside the files), or `machine` for all; without it a host has rates and no cost.
 
     `started` hears how many hosts there are, `tick` of each that was read. `numbers` are those of `scenario`. Raises
-    BadInput or UnknownName; a file that cannot be used is named in the answer.
+    BadInput or UnknownName; a file that cannot be used, and a host whose row names no known machine, are named in the
+    answer.
     """
     evidence = load()
     found, sidecar = places(where)
     if scheduler is not None and where.startswith("memory:"):
         raise BadInput("is in the memory of this process", file=where, remedy="put it where workers can read it")
     names: dict[str, str] = {}
+    wrong: dict[str, BadInput] = {}
     if machine is not None:
         names = {place.host: machine for place in found}
     elif machines is not None:
-        names = machines_of(str(machines.resolve()), evidence)
+        names, wrong = machines_of(str(machines.resolve()), evidence)
     elif sidecar is not None:
-        names = machines_of(sidecar, evidence)
-    absent = sorted(names.keys() - {place.host for place in found}) if machine is None else []
+        names, wrong = machines_of(sidecar, evidence)
+    own = {place.host for place in found}
+    absent = sorted((names.keys() | wrong.keys()) - own) if machine is None else []
+    wrong = {host: error for host, error in wrong.items() if host in own}
+    if wrong and not own & names.keys():
+        _refuse_without_a_machine([*wrong.values()])
     started(len(found))
     hosts: list[Read] = []
     broken: dict[str, str] = {}
@@ -348,6 +382,10 @@ def fleet(
         host, problem = next(iter(broken.items()))
         raise BadInput(f"no file can be used; {visible(host)}: {problem}", file=visible(where))
     costed, not_costed = _costed(evidence, hosts, names, guest, workload, kernel, numbers)
+    for host, error in wrong.items():
+        if host not in broken:
+            told = f"row in {error.file}, field {error.field}: {error.problem}; {error.remedy}"
+            not_costed[host] = visible(told)
     by_rate = sorted(hosts, key=lambda one: (-one.rate_per_s, one.host))[:MOST_SHOWN]
     by_cost = sorted(costed.busy, key=lambda host: (-costed.busy[host], host))[:MOST_SHOWN]
     of_name = {one.host: one for one in hosts}
@@ -367,7 +405,7 @@ def fleet(
         workload=workload,
         kernel=newest() if kernel == "newest" else kernel,
         machines={name: used.count(name) for name in sorted(set(used))},
-        without_machine=[visible(one.host) for one in hosts if one.host not in names],
+        without_machine=[visible(one.host) for one in hosts if one.host not in names.keys() | wrong.keys()],
         without_file=[visible(host) for host in absent],
         brief=[visible(one.host) for one in hosts if one.span_ns < SECOND_NS],
         not_costed={visible(host): why for host, why in not_costed.items()},

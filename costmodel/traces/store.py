@@ -58,6 +58,7 @@ def loops() -> ModuleType:
     return importlib.import_module("costmodel.traces.loops")
 
 
+SUFFIX = ".parquet"
 REQUIRED = ("t_ns", "task", "start", "end")
 NUMBERS = ("overlap_bytes", "duration_ns")
 OPTIONAL = ("pid", "cpu", "trigger", "vm", *NUMBERS)

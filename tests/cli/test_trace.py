@@ -178,9 +178,33 @@ def test_a_place_where_nothing_can_be_written_is_named_as_it_was_asked_for():
     if not Path("/proc/self").exists():
         pytest.skip("needs /proc")
     with pytest.raises(
-        BadInput, match=r"^/proc/x: cannot be written: No such file or directory; choose another place$"
+        BadInput, match=r"^/proc/x.parquet: cannot be written: No such file or directory; choose another place$"
     ):
-        run("import", PROFILE, "--out", "/proc/x")
+        run("import", PROFILE, "--out", "/proc/x.parquet")
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.json", "t", "t.parquet.gz", "parquet"])
+def test_import_writes_parquet_and_refuses_another_suffix(tmp_path, name):
+    done = CliRunner().invoke(cli, ["trace", "import", str(PROFILE), "--out", str(tmp_path / name)])
+    assert isinstance(done.exception, BadInput) and list(tmp_path.iterdir()) == []
+    told = str(done.exception)
+    assert told.startswith(f"{tmp_path / name}, field --out: does not end in .parquet; name it ")
+
+
+def test_replays_print_nothing_where_a_later_file_is_refused(imported, tmp_path):
+    """Neither one that is no trace, for which none is replayed, nor one that only its replay refuses."""
+    bad = tmp_path / "bad.parquet"
+    bad.write_bytes(b"PAR1 and no more")
+    done = CliRunner().invoke(cli, ["trace", "replay", str(imported), str(bad), *FOR])
+    assert isinstance(done.exception, BadInput) and "bad.parquet" in str(done.exception) and done.stdout == ""
+    rows = tmp_path / "elsewhere.csv"
+    rows.write_text("t_ns,task,start,end\n1,a,0,4096\n2,a,0,4096\n")
+    elsewhere, slots = tmp_path / "elsewhere.parquet", tmp_path / "slots.csv"
+    assert run("import", rows, "--out", elsewhere).exit_code == 0
+    slots.write_text(f"start,end\n{2**20},{2**62}\n")
+    words = ["trace", "replay", str(imported), str(elsewhere), *FOR, "--memslots", str(slots)]
+    done = CliRunner().invoke(cli, words)
+    assert isinstance(done.exception, BadInput) and done.stdout == ""
 
 
 @pytest.mark.parametrize("name", ["import", "summary", "replay"])

@@ -75,6 +75,12 @@ def pages():
     return (names | {f"generated/{name}" for name in facts().PAGES}) - {"index"}
 
 
+def test_no_page_tells_how_long_the_first_replay_compiles():
+    """No benchmark takes that time, so that nobody could say which of two pages is right."""
+    told = re.compile(r"first replay[^.]*\b(?:seconds?|minutes?)\b")
+    assert [path.name for path, text in TEXTS.items() if told.search(text)] == []
+
+
 def test_every_page_stands_once_in_the_contents():
     trees = re.findall(r"(?ms)^```\{toctree\}\n(?::[^\n]*\n)*\n(.*?)^```$", TEXTS[DOCS / "index.md"])
     listed = [line for tree in trees for line in tree.split()]

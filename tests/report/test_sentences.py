@@ -87,7 +87,7 @@ def test_a_plain_guest_has_no_flush_anywhere(answer):
 
 def test_a_guest_type_out_of_tree_is_told_to_move(answer):
     result = answer("sev-snp")
-    assert result.headline.startswith("Move to AMD SEV-SNP with guest_memfd")
+    assert result.headline.startswith("Move to AMD SEV-SNP with guest_memfd (--guest sev-snp-gmem): ")
     move = next(a for a in result.do_now if a.kind == "guest")
     lost = next(
         r for r in result.costs if (r.trigger, r.strategy) == (result.headline_trigger, result.headline_strategy)

@@ -109,6 +109,33 @@ def test_a_wrong_table_of_machines_is_told_with_its_row(tmp_path, rows, told):
     assert told in str(refused.value)
 
 
+def test_a_wrong_machine_of_one_host_leaves_out_that_host(folder, tmp_path):
+    """As a file that cannot be used does: the others are costed, and the row is told."""
+    racks = tmp_path / "racks.csv"
+    racks.write_text(f"host,machine\nrack1/a,{MACHINE}\nrack1/b,epyc-7763-2ss\nc,zzzz\nelsewhere,zzzz\n")
+    found = asked(folder, machines=racks)
+    assert found.machines == {MACHINE: 1} and found.without_machine == [] and found.without_file == ["elsewhere"]
+    assert {row.hosts for row in found.strategies if row.busy_cpus} == {1}
+    assert found.not_costed == {
+        "rack1/b": f"row in racks.csv, field machine: 'epyc-7763-2ss' is no machine; did you mean {MACHINE!r}?",
+        "c": "row in racks.csv, field machine: 'zzzz' is no machine; write an id of `costmodel list machines`",
+    }
+    text = " ".join(shown.text(found).split())
+    assert "NOT COSTED" in text and "- rack1/b: row in racks.csv, field machine: 'epyc-7763-2ss' is no machine;" in text
+    assert "epyc-7763-2ss" in shown.html(found) and found.hosts == 3
+
+
+def test_a_table_without_a_machine_of_any_host_is_refused_with_all_of_its_rows(folder, tmp_path):
+    racks = tmp_path / "racks.csv"
+    racks.write_text("host,machine\nrack1/a,epyc-7763-2ss\nc,zzzz\n")
+    with pytest.raises(BadInput) as refused:
+        asked(folder, machines=racks)
+    assert str(refused.value) == (
+        "racks.csv: names no machine of any host: row rack1/a, field machine: 'epyc-7763-2ss' is no machine; did you mean "
+        f"{MACHINE!r}?; row c, field machine: 'zzzz' is no machine; write an id of `costmodel list machines`"
+    )
+
+
 def test_a_host_of_the_table_without_a_file_is_named(tmp_path):
     """Files of one rack may be asked about with the table of all."""
     host(tmp_path / "a.parquet", 10.0)
