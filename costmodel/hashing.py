@@ -14,6 +14,8 @@ from costmodel.errors import BadInput
 
 PACKAGE = Path(__file__).resolve().parent
 DIGITS = 16
+SOURCES = (".py", ".j2", ".css", ".js")
+"""What code is made of, by the ends of the files' names."""
 
 
 LARGE_BYTES = 2**16
@@ -44,9 +46,10 @@ def files_hash(paths: Iterable[Path], root: Path) -> str:
 
 @lru_cache(maxsize=32)
 def code_hash(*subpackages: str) -> str:
-    """Hash of the Python sources of `subpackages`, or of the whole package."""
+    """Hash of the Python sources and templates of `subpackages`, or of the whole package."""
     roots = [PACKAGE / name for name in subpackages] or [PACKAGE]
-    return files_hash((path for root in roots for path in root.rglob("*.py")), PACKAGE)
+    sources = (path for root in roots for path in root.rglob("*") if path.suffix in SOURCES)
+    return files_hash(sources, PACKAGE)
 
 
 def value_hash(value: object) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from costmodel import hashing
 from costmodel.errors import BadInput
 from costmodel.hashing import LARGE_BYTES, code_hash, file_digest, files_hash, value_hash, write_beside
 
@@ -26,6 +27,20 @@ def test_value_hash_ignores_the_order_of_keys():
 
 def test_code_hash_tells_subpackages_apart():
     assert code_hash("formulas") != code_hash("calibration") != code_hash()
+
+
+def test_code_is_templates_too(tmp_path, monkeypatch):
+    (tmp_path / "report").mkdir()
+    monkeypatch.setattr(hashing, "PACKAGE", tmp_path)
+    seen = []
+    for name, text in (("a.py", "1"), ("t.html.j2", "1"), ("t.html.j2", "2"), ("style.css", "1"), ("live.js", "1")):
+        (tmp_path / "report" / name).write_text(text)
+        code_hash.cache_clear()
+        seen.append(code_hash("report"))
+    (tmp_path / "report" / "notes.txt").write_text("1")
+    code_hash.cache_clear()
+    assert len(set(seen)) == 5 and code_hash("report") == seen[-1]
+    code_hash.cache_clear()
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):

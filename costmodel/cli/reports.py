@@ -160,9 +160,12 @@ def report_command(
         try:
             shared = build.build_all(todo, out, jobs, step, engine or DEFAULT_ENGINE, note, standing, scheduler)
         finally:
+            still = unchanged.inputs_hash() == inputs
+            if not still:
+                built.disown()
             built.write()
     names = [name for job in todo for name in built.made.get(keys[job] or "", ())]
-    if unchanged.inputs_hash() == inputs:
+    if still:
         built.note(unchanged.key_of(inputs, command), [*names, *shared])
         built.write()
     index = "" if guest or machine or shard else f", overview {out / 'index.html'}"

@@ -163,7 +163,7 @@ class Profile:
     virtual: bool = False
     """Whether it ran under a hypervisor."""
     digest: str = ""
-    """Hash of the checksums of its files."""
+    """Hash of its description and its tables, as they are."""
 
     @property
     def limits(self) -> list[Limit]:
@@ -302,6 +302,9 @@ def read(folder: Path, dumps: Mapping[str, CpuidRow], known: Mapping[str, Machin
     if told.id in known:
         raise BadInput("is the id of a catalogued machine", file=folder, remedy="rename the profile")
     probes = {probe: folder / f"{probe}.csv" for probe in COLUMNS}
+    files = {
+        probe: (file, checksums.get(file.name) or _checksum(file)) for probe, file in probes.items() if file.is_file()
+    }
     return Profile(
         id=told.id,
         folder=folder,
@@ -310,14 +313,8 @@ def read(folder: Path, dumps: Mapping[str, CpuidRow], known: Mapping[str, Machin
         l1_bytes=float(next((cache.bytes for cache in told.host.data_caches if cache.level == 1), 0)),
         machine=_machine(told.id, told.host, dumps, known),
         virtual=told.host.virtual,
-        parsed=_Columns(
-            {
-                probe: (file, checksums.get(file.name) or _checksum(file))
-                for probe, file in probes.items()
-                if file.is_file()
-            }
-        ),
-        digest=value_hash([told.id, sorted(checksums.items())]),
+        parsed=_Columns(files),
+        digest=value_hash([_checksum(path), sorted((probe, checksum) for probe, (_, checksum) in files.items())]),
     )
 
 

@@ -51,6 +51,9 @@ class Tape:
         self._known: dict[bytes, int] = {}
         self._seen: dict[int, tuple[numpy.ndarray, int]] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_seen": {}}  # addresses are those of this process
+
     def input(self, name: str) -> Recorded:
         """The number called `name`, to be told later."""
         return Recorded(self, self._place(Node("input", told=name)))
@@ -60,7 +63,7 @@ class Tape:
         if isinstance(value, Recorded):
             return value.place
         seen = self._seen.get(id(value))
-        if seen is not None and seen[0] is value:  # a tape that was sent here knows other addresses
+        if seen is not None:
             return seen[1]
         array = numpy.asarray(value, dtype=float)
         if array.shape not in ((), (1,), (self.n,)):

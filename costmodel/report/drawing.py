@@ -8,10 +8,11 @@ same inputs.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -63,8 +64,6 @@ STYLE: dict[str, Any] = {
 }
 WIDE = {False: 300.0, True: 2.0**22}
 """A logarithmic axis from end to end (key: of bytes): beyond this factor it has fewer ticks."""
-NO_STYLE = ("backend", "interactive")
-"""Settings of matplotlib that say where a figure is shown, not how it looks."""
 MOST_KEPT = 300
 """Figures of one kind in the cache: those of the matrix of reports, a few times."""
 ROUNDING = 1e-9
@@ -226,6 +225,17 @@ def tick(value: float, unit: str) -> str:
     return f"{value / factor:g} {name}"
 
 
+@contextlib.contextmanager
+def own_style() -> Iterator[None]:
+    """matplotlib as it comes, with STYLE, whatever a user's settings or a notebook say: a figure of a page is the same for
+    everybody. Decorates functions as well.
+    """
+    import matplotlib.style
+
+    with matplotlib.style.context(["default", cast(Any, STYLE)]):
+        yield
+
+
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, numpy.ndarray]:
     """A figure that no window knows, and its axes; `fit` gives them their places and `svg` draws it."""
     import matplotlib
@@ -299,13 +309,12 @@ def kept(name: str, of: object, draw: Callable[[], str]) -> str:
     """The SVG that `draw` makes of `of` (JSON-like, with arrays), from the cache where the same was drawn before.
 
     A change of the data that leaves the costs of a machine as they were leaves its figures too: they are found by what
-    they show, by the code, by matplotlib and by its settings, which in a notebook are the reader's.
+    they show, by the code and by matplotlib's version. `draw` has its `own_style`.
     """
-    import matplotlib
+    from matplotlib import __version__
 
     shown = json.dumps(of, default=lambda array: array.tolist())
-    settings = {key: str(value) for key, value in dict.items(matplotlib.rcParams) if not key.startswith(NO_STYLE)}
-    key = cache.key_of([shown, matplotlib.__version__, settings], [])
+    key = cache.key_of([shown, __version__], [])
     return cache.recall(f"figure-{name}", key, lambda: draw().encode(), most=MOST_KEPT).decode()
 
 

@@ -33,6 +33,7 @@ from costmodel.report.drawing import (
     marks,
     name_ends,
     new_figure,
+    own_style,
     svg,
     theme,
 )
@@ -347,6 +348,7 @@ def cost_figure(rows: Sequence[CostRow], chosen: str | None) -> str:
     return kept("costs", of, lambda: _cost_figure(values, states, chosen)) if values else ""
 
 
+@own_style()
 def _cost_figure(values: Mapping[str, numpy.ndarray], states: Mapping[str, str], chosen: str | None) -> str:
     figure, grid = new_figure(8.6, 0.9 + 0.36 * len(values))
     notes = {name: state for name, state in states.items() if state != "admissible"}
@@ -362,6 +364,7 @@ def _cost_figure(values: Mapping[str, numpy.ndarray], states: Mapping[str, str],
     return svg(figure, f"{COST_NAMES['s']} by strategy: {told}")
 
 
+@own_style()
 def lost_figure(values: Mapping[tuple[str, str], Interval]) -> str:
     """Host CPUs lost as SVG: a row for each machine, a dot with its 90 % bar for each of the guest types; empty where
     nothing is lost. `values` are by (guest types, machine).
@@ -403,6 +406,7 @@ def curves_figure(sweeps: Sequence[Curves], states: Mapping[str, str], chosen: s
     return kept("curves", of, lambda: _curves_figure(sweeps, states, chosen))
 
 
+@own_style()
 def _curves_figure(sweeps: Sequence[Curves], states: Mapping[str, str], chosen: str | None) -> str:
     columns = 2
     figure, grid = new_figure(11.2, 3.4 * -(-len(sweeps) // columns), -(-len(sweeps) // columns), columns)
@@ -438,6 +442,7 @@ def map_figure(heat: HeatMap) -> str:
     return kept("map", asdict(heat), lambda: _map_figure(heat, present)) if len(present) > 1 else ""
 
 
+@own_style()
 def _map_figure(heat: HeatMap, present: Sequence[int]) -> str:
     from matplotlib.patches import Patch
 

@@ -8,6 +8,7 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import tempfile
@@ -36,6 +37,8 @@ ARGUMENTS = ("--log-level=CRITICAL", "--HistoryManager.enabled=False")
 """A kernel that is shut down logs its interrupt as an error; what fails in a notebook is raised here anyway. Nobody asks
 for the history of a kernel that ends with its notebook.
 """
+INLINE = "module://matplotlib_inline.backend_inline"
+"""The backend of every kernel. It is named and not imported: what it hooks into belongs to one shell."""
 LONGEST_SOCKET = 80
 """A Unix socket's path ends at 107 bytes; below this one there is room for the names that the kernel's sockets get."""
 
@@ -119,9 +122,9 @@ def _hermetic(scratch: Path) -> dict[str, str]:
 
 def plot_settings(scratch: Path) -> dict[str, str]:
     """Where matplotlib looks for a user's settings: in a folder that has none, and in which it keeps its list of fonts, so
-    that it need not open each font again.
+    that it need not open each font again; and where it draws: in the notebook, not in a window.
     """
-    return {"MPLCONFIGDIR": str(_fonts() or scratch / "matplotlib")}
+    return {"MPLCONFIGDIR": str(_fonts() or scratch / "matplotlib"), "MPLBACKEND": INLINE}
 
 
 @lru_cache(maxsize=1)
@@ -260,7 +263,7 @@ def in_processes(
     act: Callable[[Job], Answer], jobs: Sequence[Job], workers: int
 ) -> Iterator[tuple[Job, Answer | Exception]]:
     """Each job with what `act` returned for it, or the error that it raised, as they end; `workers` processes do one job
-    after the other. One in which a job failed does no other: a new one follows it.
+    after the other. One in which a job raised an error does no other: a new one follows it.
 
     Left early, by an exception or by Ctrl-C, it kills what runs, kernels included, and removes its temporary files.
     """
@@ -277,7 +280,7 @@ def in_processes(
                 for one in [one for one in running if any(handle in ready for handle in one.handles)]:
                     number = one.number
                     answer, well = _answer(one)
-                    if well and waiting:
+                    if well and waiting and one.process.is_alive():
                         _order(one, waiting.popleft())
                     else:
                         running.remove(one)
@@ -381,25 +384,23 @@ def _worker(
         except EOFError:
             return
         answer, well = _done(act, jobs[number])
-        answers.send((answer, well))
+        answers.send_bytes(answer)
 
 
-def _done(act: Callable[[Job], object], job: Job) -> tuple[object, bool]:
-    """What `act` returned for a job, or the error that it raised, and whether it returned."""
+def _done(act: Callable[[Job], object], job: Job) -> tuple[bytes, bool]:
+    """What `act` returned for a job, or the error that it raised, and whether it returned: pickled, and the latter."""
     try:
-        return act(job), True
+        return pickle.dumps((act(job), True)), True
     except CostModelError as error:
-        return error, False
+        return pickle.dumps((error, False)), False
     except Exception as error:
-        return CostModelError(f"{type(error).__name__}: {error}"), False
+        return pickle.dumps((CostModelError(f"{type(error).__name__}: {error}"), False)), False
 
 
 def _answer(one: _Running) -> tuple[Any, bool]:
     """What the process sent, or how it ended without a word, and whether it can do another job."""
-    try:
+    with contextlib.suppress(EOFError, OSError):  # it ended before its answer was whole
         if one.answers.poll():
             return cast(tuple[Any, bool], one.answers.recv())
-    except EOFError:
-        pass
     one.process.join()
     return ProcessDied(cast(int, one.process.exitcode)), False

@@ -116,6 +116,14 @@ class Built:
         self._noted.append((key, written, found))
         self._take(key, written, found)
 
+    def disown(self) -> None:
+        """The inputs changed while files were made: what was noted since the reading is of no key, as nobody can tell which of
+        them it was made from.
+        """
+        for key, _, _ in self._noted:
+            self.made.pop(key or "", None)
+        self._noted = [(None, names, found) for _, names, found in self._noted]
+
     def _take(self, key: str | None, written: list[str], found: Mapping[str, str | None]) -> None:
         changed = {name for name, hash_ in found.items() if hash_ is not None and self.hashes.get(name) != hash_}
         self.made = {

@@ -34,14 +34,12 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from costmodel.hashing import code_hash, value_hash
-from costmodel.report.runner import THREADS, changed, plot_settings
+from costmodel.report.runner import INLINE, THREADS, changed, plot_settings
 
 NAME = "costmodel"
 """Of the engine, for papermill."""
 START_S = 60.0
 """In which a kernel has its sockets; nbclient waits as long for its first word."""
-INLINE = "module://matplotlib_inline.backend_inline"
-"""The backend of every kernel. It is named and not imported: what it hooks into belongs to one shell."""
 MODULES = (
     "costmodel.api",
     "costmodel.report.sections",
@@ -233,7 +231,10 @@ def _be_a_kernel(
     from matplotlib import pyplot
 
     pyplot.close("all")
-    pyplot.switch_backend(matplotlib.rcParams["backend"])  # whoever drew in the parent has chosen another one for good
+    with contextlib.suppress(ImportError):  # a window where there is no screen: a plot that needs it will say so
+        pyplot.switch_backend(
+            matplotlib.rcParams["backend"]
+        )  # whoever drew in the parent has chosen another one for good
     application.start()
     control = application.control_thread
     if (

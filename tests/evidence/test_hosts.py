@@ -1,6 +1,7 @@
 """Profiles of measured hosts: read whole or refused with the place."""
 
 import hashlib
+import math
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from costmodel import cache
+from costmodel.calibration.between_machines import of_host
 from costmodel.errors import BadInput, UnknownName
 from costmodel.evidence import hosts, package, paths, store
 from costmodel.report.audit import said
@@ -50,6 +52,23 @@ def test_a_profile_is_a_machine_with_the_features_of_its_silicon():
     assert machine.logical_cpus == 4 and machine.microarchitecture == "zen4"
     assert machine.features["sev_snp"] and "sev_snp" in machine.features_off
     assert machine.llc_bytes_per_domain == 32 * 2**20
+
+
+def test_what_is_kept_of_a_profile_follows_its_files_also_where_no_checksum_is_told(profile, monkeypatch):
+    """What a changed table gives is not taken from the cache of the one before."""
+    host = profile / "host.toml"
+    host.write_text(re.sub(r"\[sha256\]\n(.+\n)+", "", host.read_text()))
+    first = read().host("copy")
+    table = profile / "flush.csv"
+    heads, *rows = table.read_text().splitlines()
+    place = heads.split(",").index("measured_line_s")
+    cells = [row.split(",") for row in rows]
+    dearer = [",".join([*row[:place], repr(10 * float(row[place])), *row[place + 1 :]]) for row in cells]
+    table.write_text("\n".join([heads, *dearer]) + "\n")
+    second = read().host("copy")
+    assert first.digest != second.digest
+    one, other = (of_host(profile)["dirty"].level for profile in (first, second))
+    assert other - one == pytest.approx(math.log(10))
 
 
 def test_every_repetition_is_there():

@@ -2,6 +2,8 @@
 a browser comes to the same numbers is asked in tests/browser/test_live.py.
 """
 
+import pickle
+
 import numpy
 import pytest
 from hypothesis import given
@@ -48,6 +50,15 @@ def test_what_no_input_changes_is_calculated_at_once_and_kept_once():
     x = tape.input("x")
     first, second = x * (DRAWN**2 + 1), x * (DRAWN**2 + 1)
     assert len(tape.arrays) == 1 and first.place == second.place
+
+
+def test_a_tape_that_was_sent_knows_no_addresses_of_where_it_came_from():
+    tape = Tape(N)
+    end = tape.input("x") * DRAWN
+    sent = pickle.loads(pickle.dumps(tape))
+    assert [array.tolist() for array in sent.arrays] == [DRAWN.tolist()]
+    assert len(pickle.dumps(tape)) < len(pickle.dumps(DRAWN)) + 400, "an array is sent once"
+    assert sent.place_of(DRAWN.copy()) == tape.place_of(DRAWN) != end.place
 
 
 @pytest.mark.parametrize("nothing", [lambda x: x + 0.0, lambda x: 1.0 * x, lambda x: x / 1.0, lambda x: x**1.0])

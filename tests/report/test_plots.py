@@ -194,11 +194,10 @@ def test_a_band_that_moves_by_the_last_digit_is_drawn_anew(count, sweeps, seen, 
     assert len(count) == 2
 
 
-def test_other_settings_of_matplotlib_are_drawn_anew(count, rows):
-    plots.cost_figure(rows, CHOSEN)
-    with matplotlib.rc_context({"lines.dash_capstyle": "round"}):
-        plots.cost_figure(rows, CHOSEN)
-    assert len(count) == 2
+@pytest.mark.parametrize("name", sampled(NAMES, 3))
+def test_what_a_reader_set_for_own_plots_changes_no_figure_of_a_page(figures, draw, name):
+    with matplotlib.rc_context({"lines.dash_capstyle": "round", "xtick.major.size": 9, "figure.facecolor": "red"}):
+        assert draw[name]() == figures[name]
 
 
 def test_another_choice_or_state_is_drawn_anew(count, sweeps, seen, rows):

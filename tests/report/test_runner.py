@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 import tomllib
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import nbformat
@@ -234,6 +235,26 @@ def test_a_forked_kernel_has_its_sockets_before_anybody_connects(make, outputs, 
     assert there == [True] * 5
 
 
+@pytest.mark.parametrize(
+    "settings", [{"MPLBACKEND": "TkAgg"}, {"MPLBACKEND": "nonsense"}, {"MATPLOTLIBRC": "matplotlibrc"}]
+)
+def test_what_a_user_set_for_matplotlib_is_not_asked(make, outputs, tmp_path, monkeypatch, settings):
+    (tmp_path / "matplotlibrc").write_text("figure.facecolor: red\n")
+    monkeypatch.chdir(tmp_path)
+    runner.prepare("warm")
+    drawn = "from costmodel.report import drawing\nfigure, _ = drawing.new_figure(2.0, 2.0)\nprint(drawing.svg(figure, 'x'))"
+    notebook = make(
+        f"from costmodel.report.drawing import own_style\nwith own_style():\n    {drawn.replace(chr(10), chr(10) + '    ')}",
+        PRINT_SENTINEL,
+    )
+    runner.run(notebook, {}, outputs / "usual.ipynb", engine="kernel")
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    for engine in ("warm", "kernel"):
+        runner.run(notebook, {}, outputs / f"{engine}.ipynb", engine=engine)
+        assert (outputs / f"{engine}.ipynb").read_bytes() == (outputs / "usual.ipynb").read_bytes()
+
+
 def test_papermill_knows_the_engine_by_name(make, outputs):
     import papermill
 
@@ -338,6 +359,8 @@ def act(job):
         os._exit(7)
     if job == "breaks":
         raise ValueError("what nobody expected")
+    if job == "of no process":
+        return lambda: job
     if job == "eats":
         resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
         bytearray(2**33)
@@ -347,7 +370,7 @@ def act(job):
 
 def test_each_job_answers_for_itself(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    jobs = ["good", "bad", "killed", "exits", "breaks", "eats", "good too"]
+    jobs = ["good", "bad", "killed", "exits", "breaks", "eats", "of no process", "good too"]
     found = dict(in_processes(act, jobs, 2))
     assert found["good"] == "good" * 2**18 and found["good too"] == "good too" * 2**18
     assert str(found["bad"]) == "x.csv, row 3: is bad" and found["bad"].row == 3
@@ -355,7 +378,21 @@ def test_each_job_answers_for_itself(tmp_path, monkeypatch):
     assert str(found["exits"]) == "its process ended with code 7"
     assert "ValueError: what nobody expected" in str(found["breaks"])
     assert "MemoryError" in str(found["eats"])
+    assert "pickle" in str(found["of no process"])
     assert list(tmp_path.iterdir()) == [], "temporary files go with the run"
+
+
+def test_a_process_that_is_killed_while_it_answers_harms_no_other(monkeypatch):
+    """Its pipe then ends in the middle of an answer."""
+
+    def half(job):
+        if job == "whole":
+            return job
+        monkeypatch.setattr(Connection, "send_bytes", lambda own, answer: (own._send(answer[:9]), os._exit(9)))
+        return job
+
+    found = dict(in_processes(half, ["half", "whole"], 1))
+    assert isinstance(found["half"], ProcessDied) and found["whole"] == "whole"
 
 
 def test_a_process_does_one_job_after_the_other_until_one_fails():

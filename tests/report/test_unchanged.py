@@ -134,3 +134,15 @@ def test_what_another_process_noted_meanwhile_is_kept(out):
     one.write()
     other.write()
     assert standing(out) == {"a", "b"} and Built.read(out).stands("c")
+
+
+def test_what_was_made_while_the_inputs_changed_is_of_no_key(out):
+    """Nobody can tell whether it was made from what was there before or after."""
+    built = Built.read(out)
+    (out / "sev/b.html").write_text("new")
+    (out / "sev/c.html").write_text("c")
+    built.note("b", ["sev/b.html"])
+    built.note("c", ["sev/c.html"])
+    built.disown()
+    built.write()
+    assert standing(out) == {"a"} and not Built.read(out).stands("c")
