@@ -35,7 +35,7 @@ class ExitCode(IntEnum):
     NOT_APPLICABLE = 4
     """The machine or the kernel cannot host the guest type that was asked for; the answer says why."""
     HUNG_UP = 129
-    """SIGHUP, while `measure` had something to put back."""
+    """SIGHUP: the terminal went away."""
     INTERRUPTED = 130
     """Ctrl-C."""
     PIPE_CLOSED = 141

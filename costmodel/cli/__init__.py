@@ -113,7 +113,10 @@ def main() -> None:
     warnings.showwarning = _note  # type: ignore[assignment]  # the places in the source that it is given as well are not shown
     gc.set_threshold(GARBAGE)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices are small here, and it dies where it gets no threads
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores one of them
+            signal.signal(number, _terminate)
+    _open_streams()
     try:
         code = answers.kept(sys.argv[1:], _called)
         sys.stdout.flush()
@@ -124,7 +127,7 @@ def main() -> None:
         message = " ".join(error.format_message().split()).rstrip(".")
         code = _fail(f"{message}{'' if message.endswith('?') else ';'} see `{_help_of(error)}`")
     except click.Abort as abort:
-        code = ExitCode.TERMINATED if isinstance(abort.__cause__, Terminated) else ExitCode.INTERRUPTED
+        code = abort.__cause__.code if isinstance(abort.__cause__, Terminated) else ExitCode.INTERRUPTED
     except CostModelError as error:
         code = _fail(str(error), error.exit_code)
     except BrokenPipeError:
@@ -175,11 +178,21 @@ def _note(message: Warning | str, category: type[Warning], *_: object) -> None:
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: what is open is closed and removed as after Ctrl-C."""
+    """SIGTERM, or SIGHUP of a terminal that went: what is open is closed and removed as after Ctrl-C."""
+
+    def __init__(self, number: int) -> None:
+        self.code = ExitCode(128 + number)
 
 
-def _terminate(*_: object) -> None:
-    raise Terminated
+def _terminate(number: int, _: object) -> None:
+    raise Terminated(number)
+
+
+def _open_streams() -> None:
+    """Give output and errors that were closed before the start (`>&-`) a place where they vanish."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 (it is open until the end)
 
 
 def _drop_output() -> None:

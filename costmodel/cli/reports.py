@@ -155,6 +155,7 @@ def report_command(
 
     def note(job: build.ReportParameters, names: Sequence[str]) -> None:
         built.note(keys[job], names)
+        built.write()  # whoever is killed has lost one report, not all
 
     with progress(len(todo) - len(standing), "pages") as step:
         try:

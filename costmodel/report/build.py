@@ -356,7 +356,11 @@ def build_all(
         else:
             results[job.guest, job.machine] = answer
     shared = shared_files(jobs, results)
-    write(shared, out)
+    try:
+        write(shared, out)
+    except BadInput:
+        if not failed:  # else the reports that failed say why, and which they are
+            raise
     if failed:
         error = next(iter(failed.values()))
         raise error if len(jobs) == 1 and isinstance(error, BadInput) else ReportsFailed(failed, len(jobs))

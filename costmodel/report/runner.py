@@ -373,7 +373,8 @@ def _worker(
         end.close()
     os.setsid()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     tempfile.tempdir = scratch
     for name in THREADS:
         os.environ.setdefault(name, "1")
@@ -384,7 +385,10 @@ def _worker(
         except EOFError:
             return
         answer, well = _done(act, jobs[number])
-        answers.send_bytes(answer)
+        try:
+            answers.send_bytes(answer)
+        except BrokenPipeError:  # who asked was killed
+            return
 
 
 def _done(act: Callable[[Job], object], job: Job) -> tuple[bytes, bool]:

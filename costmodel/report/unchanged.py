@@ -78,6 +78,10 @@ def key_of(inputs: str, asked: Mapping[str, Any]) -> str | None:
     return value_hash([inputs, dict(asked)])
 
 
+Noted = tuple[str | None, list[str], dict[str, str | None]]
+"""A key, the names of the files that were written for it, and the hash of each."""
+
+
 @dataclass
 class Built:
     """What stands under `out`: `made` are the names of the files by the key of a report or of a whole command,
@@ -87,7 +91,10 @@ class Built:
     out: Path
     made: dict[str, list[str]] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
-    _noted: list[tuple[str | None, list[str], dict[str, str | None]]] = field(default_factory=list)
+    _noted: list[Noted] = field(default_factory=list)
+    """Since it was read."""
+    _written: int = 0
+    """How many of those are written."""
 
     @classmethod
     def read(cls, out: Path) -> Built:
@@ -120,9 +127,10 @@ class Built:
         """The inputs changed while files were made: what was noted since the reading is of no key, as nobody can tell which of
         them it was made from.
         """
-        for key, _, _ in self._noted:
-            self.made.pop(key or "", None)
         self._noted = [(None, names, found) for _, names, found in self._noted]
+        self._written = 0
+        for noted in self._noted:
+            self._take(*noted)
 
     def _take(self, key: str | None, written: list[str], found: Mapping[str, str | None]) -> None:
         changed = {name for name, hash_ in found.items() if hash_ is not None and self.hashes.get(name) != hash_}
@@ -139,9 +147,9 @@ class Built:
         """
         with contextlib.suppress(BadInput, OSError), _alone(self.out):
             there = Built.read(self.out)
-            for noted in self._noted:
+            for noted in self._noted[self._written :]:
                 there._take(*noted)
-            self.made, self.hashes, self._noted = there.made, there.hashes, []
+            self.made, self.hashes, self._written = there.made, there.hashes, len(self._noted)
             kept = {name for names in self.made.values() for name in names}
             text = {"made": self.made, "hashes": {name: self.hashes[name] for name in sorted(kept)}}
             write_beside(self.out / FILE, json.dumps(text, indent=0, sort_keys=True) + "\n")

@@ -171,7 +171,7 @@ def _wait(orders: Connection, other_end: Connection) -> NoReturn:
     """The life of a forked process: wait for an order, be a kernel, end without what the parent does at its end."""
     other_end.close()
     os.setsid()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     code = 1
     try:

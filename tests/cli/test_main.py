@@ -246,6 +246,7 @@ def test_a_failed_report_is_3_and_says_why(tmp_path, notebooks, monkeypatch, sou
     [
         pytest.param(signal.SIGINT, ExitCode.INTERRUPTED, id="Ctrl-C"),
         pytest.param(signal.SIGTERM, ExitCode.TERMINATED, id="SIGTERM"),
+        pytest.param(signal.SIGHUP, ExitCode.HUNG_UP, id="SIGHUP"),
     ],
 )
 def test_a_signal_ends_a_report_and_has_its_code(tmp_path, notebooks, number, code):
@@ -261,6 +262,12 @@ def test_a_signal_ends_a_report_and_has_its_code(tmp_path, notebooks, number, co
     assert process.returncode == code
     assert "Traceback" not in text
     assert sorted(path.name for path in tmp_path.iterdir()) == ["begun", "notebooks", "out"]
+
+
+def test_output_that_is_closed_from_the_start_is_no_failure():
+    run = f"{sys.executable} -m costmodel list guests >&-"
+    done = subprocess.run(["sh", "-c", run], stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_closed_pipe_is_141():

@@ -5,13 +5,14 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 
 import pytest
 from click.testing import CliRunner
 
 from costmodel.cli import cli
 from costmodel.errors import CostModelError
-from costmodel.report import build
+from costmodel.report import build, unchanged
 from costmodel.validation import scoreboard
 from costmodel.validation.row import Row
 from tests.shell import shell
@@ -183,6 +184,19 @@ def test_a_report_that_stands_is_left_alone_and_one_that_does_not_is_built(tmp_p
     page.write_bytes(wanted.replace(b"ksm-default", b"idle"))
     assert "unchanged" not in report(*command, code=4).stdout
     assert page.read_bytes() == wanted
+
+
+@pytest.mark.notebook
+def test_what_was_built_before_the_command_was_killed_stands(tmp_path):
+    words = ["--machine", "xeon-w9-3475x-1s", *CASES, "--jobs", "1", "--out", str(tmp_path)]
+    process = subprocess.Popen([sys.executable, "-m", "costmodel", "report", *words], stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / unchanged.FILE).exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    assert "Traceback" not in process.communicate()[1], "its workers end without a word"
+    found = re.fullmatch(rf"6 reports in {tmp_path}, (\d) unchanged\n", report(*words).stdout)
+    assert found and int(found[1]) >= 1
 
 
 @pytest.mark.notebook

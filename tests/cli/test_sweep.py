@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 import warnings
-from functools import partial
 
 import numpy
 import pandas
@@ -295,13 +294,19 @@ def test_a_scheduler_that_loses_a_worker_gives_the_same_bytes(cluster, tmp_path,
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def heard():
+    """Listen to signals as in a terminal, also where the tests were started with nohup or in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_large_sweep_says_its_size_and_ends_when_it_is_told_to(sent, code):
     """Also while parts of it are handed out: none that follow the running ones is begun."""
     words = ("--over", "range_bytes=4KiB:1GiB:1000000", "--over", "cpus=1,2,3", "--reduce", "cheapest")
     begun = [sys.executable, "-m", "costmodel", "sweep", *ASKED, *words, "--draws", "65536"]
     own = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    heard = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(begun, stderr=subprocess.PIPE, text=True, env=own, preexec_fn=heard)
     try:
         assert "3000000 points x 5 strategies x 65536 draws = 9.8e+11 costs" in process.stderr.readline()

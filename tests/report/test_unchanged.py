@@ -142,6 +142,8 @@ def test_what_was_made_while_the_inputs_changed_is_of_no_key(out):
     (out / "sev/b.html").write_text("new")
     (out / "sev/c.html").write_text("c")
     built.note("b", ["sev/b.html"])
+    built.write()
+    assert Built.read(out).stands("b")
     built.note("c", ["sev/c.html"])
     built.disown()
     built.write()
