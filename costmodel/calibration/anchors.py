@@ -281,24 +281,43 @@ def _posterior(
     used: list[Rendezvous], before: Distribution, deviation: float, freedom: int
 ) -> tuple[Distribution, Distribution]:
     """What the logs leave of the prior `before` on the cost of an empty line and on that of a valid one."""
-    from scipy.special import stdtr
-
-    low, high = before.a, before.b
-    grid = numpy.geomspace(low, high, round(POINTS_PER_DECADE * numpy.log10(high / low)) + 1)
-    empty_s, valid_s = grid[:, None], grid[None, :]
+    grid = _grid(before.a, before.b)
     likelihood = numpy.ones((len(grid), len(grid)))
     for row in used:
         shares = SHARES if row.method == "boot" else (0.0,)
-        below = [
-            stdtr(
-                freedom,
-                numpy.log(row.line_of_all_s / (row.flushes * empty_s + share * valid_s)) / deviation,
-            )
-            for share in shares
-        ]
-        likelihood = likelihood * (sum(below) / len(below))
+        likelihood = likelihood * _likelihood(
+            row.line_of_all_s, row.flushes, shares, before.a, before.b, deviation, freedom
+        )
     empty, valid = (_one_more(grid, likelihood.sum(axis=axis), deviation, freedom) for axis in (1, 0))
     return empty, valid
+
+
+def _grid(low: float, high: float) -> numpy.ndarray:
+    """Costs of a line between the ends of the prior."""
+    return numpy.geomspace(low, high, round(POINTS_PER_DECADE * numpy.log10(high / low)) + 1)
+
+
+@lru_cache(maxsize=32)
+def _likelihood(
+    line_of_all_s: float,
+    flushes: float,
+    shares: tuple[float, ...],
+    low: float,
+    high: float,
+    deviation: float,
+    freedom: int,
+) -> numpy.ndarray:
+    """How likely one log is, by the cost of an empty line (first axis) and of a valid one. Calibrations that leave out
+    another log ask for it again.
+    """
+    from scipy.special import stdtr
+
+    grid = _grid(low, high)
+    empty_s, valid_s = grid[:, None], grid[None, :]
+    below = [
+        stdtr(freedom, numpy.log(line_of_all_s / (flushes * empty_s + share * valid_s)) / deviation) for share in shares
+    ]
+    return numpy.asarray(sum(below) / len(below))
 
 
 def _one_more(grid: numpy.ndarray, weight: numpy.ndarray, deviation: float, freedom: int) -> Distribution:
