@@ -360,13 +360,17 @@ class Case:
         or a sequence. Quantities `cpu_time`, `event_time` and, where a rate is known, `host_cpus`. By default at the
         costliest trigger, for the strategies that have a number there.
 
+        `chosen` is true of what the kernel uses there, if that is safe, `state` says whether a strategy can lose a flush,
+        and `refused` why one has no number: which one no source gives.
+
         A point is one combination of the values of the axes; `draws` is the number of joint draws at each. With
         `reduce="cheapest"` only CPU time, from buckets 0.4 % wide, with the share of draws in which a strategy is the
         cheapest (`p_best`, never beyond 0.05 and 0.95 where a prior by rule went in), whether its median is
         (`cheapest`, by cost alone, whatever the state) and whether it is of those that are admissible
         (`cheapest_admissible`); by default of the strategies that can be used. With `reduce="breakeven"` the value of
         the first axis at which the two `strategies` cost the same, at each point of the others, the `share` of draws
-        that have one there, and which is cheaper `always` in every draw where there is none. `engine="numba"` is faster
+        that have one there, and which is cheaper `always` in every draw where there is none; `state` is that of the
+        first, the `strategy`, and `against_state` that of the second, which is `against`. `engine="numba"` is faster
         for large grids, `scheduler` is the address of a Dask scheduler, `as_xarray` gives a Dataset over the axes. The
         frame's `attrs` have version, hash of the data and draws. Raises UnknownName or BadInput.
 
@@ -402,8 +406,9 @@ class Case:
 
     @named
     def breakeven(self, first: str, second: str, over: str, trigger: str | None = None) -> pandas.DataFrame:
-        """Where one strategy becomes cheaper than the other along an axis of `sweep()`: COLUMNS and seven more.
+        """Where one strategy becomes cheaper than the other along an axis of `sweep()`: COLUMNS and eight more.
 
+        `state` is that of `first`, the `strategy`, and `against_state` that of `second`, which is `against`.
         `median`, `low`, `high` are the break-even (`quantity` is the axis) over all draws, of which a `share` has it
         inside the swept range; the others count as beyond its ends, and an end that lies there is empty (`swept_low`
         and `swept_high` are the ends of the range). `at_medians` is that of the median parameters. Without any, they
@@ -418,22 +423,23 @@ class Case:
         study = self._study(trigger)
         found = break_even(load(), self.scenario, study.trigger.id, (first, second), over)
         states = {c.strategy: c.verdict.state for c in study.candidates}
-        order = ("admissible", "undecided", "inadmissible")
         known = {
             "trigger": study.trigger.id,
             "strategy": first,
             "against": second,
+            "against_state": states[second],
             "quantity": over,
             "unit": found.unit,
             "extrapolated": found.extrapolated,
-            "state": max(states[first], states[second], key=order.index),
+            "state": states[first],
             "always": found.always,
             "swept_low": found.low,
             "swept_high": found.high,
         }
         parts = [asdict(row) for row in found.rows] or [{"label": "no break-even", "share": 0.0}]
         rows = [{**known, **part} for part in parts]
-        return self._frame(rows, "against", "label", "at_medians", "share", "always", "swept_low", "swept_high")
+        more = ("against", "against_state", "label", "at_medians", "share", "always", "swept_low", "swept_high")
+        return self._frame(rows, *more)
 
     @named
     def compare(

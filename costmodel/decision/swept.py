@@ -169,8 +169,8 @@ def _break_evens(
     scheduler: str | None,
     told: Told | None,
 ) -> pandas.DataFrame:
-    """Where the pair costs the same along the first axis; an end that lies beyond it is empty. `always` is the one that
-    costs less all along it in every draw.
+    """Where the pair costs the same along the first axis; an end that lies beyond it is empty. `state` is that of the first
+    of the pair, `against_state` that of the other; `always` is the one that costs less all along it in every draw.
     """
     over, *others = grid.axes
     found = grid.break_even(*pair, over, scheduler, told)
@@ -178,7 +178,6 @@ def _break_evens(
     points = {name: grid.axes[name] for name in others}
     frame = _columns(study, points, len(found), 1)
     low, median, high = inside.T
-    order = ("admissible", "undecided", "inadmissible")
     frame |= {
         "strategy": pair[0],
         "quantity": over,
@@ -187,9 +186,10 @@ def _break_evens(
         "high": high,
         "unit": unit_of(over, study.parameters),
         "extrapolated": bool(grid.extrapolated),
-        "state": max((states[name] for name in pair), key=order.index),
+        "state": states[pair[0]],
         **_of_points(points, len(found), 1),
         "against": pair[1],
+        "against_state": states[pair[1]],
         "share": found[:, 3],
         "always": [pair[0] if row[4] == 1 else pair[1] if row[5] == 1 else None for row in found],
         "swept_low": float(grid.axes[over].min()),
@@ -273,7 +273,7 @@ def _free_bytes() -> float:
 OF_STRATEGY = ("state", "chosen", "extrapolated", "refused")
 """Columns that a strategy has at every point alike: coordinates of a cube."""
 OF_CASE = ("guest", "machine", "workload", "kernel", "vcpus", "resident_bytes", "cpus_that_ran", "trigger")
-OF_ALL = ("against", "swept_low", "swept_high")
+OF_ALL = ("against", "against_state", "swept_low", "swept_high")
 """With those of the case what all rows have alike, where no axis sets it: attributes of a cube."""
 
 

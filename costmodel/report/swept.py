@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MOST_SHOWN = 40
 """Rows of the text; a file holds them all."""
+LARGE_COUNT = 1000
+"""From here on a count of flushes is rounded."""
 MARK = "*"
 COST = "median [5 %, 95 %]"
 OF_THE_PAIR = ("strategy", "against", "note")
@@ -29,13 +31,18 @@ def rows(frame: pandas.DataFrame, axes: Sequence[str], study: Study) -> list[dic
     said of it. Columns that are empty throughout are left out.
     """
     swept = [name for name in axes if name in frame]
-    units = {name: unit_of(name, study.parameters) for name in swept}
+    units = {name: _shown_unit(name, unit_of(name, study.parameters)) for name in swept}
     told = []
     for row in frame.to_dict("records"):
         point = {name: axis_value(row[name], units[name], whole=name in WHOLE) for name in swept}
         told.append(point | _in_words(row, study))
     names = [name for name in (told[0] if told else ()) if any(row[name] for row in told)]
     return [{name: row[name] for name in names} for row in told]
+
+
+def _shown_unit(axis: str, unit: str) -> str:
+    """The unit in the cells of an axis: none where its name has it."""
+    return "1" if unit == "1/s" and axis.endswith("_per_s") else unit
 
 
 def axis_value(value: float, unit: str, *, whole: bool = False) -> str:
@@ -53,11 +60,13 @@ def axis_value(value: float, unit: str, *, whole: bool = False) -> str:
 def _in_words(row: Mapping[str, Any], study: Study) -> dict[str, str]:
     """What one row says beside its point."""
     mark = MARK if row["extrapolated"] else ""
-    note = "" if row["state"] == "admissible" else row["state"]
     if "against" in row:
+        states = {row["strategy"]: row["state"], row["against"]: row["against_state"]}
+        doubts = [f"{name} is {state}" for name, state in states.items() if state != "admissible"]
         found = {"strategy": row["strategy"], "against": row["against"]}
         found[f"{row['quantity']}, {COST}"] = _break_even(row) + mark
-        return {**found, "draws": f"{math.floor(100 * row['share'])} %", "note": note}
+        return {**found, "draws": f"{math.floor(100 * row['share'])} %", "note": ", ".join(doubts)}
+    note = "" if row["state"] == "admissible" else row["state"]
     known = row["median"] == row["median"]
     most = float(study.scenario.machine.logical_cpus) if row["quantity"] == "host_cpus" else None
     cost = interval(row["low"], row["median"], row["high"], row["unit"], most) + mark if known else "-"
@@ -72,7 +81,7 @@ def _in_words(row: Mapping[str, Any], study: Study) -> dict[str, str]:
 
 def _break_even(row: Mapping[str, Any]) -> str:
     """Median and interval of a break-even; what lies beyond the swept range as that, and who is cheaper throughout."""
-    low, median, high, unit = row["low"], row["median"], row["high"], row["unit"]
+    low, median, high, unit = row["low"], row["median"], row["high"], _shown_unit(row["quantity"], row["unit"])
     if row["share"] == 0:
         always = row["always"]
         return f"none: {always} is cheaper" if isinstance(always, str) else "none"
@@ -162,7 +171,8 @@ def _event(axes: Sequence[str], study: Study) -> str:
     if not size:
         return f"One event is one range, released folio by folio: a flush for each {piece} of it."
     count = float(folios(trigger.id, case, ranges[0][0]))
-    return f"{size}, released folio by folio: {significant(count)} flushes, one for each {piece}."
+    many = f"{count:.0f}" if count < LARGE_COUNT else significant(count)
+    return f"{size}, released folio by folio: {many} flush{'es' if count > 1 else ''}, one for each {piece}."
 
 
 def _gaps(frame: pandas.DataFrame) -> list[str]:
@@ -187,8 +197,9 @@ def _legend(frame: pandas.DataFrame) -> list[str]:
         )
     if frame["extrapolated"].any():
         what += f" {MARK} EXTRAPOLATED: a prior by rule went in."
-    if (frame["state"] == "inadmissible").any():
+    states = {*frame["state"], *frame.get("against_state", ())}
+    if "inadmissible" in states:
         what += " inadmissible: it can lose a flush and is never recommended, however cheap."
-    if (frame["state"] == "undecided").any():
+    if "undecided" in states:
         what += " undecided: admissible on a condition that you must check."
     return wrap(what)

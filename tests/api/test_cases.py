@@ -243,6 +243,18 @@ def test_a_break_even_is_where_the_costs_cross(sev):
     assert cheaper.tolist() == [True, False]
 
 
+def test_a_break_even_has_the_state_of_each_of_the_two(sev):
+    pair = ("WBNOINVD_MASK", "CLFLUSHOPT_UVA")
+    frames = [
+        sev.breakeven(*pair, over="range_bytes"),
+        sev.sweep(reduce="breakeven", strategies=pair, draws=16, range_bytes=cm.logspace("64", "64 GiB", 9)),
+    ]
+    for found in frames:
+        assert found[["strategy", "state", "against", "against_state"]].drop_duplicates().to_numpy().tolist() == [
+            ["WBNOINVD_MASK", "admissible", "CLFLUSHOPT_UVA", "inadmissible"]
+        ]
+
+
 def test_a_comparison_tells_the_sides_apart(sev):
     found = sev(vcpus=16).compare(kernels=["6.6", "6.17"])
     busy = found[(found.trigger == "autonuma_prot_none_scan") & (found.quantity == "cpu_time")].set_index("side")

@@ -110,6 +110,8 @@ def test_an_event_of_many_flushes_says_how_many():
     assert "(gmem_free_folio_teardown). One event is a range of 14.9 GiB, released folio by folio: 3.9e+06" in text
     text = " ".join(shell(*asked, "--over", "range_bytes=4KiB,1MiB").stdout.split())
     assert "released folio by folio: a flush for each 4 KiB of it" in text
+    asked = ("sweep", "--guest", "tdx", "--machine", "xeon-8570-2s", "--draws", "16", "--over", "cpus=8")
+    assert "4 KiB, released folio by folio: 1 flush, one for each 4 KiB." in " ".join(shell(*asked).stdout.split())
 
 
 def test_a_sweep_is_printed_as_csv_and_as_markdown_too():
@@ -145,6 +147,30 @@ def test_the_cheapest_and_the_break_even_are_reduced():
     done = sweep("--over", "range_bytes=64:64GiB:97", "--over", "cpus=8,64", "--reduce", "breakeven", *PAIR, "--json")
     few, many = json.loads(done.stdout)
     assert few["median"] < many["median"] and (few["against"], few["unit"]) == ("CLFLUSHOPT_UVA", "B")
+
+
+@pytest.mark.parametrize("pair", [PAIR, (*PAIR[2:], *PAIR[:2])])
+def test_the_states_of_a_break_even_are_those_of_the_strategies_they_stand_beside(tmp_path, pair):
+    import xarray
+
+    words = ("--over", "range_bytes=64:64GiB:9", "--over", "cpus=8", "--reduce", "breakeven", *pair, "--draws", "64")
+    (row,) = json.loads(sweep(*words, "--json").stdout)
+    known = {"WBNOINVD_MASK": "admissible", "CLFLUSHOPT_UVA": "inadmissible"}
+    assert (row["state"], row["against_state"]) == (known[row["strategy"]], known[row["against"]])
+    with xarray.open_dataset(written(tmp_path / "a.nc", *words), engine="scipy") as cube:
+        assert cube["state"].item() == row["state"] and cube.attrs["against_state"] == row["against_state"]
+    assert "inadmissible: it can lose a flush" in " ".join(sweep(*words).stdout.split())
+    assert sweep(*words, "--format", "markdown").stdout.count("| CLFLUSHOPT_UVA is inadmissible |") == 1
+
+
+def test_a_rate_has_its_unit_in_the_head_alone():
+    text = sweep("--over", "rate_per_s=5,0.25", "--strategy", "WBNOINVD_MASK", "--draws", "16").stdout
+    assert [line.split()[:2] for line in text.split("\n\n")[1].splitlines()[1::3]] == [
+        ["5", "WBNOINVD_MASK"],
+        ["0.25", "WBNOINVD_MASK"],
+    ]
+    pair = ("--strategy", "WBINVD_ALL", "--strategy", "WBNOINVD_MASK", "--reduce", "breakeven", "--draws", "16")
+    assert "1/s" not in sweep("--over", "rate_per_s=0.1:1000:9", *pair).stdout
 
 
 def test_a_cube_says_what_its_numbers_are_and_what_they_came_from(tmp_path):
