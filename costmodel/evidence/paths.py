@@ -10,6 +10,8 @@ from pathlib import Path
 from costmodel.hashing import files_hash, value_hash
 
 PACKAGE = Path(__file__).resolve().parent.parent
+DATA_VARIABLE = "COSTMODEL_DATA"
+"""The environment variable that names another data package."""
 
 
 def _beside_or_inside(name: str, variable: str) -> Path:
@@ -21,7 +23,7 @@ def _beside_or_inside(name: str, variable: str) -> Path:
 
 def data_dir() -> Path:
     """The data package; COSTMODEL_DATA overrides it."""
-    return _beside_or_inside("data", "COSTMODEL_DATA")
+    return _beside_or_inside("data", DATA_VARIABLE)
 
 
 def own_machines_dir() -> Path:

@@ -12,6 +12,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 import pickle
 import re
 import tomllib
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeVar, g
 
 from costmodel import cache
 from costmodel.errors import BadInput
-from costmodel.evidence.paths import data_dir
+from costmodel.evidence.paths import DATA_VARIABLE, data_dir
 from costmodel.hashing import files_hash
 from costmodel.plain import FORMULA_START, csv_cell
 
@@ -57,15 +58,21 @@ def _rows(
     `columns` are all columns the file must have, `keys` those whose cells name the rows and must differ together; cells
     of the `numeric` columns may begin with a sign. Raises BadInput with file, row, field, problem and remedy.
     """
+    table: list[list[str]] = []
     try:
-        reader = csv.reader(io.StringIO(content.decode("utf-8"), newline=""), strict=True)
-        header = next(reader, [])
-        _check_header(path, header, columns)
-        lines = list(reader)
+        for cells in csv.reader(io.StringIO(content.decode("utf-8"), newline=""), strict=True):
+            table.append(cells)
     except UnicodeDecodeError:
         raise BadInput("is not UTF-8", file=path.name, remedy="save it as UTF-8 without a byte-order mark") from None
     except csv.Error as error:
-        raise BadInput(f"is no CSV: {error}", file=path.name, remedy="quote cells that hold commas or quotes") from None
+        raise BadInput(
+            f"is no CSV: {error}",
+            file=path.name,
+            row=len(table) + 1,
+            remedy="quote cells that hold commas or quotes, close the quotes, or restore a file that was cut off",
+        ) from None
+    header, *lines = table or [[]]
+    _check_header(path, header, columns)
     rows: dict[str, dict[str, str]] = {}
     for number, cells in enumerate(lines, start=2):
         if len(cells) != len(header):
@@ -256,7 +263,10 @@ def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise BadInput(f"cannot be read: {error.strerror}", file=path.name, remedy="restore the file") from None
+        remedy = "restore the file"
+        if os.environ.get(DATA_VARIABLE) and data_dir() in path.parents:
+            remedy += f", or point {DATA_VARIABLE} at the data package"
+        raise BadInput(f"cannot be read: {error.strerror}", file=path, remedy=remedy) from None
 
 
 def _remembered(path: Path, record: type, build: Callable[[bytes], Any]) -> Any:

@@ -27,6 +27,7 @@ from costmodel.evidence.tables import (
     csv_text,
     document,
     parted,
+    read_document,
     records,
 )
 
@@ -234,8 +235,26 @@ def test_numbers_in_csv_that_we_write_stay_numbers():
 
 
 def test_missing_file_is_refused(tmp_path):
-    with pytest.raises(BadInput, match="cannot be read"):
+    with pytest.raises(BadInput, match="cannot be read") as caught:
         records(tmp_path / "none.csv", Row, ("id",))
+    assert caught.value.file == tmp_path / "none.csv" and caught.value.remedy == "restore the file"
+
+
+def test_a_file_that_other_data_lack_is_told_with_the_variable_that_names_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("COSTMODEL_DATA", str(tmp_path / "none"))
+    with pytest.raises(BadInput) as caught:
+        read_document(tmp_path / "none" / "kvm" / "guests.toml")
+    assert str(caught.value) == (
+        f"{tmp_path}/none/kvm/guests.toml: cannot be read: No such file or directory; "
+        "restore the file, or point COSTMODEL_DATA at the data package"
+    )
+
+
+def test_a_csv_that_was_cut_off_is_told_with_the_row(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('id,value\na,1\n"b, cut')
+    with pytest.raises(BadInput, match=r"t\.csv, row 3: is no CSV: unexpected end of data; .* cut off"):
+        records(path, Row, ("id",))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
