@@ -37,11 +37,15 @@ Result = TypeVar("Result")
 
 
 def map_in_order(
-    function: Callable[[Task], Result], tasks: Iterable[Task], scheduler: str | None = None
+    function: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    scheduler: str | None = None,
+    written: str = "nothing was written",
 ) -> Iterator[Result]:
     """Results of `function` over `tasks`, in their order: here, or on the workers of the Dask scheduler at an address.
 
-    The function must be one of a module that the workers have too, or a `functools.partial` of one. Raises BadInput
+    The function must be one of a module that the workers have too, or a `functools.partial` of one. `written` says what is
+    left of the tasks that were done, where the scheduler goes away: functions that write say so. Raises BadInput
     where the scheduler cannot be used, and whatever the function raises.
     """
     if scheduler is None:
@@ -55,7 +59,7 @@ def map_in_order(
             for task in itertools.islice(rest, AHEAD * threads):
                 waiting.append(_sent(client, function, task))
             while waiting:
-                yield _result(client, waiting.popleft(), scheduler)
+                yield _result(client, waiting.popleft(), scheduler, written)
                 for task in itertools.islice(rest, 1):
                     waiting.append(_sent(client, function, task))
         finally:
@@ -164,7 +168,7 @@ class NoWorkers(UserWarning):
     """A job waits because no worker is left to do it."""
 
 
-def _result(client: Any, future: Any, scheduler: str) -> Any:
+def _result(client: Any, future: Any, scheduler: str, written: str) -> Any:
     """What a task gave; where no worker is left, a warning says so and the task waits for one."""
     import distributed
 
@@ -183,7 +187,7 @@ def _result(client: Any, future: Any, scheduler: str) -> Any:
         remedy = "give the workers more memory, or ask for less at once"
         raise BadInput(problem, field="--scheduler", remedy=remedy) from None
     except distributed.CancelledError:
-        remedy = "start it again; nothing was written"
+        remedy = f"start it again, then the command; {written}"
         raise BadInput(f"the scheduler {scheduler} went away", field="--scheduler", remedy=remedy) from None
 
 

@@ -11,11 +11,14 @@ import sys
 import time
 from functools import partial
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import pytest
 
+from costmodel import cluster as cluster_module
 from costmodel.cluster import LOGGERS, NoWorkers, _result, check_address, map_in_order
 from costmodel.errors import BadInput
+from costmodel.report import build
 
 pytestmark = pytest.mark.skipif(find_spec("distributed") is None, reason="the extra cluster is not installed")
 
@@ -129,8 +132,29 @@ def test_work_that_ends_every_worker_is_one_line_of_ours():
             raise distributed.KilledWorker("_same_code-1", "tcp://127.0.0.1:1", 3)
 
     with pytest.raises(BadInput, match="4 workers of tcp://h:1 died, .* part of the work; give the workers") as refused:
-        _result(None, Deadly(), "tcp://h:1")
+        _result(None, Deadly(), "tcp://h:1", "nothing was written")
     assert "http" not in str(refused.value) and "_same_code" not in str(refused.value)
+
+
+def test_a_scheduler_that_goes_away_is_told_with_what_is_left_of_the_work(tmp_path, monkeypatch):
+    """Reports are written one by one, so that those before it went are there."""
+    import distributed
+
+    class Gone:
+        def result(self, timeout):
+            raise distributed.CancelledError
+
+    @contextlib.contextmanager
+    def client(_):
+        yield SimpleNamespace(nthreads=lambda: {"tcp://w:1": 1}, submit=lambda *_, **__: Gone(), cancel=lambda _: None)
+
+    monkeypatch.setattr(cluster_module, "_client", client)
+    with pytest.raises(BadInput, match="the scheduler tcp://h:1 went away; start it again, .* nothing was written"):
+        list(map_in_order(squared, [1], "tcp://h:1"))
+    jobs = build.matrix(["sev"], ["epyc-7763-2s"], {"workload": "autonuma-default", "kernel": "v7.3-rc"})
+    with pytest.raises(BadInput, match="went away; .* a report that was written before is whole") as refused:
+        build.build_all(jobs, tmp_path, 1, lambda: None, scheduler="tcp://h:1")
+    assert "nothing" not in str(refused.value)
 
 
 def test_a_job_without_a_worker_left_says_that_it_waits_and_goes_on_with_the_next(tmp_path, monkeypatch):

@@ -65,11 +65,22 @@ class ReportParameters(BaseModel):
     data_hash: str | None = None
 
 
+GIVEN = tuple(name for name in ReportParameters.model_fields if name != "data_hash")
+"""What whoever wants a report may give; the hash is for the run of its notebook."""
+
+
 def check_parameters(values: Mapping[str, Any]) -> ReportParameters:
-    """Validate `values`. Raises UnknownName or BadInput naming the parameter."""
+    """Validate `values` that a user gave. Raises UnknownName or BadInput naming the parameter."""
     for name in values:
-        if name not in ReportParameters.model_fields:
-            raise UnknownName("report parameter", name, ReportParameters.model_fields)
+        if name not in GIVEN:
+            raise UnknownName("report parameter", name, GIVEN)
+    return check_run(values)
+
+
+def check_run(values: Mapping[str, Any]) -> ReportParameters:
+    """Validate the `values` of a run of the notebook, the hash of the data among them. Raises UnknownName for an id, or
+    BadInput naming the parameter.
+    """
     try:
         parameters = ReportParameters(**values)
     except ValidationError as error:
@@ -301,7 +312,7 @@ def _build_alone(job: ReportParameters, out: Path, engine: Engine) -> Outcome | 
 def attempted(job: ReportParameters, out: Path, engine: Engine) -> Outcome | CostModelError:
     """`build_report` on a worker of a scheduler: one that fails, or that has other data, keeps no other."""
     try:
-        check_parameters(job.model_dump())
+        check_run(job.model_dump())
         return build_report(job, out, engine)
     except CostModelError as error:
         return error
@@ -385,8 +396,9 @@ def _far(
     todo: Sequence[ReportParameters], out: Path, engine: Engine, scheduler: str
 ) -> Iterator[tuple[ReportParameters, Outcome | CostModelError]]:
     """Each report with what came of it on a scheduler, from the data of this process or not at all."""
-    asked = [job.model_copy(update={"data_hash": load().data_hash}) for job in todo]
-    yield from zip(todo, map_in_order(partial(attempted, out=out, engine=engine), asked, scheduler), strict=True)
+    asked, act = [_of_these_data(job) for job in todo], partial(attempted, out=out, engine=engine)
+    written = "a report that was written before is whole"
+    yield from zip(todo, map_in_order(act, asked, scheduler, written), strict=True)
 
 
 def write(files: dict[str, str], out: Path) -> None:

@@ -56,6 +56,18 @@ def test_unknown_parameter_is_named_with_the_near_one():
 
 
 @pytest.mark.usefixtures("no_kernel")
+def test_the_hash_of_the_data_is_for_the_run_of_the_notebook_alone():
+    """Nobody is told to give it, and whoever gives it is told that there is none."""
+    with pytest.raises(UnknownName) as caught:
+        build.check_parameters({**GOOD, "foo": 1})
+    assert "cpus_that_ran" in str(caught.value) and "data_hash" not in str(caught.value)
+    hashed = {**GOOD, "data_hash": load().data_hash}
+    assert build.check_run(hashed).data_hash == load().data_hash
+    with pytest.raises(UnknownName, match="unknown report parameter 'data_hash'"):
+        build.check_parameters(hashed)
+
+
+@pytest.mark.usefixtures("no_kernel")
 @pytest.mark.parametrize("name", ["guest", "machine", "workload"])
 @pytest.mark.parametrize("value", ["no-such-thing", "", "SEV ", "../../etc/passwd"])
 def test_unknown_ids(name, value):
