@@ -4,6 +4,7 @@ that only prints what the package made. Run by papermill as a reader would.
 
 import ast
 import json
+import warnings
 from pathlib import Path
 
 import matplotlib
@@ -200,7 +201,8 @@ def test_the_tutorial_runs_from_instruction_to_recommendation(tmp_path):
 
 def test_the_map_of_sweeps_names_its_axes_and_panels_with_units():
     space: dict = {}
-    with matplotlib.rc_context():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
         for cell in code_cells(FOLDER / "sweeps.ipynb")[:-2]:
             exec(cell.source, space)
     pyplot.close("all")
