@@ -149,13 +149,15 @@ def sweep_command(
 
     A point is one combination of the values of the axes. Each row is one point, strategy and quantity, with the median
     and the central 90 % of the joint draws; the strategy may be inadmissible (column state): it can lose a flush and is
-    never recommended, however cheap.
+    never recommended, however cheap. chosen is true of what the kernel uses at the trigger, if that is safe; refused
+    says why a strategy has no number.
 
     With --reduce cheapest, quantiles are those of buckets 0.4 % wide. p_best is the share of the draws in which a
     strategy costs least, of those that are compared, and never beyond 0.05 and 0.95 where a prior by rule went in
     (extrapolated). cheapest goes by cost alone, whatever the state; cheapest_admissible is the least among those that
     are admissible. With --reduce breakeven, share is that of the draws that break even inside the axis, and always
-    names the strategy that is cheaper all along it in every draw.
+    names the strategy that is cheaper all along it in every draw; state is that of the first strategy, against_state
+    that of the second.
     """
     from costmodel.cluster import check_address
     from costmodel.cost.scenario import scenario

@@ -12,7 +12,9 @@ from urllib.parse import urlparse
 
 import pytest
 
+from costmodel.cli.sweep import sweep_command
 from costmodel.formulas.catalog import FORMULAS
+from costmodel.kvm.catalog import STRATEGIES
 from tests.pages import MADE, ROOT, facts
 
 DOCS = ROOT / "docs"
@@ -100,6 +102,18 @@ def test_the_glossary_has_the_words_of_an_answer():
     words += ["mmu_lock", "SPTE", "gfn", "PFN", "CCX", "WBINVD", "WBNOINVD", "at most", "refused", "P(best)"]
     for word in words:
         assert f"\n{word}\n" in text, word
+
+
+def test_the_glossary_explains_the_end_of_every_strategy_through_the_direct_map():
+    text = TEXTS[DOCS / "glossary.md"]
+    ends = {name.removeprefix("CLFLUSHOPT_DM") for name in STRATEGIES if name.startswith("CLFLUSHOPT_DM")}
+    assert ends == {"_SPTE", "_PINNED", "_GMEM"} and all(f"`{end}`" in text for end in ends)
+
+
+def test_the_columns_of_a_sweep_are_explained():
+    for column in ("state", "chosen", "refused", "against_state"):
+        assert f"`{column}`" in TEXTS[DOCS / "manual.md"], column
+        assert re.search(rf"\b{column}\b", sweep_command.help), column
 
 
 class Sources(HTMLParser):
