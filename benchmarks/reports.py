@@ -52,7 +52,7 @@ def every(cases: Sequence[Report], step: int) -> list[Report]:
 
 
 def flushing(cases: Sequence[Report], reports: Path) -> list[Report]:
-    """Those of `cases` that have a flush to show, with its figures and indices."""
+    """Those of `cases` that have a flush to show."""
     return [case for case in cases if _told(case, reports)["costliest_trigger"] is not None]
 
 
