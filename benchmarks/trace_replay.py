@@ -138,7 +138,8 @@ def whole(folder: Path, runs: int, events: int = FILE_EVENTS) -> list[Row]:
     one, many = in_turn(
         [(nothing, lambda: call([*command, files[0]])), (nothing, lambda: call([*command, *files]))], runs
     )
-    told, size, warm = f"costmodel trace replay {' '.join(CASE)}", f"{events:g} events", "loops compiled, records warm"
+    told, warm = f"costmodel trace replay {' '.join(CASE)}", "loops compiled, records warm"
+    size = f"{events:g}".replace("e+0", "e") + " events"
     return [
         Row(f"trace replay, 1 file of {size}", f"{told} FILE", warm, *one),
         Row(f"trace replay, {FILES} files of {size}", f"{told} FILE...", warm, *many),
