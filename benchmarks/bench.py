@@ -22,6 +22,8 @@ from pathlib import Path
 
 RUNS = 5
 WARM = "warm"
+LOAD = os.getloadavg()[0]
+"""Of the minute before the benchmark started: later it would be the benchmark's own."""
 
 
 @dataclass
@@ -60,19 +62,43 @@ def state(*packages: str) -> dict[str, object]:
         except PackageNotFoundError:
             continue
     return {
-        "cpu": model_name(), "cpus": len(os.sched_getaffinity(0)), "load": os.getloadavg()[0],
+        "cpu": model_name(), "cpus": len(os.sched_getaffinity(0)), "load": LOAD,
         "python": platform.python_version(), "kernel": platform.release(), "versions": versions,
     }  # fmt: skip
 
 
-def timed(work: Callable[[], object], runs: int = RUNS) -> tuple[list[float], list[float]]:
-    """CPU and wall seconds of `work` in this process and those that it starts, run by run."""
-    cpu, wall = [], []
+Times = tuple[list[float], list[float]]
+"""CPU and wall seconds, run by run."""
+
+
+def nothing() -> None:
+    """What is prepared where nothing is."""
+
+
+def in_turn(works: Sequence[tuple[Callable[[], object], Callable[[], object]]], runs: int = RUNS) -> list[Times]:
+    """CPU and wall seconds of each work in this process and those that it starts: in each run one after the other, so
+    that an hour in which the machine is slow is slow for all. A work is a pair: what is prepared, untimed, and what is
+    timed.
+    """
+    found: list[Times] = [([], []) for _ in works]
     for _ in range(runs):
-        before, start = _cpu(), time.perf_counter()
-        work()
-        wall.append(time.perf_counter() - start)
-        cpu.append(_cpu() - before)
+        for (prepare, work), (cpu, wall) in zip(works, found, strict=True):
+            prepare()
+            before, start = _cpu(), time.perf_counter()
+            work()
+            wall.append(time.perf_counter() - start)
+            cpu.append(_cpu() - before)
+    return found
+
+
+def timed(work: Callable[[], object], runs: int = RUNS) -> Times:
+    """CPU and wall seconds of `work` alone, which needs no preparation."""
+    return in_turn([(nothing, work)], runs)[0]
+
+
+def further(all_of_them: Times, few: Times) -> Times:
+    """What all take more than a few, run by run: without what a command takes to start."""
+    cpu, wall = ([more - less for more, less in zip(*pair, strict=True)] for pair in zip(all_of_them, few, strict=True))
     return cpu, wall
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 
 import numpy
-from bench import WARM, Row, arguments, timed, write
+from bench import WARM, Row, arguments, in_turn, nothing, timed, write
 
 from costmodel.calibration import fit as fits
 from costmodel.calibration import solver
@@ -61,15 +61,16 @@ def main() -> None:
     for name, one in REGRESSIONS.items():
         problem = one.problem(load())
         result = fits._solve(problem, solver.STARTS)
-        cpu, wall = timed(
-            lambda problem=problem: [fits._solve(problem, solver.STARTS) for _ in range(MANY)], asked.runs
-        )
-        row = Row(f"fit {name}", f"fit({name}), {solver.STARTS} starts", WARM, cpu, wall, MANY)
+        works = [(nothing, lambda problem=problem: [fits._solve(problem, solver.STARTS) for _ in range(MANY)])]
         if rival:
             least = by_lmfit(problem)
             same = math.isclose(least, float((result.residuals**2).sum()), rel_tol=SAME)
+            works.append((nothing, lambda problem=problem: [by_lmfit(problem) for _ in range(MANY)]))
+        (cpu, wall), *theirs = in_turn(works, asked.runs)
+        row = Row(f"fit {name}", f"fit({name}), {solver.STARTS} starts", WARM, cpu, wall, MANY)
+        for rival_cpu_s, _ in theirs:
             row.rival, row.rival_per = "lmfit.minimize, the same starts and bounds", MANY
-            row.rival_cpu_s, _ = timed(lambda problem=problem: [by_lmfit(problem) for _ in range(MANY)], asked.runs)
+            row.rival_cpu_s = rival_cpu_s
             row.note = "same optimum" if same else f"other optimum: lmfit {least:.9g}"
         rows.append(row)
         cpu, wall = timed(lambda result=result: fits.bootstrap(result), asked.runs)

@@ -1,23 +1,24 @@
 """Speed of sweeps beside the code that one would write without this package.
 
-    python benchmarks/sweep.py [--runs N] [--full] [--out FILE]
+    python benchmarks/sweep.py [--runs N] [--out FILE]
 
-The rival is what one would write without this package: the whole cost of each strategy as one sympy expression,
-`lambdify(numpy, cse=True)`, in 16,384-point chunks on one thread. A point is one evaluation of one strategy's whole
-cost at one draw. `--full` reduces 1e9 points as well.
+The rivals are what one would write without this package: the whole cost of each strategy as one sympy expression,
+`lambdify(numpy, cse=True)`, in 16,384-point chunks on one thread. One is given a flat column of each number, the other
+one number a grid point and one a draw, shaped (points, 1) and (1, draws), so that numpy works out what only depends on
+one of them once for each. Both must give our numbers. A point is one evaluation of one strategy's whole cost at one
+draw.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
+import sys
 import tracemalloc
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy
 import sympy
-from bench import WARM, Row, timed, write
+from bench import WARM, Row, arguments, in_turn, nothing, timed, write
 
 import costmodel as cm
 from costmodel.cost.draws import Case, Draws
@@ -27,7 +28,10 @@ from costmodel.evidence.store import load
 from costmodel.formulas.compiled import CHUNK_POINTS
 from costmodel.formulas.recorded import Tape
 
-LAMBDIFY = "sympy.lambdify(numpy, cse=True)"
+FLAT = f"sympy.lambdify(numpy, cse=True), {CHUNK_POINTS}-point chunks"
+BROADCAST = f"sympy.lambdify(numpy, cse=True), (points, 1) x (1, draws), {CHUNK_POINTS}-point chunks"
+SAME = 1e-9
+"""Relative difference of two numbers that are one."""
 COMPILED = "compiled code warm"
 DRAWS = 512
 STRATEGIES = ("WBINVD_ALL", "WBNOINVD_ALL", "WBNOINVD_MASK", "CLFLUSHOPT_UVA", "CLFLUSHOPT_DM_PINNED")
@@ -67,55 +71,69 @@ def symbolic(tape: Tape, end: int) -> tuple[sympy.Expr, list[tuple[sympy.Symbol,
     return values[end], symbols
 
 
-def rival(grid: Grid, points: numpy.ndarray) -> Callable[[], None]:
-    """All strategies at some grid points and all draws, flat columns in chunks that stay in the L2 cache."""
-    work = []
+def rivals(grid: Grid, points: numpy.ndarray) -> dict[str, Callable[[], numpy.ndarray]]:
+    """All strategies at some grid points and all draws in chunks that stay in the L2 cache, by the form of the arrays."""
     index = dict(zip(grid.axes, numpy.unravel_index(points, grid.shape), strict=True))
+    flat, broadcast = [], []
     for name in STRATEGIES:
         expression, symbols = symbolic(grid.tape, grid.cost(name).end)
         function = sympy.lambdify([symbol for symbol, _ in symbols], expression, "numpy", cse=True)
-        columns = [
-            numpy.repeat(grid.axes[told][index[told]], DRAWS)
-            if isinstance(told, str)
-            else numpy.tile(grid.tape.arrays[told], len(points))
-            for _, told in symbols
+        told = [
+            grid.axes[source][index[source]][:, None] if isinstance(source, str) else grid.tape.arrays[source][None, :]
+            for _, source in symbols
         ]
-        work.append((function, columns))
-    found = numpy.empty(len(points) * DRAWS)
+        broadcast.append((function, told))
+        flat.append((function, [numpy.broadcast_to(one, (len(points), DRAWS)).ravel() for one in told]))
 
-    def run() -> None:
+    def by_flat() -> numpy.ndarray:
+        found = numpy.empty((len(STRATEGIES), len(points) * DRAWS))
         with numpy.errstate(all="ignore"):
-            for function, columns in work:
-                for start in range(0, len(found), CHUNK_POINTS):
+            for row, (function, columns) in zip(found, flat, strict=True):
+                for start in range(0, len(row), CHUNK_POINTS):
                     part = slice(start, start + CHUNK_POINTS)
-                    found[part] = function(*(column[part] for column in columns))
+                    row[part] = function(*(column[part] for column in columns))
+        return found.reshape(len(STRATEGIES), len(points), DRAWS)
 
-    return run
+    def by_broadcast() -> numpy.ndarray:
+        found = numpy.empty((len(STRATEGIES), len(points), DRAWS))
+        with numpy.errstate(all="ignore"):
+            for table, (function, told) in zip(found, broadcast, strict=True):
+                for start in range(0, len(points), CHUNK_POINTS // DRAWS):
+                    part = slice(start, start + CHUNK_POINTS // DRAWS)
+                    table[part] = function(*(one if len(one) == 1 else one[part] for one in told))
+        return found
+
+    return {FLAT: by_flat, BROADCAST: by_broadcast}
 
 
 def main() -> None:
-    """Evaluation with each engine beside the rival, a whole sweep, streaming reductions and memory."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--full", action="store_true", help="reduce 1e9 points as well")
-    parser.add_argument("--out", type=Path, help="JSON file")
-    given = parser.parse_args()
+    """Evaluation with each engine beside the rivals, a whole sweep, streaming reductions and memory."""
+    given = arguments(__doc__)
     case = cm.case("sev", "epyc-7763-2s", cpus_that_ran=8)
     study = study_at(load(), case.scenario)
     asked = Case(study.trigger.id, case.scenario, Draws(study.parameters, DRAWS))
     grids = {engine: Grid(asked, STRATEGIES, AXES, engine) for engine in ("numpy", "numba")}
     points = numpy.arange(0, grids["numpy"].points, 20)
     values = len(points) * DRAWS * len(STRATEGIES)
-    run = rival(grids["numpy"], points)
-    slow, _ = timed(run, given.runs)
-    theirs = {"rival": f"{LAMBDIFY}, {CHUNK_POINTS}-point chunks", "rival_cpu_s": slow, "rival_per": values / 1e6}
     rows = []
+    theirs = rivals(grids["numpy"], points)
+    ours = {}
     for engine, grid in grids.items():
         program = _program(grid.job([grid.cost(name) for name in STRATEGIES]))
         run = program.by_numba if engine == "numba" else program.by_numpy
-        run(points[:2])
-        own = timed(lambda run=run: run(points), given.runs)
-        rows.append(Row(f"1e6 points, {engine}", f"Grid(engine={engine!r})", COMPILED, *own, values / 1e6, **theirs))
+        ours[engine] = lambda run=run: run(points)
+    expected = numpy.moveaxis(ours["numpy"](), 1, 0)
+    for name, work in {**theirs, **ours}.items():
+        found = work() if name in theirs else numpy.moveaxis(work(), 1, 0)
+        if not numpy.allclose(found, expected, rtol=SAME, atol=0.0, equal_nan=True):
+            sys.exit(f"other numbers: {name}")
+    names = [*theirs, *ours]
+    times = dict(zip(names, in_turn([(nothing, work) for work in (theirs | ours).values()], given.runs), strict=True))
+    for engine in ours:
+        for rival, form in ((FLAT, ""), (BROADCAST, ", beside arrays that broadcast")):
+            beside = {"rival": rival, "rival_cpu_s": times[rival][0], "rival_per": values / 1e6}
+            target = f"1e6 points, {engine}{form}"
+            rows.append(Row(target, f"Grid(engine={engine!r})", COMPILED, *times[engine], values / 1e6, **beside))
     lengths, taken = [], []
     for count in (25, 100, 400):
         axes = AXES | {"range_bytes": numpy.geomspace(4096, 2.0**30, count)}
@@ -129,11 +147,13 @@ def main() -> None:
     million = grid.points * DRAWS * len(STRATEGIES) / 1e6
     linear = f"CPU time over points: log-log slope {slope:.3f}"
     rows.append(Row("1e6 points reduced", "sweep --reduce cheapest, numba", COMPILED, *own, million, note=linear))
-    sweep = timed(
-        lambda: case.sweep(range_bytes=numpy.geomspace(4096, 2.0**30, 25), cpus=AXES["cpus"],
-                           rate_per_s=numpy.geomspace(0.1, 1e4, 10), cache_bytes=AXES["cache_bytes"]),
-        given.runs,
-    )  # fmt: skip
+
+    def four_axes() -> object:
+        return case.sweep(range_bytes=numpy.geomspace(4096, 2.0**30, 25), cpus=AXES["cpus"],
+                          rate_per_s=numpy.geomspace(0.1, 1e4, 10), cache_bytes=AXES["cache_bytes"])  # fmt: skip
+
+    four_axes()
+    sweep = timed(four_axes, given.runs)
     grid = grids["numba"]
     grid.values(grid.cost("WBNOINVD_MASK"))
     tracemalloc.start()
@@ -141,12 +161,11 @@ def main() -> None:
     memory = f"a point kept takes {tracemalloc.get_traced_memory()[1] / kept.size:.2g} bytes more"
     tracemalloc.stop()
     rows.append(Row("sweep of 1e4 points, 512 draws", "case.sweep over four axes", WARM, *sweep, note=memory))
-    if given.full:
-        axes = AXES | {"range_bytes": numpy.geomspace(4096, 2.0**30, math.ceil(1e9 / (DRAWS * len(STRATEGIES) * 200)))}
-        grid = Grid(asked, STRATEGIES, axes, "numba")
-        costs = [grid.cost(name) for name in STRATEGIES]
-        own = timed(lambda: grid.counted(costs), 2)
-        rows.append(Row("1e9 points reduced", "the same", COMPILED, *own, note=f"{min(own[1]):.3g} s wall at best"))
+    axes = AXES | {"range_bytes": numpy.geomspace(4096, 2.0**30, math.ceil(1e9 / (DRAWS * len(STRATEGIES) * 200)))}
+    grid = Grid(asked, STRATEGIES, axes, "numba")
+    costs = [grid.cost(name) for name in STRATEGIES]
+    own = timed(lambda: grid.counted(costs), given.runs)
+    rows.append(Row("1e9 points reduced", "the same", COMPILED, *own, note=f"{min(own[1]):.3g} s wall at best"))
     write(rows, given.out, "numba")
 
 

@@ -3,8 +3,9 @@
     python benchmarks/trace_replay.py [events] [--folder DIR] [--runs N] [--out FILE]
 
 Writes a synthetic trace (16 threads, independent arrivals, 50 events/s), then runs in turn, each in a process of its own:
-the group-by of DuckDB, the replay of all strategies of an SEV guest on epyc-7763-2s, and the summary. Times are without
-start and compilation.
+the group-by of DuckDB, the replay of all strategies of an SEV guest on epyc-7763-2s, and the summary. These times are
+without start and compilation; those of whole commands are with start, costing and answer: `costmodel trace replay` of one
+file of 1e6 events, of eight, and the difference, which is what each further file takes.
 """
 
 from __future__ import annotations
@@ -20,22 +21,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy
-from bench import RUNS, Row, write
+from bench import RUNS, Row, call, further, in_turn, nothing, write
 
 EVENTS = 10_000_000
 PIECE = 2**20
 NAMES = ("ksmd", "khugepaged", "kcompactd0", *(f"CPU {n}/KVM" for n in range(13)))
 GAP_NS = 20_000_000
 COMPILED = "loops compiled, costs known"
+FILE_EVENTS, FILES = 1_000_000, 8
+CASE = ("--guest", "sev", "--machine", "epyc-7763-2s")
 
 
-def batches(events: int) -> Iterator:
+def batches(events: int, seed: int = 1) -> Iterator:
     """A synthetic trace: exponential gaps, threads at random, ranges of 4 KiB to 16 MiB."""
     import pyarrow
 
     from costmodel.traces import store
 
-    random = numpy.random.default_rng(1)
+    random = numpy.random.default_rng(seed)
     now = 0
     for done in range(0, events, PIECE):
         n = min(PIECE, events - done)
@@ -123,6 +126,28 @@ def _alone(name: str, path: Path) -> tuple[float, float, float]:
     return tuple(json.loads(done.stdout))
 
 
+def whole(folder: Path, runs: int, events: int = FILE_EVENTS) -> list[Row]:
+    """What the command takes for one file and for eight, no two of which hold the same events."""
+    from costmodel.traces import store
+
+    files = [folder / f"host{number}.parquet" for number in range(FILES)]
+    for number, file in enumerate(files):
+        store.write(batches(events, seed=number), file)
+    command = [sys.executable, "-m", "costmodel", "trace", "replay", *CASE]
+    call([*command, *files])
+    one, many = in_turn(
+        [(nothing, lambda: call([*command, files[0]])), (nothing, lambda: call([*command, *files]))], runs
+    )
+    told, warm = f"costmodel trace replay {' '.join(CASE)}", "loops compiled, records warm"
+    size = f"{events:g}".replace("e+0", "e") + " events"
+    return [
+        Row(f"trace replay, 1 file of {size}", f"{told} FILE", warm, *one),
+        Row(f"trace replay, {FILES} files of {size}", f"{told} FILE...", warm, *many),
+        Row(f"trace replay, each further file of {size}", f"{told}: {FILES} files less 1", warm, *further(many, one),
+            FILES - 1),
+    ]  # fmt: skip
+
+
 def main() -> None:
     if sys.argv[1:2] == ["--one"]:
         taken = WORK[sys.argv[2]](Path(sys.argv[3]))
@@ -143,6 +168,8 @@ def main() -> None:
         for _ in range(asked.runs):
             for name in WORK:
                 runs[name].append(_alone(name, path))
+        path.unlink()
+        commands = whole(Path(folder), asked.runs)
     million = asked.events / 1e6
     memory = {name: max(run[2] for run in found) / 2**20 for name, found in runs.items()}
     rows = []
@@ -154,6 +181,7 @@ def main() -> None:
         row = Row(f"1e6 events, {name}", command, COMPILED, list(cpu), list(wall), million, **scan, note=note)
         row.rival_per = million
         rows.append(row)
+    rows += commands
     write(rows, asked.out, "duckdb", "pyarrow", "numba")
 
 
