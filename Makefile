@@ -85,7 +85,7 @@ mutants: $(STAMP)
 terms: $(STAMP)
 	$(BIN)/python -m tests.mutants.terms
 
-# Every benchmark, one after the other (half an hour on an idle machine of two cores), then the table of docs/benchmarks.md.
+# Every benchmark, one after the other (a quarter of an hour on an idle machine of two cores), then the table of docs/benchmarks.md.
 # lmfit, the rival of the calibration, belongs to no extra: it is installed beside the environment.
 bench: $(STAMP)
 	$(BIN)/python -m pip install --quiet --target $(VENV)-bench lmfit
