@@ -9,6 +9,7 @@ import time
 import urllib.request
 
 import pytest
+from selenium.common.exceptions import StaleElementReferenceException
 
 PATIENCE_S = 90
 OWN = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR")
@@ -22,11 +23,14 @@ def free_port():
 
 
 def wait_for(condition, what, seconds=PATIENCE_S):
-    """The first true value of `condition`, or a failure that says what was waited for."""
+    """The first true value of `condition`, or a failure that says what was waited for. A page that puts something else in the
+    place of what was just found is looked at again.
+    """
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if value := condition():
-            return value
+        with contextlib.suppress(StaleElementReferenceException):
+            if value := condition():
+                return value
         time.sleep(0.2)
     pytest.fail(f"waited in vain for {what}")
 
