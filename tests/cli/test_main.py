@@ -19,7 +19,7 @@ from costmodel.cli import COMMANDS, cli
 from costmodel.errors import CostModelError, ExitCode
 from costmodel.evidence.paths import notebooks_dir
 from tests.samples import sampled
-from tests.shell import shell
+from tests.shell import heard, shell
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_a_signal_ends_a_report_and_has_its_code(tmp_path, notebooks, number, co
     folder = notebooks(f"open({str(tmp_path / 'begun')!r}, 'w'); import time; time.sleep(600)")
     words = [sys.executable, "-m", "costmodel", "report", *CASE, "--out", str(tmp_path / "out")]
     environment = {**os.environ, "COSTMODEL_NOTEBOOKS": folder, "TMPDIR": str(tmp_path)}
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=heard)
     while not (tmp_path / "begun").exists():
         assert process.poll() is None
         time.sleep(0.05)

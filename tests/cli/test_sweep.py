@@ -22,7 +22,7 @@ from costmodel.evidence.store import load
 from costmodel.kvm.catalog import STRATEGIES
 from costmodel.report.swept import MOST_SHOWN
 from tests.samples import sampled
-from tests.shell import shell
+from tests.shell import heard, shell
 from tests.test_cluster import cluster  # noqa: F401  (a fixture)
 
 ASKED = ("--guest", "sev", "--machine", "epyc-7763-2s")
@@ -318,13 +318,6 @@ def test_a_scheduler_that_loses_a_worker_gives_the_same_bytes(cluster, tmp_path,
     for frame, path in zip((local, far), files, strict=True):
         swept.write(frame, list(axes), path)
     assert files[0].read_bytes() == files[1].read_bytes()
-
-
-def heard():
-    """Listen to signals as in a terminal, also where the tests were started with nohup or in the background."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
