@@ -83,7 +83,7 @@ def of_host(profile: Profile) -> dict[str, Seen]:
     def as_json() -> bytes:
         return json.dumps({**_sweep(profile), **_written(profile), **_read(profile)}).encode()
 
-    key = cache.key_of([profile.digest, repr(machine)], ["evidence", "calibration"])
+    key = cache.key_of([profile.digest], ["evidence", "calibration"])
     found: dict[str, tuple[list[float], int]] = json.loads(cache.recall("seen", key, as_json))
     return {
         name: Seen(

@@ -143,7 +143,7 @@ def held_out(profile: Profile) -> list[HeldOut]:
 
 
 def _remembered(name: str, profile: Profile, build: Callable[[], object]) -> Any:
-    key = cache.key_of([profile.digest, repr(profile.machine)], ["evidence", "calibration"])
+    key = cache.key_of([profile.digest], ["evidence", "calibration"])
     return json.loads(cache.recall(name, key, lambda: json.dumps(build()).encode()))
 
 

@@ -21,10 +21,13 @@ from costmodel.calibration.rules import CLAIM_FACTOR, Calibration
 from costmodel.calibration.rules import catalog_parameters as parameter_set
 from costmodel.errors import CostModelError, stated
 from costmodel.evidence.records import CACHE_LEVELS, PAGE_BYTES, Machine, Measurement
+from costmodel.evidence.store import Evidence
 from costmodel.formulas.compiled import value
 
 NO_TERM = "the model has no term for it"
 NO_CHECK = "the model has no check for it: its machine is not catalogued"
+FLUSHED = "whole_cache.broadcast_s"
+"""The observable of a flush of whole caches on many CPUs."""
 INPUT = "an input of the model: not checked against itself"
 BY_EVENT = "a whole event of a catalogued machine: `costmodel validate` holds its cost against it"
 
@@ -180,7 +183,7 @@ def _broadcast_flush(calibration: Calibration, row: Measurement) -> tuple[tuple[
     """
     if row.id in anchors.ANCHORED:
         return None, "anchor of the serial exponent and the SMT factor: fitted, not checked"
-    if catalogued(calibration.evidence.machines.values(), row) is not None:
+    if timed_machine(calibration.evidence, row) is not None:
         return None, BY_EVENT
     if row.microarchitecture != ICE_LAKE_SP:
         return None, NO_CHECK
@@ -218,6 +221,12 @@ def _domain_flush(**known: float) -> float:
         "domain_writeback_bytes_per_s": 1.0,
     }
     return float(value("domain_flush", **{**intel, **known}))
+
+
+def timed_machine(evidence: Evidence, row: Measurement) -> Machine | None:
+    """The catalogued machine of which the row times a flush of whole caches on many CPUs, in no fit; None for any other row."""
+    timed = row.observable == FLUSHED and row.id not in anchors.ANCHORED
+    return catalogued(evidence.machines.values(), row) if timed else None
 
 
 def catalogued(machines: Iterable[Machine], row: Measurement) -> Machine | None:
@@ -346,7 +355,7 @@ PREDICTORS: dict[str, Callable[[Calibration, Measurement], tuple[tuple[float, fl
     "range_flush.range_time_s": _range_time,
     "range_flush.bandwidth_bytes_per_s": _range_bandwidth,
     "whole_cache.procedure_with_flush_s": _serial_procedure,
-    "whole_cache.broadcast_s": _broadcast_flush,
+    FLUSHED: _broadcast_flush,
     "whole_cache.smt_ratio": _smt_ratio,
     "whole_cache.flush_share_fraction": _flush_share,
     "whole_cache.stall_s": _stall,

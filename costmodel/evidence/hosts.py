@@ -163,7 +163,7 @@ class Profile:
     virtual: bool = False
     """Whether it ran under a hypervisor."""
     digest: str = ""
-    """Hash of its description and its tables, as they are."""
+    """Hash of its description, its machine and its tables, as they are."""
 
     @property
     def limits(self) -> list[Limit]:
@@ -305,16 +305,17 @@ def read(folder: Path, dumps: Mapping[str, CpuidRow], known: Mapping[str, Machin
     files = {
         probe: (file, checksums.get(file.name) or _checksum(file)) for probe, file in probes.items() if file.is_file()
     }
+    machine = _machine(told.id, told.host, dumps, known)
     return Profile(
         id=told.id,
         folder=folder,
         measured_on=told.measured_on,
         findings=told.findings,
         l1_bytes=float(next((cache.bytes for cache in told.host.data_caches if cache.level == 1), 0)),
-        machine=_machine(told.id, told.host, dumps, known),
+        machine=machine,
         virtual=told.host.virtual,
         parsed=_Columns(files),
-        digest=value_hash([_checksum(path), sorted((probe, checksum) for probe, (_, checksum) in files.items())]),
+        digest=value_hash([_checksum(path), repr(machine), sorted((probe, own) for probe, (_, own) in files.items())]),
     )
 
 

@@ -15,7 +15,7 @@ from costmodel.calibration.calibrate import REGRESSIONS
 from costmodel.calibration.fit import Fit, fit, prediction_factor
 from costmodel.calibration.holdout import HeldOut, HoldOut, held_out, leave_groups_out
 from costmodel.calibration.parameters import parameters_of
-from costmodel.calibration.published import Check, catalogued, checks, judged
+from costmodel.calibration.published import Check, checks, judged, timed_machine
 from costmodel.calibration.rules import Calibration
 from costmodel.cost.draws import Case, Draws
 from costmodel.cost.event import whole_cache
@@ -206,19 +206,22 @@ WIDEST = 100.0
 """A model interval whose ends lie further apart than this factor decides nothing."""
 SIGNS = {"exact": "", "lower": ">= ", "upper": "<= "}
 LORE_KINDS = ("claimed", "threshold")
-FLUSHED = "whole_cache.broadcast_s"
-"""The observable of a flush of whole caches on many CPUs."""
 
 
 def lore(evidence: Evidence) -> list[Row]:
     """Claimed figures and thresholds of other software beside the model's interval."""
-    return [_published_row(evidence, *one) for one in _checks(evidence) if one[0].kind in LORE_KINDS]
+    return [
+        _published_row(evidence, check, machine) for check, machine in _checks(evidence) if check.kind in LORE_KINDS
+    ]
 
 
 def measured(evidence: Evidence) -> list[Row]:
     """Published measurements that were not fitted, beside the model's interval."""
-    known = ((check, machine) for check, machine in _checks(evidence) if check.use != "fit")
-    return [_published_row(evidence, check, machine) for check, machine in known if check.kind == "measured"]
+    return [
+        _published_row(evidence, check, machine)
+        for check, machine in _checks(evidence)
+        if check.kind == "measured" and check.use != "fit"
+    ]
 
 
 def _checks(evidence: Evidence) -> list[tuple[Check, Machine | None]]:
@@ -228,8 +231,7 @@ def _checks(evidence: Evidence) -> list[tuple[Check, Machine | None]]:
     found: list[tuple[Check, Machine | None]] = []
     for check in checks(Calibration(evidence)):
         row = evidence.measurements[check.id]
-        timed = row.observable == FLUSHED and row.id not in anchors.ANCHORED
-        machine = catalogued(evidence.machines.values(), row) if timed else None
+        machine = timed_machine(evidence, row)
         found.append((judged(row, _event_of(evidence, machine, row), "") if machine else check, machine))
     return found
 

@@ -26,7 +26,9 @@ class Made(SimpleNamespace):
 def profile(rows, llc_bytes=2**20, **tables):
     machine = SimpleNamespace(vendor="amd", microarchitecture="zen9", llc_bytes_per_domain=llc_bytes)
     told = {"flush": rows, **tables}
-    return Made(id="made", machine=machine, table=lambda probe: told.get(probe, []), digest=value_hash(told))
+    return Made(
+        id="made", machine=machine, table=lambda probe: told.get(probe, []), digest=value_hash([told, llc_bytes])
+    )
 
 
 def rows(state, sizes, start_s, slope_s, runs=3):
