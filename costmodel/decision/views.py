@@ -78,13 +78,13 @@ class HeatMap:
     mark: tuple[float, float]
 
 
-def sweep(case: Case, strategies: Sequence[str], over: str, draws: Draws | None = None) -> Curves:
-    """Cost of each strategy along the axis `over`: CPU time per event, or for a rate host CPU-seconds per second.
-    `draws` are CURVE_DRAWS of the parameters of `case`, where somebody has them.
+def sweep(case: Case, strategies: Sequence[str], over: str) -> Curves:
+    """Cost of each strategy along the axis `over`, over the draws of `case`: CPU time per event, or for a rate host
+    CPU-seconds per second.
     """
     axis = look_up_axis(over)
     x = axis.values(case.scenario, CURVE_POINTS)
-    grid = Grid(case.over(draws or Draws(case.parameters, CURVE_DRAWS)), strategies, {over: x})
+    grid = Grid(case, strategies, {over: x})
     per_second = over == "rate_per_s"
     quantity = "host_cpus" if per_second else "cpu_time"
     series = {
@@ -170,8 +170,8 @@ class View:
 
     def sweeps(self) -> list[Curves]:
         """One sweep per axis."""
-        draws = Draws(self.parameters, CURVE_DRAWS)
-        return [sweep(Case(self.trigger, self.scenario, draws), self.strategies, over, draws) for over in AXES]
+        case = Case(self.trigger, self.scenario, Draws(self.parameters, CURVE_DRAWS))
+        return [sweep(case, self.strategies, over) for over in AXES]
 
     def map(self) -> HeatMap:
         """Cheapest of the strategies that cannot be ruled out, over range length and CPUs."""

@@ -277,7 +277,7 @@ def build_report(job: ReportParameters, out: Path, engine: Engine = "kernel") ->
         html = build_page(_of_these_data(job), out, engine, result=result)
     except CostModelError as error:
         return Outcome(result, error=error)
-    return _kept(job, out, result, own_files(job, result), html)
+    return _finished(job, out, result, own_files(job, result), html)
 
 
 def _of_these_data(job: ReportParameters) -> ReportParameters:
@@ -285,7 +285,7 @@ def _of_these_data(job: ReportParameters) -> ReportParameters:
     return job.model_copy(update={"data_hash": load().data_hash})
 
 
-def _kept(job: ReportParameters, out: Path, result: Recommendation, files: dict[str, str], html: Path) -> Outcome:
+def _finished(job: ReportParameters, out: Path, result: Recommendation, files: dict[str, str], html: Path) -> Outcome:
     """Write the files of a report whose page was written."""
     write(files, out)
     pages = (html.relative_to(out).as_posix(), html.with_suffix(".ipynb").relative_to(out).as_posix())
@@ -306,7 +306,7 @@ def _build_alone(job: ReportParameters, out: Path, engine: Engine) -> Outcome | 
     )
     if isinstance(body, CostModelError):
         return Outcome(result, error=body)
-    return _kept(job, out, result, files, _write_page(asked, out, cast(str, body), part))
+    return _finished(job, out, result, files, _write_page(asked, out, cast(str, body), part))
 
 
 def attempted(job: ReportParameters, out: Path, engine: Engine) -> Outcome | CostModelError:

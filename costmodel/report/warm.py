@@ -131,9 +131,8 @@ class Forked:
         loop, seen = asyncio.get_running_loop(), asyncio.Event()
         loop.add_reader(self._process.sentinel, seen.set)
         try:
-            await asyncio.wait_for(seen.wait(), longest_s)
-        except TimeoutError:
-            pass
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(seen.wait(), longest_s)
         finally:
             loop.remove_reader(self._process.sentinel)
 
@@ -231,15 +230,14 @@ def _be_a_kernel(
     from matplotlib import pyplot
 
     pyplot.close("all")
-    with contextlib.suppress(ImportError):  # a window where there is no screen: a plot that needs it will say so
-        pyplot.switch_backend(
-            matplotlib.rcParams["backend"]
-        )  # whoever drew in the parent has chosen another one for good
+    # Whoever drew in the parent has chosen another backend for good. One that needs a screen where there is none is left
+    # to the plot that needs it.
+    with contextlib.suppress(ImportError):
+        pyplot.switch_backend(matplotlib.rcParams["backend"])
     application.start()
     control = application.control_thread
-    if (
-        control is not None and control.is_alive()
-    ):  # it may still say that it is idle, by a pipe that close() closes first
+    # It may still say that it is idle, by a pipe that close() closes first.
+    if control is not None and control.is_alive():
         control.stop()
         control.join()
     application.close()

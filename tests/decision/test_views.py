@@ -17,7 +17,7 @@ TRIGGER = "ksm_replace_page"
 
 @pytest.fixture(scope="module")
 def curves(milan_ksm, milan):
-    return {over: sweep(Case(TRIGGER, milan_ksm, medians(milan)), NAMES, over) for over in AXES}
+    return {over: sweep(Case(TRIGGER, milan_ksm, Draws(milan, CURVE_DRAWS)), NAMES, over) for over in AXES}
 
 
 def test_a_strategy_without_a_number_is_named_not_drawn(curves):
@@ -61,7 +61,7 @@ def test_the_loss_never_exceeds_the_host(curves, milan_ksm):
 
 def test_a_crossing_lies_between_the_points_that_it_separates(milan_ksm, milan):
     """With eight CPUs in the mask the costs cross on the axis; with all 256 a range flush costs less throughout."""
-    curve = sweep(Case(TRIGGER, replace(milan_ksm, cpus_that_ran=8.0), medians(milan)), NAMES, "range_bytes")
+    curve = sweep(Case(TRIGGER, replace(milan_ksm, cpus_that_ran=8.0), Draws(milan, CURVE_DRAWS)), NAMES, "range_bytes")
     assert curve.crossings
     for crossing in curve.crossings:
         i = int(numpy.searchsorted(curve.x, crossing.x))
@@ -92,7 +92,7 @@ def test_a_rate_is_drawn_as_a_loss_and_the_rest_as_cpu_time(curves):
 
 
 def test_what_costs_nothing_is_cheapest_everywhere(milan_ksm, milan):
-    curve = sweep(Case(TRIGGER, milan_ksm, medians(milan)), ["WBNOINVD_MASK", "NO_FLUSH"], "range_bytes")
+    curve = sweep(Case(TRIGGER, milan_ksm, Draws(milan, CURVE_DRAWS)), ["WBNOINVD_MASK", "NO_FLUSH"], "range_bytes")
     assert curve.crossings == []
     assert numpy.all(curve.series["NO_FLUSH"].median == 0)
 

@@ -126,7 +126,7 @@ def test_curves_are_those_of_the_report(guest, over):
     study = explore.answer(replace(START, guest=guest)).study
     draws = explore._draws("epyc-7763-2s")[1]
     names = ["WBINVD_ALL", "WBNOINVD_MASK", "CLFLUSHOPT_UVA", "CLFLUSHOPT_DM_GMEM", "VM_PAGE_FLUSH"]
-    one_by_one = sweep(study.case, names, over)
+    one_by_one = sweep(study.case.over(draws), names, over)
     found = explore.curves(study, names, over, one_by_one.x, draws)
     assert set(found) == set(one_by_one.series) and "VM_PAGE_FLUSH" not in found
     for name, band in found.items():
